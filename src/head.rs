@@ -1,0 +1,236 @@
+//! The view of a request's head that schemes read: all values of a header, the method, the path.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::ConfigError;
+
+/// The head of a request, as far as a signature can cover it.
+///
+/// Implemented for slices, arrays and vectors of `(name, value)` pairs, for [`RequestHead`], and with the feature
+/// `http` for that crate's `HeaderMap`, `Request` and `request::Parts`.
+pub trait Head {
+    /// What the head holds of the header `name`, whatever the case of its letters.
+    fn header(&self, name: &FieldName) -> Occurrence<'_>;
+
+    /// The method, if this head knows it.
+    fn method(&self) -> Option<&str> {
+        None
+    }
+
+    /// The path and query of the request line, as sent, if this head knows it.
+    fn path(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// How often a header occurs. Only a header that occurs once can be read: of two values, a proxy and a receiver may
+/// each believe another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurrence<'h> {
+    /// Not at all.
+    Absent,
+    /// Once, with this value.
+    Once(&'h [u8]),
+    /// Twice or more.
+    Repeated,
+}
+
+impl<'h> Occurrence<'h> {
+    /// From the values of a header, in any order.
+    pub fn from_values(mut values: impl Iterator<Item = &'h [u8]>) -> Self {
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
+    }
+}
+
+/// The name of a header, with its letters as they were given (RFC 9110 section 5.1: a token, compared without case).
+#[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "String"))]
+pub struct FieldName {
+    text: Cow<'static, str>,
+    /// The same name as the `http` crate wants it, so that no look-up has to parse it again.
+    #[cfg(feature = "http")]
+    http: Option<http::HeaderName>,
+}
+
+impl FieldName {
+    /// Takes a header's name of up to 128 bytes.
+    ///
+    /// # Errors
+    /// The name is not a token.
+    pub fn new(name: impl Into<String>) -> Result<Self, ConfigError> {
+        let name = name.into();
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token_byte) {
+            return Err(ConfigError::new("header name", alloc::format!("{name:?} is not a token")));
+        }
+        Ok(Self::of(name.into()))
+    }
+
+    /// For the names in the presets, which their tests check.
+    pub(crate) fn preset(name: &'static str) -> Self {
+        Self::of(name.into())
+    }
+
+    fn of(text: Cow<'static, str>) -> Self {
+        Self {
+            #[cfg(feature = "http")]
+            http: http::HeaderName::from_bytes(text.as_bytes()).ok(),
+            text,
+        }
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for FieldName {
+    fn eq(&self, other: &Self) -> bool {
+        self.text.eq_ignore_ascii_case(&other.text)
+    }
+}
+
+impl Eq for FieldName {}
+
+impl fmt::Debug for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl TryFrom<String> for FieldName {
+    type Error = ConfigError;
+
+    fn try_from(name: String) -> Result<Self, ConfigError> {
+        Self::new(name)
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> Head for [(N, V)] {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        let same_name = |(key, _): &&(N, V)| key.as_ref().eq_ignore_ascii_case(name.as_str());
+        Occurrence::from_values(self.iter().filter(same_name).map(|(_, value)| value.as_ref()))
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>, const L: usize> Head for [(N, V); L] {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.as_slice().header(name)
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.as_slice().header(name)
+    }
+}
+
+/// Headers together with the request line, for schemes that sign the method, the path or the URL.
+#[derive(Debug)]
+pub struct RequestHead<'h, H: ?Sized> {
+    method: &'h str,
+    path: &'h str,
+    headers: &'h H,
+}
+
+impl<'h, H: Head + ?Sized> RequestHead<'h, H> {
+    /// `path` is the path and query as sent, such as `/hooks?id=7`.
+    #[must_use]
+    pub const fn new(method: &'h str, path: &'h str, headers: &'h H) -> Self {
+        Self { method, path, headers }
+    }
+}
+
+impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.headers.header(name)
+    }
+
+    fn method(&self) -> Option<&str> {
+        Some(self.method)
+    }
+
+    fn path(&self) -> Option<&str> {
+        Some(self.path)
+    }
+}
+
+#[cfg(feature = "http")]
+mod http_types {
+    use super::{FieldName, Head, Occurrence};
+    use http::header::{HeaderMap, HeaderValue};
+    use http::request::{Parts, Request};
+
+    impl Head for HeaderMap {
+        fn header(&self, name: &FieldName) -> Occurrence<'_> {
+            let values = match &name.http {
+                Some(name) => self.get_all(name),
+                None => self.get_all(name.as_str()),
+            };
+            Occurrence::from_values(values.iter().map(HeaderValue::as_bytes))
+        }
+    }
+
+    impl Head for Parts {
+        fn header(&self, name: &FieldName) -> Occurrence<'_> {
+            self.headers.header(name)
+        }
+
+        fn method(&self) -> Option<&str> {
+            Some(self.method.as_str())
+        }
+
+        fn path(&self) -> Option<&str> {
+            self.uri.path_and_query().map(http::uri::PathAndQuery::as_str)
+        }
+    }
+
+    impl<B> Head for Request<B> {
+        fn header(&self, name: &FieldName) -> Occurrence<'_> {
+            self.headers().header(name)
+        }
+
+        fn method(&self) -> Option<&str> {
+            Some(self.method().as_str())
+        }
+
+        fn path(&self) -> Option<&str> {
+            self.uri().path_and_query().map(http::uri::PathAndQuery::as_str)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_found_whatever_its_case_and_only_if_single() {
+        let head = [("X-One", "1"), ("x-two", "2"), ("X-TWO", "3")];
+        let find = |name| head.header(&FieldName::new(name).unwrap());
+        assert_eq!(find("x-ONE"), Occurrence::Once(b"1"));
+        assert_eq!(find("X-Two"), Occurrence::Repeated);
+        assert_eq!(find("X-Three"), Occurrence::Absent);
+    }
+
+    #[test]
+    fn name_that_is_no_token_is_a_config_error() {
+        for name in ["", "a b", "a:b", "a\n", "é", "a\0"] {
+            assert_eq!(FieldName::new(name).unwrap_err().field(), "header name", "{name:?}");
+        }
+        assert!(FieldName::new("a".repeat(129)).is_err());
+    }
+}

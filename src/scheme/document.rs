@@ -1,0 +1,78 @@
+//! A scheme as a document: TOML, JSON or any other serde format.
+//!
+//! ```toml
+//! name = "acme"
+//! algorithm = "hmac-sha256"              # the default; hmac-sha1, hmac-sha512
+//! signature_headers = ["Acme-Signature"]
+//! layout = { plain = { prefix = "sha256=" } }
+//! encoding = "hex"                       # the default; base64
+//! secret = "literal"                     # the default; base64, hex, whsec
+//! tolerance = 300                        # seconds; the default
+//! timestamp = { header = "Acme-Sent-At", format = "seconds" }
+//! signed = ["timestamp", { literal = "." }, "body"]
+//! ```
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use super::{Layout, Part, Scheme, SecretFormat};
+use crate::encoding::Encoding;
+use crate::error::ConfigError;
+use crate::mac::Algorithm;
+use crate::time::{TimestampFormat, Tolerance};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SchemeDocument {
+    name: String,
+    #[serde(default)]
+    algorithm: Algorithm,
+    signature_headers: Vec<String>,
+    layout: Option<Layout>,
+    #[serde(default)]
+    encoding: Encoding,
+    timestamp: Option<TimestampDocument>,
+    signed: Vec<Part>,
+    #[serde(default)]
+    secret: SecretFormat,
+    tolerance: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimestampDocument {
+    header: Option<String>,
+    field: Option<String>,
+    format: TimestampFormat,
+}
+
+impl TryFrom<SchemeDocument> for Scheme {
+    type Error = ConfigError;
+
+    fn try_from(document: SchemeDocument) -> Result<Self, ConfigError> {
+        let mut builder = Self::builder(document.name)
+            .algorithm(document.algorithm)
+            .signature_headers(document.signature_headers)
+            .layout(document.layout.unwrap_or_else(|| Layout::plain("")))
+            .encoding(document.encoding)
+            .secret_format(document.secret)
+            .signed(document.signed);
+        if let Some(seconds) = document.tolerance {
+            builder = builder.tolerance(Tolerance::from_seconds(seconds)?);
+        }
+        builder = match document.timestamp {
+            None => builder,
+            Some(TimestampDocument { header: Some(name), field: None, format }) => {
+                builder.timestamp_header(name, format)
+            }
+            Some(TimestampDocument { header: None, field: Some(key), format }) => {
+                builder.timestamp_field(Cow::from(key), format)
+            }
+            Some(_) => return Err(ConfigError::new("timestamp", "takes either a header or a field")),
+        };
+        builder.build()
+    }
+}

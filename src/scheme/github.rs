@@ -1,0 +1,23 @@
+//! <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
+
+use alloc::vec;
+
+use super::{Layout, Part, Scheme, SecretFormat};
+use crate::encoding::Encoding;
+use crate::head::FieldName;
+use crate::mac::Algorithm;
+use crate::time::Tolerance;
+
+pub(super) fn scheme() -> Scheme {
+    Scheme {
+        name: "github".into(),
+        algorithm: Algorithm::HmacSha256,
+        signature_headers: vec![FieldName::preset("X-Hub-Signature-256")],
+        layout: Layout::plain("sha256="),
+        encoding: Encoding::Hex,
+        timestamp: None,
+        signed: vec![Part::Body],
+        secret_format: SecretFormat::Literal,
+        tolerance: Tolerance::DEFAULT,
+    }
+}

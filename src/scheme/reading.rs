@@ -1,0 +1,319 @@
+//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size, and the signature
+//! candidates decoded. No key is needed for it and no allocation made.
+
+use alloc::string::String;
+
+use arrayvec::ArrayVec;
+
+use super::check::MAX_PARTS;
+use super::layout::Entry;
+use super::{ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
+use crate::encoding::Tag;
+use crate::error::{Reason, Rejection, Slot};
+use crate::head::{FieldName, Head, Occurrence};
+use crate::mac::Mac;
+use crate::time::Timestamp;
+
+/// The signature candidates of a request.
+pub(crate) type Candidates = ArrayVec<Tag, MAX_CANDIDATES>;
+
+/// What a scheme read from a head.
+#[derive(Debug)]
+pub(crate) struct Reading<'h> {
+    pub(crate) timestamp: Option<Timestamp>,
+    timestamp_text: &'h [u8],
+    /// The values of the parts that come from the head, in the order of the template.
+    values: ArrayVec<&'h [u8], MAX_PARTS>,
+}
+
+impl Scheme {
+    pub(crate) fn read<'h, H: Head + ?Sized>(
+        &self,
+        head: &'h H,
+        candidates: &mut Candidates,
+    ) -> Result<Reading<'h>, Rejection> {
+        let field_text = self.read_signatures(head, candidates)?;
+        let (timestamp, timestamp_text) = match &self.timestamp {
+            None => (None, &b""[..]),
+            Some(place) => {
+                let text = match &place.source {
+                    TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp)?,
+                    TimestampSource::Field(_) => {
+                        field_text.ok_or(Rejection::at(Reason::MissingHeader, Slot::Timestamp))?
+                    }
+                };
+                let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
+                (Some(stamp.ok_or(Rejection::at(Reason::MalformedTimestamp, Slot::Timestamp))?), text)
+            }
+        };
+        self.read_content(head, timestamp, timestamp_text)
+    }
+
+    /// Reads the values that are signed.
+    pub(crate) fn read_content<'h, H: Head + ?Sized>(
+        &self,
+        head: &'h H,
+        timestamp: Option<Timestamp>,
+        timestamp_text: &'h [u8],
+    ) -> Result<Reading<'h>, Rejection> {
+        let mut values = ArrayVec::new();
+        for (index, part) in (0_u8..).zip(&self.signed) {
+            if let Some(value) = self.read_part(part, head, Slot::Part(index))? {
+                if self.is_ambiguous(usize::from(index), value) {
+                    return Err(Rejection::at(Reason::MalformedHeader, Slot::Part(index)));
+                }
+                // A template has no more parts than this holds.
+                let _ = values.try_push(value);
+            }
+        }
+        Ok(Reading { timestamp, timestamp_text, values })
+    }
+
+    /// Whether a signed header's value contains the literal behind it, so that one MAC would fit two messages. The
+    /// specification of Standard Webhooks asks that ids have no `.` for that reason.
+    fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
+        match (self.signed.get(index), self.signed.get(index.saturating_add(1))) {
+            (Some(Part::Header(_)), Some(Part::Literal(literal))) => {
+                !literal.is_empty() && value.windows(literal.len()).any(|window| window == literal.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    /// Decodes every candidate, and returns the timestamp's text if it stands among the signatures.
+    fn read_signatures<'h, H: Head + ?Sized>(
+        &self,
+        head: &'h H,
+        candidates: &mut Candidates,
+    ) -> Result<Option<&'h [u8]>, Rejection> {
+        let timestamp_key = match &self.timestamp {
+            Some(place) => match &place.source {
+                TimestampSource::Field(key) => key.as_bytes(),
+                TimestampSource::Header(_) => b"",
+            },
+            None => b"",
+        };
+        let (mut present, mut seen, mut timestamp) = (None, 0_usize, None);
+        for (index, name) in (0_u8..).zip(&self.signature_headers) {
+            let slot = Slot::Signature(index);
+            let value = match head.header(name) {
+                Occurrence::Absent => continue,
+                occurrence => once(occurrence, slot)?,
+            };
+            present.get_or_insert(slot);
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(Rejection::at(Reason::MalformedSignature, slot));
+            }
+            self.layout.visit(value, |entry| match entry {
+                Entry::Signature(text) => {
+                    seen = seen.saturating_add(1);
+                    if seen > MAX_CANDIDATES {
+                        return Err(Rejection::at(Reason::TooManyCandidates, slot));
+                    }
+                    if let Some(tag) = self.encoding.decode_tag(text, self.algorithm.tag_size()) {
+                        candidates.push(tag);
+                    }
+                    Ok(())
+                }
+                Entry::Field(key, text) if key == timestamp_key => match timestamp.replace(text) {
+                    None => Ok(()),
+                    Some(_) => Err(Rejection::at(Reason::DuplicateHeader, Slot::Timestamp)),
+                },
+                Entry::Field(..) => Ok(()),
+            })?;
+        }
+        let first = present.ok_or(Rejection::at(Reason::MissingHeader, Slot::Signature(0)))?;
+        if candidates.is_empty() {
+            return Err(Rejection::at(Reason::MalformedSignature, first));
+        }
+        Ok(timestamp)
+    }
+
+    fn read_part<'h, H: Head + ?Sized>(
+        &self,
+        part: &Part,
+        head: &'h H,
+        slot: Slot,
+    ) -> Result<Option<&'h [u8]>, Rejection> {
+        let value = match part {
+            Part::Literal(_) | Part::Timestamp | Part::Body => return Ok(None),
+            Part::Method => head.method().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?,
+            Part::Path | Part::Url { .. } => {
+                head.path().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?
+            }
+            Part::Header(name) => once(head.header(name), slot)?,
+            Part::Field(key) => self.read_field(head, key, slot)?,
+            Part::ListedHeaders(listed) => {
+                let names = match &listed.names_in {
+                    NamesIn::Header(name) => once(head.header(name), slot)?,
+                    NamesIn::Field(key) => self.read_field(head, key, slot)?,
+                };
+                listed.check(names, head, slot)?;
+                names
+            }
+        };
+        if value.len() > MAX_VALUE_BYTES { Err(Rejection::at(Reason::MalformedHeader, slot)) } else { Ok(Some(value)) }
+    }
+
+    fn read_field<'h, H: Head + ?Sized>(&self, head: &'h H, wanted: &str, slot: Slot) -> Result<&'h [u8], Rejection> {
+        let mut found = None;
+        for name in &self.signature_headers {
+            if let Occurrence::Once(value) = head.header(name) {
+                self.layout.visit(value, |entry| match entry {
+                    Entry::Field(key, text) if key == wanted.as_bytes() && found.replace(text).is_some() => {
+                        Err(Rejection::at(Reason::DuplicateHeader, slot))
+                    }
+                    _ => Ok(()),
+                })?;
+            }
+        }
+        found.ok_or(Rejection::at(Reason::MissingHeader, slot))
+    }
+
+    /// Hands the signed content before the body to `sink`, then returns what is left for after it.
+    pub(crate) fn feed_before<'r, H: Head + ?Sized>(
+        &'r self,
+        reading: &'r Reading<'_>,
+        head: &'r H,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Rest<'r> {
+        let body = self.signed.iter().position(|part| *part == Part::Body).unwrap_or_default();
+        let (before, rest) = self.signed.split_at_checked(body).unwrap_or_default();
+        let mut values = reading.values.iter();
+        feed(before, reading, &mut values, head, sink);
+        Rest { parts: rest.get(1..).unwrap_or_default(), values }
+    }
+
+    /// `mac` with the whole signed content in it.
+    pub(crate) fn mac<H: Head + ?Sized>(&self, mut mac: Mac, reading: &Reading<'_>, head: &H, body: &[u8]) -> Mac {
+        let rest = self.feed_before(reading, head, &mut |bytes| mac.update(bytes));
+        mac.update(body);
+        rest.feed(reading, head, &mut |bytes| mac.update(bytes));
+        mac
+    }
+}
+
+/// The parts of a template behind the body.
+pub(crate) struct Rest<'r> {
+    parts: &'r [Part],
+    values: core::slice::Iter<'r, &'r [u8]>,
+}
+
+impl Rest<'_> {
+    pub(crate) fn feed<H: Head + ?Sized>(mut self, reading: &Reading<'_>, head: &H, sink: &mut impl FnMut(&[u8])) {
+        feed(self.parts, reading, &mut self.values, head, sink);
+    }
+}
+
+fn feed<'r, H: Head + ?Sized>(
+    parts: &[Part],
+    reading: &Reading<'_>,
+    values: &mut impl Iterator<Item = &'r &'r [u8]>,
+    head: &H,
+    sink: &mut impl FnMut(&[u8]),
+) {
+    for part in parts {
+        match part {
+            Part::Literal(text) => sink(text.as_bytes()),
+            Part::Timestamp => sink(reading.timestamp_text),
+            Part::Body => {}
+            Part::Method | Part::Path | Part::Header(_) | Part::Field(_) => {
+                sink(values.next().copied().unwrap_or_default())
+            }
+            Part::Url { base, decode } => {
+                sink(base.as_bytes());
+                decode_some(values.next().copied().unwrap_or_default(), decode.as_bytes(), sink);
+            }
+            Part::ListedHeaders(listed) => listed.feed(values.next().copied().unwrap_or_default(), head, sink),
+        }
+    }
+}
+
+impl ListedHeaders {
+    fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Rejection> {
+        let malformed = Rejection::at(Reason::MalformedHeader, slot);
+        let mut count = 0_usize;
+        for name in self.names(names) {
+            count = count.saturating_add(1);
+            let value = once(head.header(&name.filter(|_| count <= MAX_LISTED).ok_or(malformed)?), slot)?;
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(malformed);
+            }
+        }
+        let listed = |name: &FieldName| self.names(names).any(|other| other.as_ref() == Some(name));
+        if self.require.iter().all(listed) { Ok(()) } else { Err(Rejection::at(Reason::MissingHeader, slot)) }
+    }
+
+    fn feed<H: Head + ?Sized>(&self, names: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
+        let mut join = "";
+        for name in self.names(names).flatten() {
+            sink(join.as_bytes());
+            join = &self.join;
+            if self.pair == Pair::NameAndValue {
+                sink(name.as_str().to_ascii_lowercase().as_bytes());
+                sink(b":");
+            }
+            if let Occurrence::Once(value) = head.header(&name) {
+                sink(value);
+            }
+        }
+    }
+
+    /// The list that a signer writes.
+    pub(crate) fn list(&self) -> String {
+        let mut list = String::new();
+        for name in &self.require {
+            if !list.is_empty() {
+                list.push(self.separator);
+            }
+            list.push_str(name.as_str());
+        }
+        list
+    }
+
+    /// The listed names, `None` for one that is none. An empty list has no names.
+    fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
+        let separator = self.separator;
+        let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
+        list.split(move |byte| char::from(*byte) == separator).filter(move |_| !list.is_empty()).map(parse)
+    }
+}
+
+fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Rejection> {
+    match occurrence {
+        Occurrence::Once(value) => Ok(value),
+        Occurrence::Absent => Err(Rejection::at(Reason::MissingHeader, slot)),
+        Occurrence::Repeated => Err(Rejection::at(Reason::DuplicateHeader, slot)),
+    }
+}
+
+/// Feeds `text` with the percent-encoded forms of `decode`'s characters decoded, and nothing else.
+fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
+    while let Some(percent) = text.iter().position(|byte| *byte == b'%').filter(|_| !decode.is_empty()) {
+        let (before, rest) = text.split_at_checked(percent).unwrap_or((text, b""));
+        sink(before);
+        let mut byte = [0];
+        let encoded = rest.get(1..3).filter(|digits| const_hex::decode_to_slice(digits, &mut byte).is_ok());
+        let consumed = if encoded.is_some() && decode.contains(&byte[0]) {
+            sink(&byte);
+            3
+        } else {
+            sink(b"%");
+            1
+        };
+        text = rest.get(consumed..).unwrap_or_default();
+    }
+    sink(text);
+}
+
+/// The most signature candidates that a request may have.
+const MAX_CANDIDATES: usize = 32;
+
+/// The longest value of a header that a scheme reads, in bytes.
+const MAX_VALUE_BYTES: usize = 8_192;
+
+/// The longest text of a timestamp, in bytes: RFC 3339 with an offset and more fractional digits than any clock has.
+const MAX_TIMESTAMP_BYTES: usize = 64;
+
+/// The most headers that a list names.
+const MAX_LISTED: usize = 32;

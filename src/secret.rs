@@ -1,0 +1,327 @@
+//! Secrets, and the keyrings that hold the ones in use.
+//!
+//! ```
+//! use hookwarden::{Key, Keyring, Secret, Timestamp};
+//!
+//! // The old key stays valid for a day after the new one begins to sign.
+//! let old = Key::new("2026", Secret::from_text("an-old-secret-of-fifty-characters-or-more-please")?)?
+//!     .not_after(Timestamp::from_unix(1_800_086_400));
+//! let new = Key::new("2027", Secret::from_text("a-new-secret-of-fifty-characters-or-more-please")?)?;
+//! let keys = Keyring::from_keys([new, old])?;
+//! # assert_eq!(keys.len(), 2);
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+
+use arrayvec::ArrayString;
+use zeroize::Zeroizing;
+
+use crate::error::ConfigError;
+use crate::time::Timestamp;
+
+/// The bytes of a shared secret.
+///
+/// They are wiped from memory on drop. `Debug` shows nothing of them, and there is no `Display`, comparison or
+/// serialization.
+#[derive(Clone)]
+pub struct Secret {
+    bytes: Zeroizing<Vec<u8>>,
+    literal_text: bool,
+}
+
+impl Secret {
+    /// The UTF-8 bytes of `text` themselves, nothing decoded. A scheme whose provider hands its secrets out in base64
+    /// or hex refuses such a secret; [`Scheme::secret`](crate::Scheme::secret) knows what each provider's text means.
+    ///
+    /// # Errors
+    /// Empty text, nothing but white space, white space at an end (a line break that came with a file, say), or a
+    /// bare `whsec_` prefix.
+    pub fn from_text(text: &str) -> Result<Self, ConfigError> {
+        let problem = if text.is_empty() {
+            "is empty"
+        } else if text.trim().is_empty() {
+            "is nothing but white space"
+        } else if text.trim() != text {
+            "has white space at an end; a secret that is meant to have it goes in as bytes"
+        } else if text == WHSEC {
+            "is a prefix without a secret behind it"
+        } else {
+            return Ok(Self { bytes: Zeroizing::new(text.as_bytes().to_vec()), literal_text: true });
+        };
+        Err(ConfigError::new("secret", problem))
+    }
+
+    /// Key bytes as they are, for any scheme.
+    ///
+    /// # Errors
+    /// No bytes, or nothing but ASCII white space.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
+        let bytes = Zeroizing::new(bytes.into());
+        if bytes.is_empty() {
+            Err(ConfigError::new("secret", "is empty"))
+        } else if bytes.iter().all(u8::is_ascii_whitespace) {
+            Err(ConfigError::new("secret", "is nothing but white space"))
+        } else {
+            Ok(Self { bytes, literal_text: false })
+        }
+    }
+
+    /// A new secret of 32 bytes from the operating system's random numbers.
+    ///
+    /// # Errors
+    /// The operating system gives none.
+    #[cfg(feature = "generate")]
+    pub fn generate() -> Result<Self, ConfigError> {
+        let mut bytes = Zeroizing::new(alloc::vec![0_u8; 32]);
+        getrandom::fill(&mut bytes)
+            .map_err(|_| ConfigError::new("secret", "the operating system gave no random bytes"))?;
+        Ok(Self { bytes, literal_text: false })
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the bytes are a text that nobody decoded.
+    pub(crate) const fn is_literal_text(&self) -> bool {
+        self.literal_text
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The name of a key, shown to operators: 1 to 32 characters of `A-Z a-z 0-9 . _ -`. It is no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(ArrayString<32>);
+
+impl KeyId {
+    /// Takes a name of the form above.
+    ///
+    /// # Errors
+    /// Any other form.
+    pub fn new(name: &str) -> Result<Self, ConfigError> {
+        let permitted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        match ArrayString::from(name) {
+            Ok(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(Self(id)),
+            _ => Err(ConfigError::new("key id", "takes 1 to 32 characters of A-Z a-z 0-9 . _ -")),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A secret with its name and the time in which it counts.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub(crate) id: KeyId,
+    pub(crate) secret: Secret,
+    pub(crate) window: Window,
+}
+
+impl Key {
+    /// A key that is valid at any time.
+    ///
+    /// # Errors
+    /// The id is not of the form of a [`KeyId`].
+    pub fn new(id: &str, secret: Secret) -> Result<Self, ConfigError> {
+        Ok(Self { id: KeyId::new(id)?, secret, window: Window { not_before: None, not_after: None } })
+    }
+
+    /// The first second in which the key counts.
+    #[must_use]
+    pub const fn not_before(mut self, time: Timestamp) -> Self {
+        self.window.not_before = Some(time);
+        self
+    }
+
+    /// The last second in which the key counts.
+    #[must_use]
+    pub const fn not_after(mut self, time: Timestamp) -> Self {
+        self.window.not_after = Some(time);
+        self
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+/// The seconds in which a key counts, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+}
+
+impl Window {
+    pub(crate) fn contains(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|first| first <= now) && self.not_after.is_none_or(|last| now <= last)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!((self.not_before, self.not_after), (Some(first), Some(last)) if last < first)
+    }
+}
+
+/// The keys of one sender, newest first, at least one and at most eight. It never changes: rotating keys means putting
+/// another keyring in its place.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    keys: Vec<Key>,
+}
+
+impl Keyring {
+    /// A keyring of one secret, valid at any time, under the key id `default`.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        let id = KeyId(ArrayString::from("default").unwrap_or_default());
+        let window = Window { not_before: None, not_after: None };
+        Self { keys: alloc::vec![Key { id, secret, window }] }
+    }
+
+    /// A keyring of several keys, newest first. The newest that is valid signs; all that are valid verify.
+    ///
+    /// # Errors
+    /// No key, more than eight, two of one id or of one secret, or a key that ends before it begins.
+    pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
+        let mut keys = keys.into_iter();
+        let first = keys.next().ok_or_else(|| ConfigError::new("keys", "there is none"))?;
+        // Oldest last: each further key is appended, unlike in `add`.
+        keys.try_fold(Self { keys: Vec::new() }.with(first, false)?, |ring, key| ring.with(key, false))
+    }
+
+    /// This keyring with one more key, the newest.
+    ///
+    /// # Errors
+    /// As for [`from_keys`](Self::from_keys).
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a keyring plus a key reads as intended, and the trait cannot fail"
+    )]
+    pub fn add(self, key: Key) -> Result<Self, ConfigError> {
+        self.with(key, true)
+    }
+
+    fn with(mut self, key: Key, newest: bool) -> Result<Self, ConfigError> {
+        let problem = if self.keys.len() >= MAX_KEYS {
+            format!("more than {MAX_KEYS}")
+        } else if key.window.is_empty() {
+            format!("{} ends before it begins", key.id)
+        } else if self.keys.iter().any(|other| other.id == key.id) {
+            format!("two of the id {}", key.id)
+        } else if let Some(other) = self.keys.iter().find(|other| other.secret.expose() == key.secret.expose()) {
+            format!("{} and {} are one secret", other.id, key.id)
+        } else {
+            self.keys.insert(if newest { 0 } else { self.keys.len() }, key);
+            return Ok(self);
+        };
+        Err(ConfigError::new("keys", problem))
+    }
+
+    /// How many keys there are, valid now or not.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a keyring is never empty")]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys, newest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.keys.iter()
+    }
+}
+
+/// The most keys that a keyring holds.
+pub(crate) const MAX_KEYS: usize = 8;
+
+/// What Standard Webhooks and Svix write before a secret in base64.
+pub(crate) const WHSEC: &str = "whsec_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str, text: &str) -> Key {
+        Key::new(id, Secret::from_text(text).unwrap()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_keys_refused(keys: Vec<Key>, problem: &str) {
+        assert_eq!(
+            Keyring::from_keys(keys).unwrap_err(),
+            ConfigError::new("keys", alloc::string::String::from(problem))
+        );
+    }
+
+    #[test]
+    fn secret_without_substance_is_a_config_error() {
+        for text in ["", " ", "\t\r\n", "\u{a0}\u{3000}", "whsec_", " secret", "secret\n"] {
+            assert_eq!(Secret::from_text(text).unwrap_err().field(), "secret", "{text:?}");
+        }
+        for bytes in [&b""[..], b"  ", b"\r\n"] {
+            assert_eq!(Secret::from_bytes(bytes).unwrap_err().field(), "secret", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn secret_debug_shows_nothing_of_it() {
+        let ring = Keyring::new(Secret::from_text("canary-5b1c").unwrap());
+        let debug = format!("{ring:?}");
+        assert!(debug.contains("Secret(…)"), "{debug}");
+        assert!(!debug.contains("canary") && !debug.contains("99, 97, 110"), "{debug}");
+    }
+
+    #[test]
+    fn keyring_that_cannot_be_right_is_a_config_error() {
+        let at = Timestamp::from_unix;
+        assert_keys_refused(alloc::vec![], "there is none");
+        assert_keys_refused((0..9).map(|n| key(&format!("k{n}"), &format!("secret-{n}"))).collect(), "more than 8");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("a", "two")], "two of the id a");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("b", "one")], "a and b are one secret");
+        assert_keys_refused(alloc::vec![key("a", "one").not_before(at(2)).not_after(at(1))], "a ends before it begins");
+        assert!(Keyring::from_keys((0..8).map(|n| key(&format!("k{n}"), &format!("secret-{n}")))).is_ok());
+    }
+
+    #[test]
+    fn keyring_order_is_newest_first() {
+        let ids =
+            |ring: &Keyring| ring.iter().map(|key| alloc::string::ToString::to_string(&key.id())).collect::<Vec<_>>();
+        let ring = Keyring::from_keys([key("b", "two"), key("a", "one")]).unwrap();
+        assert_eq!(ids(&ring), ["b", "a"]);
+        assert_eq!(ids(&ring.add(key("c", "three")).unwrap()), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn key_counts_in_its_window_with_both_ends() {
+        let at = Timestamp::from_unix;
+        let window = key("a", "one").not_before(at(10)).not_after(at(20)).window;
+        assert_eq!([9, 10, 20, 21].map(|second| window.contains(at(second))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn key_id_takes_only_plain_names() {
+        for name in ["", " ", "a b", "a\n", "é", "123456789012345678901234567890123"] {
+            assert_eq!(KeyId::new(name).unwrap_err().field(), "key id", "{name:?}");
+        }
+        assert_eq!(KeyId::new("2026-11.primary_A").unwrap().as_str(), "2026-11.primary_A");
+    }
+}

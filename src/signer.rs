@@ -1,0 +1,172 @@
+//! The sending side of a scheme: what a sender puts into a message's head so that a verifier accepts it.
+//!
+//! ```
+//! use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+//!
+//! let scheme = Scheme::standard_webhooks();
+//! let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
+//! let signer = Signer::new(scheme, keys)?;
+//!
+//! // Headers that the scheme signs are the sender's; the signature and the timestamp are added to them.
+//! let own = [("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")];
+//! let signed = signer.sign_at(&own, br#"{"test": 2432232314}"#, Timestamp::from_unix(1_614_265_330))?;
+//! let signature = signed.iter().find(|(name, _)| *name == "webhook-signature").map(|(_, value)| value);
+//! assert_eq!(signature, Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::error::{ConfigError, SignError};
+use crate::head::{FieldName, Head, Occurrence};
+use crate::mac::PreparedKeys;
+use crate::scheme::{NamesIn, Scheme, TimestampSource};
+use crate::secret::Keyring;
+use crate::time::Timestamp;
+
+/// Signs messages by a scheme. Cheap to clone.
+///
+/// Where the scheme's header holds several signatures, or the scheme has several signature headers, every key that is
+/// live signs, so that a receiver may rotate in its own time. Elsewhere the newest live key signs.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    scheme: Arc<Scheme>,
+    keys: PreparedKeys,
+}
+
+impl Signer {
+    /// A signer for `scheme`.
+    ///
+    /// # Errors
+    /// As for [`Scheme::prepare`], and a scheme that signs a field which nothing says how to fill.
+    pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
+        let keys = scheme.prepare(&keys)?;
+        if let Some(key) = scheme.unknown_field() {
+            return Err(ConfigError::new("signed.field", alloc::format!("a signer cannot know the value of {key}")));
+        }
+        Ok(Self { scheme: Arc::new(scheme), keys })
+    }
+
+    /// Signs a message: `head` holds the headers of the sender's own that the scheme signs, and the request line where
+    /// the scheme signs that. Returns the headers to add.
+    ///
+    /// # Errors
+    /// A header that the scheme signs is missing, repeated or ambiguous; the request line is missing; `now` cannot be
+    /// written in the scheme's format; no key is live.
+    pub fn sign_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
+        let scheme = &*self.scheme;
+        let mut message = Message { head, added: Vec::new() };
+        let mut fields = Vec::new();
+        let mut timestamp = String::new();
+        if let Some(place) = scheme.timestamp() {
+            timestamp = place.format.write(now).ok_or(SignError::new("timestamp", "has no form on the wire"))?;
+            match &place.source {
+                TimestampSource::Header(name) => message.added.push((name.clone(), timestamp.clone())),
+                TimestampSource::Field(key) => fields.push((&**key, timestamp.clone())),
+            }
+        }
+        for listed in scheme.lists() {
+            match &listed.names_in {
+                // A sender that lists headers itself knows better which.
+                NamesIn::Header(name) if head.header(name) != Occurrence::Absent => {}
+                NamesIn::Header(name) => message.added.push((name.clone(), listed.list())),
+                NamesIn::Field(key) => fields.push((&**key, listed.list())),
+            }
+        }
+        let fields = || fields.iter().map(|(key, value)| (*key, value.as_str()));
+        let unsigned = message.added.len();
+        // Parts of the template may read the fields, so they stand in the head before there is a signature.
+        if let Some(name) = scheme.signature_headers().first() {
+            message.added.push((name.clone(), scheme.layout().write(fields(), [])));
+        }
+        let tags = self.tags(&message, timestamp.as_bytes(), body, now)?;
+        if tags.is_empty() {
+            return Err(SignError::new("key", "none is live"));
+        }
+        message.added.truncate(unsigned);
+        match scheme.signature_headers() {
+            [name] => {
+                // A layout for a single signature takes the first, which is the newest key's.
+                let value = scheme.layout().write(fields(), tags.iter().map(String::as_str));
+                message.added.push((name.clone(), value));
+            }
+            names => {
+                let value =
+                    |(name, tag): (&FieldName, &String)| (name.clone(), scheme.layout().write([], [tag.as_str()]));
+                message.added.extend(names.iter().zip(&tags).map(value));
+            }
+        }
+        Ok(SignedHeaders(message.added))
+    }
+
+    /// The signature's text under each live key.
+    fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
+        let scheme = &*self.scheme;
+        let cannot = |rejection| SignError::because(rejection, scheme);
+        let reading = scheme.read_content(head, None, timestamp).map_err(cannot)?;
+        let tags = self.keys.live(now).filter_map(|(_, mac)| scheme.mac(mac, &reading, head, body).finish());
+        Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
+    }
+
+    /// [`sign_at`](Self::sign_at) the wall clock's time.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "std")]
+    pub fn sign<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> Result<SignedHeaders, SignError> {
+        self.sign_at(head, body, Timestamp::now())
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+}
+
+/// The headers that carry a signature, each name once.
+#[derive(Debug, Clone)]
+pub struct SignedHeaders(Vec<(FieldName, String)>);
+
+impl SignedHeaders {
+    /// The headers' names and values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Puts the headers into `map`, in the place of any of the same name.
+    #[cfg(feature = "http")]
+    pub fn insert_into(&self, map: &mut http::HeaderMap) {
+        for (name, value) in self.iter() {
+            // Names are tokens and values visible ASCII, so both always parse.
+            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
+                map.insert(name, value);
+            }
+        }
+    }
+}
+
+/// A message while it is being signed: the sender's head, with the headers that signing adds in front of it.
+struct Message<'m, H: ?Sized> {
+    head: &'m H,
+    added: Vec<(FieldName, String)>,
+}
+
+impl<H: Head + ?Sized> Head for Message<'_, H> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        match self.added.iter().find(|(added, _)| added == name) {
+            Some((_, value)) => Occurrence::Once(value.as_bytes()),
+            None => self.head.header(name),
+        }
+    }
+
+    fn method(&self) -> Option<&str> {
+        self.head.method()
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.head.path()
+    }
+}

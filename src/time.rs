@@ -1,0 +1,360 @@
+//! Seconds since the Unix epoch, the forms they take on the wire, and how far from the clock they may be.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::error::{ConfigError, Reason};
+
+/// A point in time, in whole seconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From seconds since the Unix epoch; negative before it.
+    #[must_use]
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_unix(self) -> i64 {
+        self.0
+    }
+
+    /// The wall clock, floored to the second. A clock set before 1970 reads as 0.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn now() -> Self {
+        let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// `self - earlier` in seconds, held within what an `i64` can show.
+    pub(crate) const fn seconds_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How a scheme writes its timestamp. One is fixed for each scheme; it is never guessed from a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum TimestampFormat {
+    /// Seconds since the Unix epoch: `[1-9][0-9]{0,18}` and nothing else.
+    #[default]
+    Seconds,
+    /// Milliseconds since the Unix epoch, of the same form; floored to seconds.
+    Milliseconds,
+    /// RFC 3339 with an upper-case `T`, seconds 00–59 and `Z` or a numeric offset; a fraction is floored.
+    Rfc3339,
+}
+
+impl TimestampFormat {
+    pub(crate) fn parse(self, text: &[u8]) -> Option<Timestamp> {
+        match self {
+            Self::Seconds => digits(text).map(Timestamp),
+            Self::Milliseconds => digits(text).map(|ms| Timestamp(ms.div_euclid(1000))),
+            Self::Rfc3339 => rfc3339(text).map(Timestamp),
+        }
+    }
+
+    /// The text on the wire, or `None` for a time that the format cannot write.
+    pub(crate) fn write(self, time: Timestamp) -> Option<String> {
+        match self {
+            Self::Seconds if time.0 > 0 => Some(format!("{}", time.0)),
+            Self::Milliseconds if time.0 > 0 => Some(format!("{}", time.0.checked_mul(1000)?)),
+            Self::Seconds | Self::Milliseconds => None,
+            Self::Rfc3339 => write_rfc3339(time.0),
+        }
+    }
+}
+
+/// How far a timestamp may be from the receiver's clock, in seconds, into the past and the future alike and with both
+/// ends included. There is no value that turns the check off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerance(u32);
+
+impl Tolerance {
+    /// 300 seconds, what most providers ask for.
+    pub const DEFAULT: Self = Self(300);
+
+    /// A tolerance of 1 to 86,400 seconds.
+    ///
+    /// # Errors
+    /// Outside that range.
+    pub fn from_seconds(seconds: u32) -> Result<Self, ConfigError> {
+        if (1..=86_400).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(ConfigError::new("tolerance", format!("{seconds} s is outside 1..=86400")))
+        }
+    }
+
+    /// The tolerance in seconds.
+    #[must_use]
+    pub const fn as_seconds(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn judge(self, stamp: Timestamp, now: Timestamp) -> Result<(), Reason> {
+        if stamp.0.abs_diff(now.0) <= u64::from(self.0) {
+            Ok(())
+        } else if stamp < now {
+            Err(Reason::Stale)
+        } else {
+            Err(Reason::Early)
+        }
+    }
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    if text.first() == Some(&b'0') || text.len() > 19 { None } else { number(text) }
+}
+
+/// One or more ASCII digits as a number.
+fn number(text: &[u8]) -> Option<i64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_i64, |value, byte| match byte {
+        b'0'..=b'9' => value.checked_mul(10)?.checked_add(i64::from(byte.checked_sub(b'0')?)),
+        _ => None,
+    })
+}
+
+/// RFC 3339 section 5.6, without the lower-case letters, the space and the leap second that it leaves to choice.
+/// A library's parser takes more than this, and every form more is a form that an attacker may choose.
+fn rfc3339(text: &[u8]) -> Option<i64> {
+    let (date_time, rest) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = *date_time else {
+        return None;
+    };
+    let zone = match rest.split_first() {
+        Some((b'.', fraction)) => {
+            let end = fraction.iter().position(|byte| !byte.is_ascii_digit())?;
+            if end == 0 {
+                return None;
+            }
+            fraction.get(end..)?
+        }
+        _ => rest,
+    };
+    let offset = match *zone {
+        [b'Z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let minutes = clock_field(&[h1, h2], 23)?.checked_mul(60)?.checked_add(clock_field(&[m1, m2], 59)?)?;
+            let seconds = minutes.checked_mul(60)?;
+            if sign == b'-' { seconds.checked_neg()? } else { seconds }
+        }
+        _ => return None,
+    };
+    let days = days_from_civil(number(&[y1, y2, y3, y4])?, number(&[mo1, mo2])?, number(&[d1, d2])?)?;
+    days.checked_mul(86_400)?
+        .checked_add(clock_field(&[h1, h2], 23)?.checked_mul(3_600)?)?
+        .checked_add(clock_field(&[mi1, mi2], 59)?.checked_mul(60)?)?
+        .checked_add(clock_field(&[s1, s2], 59)?)?
+        .checked_sub(offset)
+}
+
+fn clock_field(text: &[u8; 2], most: i64) -> Option<i64> {
+    number(text).filter(|value| *value <= most)
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years are counted from March, so that the leap
+/// day is the last of its year.
+fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = (year.rem_euclid(4) == 0 && year.rem_euclid(100) != 0) || year.rem_euclid(400) == 0;
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    let (year, month) =
+        if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
+    let leap_days = year.div_euclid(4).checked_sub(year.div_euclid(100))?.checked_add(year.div_euclid(400))?;
+    let day_of_year = month.checked_mul(153)?.checked_add(2)?.div_euclid(5).checked_add(day)?.checked_sub(1)?;
+    year.checked_mul(365)?.checked_add(leap_days)?.checked_add(day_of_year)?.checked_sub(DAYS_TO_EPOCH)
+}
+
+fn write_rfc3339(seconds: i64) -> Option<String> {
+    let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The year is found from a guess that is at most one too high, by the function that parsing uses.
+    let mut year = days.checked_mul(400)?.div_euclid(146_097).checked_add(1970)?;
+    if !(0..=9998).contains(&year) {
+        return None;
+    }
+    while days_from_civil(year, 1, 1)? > days {
+        year = year.checked_sub(1)?;
+    }
+    while days_from_civil(year.checked_add(1)?, 1, 1)? <= days {
+        year = year.checked_add(1)?;
+    }
+    let month = (1..=12).rev().find(|month| days_from_civil(year, *month, 1).is_some_and(|first| first <= days))?;
+    let day = days.checked_sub(days_from_civil(year, month, 1)?)?.checked_add(1)?;
+    let (hour, minute, second) =
+        (clock.div_euclid(3_600), clock.rem_euclid(3_600).div_euclid(60), clock.rem_euclid(60));
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+}
+
+/// Days from 0000-03-01 to 1970-01-01.
+const DAYS_TO_EPOCH: i64 = 719_468;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_parses(format: TimestampFormat, text: &str, seconds: i64) {
+        assert_eq!(format.parse(text.as_bytes()), Some(Timestamp(seconds)), "{text:?}");
+    }
+
+    #[track_caller]
+    fn assert_refused(format: TimestampFormat, text: &str) {
+        assert_eq!(format.parse(text.as_bytes()), None, "{text:?}");
+    }
+
+    #[test]
+    fn seconds_only_decimal_without_sign_or_leading_zero_parse() {
+        assert_parses(TimestampFormat::Seconds, "1", 1);
+        assert_parses(TimestampFormat::Seconds, "1800000000", 1_800_000_000);
+        assert_parses(TimestampFormat::Seconds, "9223372036854775807", i64::MAX);
+        let refused = [
+            "",
+            "0",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "1.5",
+            "1e9",
+            "NaN",
+            "inf",
+            "Infinity",
+            "0x10",
+            "1_000",
+            "１",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "9999999999999999999",
+            "12345678901234567890",
+            "1\n",
+            "1\0",
+        ];
+        for text in refused {
+            assert_refused(TimestampFormat::Seconds, text);
+            assert_refused(TimestampFormat::Milliseconds, text);
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_floored() {
+        assert_parses(TimestampFormat::Milliseconds, "1800000000999", 1_800_000_000);
+        assert_parses(TimestampFormat::Milliseconds, "999", 0);
+    }
+
+    #[test]
+    fn rfc3339_of_the_strict_form_parses() {
+        assert_parses(TimestampFormat::Rfc3339, "1970-01-01T00:00:00Z", 0);
+        assert_parses(TimestampFormat::Rfc3339, "2027-01-15T08:00:00Z", 1_800_000_000);
+        assert_parses(TimestampFormat::Rfc3339, "2027-01-15T08:00:00.999999999Z", 1_800_000_000);
+        assert_parses(TimestampFormat::Rfc3339, "2027-01-15T01:00:00-07:00", 1_800_000_000);
+        assert_parses(TimestampFormat::Rfc3339, "2027-01-15T13:30:00+05:30", 1_800_000_000);
+        assert_parses(TimestampFormat::Rfc3339, "2024-02-29T23:59:59Z", 1_709_251_199);
+        assert_parses(TimestampFormat::Rfc3339, "0000-01-01T00:00:00Z", -62_167_219_200);
+        for text in [
+            "2027-01-15t08:00:00Z",
+            "2027-01-15T08:00:00z",
+            "2027-01-15 08:00:00Z",
+            "2027-01-15T08:00:00",
+            "2027-01-15T08:00:00.Z",
+            "2027-01-15T08:00:00.5",
+            "2027-01-15T08:00:60Z",
+            "2027-01-15T24:00:00Z",
+            "2027-02-29T00:00:00Z",
+            "2100-02-29T00:00:00Z",
+            "2027-13-01T00:00:00Z",
+            "2027-00-01T00:00:00Z",
+            "2027-01-00T00:00:00Z",
+            "2027-01-15T08:00:00+24:00",
+            "2027-01-15T08:00:00+0530",
+            "2027-1-15T08:00:00Z",
+            "+027-01-15T08:00:00Z",
+            "2027-01-15T08:00:00Z ",
+            "1800000000",
+            "",
+        ] {
+            assert_refused(TimestampFormat::Rfc3339, text);
+        }
+    }
+
+    #[test]
+    fn each_format_reads_back_what_it_writes() {
+        for format in [TimestampFormat::Seconds, TimestampFormat::Milliseconds, TimestampFormat::Rfc3339] {
+            for seconds in
+                [1, 59, 86_399, 86_400, 951_782_400, 1_709_164_800, 1_735_689_599, 1_800_000_000, 4_102_444_800]
+            {
+                let text = format.write(Timestamp(seconds)).unwrap();
+                assert_parses(format, &text, seconds);
+            }
+        }
+    }
+
+    #[test]
+    fn times_without_a_form_on_the_wire_are_not_written() {
+        for seconds in [i64::MIN, -1, 0] {
+            assert_eq!(TimestampFormat::Seconds.write(Timestamp(seconds)), None);
+            assert_eq!(TimestampFormat::Milliseconds.write(Timestamp(seconds)), None);
+        }
+        assert_eq!(TimestampFormat::Milliseconds.write(Timestamp(i64::MAX)), None);
+        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MAX)), None);
+        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MIN)), None);
+    }
+
+    #[test]
+    fn tolerance_includes_both_ends_and_nothing_beyond() {
+        let now = Timestamp(1_800_000_000);
+        let judge = |seconds| Tolerance::DEFAULT.judge(Timestamp(seconds), now);
+        assert_eq!(judge(1_799_999_700), Ok(()));
+        assert_eq!(judge(1_799_999_699), Err(Reason::Stale));
+        assert_eq!(judge(1_800_000_300), Ok(()));
+        assert_eq!(judge(1_800_000_301), Err(Reason::Early));
+    }
+
+    #[test]
+    fn extreme_clocks_do_not_overflow() {
+        for tolerance in [1, 86_400] {
+            let tolerance = Tolerance::from_seconds(tolerance).unwrap();
+            for (stamp, now, verdict) in [
+                (i64::MIN, i64::MAX, Err(Reason::Stale)),
+                (i64::MAX, i64::MIN, Err(Reason::Early)),
+                (i64::MAX, i64::MAX, Ok(())),
+                (i64::MIN, i64::MIN, Ok(())),
+                (0, -1, Ok(())),
+                (-2, 0, if tolerance.as_seconds() == 1 { Err(Reason::Stale) } else { Ok(()) }),
+            ] {
+                assert_eq!(tolerance.judge(Timestamp(stamp), Timestamp(now)), verdict, "{stamp} {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn tolerance_outside_its_range_is_a_config_error() {
+        for seconds in [0, 86_401, u32::MAX] {
+            assert_eq!(Tolerance::from_seconds(seconds).unwrap_err().field(), "tolerance");
+        }
+        assert!(Tolerance::from_seconds(1).is_ok() && Tolerance::from_seconds(86_400).is_ok());
+    }
+}
