@@ -89,6 +89,11 @@ impl PreparedKeys {
     }
 
     #[cfg(feature = "warden")]
+    pub(crate) fn has_live(&self, now: Timestamp) -> bool {
+        self.keys.iter().any(|key| key.window.contains(now))
+    }
+
+    #[cfg(all(feature = "warden", test))]
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -1,0 +1,178 @@
+//! axum: the layer of [`tower`](crate::tower), with path parameters, and the extractor [`Webhook`].
+//!
+//! ```
+//! use axum::{Json, Router, routing::post};
+//! use hookwarden::axum::{Webhook, WardenLayer};
+//! use hookwarden::{Keyring, Scheme, Warden};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Order { id: u64 }
+//!
+//! async fn order(webhook: Webhook<Json<Order>>) {
+//!     println!("order {} of {}", webhook.payload.id, webhook.facts().webhook_id());
+//! }
+//!
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let warden = Warden::builder(scheme).sender("acme", keys).build()?;
+//! let app: Router = Router::new().route("/webhooks/{id}", post(order).layer(WardenLayer::new(warden)));
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
+
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{
+    DefaultBodyLimit, FromRef, FromRequest, FromRequestParts as _, OriginalUri, RawPathParams, Request,
+};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{StatusCode, Uri};
+
+use crate::intake;
+use crate::respond::Answer;
+use crate::tower::Verdict;
+use crate::warden::{Admitted, Facts, IdFault, Refused, Warden, WebhookId};
+
+pub use crate::tower::WardenLayer;
+
+/// A verified webhook: the payload, parsed only after the verdict, and what is proven of it.
+///
+/// `T` is any of axum's extractors of a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`.
+///
+/// Behind a [`WardenLayer`] the handler's status tells whether the work was done. Without the layer the extractor
+/// verifies by the [`Warden`] in the router's state; then nobody sees the status, and the handler calls
+/// [`commit`](Self::commit) when its work is done. With neither, a router that has a state does not compile, and one
+/// that has none answers 500 and logs why.
+#[derive(Debug)]
+pub struct Webhook<T> {
+    /// The payload.
+    pub payload: T,
+    delivery: Delivery,
+}
+
+#[derive(Debug)]
+enum Delivery {
+    /// The layer decides when the work is done.
+    Layered(Facts),
+    /// The handler decides.
+    Owned(Box<Admitted>),
+}
+
+impl<T> Webhook<T> {
+    /// What is proven of the request: the webhook id, the key, the timestamp.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        match &self.delivery {
+            Delivery::Layered(facts) => facts,
+            Delivery::Owned(admitted) => admitted.facts(),
+        }
+    }
+
+    /// Says that the work is done, and hands over the payload. Without it, and without a layer, the delivery counts as
+    /// not handled.
+    pub fn commit(self) -> T {
+        if let Delivery::Owned(admitted) = self.delivery {
+            admitted.commit();
+        }
+        self.payload
+    }
+}
+
+impl<T, S> FromRequest<S> for Webhook<T>
+where
+    T: FromRequest<S>,
+    StateWarden: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = WebhookRejection<T::Rejection>;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (mut parts, body) = request.into_parts();
+        let (delivery, body) = match parts.extensions.remove::<Verdict>() {
+            Some(verdict) => (Delivery::Layered(verdict.facts), verdict.body),
+            None => {
+                let StateWarden(Some(warden)) = StateWarden::from_ref(state) else {
+                    tracing::error!(
+                        "Webhook<T> was asked for on a route without a WardenLayer and without a Warden in its state"
+                    );
+                    return Err(WebhookRejection::NoWarden);
+                };
+                let id = path_parameter(&warden, &mut parts).await;
+                let (admitted, body) =
+                    intake::receive(&warden, &parts, id, body).await.map_err(WebhookRejection::Refused)?;
+                (Delivery::Owned(Box::new(admitted)), body)
+            }
+        };
+        let mut request = Request::from_parts(parts, Body::new(body));
+        // The Warden's cap has been kept to already.
+        DefaultBodyLimit::disable().apply(&mut request);
+        let payload = T::from_request(request, state).await.map_err(WebhookRejection::Payload)?;
+        Ok(Self { payload, delivery })
+    }
+}
+
+/// Why a [`Webhook`] could not be handed over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WebhookRejection<R> {
+    /// The Warden refused the request.
+    Refused(Refused),
+    /// The request was admitted, but its payload is not of the handler's type.
+    Payload(R),
+    /// There is neither a [`WardenLayer`] on the route nor a [`Warden`] in its state.
+    NoWarden,
+}
+
+impl<R: IntoResponse> IntoResponse for WebhookRejection<R> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refused) => refused.into_answer().into_response(),
+            Self::Payload(rejection) => rejection.into_response(),
+            Self::NoWarden => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        Self::into_response::<Body>(self)
+    }
+}
+
+/// The Warden that a router's state holds, if it can hold one.
+#[derive(Debug)]
+pub struct StateWarden(Option<Warden>);
+
+impl<S> FromRef<S> for StateWarden
+where
+    Warden: FromRef<S>,
+{
+    fn from_ref(state: &S) -> Self {
+        Self(Some(Warden::from_ref(state)))
+    }
+}
+
+/// A router without a state, where the Warden is in a layer.
+impl FromRef<()> for StateWarden {
+    fn from_ref((): &()) -> Self {
+        Self(None)
+    }
+}
+
+/// The webhook id, if the Warden looks for it in a path parameter.
+pub(crate) async fn path_parameter(warden: &Warden, parts: &mut Parts) -> Option<Result<WebhookId, IdFault>> {
+    let name = warden.id_source().parameter()?;
+    Some(match RawPathParams::from_request_parts(parts, &()).await {
+        Ok(parameters) => {
+            let value = parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+            value.map(WebhookId::from).ok_or(IdFault::NoSuchParameter)
+        }
+        Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => Err(IdFault::Unreadable),
+        Err(_) => Err(IdFault::NoSuchParameter),
+    })
+}
+
+/// The URI before any nested router shortened it.
+pub(crate) fn original_uri(parts: &Parts) -> Option<&Uri> {
+    parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri)
+}

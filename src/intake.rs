@@ -1,0 +1,198 @@
+//! Taking a body in: chunk by chunk through the verification, under the cap and one deadline, without a copy of its
+//! large pieces.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::request::Parts;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::Reason;
+use crate::head::{FieldName, Head, Occurrence};
+use crate::warden::{Admitted, IdFault, Refused, Warden, WebhookId};
+
+/// Judges a request, reading its body only once the head has passed.
+pub(crate) async fn receive<B>(
+    warden: &Warden,
+    parts: &Parts,
+    id: Option<Result<WebhookId, IdFault>>,
+    body: B,
+) -> Result<(Admitted, VerifiedBody), Refused>
+where
+    B: Body,
+{
+    // A deadline beyond what the clock can show is none that can pass.
+    let deadline = Instant::now().checked_add(warden.deadline());
+    let head = SentHead { parts };
+    let examined = warden.examine(&head)?;
+    let mut receiving = match id {
+        Some(id) => examined.identify_by(id)?,
+        None => examined.identify_from_head(&head)?,
+    };
+    // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
+    receiving.expect(body.size_hint().lower())?;
+    let mut body = pin!(body);
+    let mut taken = VerifiedBody::default();
+    loop {
+        let frame = match deadline {
+            Some(deadline) => {
+                timeout_at(deadline, body.frame()).await.map_err(|_| receiving.refuse(Reason::BodyTooSlow))?
+            }
+            None => body.frame().await,
+        };
+        match frame {
+            None => break,
+            Some(Err(_)) => return Err(receiving.refuse(Reason::BodyInterrupted)),
+            // Trailers are not signed, so they go no further.
+            Some(Ok(frame)) => {
+                if let Ok(mut data) = frame.into_data() {
+                    let chunk = data.copy_to_bytes(data.remaining());
+                    receiving.update(&chunk)?;
+                    taken.push(chunk);
+                }
+            }
+        }
+    }
+    let admitted = receiving.finish()?;
+    taken.seal();
+    Ok((admitted, taken))
+}
+
+/// The head as the sender wrote it: a router that nests others shortens the path on its way.
+pub(crate) struct SentHead<'p> {
+    pub(crate) parts: &'p Parts,
+}
+
+impl Head for SentHead<'_> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.parts.headers.header(name)
+    }
+
+    fn method(&self) -> Option<&str> {
+        Some(self.parts.method.as_str())
+    }
+
+    fn path(&self) -> Option<&str> {
+        #[cfg(feature = "axum")]
+        if let Some(uri) = crate::axum::original_uri(self.parts) {
+            return uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+        }
+        self.parts.path()
+    }
+}
+
+/// The bytes of a body that was verified. As a body it never fails and has no trailers.
+#[derive(Debug, Clone, Default)]
+pub struct VerifiedBody {
+    frames: VecDeque<Bytes>,
+    tail: Tail,
+}
+
+/// Small chunks at the end, collected so that a sender of one-byte chunks can't make each of them hold a buffer.
+#[derive(Debug, Clone, Default)]
+enum Tail {
+    #[default]
+    Empty,
+    One(Bytes),
+    Several(BytesMut),
+}
+
+impl VerifiedBody {
+    fn push(&mut self, chunk: Bytes) {
+        if chunk.len() >= LARGE {
+            self.seal();
+            self.frames.push_back(chunk);
+            return;
+        }
+        self.tail = match std::mem::take(&mut self.tail) {
+            Tail::Empty if chunk.is_empty() => Tail::Empty,
+            Tail::Empty => Tail::One(chunk),
+            Tail::One(first) => {
+                let mut several = BytesMut::with_capacity(LARGE);
+                several.extend_from_slice(&first);
+                several.extend_from_slice(&chunk);
+                Tail::Several(several)
+            }
+            Tail::Several(mut several) => {
+                several.extend_from_slice(&chunk);
+                Tail::Several(several)
+            }
+        };
+    }
+
+    fn seal(&mut self) {
+        match std::mem::take(&mut self.tail) {
+            Tail::Empty => {}
+            Tail::One(chunk) => self.frames.push_back(chunk),
+            Tail::Several(several) => self.frames.push_back(several.freeze()),
+        }
+    }
+
+    fn remaining(&self) -> u64 {
+        let bytes = self.frames.iter().map(Bytes::len).fold(0, usize::saturating_add);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+impl Body for VerifiedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.frames.pop_front().map(Frame::data).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining())
+    }
+}
+
+/// From this size on, in bytes, a chunk is kept as it came.
+const LARGE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body_of(chunks: &[&[u8]]) -> VerifiedBody {
+        let mut body = VerifiedBody::default();
+        chunks.iter().for_each(|chunk| body.push(Bytes::copy_from_slice(chunk)));
+        body.seal();
+        body
+    }
+
+    #[test]
+    fn small_chunks_are_coalesced_in_order_around_large_ones() {
+        let large = [b'x'; LARGE];
+        let body = body_of(&[b"a", b"b", b"", b"c", &large, b"d", &large, &large]);
+        let sizes: Vec<usize> = body.frames.iter().map(Bytes::len).collect();
+        assert_eq!(sizes, [3, LARGE, 1, LARGE, LARGE]);
+        assert_eq!(body.frames[0], "abc");
+        assert_eq!(body.remaining(), 3 * 4096 + 4);
+    }
+
+    #[test]
+    fn single_chunk_is_kept_without_a_copy() {
+        for size in [1, LARGE - 1, LARGE] {
+            let chunk = Bytes::from(vec![7; size]);
+            let mut body = VerifiedBody::default();
+            body.push(chunk.clone());
+            body.seal();
+            assert_eq!(body.frames[0].as_ptr(), chunk.as_ptr(), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn empty_body_has_no_frame() {
+        assert!(body_of(&[]).is_end_stream() && body_of(&[b"", b""]).is_end_stream());
+    }
+}

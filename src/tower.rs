@@ -1,0 +1,129 @@
+//! A tower layer that guards any HTTP service: axum, tonic's router, bare hyper.
+//!
+//! The handlers behind it stay as they are. They see only requests that were admitted, with the body that was verified,
+//! and find the [`Facts`](crate::Facts) among the request's extensions. A 2xx or 3xx answer of theirs says that the work is done.
+//!
+//! ```
+//! use hookwarden::tower::WardenLayer;
+//! use hookwarden::{IdSource, Keyring, Scheme, Warden};
+//! use tower::ServiceBuilder;
+//!
+//! # #[derive(Clone)]
+//! # struct Unchanged;
+//! # let handler = Unchanged;
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let warden = Warden::builder(scheme).sender("acme", keys).webhook_id(IdSource::path_segment(1)).build()?;
+//! let service = ServiceBuilder::new().layer(WardenLayer::new(warden)).service(handler);
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
+
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::intake;
+use crate::warden::Warden;
+
+pub use crate::intake::VerifiedBody;
+
+/// Guards the service that it wraps by a [`Warden`].
+#[derive(Debug, Clone)]
+pub struct WardenLayer {
+    warden: Warden,
+}
+
+impl WardenLayer {
+    /// A layer that asks `warden` about every request.
+    #[must_use]
+    pub const fn new(warden: Warden) -> Self {
+        Self { warden }
+    }
+}
+
+impl<S> Layer<S> for WardenLayer {
+    type Service = WardenService<S>;
+
+    fn layer(&self, inner: S) -> WardenService<S> {
+        WardenService { inner, warden: self.warden.clone() }
+    }
+}
+
+/// A service behind a [`WardenLayer`].
+#[derive(Debug, Clone)]
+pub struct WardenService<S> {
+    inner: S,
+    warden: Warden,
+}
+
+/// The body of an answer: the service's own, or what a refused sender is told.
+pub type GuardedBody<B> = Either<B, Full<Bytes>>;
+
+impl<S, B, R> Service<Request<B>> for WardenService<S>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    type Response = Response<GuardedBody<R>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled to readiness answers this request; its clone waits for the next.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let warden = self.warden.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let id = path_parameter(&warden, &mut parts).await;
+            let (admitted, body) = match intake::receive(&warden, &parts, id, body).await {
+                Ok(received) => received,
+                Err(refused) => return Ok(refused.into_answer().into_response::<Full<Bytes>>().map(Either::Right)),
+            };
+            parts.extensions.insert(admitted.facts().clone());
+            #[cfg(feature = "axum")]
+            parts.extensions.insert(Verdict { facts: admitted.facts().clone(), body: body.clone() });
+            let response = inner.call(Request::from_parts(parts, body)).await?;
+            if response.status().is_success() || response.status().is_redirection() {
+                admitted.commit();
+            }
+            Ok(response.map(Either::Left))
+        })
+    }
+}
+
+/// What the layer leaves for an extractor. The extractor takes the body from here and not from the request, so that
+/// nothing between the two can have changed it.
+#[cfg(feature = "axum")]
+#[derive(Clone)]
+pub(crate) struct Verdict {
+    pub(crate) facts: crate::warden::Facts,
+    pub(crate) body: VerifiedBody,
+}
+
+#[cfg(feature = "axum")]
+use crate::axum::path_parameter;
+
+/// Without a router there are no path parameters.
+#[cfg(not(feature = "axum"))]
+async fn path_parameter(
+    _: &Warden,
+    _: &mut http::request::Parts,
+) -> Option<Result<crate::warden::WebhookId, crate::warden::IdFault>> {
+    None
+}
