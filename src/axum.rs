@@ -47,31 +47,22 @@ pub use crate::tower::WardenLayer;
 pub struct Webhook<T> {
     /// The payload.
     pub payload: T,
-    delivery: Delivery,
-}
-
-#[derive(Debug)]
-enum Delivery {
-    /// The layer decides when the work is done.
-    Layered(Facts),
-    /// The handler decides.
-    Owned(Box<Admitted>),
+    facts: Facts,
+    /// The handler's to settle, unless a layer does it.
+    admitted: Option<Box<Admitted>>,
 }
 
 impl<T> Webhook<T> {
     /// What is proven of the request: the webhook id, the key, the timestamp.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
-        match &self.delivery {
-            Delivery::Layered(facts) => facts,
-            Delivery::Owned(admitted) => admitted.facts(),
-        }
+        &self.facts
     }
 
     /// Says that the work is done, and hands over the payload. Without it, and without a layer, the delivery counts as
     /// not handled.
     pub fn commit(self) -> T {
-        if let Delivery::Owned(admitted) = self.delivery {
+        if let Some(admitted) = self.admitted {
             admitted.commit();
         }
         self.payload
@@ -88,8 +79,8 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
-        let (delivery, body) = match parts.extensions.remove::<Verdict>() {
-            Some(verdict) => (Delivery::Layered(verdict.facts), verdict.body),
+        let (facts, admitted, body) = match parts.extensions.remove::<Verdict>() {
+            Some(verdict) => (verdict.facts, None, verdict.body),
             None => {
                 let StateWarden(Some(warden)) = StateWarden::from_ref(state) else {
                     tracing::error!(
@@ -100,14 +91,14 @@ where
                 let id = path_parameter(&warden, &mut parts).await;
                 let (admitted, body) =
                     intake::receive(&warden, &parts, id, body).await.map_err(WebhookRejection::Refused)?;
-                (Delivery::Owned(Box::new(admitted)), body)
+                (admitted.facts().clone(), Some(Box::new(admitted)), body)
             }
         };
         let mut request = Request::from_parts(parts, Body::new(body));
         // The Warden's cap has been kept to already.
         DefaultBodyLimit::disable().apply(&mut request);
         let payload = T::from_request(request, state).await.map_err(WebhookRejection::Payload)?;
-        Ok(Self { payload, delivery })
+        Ok(Self { payload, facts, admitted })
     }
 }
 

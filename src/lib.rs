@@ -1,6 +1,32 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! x
+//! Hookwarden guards webhook endpoints: it proves who sent a request, that it is fresh and that its body is untouched,
+//! before a handler runs, and tells the operator what became of every request.
+//!
+//! * Behind a web framework, build a [`Warden`](crate::Warden) and give it to [`axum`](crate::axum) or to any
+//!   [`tower`](crate::tower) service.
+//! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
+//! * For a provider that has no preset, describe its [`Scheme`] as data.
+//!
+//! ```
+//! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
+//!
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let verifier = Verifier::new(scheme, keys)?;
+//! let head = [
+//!     ("X-Webhook-Timestamp", "1800000000"),
+//!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+//! ];
+//! let now = Timestamp::from_unix(1_800_000_000); // `verify` reads the clock itself
+//! verifier.verify_at(&head, br#"{"event":"user.created"}"#, now)?;
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! What a scheme signs is what it proves: a scheme without a timestamp, such as GitHub's, cannot tell a replay from the
+//! original. Bodies are never decoded or re-serialized before they are verified.
+//!
+//! The crate's core is `no_std` and does no I/O; `--no-default-features` leaves just that.
 
 extern crate alloc;
 
@@ -43,3 +69,8 @@ pub use time::{Timestamp, TimestampFormat, Tolerance};
 pub use verifier::{Verification, Verified, Verifier};
 #[cfg(feature = "warden")]
 pub use warden::{Admitted, Examined, Facts, IdSource, Receiving, Refused, Warden, WardenBuilder};
+
+/// The README's code blocks as doc-tests.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

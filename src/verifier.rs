@@ -159,12 +159,11 @@ impl<H: Head + ?Sized> Opening<'_, H> {
     }
 
     pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Result<Verification, Rejection> {
+        let skew = self.skew();
         let Self { scheme, head, reading, candidates, now } = self;
         let mut macs: ArrayVec<(u8, Mac), MAX_KEYS> = keys.live(now).collect();
         if macs.is_empty() {
-            return Err(
-                Rejection::new(Reason::NoLiveKey).with_skew(reading.timestamp.map(|stamp| now.seconds_since(stamp)))
-            );
+            return Err(Rejection::new(Reason::NoLiveKey).with_skew(skew));
         }
         let rest =
             scheme.feed_before(&reading, head, &mut |bytes| macs.iter_mut().for_each(|(_, mac)| mac.update(bytes)));

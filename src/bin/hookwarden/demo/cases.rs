@@ -1,0 +1,121 @@
+//! The demo's requests, and what should become of each.
+
+use std::error::Error;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::HeaderValue;
+use hyper::{Request, StatusCode};
+
+use hookwarden::{Key, Keyring, Outcome, Reason, Scheme, Secret, Signer, Timestamp};
+
+use super::receiver::{BODY_LIMIT, Seen, Senders, WEBHOOK_ID};
+
+/// One request with its expected end.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) request: Request<Full<Bytes>>,
+    /// Whether the old key is dropped before it is sent.
+    pub(crate) after_rotation: bool,
+    expected: Result<&'static str, Reason>,
+}
+
+impl Case {
+    /// Whether `status` and the event are what they should be.
+    pub(crate) fn expects(&self, status: StatusCode, seen: &Seen) -> bool {
+        match self.expected {
+            Ok(key) => {
+                status == StatusCode::OK
+                    && seen.outcome == Outcome::Accepted
+                    && seen.key_id.is_some_and(|id| id.as_str() == key)
+            }
+            Err(reason) => status == refusal_status(reason) && seen.outcome == Outcome::Refused(reason),
+        }
+    }
+
+    /// The expected end in words.
+    pub(crate) fn expectation(&self) -> String {
+        match self.expected {
+            Ok(key) => format!("accepted with key {key}"),
+            Err(reason) => format!("{} {reason}", refusal_status(reason)),
+        }
+    }
+}
+
+/// All cases, in the order in which they are sent.
+pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
+    let now = Timestamp::now();
+    let seconds_away = |seconds: i64| Timestamp::from_unix(now.as_unix().saturating_add(seconds));
+    let scheme = Scheme::timestamped;
+    let acme = |key: &Key, time| signed(scheme(), key, WEBHOOK_ID, BODY.into(), time);
+    let good = || acme(&senders.new, now);
+
+    let mut tampered = good()?;
+    *tampered.body_mut() = Full::from(BODY.replace("order.paid", "order.sent"));
+    let mut unstamped = good()?;
+    unstamped.headers_mut().remove("x-webhook-timestamp");
+    let mut doubled = good()?;
+    let signature = doubled.headers().get("x-webhook-signature").cloned().unwrap_or(HeaderValue::from_static(""));
+    doubled.headers_mut().append("x-webhook-signature", signature);
+    let oversized = Bytes::from(vec![b' '; BODY_LIMIT.saturating_add(1)]);
+
+    let mut cases = vec![
+        case("valid", good()?, Ok("new")),
+        case("body tampered with", tampered, Err(Reason::Mismatch)),
+        case(
+            "signed with another secret",
+            acme(&Key::new("stranger", Secret::generate()?)?, now)?,
+            Err(Reason::Mismatch),
+        ),
+        case("signed 10 minutes ago", acme(&senders.new, seconds_away(-600))?, Err(Reason::Stale)),
+        case("signed 10 minutes ahead", acme(&senders.new, seconds_away(600))?, Err(Reason::Early)),
+        case("timestamp header missing", unstamped, Err(Reason::MissingHeader)),
+        case("signature header twice", doubled, Err(Reason::DuplicateHeader)),
+        case("unknown webhook id", signed(scheme(), &senders.new, "nobody", BODY.into(), now)?, Err(Reason::UnknownId)),
+        case(
+            "body over the cap",
+            signed(scheme(), &senders.new, WEBHOOK_ID, oversized, now)?,
+            Err(Reason::BodyTooLarge),
+        ),
+        case("old key, while rotating", acme(&senders.old, now)?, Ok("old")),
+        Case {
+            after_rotation: true,
+            ..case("old key, after the rotation", acme(&senders.old, now)?, Err(Reason::Mismatch))
+        },
+    ];
+    for (scheme, key) in &senders.presets {
+        let request = signed(scheme.clone(), key, WEBHOOK_ID, BODY.into(), now)?;
+        cases.push(case(&format!("valid, by the scheme {}", scheme.name()), request, Ok("only")));
+    }
+    Ok(cases)
+}
+
+fn case(name: &str, request: Request<Full<Bytes>>, expected: Result<&'static str, Reason>) -> Case {
+    Case { name: name.into(), request, after_rotation: false, expected }
+}
+
+fn signed(
+    scheme: Scheme,
+    key: &Key,
+    id: &str,
+    body: Bytes,
+    time: Timestamp,
+) -> Result<Request<Full<Bytes>>, Box<dyn Error>> {
+    let path = format!("/{}/{id}", scheme.name());
+    let mut request = Request::post(path)
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        // Only one of the presets signs it; the others don't mind.
+        .header("webhook-id", "msg_demo")
+        .body(Full::from(body.clone()))?;
+    let signer = Signer::new(scheme, Keyring::from_keys([key.clone()])?)?;
+    let headers = signer.sign_at(&request, &body, time)?;
+    headers.insert_into(request.headers_mut());
+    Ok(request)
+}
+
+fn refusal_status(reason: Reason) -> StatusCode {
+    if reason == Reason::BodyTooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::UNAUTHORIZED }
+}
+
+const BODY: &str = r#"{"type":"order.paid","id":7}"#;

@@ -1,0 +1,105 @@
+//! The demo's receiver: one route for each preset, each behind a Warden of its own.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Json;
+use axum::routing::post;
+use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::{ConfigError, Key, KeyId, Keyring, Outcome, Reason, Scheme, Secret, SecurityEvent, Warden};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// A running receiver, and what it tells its operator.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) senders: Senders,
+    pub(crate) seen: UnboundedReceiver<Seen>,
+    timestamped: Warden,
+}
+
+/// What the sending side knows.
+pub(crate) struct Senders {
+    /// The key that signs now.
+    pub(crate) new: Key,
+    /// The key that signed before the rotation.
+    pub(crate) old: Key,
+    /// The presets but for the default one, each with its key.
+    pub(crate) presets: Vec<(Scheme, Key)>,
+}
+
+/// The event of one request.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) key_id: Option<KeyId>,
+    pub(crate) skew: Option<i64>,
+    pub(crate) duration: Duration,
+}
+
+impl Receiver {
+    /// Starts one on a free port.
+    pub(crate) async fn start() -> Result<Self, Box<dyn Error>> {
+        let (tell, seen) = unbounded_channel();
+        let senders = Senders {
+            new: key("new")?,
+            old: key("old")?,
+            presets: [Scheme::standard_webhooks(), Scheme::stripe(), Scheme::github(), Scheme::slack()]
+                .into_iter()
+                .map(|scheme| Ok((scheme, key("only")?)))
+                .collect::<Result<_, ConfigError>>()?,
+        };
+        let during_rotation = Keyring::from_keys([senders.new.clone(), senders.old.clone()])?;
+        let timestamped = warden(Scheme::timestamped(), during_rotation, tell.clone())?;
+        let mut app = Router::new().route("/timestamped/{id}", guarded(&timestamped));
+        for (scheme, key) in &senders.presets {
+            let path = format!("/{}/{{id}}", scheme.name());
+            let warden = warden(scheme.clone(), Keyring::from_keys([key.clone()])?, tell.clone())?;
+            app = app.route(&path, guarded(&warden));
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Ok(Self { address, senders, seen, timestamped })
+    }
+
+    /// Drops the old key, while the receiver runs.
+    pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
+        self.timestamped.replace_senders([(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)])
+    }
+}
+
+async fn handle(webhook: Webhook<Json<Value>>) -> Json<Value> {
+    Json(json!({ "accepted": webhook.facts().webhook_id() }))
+}
+
+fn guarded(warden: &Warden) -> axum::routing::MethodRouter {
+    post(handle).layer(WardenLayer::new(warden.clone()))
+}
+
+fn warden(scheme: Scheme, keys: Keyring, tell: UnboundedSender<Seen>) -> Result<Warden, ConfigError> {
+    let observer = move |event: &SecurityEvent<'_>| {
+        let reason = match event.outcome {
+            Outcome::Refused(reason) => Some(reason),
+            _ => None,
+        };
+        let (key_id, skew, duration) = (event.key_id, event.skew, event.duration);
+        // Nobody listens any more when the demo ends; then nobody misses the event.
+        let _ = tell.send(Seen { outcome: event.outcome, reason, key_id, skew, duration });
+    };
+    Warden::builder(scheme).sender(WEBHOOK_ID, keys).observer(observer).body_limit(BODY_LIMIT).build()
+}
+
+fn key(id: &str) -> Result<Key, ConfigError> {
+    Key::new(id, Secret::generate()?)
+}
+
+/// The one webhook id that the receiver knows.
+pub(crate) const WEBHOOK_ID: &str = "acme";
+
+/// The most bytes that a body may have here.
+pub(crate) const BODY_LIMIT: usize = 65_536;

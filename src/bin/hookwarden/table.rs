@@ -1,0 +1,51 @@
+//! A table on standard output, in colour on a terminal and plain elsewhere.
+
+use anstyle::{AnsiColor, Style};
+
+/// Text with a style, which does not count for its width.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: Style::new() }
+    }
+
+    pub(crate) fn good(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: AnsiColor::Green.on_default() }
+    }
+
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: AnsiColor::Red.on_default() }
+    }
+
+    fn heading(text: &str) -> Self {
+        Self { text: text.into(), style: Style::new().bold() }
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+/// Prints `rows` under `headings`, each column as wide as its widest cell.
+pub(crate) fn print<const N: usize>(headings: [&str; N], rows: &[[Cell; N]]) {
+    let headings = headings.map(Cell::heading);
+    let mut widths = headings.each_ref().map(Cell::width);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    for row in std::iter::once(&headings).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
+            line.push_str(&format!("{}{}{:#}{padding}  ", cell.style, cell.text, cell.style));
+        }
+        anstream::println!("{}", line.trim_end());
+    }
+}
