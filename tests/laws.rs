@@ -540,6 +540,24 @@ proptest! {
     }
 }
 
+/// Where calendars go wrong, which arbitrary days hardly ever hit.
+#[test]
+fn last_days_of_february_are_those_of_jiff() {
+    for year in
+        [0, 4, 100, 400, 1600, 1700, 1800, 1900, 1970, 1996, 1999, 2000, 2004, 2024, 2026, 2100, 2200, 2400, 9996]
+    {
+        for day in ["02-28", "02-29", "02-30", "03-01", "12-31"] {
+            let text = format!("{year:04}-{day}T23:59:59Z");
+            let expected = match text.parse::<jiff::Timestamp>() {
+                Ok(jiff) => Ok(Some(jiff.as_second())),
+                Err(_) => Err(Reason::MalformedTimestamp),
+            };
+            let now = expected.ok().flatten().unwrap_or_default();
+            assert_eq!(stamp_of(&text, Timestamp::from_unix(now)), expected, "{text}");
+        }
+    }
+}
+
 /// The seconds that a verifier reads from `text`, in a message signed with that very text.
 fn stamp_of(text: &str, now: Timestamp) -> Result<Option<i64>, Reason> {
     let builder = || Scheme::builder("stamped").signature_header("X-Signature");
