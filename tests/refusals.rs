@@ -4,8 +4,9 @@
 mod preset;
 
 use hookwarden::{
-    Algorithm, ConfigError, Encoding, Head, Key, Keyring, Layout, Part, Reason, Rejection, ReplayKey, Scheme, Secret,
-    SecretFormat, Signer, Timestamp, TimestampFormat, Tolerance, Verified, Verifier,
+    Algorithm, ConfigError, Encoding, FieldName, Head, Key, Keyring, Layout, ListedHeaders, NamesIn, Pair, Part,
+    Reason, Rejection, ReplayKey, Scheme, Secret, SecretFormat, Signer, Timestamp, TimestampFormat, Tolerance,
+    Verified, Verifier,
 };
 use preset::{NOW, PRESETS, keys, sign};
 
@@ -490,6 +491,56 @@ fn header_beyond_eight_kibibytes_is_malformed() {
     let padded = |size: usize| [b"v1,", &*tag, &vec![b' '; size - 3 - tag.len()]].concat();
     case.assert_accepted(&case.with_signature(padded(8_192)));
     case.assert_refused(&case.with_signature(padded(8_193)), Reason::MalformedSignature);
+}
+
+#[test]
+fn list_of_signed_headers_is_held_to_its_word() {
+    let listed = ListedHeaders {
+        names_in: NamesIn::Header(FieldName::new("X-Names").unwrap()),
+        separator: ',',
+        pair: Pair::NameAndValue,
+        join: ";".into(),
+        require: vec![FieldName::new("X-Time").unwrap(), FieldName::new("X-Names").unwrap()],
+    };
+    let scheme = Scheme::builder("listed")
+        .signature_header("X-Signature")
+        .timestamp_header("X-Time", TimestampFormat::Seconds)
+        .signed([Part::ListedHeaders(listed), Part::Body])
+        .build()
+        .unwrap();
+    let own = [("X-Names", "x-time,x-names,x-kind"), ("X-Kind", "order")];
+    let signer = Signer::new(scheme.clone(), keys(&scheme, "one-secret")).unwrap();
+    let signed = signer.sign_at(&own, BODY, NOW).unwrap();
+    let good: Vec<(&str, &str)> = own.into_iter().chain(signed.iter()).collect();
+    let verifier = Verifier::new(scheme.clone(), keys(&scheme, "one-secret")).unwrap();
+    let with_names = |names: &str| {
+        let headers = good.iter().map(|(name, value)| (*name, if *name == "X-Names" { names } else { value }));
+        reason(judge(&verifier, &headers.collect::<Vec<_>>(), BODY, NOW))
+    };
+    assert_eq!(with_names("x-time,x-names,x-kind"), Ok(()));
+    let many = vec!["x-kind"; 31].join(",");
+    for (names, refused) in [
+        // What freshness rests on must be among what is signed.
+        ("x-names,x-kind", Reason::MissingHeader),
+        ("x-time,x-kind", Reason::MissingHeader),
+        ("", Reason::MissingHeader),
+        ("x-time,x-names,x-absent", Reason::MissingHeader),
+        ("x-time,x-names,", Reason::MalformedHeader),
+        ("x-time,,x-names", Reason::MalformedHeader),
+        ("x-time,x-names,x kind", Reason::MalformedHeader),
+        ("x-time,x-names,\u{e9}", Reason::MalformedHeader),
+        (&format!("x-time,x-names,{many}"), Reason::MalformedHeader),
+        ("x-time,x-names", Reason::Mismatch),
+        ("x-names,x-time,x-kind", Reason::Mismatch),
+        ("x-time,x-names,x-kind,x-kind", Reason::Mismatch),
+        ("x-time, x-names,x-kind", Reason::Mismatch),
+    ] {
+        assert_eq!(with_names(names), Err(refused), "{names:?}");
+    }
+    for (name, value) in good.clone() {
+        let twice: Vec<_> = good.iter().copied().chain([(name, value)]).collect();
+        assert_eq!(reason(judge(&verifier, &twice, BODY, NOW)), Err(Reason::DuplicateHeader), "{name}");
+    }
 }
 
 #[test]
