@@ -2,6 +2,7 @@
 
 use super::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
 use crate::error::ConfigError;
+use crate::time::TimestampFormat;
 
 impl Scheme {
     pub(super) fn checked(self) -> Result<Self, ConfigError> {
@@ -90,6 +91,11 @@ impl Scheme {
         let (field, names_signed) = match &listed.names_in {
             NamesIn::Field(key) => {
                 self.check_field("signed.listed_headers.names_in", key)?;
+                let whole = !matches!(&self.layout, Layout::Fields { separator, .. } if *separator == listed.separator);
+                demand(whole, "signed.listed_headers.separator", "separates the layout's fields, too")?;
+                let stamp = self.timestamp.as_ref().map(|place| &place.source);
+                let other = stamp != Some(&TimestampSource::Field(key.clone()));
+                demand(other, "signed.listed_headers.names_in", "is the field of the timestamp")?;
                 ("signed.listed_headers.names_in", self.signed.contains(&Part::Field(key.clone())))
             }
             NamesIn::Header(name) => {
@@ -113,6 +119,9 @@ impl Scheme {
         let signed_by_name = match &place.source {
             TimestampSource::Field(key) => {
                 self.check_field("timestamp.field", key)?;
+                let cut = matches!(&self.layout, Layout::Fields { separator: '-' | ':' | '.', .. });
+                let whole = place.format != TimestampFormat::Rfc3339 || !cut;
+                demand(whole, "timestamp.format", "contains what separates the layout's fields")?;
                 self.signed.contains(&Part::Field(key.clone()))
             }
             TimestampSource::Header(name) => {
@@ -159,7 +168,6 @@ pub(super) const MAX_PARTS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::TimestampFormat;
     use crate::{FieldName, SchemeBuilder};
     use alloc::vec;
 
@@ -255,6 +263,32 @@ mod tests {
         assert_fault(
             fields().timestamp_field("v1", TimestampFormat::Seconds).signed([Part::Timestamp, Part::Body]),
             "timestamp.field",
+        );
+    }
+
+    #[test]
+    fn fields_that_the_layout_would_cut_are_a_config_error() {
+        let in_field = |separator, key: &'static str| {
+            Part::ListedHeaders(ListedHeaders {
+                names_in: NamesIn::Field(key.into()),
+                separator,
+                pair: Pair::NameAndValue,
+                join: ";".into(),
+                require: vec![],
+            })
+        };
+        let fields = |separator| good().layout(Layout::fields(separator, "v1"));
+        assert_fault(fields(' ').signed([in_field(' ', "h"), Part::Body]), "signed.listed_headers.separator");
+        assert!(fields(',').signed([in_field(' ', "h"), Part::Body]).build().is_ok());
+        for separator in ['-', ':', '.'] {
+            let stamped = |format| fields(separator).timestamp_field("t", format).signed([Part::Timestamp, Part::Body]);
+            assert_fault(stamped(TimestampFormat::Rfc3339), "timestamp.format");
+            assert!(stamped(TimestampFormat::Milliseconds).build().is_ok());
+        }
+        let one_for_two = fields(',').timestamp_field("t", TimestampFormat::Seconds);
+        assert_fault(
+            one_for_two.signed([Part::Timestamp, in_field(' ', "t"), Part::Body]),
+            "signed.listed_headers.names_in",
         );
     }
 

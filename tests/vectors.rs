@@ -1,0 +1,65 @@
+//! The five presets against signatures that other tools made: published by the providers, or computed with OpenSSL
+//! and with Python.
+
+#[path = "util/vector.rs"]
+mod vector;
+
+use std::collections::BTreeMap;
+
+use hookwarden::Scheme;
+use serde::Deserialize;
+use vector::Vector;
+
+#[derive(Deserialize)]
+struct Document {
+    vector: Vec<Vector>,
+}
+
+fn vectors() -> Vec<(Scheme, Vector)> {
+    let document: Document = toml::from_str(include_str!("vectors/presets.toml")).expect("presets.toml is well formed");
+    document.vector.into_iter().map(|vector| (preset(&vector), vector)).collect()
+}
+
+#[track_caller]
+fn preset(vector: &Vector) -> Scheme {
+    match vector.scheme.as_deref() {
+        Some("timestamped") => Scheme::timestamped(),
+        Some("standard_webhooks") => Scheme::standard_webhooks(),
+        Some("stripe") => Scheme::stripe(),
+        Some("github") => Scheme::github(),
+        Some("slack") => Scheme::slack(),
+        other => panic!("{other:?} is no preset"),
+    }
+}
+
+#[test]
+fn every_preset_has_vectors_of_several_sources() {
+    let mut counts = BTreeMap::new();
+    for (scheme, vector) in vectors() {
+        let computed = vector.source.starts_with("openssl") || vector.source.starts_with("Python");
+        assert_eq!(computed, vector.command.is_some(), "{}: a command stands beside what was computed", vector.source);
+        counts.entry(scheme.name().to_owned()).or_insert_with(Vec::new).push(vector.source);
+    }
+    let counts: Vec<_> = counts.iter().map(|(name, sources)| (name.as_str(), sources.len())).collect();
+    assert_eq!(counts, [("github", 4), ("slack", 3), ("standard_webhooks", 4), ("stripe", 2), ("timestamped", 3)]);
+}
+
+#[test]
+fn vector_of_a_preset_verifies() {
+    for (scheme, vector) in vectors() {
+        let verified = vector.verify(&scheme, &vector.headers, &vector.body());
+        let verified = verified.unwrap_or_else(|fault| panic!("{}, {}: {fault:?}", scheme.name(), vector.source));
+        let expected = scheme.is_timestamped().then(|| vector.now());
+        assert_eq!(verified.timestamp(), expected, "{}, {}", scheme.name(), vector.source);
+    }
+}
+
+#[test]
+fn signer_makes_the_headers_of_every_vector() {
+    for (scheme, vector) in vectors() {
+        let own: Vec<_> = vector.headers.iter().filter(|(name, _)| name == "webhook-id").cloned().collect();
+        let mut made: Vec<(String, String)> = own.clone();
+        made.extend(vector.sign(&scheme, &own).iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(made, vector.headers, "{}, {}", scheme.name(), vector.source);
+    }
+}
