@@ -156,7 +156,8 @@ pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
 pub(crate) fn matching_key(candidates: &[Tag], macs: &Macs, acceptable: bool) -> Option<u8> {
     let mut found = Choice::from(0);
     let mut key = 0_u8;
-    for (index, mac) in macs {
+    // The newest key comes last and so is the one named where several match: an old one then shows as out of use.
+    for (index, mac) in macs.iter().rev() {
         for candidate in candidates {
             let equal = tags_equal(mac, candidate);
             key.conditional_assign(index, equal);
@@ -219,6 +220,15 @@ mod tests {
         assert_eq!(matching_key(&[b[0].1.clone(), noise.clone()], &macs, true), Some(5));
         assert_eq!(matching_key(&[noise], &macs, true), None);
         assert_eq!(matching_key(&[], &macs, true), None);
+    }
+
+    #[test]
+    fn newest_key_is_named_where_several_match() {
+        let (a, b) = (macs_under(b"a", b"m", Algorithm::HmacSha256), macs_under(b"b", b"m", Algorithm::HmacSha256));
+        let macs: Macs = [(0, a[0].1.clone()), (1, b[0].1.clone())].into_iter().collect();
+        for candidates in [[a[0].1.clone(), b[0].1.clone()], [b[0].1.clone(), a[0].1.clone()]] {
+            assert_eq!(matching_key(&candidates, &macs, true), Some(0));
+        }
     }
 
     #[test]

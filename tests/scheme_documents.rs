@@ -263,6 +263,7 @@ fn description_that_cannot_be_right_is_refused_by_its_field() {
     for (document, field) in [
         (with("tolerance = 0"), "tolerance"),
         (with("tolerance = 86401"), "tolerance"),
+        (signing("tolerance = 60", r#"["body"]"#), "tolerance"),
         (with(r#"name = "a name""#), "name"),
         (with("signature_headers = []"), "signature_headers"),
         (with(r#"signature_headers = ["Acme Signature"]"#), "signature_headers"),

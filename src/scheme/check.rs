@@ -110,6 +110,9 @@ impl Scheme {
         let separates =
             listed.separator.is_ascii() && !listed.separator.is_ascii_alphanumeric() && listed.separator != '-';
         demand(separates, "signed.listed_headers.separator", "can be part of a header's name")?;
+        let twin =
+            self.lists().filter(|other| other.names_in == listed.names_in && other.require != listed.require).count();
+        demand(twin == 0, "signed.listed_headers.require", "two parts read one list and require other names of it")?;
         let itself = listed.require.iter().any(|name| self.signature_headers.contains(name));
         demand(!itself, "signed.listed_headers.require", "a signature cannot sign itself")
     }
@@ -297,6 +300,13 @@ mod tests {
         assert_fault(good().signed([listed(Pair::Value, &[]), Part::Body]), "signed.listed_headers.names_in");
         let names = Part::header("X-Signed").unwrap();
         assert!(good().signed([names, listed(Pair::Value, &[]), Part::Body]).build().is_ok());
+    }
+
+    #[test]
+    fn one_list_read_with_two_demands_is_a_config_error() {
+        let (one, other) = (listed(Pair::NameAndValue, &["X-A"]), listed(Pair::NameAndValue, &["X-B"]));
+        assert_fault(good().signed([one.clone(), other, Part::Body]), "signed.listed_headers.require");
+        assert!(good().signed([one.clone(), one, Part::Body]).build().is_ok());
     }
 
     #[test]

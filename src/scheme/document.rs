@@ -60,6 +60,9 @@ impl TryFrom<SchemeDocument> for Scheme {
             .encoding(document.encoding)
             .secret_format(document.secret)
             .signed(document.signed);
+        if document.tolerance.is_some() && document.timestamp.is_none() {
+            return Err(ConfigError::new("tolerance", "the scheme has no timestamp"));
+        }
         if let Some(seconds) = document.tolerance {
             builder = builder.tolerance(Tolerance::from_seconds(seconds)?);
         }

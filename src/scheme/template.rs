@@ -16,7 +16,7 @@ pub enum Part {
     Timestamp,
     /// The body's bytes, as they were received.
     Body,
-    /// The request's method in upper case.
+    /// The request's method, as sent.
     Method,
     /// The request's path and query, as sent.
     Path,
@@ -101,7 +101,8 @@ pub enum Pair {
     /// The name in lower case, a colon and the value.
     #[cfg_attr(feature = "serde", serde(rename = "name:value"))]
     NameAndValue,
-    /// The value alone.
+    /// The value alone. The list of names must then be signed too. Even so, a value that contains the text between two
+    /// headers, or between the last one and the body, can be cut in more than one way: the weakness is the format's.
     #[cfg_attr(feature = "serde", serde(rename = "value"))]
     Value,
 }
