@@ -35,7 +35,7 @@ impl Answer {
     /// The answer byte for byte, without its `Date`.
     pub(crate) fn undated(&self) -> String {
         let lines = self.head.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
-        lines.collect::<String>() + &String::from_utf8_lossy(&self.body)
+        lines.chain([&*String::from_utf8_lossy(&self.body)]).collect()
     }
 }
 
@@ -54,12 +54,7 @@ impl Connection {
 
     /// The next answer, or `None` where the receiver has closed the connection instead.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
-        read_answer(&mut self.reader, PATIENCE).await
-    }
-
-    /// The next answer, if it comes within `patience`.
-    pub(crate) async fn answer_within(&mut self, patience: Duration) -> Option<Answer> {
-        read_answer(&mut self.reader, patience).await
+        read_answer(&mut self.reader).await
     }
 
     /// Writes `bytes` and reads one answer at the same time, as the receiver may answer before it has them all.
@@ -67,27 +62,33 @@ impl Connection {
         let writing = async {
             let _ = timeout(PATIENCE, self.writer.write_all(bytes)).await.expect("the receiver takes nothing any more");
         };
-        tokio::join!(writing, read_answer(&mut self.reader, PATIENCE)).1
+        tokio::join!(writing, read_answer(&mut self.reader)).1
     }
 
-    /// Writes `bytes` slowly, `size` bytes each `pause`, until there is an answer.
-    pub(crate) async fn drip(&mut self, bytes: &[u8], size: usize, pause: Duration) -> Option<Answer> {
+    /// Says that nothing more will be sent.
+    pub(crate) async fn finish(&mut self) {
+        // A connection that the receiver has closed is finished already.
+        let _ = self.writer.shutdown().await;
+    }
+
+    /// Writes `drop` after each `pause`, until there is an answer.
+    pub(crate) async fn drip(&mut self, drop: &[u8], pause: Duration) -> Option<Answer> {
         let dripping = async {
-            for drop in bytes.chunks(size) {
-                let _ = self.writer.write_all(drop).await;
+            loop {
                 tokio::time::sleep(pause).await;
+                // The answer tells whether the receiver still listens.
+                let _ = self.writer.write_all(drop).await;
             }
-            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = dripping => None,
-            answer = read_answer(&mut self.reader, PATIENCE) => answer,
+            answer = read_answer(&mut self.reader) => answer,
         }
     }
 }
 
-async fn read_answer(reader: &mut BufReader<OwnedReadHalf>, patience: Duration) -> Option<Answer> {
-    timeout(patience, async {
+async fn read_answer(reader: &mut BufReader<OwnedReadHalf>) -> Option<Answer> {
+    timeout(PATIENCE, async {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match reader.read_line(&mut head).await {
