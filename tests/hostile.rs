@@ -1,0 +1,402 @@
+//! Attacks on a running receiver, bounded in count and time, against axum's server and bare hyper alike.
+
+mod util;
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::{IdSource, Layout, Outcome, Reason, Scheme, Warden, WardenBuilder};
+use http_body_util::Full;
+use hyper::body::{Bytes, Frame};
+use hyper::{Request, Response, StatusCode};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use util::events::events;
+use util::frames::Frames;
+use util::receiver::{Bench, Server};
+use util::sender::{ID, PATH, Post, SECRET, keyring, now, signer, warden};
+
+const SIGNATURE: &str = "X-Webhook-Signature";
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// A request whose signature is of the right form and wrong.
+fn forged(body: impl Into<Vec<u8>>) -> Post {
+    Post::signed(body).replacing(SIGNATURE, "0".repeat(64))
+}
+
+/// A request that is refused by its head alone.
+fn headless(body: impl Into<Vec<u8>>) -> Post {
+    Post::signed(body).without(SIGNATURE)
+}
+
+/// What the layer answers when it is handed `body` itself, and the reason that it gives.
+async fn judge(warden: WardenBuilder, post: &Post, body: Frames) -> (StatusCode, Outcome) {
+    let (observer, events) = events();
+    let warden = warden.webhook_id(IdSource::fixed(ID)).observer(observer).build().expect("a Warden");
+    let handler =
+        service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+    let response = WardenLayer::new(warden).layer(handler).oneshot(post.request(body)).await;
+    (response.unwrap_or_else(|never| match never {}).status(), events.only().await.outcome)
+}
+
+#[tokio::test]
+async fn body_behind_a_bad_head_is_not_polled() {
+    for (post, reason) in [
+        (headless(""), Reason::MissingHeader),
+        (Post::signed("").replacing(SIGNATURE, "00"), Reason::MalformedSignature),
+        (Post::signed_at("", now(-301)), Reason::Stale),
+        (Post::signed_at("", now(330)), Reason::Early),
+        (Post::signed("").with(SIGNATURE, "0".repeat(64)), Reason::DuplicateHeader),
+    ] {
+        for body in [Frames::zeros(1024, 64 * KIB), Frames::zeros(1024, 64 * KIB).exactly(64 * 1024 * 1024)] {
+            let count = body.count();
+            let verdict = judge(warden(), &post, body).await;
+            assert_eq!(verdict, (StatusCode::UNAUTHORIZED, Outcome::Refused(reason)));
+            assert_eq!(count.polls(), 0, "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn body_of_unknown_length_is_read_to_the_cap_and_no_further() {
+    for (post, size) in [(forged(""), 64 * KIB), (Post::signed(""), 64 * KIB), (forged(""), 1000)] {
+        let body = Frames::zeros(64 * MIB / size, size);
+        let count = body.count();
+        let verdict = judge(warden(), &post, body).await;
+        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(Reason::BodyTooLarge)));
+        assert!((MIB..=MIB + size).contains(&count.bytes()), "{} bytes", count.bytes());
+    }
+}
+
+#[tokio::test]
+async fn body_of_a_known_length_over_the_cap_is_not_polled() {
+    for length in [1024 * 1024 + 1, 64 * 1024 * 1024, u64::MAX] {
+        let body = Frames::zeros(1024, 64 * KIB).exactly(length);
+        let count = body.count();
+        let verdict = judge(warden(), &Post::signed(""), body).await;
+        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(Reason::BodyTooLarge)));
+        assert_eq!(count.polls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn deadline_holds_for_a_body_that_is_always_ready() {
+    let began = Instant::now();
+    let empty = std::iter::from_fn(move || {
+        // So that the test ends, whatever the deadline does.
+        (began.elapsed() < Duration::from_secs(5)).then(|| Frame::data(Bytes::new()))
+    });
+    let verdict = judge(warden().deadline(Duration::from_millis(300)), &Post::signed(""), Frames::new(empty)).await;
+    assert_eq!(verdict, (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(Reason::BodyTooSlow)));
+    assert!(began.elapsed() < Duration::from_millis(1300), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn ten_gigabytes_that_are_only_announced_are_refused_at_once() {
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden()).await;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let mut connection = bench.connect().await;
+            let began = Instant::now();
+            let answer = connection.exchange(&Post::signed("").head("Content-Length: 10000000000\r\n")).await.unwrap();
+            times.push(began.elapsed());
+            assert_eq!(answer.status, 413, "{server:?}");
+            let event = bench.events.next().await;
+            assert_eq!((event.outcome, event.body_bytes), (Outcome::Refused(Reason::BodyTooLarge), 0));
+        }
+        // The fastest, as other tests share the machine.
+        assert!(times.iter().min() < Some(&Duration::from_millis(100)), "{server:?}: {times:?}");
+        assert!(bench.handled.bodies().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn sender_is_told_to_continue_only_behind_a_good_head() {
+    let expecting = "Expect: 100-continue\r\nContent-Length: 4\r\n";
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden().body_limit(5)).await;
+        let mut connection = bench.connect().await;
+        let good = Post::signed("body");
+        let interim = connection.exchange(&good.head(expecting)).await.unwrap();
+        assert_eq!(interim.head, "HTTP/1.1 100 Continue\r\n\r\n", "{server:?}");
+        assert_eq!(connection.exchange(b"body").await.unwrap().status, 200, "{server:?}");
+        assert_eq!(bench.handled.next().await.body, "body");
+
+        for (post, framing, status) in [
+            (headless("body"), expecting, 401),
+            (Post::signed_at("body", now(-301)), expecting, 401),
+            (Post::signed("body"), "Expect: 100-continue\r\nContent-Length: 6\r\n", 413),
+        ] {
+            // The first thing that is read is the final answer, and nothing but the connection's end is behind it.
+            let mut connection = bench.connect().await;
+            assert_eq!(connection.exchange(&post.head(framing)).await.unwrap().status, status, "{server:?}");
+            connection.finish().await;
+            assert_eq!(connection.answer().await, None, "{server:?}");
+        }
+        assert!(bench.handled.bodies().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
+    let deadline = Duration::from_millis(500);
+    let pause = Duration::from_millis(50);
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden().deadline(deadline)).await;
+        for (framing, first, drop) in [
+            ("Content-Length: 100\r\n", "ten bytes.", ""),
+            ("Content-Length: 100\r\n", "", "x"),
+            ("Transfer-Encoding: chunked\r\n", "a\r\nten bytes.\r\n", ""),
+            ("Transfer-Encoding: chunked\r\n", "", "1\r\nx\r\n"),
+            ("Transfer-Encoding: chunked\r\n", "1000\r\n", "x"),
+        ] {
+            let mut connection = bench.connect().await;
+            let began = Instant::now();
+            connection.send(&[&Post::signed("").head(framing), first.as_bytes()].concat()).await;
+            let answer = connection.drip(drop.as_bytes(), pause).await.unwrap();
+            let took = began.elapsed();
+            assert_eq!(answer.status, 408, "{server:?}, {framing}");
+            let permitted = deadline..deadline + Duration::from_secs(1);
+            assert!(permitted.contains(&took), "{server:?}, {framing}: {took:?}");
+            assert_eq!(bench.events.next().await.outcome, Outcome::Refused(Reason::BodyTooSlow));
+        }
+        drop(bench.receiver);
+        assert!(bench.events.rest().await.is_empty());
+        assert!(bench.handled.bodies().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn chunked_body_over_the_cap_is_refused() {
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden()).await;
+        for size in [1000, 64 * KIB, 3 * MIB] {
+            let bytes = Post::signed(vec![7; 3 * MIB]).chunked(size, "");
+            assert_eq!(bench.connect().await.exchange(&bytes).await.unwrap().status, 413, "{server:?}, {size}");
+            let event = bench.events.next().await;
+            assert_eq!(event.outcome, Outcome::Refused(Reason::BodyTooLarge), "{server:?}, {size}");
+            assert!(event.body_bytes <= 1024 * 1024, "{server:?}, {size}");
+        }
+        assert!(bench.handled.bodies().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn body_of_exactly_the_cap_is_accepted_and_one_byte_more_refused() {
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden().body_limit(100_000)).await;
+        let exact = Post::signed(vec![7; 100_000]);
+        let larger = Post::signed(vec![7; 100_001]);
+        for (bytes, status) in [
+            (exact.sized(), 200),
+            (exact.chunked(1000, ""), 200),
+            (exact.chunked(100_000, ""), 200),
+            (larger.sized(), 413),
+            (larger.chunked(1000, ""), 413),
+            (larger.chunked(100_001, ""), 413),
+        ] {
+            assert_eq!(bench.connect().await.exchange(&bytes).await.unwrap().status, status, "{server:?}");
+        }
+        assert!(bench.handled.bodies().iter().map(Bytes::len).eq([100_000; 3]), "{server:?}");
+    }
+}
+
+/// After a refused request the connection goes on with the next one or is closed. What stands in a refused body is
+/// never taken for a request.
+#[tokio::test]
+async fn refused_body_smuggles_no_request() {
+    let smuggled = Post::signed("smuggled").sized();
+    let many = smuggled.repeat(2 * MIB / smuggled.len());
+    let over = smuggled.repeat(100 * KIB / smuggled.len());
+    let with_head = |head: Vec<u8>| [head, smuggled.clone()].concat();
+    let stalled_chunk = [Post::signed("").head("Transfer-Encoding: chunked\r\n"), b"1000\r\n".to_vec()].concat();
+    let expecting = format!("Expect: 100-continue\r\nContent-Length: {}\r\n", smuggled.len());
+    let trailer = format!("{SIGNATURE}: {}\r\n", "0".repeat(64));
+    let attacks = [
+        ("bad head", headless(smuggled.clone()).sized(), 401),
+        ("bad head, chunked", headless(smuggled.clone()).chunked(10, ""), 401),
+        ("bad head, one chunk", headless(smuggled.clone()).chunked(1000, ""), 401),
+        ("bad head, large", headless(many.clone()).sized(), 401),
+        ("bad head, large and chunked", headless(many.clone()).chunked(smuggled.len(), ""), 401),
+        ("bad head that expects to continue", with_head(headless("").head(&expecting)), 401),
+        ("wrong signature", forged(smuggled.clone()).sized(), 401),
+        ("wrong signature, chunked", forged(smuggled.clone()).chunked(smuggled.len(), ""), 401),
+        ("signature in the trailers", headless(smuggled.clone()).chunked(100, &trailer), 401),
+        ("length over the cap", Post::signed(over.clone()).sized(), 413),
+        ("chunks over the cap", Post::signed(over).chunked(smuggled.len(), ""), 413),
+        ("large chunks far over the cap", Post::signed(many).chunked(64 * KIB, ""), 413),
+        ("10 GB announced", with_head(Post::signed("").head("Content-Length: 10000000000\r\n")), 413),
+        ("no chunk", with_head(Post::signed("").head("Transfer-Encoding: chunked\r\n")), 400),
+        ("stalled", with_head(Post::signed("").head("Content-Length: 1000\r\n")), 408),
+        ("stalled chunk", with_head(stalled_chunk), 408),
+    ];
+    for server in Server::BOTH {
+        for (attack, bytes, status) in &attacks {
+            let settings = warden().body_limit(64 * KIB).deadline(Duration::from_millis(400));
+            let mut bench = Bench::start(server, settings).await;
+            let mut connection = bench.connect().await;
+            let next = Post::signed("next").sized();
+            // A stalled body is completed by what stands behind it, unless that comes too late.
+            let first = if *status == 408 { bytes.clone() } else { [&bytes[..], &next].concat() };
+            let answer = connection.exchange(&first).await.unwrap_or_else(|| panic!("{server:?}, {attack}: closed"));
+            assert_eq!(answer.status, *status, "{server:?}, {attack}");
+            if *status == 408 {
+                connection.send(&smuggled).await;
+                connection.send(&next).await;
+            }
+            let next = connection.answer().await;
+            connection.finish().await;
+            assert_eq!(connection.answer().await, None, "{server:?}, {attack}");
+
+            drop(bench.receiver);
+            let outcomes = bench.events.outcomes().await;
+            let handled = bench.handled.bodies();
+            match next {
+                None => assert_eq!((outcomes.len(), handled.len()), (1, 0), "{server:?}, {attack}"),
+                Some(answer) => {
+                    assert_eq!((answer.status, &answer.body[..]), (200, &b"handled"[..]), "{server:?}, {attack}");
+                    assert_eq!(outcomes.len(), 2, "{server:?}, {attack}");
+                    assert_eq!(handled, ["next"], "{server:?}, {attack}");
+                }
+            }
+        }
+    }
+}
+
+/// Refusals of small bodies must not cost the sender its connection.
+#[tokio::test]
+async fn next_request_behind_a_small_refused_one_is_answered() {
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden()).await;
+        let mut connection = bench.connect().await;
+        for (refused, status) in [(headless("small").sized(), 401), (forged("small").chunked(2, ""), 401)] {
+            let pipelined = [refused, Post::signed("next").sized()].concat();
+            assert_eq!(connection.exchange(&pipelined).await.unwrap().status, status, "{server:?}");
+            assert_eq!(connection.answer().await.unwrap().status, 200, "{server:?}");
+            assert_eq!(bench.handled.next().await.body, "next", "{server:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn trailers_neither_sign_nor_reach_the_handler() {
+    for server in Server::BOTH {
+        let mut bench = Bench::start(server, warden()).await;
+        let good = Post::signed("body");
+        let signature = String::from_utf8(good.value(SIGNATURE)).unwrap();
+        let trailer = format!("{SIGNATURE}: {signature}\r\n");
+        let announced = good.clone().with("Trailer", SIGNATURE);
+        for (post, status) in [
+            (good.clone().without(SIGNATURE), 401),
+            (announced.clone().without(SIGNATURE), 401),
+            // The head alone counts, so a second one in the trailers is none.
+            (announced, 200),
+        ] {
+            let answer = bench.connect().await.exchange(&post.chunked(2, &trailer)).await.unwrap();
+            assert_eq!(answer.status, status, "{server:?}");
+        }
+        let more = good.with("Trailer", "X-Role").chunked(2, "X-Role: admin\r\n");
+        assert_eq!(bench.connect().await.exchange(&more).await.unwrap().status, 200, "{server:?}");
+        for _ in 0..2 {
+            let handled = bench.handled.next().await;
+            assert_eq!((&handled.body[..], &handled.trailers), (&b"body"[..], &None), "{server:?}");
+            assert_eq!(handled.headers.get("x-role"), None, "{server:?}");
+            assert_eq!(handled.headers.get_all(SIGNATURE).iter().count(), 1, "{server:?}");
+        }
+        assert!(bench.handled.bodies().is_empty());
+    }
+}
+
+/// A good request of each scheme that has headers of its own, and its Warden.
+fn schemes() -> [(Post, WardenBuilder); 3] {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let of = |scheme: Scheme, secret: &str, own: &[(&str, &str)]| {
+        let post = Post::signed_by(&signer(scheme.clone(), secret), PATH, own, "x", now(0));
+        let keys = keyring(&scheme, secret);
+        (post, Warden::builder(scheme).sender(ID, keys))
+    };
+    [
+        of(Scheme::timestamped(), SECRET, &[]),
+        of(Scheme::stripe(), SECRET, &[]),
+        of(Scheme::standard_webhooks(), secret, &[("webhook-id", "msg_1")]),
+    ]
+}
+
+#[tokio::test]
+async fn header_that_occurs_twice_is_refused_whatever_it_says() {
+    for server in Server::BOTH {
+        for (post, warden) in schemes() {
+            let mut bench = Bench::start(server, warden).await;
+            let mut connection = bench.connect().await;
+            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 200, "{server:?}");
+            for (name, value) in post.headers.clone() {
+                for second in [value.as_slice(), b"", b"1", b"other"] {
+                    let behind = post.clone().with(&name.to_uppercase(), second);
+                    let mut before = behind.clone();
+                    before.headers.rotate_right(1);
+                    for post in [behind, before] {
+                        assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 401, "{name} {second:?}");
+                    }
+                }
+            }
+            assert_eq!(bench.handled.bodies().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn byte_beyond_ascii_in_any_header_is_refused() {
+    for server in Server::BOTH {
+        for (post, warden) in schemes() {
+            let mut bench = Bench::start(server, warden).await;
+            let mut connection = bench.connect().await;
+            for (name, value) in &post.headers {
+                for byte in 0x80..=0xff {
+                    let (_, rest) = value.split_first().unwrap();
+                    let (front, back) = value.split_at(value.len() / 2);
+                    let spoiled =
+                        [[&[byte], &value[..]].concat(), [&[byte], rest].concat(), [front, &[byte], back].concat()];
+                    for value in spoiled {
+                        let bytes = post.clone().replacing(name, value).sized();
+                        let answer = connection.exchange(&bytes).await.unwrap();
+                        assert_eq!(answer.status, 401, "{server:?}, {name} with {byte:#x}");
+                    }
+                }
+            }
+            assert!(bench.handled.bodies().is_empty());
+            // The connection has been of use all the time.
+            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 200, "{server:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_candidates_are_refused_even_with_the_right_one_among_them() {
+    let list = Scheme::timestamped().into_builder().name("list").layout(Layout::list(' ', "v1,")).build().unwrap();
+    let repeated: [(Scheme, &str, &str); 2] =
+        [(Scheme::stripe(), "Stripe-Signature", ",v1="), (list, SIGNATURE, " v1,")];
+    for server in Server::BOTH {
+        for (scheme, name, before) in repeated.clone() {
+            let keys = keyring(&scheme, SECRET);
+            let mut bench = Bench::start(server, Warden::builder(scheme.clone()).sender(ID, keys)).await;
+            let good = Post::signed_by(&signer(scheme, SECRET), PATH, &[], "x", now(0));
+            let wrong = format!("{before}{}", "0".repeat(64));
+            for (candidates, status) in [
+                (wrong.repeat(31), 200),
+                (wrong.repeat(32), 401),
+                (wrong.repeat(2500), 401),
+                (before.repeat(32), 401),
+                (before.repeat(2500), 401),
+            ] {
+                let value = [good.value(name), candidates.into_bytes()].concat();
+                let mut connection = bench.connect().await;
+                let answer = connection.exchange(&good.clone().replacing(name, value).sized()).await.unwrap();
+                assert_eq!(answer.status, status, "{server:?}, {name}");
+            }
+            assert_eq!(bench.handled.bodies().len(), 1);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Events that outlive the request they tell of.
+
+use hookwarden::{Observer, Outcome, SecurityEvent};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+/// An owned copy of a `SecurityEvent`.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) outcome: Outcome,
+    pub(crate) webhook_id: Option<String>,
+    pub(crate) key_id: Option<String>,
+    pub(crate) header: Option<String>,
+    pub(crate) skew: Option<i64>,
+    pub(crate) body_bytes: u64,
+}
+
+/// The events of the Wardens that have the observer.
+#[derive(Debug)]
+pub(crate) struct Events(UnboundedReceiver<Event>);
+
+/// An observer, and what it observes.
+pub(crate) fn events() -> (impl Observer, Events) {
+    let (sender, receiver) = unbounded_channel();
+    let observer = move |event: &SecurityEvent<'_>| {
+        // A test that is over takes no more events.
+        let _ = sender.send(Event {
+            outcome: event.outcome,
+            webhook_id: event.webhook_id.map(str::to_owned),
+            key_id: event.key_id.map(|id| id.to_string()),
+            header: event.header.map(str::to_owned),
+            skew: event.skew,
+            body_bytes: event.body_bytes,
+        });
+    };
+    (observer, Events(receiver))
+}
+
+impl Events {
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Event {
+        timeout(PATIENCE, self.0.recv()).await.expect("no event in time").expect("no event, and no Warden any more")
+    }
+
+    /// All that were not taken yet, once there can be no further one: when the last Warden with the observer is gone.
+    pub(crate) async fn rest(mut self) -> Vec<Event> {
+        let mut rest = Vec::new();
+        while let Some(event) = timeout(PATIENCE, self.0.recv()).await.expect("a Warden is still alive") {
+            rest.push(event);
+        }
+        rest
+    }
+
+    /// The one event that there is, once there can be no further one.
+    pub(crate) async fn only(self) -> Event {
+        let rest = self.rest().await;
+        let [event] = rest.as_slice() else { panic!("not exactly one event: {rest:?}") };
+        event.clone()
+    }
+
+    /// The outcomes, once there can be no further one.
+    pub(crate) async fn outcomes(self) -> Vec<Outcome> {
+        self.rest().await.iter().map(|event| event.outcome).collect()
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tests of the adapters share: a sender, a client that speaks HTTP/1.1 byte by byte, receivers on the
+//! loopback, and the events that they raise.
+#![expect(dead_code, reason = "each test crate uses a part of its own")]
+
+pub(crate) mod client;
+pub(crate) mod events;
+pub(crate) mod frames;
+pub(crate) mod receiver;
+pub(crate) mod sender;
+
+use std::time::Duration;
+
+/// How long anything that ought to happen at once may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,148 @@
+//! The sending side: requests that are signed, and that can then be spoiled piece by piece.
+
+use hookwarden::{Keyring, RequestHead, Scheme, Signer, Timestamp, Warden, WardenBuilder};
+use hyper::Request;
+
+/// The webhook id of the one sender.
+pub(crate) const ID: &str = "acme";
+/// Where it posts to.
+pub(crate) const PATH: &str = "/webhooks/acme";
+/// Its secret under the scheme `timestamped`.
+pub(crate) const SECRET: &str = "a-secret-of-the-tests-and-of-no-one-else";
+
+pub(crate) fn keyring(scheme: &Scheme, secret: &str) -> Keyring {
+    Keyring::new(scheme.secret(secret).expect("a secret"))
+}
+
+pub(crate) fn signer(scheme: Scheme, secret: &str) -> Signer {
+    let keys = keyring(&scheme, secret);
+    Signer::new(scheme, keys).expect("a signer")
+}
+
+/// A Warden of the scheme `timestamped` that knows the one sender.
+pub(crate) fn warden() -> WardenBuilder {
+    let scheme = Scheme::timestamped();
+    let keys = keyring(&scheme, SECRET);
+    Warden::builder(scheme).sender(ID, keys)
+}
+
+/// The wall clock, `offset` seconds away.
+pub(crate) fn now(offset: i64) -> Timestamp {
+    Timestamp::from_unix(Timestamp::now().as_unix().saturating_add(offset))
+}
+
+/// A POST that is still being put together.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Post {
+    /// Signed by the one sender, now.
+    pub(crate) fn signed(body: impl Into<Vec<u8>>) -> Self {
+        Self::signed_at(body, now(0))
+    }
+
+    pub(crate) fn signed_at(body: impl Into<Vec<u8>>, time: Timestamp) -> Self {
+        Self::signed_by(&signer(Scheme::timestamped(), SECRET), PATH, &[], body, time)
+    }
+
+    /// Signed by another signer, for `path` and with the headers of the sender's `own`.
+    pub(crate) fn signed_by(
+        signer: &Signer,
+        path: &str,
+        own: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+        time: Timestamp,
+    ) -> Self {
+        let body = body.into();
+        let signed = signer.sign_at(&RequestHead::new("POST", path, own), &body, time).expect("a signed message");
+        let headers = own.iter().copied().chain(signed.iter());
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();
+        Self { path: path.to_owned(), headers, body }
+    }
+
+    /// Sent to another path.
+    pub(crate) fn to(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// With one header more.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// With another value of a header.
+    pub(crate) fn replacing(self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.without(name).with(name, value)
+    }
+
+    /// With another body under the same signature.
+    pub(crate) fn carrying(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Vec<u8> {
+        let header = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        header.expect("the header").1.clone()
+    }
+
+    /// The request's head on the wire, with `framing` as its last header lines.
+    pub(crate) fn head(&self, framing: &str) -> Vec<u8> {
+        let mut bytes = format!("POST {} HTTP/1.1\r\nHost: localhost\r\n", self.path).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(framing.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// The request on the wire, with `Content-Length`.
+    pub(crate) fn sized(&self) -> Vec<u8> {
+        let mut bytes = self.head(&format!("Content-Length: {}\r\n", self.body.len()));
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    /// The request on the wire in chunks of `size` bytes, with `trailers` as lines.
+    pub(crate) fn chunked(&self, size: usize, trailers: &str) -> Vec<u8> {
+        let mut bytes = self.head("Transfer-Encoding: chunked\r\n");
+        for chunk in self.body.chunks(size) {
+            bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n");
+        bytes.extend_from_slice(trailers.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// The request as a value, with a body of any kind in the place of its own.
+    pub(crate) fn request<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::post(&self.path);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.as_slice());
+        }
+        request.body(body).expect("a request")
+    }
+
+    /// The request as a value.
+    pub(crate) fn into_request(self) -> Request<axum::body::Body> {
+        self.request(axum::body::Body::from(self.body.clone()))
+    }
+}
