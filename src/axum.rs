@@ -18,6 +18,12 @@
 //! let app: Router = Router::new().route("/webhooks/{id}", post(order).layer(WardenLayer::new(warden)));
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
+//!
+//! * Put the layer on the handler, as above, or on routes by `Router::route_layer`. `Router::layer` wraps the fallback as
+//!   well, where there is no path parameter, and a well-formed request to an unknown path is then answered 500.
+//! * What is proven of a request is also among its extensions, as [`Facts`], for handlers whose router has a state of its
+//!   own.
+//! * hyper keeps a connection whose refused body was small, and closes one with more of it unread.
 
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;

@@ -98,7 +98,12 @@ where
             parts.extensions.insert(admitted.facts().clone());
             #[cfg(feature = "axum")]
             parts.extensions.insert(Verdict { facts: admitted.facts().clone(), body: body.clone() });
-            let response = inner.call(Request::from_parts(parts, body)).await?;
+            #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "only axum has a limit to lift"))]
+            let mut request = Request::from_parts(parts, body);
+            // The Warden's cap has been kept to already; axum's own would only refuse what was admitted.
+            #[cfg(feature = "axum")]
+            axum::extract::DefaultBodyLimit::disable().apply(&mut request);
+            let response = inner.call(request).await?;
             if response.status().is_success() || response.status().is_redirection() {
                 admitted.commit();
             }
