@@ -3,8 +3,8 @@
 //! Hookwarden guards webhook endpoints: it proves who sent a request, that it is fresh and that its body is untouched,
 //! before a handler runs, and tells the operator what became of every request.
 //!
-//! * Behind a web framework, build a [`Warden`](crate::Warden) and give it to [`axum`](crate::axum) or to any
-//!   [`tower`](crate::tower) service.
+//! * Behind a web framework, build a [`Warden`] and give it to [`axum`] or to any
+//!   [`tower`] service.
 //! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
 //! * For a provider that has no preset, describe its [`Scheme`] as data.
 //!
