@@ -1,0 +1,92 @@
+//! One key's use of its quota, judged by governor.
+
+use std::cell::Cell;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, RateLimiter, StateStore};
+
+use super::{Decision, Quota, Standing, nanos};
+use crate::bounded::Lapses;
+
+/// How much of a quota is used, told by the moment at which it is whole again: the theoretical arrival time of GCRA, in
+/// nanoseconds of the monotonic clock. By default nothing is used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    whole_at: u64,
+}
+
+impl Usage {
+    /// Counts one request at `now`, if it passes.
+    ///
+    /// A governor limiter counts time from its own start. This one starts now and lives for one decision, so its times
+    /// are times from now: it costs no more than the few numbers that it is made of, there is no list of limiters to
+    /// lock, and the arrival time that governor hides is at hand to tell when the quota is whole again.
+    pub(super) fn count(&mut self, quota: &Quota, now: u64) -> Decision {
+        let ahead = Cell::new(self.whole_at.saturating_sub(now));
+        let limiter = RateLimiter::<_, _, _, StateInformationMiddleware>::new(quota.into(), Ahead(&ahead), Now);
+        let verdict = limiter.check();
+        let reset = Duration::from_nanos(ahead.get());
+        match verdict {
+            Ok(state) => {
+                self.whole_at = now.saturating_add(ahead.get());
+                Decision::Allowed(Standing { remaining: state.remaining_burst_capacity(), reset })
+            }
+            Err(not_until) => Decision::Denied {
+                retry_after: not_until.wait_time_from(Now.now()),
+                standing: Standing { remaining: 0, reset },
+            },
+        }
+    }
+
+    /// Takes back one request that was counted.
+    pub(super) fn take_back(&mut self, quota: &Quota) {
+        self.whole_at = self.whole_at.saturating_sub(nanos(quota.period()));
+    }
+}
+
+impl Lapses for Usage {
+    /// A quota that is whole needs no entry.
+    fn lapses_at(&self) -> u64 {
+        self.whole_at
+    }
+}
+
+impl From<&Quota> for governor::Quota {
+    fn from(quota: &Quota) -> Self {
+        // A period is never zero; the other arm is for the compiler.
+        let one_each = Self::with_period(quota.period).unwrap_or(Self::per_second(NonZeroU32::MIN));
+        one_each.allow_burst(quota.burst)
+    }
+}
+
+/// The state of one key as governor wants it. How far the arrival time is ahead is zero for a key that has none, which
+/// decides the same.
+struct Ahead<'u>(&'u Cell<u64>);
+
+impl StateStore for Ahead<'_> {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, NotKeyed::NonKey: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, ahead) = decide(Some(Nanos::new(self.0.get())))?;
+        self.0.set(ahead.as_u64());
+        Ok(outcome)
+    }
+}
+
+/// The clock of a limiter that lives for one decision.
+struct Now;
+
+impl Clock for Now {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::default()
+    }
+}
