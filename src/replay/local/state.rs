@@ -1,0 +1,215 @@
+//! What the memory knows of one key, packed into eight bytes, and what it means at a given moment.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::time::Timestamp;
+
+/// Both clocks, with the moment that the memory was first used as their zero: a few bits then last for decades,
+/// whatever a clock counts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    start: Timestamp,
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Now {
+    pub(super) const fn since(start: Moment, now: Moment) -> Self {
+        Self { start: start.wall, wall: now.wall, monotonic: now.monotonic.saturating_sub(start.monotonic) }
+    }
+
+    pub(super) const fn monotonic(&self) -> Duration {
+        self.monotonic
+    }
+}
+
+/// A claimant in 28 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
+impl Mark {
+    /// Claimants that differ in the low 28 bits of their numbers alone, as those of one process do, never share a mark.
+    pub(super) fn new(number: u128, hash: impl FnOnce(u128) -> u64) -> Self {
+        let low = u64::try_from(number & u128::from(MARK)).unwrap_or_default();
+        Self((low ^ hash(number >> MARK_BITS)) & MARK)
+    }
+}
+
+/// How a key stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Free,
+    Claimed { by: Mark, remaining: Duration },
+    Finished { remaining: Duration },
+}
+
+/// From the highest bit down, either `1`, the mark (28 bits) and the lease's end (35 bits, ticks), or `0`, the end by
+/// the monotonic clock (31 bits, seconds) and the last second by the wall clock (32 bits, offset by `WALL_ZERO`).
+///
+/// Whatever is too far off to be written is remembered longer: an end at its highest value is never reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(u64);
+
+impl State {
+    pub(super) fn claimed(by: Mark, lease: Duration, now: &Now) -> Self {
+        let end = ticks_up(now.monotonic.saturating_add(lease)).min(LEASE_END);
+        Self(CLAIMED | (by.0 << LEASE_END_BITS) | end)
+    }
+
+    /// The monotonic clock ends with the second that follows `until`, as the wall clock stands now.
+    pub(super) fn finished(until: Timestamp, now: &Now) -> Self {
+        let last = until.seconds_since(now.start).saturating_add(WALL_ZERO).clamp(0, i64::from(u32::MAX));
+        let more = u64::try_from(until.seconds_since(now.wall).saturating_add(1)).unwrap_or_default();
+        let end = seconds_up(now.monotonic).saturating_add(more).min(END);
+        Self((end << WALL_BITS) | u64::try_from(last).unwrap_or_default())
+    }
+
+    pub(super) fn at(self, now: &Now) -> Standing {
+        if self.0 & CLAIMED == 0 { self.finished_at(now) } else { self.claimed_at(now) }
+    }
+
+    fn claimed_at(self, now: &Now) -> Standing {
+        let end = self.0 & LEASE_END;
+        let remaining = Duration::from_nanos(end.saturating_mul(u64::from(TICK_NANOS))).saturating_sub(now.monotonic);
+        if remaining.is_zero() && end != LEASE_END {
+            return Standing::Free;
+        }
+        Standing::Claimed { by: Mark((self.0 >> LEASE_END_BITS) & MARK), remaining }
+    }
+
+    /// Free when both clocks say so. A wall clock that is set forward forgets nothing before its time; one that is set
+    /// back keeps an entry until it is there again.
+    fn finished_at(self, now: &Now) -> Standing {
+        let (end, last) = (self.0 >> WALL_BITS, i64::try_from(self.0 & u64::from(u32::MAX)).unwrap_or_default());
+        let today = now.wall.seconds_since(now.start).saturating_add(WALL_ZERO);
+        let by_wall = u64::try_from(last.saturating_add(1).saturating_sub(today)).unwrap_or_default();
+        let by_monotonic = Duration::from_secs(end).saturating_sub(now.monotonic);
+        let remaining = by_monotonic.max(Duration::from_secs(by_wall));
+        if remaining.is_zero() && end != END { Standing::Free } else { Standing::Finished { remaining } }
+    }
+}
+
+fn ticks_up(time: Duration) -> u64 {
+    let part = time.subsec_nanos().div_ceil(TICK_NANOS);
+    time.as_secs().saturating_mul(TICKS_PER_SECOND).saturating_add(u64::from(part))
+}
+
+fn seconds_up(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
+const CLAIMED: u64 = 1 << 63;
+const MARK_BITS: u32 = 28;
+const MARK: u64 = (1 << MARK_BITS) - 1;
+
+/// 35 bits of ticks are 17 years.
+const LEASE_END_BITS: u32 = 35;
+const LEASE_END: u64 = (1 << LEASE_END_BITS) - 1;
+const TICKS_PER_SECOND: u64 = 64;
+const TICK_NANOS: u32 = 15_625_000;
+
+/// 31 bits of seconds are 68 years, and so is either half of the 32 bits.
+const END: u64 = (1 << 31) - 1;
+const WALL_BITS: u32 = 32;
+const WALL_ZERO: i64 = 1 << 31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_secs(50) };
+
+    fn now(wall: i64, monotonic: Duration) -> Now {
+        let moment = Moment {
+            wall: Timestamp::from_unix(START.wall.as_unix().saturating_add(wall)),
+            monotonic: START.monotonic.saturating_add(monotonic),
+        };
+        Now::since(START, moment)
+    }
+
+    fn until(wall: i64) -> Timestamp {
+        Timestamp::from_unix(START.wall.as_unix().saturating_add(wall))
+    }
+
+    fn is_finished(state: State, at: Now) -> bool {
+        matches!(state.at(&at), Standing::Finished { .. })
+    }
+
+    #[test]
+    fn lease_ends_with_its_last_tick_and_not_before() {
+        let mark = Mark(5);
+        let begin = Duration::new(7, 1);
+        let state = State::claimed(mark, Duration::from_secs(30), &now(0, begin));
+        let held = |nanos| state.at(&now(0, begin + Duration::from_secs(30) - Duration::from_nanos(nanos)));
+        assert!(matches!(held(1), Standing::Claimed { by, .. } if by == mark));
+        let rounded_up = Duration::from_secs(37) + Duration::from_nanos(u64::from(TICK_NANOS));
+        assert!(matches!(
+            state.at(&now(0, rounded_up - Duration::from_nanos(1))),
+            Standing::Claimed { remaining, .. } if remaining == Duration::from_nanos(1)
+        ));
+        assert_eq!(state.at(&now(0, rounded_up)), Standing::Free);
+
+        let whole = State::claimed(mark, Duration::from_secs(30), &now(0, Duration::from_secs(7)));
+        assert_eq!(whole.at(&now(0, Duration::from_secs(37))), Standing::Free);
+    }
+
+    #[test]
+    fn finished_is_free_only_when_both_clocks_are_past_the_last_second() {
+        let state = State::finished(until(300), &now(0, Duration::ZERO));
+        let seconds = Duration::from_secs;
+        assert!(is_finished(state, now(300, seconds(300))));
+        assert!(is_finished(state, now(3_900, seconds(300))));
+        assert!(is_finished(state, now(300, seconds(3_900))));
+        assert!(is_finished(state, now(301, Duration::from_millis(300_999))));
+        assert_eq!(state.at(&now(301, seconds(301))), Standing::Free);
+    }
+
+    #[test]
+    fn time_within_a_second_is_rounded_up_for_the_finished() {
+        let state = State::finished(until(0), &now(0, Duration::from_millis(500)));
+        assert!(is_finished(state, now(5, Duration::from_millis(1_999))));
+        assert_eq!(state.at(&now(5, Duration::from_secs(2))), Standing::Free);
+    }
+
+    #[test]
+    fn absurd_times_are_remembered_and_never_panic() {
+        let walls = [i64::MIN, -1, 0, 1, i64::MAX];
+        let times = [Duration::ZERO, Duration::from_secs(1), Duration::MAX];
+        for (wall, monotonic) in walls.into_iter().flat_map(|wall| times.map(|time| (wall, time))) {
+            let at = now(wall, monotonic);
+            for lease in times.into_iter().skip(1) {
+                let state = State::claimed(Mark(1), lease, &at);
+                assert!(matches!(state.at(&at), Standing::Claimed { .. }), "{wall} {monotonic:?} {lease:?}");
+            }
+            for until in [i64::MIN, -1, 0, 1, 1_800_000_000, i64::MAX].map(Timestamp::from_unix) {
+                let state = State::finished(until, &at);
+                assert!(is_finished(state, at) || until < at.wall, "{wall} {monotonic:?} {until:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn wall_clock_decades_away_from_the_first_leaves_the_monotonic_one_to_decide() {
+        let from_1970 = Moment { wall: Timestamp::from_unix(0), monotonic: Duration::ZERO };
+        for century in [3_155_760_000_i64, 31_557_600_000] {
+            let at = |seconds: i64| {
+                let wall = Timestamp::from_unix(century.saturating_add(seconds));
+                Now::since(from_1970, Moment { wall, monotonic: Duration::from_secs(seconds.unsigned_abs()) })
+            };
+            let state = State::finished(Timestamp::from_unix(century + 300), &at(0));
+            assert!(is_finished(state, at(300)));
+            assert_eq!(state.at(&at(301)), Standing::Free);
+        }
+    }
+
+    #[test]
+    fn claimants_of_one_process_have_marks_of_their_own() {
+        let hash = |high: u128| u64::try_from(high % 1_000_003).unwrap() << 20;
+        let random = 0x1234_5678_9abc_def0_u128 << 64;
+        let marks: std::collections::HashSet<u64> =
+            (0..10_000).map(|count| Mark::new(random | count, hash).0).collect();
+        assert_eq!(marks.len(), 10_000);
+        assert_ne!(Mark::new(0, hash), Mark::new(u128::MAX, hash));
+    }
+}

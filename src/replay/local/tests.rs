@@ -1,0 +1,104 @@
+//! What the memory costs. How it behaves is tested from outside.
+
+use super::*;
+use crate::replay::ReplayKey;
+use crate::time::Timestamp;
+
+/// As many entries in each shard as the default has, in fewer of them.
+const CAPACITY: usize = 1 << 17;
+const LEASE: Duration = Duration::from_secs(30);
+
+fn at(seconds: u32) -> Moment {
+    Moment {
+        wall: Timestamp::from_unix(i64::from(seconds).saturating_add(1_800_000_000)),
+        monotonic: Duration::from_secs(seconds.into()),
+    }
+}
+
+fn claim(memory: &LocalReplay, number: u64, now: Moment) -> Result<Claim, StoreError> {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    let keys = [ReplayKey::from_bytes(bytes)];
+    memory.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), LEASE, now)
+}
+
+fn entries(memory: &LocalReplay) -> usize {
+    memory.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+}
+
+fn bytes(memory: &LocalReplay) -> usize {
+    let tables: usize = memory.shards.iter().map(|shard| shard.lock().unwrap().bytes()).sum();
+    let locks = memory.shards.len().saturating_mul(size_of::<Mutex<Shard>>());
+    tables.saturating_add(locks).saturating_add(size_of::<LocalReplay>())
+}
+
+#[test]
+fn entry_takes_at_most_64_bytes_at_any_fill_level_above_a_few_thousand() {
+    let memory = LocalReplay::new(CAPACITY);
+    let (mut number, mut worst) = (0, 0);
+    while number < 2 << 17 {
+        number += 1;
+        if claim(&memory, number, at(0)).is_err() {
+            break;
+        }
+        if number % 997 == 0 && number > 4_000 {
+            worst = worst.max(bytes(&memory).div_ceil(entries(&memory)));
+            assert!(worst <= 64, "{worst} bytes for each of {number} entries");
+        }
+    }
+    assert!(entries(&memory) >= CAPACITY, "full at {number}");
+    assert!(entries(&memory) < CAPACITY + CAPACITY / 10, "full at {number}");
+    assert!(worst > 40, "{worst} bytes is less than any table could do with");
+}
+
+#[test]
+fn memory_in_steady_use_stays_below_64_bytes_for_an_entry() {
+    for rate in [170_u64, 210, 260, 300, 330] {
+        let memory = LocalReplay::new(1 << 14);
+        for second in 0..400 {
+            for number in 0..rate {
+                assert_eq!(claim(&memory, u64::from(second) * rate + number, at(second)), Ok(Claim::Granted));
+            }
+            let (bytes, entries) = (bytes(&memory), entries(&memory));
+            assert!(second < 15 || bytes <= 64 * entries, "{bytes} bytes for {entries} entries at {rate} a second");
+            assert!(entries <= usize::try_from(rate).unwrap() * 62, "{entries} entries at {rate} a second");
+        }
+    }
+}
+
+#[test]
+fn memory_shrinks_after_a_burst() {
+    let memory = LocalReplay::default();
+    for number in 0..200_000 {
+        assert_eq!(claim(&memory, number, at(0)), Ok(Claim::Granted));
+    }
+    assert!(bytes(&memory) > 4_000_000);
+    for number in 0..200 {
+        assert_eq!(claim(&memory, 1_000_000 + number, at(60)), Ok(Claim::Granted));
+    }
+    assert_eq!(entries(&memory), 200);
+    assert!(bytes(&memory) < 100_000, "{} bytes", bytes(&memory));
+}
+
+#[test]
+fn debug_prints_no_entries() {
+    let memory = LocalReplay::new(10);
+    claim(&memory, 1, at(0)).unwrap();
+    assert_eq!(format!("{memory:?}"), "LocalReplay { shards: 1, shard_limit: 10, .. }");
+}
+
+#[test]
+fn lock_poisoned_by_a_panic_elsewhere_is_taken_all_the_same() {
+    let memory = LocalReplay::new(10);
+    claim(&memory, 1, at(0)).unwrap();
+    let _ = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _shard = memory.shards[0].lock();
+                panic!("on purpose");
+            })
+            .join()
+    });
+    assert!(memory.shards[0].is_poisoned());
+    assert_eq!(claim(&memory, 2, at(0)), Ok(Claim::Granted));
+}
