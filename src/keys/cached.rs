@@ -1,0 +1,387 @@
+//! A bounded cache of prepared keys before a store that has to be asked.
+
+mod settings;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
+
+use super::AsyncKeyStore;
+use super::bounded::Bounded;
+use super::table::most_common;
+use crate::error::StoreError;
+use crate::limit::BoxFuture;
+use crate::mac::PreparedKeys;
+use crate::scheme::Scheme;
+use crate::secret::MAX_KEYS;
+
+pub use settings::CachedKeysBuilder;
+
+use settings::Settings;
+
+/// Keys from an [`AsyncKeyStore`], prepared and kept for a while. Cheap to clone; every clone is a handle of the same
+/// cache.
+///
+/// * An id is asked for once at a time, however many requests wait for it. If the one that asks is dropped, another
+///   goes on with the same look-up; if all are, it is given up.
+/// * Known and unknown ids are kept apart, so that a flood of made-up ids pushes no sender out. An id of more than
+///   256 bytes is unknown without being asked for.
+/// * A store that fails, panics or returns keys which are not of the scheme's form is a [`StoreError`]. That is
+///   remembered for a second, so that a store in trouble is not asked by every request.
+/// * A key past its `not_after` is dead at once, cached or not. One that was taken out of the store lives on until its
+///   time in the cache is over, or until [`invalidate`](Self::invalidate).
+///
+/// No runtime is needed: the requests that wait drive the look-up.
+#[derive(Clone)]
+pub struct CachedKeys {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Box<dyn AsyncKeyStore>,
+    scheme: Scheme,
+    settings: Settings,
+    state: Mutex<State>,
+}
+
+impl CachedKeys {
+    /// A cache before `store` with the defaults of [`CachedKeysBuilder`].
+    #[must_use]
+    pub fn new(scheme: &Scheme, store: impl AsyncKeyStore) -> Self {
+        Self::of(scheme, Box::new(store), Settings::default())
+    }
+
+    /// Starts a cache with other settings.
+    pub fn builder(store: impl AsyncKeyStore) -> CachedKeysBuilder {
+        CachedKeysBuilder::new(Box::new(store))
+    }
+
+    fn of(scheme: &Scheme, store: Box<dyn AsyncKeyStore>, settings: Settings) -> Self {
+        let state = State {
+            known: Bounded::new(settings.capacity),
+            sizes: [0; MAX_KEYS],
+            without: Bounded::new(settings.unknown_capacity),
+            flights: HashMap::new(),
+            next_flight: 0,
+        };
+        Self { inner: Arc::new(Inner { store, scheme: scheme.clone(), settings, state: Mutex::new(state) }) }
+    }
+
+    /// The keys of `webhook_id`, from the cache or from the store behind it. What is cached is returned at the first
+    /// poll.
+    ///
+    /// # Errors
+    /// The store cannot tell now.
+    pub async fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
+        match self.look(webhook_id, || Ok(())) {
+            Look::Answered(answer) => answer,
+            Look::Awaited(waiter) => waiter.answer().await,
+            Look::TurnedAway(_) => Ok(None),
+        }
+    }
+
+    /// Looks without waiting. The store is asked if `permit` permits it; to wait for what it is being asked already needs no
+    /// permit.
+    pub(crate) fn look(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+        if webhook_id.is_empty() || webhook_id.len() > MAX_ID_BYTES {
+            return Look::Answered(Ok(None));
+        }
+        self.inner.look(webhook_id, permit)
+    }
+
+    /// How many keys most of the cached ids have.
+    #[must_use]
+    pub fn common_size(&self) -> usize {
+        most_common(&self.inner.lock().sizes)
+    }
+
+    /// Forgets what is known of `webhook_id`: the next request asks the store, even if it is being asked already.
+    pub fn invalidate(&self, webhook_id: &str) {
+        let mut state = self.inner.lock();
+        state.forget_keys(webhook_id);
+        state.without.remove(webhook_id);
+        let given_up = state.flights.remove(webhook_id);
+        drop(state);
+        drop(given_up); // the store's own code may run here
+    }
+
+    /// Forgets everything.
+    pub fn invalidate_all(&self) {
+        let mut state = self.inner.lock();
+        state.known.clear();
+        state.sizes = [0; MAX_KEYS];
+        state.without.clear();
+        let given_up = std::mem::take(&mut state.flights);
+        drop(state);
+        drop(given_up);
+    }
+}
+
+impl fmt::Debug for CachedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.inner.lock();
+        f.debug_struct("CachedKeys")
+            .field("scheme", &self.inner.scheme.name())
+            .field("known", &state.known.len())
+            .field("unknown", &state.without.len())
+            .field("in_flight", &state.flights.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a look-up comes to.
+pub(crate) type Answer = Result<Option<PreparedKeys>, StoreError>;
+
+struct State {
+    known: Bounded<Known>,
+    /// How many of the known ids have one key, two keys and so on.
+    sizes: [usize; MAX_KEYS],
+    /// The ids that the last look-up gave no keys for.
+    without: Bounded<Without>,
+    flights: HashMap<Arc<str>, Flight>,
+    next_flight: u64,
+}
+
+struct Known {
+    keys: PreparedKeys,
+    /// When the store was asked.
+    since: Duration,
+}
+
+struct Without {
+    /// `None`: the store knows no such id.
+    error: Option<StoreError>,
+    until: Duration,
+}
+
+/// A look-up under way. It is driven by those who wait for it.
+struct Flight {
+    number: u64,
+    began: Duration,
+    waiting: usize,
+    answer: Shared<BoxFuture<'static, Answer>>,
+}
+
+pub(crate) enum Look {
+    Answered(Answer),
+    Awaited(Waiter),
+    /// For so long.
+    TurnedAway(Duration),
+}
+
+/// One that waits for a flight. When the last one is gone, so is the flight.
+pub(crate) struct Waiter {
+    inner: Arc<Inner>,
+    id: Arc<str>,
+    number: u64,
+    answer: Shared<BoxFuture<'static, Answer>>,
+}
+
+impl Waiter {
+    pub(crate) async fn answer(mut self) -> Answer {
+        (&mut self.answer).await
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut state = self.inner.lock();
+        let Some(flight) = state.flights.get_mut(&self.id).filter(|flight| flight.number == self.number) else {
+            return;
+        };
+        flight.waiting = flight.waiting.saturating_sub(1);
+        let abandoned = if flight.waiting == 0 { state.flights.remove(&self.id) } else { None };
+        drop(state);
+        drop(abandoned);
+    }
+}
+
+impl Inner {
+    fn look(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+        let now = self.settings.clock.now().monotonic;
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let known = state.known.get(id);
+        if let Some(known) = known.filter(|known| now.saturating_sub(known.since) < self.settings.ttl) {
+            return Look::Answered(Ok(Some(known.keys.clone())));
+        }
+        if let Some(without) = state.without.get(id).filter(|without| now < without.until) {
+            return Look::Answered(match &without.error {
+                None => Ok(None),
+                Some(error) => known.and_then(|known| self.stale(known, now)).map(Some).ok_or_else(|| error.clone()),
+            });
+        }
+        if let Some((id, flight)) = state.flights.get_key_value(id)
+            && now.saturating_sub(flight.began) < PATIENCE
+        {
+            let (id, number, answer) = (id.clone(), flight.number, flight.answer.clone());
+            if let Some(flight) = state.flights.get_mut(&id) {
+                flight.waiting = flight.waiting.saturating_add(1);
+            }
+            return Look::Awaited(Waiter { inner: self.clone(), id, number, answer });
+        }
+        if let Err(wait) = permit() {
+            return Look::TurnedAway(wait);
+        }
+        let superseded = state.flights.remove(id);
+        let waiter = self.begin(state, id.into(), now);
+        drop(guard);
+        drop(superseded); // the store's own code may run here
+        Look::Awaited(waiter)
+    }
+
+    fn begin(self: &Arc<Self>, state: &mut State, id: Arc<str>, now: Duration) -> Waiter {
+        let number = state.next_flight;
+        state.next_flight = number.wrapping_add(1);
+        let flight = {
+            let (inner, id) = (self.clone(), id.clone());
+            async move {
+                let answer = AssertUnwindSafe(inner.ask(&id)).catch_unwind().await;
+                let answer = answer.unwrap_or_else(|_| Err(StoreError::panicked()));
+                inner.settle(id, number, now, answer)
+            }
+        };
+        let answer = flight.boxed().shared();
+        state.flights.insert(id.clone(), Flight { number, began: now, waiting: 1, answer: answer.clone() });
+        Waiter { inner: self.clone(), id, number, answer }
+    }
+
+    async fn ask(&self, id: &str) -> Answer {
+        let Some(keyring) = self.store.find(id).await? else { return Ok(None) };
+        // The text names the key and never its secret.
+        let prepared = self.scheme.prepare(&keyring);
+        prepared.map(Some).map_err(|error| StoreError::new(format!("keys that cannot be used: {error}")))
+    }
+
+    /// Keeps an answer, unless it was called for by a flight that was given up meanwhile, and turns it into the one that
+    /// those who wait get.
+    fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: Answer) -> Answer {
+        let now = self.settings.clock.now().monotonic;
+        let mut state = self.lock();
+        if state.flights.get(&id).is_none_or(|flight| flight.number != number) {
+            return answer;
+        }
+        let landed = state.flights.remove(&id);
+        let answer = match answer {
+            Ok(Some(keys)) => {
+                state.without.remove(&id);
+                state.keep(id, Known { keys: keys.clone(), since: began });
+                Ok(Some(keys))
+            }
+            Ok(None) => {
+                state.forget_keys(&id);
+                let until = now.saturating_add(self.settings.unknown_ttl);
+                state.without.insert(id, Without { error: None, until });
+                Ok(None)
+            }
+            Err(error) => {
+                let stale = state.known.get(&id).and_then(|known| self.stale(known, now));
+                if stale.is_none() {
+                    state.forget_keys(&id);
+                }
+                let until = now.saturating_add(BACK_OFF);
+                state.without.insert(id, Without { error: Some(error.clone()), until });
+                stale.map(Some).ok_or(error)
+            }
+        };
+        drop(state);
+        drop(landed);
+        answer
+    }
+
+    /// The keys whose time is over, where the settings let them serve while the store fails.
+    fn stale(&self, known: &Known, now: Duration) -> Option<PreparedKeys> {
+        let stale_for = self.settings.stale_for?;
+        let end = known.since.saturating_add(self.settings.ttl).saturating_add(stale_for);
+        (now < end).then(|| known.keys.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn keep(&mut self, id: Arc<str>, known: Known) {
+        self.count(&known, 1);
+        if let Some(gone) = self.known.insert(id, known) {
+            self.count(&gone, -1);
+        }
+    }
+
+    fn forget_keys(&mut self, id: &str) {
+        if let Some(gone) = self.known.remove(id) {
+            self.count(&gone, -1);
+        }
+    }
+
+    fn count(&mut self, known: &Known, change: isize) {
+        if let Some(count) = known.keys.len().checked_sub(1).and_then(|index| self.sizes.get_mut(index)) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+}
+
+/// A longer id is no id. The bound keeps a flood of long ones from filling the memory of the unknown ones.
+const MAX_ID_BYTES: usize = 256;
+
+/// How long the store is not asked again for an id that it failed for.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A look-up that is older than this is joined by nobody: it may hang, and would hold up every request after it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ConfigError;
+    use crate::secret::{Key, Keyring, Secret};
+    use crate::time::Timestamp;
+
+    struct Fixed(Keyring);
+
+    impl AsyncKeyStore for Fixed {
+        fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+            Box::pin(std::future::ready(Ok(Some(self.0.clone()))))
+        }
+    }
+
+    fn at_once(keys: &CachedKeys, id: &str) -> Answer {
+        keys.find(id).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn cached_key_is_dead_after_its_last_second() {
+        let key = Key::new("k", Secret::from_text("secret").unwrap()).unwrap().not_after(Timestamp::from_unix(100));
+        let keys = CachedKeys::new(&Scheme::timestamped(), Fixed(Keyring::from_keys([key]).unwrap()));
+        for _ in 0..2 {
+            let found = at_once(&keys, "a").unwrap().unwrap();
+            assert!(found.has_live(Timestamp::from_unix(100)));
+            assert!(!found.has_live(Timestamp::from_unix(101)));
+        }
+    }
+
+    #[test]
+    fn common_size_counts_what_is_cached() {
+        let of = |count: usize| {
+            let keys = (0..count).map(|n| Key::new(&format!("k{n}"), Secret::from_bytes(format!("{n}"))?));
+            Keyring::from_keys(keys.collect::<Result<Vec<_>, ConfigError>>().unwrap()).unwrap()
+        };
+        let keys = CachedKeys::builder(Fixed(of(3))).capacity(5).build(&Scheme::timestamped()).unwrap();
+        assert_eq!(keys.common_size(), 1);
+        for n in 0..50 {
+            at_once(&keys, &n.to_string()).unwrap();
+        }
+        assert_eq!(keys.common_size(), 3);
+        assert_eq!(keys.inner.lock().sizes, [0, 0, 5, 0, 0, 0, 0, 0]);
+        keys.invalidate("49");
+        assert_eq!(keys.inner.lock().sizes, [0, 0, 4, 0, 0, 0, 0, 0]);
+        keys.invalidate_all();
+        assert_eq!(keys.common_size(), 1);
+    }
+}

@@ -1,0 +1,50 @@
+//! The keys that unknown ids are judged by.
+
+use crate::error::ConfigError;
+use crate::mac::PreparedKeys;
+use crate::scheme::Scheme;
+use crate::secret::{Key, Keyring, MAX_KEYS, Secret};
+
+/// A decoy of every size that a keyring can have, prepared for one scheme. Nothing is ever accepted under one.
+#[derive(Debug)]
+pub(crate) struct Decoys {
+    smallest: PreparedKeys,
+    /// In order of size, from two keys on.
+    larger: Vec<PreparedKeys>,
+}
+
+impl Decoys {
+    pub(crate) fn new(scheme: &Scheme) -> Result<Self, ConfigError> {
+        let larger = (2..=MAX_KEYS).map(|size| decoy(scheme, size)).collect::<Result<_, _>>()?;
+        Ok(Self { smallest: decoy(scheme, 1)?, larger })
+    }
+
+    /// The decoy of `size` keys, or of the nearest size that there is.
+    pub(crate) fn of_size(&self, size: usize) -> &PreparedKeys {
+        let size = size.min(MAX_KEYS);
+        size.checked_sub(2).and_then(|index| self.larger.get(index)).unwrap_or(&self.smallest)
+    }
+}
+
+/// Its keys are no secret and need not be one.
+fn decoy(scheme: &Scheme, size: usize) -> Result<PreparedKeys, ConfigError> {
+    let keys =
+        (0..size).map(|index| Key::new(&format!("decoy-{index}"), Secret::from_bytes(format!("decoy {index}"))?));
+    let keyring = Keyring::from_keys(keys.collect::<Result<Vec<_>, _>>()?)?;
+    Ok(scheme.prepare(&keyring)?.into_decoy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoy_is_of_the_size_asked_for_and_marked() {
+        for scheme in [Scheme::timestamped(), Scheme::standard_webhooks()] {
+            let decoys = Decoys::new(&scheme).unwrap();
+            let sizes = [0, 1, 2, 7, 8, 9, usize::MAX].map(|size| decoys.of_size(size).len());
+            assert_eq!(sizes, [1, 1, 2, 7, 8, 8, 8]);
+            assert!((0..=8).all(|size| decoys.of_size(size).is_decoy()));
+        }
+    }
+}

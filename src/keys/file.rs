@@ -1,0 +1,287 @@
+//! Keys from a TOML file or a directory of mounted secrets.
+
+mod document;
+mod error;
+mod found;
+mod loaded;
+mod mounted;
+mod source;
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::KeyStore;
+use super::table::StaticKeys;
+use crate::error::{ConfigError, StoreError};
+use crate::mac::PreparedKeys;
+use crate::scheme::Scheme;
+use crate::secret::Keyring;
+
+pub use error::KeyFileError;
+
+use found::{FoundSender, Place};
+use loaded::Loaded;
+use source::Source;
+
+/// Keys from files, read again when they change and replaced without a request noticing. Cheap to clone.
+///
+/// The path is one of
+/// * a TOML file:
+///   ```toml
+///   [[sender]]
+///   id = "acme"                          # the webhook id
+///   [[sender.key]]                       # newest first, at most 8
+///   id = "2026-11"                       # shown to operators
+///   secret = "a-subscription-secret"     # as the provider shows it, for Scheme::secret
+///   not_before = 2026-11-01T00:00:00Z    # optional, the first second
+///   not_after = "2027-11-01T00:00:00Z"   # optional, the last second; RFC 3339 in a string will do
+///   ```
+/// * a directory of secrets as Kubernetes and Docker mount them: a file's name is the webhook id, and each of its lines
+///   a secret, newest first, under the key ids `line-1`, `line-2` and so on. Names that begin with a dot are passed
+///   over, except that all files are read from `..data` where Kubernetes keeps them there.
+///
+/// A thread looks once a second whether anything has changed. Content that cannot be right changes nothing: the keys
+/// before it stay, and the error goes to [`last_error`](Self::last_error) and
+/// [`on_error`](FileKeysBuilder::on_error). The thread ends with the last handle.
+///
+/// Write a new file beside the old one and rename it into place: a file that is read while it is being written may be
+/// right by accident and lack its end.
+#[derive(Clone)]
+pub struct FileKeys {
+    watched: Arc<Watched>,
+    /// The thread ends when the last of these is gone.
+    _alive: Sender<()>,
+}
+
+impl FileKeys {
+    /// Reads `path`, with the defaults of [`FileKeysBuilder`].
+    ///
+    /// # Errors
+    /// The path cannot be read, or what it holds cannot be right; the error names the file, the line and the field.
+    pub fn open(scheme: &Scheme, path: impl Into<PathBuf>) -> Result<Self, KeyFileError> {
+        Self::builder(path).open(scheme)
+    }
+
+    /// Starts with other settings.
+    pub fn builder(path: impl Into<PathBuf>) -> FileKeysBuilder {
+        FileKeysBuilder { path: path.into(), poll_every: POLL_EVERY, shared_secrets: false, on_error: None }
+    }
+
+    /// Reads the files now, on a signal for instance, and says whether there were other keys in them.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open). The present keys then stay.
+    pub fn reload(&self) -> Result<bool, KeyFileError> {
+        self.watched.reload(&mut self.watched.seen())
+    }
+
+    /// What is wrong with the files as they were last read. The keys in use are from before.
+    #[must_use]
+    pub fn last_error(&self) -> Option<KeyFileError> {
+        self.watched.seen().error.clone()
+    }
+
+    /// What is unwise about the files as they were last read: that every user of the machine may read them, say. One
+    /// line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.watched.seen().warnings.clone()
+    }
+}
+
+impl KeyStore for FileKeys {
+    fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
+        self.watched.keys.find(webhook_id)
+    }
+
+    fn common_size(&self) -> usize {
+        self.watched.keys.common_size()
+    }
+}
+
+impl fmt::Debug for FileKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileKeys")
+            .field("path", &self.watched.path)
+            .field("senders", &self.watched.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects the settings of [`FileKeys`].
+#[must_use]
+pub struct FileKeysBuilder {
+    path: PathBuf,
+    poll_every: Duration,
+    shared_secrets: bool,
+    on_error: Option<Box<OnError>>,
+}
+
+type OnError = dyn Fn(&KeyFileError) + Send + Sync;
+
+impl FileKeysBuilder {
+    /// How often to look for a change, once a second by default.
+    pub fn poll_every(mut self, interval: Duration) -> Self {
+        self.poll_every = interval;
+        self
+    }
+
+    /// Calls `report` from the watching thread when a change cannot be taken over, once for each error.
+    pub fn on_error(mut self, report: impl Fn(&KeyFileError) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Box::new(report));
+        self
+    }
+
+    /// Permits one secret under several webhook ids. Whoever may post to one of them can then post to all: a message
+    /// signed for one id is valid for the others.
+    pub fn danger_allow_shared_secrets(mut self) -> Self {
+        self.shared_secrets = true;
+        self
+    }
+
+    /// Reads the files and begins to watch them.
+    ///
+    /// # Errors
+    /// As for [`FileKeys::open`]; the interval is zero; no thread can be started.
+    pub fn open(self, scheme: &Scheme) -> Result<FileKeys, KeyFileError> {
+        let fault =
+            |field: &'static str, problem| KeyFileError::new(&self.path, None, ConfigError::new(field, problem));
+        if self.poll_every.is_zero() {
+            return Err(fault("poll every", "is zero"));
+        }
+        let loaded = Loaded::read(&self.path)?;
+        let senders = loaded.senders(scheme)?;
+        let (places, senders) = apart(senders);
+        let keys = StaticKeys::with_senders(scheme, senders, self.shared_secrets)
+            .map_err(|fault| loaded.error(fault.index.and_then(|index| places.get(index)), fault.error))?;
+        let hasher = RandomState::new();
+        let seen = Seen {
+            judged: Judged { content: hasher.hash_one(&loaded.files), error: None },
+            error: None,
+            warnings: loaded.source.warnings(),
+            source: Some((loaded.source, loaded.when)),
+        };
+        let watched = Arc::new(Watched {
+            path: self.path.clone(),
+            scheme: scheme.clone(),
+            keys,
+            hasher,
+            seen: Mutex::new(seen),
+            on_error: self.on_error,
+        });
+        let (alive, ended) = channel();
+        let watching = watched.clone();
+        thread::Builder::new()
+            .name("hookwarden-keys".into())
+            .spawn(move || watching.watch(&ended, self.poll_every))
+            .map_err(|_| KeyFileError::new(&watched.path, None, ConfigError::new("thread", "cannot be started")))?;
+        Ok(FileKeys { watched, _alive: alive })
+    }
+}
+
+impl fmt::Debug for FileKeysBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileKeysBuilder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+struct Watched {
+    path: PathBuf,
+    scheme: Scheme,
+    keys: StaticKeys,
+    hasher: RandomState,
+    seen: Mutex<Seen>,
+    on_error: Option<Box<OnError>>,
+}
+
+/// What the last look found.
+struct Seen {
+    /// The files as they were, and when; `None` after an error in reading.
+    source: Option<(Source, SystemTime)>,
+    judged: Judged,
+    error: Option<KeyFileError>,
+    warnings: Vec<String>,
+}
+
+/// The verdict on the content that was last read.
+struct Judged {
+    content: u64,
+    error: Option<KeyFileError>,
+}
+
+impl Watched {
+    fn watch(&self, ended: &Receiver<()>, interval: Duration) {
+        while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            if self.is_unchanged() || !self.is_at_rest(ended, interval) {
+                continue;
+            }
+            let mut seen = self.seen();
+            let before = seen.error.clone();
+            let outcome = self.reload(&mut seen);
+            drop(seen);
+            if let (Err(error), Some(report)) = (outcome, &self.on_error)
+                && before.as_ref() != Some(&error)
+            {
+                // A report that panics must not end the watch.
+                let _ = catch_unwind(AssertUnwindSafe(|| report(&error)));
+            }
+        }
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.seen().source.as_ref().is_some_and(|(source, when)| source.still_is(&self.path, *when))
+    }
+
+    /// Whether nobody is writing: an editor that empties a file first has it filled a moment later.
+    fn is_at_rest(&self, ended: &Receiver<()>, interval: Duration) -> bool {
+        let before = Source::look(&self.path);
+        let waited = ended.recv_timeout(REST.min(interval));
+        waited == Err(RecvTimeoutError::Timeout) && Source::look(&self.path) == before
+    }
+
+    fn reload(&self, seen: &mut Seen) -> Result<bool, KeyFileError> {
+        let outcome = self.take_over(seen);
+        seen.error = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    fn take_over(&self, seen: &mut Seen) -> Result<bool, KeyFileError> {
+        seen.source = None;
+        let loaded = Loaded::read(&self.path)?;
+        seen.warnings = loaded.source.warnings();
+        let content = self.hasher.hash_one(&loaded.files);
+        let outcome = if content == seen.judged.content {
+            seen.judged.error.clone().map_or(Ok(false), Err)
+        } else {
+            self.replace(&loaded).map(|()| true)
+        };
+        seen.judged = Judged { content, error: outcome.as_ref().err().cloned() };
+        seen.source = Some((loaded.source, loaded.when));
+        outcome
+    }
+
+    fn replace(&self, loaded: &Loaded) -> Result<(), KeyFileError> {
+        let (places, senders) = apart(loaded.senders(&self.scheme)?);
+        self.keys
+            .replace_senders(senders)
+            .map_err(|fault| loaded.error(fault.index.and_then(|index| places.get(index)), fault.error))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn apart(senders: Vec<FoundSender>) -> (Vec<Place>, Vec<(String, Keyring)>) {
+    senders.into_iter().map(|sender| (sender.place, (sender.id, sender.keys))).unzip()
+}
+
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+const REST: Duration = Duration::from_millis(50);
