@@ -1,0 +1,138 @@
+//! What every limiter must do.
+
+use std::time::Duration;
+
+use super::{all, fresh_id};
+use crate::limit::{Decision, Quota, RateLimiter, Standing};
+
+/// Runs every rule of [`RateLimiter`] against limiters that `make` gives, one for each rule; they may share one memory.
+///
+/// `pass` lets a time go by on the clock that the limiter goes by: some 20 s in all. The webhook ids are new in each run,
+/// so a server needs no cleaning before.
+///
+/// # Panics
+/// The limiter breaks a rule, which the message names, or fails.
+pub async fn rate_limiter_contract<L: RateLimiter>(make: impl Fn() -> L, pass: impl AsyncFn(Duration)) {
+    let case = |name, burst, period| Case {
+        limiter: make(),
+        id: fresh_id(name),
+        quota: Quota::new(burst, period).expect("the suite's own quota is right"),
+    };
+
+    burst_passes_and_no_more(&case("burst", 3, MINUTE)).await;
+    ids_do_not_share(&case("ids", 1, MINUTE)).await;
+    race_lets_the_burst_pass(&case("race", 100, MINUTE)).await;
+
+    denied_requests_do_not_count(&case("denied", 2, SECONDS_2), &pass).await;
+    one_passes_each_period(&case("period", 3, SECONDS_2), &pass).await;
+}
+
+struct Case<L> {
+    limiter: L,
+    id: String,
+    quota: Quota,
+}
+
+impl<L: RateLimiter> Case<L> {
+    async fn check_of(&self, webhook_id: &str) -> Decision {
+        self.limiter.check(webhook_id, &self.quota).await.expect("a check must not fail here")
+    }
+
+    async fn check(&self) -> Decision {
+        self.check_of(&self.id).await
+    }
+
+    async fn assert_allowed(&self, rule: &str) -> Standing {
+        match self.check().await {
+            Decision::Allowed(standing) => standing,
+            denied @ Decision::Denied { .. } => panic!("{rule}, and was {denied:?} of {}", self.quota),
+        }
+    }
+
+    /// Returns how long to wait.
+    async fn assert_denied(&self, rule: &str) -> Duration {
+        match self.check().await {
+            Decision::Denied { retry_after, standing } => {
+                assert!(
+                    !retry_after.is_zero() && retry_after <= self.quota.period(),
+                    "retry_after must be within a period of {}, and was {retry_after:?}",
+                    self.quota
+                );
+                assert_eq!(standing.remaining, 0, "nothing can remain when a request is denied");
+                self.assert_reset(&standing);
+                retry_after
+            }
+            allowed @ Decision::Allowed(_) => panic!("{rule}, and was {allowed:?} of {}", self.quota),
+        }
+    }
+
+    fn assert_reset(&self, standing: &Standing) {
+        assert!(
+            !standing.reset.is_zero() && standing.reset <= self.quota.window(),
+            "the reset must be within the window of {}, and was {:?}",
+            self.quota,
+            standing.reset
+        );
+    }
+}
+
+async fn burst_passes_and_no_more(case: &Case<impl RateLimiter>) {
+    for remaining in (0..case.quota.burst()).rev() {
+        let standing = case.assert_allowed("the whole burst must pass at once").await;
+        assert_eq!(standing.remaining, remaining, "each request must take one of what remains");
+        case.assert_reset(&standing);
+    }
+    case.assert_denied("a request beyond the burst must be denied").await;
+}
+
+async fn ids_do_not_share(case: &Case<impl RateLimiter>) {
+    case.assert_allowed("the first request must pass").await;
+    case.assert_denied("the quota must be used up").await;
+    let other = case.check_of(&fresh_id("other")).await;
+    assert!(matches!(other, Decision::Allowed(_)), "another webhook id must have a quota of its own, not {other:?}");
+    case.assert_denied("another webhook id must give nothing back").await;
+}
+
+async fn race_lets_the_burst_pass(case: &Case<impl RateLimiter>) {
+    let decisions = all((0..1_000).map(|_| case.check())).await;
+    let allowed = decisions.iter().filter(|decision| matches!(decision, Decision::Allowed(_))).count();
+    assert_eq!(allowed, 100, "of 1,000 requests at once exactly the burst of {} must pass", case.quota);
+}
+
+async fn denied_requests_do_not_count(case: &Case<impl RateLimiter>, pass: &impl AsyncFn(Duration)) {
+    for _ in 0..case.quota.burst() {
+        case.assert_allowed("the whole burst must pass at once").await;
+    }
+    let mut retry_after = Duration::ZERO;
+    for _ in 0..50 {
+        retry_after = case.assert_denied("a request beyond the burst must be denied").await;
+    }
+    pass(retry_after.saturating_add(MARGIN)).await;
+    case.assert_allowed("after retry_after a request must pass, however many were denied").await;
+    case.assert_denied("after one period only one request must pass").await;
+}
+
+async fn one_passes_each_period(case: &Case<impl RateLimiter>, pass: &impl AsyncFn(Duration)) {
+    for _ in 0..case.quota.burst() {
+        case.assert_allowed("the whole burst must pass at once").await;
+    }
+    pass(case.quota.period().saturating_mul(2).saturating_add(MARGIN)).await;
+    for remaining in [1, 0] {
+        let standing = case.assert_allowed("after two periods two requests must pass").await;
+        assert_eq!(standing.remaining, remaining, "each request must take one of what remains");
+    }
+    let retry_after = case.assert_denied("after two periods no third request must pass").await;
+    assert!(retry_after < case.quota.period(), "a part of the period went by and must count");
+    // More than the window: a quota that is whole grows no further.
+    pass(case.quota.window().saturating_mul(2)).await;
+    for _ in 0..case.quota.burst() {
+        case.assert_allowed("after the window the whole burst must pass again").await;
+    }
+    case.assert_denied("an unused quota must not grow beyond the burst").await;
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECONDS_2: Duration = Duration::from_secs(2);
+
+/// For the time that a request to a server takes, and clocks that differ.
+const MARGIN: Duration = Duration::from_millis(250);

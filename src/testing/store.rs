@@ -1,0 +1,246 @@
+//! What every memory of deliveries must do.
+
+use std::time::Duration;
+
+use super::{all, fresh_id};
+use crate::clock::Clock;
+use crate::replay::{Claim, Claimant, Delivery, ReplayKey, ReplayStore};
+use crate::time::Timestamp;
+
+/// Runs every rule of [`ReplayStore`] against stores that `make` gives, one for each rule; they may share one memory.
+///
+/// `clock` is the one that the store goes by, and `pass` lets a time go by on it: some 10 s in all, in steps of whole
+/// seconds. The webhook ids are new in each run, so a server needs no cleaning before.
+///
+/// # Panics
+/// The store breaks a rule, which the message names, or fails.
+pub async fn replay_store_contract<S: ReplayStore>(
+    make: impl Fn() -> S,
+    clock: &impl Clock,
+    pass: impl AsyncFn(Duration),
+) {
+    let case = |name| Case { store: make(), id: fresh_id(name), clock };
+
+    claim_is_granted_once(&case("once")).await;
+    commit_finishes(&case("commit")).await;
+    release_frees(&case("release")).await;
+    strangers_change_nothing(&case("strangers")).await;
+    any_shared_key_is_the_same_delivery(&case("overlap")).await;
+    another_id_is_another_delivery(&case("ids")).await;
+    refused_claim_takes_nothing(&case("atomic")).await;
+    race_has_one_winner(&case("race")).await;
+    delivery_without_keys_is_an_error(&case("keys")).await;
+
+    lease_ends(&case("lease"), &pass).await;
+    late_commit_stands_if_nobody_came(&case("late"), &pass).await;
+    late_claimant_cannot_touch_the_next(&case("taken"), &pass).await;
+    finished_is_remembered_until_its_end(&case("until"), &pass).await;
+}
+
+struct Case<'c, S, C> {
+    store: S,
+    id: String,
+    clock: &'c C,
+}
+
+impl<S: ReplayStore, C: Clock> Case<'_, S, C> {
+    async fn claim_of(&self, webhook_id: &str, keys: &[ReplayKey], by: u128, lease: Duration) -> Claim {
+        let delivery = Delivery { webhook_id, keys, until: self.after(600) };
+        let claim = self.store.claim(delivery, Claimant::new(by), lease, self.clock.now()).await;
+        claim.expect("a claim must not fail here")
+    }
+
+    async fn claim(&self, keys: &[ReplayKey], by: u128) -> Claim {
+        self.claim_of(&self.id, keys, by, LONG).await
+    }
+
+    async fn commit_until(&self, keys: &[ReplayKey], by: u128, until: Timestamp) -> bool {
+        let delivery = Delivery { webhook_id: &self.id, keys, until };
+        self.store.commit(delivery, Claimant::new(by), self.clock.now()).await.expect("a commit must not fail here")
+    }
+
+    async fn commit(&self, keys: &[ReplayKey], by: u128) -> bool {
+        self.commit_until(keys, by, self.after(600)).await
+    }
+
+    async fn release(&self, keys: &[ReplayKey], by: u128) -> bool {
+        let delivery = Delivery { webhook_id: &self.id, keys, until: self.after(600) };
+        self.store.release(delivery, Claimant::new(by), self.clock.now()).await.expect("a release must not fail here")
+    }
+
+    fn after(&self, seconds: i64) -> Timestamp {
+        Timestamp::from_unix(self.clock.now().wall.as_unix().saturating_add(seconds))
+    }
+}
+
+async fn claim_is_granted_once<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
+    match case.claim(&[key(1)], 2).await {
+        Claim::InProgress { retry_after } => {
+            let at_most = LONG.saturating_add(Duration::from_secs(1));
+            assert!(
+                !retry_after.is_zero() && retry_after <= at_most,
+                "retry_after must be what the lease of {LONG:?} has left, and was {retry_after:?}"
+            );
+        }
+        other => panic!("a delivery that another claimant holds must be in progress, and was {other:?}"),
+    }
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a claimant's own claim must not stand in its way");
+    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Granted, "another key must be another delivery");
+}
+
+async fn commit_finishes<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    let keys = [key(1), key(2)];
+    assert_eq!(case.claim(&keys, 1).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.commit(&keys, 1).await, "the owner's commit must return true");
+    for one in keys {
+        assert_eq!(case.claim(&[one], 2).await, Claim::Finished, "a commit must finish every key");
+    }
+    assert_eq!(case.claim(&keys, 1).await, Claim::Finished, "the claimant itself must find it finished");
+    assert!(!case.release(&keys, 1).await, "what is finished cannot be released");
+    assert_eq!(case.claim(&keys, 2).await, Claim::Finished, "a release must not undo a commit");
+}
+
+async fn release_frees<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    let keys = [key(1), key(2)];
+    assert_eq!(case.claim(&keys, 1).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.release(&keys, 1).await, "the owner's release must return true");
+    assert!(!case.release(&keys, 1).await, "a second release must return false");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "a release must free the first key");
+    assert_eq!(case.claim(&[key(2)], 3).await, Claim::Granted, "a release must free every key");
+}
+
+async fn strangers_change_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
+    // Each differs from the owner in one part of the number only.
+    for stranger in [2, 1 << 32 | 1, 1 << 64 | 1, 1 << 127 | 1] {
+        assert!(!case.release(&[key(1)], stranger).await, "a stranger's release must return false");
+        assert!(!case.commit(&[key(1)], stranger).await, "a stranger's commit must return false");
+        let claim = case.claim(&[key(1)], stranger).await;
+        assert!(matches!(claim, Claim::InProgress { .. }), "a stranger must leave the claim as it is, not {claim:?}");
+    }
+    assert!(case.commit(&[key(1)], 1).await, "the owner must be able to commit after strangers tried");
+}
+
+async fn any_shared_key_is_the_same_delivery<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    let most: [ReplayKey; 8] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
+    assert_eq!(case.claim(&most, 1).await, Claim::Granted, "a delivery of eight keys must be granted");
+    for one in most {
+        let claim = case.claim(&[key(100), one, key(101)], 2).await;
+        assert!(matches!(claim, Claim::InProgress { .. }), "one shared key must be enough, and was {claim:?}");
+    }
+    assert!(case.commit(&most, 1).await, "the owner's commit must return true");
+    for one in most {
+        let claim = case.claim(&[key(100), one, key(101)], 2).await;
+        assert_eq!(claim, Claim::Finished, "one shared key must be enough");
+    }
+    assert_eq!(case.claim(&[key(100)], 1).await, Claim::Granted, "a new delivery must be granted");
+    let claim = case.claim(&[key(100), key(0)], 2).await;
+    assert_eq!(claim, Claim::Finished, "a finished key must count for more than a claimed one");
+}
+
+async fn another_id_is_another_delivery<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.commit(&[key(1)], 1).await, "the owner's commit must return true");
+    let claim = case.claim_of(&fresh_id("other"), &[key(1)], 2, LONG).await;
+    assert_eq!(claim, Claim::Granted, "the same key under another webhook id must be another delivery");
+}
+
+async fn refused_claim_takes_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
+    assert_eq!(case.claim(&[key(2)], 1).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.commit(&[key(2)], 1).await, "the owner's commit must return true");
+    for (taken, free) in [(key(1), [key(10), key(11)]), (key(2), [key(12), key(13)])] {
+        let claim = case.claim(&[free[0], taken, free[1]], 2).await;
+        assert_ne!(claim, Claim::Granted, "a delivery with a taken key must not be granted");
+        assert!(!case.commit(&[free[0], taken, free[1]], 2).await, "nor can it be committed");
+        for key in free {
+            let claim = case.claim(&[key], 3).await;
+            assert_eq!(claim, Claim::Granted, "a refused claim or commit must leave the other keys free");
+        }
+    }
+}
+
+async fn race_has_one_winner<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    let claims = all((0..RACERS).map(|racer| async move {
+        // All share the last key, and neighbours another, in an order of their own.
+        let number = u8::try_from(racer % 250).unwrap_or_default();
+        case.claim(&[key(number), key(255)], racer.saturating_add(1)).await
+    }))
+    .await;
+    let granted = claims.iter().filter(|claim| **claim == Claim::Granted).count();
+    assert_eq!(granted, 1, "of {RACERS} claims at once exactly one must be granted");
+}
+
+async fn delivery_without_keys_is_an_error<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+    let nine: [ReplayKey; 9] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
+    for keys in [&[][..], &nine] {
+        let delivery = Delivery { webhook_id: &case.id, keys, until: case.after(600) };
+        let claim = case.store.claim(delivery, Claimant::new(1), LONG, case.clock.now()).await;
+        assert!(claim.is_err(), "a delivery of {} keys must be an error, not {claim:?}", keys.len());
+    }
+}
+
+async fn lease_ends<S: ReplayStore>(case: &Case<'_, S, impl Clock>, pass: &impl AsyncFn(Duration)) {
+    let lease = Duration::from_secs(2);
+    assert_eq!(case.claim_of(&case.id, &[key(1)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
+    pass(Duration::from_secs(1)).await;
+    let claim = case.claim(&[key(1)], 2).await;
+    assert!(matches!(claim, Claim::InProgress { .. }), "a claim must hold for its whole lease, and was {claim:?}");
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "an orphan claim must be free after its lease");
+}
+
+async fn late_commit_stands_if_nobody_came<S: ReplayStore>(
+    case: &Case<'_, S, impl Clock>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let lease = Duration::from_secs(1);
+    assert_eq!(case.claim_of(&case.id, &[key(1)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
+    pass(Duration::from_secs(2)).await;
+    assert!(case.commit(&[key(1)], 1).await, "a commit after the lease must stand if nobody else claimed");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "what was committed late must be finished");
+}
+
+async fn late_claimant_cannot_touch_the_next<S: ReplayStore>(
+    case: &Case<'_, S, impl Clock>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let (lease, both) = (Duration::from_secs(1), [key(1), key(2)]);
+    assert_eq!(case.claim_of(&case.id, &both, 1, lease).await, Claim::Granted, "a new delivery must be granted");
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Granted, "an orphan claim must be free after its lease");
+    assert!(!case.release(&both, 1).await, "a release must return false when another has the claim");
+    assert!(!case.commit(&both, 1).await, "a commit must return false when another has the claim");
+    let claim = case.claim(&[key(2)], 3).await;
+    assert!(matches!(claim, Claim::InProgress { .. }), "the other's claim must stand, and was {claim:?}");
+    assert_eq!(case.claim(&[key(1)], 3).await, Claim::Granted, "a commit that returns false must finish no key");
+    assert!(case.commit(&[key(2)], 2).await, "the new owner's commit must return true");
+}
+
+async fn finished_is_remembered_until_its_end<S: ReplayStore>(
+    case: &Case<'_, S, impl Clock>,
+    pass: &impl AsyncFn(Duration),
+) {
+    // The lease is longer: a commit must set the end anew, and not leave the claim's.
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.commit_until(&[key(1)], 1, case.after(2)).await, "the owner's commit must return true");
+    // The end is after a shorter lease: a commit must outlast the claim.
+    let lease = Duration::from_secs(1);
+    assert_eq!(case.claim_of(&case.id, &[key(2)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
+    assert!(case.commit(&[key(2)], 1).await, "the owner's commit must return true");
+
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "a commit must finish the delivery");
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "it must be remembered through its last second");
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "it must be forgotten after its last second");
+    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Finished, "it must be remembered for longer than its lease");
+}
+
+const fn key(number: u8) -> ReplayKey {
+    ReplayKey::from_bytes([number; 16])
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const RACERS: u128 = 1_000;
