@@ -8,10 +8,10 @@ use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 
-use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
 use hookwarden::{Facts, IdSource, Keyring, Scheme, SecurityEvent, Warden};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,8 +43,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(env::var("HOOKWARDEN_ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into())).await?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {
-        let (stream, _) = listener.accept().await?;
-        let service = TowerToHyperService::new(service.clone());
+        let (stream, peer) = listener.accept().await?;
+        // Each request carries the connection's address, so that refused traffic is counted for each peer.
+        let with_peer = ServiceBuilder::new().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
+            request
+        });
+        let service = TowerToHyperService::new(with_peer.service(service.clone()));
         tokio::spawn(async move {
             // The timer bounds how long a head may take; the Warden's deadline bounds the body.
             let connection =

@@ -26,18 +26,15 @@
 //! * hyper keeps a connection whose refused body was small, and closes one with more of it unread.
 
 use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{
-    DefaultBodyLimit, FromRef, FromRequest, FromRequestParts as _, OriginalUri, RawPathParams, Request,
-};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 
 use crate::intake;
+use crate::origin::{SentHead, origin};
 use crate::respond::Answer;
 use crate::tower::Verdict;
-use crate::warden::{Admitted, Facts, IdFault, Refused, Warden, WebhookId};
+use crate::warden::{Admitted, Facts, Refused, Warden};
 
 pub use crate::tower::WardenLayer;
 
@@ -66,7 +63,7 @@ impl<T> Webhook<T> {
     }
 
     /// Says that the work is done, and hands over the payload. Without it, and without a layer, the delivery counts as
-    /// not handled.
+    /// not handled, and the sender's retry is handled again. A shared store is told in the background.
     pub fn commit(self) -> T {
         if let Some(admitted) = self.admitted {
             admitted.commit();
@@ -94,9 +91,10 @@ where
                     );
                     return Err(WebhookRejection::NoWarden);
                 };
-                let id = path_parameter(&warden, &mut parts).await;
-                let (admitted, body) =
-                    intake::receive(&warden, &parts, id, body).await.map_err(WebhookRejection::Refused)?;
+                let origin = origin(&warden, &mut parts).await;
+                let (admitted, body) = intake::receive(&warden, &SentHead(&parts), origin, body)
+                    .await
+                    .map_err(WebhookRejection::Refused)?;
                 (admitted.facts().clone(), Some(Box::new(admitted)), body)
             }
         };
@@ -154,22 +152,4 @@ impl FromRef<()> for StateWarden {
     fn from_ref((): &()) -> Self {
         Self(None)
     }
-}
-
-/// The webhook id, if the Warden looks for it in a path parameter.
-pub(crate) async fn path_parameter(warden: &Warden, parts: &mut Parts) -> Option<Result<WebhookId, IdFault>> {
-    let name = warden.id_source().parameter()?;
-    Some(match RawPathParams::from_request_parts(parts, &()).await {
-        Ok(parameters) => {
-            let value = parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-            value.map(WebhookId::from).ok_or(IdFault::NoSuchParameter)
-        }
-        Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => Err(IdFault::Unreadable),
-        Err(_) => Err(IdFault::NoSuchParameter),
-    })
-}
-
-/// The URI before any nested router shortened it.
-pub(crate) fn original_uri(parts: &Parts) -> Option<&Uri> {
-    parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri)
 }

@@ -61,6 +61,48 @@ impl SignError {
     }
 }
 
+/// A store of keys, limits or deliveries that cannot answer now.
+///
+/// Its text is for the operator: a store must not put a secret or an address with a password into it.
+#[cfg(feature = "warden")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    what: Cow<'static, str>,
+    retry_after: core::time::Duration,
+    panic: bool,
+}
+
+#[cfg(feature = "warden")]
+impl StoreError {
+    /// An error that says what is wrong with the store; the sender is asked to come back in a second.
+    #[must_use]
+    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
+    }
+
+    /// The same, with the time after which the sender may come back.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: core::time::Duration) -> Self {
+        Self { retry_after, ..self }
+    }
+
+    /// The application's own store panicked.
+    pub(crate) fn panicked() -> Self {
+        Self { panic: true, ..Self::new("the store panicked") }
+    }
+
+    pub(crate) const fn is_panic(&self) -> bool {
+        self.panic
+    }
+
+    /// How long the sender should wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> core::time::Duration {
+        self.retry_after
+    }
+}
+
 /// The verdict that a request is not to be trusted.
 ///
 /// `Display` says only that, so that the error can travel into an answer unharmed. The operator reads
@@ -150,6 +192,20 @@ pub enum Reason {
     BodyTooSlow,
     /// The body ended with an error before it was complete.
     BodyInterrupted,
+    /// The delivery was made before, and its handler finished the work.
+    Replayed,
+    /// The same delivery is being handled right now.
+    InProgress,
+    /// The webhook id has used up its quota of accepted requests.
+    QuotaExceeded,
+    /// The peer has used up its quota of refused requests.
+    PeerBlocked,
+    /// The store of keys did not answer.
+    KeyStoreUnavailable,
+    /// The store of deliveries did not answer, or had no room. Without it a replay would pass, so nothing does.
+    ReplayStoreUnavailable,
+    /// The application's own look-up of the id or the keys panicked.
+    LookupPanicked,
     /// The endpoint gives the Warden nothing to judge by: no webhook id where one is looked for, or no Warden at all.
     Misconfigured,
 }
@@ -174,13 +230,78 @@ impl Reason {
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyInterrupted => "body_interrupted",
+            Self::Replayed => "replayed",
+            Self::InProgress => "in_progress",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::PeerBlocked => "peer_blocked",
+            Self::KeyStoreUnavailable => "key_store_unavailable",
+            Self::ReplayStoreUnavailable => "replay_store_unavailable",
+            Self::LookupPanicked => "lookup_panicked",
             Self::Misconfigured => "misconfigured",
         }
     }
+
+    /// Whether the receiving side is at fault and not the request: a store does not answer, or the endpoint is set up
+    /// wrongly. Someone should look at it now; the sender is told a status of 500 or 503.
+    #[must_use]
+    pub const fn is_receiver_fault(self) -> bool {
+        matches!(
+            self,
+            Self::KeyStoreUnavailable
+                | Self::ReplayStoreUnavailable
+                | Self::LookupPanicked
+                | Self::NoRequestLine
+                | Self::Misconfigured
+        )
+    }
+
+    /// Every reason.
+    pub const ALL: &[Self] = &[
+        Self::MissingHeader,
+        Self::DuplicateHeader,
+        Self::MalformedSignature,
+        Self::MalformedTimestamp,
+        Self::MalformedHeader,
+        Self::TooManyCandidates,
+        Self::NoRequestLine,
+        Self::Stale,
+        Self::Early,
+        Self::NoLiveKey,
+        Self::Mismatch,
+        Self::UnknownId,
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::BodyInterrupted,
+        Self::Replayed,
+        Self::InProgress,
+        Self::QuotaExceeded,
+        Self::PeerBlocked,
+        Self::KeyStoreUnavailable,
+        Self::ReplayStoreUnavailable,
+        Self::LookupPanicked,
+        Self::Misconfigured,
+    ];
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_all_listed_each_with_a_name_of_its_own() {
+        // A variant that is not listed leaves a gap in the numbers, the last one aside.
+        #[expect(clippy::as_conversions, reason = "a variant's number is reached in no other way")]
+        let numbers = Reason::ALL.iter().map(|reason| *reason as usize);
+        let mut numbers: alloc::vec::Vec<_> = numbers.collect();
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..Reason::ALL.len()), "{numbers:?}");
+        let names: alloc::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
     }
 }

@@ -12,11 +12,27 @@
 //! # let _ = hookwarden::Warden::builder(hookwarden::Scheme::timestamped()).observer(observer);
 //! ```
 
+#[cfg(feature = "tracing")]
+mod line;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "tracing")]
+mod sampling;
+#[cfg(feature = "tracing")]
+mod tracing;
+
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Reason;
+use crate::error::{Reason, StoreError};
 use crate::secret::KeyId;
+
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingObserver;
 
 /// What became of one request to a guarded endpoint. It never holds a secret, a MAC, a header's value or a body.
 #[derive(Debug, Clone)]
@@ -27,6 +43,11 @@ pub struct SecurityEvent<'e> {
     /// The webhook id that the request gave, with control and non-ASCII characters escaped, cut to 128 bytes. It is the
     /// sender's claim: only an accepted or released outcome proves it.
     pub webhook_id: Option<&'e str>,
+    /// Whether the Warden has keys for that webhook id. One that it has none for is whatever a stranger wrote, and must
+    /// not become a metric's label: there is no end of them.
+    pub known_id: bool,
+    /// The address that the request came from, as far as the Warden was told.
+    pub peer: Option<IpAddr>,
     /// The key that matched.
     pub key_id: Option<KeyId>,
     /// The name of the header that a refusal is about, as the scheme spells it.
@@ -39,6 +60,26 @@ pub struct SecurityEvent<'e> {
     pub duration: Duration,
     /// The scheme's name.
     pub scheme: &'e str,
+}
+
+impl<'e> SecurityEvent<'e> {
+    /// An event that tells nothing but its outcome and the scheme's name. The Warden makes the real ones; this one is for
+    /// the tests of an observer, which set the fields that they need.
+    #[must_use]
+    pub const fn new(outcome: Outcome, scheme: &'e str) -> Self {
+        Self {
+            outcome,
+            webhook_id: None,
+            known_id: false,
+            peer: None,
+            key_id: None,
+            header: None,
+            skew: None,
+            body_bytes: 0,
+            duration: Duration::ZERO,
+            scheme,
+        }
+    }
 }
 
 /// How a request ended.
@@ -66,6 +107,15 @@ impl Outcome {
             Self::Abandoned => "abandoned",
         }
     }
+
+    /// Why the request was refused, if it was.
+    #[must_use]
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Refused(reason) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -74,15 +124,133 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Something that an operator should know and that is not about one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The table that counts the refused requests of each peer is full: peers that are not in it are not turned away.
+    RejectedTableFull,
+    /// The table that counts the accepted requests of each webhook id is full.
+    AcceptedTableFull,
+    /// The shared limiter did not answer; this process counts its own share alone until it does.
+    LimiterFellBack,
+    /// A request came without the address of its peer: refused requests are not counted by peer.
+    PeerUnknown,
+    /// Every peer so far has a private address. There may be a proxy in front that was not declared, and then one
+    /// stranger's refused requests count against everybody.
+    PeersAllPrivate,
+    /// A handler finished after its lease, when another request had taken the delivery: the work may have been done twice.
+    LeaseOutlived,
+    /// Keys could not be read anew; those from before stay in force. A Warden does not learn of it: give this to the
+    /// observers from `FileKeysBuilder::on_error`.
+    KeyReloadFailed,
+}
+
+impl Notice {
+    /// Every notice.
+    pub const ALL: &[Self] = &[
+        Self::RejectedTableFull,
+        Self::AcceptedTableFull,
+        Self::LimiterFellBack,
+        Self::PeerUnknown,
+        Self::PeersAllPrivate,
+        Self::LeaseOutlived,
+        Self::KeyReloadFailed,
+    ];
+
+    /// The notice in snake case, for a log field or a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RejectedTableFull => "rejected_table_full",
+            Self::AcceptedTableFull => "accepted_table_full",
+            Self::LimiterFellBack => "limiter_fell_back",
+            Self::PeerUnknown => "peer_unknown",
+            Self::PeersAllPrivate => "peers_all_private",
+            Self::LeaseOutlived => "lease_outlived",
+            Self::KeyReloadFailed => "key_reload_failed",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::RejectedTableFull => "the table of refused requests is full, further peers are not turned away",
+            Self::AcceptedTableFull => "the table of accepted requests is full",
+            Self::LimiterFellBack => "the shared limiter does not answer, this process counts alone",
+            Self::PeerUnknown => "a request came without a peer address, refused requests are not counted by peer",
+            Self::PeersAllPrivate => "all peers have private addresses, a proxy may be undeclared",
+            Self::LeaseOutlived => "a handler outlived its lease, its work may have been done twice",
+            Self::KeyReloadFailed => "keys could not be read anew, those from before stay in force",
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// A store that a Warden depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Store {
+    /// Where keys are looked up.
+    Keys,
+    /// Where accepted requests are counted.
+    Limits,
+    /// Where deliveries are remembered.
+    Replay,
+}
+
+impl Store {
+    /// The store in one word, for a log field or a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Limits => "limits",
+            Self::Replay => "replay",
+        }
+    }
+}
+
 /// Receives the event of every request. It is called on the request's own path, so it must not block; a panic in it is
 /// caught and harms no request.
+///
+/// An observer in an [`Arc`] can be given to several Wardens.
 pub trait Observer: Send + Sync + 'static {
     /// Called once for each request, at its end.
     fn observe(&self, event: &SecurityEvent<'_>);
+
+    /// Called when there is something to know that is not about one request. It can come again and again while the cause
+    /// lasts.
+    fn notice(&self, notice: &Notice) {
+        let _ = notice;
+    }
+
+    /// Called when a store of keys, quotas or deliveries failed. The requests that this concerns have events of their own.
+    fn store_failed(&self, store: Store, error: &StoreError) {
+        let _ = (store, error);
+    }
 }
 
 impl<F: Fn(&SecurityEvent<'_>) + Send + Sync + 'static> Observer for F {
     fn observe(&self, event: &SecurityEvent<'_>) {
         self(event);
+    }
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn observe(&self, event: &SecurityEvent<'_>) {
+        (**self).observe(event);
+    }
+
+    fn notice(&self, notice: &Notice) {
+        (**self).notice(notice);
+    }
+
+    fn store_failed(&self, store: Store, error: &StoreError) {
+        (**self).store_failed(store, error);
     }
 }

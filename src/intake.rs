@@ -3,37 +3,33 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::Reason;
-use crate::head::{FieldName, Head, Occurrence};
-use crate::warden::{Admitted, IdFault, Refused, Warden, WebhookId};
+use crate::head::Head;
+use crate::origin::Origin;
+use crate::warden::{Admitted, Refused, Warden};
 
 /// Judges a request, reading its body only once the head has passed.
-pub(crate) async fn receive<B>(
+pub(crate) async fn receive<H: Head, B: Body>(
     warden: &Warden,
-    parts: &Parts,
-    id: Option<Result<WebhookId, IdFault>>,
+    head: &H,
+    origin: Origin,
     body: B,
-) -> Result<(Admitted, VerifiedBody), Refused>
-where
-    B: Body,
-{
+) -> Result<(Admitted, VerifiedBody), Refused> {
     // A deadline beyond what the clock can show is none that can pass.
     let deadline = Instant::now().checked_add(warden.deadline());
-    let head = SentHead { parts };
-    let examined = warden.examine(&head)?;
-    let mut receiving = match id {
-        Some(id) => examined.identify_by(id)?,
-        None => examined.identify_from_head(&head)?,
-    };
+    let examined = warden.examine(head, origin.peer)?;
+    let id = origin.id.unwrap_or_else(|| warden.id_source().find(head));
+    let mut receiving = examined.identify_by_until(id, passed(deadline)).await?;
     // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
     receiving.expect(body.size_hint().lower())?;
     let mut body = pin!(body);
@@ -60,31 +56,17 @@ where
             }
         }
     }
-    let admitted = receiving.finish()?;
+    // A body that came in the last moment leaves the stores some time yet.
+    let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
+    let admitted = receiving.finish_until(passed(stores)).await?;
     taken.seal();
     Ok((admitted, taken))
 }
 
-/// The head as the sender wrote it: a router that nests others shortens the path on its way.
-pub(crate) struct SentHead<'p> {
-    pub(crate) parts: &'p Parts,
-}
-
-impl Head for SentHead<'_> {
-    fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        self.parts.headers.header(name)
-    }
-
-    fn method(&self) -> Option<&str> {
-        Some(self.parts.method.as_str())
-    }
-
-    fn path(&self) -> Option<&str> {
-        #[cfg(feature = "axum")]
-        if let Some(uri) = crate::axum::original_uri(self.parts) {
-            return uri.path_and_query().map(http::uri::PathAndQuery::as_str);
-        }
-        self.parts.path()
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
 
@@ -135,6 +117,10 @@ impl VerifiedBody {
         }
     }
 
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        self.frames.pop_front()
+    }
+
     fn remaining(&self) -> u64 {
         let bytes = self.frames.iter().map(Bytes::len).fold(0, usize::saturating_add);
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -146,7 +132,7 @@ impl Body for VerifiedBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.frames.pop_front().map(Frame::data).map(Ok))
+        Poll::Ready(self.next_chunk().map(Frame::data).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -157,6 +143,9 @@ impl Body for VerifiedBody {
         SizeHint::with_exact(self.remaining())
     }
 }
+
+/// How long after the deadline shared stores may still answer. They have time-outs of their own; this is for one that hangs.
+const STORE_GRACE: Duration = Duration::from_secs(1);
 
 /// From this size on, in bytes, a chunk is kept as it came.
 const LARGE: usize = 4096;

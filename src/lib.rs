@@ -30,8 +30,14 @@
 
 extern crate alloc;
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "warden")]
+mod bounded;
+#[cfg(feature = "warden")]
+mod clock;
 mod encoding;
 mod error;
 #[cfg(feature = "warden")]
@@ -39,13 +45,23 @@ mod event;
 mod head;
 #[cfg(feature = "tower")]
 mod intake;
+#[cfg(feature = "warden")]
+mod keys;
+#[cfg(feature = "warden")]
+mod limit;
 mod mac;
+#[cfg(feature = "tower")]
+mod origin;
+#[cfg(feature = "warden")]
+mod peer;
 mod replay;
 #[cfg(feature = "warden")]
 mod respond;
 mod scheme;
 mod secret;
 mod signer;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -53,13 +69,31 @@ mod verifier;
 #[cfg(feature = "warden")]
 mod warden;
 
-pub use encoding::Encoding;
-pub use error::{ConfigError, Reason, Rejection, SignError};
 #[cfg(feature = "warden")]
-pub use event::{Observer, Outcome, SecurityEvent};
+pub use clock::{Clock, Moment, SystemClock};
+pub use encoding::Encoding;
+#[cfg(feature = "warden")]
+pub use error::StoreError;
+pub use error::{ConfigError, Reason, Rejection, SignError};
+#[cfg(feature = "metrics")]
+pub use event::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use event::TracingObserver;
+#[cfg(feature = "warden")]
+pub use event::{Notice, Observer, Outcome, SecurityEvent, Store};
 pub use head::{FieldName, Head, Occurrence, RequestHead};
+#[cfg(feature = "warden")]
+pub use keys::{AsyncKeyStore, CachedKeys, CachedKeysBuilder, KeyStore, StaticKeys};
+#[cfg(all(feature = "warden", feature = "serde"))]
+pub use keys::{FileKeys, FileKeysBuilder, KeyFileError};
+#[cfg(feature = "warden")]
+pub use limit::{BoxFuture, Decision, LocalLimiter, Quota, RateLimiter, Standing};
 pub use mac::{Algorithm, PreparedKeys};
+#[cfg(feature = "warden")]
+pub use peer::TrustedHops;
 pub use replay::ReplayKey;
+#[cfg(feature = "warden")]
+pub use replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 #[cfg(feature = "warden")]
 pub use respond::{Answer, AnswerBody};
 pub use scheme::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, SchemeBuilder, SecretFormat};

@@ -93,7 +93,7 @@ impl PreparedKeys {
         self.keys.iter().any(|key| key.window.contains(now))
     }
 
-    #[cfg(all(feature = "warden", test))]
+    #[cfg(feature = "warden")]
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -1,4 +1,14 @@
-//! What tells one delivery from another.
+//! What tells one delivery from another, and remembers which ones were handled.
+
+#[cfg(feature = "warden")]
+mod local;
+#[cfg(feature = "warden")]
+mod store;
+
+#[cfg(feature = "warden")]
+pub use local::LocalReplay;
+#[cfg(feature = "warden")]
+pub use store::{Claim, Claimant, Delivery, ReplayStore};
 
 use core::fmt;
 
@@ -14,6 +24,12 @@ pub struct ReplayKey([u8; 16]);
 impl ReplayKey {
     pub(crate) fn of(mac: &Tag) -> Option<Self> {
         mac.as_bytes().first_chunk().copied().map(Self)
+    }
+
+    /// A key of the bytes that [`as_bytes`](Self::as_bytes) gave, or of any others for the tests of a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
     /// The bytes, for a store's key. They are part of a valid signature, so they belong in no log.

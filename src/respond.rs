@@ -1,18 +1,36 @@
 //! What a refused sender is told, once for all frameworks.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use crate::error::Reason;
+use crate::limit::{Quota, Standing};
 
 /// The answer to a refused request. All failures to authenticate have the same one.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
-    body: Option<AnswerBody>,
+    delay: Delay,
+    body: Option<Box<AnswerBody>>,
+}
+
+/// When the sender may come back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Delay {
+    /// Nothing is said of it.
+    None,
+    For(Duration),
+    /// When its quota permits; the quota is told too.
+    ByQuota {
+        retry_after: Duration,
+        quota: Quota,
+        standing: Standing,
+    },
 }
 
 /// An application's own body for an answer.
@@ -35,9 +53,15 @@ impl AnswerBody {
 }
 
 impl Answer {
-    pub(crate) fn to(reason: Reason, writer: Option<&AnswerWriter>) -> Self {
-        let mut answer = Self { status: status(reason), body: None };
-        answer.body = writer.and_then(|writer| (writer.0)(&answer));
+    pub(crate) fn to(reason: Reason, delay: Delay, replay_is_conflict: bool, writer: Option<&AnswerWriter>) -> Self {
+        let status = match reason {
+            Reason::Replayed if replay_is_conflict => StatusCode::CONFLICT,
+            _ => status(reason),
+        };
+        let mut answer = Self { status, delay, body: None };
+        // A panic in the application's writer costs the body and not the answer.
+        let write = |writer: &AnswerWriter| catch_unwind(AssertUnwindSafe(|| (writer.0)(&answer))).ok().flatten();
+        answer.body = writer.and_then(write).map(Box::new);
         answer
     }
 
@@ -47,24 +71,62 @@ impl Answer {
         self.status
     }
 
-    /// The answer as a message of the `http` crate.
-    pub fn into_response<B: From<Vec<u8>>>(self) -> Response<B> {
-        let (content_type, bytes) = match self.body {
-            Some(body) => (Some(body.content_type), body.bytes),
-            None => (None, Vec::new()),
-        };
-        let mut response = Response::new(B::from(bytes));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
+    /// The time after which the sender may come back, where the answer tells one.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.delay {
+            Delay::None => None,
+            Delay::For(wait) | Delay::ByQuota { retry_after: wait, .. } => Some(wait),
+        }
+    }
+
+    /// The headers and the body, which is empty unless the application wrote one.
+    #[must_use]
+    pub fn into_parts(self) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut headers = HeaderMap::new();
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 section 11.6.1 asks for a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
         }
-        if let Some(content_type) = content_type {
-            headers.insert(CONTENT_TYPE, content_type);
+        if let Some(wait) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
+        if let Delay::ByQuota { quota, standing, .. } = self.delay {
+            insert_standing(&mut headers, quota, standing);
+        }
+        match self.body {
+            Some(body) => {
+                headers.insert(CONTENT_TYPE, body.content_type);
+                (self.status, headers, body.bytes)
+            }
+            None => (self.status, headers, Vec::new()),
+        }
+    }
+
+    /// The answer as a message of the `http` crate.
+    pub fn into_response<B: From<Vec<u8>>>(self) -> Response<B> {
+        let (status, headers, body) = self.into_parts();
+        let mut response = Response::new(B::from(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
         response
     }
+}
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature held.
+pub(crate) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: Standing) {
+    let policy = format!("\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
+    let limit = format!("\"webhook\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
+    for (name, text) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// `Retry-After` and its like know only whole seconds; rounded down they would send a sender back too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 const fn status(reason: Reason) -> StatusCode {
@@ -83,7 +145,12 @@ const fn status(reason: Reason) -> StatusCode {
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Reason::BodyInterrupted => StatusCode::BAD_REQUEST,
-        Reason::NoRequestLine | Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+        Reason::QuotaExceeded | Reason::PeerBlocked => StatusCode::TOO_MANY_REQUESTS,
+        // The sender has done its part, and shall stop.
+        Reason::Replayed => StatusCode::OK,
+        Reason::InProgress => StatusCode::CONFLICT,
+        Reason::KeyStoreUnavailable | Reason::ReplayStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::NoRequestLine | Reason::LookupPanicked | Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -102,5 +169,38 @@ impl AnswerWriter {
 impl fmt::Debug for AnswerWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AnswerWriter(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        for (millis, seconds) in [(1, 1), (600, 1), (1_000, 1), (1_001, 2), (59_400, 60)] {
+            let delay = Delay::For(Duration::from_millis(millis));
+            let (_, headers, _) = Answer::to(Reason::PeerBlocked, delay, false, None).into_parts();
+            assert_eq!(headers[RETRY_AFTER], seconds.to_string(), "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn quota_is_told_in_the_fields_of_the_draft() {
+        let quota = Quota::per_minute(100).unwrap();
+        let standing = Standing { remaining: 7, reset: Duration::from_millis(55_800) };
+        let delay = Delay::ByQuota { retry_after: Duration::from_millis(600), quota, standing };
+        let (status, headers, body) = Answer::to(Reason::QuotaExceeded, delay, false, None).into_parts();
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(headers["ratelimit-policy"], "\"webhook\";q=100;w=60");
+        assert_eq!(headers["ratelimit"], "\"webhook\";r=7;t=56");
+        assert_eq!(headers["retry-after"], "1");
+        assert!(body.is_empty());
+    }
+
+    #[test]
+    fn replay_is_a_success_or_a_conflict_by_setting() {
+        let status = |conflict| Answer::to(Reason::Replayed, Delay::None, conflict, None).status();
+        assert_eq!((status(false), status(true)), (StatusCode::OK, StatusCode::CONFLICT));
     }
 }

@@ -30,6 +30,12 @@ impl Timestamp {
         Self(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
 
+    /// `seconds` later, held within what an `i64` can show.
+    #[cfg(feature = "warden")]
+    pub(crate) fn later_by(self, seconds: u32) -> Self {
+        Self(self.0.saturating_add(i64::from(seconds)))
+    }
+
     /// `self - earlier` in seconds, held within what an `i64` can show.
     pub(crate) const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

@@ -31,9 +31,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::intake;
+use crate::origin::{SentHead, origin};
+use crate::respond::insert_standing;
 use crate::warden::Warden;
 
 pub use crate::intake::VerifiedBody;
+pub use crate::origin::PeerAddress;
 
 /// Guards the service that it wraps by a [`Warden`].
 #[derive(Debug, Clone)]
@@ -71,6 +74,7 @@ impl<S, B, R> Service<Request<B>> for WardenService<S>
 where
     S: Service<Request<VerifiedBody>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
+    R: Send,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Send,
@@ -90,8 +94,8 @@ where
         let warden = self.warden.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let id = path_parameter(&warden, &mut parts).await;
-            let (admitted, body) = match intake::receive(&warden, &parts, id, body).await {
+            let origin = origin(&warden, &mut parts).await;
+            let (admitted, body) = match intake::receive(&warden, &SentHead(&parts), origin, body).await {
                 Ok(received) => received,
                 Err(refused) => return Ok(refused.into_answer().into_response::<Full<Bytes>>().map(Either::Right)),
             };
@@ -103,10 +107,16 @@ where
             // The Warden's cap has been kept to already; axum's own would only refuse what was admitted.
             #[cfg(feature = "axum")]
             axum::extract::DefaultBodyLimit::disable().apply(&mut request);
-            let response = inner.call(request).await?;
-            if response.status().is_success() || response.status().is_redirection() {
-                admitted.commit();
+            let mut response = inner.call(request).await?;
+            if let Some((quota, standing)) = admitted.standing() {
+                insert_standing(response.headers_mut(), quota, standing);
             }
+            // Trouble of a shared store is told to the observers; the answer is the handler's either way.
+            let _ = if response.status().is_success() || response.status().is_redirection() {
+                admitted.commit_async().await
+            } else {
+                admitted.release_async().await
+            };
             Ok(response.map(Either::Left))
         })
     }
@@ -119,16 +129,4 @@ where
 pub(crate) struct Verdict {
     pub(crate) facts: crate::warden::Facts,
     pub(crate) body: VerifiedBody,
-}
-
-#[cfg(feature = "axum")]
-use crate::axum::path_parameter;
-
-/// Without a router there are no path parameters.
-#[cfg(not(feature = "axum"))]
-async fn path_parameter(
-    _: &Warden,
-    _: &mut http::request::Parts,
-) -> Option<Result<crate::warden::WebhookId, crate::warden::IdFault>> {
-    None
 }

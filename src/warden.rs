@@ -1,53 +1,70 @@
 //! The whole judgement of a request, in one order, with one event at its end.
 //!
+//! 1. Shape: every needed header exactly once, of its form and within its size.
+//! 2. Freshness.
+//! 3. Whether the peer has been turned away for what it sent before.
+//! 4. The keys of the webhook id, or a decoy.
+//! 5. The body, under the cap.
+//! 6. The signature.
+//! 7. Whether the delivery is new, then the quota of the webhook id.
+//! 8. The handler, which commits the delivery or gives it back.
+//! 9. The event.
+//!
 //! An adapter for a web framework needs a [`Warden`] and nothing else. Without a framework the steps are values that
 //! are walked through, so that a wrong order does not compile:
 //!
 //! ```
-//! use hookwarden::{IdSource, Keyring, Scheme, Timestamp, Warden};
+//! use hookwarden::{Keyring, Scheme, Signer, Warden};
 //!
 //! let scheme = Scheme::timestamped();
-//! let secret = scheme.secret("a-subscription-secret")?;
-//! let warden = Warden::builder(scheme).sender("acme", Keyring::new(secret)).build()?;
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let body = br#"{"event":"user.created"}"#;
+//! let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&[("", ""); 0], body)?;
+//! let head: Vec<(&str, &str)> = signed.iter().collect();
 //!
-//! let head = [
-//!     ("X-Webhook-Timestamp", "1800000000"),
-//!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
-//! ];
-//! let now = Timestamp::from_unix(1_800_000_000);
-//! let mut receiving = warden.examine_at(&head, now)?.identify("acme")?; // shape, freshness, keys
-//! receiving.update(br#"{"event":"user.created"}"#)?;                    // under the cap
-//! let admitted = receiving.finish()?;                                   // the signature
-//! admitted.commit();                                                    // the work is done
+//! let warden = Warden::builder(scheme).sender("acme", keys).build()?;
+//! let peer = Some([203, 0, 113, 9].into());
+//! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 1 to 4
+//! receiving.update(body)?;                                            // step 5
+//! let admitted = receiving.finish()?;                                 // steps 6 and 7
+//! println!("a delivery of {}", admitted.facts().webhook_id());        // step 8: the work
+//! admitted.commit();                                                  // it is done
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admission;
+mod admitted;
 mod builder;
 mod id;
-mod keys;
+mod lookup;
 mod record;
+mod refused;
 mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use crate::error::ConfigError;
-use crate::event::Observer;
+use crate::clock::Clock;
+use crate::error::StoreError;
+use crate::event::{Notice, Observer, Store};
+use crate::keys::Decoys;
+use crate::limit::RejectedTraffic;
+use crate::peer::TrustedHops;
 use crate::respond::AnswerWriter;
 use crate::scheme::Scheme;
-use crate::secret::Keyring;
-use crate::time::Timestamp;
 use crate::verifier::Rules;
 
+pub use admitted::{Admitted, Facts};
 pub use builder::WardenBuilder;
 pub use id::IdSource;
-pub use steps::{Admitted, Examined, Facts, Receiving, Refused};
+pub use refused::Refused;
+pub use steps::{Examined, Receiving};
 
 pub(crate) use id::{IdFault, WebhookId};
 
-use keys::KeyTable;
+use admission::Admission;
+use lookup::KeySource;
+use record::notify;
 
 /// Guards a webhook endpoint: one for each scheme, for any number of senders. Cheap to clone.
 #[derive(Clone)]
@@ -57,35 +74,27 @@ pub struct Warden {
 
 struct Inner {
     rules: Rules,
-    keys: ArcSwap<KeyTable>,
-    shared_secrets: bool,
+    keys: KeySource,
+    decoys: Decoys,
     id_source: IdSource,
-    observers: Vec<Box<dyn Observer>>,
+    hops: Option<TrustedHops>,
+    rejected: Option<RejectedTraffic>,
+    admission: Admission,
     body_limit: usize,
     deadline: Duration,
+    clock: Arc<dyn Clock>,
+    observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
+    replay_is_conflict: bool,
+    peers: record::PeerWatch,
 }
 
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: the webhook id is the path parameter `id`, a body has at most 1 MiB and
-    /// arrives within 10 seconds, the tolerance is the scheme's.
-    #[must_use = "a builder does nothing by itself"]
+    /// A Warden for `scheme`, with safe defaults: the webhook id is the path parameter `id`; a body has at most 1 MiB and
+    /// arrives within 10 seconds; the tolerance is the scheme's; 100 accepted requests a minute for each webhook id; 60
+    /// refused ones a minute for each peer, and for each peer and webhook id; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
-    }
-
-    /// Puts other keys in the place of all the present ones, atomically: a request sees the old ones or the new ones.
-    ///
-    /// # Errors
-    /// As for [`WardenBuilder::build`]. The present keys then stay.
-    pub fn replace_senders<I: Into<String>>(
-        &self,
-        senders: impl IntoIterator<Item = (I, Keyring)>,
-    ) -> Result<(), ConfigError> {
-        let senders = senders.into_iter().map(|(id, keys)| (id.into(), keys)).collect();
-        let table = KeyTable::new(&self.inner.rules.scheme, senders, self.inner.shared_secrets)?;
-        self.inner.keys.store(Arc::new(table));
-        Ok(())
     }
 
     /// The scheme.
@@ -106,21 +115,34 @@ impl Warden {
         self.inner.deadline
     }
 
-    #[cfg(feature = "axum")]
+    /// The proxies whose word on a request's address counts.
+    #[must_use]
+    pub fn trusted_hops(&self) -> Option<TrustedHops> {
+        self.inner.hops
+    }
+
+    #[cfg(feature = "tower")]
     pub(crate) fn id_source(&self) -> &IdSource {
         &self.inner.id_source
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
+    /// Whether a head is of the scheme's shape and fresh. It proves nothing and raises no event.
+    #[cfg(feature = "actix")]
+    pub(crate) fn has_fresh_shape(&self, head: &impl crate::head::Head) -> bool {
+        self.inner.rules.open(head, self.inner.clock.now().wall).is_ok()
+    }
+
+    fn store_failed(&self, store: Store, error: &StoreError) {
+        notify(&self.inner.observers, |observer| observer.store_failed(store, error));
+    }
+
+    fn notify(&self, notice: Notice) {
+        notify(&self.inner.observers, |observer| observer.notice(&notice));
     }
 }
 
 impl std::fmt::Debug for Warden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Warden")
-            .field("scheme", &self.scheme().name())
-            .field("senders", &self.inner.keys.load().len())
-            .finish_non_exhaustive()
+        f.debug_struct("Warden").field("scheme", &self.scheme().name()).finish_non_exhaustive()
     }
 }

@@ -69,15 +69,35 @@ impl Scheme {
         Ok(Reading { timestamp, timestamp_text, values })
     }
 
-    /// Whether a signed header's value contains the literal behind it, so that one MAC would fit two messages. The
-    /// specification of Standard Webhooks asks that ids have no `.` for that reason.
+    /// Whether the literal between a signed header's value and what else is signed can be found at another place too, so
+    /// that one MAC would fit two messages: for a header before the body it is the literal behind it, for one after the
+    /// body the literal in front. The specification of Standard Webhooks asks that ids have no `.` for that reason.
     fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
-        match (self.signed.get(index), self.signed.get(index.saturating_add(1))) {
-            (Some(Part::Header(_)), Some(Part::Literal(literal))) => {
-                !literal.is_empty() && value.windows(literal.len()).any(|window| window == literal.as_bytes())
-            }
+        let literal = |index: Option<usize>| match self.signed.get(index?)? {
+            Part::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
+            _ => None,
+        };
+        let is_before = self.signed.iter().skip(index).any(|part| *part == Part::Body);
+        match self.signed.get(index) {
+            Some(Part::Header(_)) if is_before => literal(index.checked_add(1)).is_some_and(|literal| {
+                // It may begin within the value and end within itself.
+                let at = |start: usize| value.iter().skip(start).chain(literal).take(literal.len()).eq(literal);
+                (0..value.len()).any(at)
+            }),
+            // A timestamp is of one form, and no part of it is of the same.
+            Some(Part::Header(name)) if self.is_timestamp_header(name) => false,
+            Some(Part::Header(_)) => literal(index.checked_sub(1)).is_some_and(|literal| {
+                let at = |start: usize| literal.iter().chain(value).skip(start).take(literal.len()).eq(literal);
+                (1..=value.len()).any(at)
+            }),
             _ => false,
         }
+    }
+
+    fn is_timestamp_header(&self, name: &FieldName) -> bool {
+        self.timestamp
+            .as_ref()
+            .is_some_and(|place| matches!(&place.source, TimestampSource::Header(header) if header == name))
     }
 
     /// Decodes every candidate, and returns the timestamp's text if it stands among the signatures.
@@ -86,12 +106,9 @@ impl Scheme {
         head: &'h H,
         candidates: &mut Candidates,
     ) -> Result<Option<&'h [u8]>, Rejection> {
-        let timestamp_key = match &self.timestamp {
-            Some(place) => match &place.source {
-                TimestampSource::Field(key) => key.as_bytes(),
-                TimestampSource::Header(_) => b"",
-            },
-            None => b"",
+        let timestamp_key = match self.timestamp.as_ref().map(|place| &place.source) {
+            Some(TimestampSource::Field(key)) => Some(key.as_bytes()),
+            Some(TimestampSource::Header(_)) | None => None,
         };
         let (mut present, mut seen, mut timestamp) = (None, 0_usize, None);
         for (index, name) in (0_u8..).zip(&self.signature_headers) {
@@ -115,7 +132,7 @@ impl Scheme {
                     }
                     Ok(())
                 }
-                Entry::Field(key, text) if key == timestamp_key => match timestamp.replace(text) {
+                Entry::Field(key, text) if Some(key) == timestamp_key => match timestamp.replace(text) {
                     None => Ok(()),
                     Some(_) => Err(Rejection::at(Reason::DuplicateHeader, Slot::Timestamp)),
                 },

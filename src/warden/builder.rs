@@ -1,15 +1,21 @@
 //! Building a Warden.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use super::keys::KeyTable;
+use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
+use super::lookup::KeySource;
+use super::record::PeerWatch;
 use super::{IdSource, Inner, Warden};
+use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
+use crate::keys::{CachedKeys, Decoys, KeyStore, StaticKeys};
+use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
+use crate::peer::TrustedHops;
+use crate::replay::{LocalReplay, ReplayStore};
 use crate::respond::{Answer, AnswerBody, AnswerWriter};
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
@@ -21,31 +27,81 @@ use crate::verifier::Rules;
 pub struct WardenBuilder {
     rules: Rules,
     senders: Vec<(String, Keyring)>,
-    shared_secrets: bool,
+    keys: Option<KeySource>,
     id_source: IdSource,
-    observers: Vec<Box<dyn Observer>>,
+    hops: Option<TrustedHops>,
+    quota: Option<Quota>,
+    quota_overrides: HashMap<String, Quota>,
+    shared_limiter: Option<Box<dyn RateLimiter>>,
+    rejected_quotas: Option<(Quota, Quota)>,
+    replay: ReplaySetting,
+    replay_capacity: usize,
+    replay_margin: u32,
+    replay_lifetime: Option<u32>,
+    lease: Duration,
+    replay_is_conflict: bool,
     body_limit: usize,
     deadline: Duration,
+    clock: Arc<dyn Clock>,
+    observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
+    fault: Option<ConfigError>,
+}
+
+enum ReplaySetting {
+    Local,
+    Shared(Box<dyn ReplayStore>),
+    Off,
 }
 
 impl WardenBuilder {
     pub(super) fn new(scheme: Scheme) -> Self {
+        let mut fault = None;
+        let mut default_quota = |count| Quota::per_minute(count).map_err(|error| fault = Some(error)).ok();
+        let quota = default_quota(DEFAULT_QUOTA);
+        let rejected = default_quota(DEFAULT_REJECTED_QUOTA);
         Self {
             rules: Rules::new(scheme),
             senders: Vec::new(),
-            shared_secrets: false,
+            keys: None,
             id_source: IdSource::path_parameter("id"),
-            observers: Vec::new(),
+            hops: None,
+            quota,
+            quota_overrides: HashMap::new(),
+            shared_limiter: None,
+            rejected_quotas: rejected.zip(rejected),
+            replay: ReplaySetting::Local,
+            replay_capacity: DEFAULT_REPLAY_CAPACITY,
+            replay_margin: DEFAULT_REPLAY_MARGIN,
+            replay_lifetime: None,
+            lease: DEFAULT_LEASE,
+            replay_is_conflict: false,
             body_limit: DEFAULT_BODY_LIMIT,
             deadline: DEFAULT_DEADLINE,
+            clock: Arc::new(SystemClock::default()),
+            observers: Vec::new(),
             answer_writer: None,
+            fault,
         }
     }
 
-    /// Adds a sender: the webhook id under which it posts, and its keys.
+    /// Adds a sender: the webhook id under which it posts, and its keys. Keys that change while the program runs come by
+    /// [`keys`](Self::keys).
     pub fn sender(mut self, webhook_id: impl Into<String>, keys: Keyring) -> Self {
         self.senders.push((webhook_id.into(), keys));
+        self
+    }
+
+    /// Takes the senders from a store that answers at once: [`StaticKeys`], which can be replaced at run time, or
+    /// an application's own.
+    pub fn keys(mut self, store: impl KeyStore) -> Self {
+        self.keys = Some(KeySource::Ready(Box::new(store)));
+        self
+    }
+
+    /// Takes the senders from a store that has to be waited for, behind a cache of prepared keys.
+    pub fn cached_keys(mut self, keys: CachedKeys) -> Self {
+        self.keys = Some(KeySource::Cached(keys));
         self
     }
 
@@ -55,9 +111,95 @@ impl WardenBuilder {
         self
     }
 
-    /// Adds an observer of every request.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observers.push(Box::new(observer));
+    /// Proxies whose word on a request's address counts. By default there is none, and the address is the connection's.
+    pub fn trusted_hops(mut self, hops: TrustedHops) -> Self {
+        self.hops = Some(hops);
+        self
+    }
+
+    /// The quota of accepted requests for each webhook id, 100 a minute by default.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
+    /// Another quota for one webhook id.
+    pub fn quota_for(mut self, webhook_id: impl Into<String>, quota: Quota) -> Self {
+        self.quota_overrides.insert(webhook_id.into(), quota);
+        self
+    }
+
+    /// Counts accepted requests elsewhere than in this process. When it fails, this process counts by itself and an
+    /// observer is told.
+    pub fn shared_limiter(mut self, limiter: impl RateLimiter) -> Self {
+        self.shared_limiter = Some(Box::new(limiter));
+        self
+    }
+
+    /// Accepts any number of requests for a webhook id, unless it has a quota of its own by
+    /// [`quota_for`](Self::quota_for).
+    pub fn danger_without_quota(mut self) -> Self {
+        self.quota = None;
+        self
+    }
+
+    /// The quotas of refused requests: for each peer, and for each peer and webhook id. 60 a minute by default, both.
+    pub fn rejected_quotas(mut self, by_peer: Quota, by_peer_and_id: Quota) -> Self {
+        self.rejected_quotas = Some((by_peer, by_peer_and_id));
+        self
+    }
+
+    /// Lets a peer send any number of bad requests.
+    pub fn danger_without_rejected_quotas(mut self) -> Self {
+        self.rejected_quotas = None;
+        self
+    }
+
+    /// How many deliveries this process remembers, 2^20 by default: see [`LocalReplay`] for the rate that this carries.
+    pub fn replay_capacity(mut self, entries: usize) -> Self {
+        self.replay_capacity = entries;
+        self
+    }
+
+    /// Remembers deliveries elsewhere than in this process.
+    pub fn shared_replay(mut self, store: impl ReplayStore) -> Self {
+        self.replay = ReplaySetting::Shared(Box::new(store));
+        self
+    }
+
+    /// How long a delivery is remembered whose scheme signs no timestamp, in whole seconds. A message of such a scheme is
+    /// valid for ever, and after this time it is accepted again.
+    pub fn replay_lifetime(mut self, lifetime: Duration) -> Self {
+        match u32::try_from(lifetime.as_secs()) {
+            Ok(seconds) if seconds > 0 => self.replay_lifetime = Some(seconds),
+            _ => self.keep(ConfigError::new("replay lifetime", "is not within 1..=4294967295 s")),
+        }
+        self
+    }
+
+    /// How much longer than the tolerance and the deadline a delivery is remembered, in seconds, for replicas whose clocks
+    /// differ: 10 by default.
+    pub fn replay_margin(mut self, seconds: u32) -> Self {
+        self.replay_margin = seconds;
+        self
+    }
+
+    /// How long a handler may take before the same delivery is free for another try, 60 seconds by default. A handler that
+    /// takes longer may run twice.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Answers a delivery that was handled before with 409 and not 200, for senders that should see it.
+    pub fn answer_replays_with_conflict(mut self) -> Self {
+        self.replay_is_conflict = true;
+        self
+    }
+
+    /// Handles every valid request, the same delivery any number of times.
+    pub fn danger_without_replay_protection(mut self) -> Self {
+        self.replay = ReplaySetting::Off;
         self
     }
 
@@ -73,9 +215,22 @@ impl WardenBuilder {
         self
     }
 
-    /// How long a body may take to arrive, counted from its head, 10 seconds by default.
+    /// How long a body may take to arrive, counted from its head and with the look-up of its keys, 10 seconds by default.
+    /// A delivery is remembered for that much longer than its timestamp is fresh.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// Takes the time from `clock`, for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Adds an observer of every request.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Box::new(observer));
         self
     }
 
@@ -86,37 +241,83 @@ impl WardenBuilder {
         self
     }
 
-    /// Permits one secret under several webhook ids. Whoever may post to one of them can then post to all: a message
-    /// signed for one id is valid for the others.
-    pub fn danger_allow_shared_secrets(mut self) -> Self {
-        self.shared_secrets = true;
-        self
-    }
-
     /// Builds the Warden.
     ///
     /// # Errors
-    /// There is no sender; two have one webhook id, or one secret; an id is empty; a secret is not of the scheme's form;
-    /// the body limit or the deadline is zero.
+    /// There is no sender, or there are senders beside a store; two have one webhook id, or one secret; an id is empty; a
+    /// secret is not of the scheme's form; the body limit, the deadline, the lease or the replay capacity is zero; the
+    /// deadline is more than a day; the scheme signs no timestamp and there is no replay lifetime.
     pub fn build(self) -> Result<Warden, ConfigError> {
-        if self.body_limit == 0 {
-            return Err(ConfigError::new("body limit", "is zero bytes"));
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
-        if self.deadline.is_zero() {
-            return Err(ConfigError::new("deadline", "is zero"));
-        }
-        let table = KeyTable::new(&self.rules.scheme, self.senders, self.shared_secrets)?;
+        demand(self.body_limit > 0, "body limit", "is zero bytes")?;
+        demand(!self.deadline.is_zero(), "deadline", "is zero")?;
+        demand(self.deadline <= LONGEST_DEADLINE, "deadline", "is more than a day")?;
+        demand(!self.lease.is_zero(), "lease", "is zero")?;
+        demand(self.replay_capacity > 0, "replay capacity", "is zero")?;
+        let keys = match self.keys {
+            Some(keys) => {
+                demand(self.senders.is_empty(), "senders", "they are given one by one and in a store")?;
+                keys
+            }
+            None => KeySource::Ready(Box::new(StaticKeys::new(&self.rules.scheme, self.senders)?)),
+        };
+        let lifetime = match (self.rules.scheme.is_timestamped(), self.replay_lifetime) {
+            (true, None) => {
+                // A head that was fresh in its last second may bring its body at the end of the deadline.
+                let body = u32::try_from(self.deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                let margin = self.replay_margin.saturating_add(body);
+                Some(Lifetime::WhileFresh { tolerance: self.rules.tolerance, margin })
+            }
+            (true, Some(_)) => return Err(ConfigError::new("replay lifetime", "the scheme's timestamp decides on it")),
+            (false, seconds) => seconds.map(|seconds| Lifetime::AfterArrival { seconds }),
+        };
+        let store = match self.replay {
+            ReplaySetting::Local => Some(ReplayBackend::Local(LocalReplay::new(self.replay_capacity))),
+            ReplaySetting::Shared(store) => Some(ReplayBackend::Shared(store)),
+            ReplaySetting::Off => None,
+        };
+        let replay = match (store, lifetime) {
+            (None, _) => None,
+            (Some(store), Some(lifetime)) => Some(Replay { store, lease: self.lease, lifetime }),
+            (Some(_), None) => {
+                let problem = format!("{} signs no timestamp, so one must be set", self.rules.scheme.name());
+                return Err(ConfigError::new("replay lifetime", problem));
+            }
+        };
+        let local = LocalLimiter::new(self.clock.clone());
+        let is_limited = self.quota.is_some() || !self.quota_overrides.is_empty();
+        let quotas = is_limited.then_some(Quotas {
+            standard: self.quota,
+            overrides: self.quota_overrides,
+            local,
+            shared: self.shared_limiter,
+        });
+        let rejected = self
+            .rejected_quotas
+            .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
         let inner = Inner {
+            decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
-            keys: ArcSwap::from_pointee(table),
-            shared_secrets: self.shared_secrets,
+            keys,
             id_source: self.id_source,
-            observers: self.observers,
+            hops: self.hops,
+            rejected,
+            admission: Admission { replay, quotas, claimants: Claimants::default() },
             body_limit: self.body_limit,
             deadline: self.deadline,
+            clock: self.clock,
+            observers: self.observers,
             answer_writer: self.answer_writer,
+            replay_is_conflict: self.replay_is_conflict,
+            peers: PeerWatch::default(),
         };
         Ok(Warden { inner: Arc::new(inner) })
+    }
+
+    fn keep(&mut self, fault: ConfigError) {
+        self.fault.get_or_insert(fault);
     }
 }
 
@@ -126,5 +327,22 @@ impl fmt::Debug for WardenBuilder {
     }
 }
 
+fn demand(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::new(field, problem)) }
+}
+
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// Longer, and the memory of deliveries would fill with what can no longer come.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(86_400);
+const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+/// Accepted requests a minute for each webhook id.
+const DEFAULT_QUOTA: u32 = 100;
+/// Refused requests a minute for each peer, and for each peer and webhook id.
+const DEFAULT_REJECTED_QUOTA: u32 = 60;
+/// Entries.
+const DEFAULT_REPLAY_CAPACITY: usize = 1 << 20;
+/// Seconds.
+const DEFAULT_REPLAY_MARGIN: u32 = 10;
+/// Entries of each table.
+const REJECTED_CAPACITY: usize = 65_536;

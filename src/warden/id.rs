@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
@@ -59,7 +61,7 @@ impl IdSource {
     }
 
     /// The route's parameter to read, if that is where the id is.
-    #[cfg(feature = "axum")]
+    #[cfg(feature = "_router")]
     pub(crate) fn parameter(&self) -> Option<&str> {
         match &self.0 {
             Source::PathParameter(name) => Some(name),
@@ -86,7 +88,10 @@ impl IdSource {
                 Occurrence::Absent => Err(IdFault::Header(Reason::MissingHeader)),
                 Occurrence::Repeated => Err(IdFault::Header(Reason::DuplicateHeader)),
             },
-            Source::Closure(find) => find(head).as_deref().map(WebhookId::from).ok_or(IdFault::Unreadable),
+            Source::Closure(find) => match catch_unwind(AssertUnwindSafe(|| find(head))) {
+                Ok(id) => id.as_deref().map(WebhookId::from).ok_or(IdFault::Unreadable),
+                Err(_) => Err(IdFault::Panicked),
+            },
         }
     }
 }
@@ -103,27 +108,38 @@ impl fmt::Debug for IdSource {
     }
 }
 
-/// A webhook id as a request gave it.
+/// A webhook id as a request gave it. One of ordinary length is kept in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WebhookId(Arc<str>);
+pub(crate) enum WebhookId {
+    Short(ArrayString<SHORT>),
+    Long(Arc<str>),
+}
 
 impl From<&str> for WebhookId {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
     }
 }
 
 impl WebhookId {
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text,
+        }
     }
 }
+
+/// Bytes enough for a UUID with a prefix.
+const SHORT: usize = 56;
 
 /// Why a request has no webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdFault {
     /// The route has none where the Warden looks for it: the endpoint's own fault.
     NoSuchParameter,
+    /// The application's closure panicked.
+    Panicked,
     /// What the request gave is no id.
     Unreadable,
     /// The header that carries it is missing or repeated.

@@ -1,58 +1,95 @@
 //! What is known of a request so far, and the event that it ends with.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use arrayvec::ArrayString;
 
-use super::Warden;
-use crate::error::Rejection;
-use crate::event::{Outcome, SecurityEvent};
+use super::{Warden, WebhookId};
+use crate::clock::Moment;
+use crate::error::{Reason, Rejection};
+use crate::event::{Notice, Observer, Outcome, SecurityEvent};
+use crate::limit::{Charge, Peer, Reservation};
 use crate::secret::KeyId;
 
 /// The record of one request. Dropping it raises the event, so that no end is without one.
 pub(super) struct Record {
     pub(super) warden: Warden,
+    pub(super) began: Moment,
     pub(super) body_bytes: u64,
     pub(super) skew: Option<i64>,
     pub(super) key_id: Option<KeyId>,
-    webhook_id: Option<ArrayString<ID_BYTES>>,
+    pub(super) known_id: bool,
+    pub(super) webhook_id: Option<WebhookId>,
+    /// Whether the request went on to the look-up of its keys.
+    pub(super) identified: bool,
+    reservation: Reservation,
+    peer: Option<IpAddr>,
     outcome: Outcome,
     rejection: Option<Rejection>,
-    began: Instant,
 }
 
 impl Record {
-    pub(super) fn begin(warden: &Warden) -> Self {
+    pub(super) fn begin(warden: &Warden, peer: Option<IpAddr>) -> Self {
+        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.hops.is_some()) {
+            warden.notify(notice);
+        }
         Self {
             warden: warden.clone(),
+            began: warden.inner.clock.now(),
             body_bytes: 0,
             skew: None,
             key_id: None,
+            known_id: false,
             webhook_id: None,
+            identified: false,
+            reservation: Reservation::None,
+            peer,
             outcome: Outcome::Abandoned,
             rejection: None,
-            began: Instant::now(),
         }
     }
 
-    /// Notes the id that a request claims. It is escaped, because it ends up in logs and is whatever a stranger wrote.
-    pub(super) fn claim_id(&mut self, id: &str) {
-        let mut label = ArrayString::new();
-        for character in id.chars() {
-            let mut escaped = ArrayString::<12>::new();
-            let plain = character.is_ascii_graphic() && character != '\\' || character == ' ';
-            let written = if plain {
-                escaped.try_push(character).is_ok()
-            } else {
-                write!(escaped, "{}", character.escape_default()).is_ok()
-            };
-            if !written || label.try_push_str(&escaped).is_err() {
-                break;
-            }
+    pub(super) fn claimed_id(&self) -> Option<&str> {
+        self.webhook_id.as_ref().map(WebhookId::as_str)
+    }
+
+    /// Whether the request has taken longer than the deadline permits.
+    pub(super) fn is_overdue(&self) -> bool {
+        let inner = &self.warden.inner;
+        inner.clock.now().monotonic.saturating_sub(self.began.monotonic) > inner.deadline
+    }
+
+    /// The time for which the peer is turned away, if it is.
+    pub(super) fn blocked_for(&self) -> Option<Duration> {
+        let rejected = self.warden.inner.rejected.as_ref()?;
+        rejected.blocked_for(Peer::from(self.peer?), self.claimed_id(), self.began.monotonic)
+    }
+
+    /// Counts the request against its peer before a store is asked for its keys. `Err` is how long the peer is turned away.
+    pub(super) fn reserve(&mut self) -> Result<(), Duration> {
+        if let (Some(rejected), Some(peer), Some(id)) = (&self.warden.inner.rejected, self.peer, self.claimed_id()) {
+            self.reservation = rejected.reserve(Peer::from(peer), id)?;
         }
-        self.webhook_id = Some(label);
+        Ok(())
+    }
+
+    /// There are keys for the request, or a store that is to blame.
+    pub(super) fn take_reservation_back(&mut self) {
+        let reserved = std::mem::replace(&mut self.reservation, Reservation::None) == Reservation::Counted;
+        if let (true, Some(rejected), Some(peer)) = (reserved, &self.warden.inner.rejected, self.peer) {
+            rejected.take_back(Peer::from(peer));
+        }
+    }
+
+    /// Notes that the peer sent a good request, so that what others send from its address is not laid to it.
+    pub(super) fn note_success(&self) {
+        if let (Some(rejected), Some(peer), Some(id)) = (&self.warden.inner.rejected, self.peer, self.claimed_id()) {
+            rejected.note_success(Peer::from(peer), id, self.began.monotonic);
+        }
     }
 
     pub(super) fn conclude(&mut self, outcome: Outcome) {
@@ -60,9 +97,21 @@ impl Record {
     }
 
     pub(super) fn refuse(&mut self, rejection: Rejection) {
+        // A request is refused once; asking again must not charge its peer again.
+        if self.rejection.is_none() && is_charged(rejection.reason()) {
+            self.charge();
+        }
         self.skew = self.skew.or(rejection.skew());
         self.rejection = Some(rejection);
         self.conclude(Outcome::Refused(rejection.reason()));
+    }
+
+    fn charge(&self) {
+        if let (Some(rejected), Some(peer)) = (&self.warden.inner.rejected, self.peer)
+            && rejected.charge(Peer::from(peer), self.claimed_id(), self.reservation) == Charge::TableFull
+        {
+            self.warden.notify(Notice::RejectedTableFull);
+        }
     }
 
     pub(super) const fn refused(&self) -> Option<Rejection> {
@@ -72,23 +121,105 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        // It cost a look-up and has proven nothing. For nothing, one could have any number of them by hanging up early.
+        if self.outcome == Outcome::Abandoned && self.identified && self.key_id.is_none() {
+            self.charge();
+        }
         let scheme = self.warden.scheme();
+        let webhook_id = self.claimed_id().map(label);
+        let elapsed = self.warden.inner.clock.now().monotonic.saturating_sub(self.began.monotonic);
         let event = SecurityEvent {
             outcome: self.outcome,
-            webhook_id: self.webhook_id.as_deref(),
+            webhook_id: webhook_id.as_deref(),
+            known_id: self.known_id,
+            peer: self.peer,
             key_id: self.key_id,
             header: self.rejection.as_ref().and_then(|rejection| rejection.header(scheme)),
             skew: self.skew,
             body_bytes: self.body_bytes,
-            duration: self.began.elapsed(),
+            duration: elapsed,
             scheme: scheme.name(),
         };
-        for observer in &self.warden.inner.observers {
-            // An observer that panics must not take the request with it, nor abort while another panic unwinds.
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(&event)));
+        notify(&self.warden.inner.observers, |observer| observer.observe(&event));
+    }
+}
+
+/// Tells every observer. One that panics must not take the request with it, nor abort while another panic unwinds.
+pub(super) fn notify(observers: &[Box<dyn Observer>], tell: impl Fn(&dyn Observer)) {
+    for observer in observers {
+        let _ = catch_unwind(AssertUnwindSafe(|| tell(&**observer)));
+    }
+}
+
+/// What a refused peer has to answer for: not what its own quota or another request of the same delivery caused, and not
+/// the endpoint's own trouble.
+const fn is_charged(reason: Reason) -> bool {
+    !matches!(
+        reason,
+        Reason::QuotaExceeded
+            | Reason::PeerBlocked
+            | Reason::InProgress
+            | Reason::KeyStoreUnavailable
+            | Reason::ReplayStoreUnavailable
+            | Reason::NoRequestLine
+            | Reason::LookupPanicked
+            | Reason::Misconfigured
+    )
+}
+
+/// The id as it may stand in a log: escaped, because it is whatever a stranger wrote, and cut.
+fn label(id: &str) -> ArrayString<LABEL_BYTES> {
+    let mut label = ArrayString::new();
+    for character in id.chars() {
+        let mut escaped = ArrayString::<12>::new();
+        let plain = (character.is_ascii_graphic() && character != '\\') || character == ' ';
+        let written = if plain {
+            escaped.try_push(character).is_ok()
+        } else {
+            write!(escaped, "{}", character.escape_default()).is_ok()
+        };
+        if !written || label.try_push_str(&escaped).is_err() {
+            break;
         }
+    }
+    label
+}
+
+/// Watches for a deployment in which quotas by peer cannot work, and says so once.
+#[derive(Debug, Default)]
+pub(super) struct PeerWatch {
+    unknown_told: AtomicBool,
+    /// How many requests in a row came from private addresses alone; it stops counting when another is seen.
+    private_streak: AtomicU32,
+}
+
+impl PeerWatch {
+    fn look_at(&self, peer: Option<IpAddr>, behind_proxies: bool) -> Option<Notice> {
+        let Some(peer) = peer else {
+            return (!self.unknown_told.swap(true, Ordering::Relaxed)).then_some(Notice::PeerUnknown);
+        };
+        if behind_proxies || self.private_streak.load(Ordering::Relaxed) > PRIVATE_STREAK {
+            return None;
+        }
+        if !is_private(peer) {
+            self.private_streak.store(u32::MAX, Ordering::Relaxed);
+            return None;
+        }
+        let more = |streak: u32| streak.checked_add(1);
+        let before = self.private_streak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        (before == Ok(PRIVATE_STREAK)).then_some(Notice::PeersAllPrivate)
+    }
+}
+
+fn is_private(peer: IpAddr) -> bool {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
     }
 }
 
 /// The most bytes of a webhook id in an event.
-const ID_BYTES: usize = 128;
+const LABEL_BYTES: usize = 128;
+
+/// How many requests from private addresses alone look like an undeclared proxy.
+const PRIVATE_STREAK: u32 = 1_000;

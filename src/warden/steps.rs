@@ -1,39 +1,41 @@
 //! The steps of a judgement as values: each consumes the one before it.
 
 use std::fmt;
+use std::future::{Future, pending};
+use std::net::IpAddr;
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
+
+use super::admitted::{Admitted, Facts};
+use super::lookup::{Found, Looked};
 use super::record::Record;
-use super::{IdFault, Warden, WebhookId};
-use crate::error::{Reason, Rejection};
-use crate::event::Outcome;
+use super::{IdFault, Refused, Warden, WebhookId};
+use crate::error::{Reason, Rejection, StoreError};
+use crate::event::Store;
 use crate::head::Head;
-use crate::respond::Answer;
-use crate::secret::KeyId;
-use crate::time::Timestamp;
-use crate::verifier::{Opening, Verification, Verified};
+use crate::respond::Delay;
+use crate::verifier::{Opening, Verification};
 
 impl Warden {
-    /// Judges shape and freshness, from the head alone.
+    /// Judges shape and freshness, from the head alone. `peer` is the address that the request comes from, where it is
+    /// known; behind proxies, [`TrustedHops::client`](crate::TrustedHops::client) finds it.
     ///
     /// # Errors
     /// The request is refused.
-    pub fn examine_at<'h, H: Head + ?Sized>(&'h self, head: &'h H, now: Timestamp) -> Result<Examined<'h, H>, Refused> {
-        let mut record = Record::begin(self);
-        match self.inner.rules.open(head, now) {
+    pub fn examine<'h, H: Head + ?Sized>(
+        &'h self,
+        head: &'h H,
+        peer: Option<IpAddr>,
+    ) -> Result<Examined<'h, H>, Refused> {
+        let mut record = Record::begin(self, peer);
+        match self.inner.rules.open(head, record.began.wall) {
             Ok(opening) => {
                 record.skew = opening.skew();
-                Ok(Examined { record, opening, now })
+                Ok(Examined { record, opening })
             }
-            Err(rejection) => Err(Refused::new(&mut record, rejection)),
+            Err(rejection) => Err(Refused::new(&mut record, rejection, Delay::None)),
         }
-    }
-
-    /// [`examine_at`](Self::examine_at) the wall clock's time.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn examine<'h, H: Head + ?Sized>(&'h self, head: &'h H) -> Result<Examined<'h, H>, Refused> {
-        self.examine_at(head, self.now())
     }
 }
 
@@ -42,47 +44,135 @@ impl Warden {
 pub struct Examined<'h, H: ?Sized> {
     record: Record,
     opening: Opening<'h, H>,
-    now: Timestamp,
 }
 
 impl<H: Head + ?Sized> Examined<'_, H> {
-    /// Finds the keys of the webhook `id`. An unknown id, or one without a live key, goes on with a decoy and is refused
-    /// when its body is complete, at the same cost and with the same answer as a wrong signature.
+    /// Finds the keys of the webhook `id`, unless the peer is turned away. An unknown id, or one without a live key, goes
+    /// on with a decoy and is refused when its body is complete, at the same cost and with the same answer as a wrong
+    /// signature.
     ///
     /// # Errors
-    /// None today; a key store that cannot be reached will refuse here.
+    /// The request is refused. A Warden whose keys have to be waited for refuses everything here:
+    /// [`identify_async`](Self::identify_async) is for it.
     pub fn identify(self, id: &str) -> Result<Receiving, Refused> {
         self.identify_by(Ok(id.into()))
     }
 
-    /// [`identify`](Self::identify)s the request by the id that its head holds, where the Warden's [`IdSource`](crate::IdSource) says.
+    /// [`identify`](Self::identify)s the request by the id that its head holds, where the Warden's
+    /// [`IdSource`](crate::IdSource) says.
     ///
     /// # Errors
-    /// The head has none; an id that only a framework knows, a path parameter, is never found here.
+    /// As there; the head has no id; the id is a path parameter, which only a framework knows.
     pub fn identify_from_head(self, head: &dyn Head) -> Result<Receiving, Refused> {
         let id = self.record.warden.inner.id_source.find(head);
         self.identify_by(id)
     }
 
-    pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
-        let id = match id {
+    /// [`identify`](Self::identify) for keys that may have to be waited for.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub async fn identify_async(self, id: &str) -> Result<Receiving, Refused> {
+        self.identify_by_async(Ok(id.into())).await
+    }
+
+    /// [`identify_from_head`](Self::identify_from_head) for keys that may have to be waited for.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub async fn identify_from_head_async(self, head: &(dyn Head + Sync)) -> Result<Receiving, Refused> {
+        let id = self.record.warden.inner.id_source.find(head);
+        self.identify_by_async(id).await
+    }
+
+    fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
+        let found = match self.claim(id)? {
+            Some(id) => self.record.warden.inner.keys.find(id.as_str()),
+            None => Found::Unknown,
+        };
+        self.receive(found)
+    }
+
+    async fn identify_by_async(self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
+        self.identify_by_until(id, pending()).await
+    }
+
+    /// Finds the keys as long as `deadline` has not come.
+    pub(crate) async fn identify_by_until(
+        mut self,
+        id: Result<WebhookId, IdFault>,
+        deadline: impl Future<Output = ()>,
+    ) -> Result<Receiving, Refused> {
+        let found = match self.claim(id)? {
+            Some(id) => {
+                let inner = self.record.warden.inner.clone();
+                match inner.keys.look(id.as_str(), || self.record.reserve()) {
+                    Looked::Found(found) => found,
+                    Looked::TurnedAway(wait) => {
+                        let blocked = Rejection::new(Reason::PeerBlocked);
+                        return Err(Refused::new(&mut self.record, blocked, Delay::For(wait)));
+                    }
+                    Looked::Awaited(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
+                        Either::Left((answer, _)) => Found::from(answer),
+                        Either::Right(_) => Found::Unavailable(StoreError::new("no answer within the deadline")),
+                    },
+                }
+            }
+            None => Found::Unknown,
+        };
+        if !matches!(found, Found::Unknown) {
+            self.record.take_reservation_back();
+        }
+        self.receive(found)
+    }
+
+    /// Notes the id, and looks whether the peer may go on with it. What is no id is judged like one that nobody has.
+    fn claim(&mut self, id: Result<WebhookId, IdFault>) -> Result<Option<WebhookId>, Refused> {
+        let fault = match id {
             Ok(id) => {
-                self.record.claim_id(id.as_str());
-                Some(id)
+                self.record.webhook_id = Some(id);
+                None
             }
             Err(IdFault::Unreadable) => None,
-            Err(IdFault::NoSuchParameter) => {
-                return Err(Refused::new(&mut self.record, Rejection::new(Reason::Misconfigured)));
-            }
-            Err(IdFault::Header(reason)) => return Err(Refused::new(&mut self.record, Rejection::new(reason))),
+            Err(IdFault::NoSuchParameter) => Some(Reason::Misconfigured),
+            Err(IdFault::Panicked) => Some(Reason::LookupPanicked),
+            Err(IdFault::Header(reason)) => Some(reason),
         };
-        let table = self.record.warden.inner.keys.load_full();
-        let known = id.as_ref().and_then(|id| table.find(id.as_str()));
-        let live = known.filter(|keys| keys.has_live(self.now));
-        let decoy_reason = if known.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
-        match self.opening.with_keys(live.unwrap_or(table.decoy())) {
-            Ok(verification) => Ok(Receiving { verification, webhook_id: id, decoy_reason, record: self.record }),
-            Err(rejection) => Err(Refused::new(&mut self.record, rejection)),
+        if let Some(wait) = self.record.blocked_for() {
+            return Err(Refused::new(&mut self.record, Rejection::new(Reason::PeerBlocked), Delay::For(wait)));
+        }
+        match fault {
+            Some(reason) => Err(Refused::new(&mut self.record, Rejection::new(reason), Delay::None)),
+            None => {
+                self.record.identified = true;
+                Ok(self.record.webhook_id.clone())
+            }
+        }
+    }
+
+    fn receive(mut self, found: Found) -> Result<Receiving, Refused> {
+        let inner = self.record.warden.inner.clone();
+        let keys = match found {
+            Found::Known(keys) => Ok(Some(keys)),
+            Found::Unknown => Ok(None),
+            Found::Unavailable(error) => {
+                self.record.warden.store_failed(Store::Keys, &error);
+                Err((Reason::KeyStoreUnavailable, Delay::For(error.retry_after())))
+            }
+            Found::Panicked => Err((Reason::LookupPanicked, Delay::None)),
+            Found::NeedsWaiting => Err((Reason::Misconfigured, Delay::None)),
+        };
+        let keys = keys.map_err(|(reason, delay)| Refused::new(&mut self.record, Rejection::new(reason), delay))?;
+        self.record.known_id = keys.is_some();
+        let decoy_reason = if keys.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
+        let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
+        let opened = match &live {
+            Some(keys) => self.opening.with_keys(keys),
+            None => self.opening.with_keys(inner.decoys.of_size(inner.keys.common_size())),
+        };
+        match opened {
+            Ok(verification) => Ok(Receiving { verification, decoy_reason, record: self.record }),
+            Err(rejection) => Err(Refused::new(&mut self.record, rejection, Delay::None)),
         }
     }
 }
@@ -97,7 +187,6 @@ impl<H: ?Sized> fmt::Debug for Examined<'_, H> {
 #[must_use = "the request is not judged yet"]
 pub struct Receiving {
     verification: Verification,
-    webhook_id: Option<WebhookId>,
     /// What a refusal under the decoy means.
     decoy_reason: Reason,
     record: Record,
@@ -125,130 +214,56 @@ impl Receiving {
         Ok(())
     }
 
-    /// Judges the signature, once the body is complete.
+    /// Judges the signature, once the body is complete, then whether the delivery is new and within the quota.
     ///
     /// # Errors
-    /// The request is refused. A request that was refused before, for its size, stays refused.
+    /// The request is refused. One that was refused before, for its size, stays refused. One that took longer than the
+    /// deadline is too slow, whoever read its body: what is remembered of its copies may have lapsed meanwhile. A Warden whose stores have to
+    /// be waited for refuses everything here: [`finish_async`](Self::finish_async) is for it.
     pub fn finish(self) -> Result<Admitted, Refused> {
-        let Self { verification, webhook_id, decoy_reason, mut record } = self;
-        if let Some(refused) = record.refused() {
-            return Err(Refused::new(&mut record, refused));
-        }
-        match (verification.finish(), webhook_id) {
-            (Ok(verified), Some(webhook_id)) => {
-                record.key_id = Some(verified.key_id());
-                record.conclude(Outcome::Released);
-                Ok(Admitted { facts: Facts { webhook_id, verified }, record })
-            }
-            (Err(rejection), _) if rejection.reason() != Reason::UnknownId => Err(Refused::new(&mut record, rejection)),
-            _ => Err(Refused::new(&mut record, Rejection::new(decoy_reason))),
-        }
+        let (record, facts) = self.verify()?;
+        Admitted::admit(record, facts)
+    }
+
+    /// [`finish`](Self::finish) for stores that may have to be waited for.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub async fn finish_async(self) -> Result<Admitted, Refused> {
+        self.finish_until(pending()).await
+    }
+
+    /// Judges as long as `deadline` has not come.
+    pub(crate) async fn finish_until(self, deadline: impl Future<Output = ()>) -> Result<Admitted, Refused> {
+        let (record, facts) = self.verify()?;
+        Admitted::admit_until(record, facts, deadline).await
+    }
+
+    fn verify(self) -> Result<(Record, Facts), Refused> {
+        let Self { verification, decoy_reason, mut record } = self;
+        let rejection = match record.refused() {
+            Some(rejection) => rejection,
+            None if record.is_overdue() => Rejection::new(Reason::BodyTooSlow),
+            None => match (verification.finish(), record.webhook_id.clone()) {
+                (Ok(verified), Some(webhook_id)) => {
+                    record.key_id = Some(verified.key_id());
+                    return Ok((record, Facts::new(webhook_id, verified)));
+                }
+                (Err(rejection), _) if rejection.reason() != Reason::UnknownId => rejection,
+                _ => Rejection::new(decoy_reason),
+            },
+        };
+        Err(Refused::new(&mut record, rejection, Delay::None))
     }
 
     /// Gives the request up, for a reason that only the reader of its body knows.
     pub(crate) fn refuse(&mut self, reason: Reason) -> Refused {
-        Refused::new(&mut self.record, Rejection::new(reason))
+        Refused::new(&mut self.record, Rejection::new(reason), Delay::None)
     }
 }
 
 impl fmt::Debug for Receiving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiving").field("body_bytes", &self.record.body_bytes).finish_non_exhaustive()
-    }
-}
-
-/// The proof that a request passed every step. Only [`Receiving::finish`] makes one.
-///
-/// Whoever holds it has the work to do: [`commit`](Self::commit) says that it is done; dropping it says that it is not,
-/// so that the sender's retry is welcome.
-#[must_use = "dropping it tells that the work was not done"]
-pub struct Admitted {
-    facts: Facts,
-    record: Record,
-}
-
-impl Admitted {
-    /// What is proven of the request.
-    #[must_use]
-    pub const fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// The work is done.
-    pub fn commit(mut self) {
-        self.record.conclude(Outcome::Accepted);
-    }
-}
-
-impl fmt::Debug for Admitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Admitted").field(&self.facts).finish()
-    }
-}
-
-/// What is proven of an admitted request. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    webhook_id: WebhookId,
-    verified: Verified,
-}
-
-impl Facts {
-    /// The webhook id whose keys signed the request.
-    #[must_use]
-    pub fn webhook_id(&self) -> &str {
-        self.webhook_id.as_str()
-    }
-
-    /// The key that matched.
-    #[must_use]
-    pub const fn key_id(&self) -> KeyId {
-        self.verified.key_id()
-    }
-
-    /// When the sender says it signed, if the scheme has a timestamp.
-    #[must_use]
-    pub const fn timestamp(&self) -> Option<Timestamp> {
-        self.verified.timestamp()
-    }
-
-    /// The receiver's clock minus the timestamp, in seconds.
-    #[must_use]
-    pub const fn skew(&self) -> Option<i64> {
-        self.verified.skew()
-    }
-}
-
-/// A refused request with its answer.
-#[derive(Debug, thiserror::Error)]
-#[error("webhook refused")]
-pub struct Refused {
-    reason: Reason,
-    answer: Answer,
-}
-
-impl Refused {
-    fn new(record: &mut Record, rejection: Rejection) -> Self {
-        record.refuse(rejection);
-        let reason = rejection.reason();
-        Self { reason, answer: Answer::to(reason, record.warden.inner.answer_writer.as_ref()) }
-    }
-
-    /// Why, for the operator.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// What the sender is told.
-    #[must_use]
-    pub const fn answer(&self) -> &Answer {
-        &self.answer
-    }
-
-    /// What the sender is told.
-    #[must_use]
-    pub fn into_answer(self) -> Answer {
-        self.answer
     }
 }

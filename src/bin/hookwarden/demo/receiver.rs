@@ -8,7 +8,9 @@ use axum::Router;
 use axum::extract::Json;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
-use hookwarden::{ConfigError, Key, KeyId, Keyring, Outcome, Reason, Scheme, Secret, SecurityEvent, Warden};
+use hookwarden::{
+    ConfigError, Key, KeyId, Keyring, Outcome, Reason, Scheme, Secret, SecurityEvent, StaticKeys, Warden, WardenBuilder,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,7 +20,7 @@ pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     pub(crate) senders: Senders,
     pub(crate) seen: UnboundedReceiver<Seen>,
-    timestamped: Warden,
+    keys: StaticKeys,
 }
 
 /// What the sending side knows.
@@ -54,22 +56,28 @@ impl Receiver {
                 .collect::<Result<_, ConfigError>>()?,
         };
         let during_rotation = Keyring::from_keys([senders.new.clone(), senders.old.clone()])?;
-        let timestamped = warden(Scheme::timestamped(), during_rotation, tell.clone())?;
-        let mut app = Router::new().route("/timestamped/{id}", guarded(&timestamped));
+        let keys = StaticKeys::new(&Scheme::timestamped(), [(WEBHOOK_ID, during_rotation)])?;
+        let warden = builder(Scheme::timestamped(), tell.clone()).keys(keys.clone()).build()?;
+        let mut app = Router::new().route("/timestamped/{id}", guarded(warden));
         for (scheme, key) in &senders.presets {
             let path = format!("/{}/{{id}}", scheme.name());
-            let warden = warden(scheme.clone(), Keyring::from_keys([key.clone()])?, tell.clone())?;
-            app = app.route(&path, guarded(&warden));
+            let mut builder =
+                builder(scheme.clone(), tell.clone()).sender(WEBHOOK_ID, Keyring::from_keys([key.clone()])?);
+            if !scheme.is_timestamped() {
+                builder = builder.replay_lifetime(UNSTAMPED_LIFETIME);
+            }
+            app = app.route(&path, guarded(builder.build()?));
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { address, senders, seen, timestamped })
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Ok(Self { address, senders, seen, keys })
     }
 
     /// Drops the old key, while the receiver runs.
     pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
-        self.timestamped.replace_senders([(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)])
+        self.keys.replace_one(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)
     }
 }
 
@@ -77,21 +85,18 @@ async fn handle(webhook: Webhook<Json<Value>>) -> Json<Value> {
     Json(json!({ "accepted": webhook.facts().webhook_id() }))
 }
 
-fn guarded(warden: &Warden) -> axum::routing::MethodRouter {
-    post(handle).layer(WardenLayer::new(warden.clone()))
+fn guarded(warden: Warden) -> axum::routing::MethodRouter {
+    post(handle).layer(WardenLayer::new(warden))
 }
 
-fn warden(scheme: Scheme, keys: Keyring, tell: UnboundedSender<Seen>) -> Result<Warden, ConfigError> {
+fn builder(scheme: Scheme, tell: UnboundedSender<Seen>) -> WardenBuilder {
     let observer = move |event: &SecurityEvent<'_>| {
-        let reason = match event.outcome {
-            Outcome::Refused(reason) => Some(reason),
-            _ => None,
-        };
+        let reason = event.outcome.reason();
         let (key_id, skew, duration) = (event.key_id, event.skew, event.duration);
         // Nobody listens any more when the demo ends; then nobody misses the event.
         let _ = tell.send(Seen { outcome: event.outcome, reason, key_id, skew, duration });
     };
-    Warden::builder(scheme).sender(WEBHOOK_ID, keys).observer(observer).body_limit(BODY_LIMIT).build()
+    Warden::builder(scheme).observer(observer).body_limit(BODY_LIMIT)
 }
 
 fn key(id: &str) -> Result<Key, ConfigError> {
@@ -100,6 +105,9 @@ fn key(id: &str) -> Result<Key, ConfigError> {
 
 /// The one webhook id that the receiver knows.
 pub(crate) const WEBHOOK_ID: &str = "acme";
+
+/// How long a delivery is remembered that has no timestamp of its own.
+const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// The most bytes that a body may have here.
 pub(crate) const BODY_LIMIT: usize = 65_536;

@@ -1,0 +1,127 @@
+//! What the example receivers have in common: their settings, read from the environment, and their observers.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `HOOKWARDEN_SECRETS` | `ID=SECRET,ID2=SECRET2`; an id that comes again has an older secret too | none: exit code 2 |
+//! | `HOOKWARDEN_ADDR` | where to listen; port 0 takes a free one | `127.0.0.1:3000` |
+//! | `HOOKWARDEN_TOLERANCE` | seconds that a timestamp may be off | 300 |
+//! | `HOOKWARDEN_DEADLINE` | seconds that a body may take | 10 |
+//! | `HOOKWARDEN_BODY_LIMIT` | bytes that a body may have | 1048576 |
+//! | `HOOKWARDEN_QUOTA` | accepted requests a minute for each webhook id | 100 |
+//! | `HOOKWARDEN_REJECTED_QUOTA` | refused requests a minute for each peer, and for each peer and webhook id | 60 |
+
+use std::env::{self, VarError};
+use std::error::Error;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hookwarden::{ConfigError, Key, Keyring, MetricsObserver, Quota, Scheme, Tolerance, TracingObserver, Warden};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::{Value, json};
+
+/// What a receiver runs with.
+pub(crate) struct Settings {
+    pub(crate) warden: Warden,
+    pub(crate) address: String,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+impl Settings {
+    /// Reads them from the environment, and sets logging and metrics up.
+    pub(crate) fn read() -> Result<Self, Box<dyn Error>> {
+        let scheme = Scheme::timestamped();
+        let secrets = match setting::<String>("HOOKWARDEN_SECRETS")? {
+            Some(secrets) if !secrets.is_empty() => secrets,
+            _ => {
+                return Err(
+                    "HOOKWARDEN_SECRETS is not set; try HOOKWARDEN_SECRETS=\"acme=$(openssl rand -hex 32)\"".into()
+                );
+            }
+        };
+        let mut builder = Warden::builder(scheme.clone());
+        for (id, keys) in senders(&scheme, &secrets)? {
+            builder = builder.sender(id, keys);
+        }
+        if let Some(seconds) = setting("HOOKWARDEN_TOLERANCE")? {
+            builder = builder.tolerance(Tolerance::from_seconds(seconds)?);
+        }
+        if let Some(seconds) = setting("HOOKWARDEN_DEADLINE")? {
+            builder = builder.deadline(Duration::from_secs(seconds));
+        }
+        if let Some(bytes) = setting("HOOKWARDEN_BODY_LIMIT")? {
+            builder = builder.body_limit(bytes);
+        }
+        if let Some(count) = setting("HOOKWARDEN_QUOTA")? {
+            builder = builder.quota(Quota::per_minute(count)?);
+        }
+        if let Some(count) = setting("HOOKWARDEN_REJECTED_QUOTA")? {
+            let quota = Quota::per_minute(count)?;
+            builder = builder.rejected_quotas(quota, quota);
+        }
+        let address = setting("HOOKWARDEN_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
+        // The recorder comes first: an observer's counters belong to the one that is there when it is made.
+        let metrics = PrometheusBuilder::new().install_recorder()?;
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+        let warden = builder.observer(TracingObserver::new()).observer(MetricsObserver::new()).build()?;
+        Ok(Self { warden, address, metrics })
+    }
+}
+
+/// What the handlers answer: a status, and the body.
+pub(crate) fn handle(webhook_id: &str, payload: &[u8]) -> (u16, Value) {
+    let document: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let kind = document.get("type").filter(|kind| kind.is_string());
+    if kind.is_some_and(|kind| kind == "fail") {
+        return (500, json!({ "error": "the handler failed, as asked" }));
+    }
+    (200, json!({ "id": webhook_id, "bytes": payload.len(), "type": kind }))
+}
+
+/// Ctrl-C, or the signal that service managers send.
+pub(crate) async fn shutdown() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+/// Reads `ID=SECRET,ID2=SECRET2`. No error repeats any of it.
+fn senders(scheme: &Scheme, text: &str) -> Result<Vec<(String, Keyring)>, Box<dyn Error>> {
+    let mut senders: Vec<(String, Vec<Key>)> = Vec::new();
+    for (index, entry) in text.split(',').enumerate() {
+        let (id, secret) =
+            entry.split_once('=').ok_or_else(|| format!("HOOKWARDEN_SECRETS: entry {index} is not ID=SECRET"))?;
+        let secret = scheme.secret(secret).map_err(|error| format!("HOOKWARDEN_SECRETS: entry {index}: {error}"))?;
+        match senders.iter_mut().find(|(known, _)| known == id) {
+            Some((_, keys)) => keys.push(Key::new(&keys.len().to_string(), secret)?),
+            None => senders.push((id.into(), vec![Key::new("0", secret)?])),
+        }
+    }
+    let keyring = |(id, keys): (String, Vec<Key>)| Ok::<_, ConfigError>((id, Keyring::from_keys(keys)?));
+    Ok(senders.into_iter().map(keyring).collect::<Result<_, _>>()?)
+}
+
+fn setting<T: FromStr>(name: &str) -> Result<Option<T>, Box<dyn Error>> {
+    match env::var(name) {
+        // The text may be a secret, so no error repeats it.
+        Ok(text) => text.parse().map(Some).map_err(|_| format!("{name}: is not a valid value").into()),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8").into()),
+    }
+}

@@ -1,0 +1,63 @@
+//! A whole guarded endpoint without a web framework: the steps of a judgement, walked through by hand.
+//!
+//! ```sh
+//! cargo run --features warden --example warden_sans_io
+//! ```
+
+use std::error::Error;
+use std::net::IpAddr;
+
+use hookwarden::{IdSource, Keyring, Quota, Refused, Scheme, SecurityEvent, Signer, Warden};
+
+/// A request as a server of one's own might hold it.
+struct Request {
+    peer: IpAddr,
+    headers: Vec<(String, String)>,
+    chunks: Vec<&'static [u8]>,
+}
+
+/// Judges the request, step by step; `work` runs only for a delivery that is authentic, fresh, new and within its quota.
+fn receive(warden: &Warden, request: &Request, work: impl FnOnce(&str) -> bool) -> Result<(), Refused> {
+    // Shape and freshness, from the head alone.
+    let examined = warden.examine(&request.headers, Some(request.peer))?;
+    // What the peer sent before, and the keys.
+    let mut receiving = examined.identify_from_head(&request.headers)?;
+    // The body, under the cap, as it arrives.
+    for chunk in &request.chunks {
+        receiving.update(chunk)?;
+    }
+    // The signature, the replay memory, the quota.
+    let admitted = receiving.finish()?;
+    if work(admitted.facts().webhook_id()) {
+        admitted.commit();
+    }
+    // Otherwise the delivery is given back here, and the sender may try again.
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let scheme = Scheme::timestamped();
+    // Made anew at each run; a real one comes from a secrets manager.
+    let keys = Keyring::new(scheme.secret(&format!("example-{:?}", std::time::SystemTime::now()))?);
+    let own = [("x-webhook-id", "acme")];
+    let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&own, b"{\"type\":\"order.paid\"}")?;
+
+    let warden = Warden::builder(scheme)
+        .sender("acme", keys)
+        .webhook_id(IdSource::header("x-webhook-id")?)
+        .quota(Quota::at_most_per_minute(100)?)
+        .observer(|event: &SecurityEvent<'_>| println!("  event: {:?} of {:?}", event.outcome, event.webhook_id))
+        .build()?;
+    let mut headers: Vec<_> = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let request = Request { peer: [203, 0, 113, 9].into(), headers, chunks: vec![b"{\"type\":", b"\"order.paid\"}"] };
+
+    for (attempt, succeeds) in [("the handler fails", false), ("the sender's retry", true), ("a replay", true)] {
+        println!("{attempt}");
+        match receive(&warden, &request, |_| succeeds) {
+            Ok(()) => println!("  the handler ran"),
+            Err(refused) => println!("  answered {}, because {}", refused.answer().status(), refused.reason()),
+        }
+    }
+    Ok(())
+}

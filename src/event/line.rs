@@ -1,0 +1,166 @@
+//! One log line: its level, its message and its fields.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::sampling::Suppressed;
+use super::{Notice, Outcome, SecurityEvent, Store};
+use crate::error::{Reason, StoreError};
+use crate::secret::KeyId;
+
+/// What like events have in common.
+#[derive(Hash)]
+pub(super) enum Subject<'e> {
+    Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },
+    Notice(Notice),
+    Store(Store),
+}
+
+impl Subject<'_> {
+    pub(super) fn to_owned(&self) -> Subject<'static> {
+        let owned = |text: &Cow<'_, str>| Cow::Owned(String::from(&**text));
+        match self {
+            Self::Request { outcome, scheme, webhook_id, peer } => Subject::Request {
+                outcome: *outcome,
+                scheme: owned(scheme),
+                webhook_id: webhook_id.as_ref().map(owned),
+                peer: *peer,
+            },
+            Self::Notice(notice) => Subject::Notice(*notice),
+            Self::Store(store) => Subject::Store(*store),
+        }
+    }
+}
+
+/// One line, before it is written.
+pub(super) struct Line<'e> {
+    level: Level,
+    message: &'static str,
+    outcome: Option<Outcome>,
+    webhook_id: Option<&'e str>,
+    key_id: Option<&'e str>,
+    peer: Option<IpAddr>,
+    skew: Option<i64>,
+    body_bytes: Option<u64>,
+    duration: Option<Duration>,
+    scheme: Option<&'e str>,
+    header: Option<&'e str>,
+    suppressed: Option<u64>,
+    notice: Option<Notice>,
+    store: Option<Store>,
+    error: Option<&'e StoreError>,
+}
+
+impl<'e> Line<'e> {
+    const fn new(level: Level, message: &'static str) -> Self {
+        Self {
+            level,
+            message,
+            outcome: None,
+            webhook_id: None,
+            key_id: None,
+            peer: None,
+            skew: None,
+            body_bytes: None,
+            duration: None,
+            scheme: None,
+            header: None,
+            suppressed: None,
+            notice: None,
+            store: None,
+            error: None,
+        }
+    }
+
+    const fn of_outcome(outcome: Outcome) -> Self {
+        let (level, message) = match outcome {
+            Outcome::Accepted => (Level::INFO, "webhook accepted"),
+            Outcome::Released => (Level::WARN, "webhook released, its handler did not finish"),
+            Outcome::Refused(reason) if reason.is_receiver_fault() => (Level::ERROR, "webhook could not be judged"),
+            Outcome::Refused(_) => (Level::WARN, "webhook refused"),
+            Outcome::Abandoned => (Level::INFO, "webhook abandoned"),
+        };
+        Self { outcome: Some(outcome), ..Self::new(level, message) }
+    }
+
+    pub(super) fn of_event(event: &'e SecurityEvent<'_>) -> Self {
+        Self {
+            webhook_id: event.webhook_id,
+            key_id: event.key_id.as_ref().map(KeyId::as_str),
+            peer: event.peer,
+            skew: event.skew,
+            body_bytes: Some(event.body_bytes),
+            duration: Some(event.duration),
+            scheme: Some(event.scheme),
+            header: event.header,
+            ..Self::of_outcome(event.outcome)
+        }
+    }
+
+    pub(super) const fn of_notice(notice: Notice) -> Self {
+        let level = match notice {
+            Notice::KeyReloadFailed => Level::ERROR,
+            _ => Level::WARN,
+        };
+        Self { notice: Some(notice), ..Self::new(level, notice.text()) }
+    }
+
+    pub(super) const fn of_store(store: Store, error: Option<&'e StoreError>) -> Self {
+        Self { store: Some(store), error, ..Self::new(Level::ERROR, "a store failed") }
+    }
+
+    pub(super) fn of_suppressed(suppressed: &'e Suppressed<Subject<'static>>, level: Level) -> Self {
+        let line = match &suppressed.subject {
+            Some(Subject::Request { outcome, scheme, webhook_id, peer }) => Self {
+                scheme: Some(scheme),
+                webhook_id: webhook_id.as_deref(),
+                peer: *peer,
+                ..Self::of_outcome(*outcome)
+            },
+            Some(Subject::Notice(notice)) => Self::of_notice(*notice),
+            Some(Subject::Store(store)) => Self::of_store(*store, None),
+            None => Self::new(level, "more than the log has room for"),
+        };
+        Self { suppressed: Some(suppressed.count), ..line }
+    }
+
+    pub(super) fn write(&self) {
+        // A level is part of the static description of a line, so each has its own.
+        macro_rules! write_at {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "hookwarden",
+                    Level::$level,
+                    outcome = self.outcome.map(Outcome::as_str),
+                    reason = self.outcome.and_then(Outcome::reason).map(Reason::as_str),
+                    webhook_id = self.webhook_id,
+                    key_id = self.key_id,
+                    peer = self.peer.map(tracing::field::display),
+                    skew_s = self.skew,
+                    body_bytes = self.body_bytes,
+                    duration_us = self.duration.map(whole_micros),
+                    scheme = self.scheme,
+                    header = self.header,
+                    suppressed = self.suppressed,
+                    notice = self.notice.map(Notice::as_str),
+                    store = self.store.map(Store::as_str),
+                    error = self.error.map(tracing::field::display),
+                    "{}",
+                    self.message
+                )
+            };
+        }
+        match self.level {
+            Level::ERROR => write_at!(ERROR),
+            Level::WARN => write_at!(WARN),
+            _ => write_at!(INFO),
+        }
+    }
+}
+
+fn whole_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

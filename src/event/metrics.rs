@@ -1,0 +1,282 @@
+//! Events as counters and histograms.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+
+use super::{Notice, Observer, Outcome, SecurityEvent};
+use crate::error::Reason;
+
+/// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for whatever exporter is installed.
+///
+/// | metric | labels | what |
+/// | --- | --- | --- |
+/// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; the reason is empty unless it was refused |
+/// | `hookwarden_webhook_requests_total` | `scheme`, `webhook_id`, `outcome` | requests of the webhook ids that the Warden has keys for |
+/// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched: an old key that still counts up is in use |
+/// | `hookwarden_request_duration_seconds` | `outcome` | from a head's arrival to the end |
+/// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative when that is ahead; held within a day |
+/// | `hookwarden_body_bytes` | | bytes taken of each body |
+/// | `hookwarden_notices_total` | `kind` | [notices](Notice) |
+///
+/// The skew of a refused request is what a stranger wrote; that of an accepted one is the sender's clock.
+///
+/// Labels are bounded: a webhook id without keys is never one; after 1000 webhook ids of a scheme, 64 keys of an id or
+/// 32 schemes, further ones count as `other`.
+///
+/// **Install the exporter's recorder before building the observer.** Each metric is registered once, here or when its
+/// scheme, webhook id or key first comes, with the recorder that is installed then; after that, counting is neither an
+/// allocation nor a lock.
+///
+/// ```
+/// use hookwarden::{Keyring, MetricsObserver, Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let secret = scheme.secret("a-subscription-secret")?;
+/// let warden = Warden::builder(scheme).sender("acme", Keyring::new(secret)).observer(MetricsObserver::new()).build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct MetricsObserver {
+    schemes: Family<Arc<SchemeMetrics>>,
+    notices: Family<Counter>,
+    durations: ByOutcome<Histogram>,
+    skews: ByOutcome<Histogram>,
+    body_bytes: Histogram,
+    max_ids: u16,
+}
+
+impl MetricsObserver {
+    /// Describes the metrics to the recorder that is installed, and registers what is known before the first request.
+    #[must_use]
+    pub fn new() -> Self {
+        describe();
+        let notices = Family::new(Notice::ALL.len());
+        for notice in Notice::ALL {
+            notices.with(notice.as_str(), notice_counter, |_| ());
+        }
+        Self {
+            schemes: Family::new(MAX_SCHEMES),
+            notices,
+            durations: ByOutcome::new(|outcome| histogram!(DURATION, "outcome" => outcome)),
+            skews: ByOutcome::new(|outcome| histogram!(SKEW, "outcome" => outcome)),
+            body_bytes: histogram!(BODY_BYTES),
+            max_ids: MAX_IDS,
+        }
+    }
+
+    /// Sets how many webhook ids of a scheme are told apart, 1000 by default. Each is 4 time series, and one more for each
+    /// of its keys.
+    #[must_use]
+    pub fn with_max_webhook_ids(mut self, ids: u16) -> Self {
+        self.max_ids = ids;
+        self
+    }
+}
+
+impl Default for MetricsObserver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for MetricsObserver {
+    fn observe(&self, event: &SecurityEvent<'_>) {
+        let outcome = event.outcome;
+        let make = |scheme: &str| Arc::new(SchemeMetrics::new(scheme, self.max_ids.into()));
+        self.schemes.with(event.scheme, make, |scheme| scheme.count(event));
+        self.durations.of(outcome).record(event.duration);
+        if let Some(skew) = event.skew {
+            self.skews.of(outcome).record(seconds_within_a_day(skew));
+        }
+        self.body_bytes.record(u32::try_from(event.body_bytes).unwrap_or(u32::MAX));
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.notices.with(notice.as_str(), notice_counter, |counter| counter.increment(1));
+    }
+}
+
+/// The metrics of one scheme.
+#[derive(Debug)]
+struct SchemeMetrics {
+    name: Arc<str>,
+    outcomes: ByOutcome<Counter>,
+    reasons: Family<Counter>,
+    ids: Family<Arc<IdMetrics>>,
+}
+
+impl SchemeMetrics {
+    fn new(name: &str, max_ids: usize) -> Self {
+        let name: Arc<str> = name.into();
+        let this = Self {
+            outcomes: ByOutcome::new(|outcome| match outcome {
+                // Refusals are counted by their reasons alone.
+                REFUSED => Counter::noop(),
+                _ => counter!(REQUESTS, "scheme" => Arc::clone(&name), "outcome" => outcome, "reason" => ""),
+            }),
+            reasons: Family::new(Reason::ALL.len()),
+            ids: Family::new(max_ids),
+            name,
+        };
+        // A series that starts at zero shows its first increment as one.
+        for reason in Reason::ALL {
+            this.reasons.with(reason.as_str(), |reason| this.refused(reason), |_| ());
+        }
+        this
+    }
+
+    fn count(&self, event: &SecurityEvent<'_>) {
+        match event.outcome.reason() {
+            Some(reason) => {
+                self.reasons.with(reason.as_str(), |reason| self.refused(reason), |counter| counter.increment(1));
+            }
+            None => self.outcomes.of(event.outcome).increment(1),
+        }
+        if let Some(id) = event.webhook_id.filter(|_| event.known_id) {
+            let make = |id: &str| Arc::new(IdMetrics::new(&self.name, id));
+            self.ids.with(id, make, |metrics| metrics.count(event));
+        }
+    }
+
+    fn refused(&self, reason: &str) -> Counter {
+        counter!(REQUESTS, "scheme" => Arc::clone(&self.name), "outcome" => REFUSED, "reason" => String::from(reason))
+    }
+}
+
+/// The metrics of one webhook id that the Warden has keys for.
+#[derive(Debug)]
+struct IdMetrics {
+    id: Arc<str>,
+    outcomes: ByOutcome<Counter>,
+    keys: Family<Counter>,
+}
+
+impl IdMetrics {
+    fn new(scheme: &Arc<str>, id: &str) -> Self {
+        let id: Arc<str> = id.into();
+        let outcomes = ByOutcome::new(|outcome| {
+            counter!(
+                WEBHOOK_REQUESTS,
+                "scheme" => Arc::clone(scheme), "webhook_id" => Arc::clone(&id), "outcome" => outcome
+            )
+        });
+        Self { id, outcomes, keys: Family::new(MAX_KEYS) }
+    }
+
+    fn count(&self, event: &SecurityEvent<'_>) {
+        self.outcomes.of(event.outcome).increment(1);
+        if let Some(key_id) = event.key_id {
+            let make = |key_id: &str| counter!(KEY_REQUESTS, "webhook_id" => Arc::clone(&self.id), "key_id" => String::from(key_id));
+            self.keys.with(key_id.as_str(), make, |counter| counter.increment(1));
+        }
+    }
+}
+
+/// One handle for each outcome.
+#[derive(Debug)]
+struct ByOutcome<T> {
+    accepted: T,
+    released: T,
+    refused: T,
+    abandoned: T,
+}
+
+impl<T> ByOutcome<T> {
+    fn new(make: impl Fn(&'static str) -> T) -> Self {
+        Self {
+            accepted: make(Outcome::Accepted.as_str()),
+            released: make(Outcome::Released.as_str()),
+            refused: make(REFUSED),
+            abandoned: make(Outcome::Abandoned.as_str()),
+        }
+    }
+
+    const fn of(&self, outcome: Outcome) -> &T {
+        match outcome {
+            Outcome::Accepted => &self.accepted,
+            Outcome::Released => &self.released,
+            Outcome::Refused(_) => &self.refused,
+            Outcome::Abandoned => &self.abandoned,
+        }
+    }
+}
+
+/// Handles by label, made when they are first needed: at most `capacity`, and one for all other labels. A new label copies
+/// the table; all later look-ups only read it.
+#[derive(Debug)]
+struct Family<T> {
+    members: ArcSwap<HashMap<Arc<str>, T>>,
+    capacity: usize,
+    others: OnceLock<T>,
+}
+
+impl<T: Clone> Family<T> {
+    fn new(capacity: usize) -> Self {
+        Self { members: ArcSwap::default(), capacity, others: OnceLock::new() }
+    }
+
+    /// Hands the member of `label` to `then`. `make` is told which label the member is to have.
+    fn with(&self, label: &str, make: impl FnOnce(&str) -> T, then: impl FnOnce(&T)) {
+        let members = self.members.load();
+        if let Some(member) = members.get(label) {
+            return then(member);
+        }
+        if members.len() >= self.capacity {
+            return then(self.others.get_or_init(|| make(OTHER)));
+        }
+        drop(members);
+        // Two threads that do this for one label at a time are given one and the same metric by the recorder.
+        let member = make(label);
+        let label: Arc<str> = label.into();
+        self.members.rcu(|members| {
+            let mut members = HashMap::clone(members);
+            if members.len() < self.capacity {
+                members.insert(Arc::clone(&label), member.clone());
+            }
+            members
+        });
+        then(&member);
+    }
+}
+
+fn notice_counter(kind: &str) -> Counter {
+    counter!(NOTICES, "kind" => String::from(kind))
+}
+
+/// The seconds as a histogram takes them. No tolerance is longer than a day; beyond it the number is a stranger's fancy,
+/// and one of them would spoil every mean.
+fn seconds_within_a_day(skew: i64) -> i32 {
+    i32::try_from(skew.clamp(-DAY, DAY)).unwrap_or_default()
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests to guarded webhook endpoints, by how they ended.");
+    describe_counter!(WEBHOOK_REQUESTS, Unit::Count, "Requests of each webhook id that there are keys for.");
+    describe_counter!(KEY_REQUESTS, Unit::Count, "Requests by the key that their signature matched.");
+    describe_histogram!(DURATION, Unit::Seconds, "From the arrival of a request's head to its end.");
+    describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
+    describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
+    describe_counter!(NOTICES, Unit::Count, "Notices to the operator that are not about one request.");
+}
+
+/// What [`Outcome::as_str`] says of every refusal.
+const REFUSED: &str = Outcome::Refused(Reason::Mismatch).as_str();
+
+const REQUESTS: &str = "hookwarden_requests_total";
+const WEBHOOK_REQUESTS: &str = "hookwarden_webhook_requests_total";
+const KEY_REQUESTS: &str = "hookwarden_key_requests_total";
+const DURATION: &str = "hookwarden_request_duration_seconds";
+const SKEW: &str = "hookwarden_timestamp_skew_seconds";
+const BODY_BYTES: &str = "hookwarden_body_bytes";
+const NOTICES: &str = "hookwarden_notices_total";
+
+/// The label of everything beyond a bound.
+const OTHER: &str = "other";
+const MAX_SCHEMES: usize = 32;
+const MAX_IDS: u16 = 1000;
+/// All the keys that an id has had since the process began; no keyring has more than 8 at a time.
+const MAX_KEYS: usize = 64;
+const DAY: i64 = 86_400;

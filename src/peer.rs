@@ -1,0 +1,137 @@
+//! Which address a request comes from, behind as many proxies as the operator says there are.
+
+use std::net::{IpAddr, SocketAddr};
+
+use arrayvec::ArrayVec;
+
+use crate::error::ConfigError;
+
+/// Proxies of one's own, each of which adds the address it was called from to a header.
+///
+/// The address that counts is the one that the first of them saw: the N-th from the right with N proxies. Everything to
+/// the left of it is whatever the client wrote. Without this setting the address is the connection's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustedHops {
+    header: HopHeader,
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HopHeader {
+    XForwardedFor,
+    Forwarded,
+}
+
+impl TrustedHops {
+    /// `count` proxies that add to `X-Forwarded-For`.
+    ///
+    /// # Errors
+    /// `count` is not within 1..=16.
+    pub fn x_forwarded_for(count: usize) -> Result<Self, ConfigError> {
+        Self::new(HopHeader::XForwardedFor, count)
+    }
+
+    /// `count` proxies that add to `Forwarded` (RFC 7239).
+    ///
+    /// # Errors
+    /// `count` is not within 1..=16.
+    pub fn forwarded(count: usize) -> Result<Self, ConfigError> {
+        Self::new(HopHeader::Forwarded, count)
+    }
+
+    fn new(header: HopHeader, count: usize) -> Result<Self, ConfigError> {
+        if (1..=MAX_HOPS).contains(&count) {
+            Ok(Self { header, count })
+        } else {
+            Err(ConfigError::new("trusted hops", format!("{count} is outside 1..={MAX_HOPS}")))
+        }
+    }
+
+    /// The name of the header to read, in lower case.
+    #[must_use]
+    pub const fn header_name(&self) -> &'static str {
+        match self.header {
+            HopHeader::XForwardedFor => "x-forwarded-for",
+            HopHeader::Forwarded => "forwarded",
+        }
+    }
+
+    /// The client's address out of all `values` of the header, in their order. `None` if there are fewer entries than
+    /// proxies, or the one that counts is no address.
+    pub fn client<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Option<IpAddr> {
+        let mut last: ArrayVec<&[u8], MAX_HOPS> = ArrayVec::new();
+        for entry in values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')) {
+            if last.len() == self.count {
+                last.remove(0);
+            }
+            last.push(entry);
+        }
+        let entry = if last.len() == self.count { last.first()? } else { return None };
+        let text = std::str::from_utf8(entry).ok()?.trim();
+        match self.header {
+            HopHeader::XForwardedFor => address(text),
+            HopHeader::Forwarded => text.split(';').find_map(|pair| {
+                let (name, value) = pair.split_once('=')?;
+                if name.trim().eq_ignore_ascii_case("for") { address(value.trim().trim_matches('"')) } else { None }
+            }),
+        }
+    }
+}
+
+/// An address as proxies write it: bare, in brackets, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+const MAX_HOPS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_client(hops: Result<TrustedHops, ConfigError>, values: &[&str], client: Option<&str>) {
+        let found = hops.unwrap().client(values.iter().map(|value| value.as_bytes()));
+        assert_eq!(found, client.map(|text| text.parse().unwrap()), "{values:?}");
+    }
+
+    #[test]
+    fn client_is_the_nth_from_the_right() {
+        let values = ["1.1.1.1, 2.2.2.2", "3.3.3.3,4.4.4.4"];
+        for (count, client) in [(1, Some("4.4.4.4")), (2, Some("3.3.3.3")), (4, Some("1.1.1.1")), (5, None)] {
+            assert_client(TrustedHops::x_forwarded_for(count), &values, client);
+        }
+        assert_client(TrustedHops::x_forwarded_for(1), &[], None);
+    }
+
+    #[test]
+    fn what_the_client_wrote_is_not_believed() {
+        assert_client(TrustedHops::x_forwarded_for(1), &["127.0.0.1, 203.0.113.9"], Some("203.0.113.9"));
+        assert_client(TrustedHops::x_forwarded_for(1), &["127.0.0.1, unknown"], None);
+        assert_client(TrustedHops::x_forwarded_for(1), &["127.0.0.1,"], None);
+    }
+
+    #[test]
+    fn addresses_are_read_in_every_form_that_proxies_write() {
+        for (text, client) in [
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:4711", "2001:db8::7"),
+        ] {
+            assert_client(TrustedHops::x_forwarded_for(1), &[text], Some(client));
+            let forwarded = format!("for=10.0.0.1, proto=https;For=\"{text}\";by=10.0.0.2");
+            assert_client(TrustedHops::forwarded(1), &[&forwarded], Some(client));
+        }
+        assert_client(TrustedHops::forwarded(1), &["for=_hidden"], None);
+        assert_client(TrustedHops::forwarded(1), &["proto=https"], None);
+    }
+
+    #[test]
+    fn number_of_hops_outside_its_range_is_a_config_error() {
+        for count in [0, 17] {
+            assert_eq!(TrustedHops::forwarded(count).unwrap_err().field(), "trusted hops");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Step 7: whether a delivery is new, and then whether its webhook id is within its quota. A quota that is denied gives
+//! the delivery back, so that the sender's retry is judged afresh.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::{Facts, Warden};
+use crate::clock::Moment;
+use crate::error::StoreError;
+use crate::event::{Notice, Store};
+use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Standing, Uncounted};
+use crate::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+use crate::time::{Timestamp, Tolerance};
+
+/// What step 7 needs.
+pub(super) struct Admission {
+    pub(super) replay: Option<Replay>,
+    pub(super) quotas: Option<Quotas>,
+    pub(super) claimants: Claimants,
+}
+
+/// What step 7 finds.
+pub(super) enum Verdict {
+    Admitted {
+        standing: Option<(Quota, Standing)>,
+        hold: Option<Hold>,
+    },
+    Finished,
+    InProgress {
+        retry_after: Duration,
+    },
+    OverQuota {
+        retry_after: Duration,
+        quota: Quota,
+        standing: Standing,
+    },
+    Unavailable(StoreError),
+    /// A store has to be waited for, and the caller cannot.
+    NeedsWaiting,
+}
+
+impl Admission {
+    pub(super) fn judge(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
+        if self.quotas.as_ref().is_some_and(|quotas| quotas.shared.is_some()) {
+            return Verdict::NeedsWaiting;
+        }
+        let hold = match &self.replay {
+            None => None,
+            Some(replay) => match &replay.store {
+                ReplayBackend::Shared(_) => return Verdict::NeedsWaiting,
+                ReplayBackend::Local(store) => {
+                    let hold = Hold::new(replay, facts, self.claimants.next(), now);
+                    match granted(store.claim_now(hold.delivery(facts), hold.claimant, replay.lease, now)) {
+                        Ok(()) => Some(hold),
+                        Err(verdict) => return verdict,
+                    }
+                }
+            },
+        };
+        let decision = self.quotas.as_ref().and_then(|quotas| quotas.check_local(warden, facts.webhook_id()));
+        let verdict = weigh(decision, hold);
+        if let (Verdict::OverQuota { .. }, Some(hold), Some(replay)) = (&verdict, hold, &self.replay) {
+            hold.settle_local(replay, facts, now, false);
+        }
+        verdict
+    }
+
+    pub(super) async fn judge_async(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
+        let mut claimed = None;
+        if let Some(replay) = &self.replay {
+            let hold = Hold::new(replay, facts, self.claimants.next(), now);
+            let guard = claimed.insert(Unsettled { warden, facts, done: false, hold: Some(hold) });
+            let claim = match &replay.store {
+                ReplayBackend::Local(store) => store.claim_now(hold.delivery(facts), hold.claimant, replay.lease, now),
+                ReplayBackend::Shared(store) => {
+                    guarded(async { store.claim(hold.delivery(facts), hold.claimant, replay.lease, now).await }).await
+                }
+            };
+            if let Err(verdict) = granted(claim) {
+                // A store that failed may have taken the claim all the same; any other denial took none.
+                if !matches!(verdict, Verdict::Unavailable(_)) {
+                    guard.hold = None;
+                }
+                return verdict;
+            }
+        }
+        let decision = match &self.quotas {
+            Some(quotas) => quotas.check(warden, facts.webhook_id()).await,
+            None => None,
+        };
+        let hold = claimed.and_then(|mut unsettled| unsettled.hold.take());
+        let verdict = weigh(decision, hold);
+        if let (Verdict::OverQuota { .. }, Some(hold)) = (&verdict, hold) {
+            // The denial stands whether or not the store could be told; the lease ends by itself.
+            let _ = hold.settle_async(warden, facts, false).await;
+        }
+        verdict
+    }
+}
+
+/// A claim that is settled in the background if the request is dropped while it still waits for a store.
+struct Unsettled<'a> {
+    warden: &'a Warden,
+    facts: &'a Facts,
+    /// Whether the work is done.
+    done: bool,
+    hold: Option<Hold>,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.settle(self.warden, self.facts, self.done);
+        }
+    }
+}
+
+/// What an application's store answers. A panic in it is trouble like any other, and takes no request with it.
+async fn guarded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(StoreError::panicked()))
+}
+
+fn granted(claim: Result<Claim, StoreError>) -> Result<(), Verdict> {
+    match claim {
+        Ok(Claim::Granted) => Ok(()),
+        Ok(Claim::InProgress { retry_after }) => Err(Verdict::InProgress { retry_after }),
+        Ok(Claim::Finished) => Err(Verdict::Finished),
+        Err(error) => Err(Verdict::Unavailable(error)),
+    }
+}
+
+fn weigh(decision: Option<(Quota, Decision)>, hold: Option<Hold>) -> Verdict {
+    match decision {
+        None => Verdict::Admitted { standing: None, hold },
+        Some((quota, Decision::Allowed(standing))) => Verdict::Admitted { standing: Some((quota, standing)), hold },
+        Some((quota, Decision::Denied { retry_after, standing })) => {
+            Verdict::OverQuota { retry_after, quota, standing }
+        }
+    }
+}
+
+/// The memory of deliveries, and how long each is kept in it.
+pub(super) struct Replay {
+    pub(super) store: ReplayBackend,
+    pub(super) lease: Duration,
+    pub(super) lifetime: Lifetime,
+}
+
+pub(super) enum ReplayBackend {
+    Local(LocalReplay),
+    Shared(Box<dyn ReplayStore>),
+}
+
+/// How long a delivery is remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lifetime {
+    /// Until its timestamp is stale, and for a margin that covers the time which a body may take and replicas whose clocks
+    /// differ.
+    WhileFresh { tolerance: Tolerance, margin: u32 },
+    /// For a fixed time after it arrived, where the scheme signs no timestamp.
+    AfterArrival { seconds: u32 },
+}
+
+/// The quotas by webhook id.
+pub(super) struct Quotas {
+    pub(super) standard: Option<Quota>,
+    pub(super) overrides: HashMap<String, Quota>,
+    /// Also what a shared limiter falls back to.
+    pub(super) local: LocalLimiter,
+    pub(super) shared: Option<Box<dyn RateLimiter>>,
+}
+
+impl Quotas {
+    fn quota_of(&self, webhook_id: &str) -> Option<Quota> {
+        self.overrides.get(webhook_id).copied().or(self.standard)
+    }
+
+    fn check_local(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
+        let quota = self.quota_of(webhook_id)?;
+        let decision = self.local.check_now(webhook_id, &quota).unwrap_or_else(|Uncounted(decision)| {
+            warden.notify(Notice::AcceptedTableFull);
+            decision
+        });
+        Some((quota, decision))
+    }
+
+    async fn check(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
+        let Some(shared) = &self.shared else { return self.check_local(warden, webhook_id) };
+        let quota = self.quota_of(webhook_id)?;
+        match guarded(async { shared.check(webhook_id, &quota).await }).await {
+            Ok(decision) => Some((quota, decision)),
+            Err(error) => {
+                warden.store_failed(Store::Limits, &error);
+                warden.notify(Notice::LimiterFellBack);
+                self.check_local(warden, webhook_id)
+            }
+        }
+    }
+}
+
+/// Numbers for claimants: a random part for the process, and a count.
+pub(super) struct Claimants {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Default for Claimants {
+    fn default() -> Self {
+        Self { process: RandomState::new().hash_one("process"), next: AtomicU64::new(1) }
+    }
+}
+
+impl Claimants {
+    fn next(&self) -> Claimant {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        Claimant::new((u128::from(self.process) << 64) | u128::from(count))
+    }
+}
+
+/// A claim on a delivery, to be settled once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    claimant: Claimant,
+    until: Timestamp,
+    claimed: Moment,
+}
+
+impl Hold {
+    fn new(replay: &Replay, facts: &Facts, claimant: Claimant, now: Moment) -> Self {
+        let until = match replay.lifetime {
+            Lifetime::WhileFresh { tolerance, margin } => {
+                facts.timestamp().unwrap_or(now.wall).later_by(tolerance.as_seconds()).later_by(margin)
+            }
+            Lifetime::AfterArrival { seconds } => now.wall.later_by(seconds),
+        };
+        Self { claimant, until, claimed: now }
+    }
+
+    /// The present moment by the wall clock of the claim. `until` was reckoned by that one; if the clock was set while
+    /// the handler ran, by the present one it would come too early.
+    fn moment(&self, warden: &Warden) -> Moment {
+        let now = warden.inner.clock.now();
+        let elapsed = now.monotonic.saturating_sub(self.claimed.monotonic).as_secs();
+        let elapsed = u32::try_from(elapsed).unwrap_or(u32::MAX);
+        Moment { wall: self.claimed.wall.later_by(elapsed), monotonic: now.monotonic }
+    }
+
+    fn delivery<'d>(&self, facts: &'d Facts) -> Delivery<'d> {
+        Delivery { webhook_id: facts.webhook_id(), keys: facts.replay_keys(), until: self.until }
+    }
+
+    /// Settles at once where the store is this process's own, and in the background elsewhere.
+    pub(super) fn settle(self, warden: &Warden, facts: &Facts, done: bool) {
+        let Some(replay) = &warden.inner.admission.replay else { return };
+        match &replay.store {
+            ReplayBackend::Local(_) => {
+                let kept = self.settle_local(replay, facts, self.moment(warden), done);
+                tell_of_lost_claim(warden, done, kept);
+            }
+            ReplayBackend::Shared(_) => self.settle_in_background(warden, facts, done),
+        }
+    }
+
+    pub(super) async fn settle_async(self, warden: &Warden, facts: &Facts, done: bool) -> Result<(), StoreError> {
+        let Some(replay) = &warden.inner.admission.replay else { return Ok(()) };
+        let now = self.moment(warden);
+        let settled = match &replay.store {
+            ReplayBackend::Local(_) => {
+                let kept = self.settle_local(replay, facts, now, done);
+                tell_of_lost_claim(warden, done, kept);
+                return Ok(());
+            }
+            ReplayBackend::Shared(store) => {
+                let mut unsettled = Unsettled { warden, facts, done, hold: Some(self) };
+                let settled = guarded(async {
+                    if done {
+                        store.commit(self.delivery(facts), self.claimant, now).await
+                    } else {
+                        store.release(self.delivery(facts), self.claimant, now).await
+                    }
+                })
+                .await;
+                unsettled.hold = None;
+                settled
+            }
+        };
+        match &settled {
+            Ok(kept) => tell_of_lost_claim(warden, done, *kept),
+            Err(error) => warden.store_failed(Store::Replay, error),
+        }
+        settled.map(drop)
+    }
+
+    /// Returns whether the claim was still there to be settled.
+    fn settle_local(self, replay: &Replay, facts: &Facts, now: Moment, done: bool) -> bool {
+        match &replay.store {
+            ReplayBackend::Local(store) if done => store.commit_now(self.delivery(facts), self.claimant, now),
+            ReplayBackend::Local(store) => store.release_now(self.delivery(facts), self.claimant, now),
+            ReplayBackend::Shared(_) => false,
+        }
+    }
+
+    #[cfg(feature = "tower")]
+    fn settle_in_background(self, warden: &Warden, facts: &Facts, done: bool) {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let (warden, facts) = (warden.clone(), facts.clone());
+                runtime.spawn(async move { self.settle_async(&warden, &facts, done).await });
+            }
+            Err(_) => warden.store_failed(Store::Replay, &StoreError::new(NO_BACKGROUND)),
+        }
+    }
+
+    #[cfg(not(feature = "tower"))]
+    fn settle_in_background(self, warden: &Warden, _: &Facts, _: bool) {
+        warden.store_failed(Store::Replay, &StoreError::new(NO_BACKGROUND));
+    }
+}
+
+/// Work that was done under a claim which was another's by then may have been done twice.
+fn tell_of_lost_claim(warden: &Warden, done: bool, kept: bool) {
+    if done && !kept {
+        warden.notify(Notice::LeaseOutlived);
+    }
+}
+
+/// The claim then ends with its lease, and the delivery is handled again if its sender repeats it.
+const NO_BACKGROUND: &str = "could not be told of a delivery's end, as there is no tokio runtime to wait for it on";
