@@ -1,4 +1,4 @@
-//! Attacks on a running receiver, bounded in count and time, against axum's server and bare hyper alike.
+//! Attacks on a running receiver, bounded in count and time, against axum's server, bare hyper and actix-web alike.
 
 mod util;
 
@@ -95,7 +95,7 @@ async fn deadline_holds_for_a_body_that_is_always_ready() {
 
 #[tokio::test]
 async fn ten_gigabytes_that_are_only_announced_are_refused_at_once() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden()).await;
         let mut times = Vec::new();
         for _ in 0..5 {
@@ -144,7 +144,7 @@ async fn sender_is_told_to_continue_only_behind_a_good_head() {
 async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
     let deadline = Duration::from_millis(500);
     let pause = Duration::from_millis(50);
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden().deadline(deadline)).await;
         for (framing, first, drop) in [
             ("Content-Length: 100\r\n", "ten bytes.", ""),
@@ -171,7 +171,7 @@ async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
 
 #[tokio::test]
 async fn chunked_body_over_the_cap_is_refused() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden()).await;
         for size in [1000, 64 * KIB, 3 * MIB] {
             let bytes = Post::signed(vec![7; 3 * MIB]).chunked(size, "");
@@ -186,7 +186,7 @@ async fn chunked_body_over_the_cap_is_refused() {
 
 #[tokio::test]
 async fn body_of_exactly_the_cap_is_accepted_and_one_byte_more_refused() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden().body_limit(100_000)).await;
         let exact = Post::signed(vec![7; 100_000]);
         let larger = Post::signed(vec![7; 100_001]);
@@ -233,7 +233,7 @@ async fn refused_body_smuggles_no_request() {
         ("stalled", with_head(Post::signed("").head("Content-Length: 1000\r\n")), 408),
         ("stalled chunk", with_head(stalled_chunk), 408),
     ];
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         for (attack, bytes, status) in &attacks {
             let settings = warden().body_limit(64 * KIB).deadline(Duration::from_millis(400));
             let mut bench = Bench::start(server, settings).await;
@@ -241,7 +241,12 @@ async fn refused_body_smuggles_no_request() {
             let next = Post::signed("next").sized();
             // A stalled body is completed by what stands behind it, unless that comes too late.
             let first = if *status == 408 { bytes.clone() } else { [&bytes[..], &next].concat() };
-            let answer = connection.exchange(&first).await.unwrap_or_else(|| panic!("{server:?}, {attack}: closed"));
+            let mut answer = connection.exchange(&first).await;
+            if !Server::BOTH.contains(&server) && answer.as_ref().is_some_and(|answer| answer.status == 100) {
+                // actix-web says so by itself, before it asks the middleware.
+                answer = connection.answer().await;
+            }
+            let answer = answer.unwrap_or_else(|| panic!("{server:?}, {attack}: closed"));
             assert_eq!(answer.status, *status, "{server:?}, {attack}");
             if *status == 408 {
                 connection.send(&smuggled).await;
@@ -269,7 +274,7 @@ async fn refused_body_smuggles_no_request() {
 /// Refusals of small bodies must not cost the sender its connection.
 #[tokio::test]
 async fn next_request_behind_a_small_refused_one_is_answered() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden()).await;
         let mut connection = bench.connect().await;
         for (refused, status) in [(headless("small").sized(), 401), (forged("small").chunked(2, ""), 401)] {
@@ -283,7 +288,7 @@ async fn next_request_behind_a_small_refused_one_is_answered() {
 
 #[tokio::test]
 async fn trailers_neither_sign_nor_reach_the_handler() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         let mut bench = Bench::start(server, warden()).await;
         let good = Post::signed("body");
         let signature = String::from_utf8(good.value(SIGNATURE)).unwrap();
@@ -316,7 +321,8 @@ fn schemes() -> [(Post, WardenBuilder); 3] {
     let of = |scheme: Scheme, secret: &str, own: &[(&str, &str)]| {
         let post = Post::signed_by(&signer(scheme.clone(), secret), PATH, own, "x", now(0));
         let keys = keyring(&scheme, secret);
-        (post, Warden::builder(scheme).sender(ID, keys))
+        // Some of what is wrong is found only by the MAC, and a peer has a quota of that.
+        (post, Warden::builder(scheme).sender(ID, keys).danger_without_rejected_quotas())
     };
     [
         of(Scheme::timestamped(), SECRET, &[]),
@@ -327,7 +333,7 @@ fn schemes() -> [(Post, WardenBuilder); 3] {
 
 #[tokio::test]
 async fn header_that_occurs_twice_is_refused_whatever_it_says() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         for (post, warden) in schemes() {
             let mut bench = Bench::start(server, warden).await;
             let mut connection = bench.connect().await;
@@ -349,7 +355,7 @@ async fn header_that_occurs_twice_is_refused_whatever_it_says() {
 
 #[tokio::test]
 async fn byte_beyond_ascii_in_any_header_is_refused() {
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         for (post, warden) in schemes() {
             let mut bench = Bench::start(server, warden).await;
             let mut connection = bench.connect().await;
@@ -378,7 +384,7 @@ async fn thousands_of_candidates_are_refused_even_with_the_right_one_among_them(
     let list = Scheme::timestamped().into_builder().name("list").layout(Layout::list(' ', "v1,")).build().unwrap();
     let repeated: [(Scheme, &str, &str); 2] =
         [(Scheme::stripe(), "Stripe-Signature", ",v1="), (list, SIGNATURE, " v1,")];
-    for server in Server::BOTH {
+    for &server in Server::ALL {
         for (scheme, name, before) in repeated.clone() {
             let keys = keyring(&scheme, SECRET);
             let mut bench = Bench::start(server, Warden::builder(scheme.clone()).sender(ID, keys)).await;
@@ -392,6 +398,8 @@ async fn thousands_of_candidates_are_refused_even_with_the_right_one_among_them(
                 (before.repeat(2500), 401),
             ] {
                 let value = [good.value(name), candidates.into_bytes()].concat();
+                // actix-web takes heads of up to 128 KiB.
+                let status = if Server::BOTH.contains(&server) || value.len() < 128 * KIB { status } else { 431 };
                 let mut connection = bench.connect().await;
                 let answer = connection.exchange(&good.clone().replacing(name, value).sized()).await.unwrap();
                 assert_eq!(answer.status, status, "{server:?}, {name}");

@@ -7,14 +7,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use hookwarden::axum::WardenLayer;
-use hookwarden::{Key, Keyring, Outcome, Reason, Scheme};
+use hookwarden::{Key, Keyring, Outcome, Reason, Scheme, StaticKeys, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use util::events::events;
 use util::receiver::Receiver;
-use util::sender::{ID, Post, SECRET, warden};
+use util::sender::{ID, PATH, Post, SECRET, now, signer, unlimited};
+
+/// How often the keys are replaced.
+const EVERY: Duration = Duration::from_millis(50);
+/// For how long.
+const FOR: Duration = Duration::from_secs(10);
 
 /// A keyring of the keys `ids`, each with a secret of its own but for the one of the tests' sender.
 fn keys(ids: &[&str]) -> Keyring {
@@ -28,7 +33,8 @@ fn keys(ids: &[&str]) -> Keyring {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn key_that_stays_is_never_refused_and_one_that_goes_is_refused_at_once() {
     let (observer, events) = events();
-    let warden = warden().observer(observer).build().unwrap();
+    let store = StaticKeys::new(&Scheme::timestamped(), [(ID, keys(&["kept"]))]).unwrap();
+    let warden = unlimited().keys(store.clone()).observer(observer).build().unwrap();
     let router = Router::new().route("/webhooks/{id}", post(async || ()).layer(WardenLayer::new(warden.clone())));
     let receiver = Receiver::axum(router).await;
 
@@ -48,12 +54,16 @@ async fn key_that_stays_is_never_refused_and_one_that_goes_is_refused_at_once() 
         });
     }
 
-    let mut ticks = interval(Duration::from_millis(5));
+    let begin = Instant::now();
+    let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let rings = [&["new", "kept", "old"][..], &["kept", "old"], &["newer", "new", "kept"], &["kept"]];
-    for ring in rings.into_iter().cycle().take(400) {
+    for ring in rings.into_iter().cycle() {
         ticks.tick().await;
-        warden.replace_senders([(ID, keys(ring))]).unwrap();
+        store.replace([(ID, keys(ring))]).unwrap();
+        if begin.elapsed() >= FOR && ring == ["kept"] {
+            break;
+        }
     }
     over.send(true).unwrap();
 
@@ -64,13 +74,13 @@ async fn key_that_stays_is_never_refused_and_one_that_goes_is_refused_at_once() 
         total += accepted;
         connections.push(connection);
     }
-    assert!(total > 100, "{total} requests");
+    assert!(total > 1_000, "{total} requests");
 
-    warden.replace_senders([(ID, keys(&["new"]))]).unwrap();
+    store.replace([(ID, keys(&["new"]))]).unwrap();
     for connection in &mut connections {
         assert_eq!(connection.exchange(&Post::signed("x").sized()).await.unwrap().status, 401);
     }
-    warden.replace_senders([("other", keys(&["new"]))]).unwrap();
+    store.replace([("other", keys(&["new"]))]).unwrap();
     for connection in &mut connections {
         assert_eq!(connection.exchange(&Post::signed("x").sized()).await.unwrap().status, 401);
     }
@@ -84,12 +94,49 @@ async fn key_that_stays_is_never_refused_and_one_that_goes_is_refused_at_once() 
     assert_eq!(outcomes.len(), total + 8);
 }
 
+/// By the system's clock, and on a connection that stays open: nothing has to be restarted or read again.
+#[tokio::test]
+async fn key_past_its_last_second_is_refused_within_a_second() {
+    let last = now(2);
+    let scheme = Scheme::timestamped();
+    let old = Key::new("old", scheme.secret(SECRET).unwrap()).unwrap().not_after(last);
+    let new = Key::new("new", scheme.secret("the-secret-after-it").unwrap()).unwrap();
+    let warden = unlimited().sender(ID, Keyring::from_keys([new, old]).unwrap()).build().unwrap();
+    let router = Router::new().route("/webhooks/{id}", post(async || ()).layer(WardenLayer::new(warden)));
+    let receiver = Receiver::axum(router).await;
+    let (mut old, mut new) = (receiver.connect().await, receiver.connect().await);
+    let by_new = signer(scheme, "the-secret-after-it");
+
+    let mut accepted = 0;
+    loop {
+        let before = now(0);
+        let status = old.exchange(&Post::signed("x").sized()).await.unwrap().status;
+        let after = now(0);
+        let request = Post::signed_by(&by_new, PATH, &[], "x", now(0)).sized();
+        assert_eq!(new.exchange(&request).await.unwrap().status, 200);
+        match status {
+            200 => assert!(before <= last, "{before:?} is past {last:?}"),
+            _ => {
+                assert_eq!(status, 401);
+                assert!(after > last, "{after:?} is not past {last:?}");
+                // The second after the last one has only begun.
+                assert!(after <= Timestamp::from_unix(last.as_unix() + 1), "{after:?} is long past {last:?}");
+                break;
+            }
+        }
+        accepted += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(accepted > 10, "{accepted} requests");
+}
+
 #[tokio::test]
 async fn keys_that_cannot_be_right_leave_the_present_ones() {
-    let warden = warden().build().unwrap();
+    let store = StaticKeys::new(&Scheme::timestamped(), [(ID, keys(&["kept"]))]).unwrap();
+    let warden = unlimited().keys(store.clone()).build().unwrap();
     let router = Router::new().route("/webhooks/{id}", post(async || ()).layer(WardenLayer::new(warden.clone())));
     let receiver = Receiver::axum(router).await;
-    assert!(warden.replace_senders(Vec::<(&str, Keyring)>::new()).is_err());
-    assert!(warden.replace_senders([("a", keys(&["new"])), ("b", keys(&["new"]))]).is_err());
+    assert!(store.replace(Vec::<(&str, Keyring)>::new()).is_err());
+    assert!(store.replace([("a", keys(&["new"])), ("b", keys(&["new"]))]).is_err());
     assert_eq!(receiver.connect().await.exchange(&Post::signed("x").sized()).await.unwrap().status, 200);
 }

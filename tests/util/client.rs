@@ -1,11 +1,11 @@
 //! A client that writes whatever bytes it is given, and reads one answer at a time.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::PATIENCE;
@@ -37,11 +37,39 @@ impl Answer {
         let lines = self.head.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
         lines.chain([&*String::from_utf8_lossy(&self.body)]).collect()
     }
+
+    /// The answer in one line: the status, the headers in order of their names, the body. What the server says of the
+    /// time and of its connection is left out.
+    pub(crate) fn essence(&self) -> String {
+        let mut lines = self.head.trim_end().split("\r\n");
+        let status = lines.next().unwrap_or_default().trim_start_matches("HTTP/1.1 ").to_owned();
+        let mut headers: Vec<_> = lines
+            .filter(|line| !["date: ", "connection: ", "keep-alive: "].iter().any(|name| line.starts_with(name)))
+            .collect();
+        headers.sort_unstable();
+        let body = String::from_utf8_lossy(&self.body);
+        [status.as_str()]
+            .into_iter()
+            .chain(headers)
+            .chain((!body.is_empty()).then_some(&*body))
+            .collect::<Vec<_>>()
+            .join(" | ")
+    }
 }
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
+        Self::over(TcpStream::connect(address).await.expect("a connection"))
+    }
+
+    /// A connection from an address of the loopback that the test chooses.
+    pub(crate) async fn open_from(own: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(own, 0)).expect("an address of the loopback");
+        Self::over(socket.connect(address).await.expect("a connection"))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("an open socket");
         let (reader, writer) = stream.into_split();
         Self { reader: BufReader::new(reader), writer }

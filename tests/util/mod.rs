@@ -2,11 +2,15 @@
 //! loopback, and the events that they raise.
 #![expect(dead_code, reason = "each test crate uses a part of its own")]
 
+#[cfg(feature = "actix")]
+pub(crate) mod actix;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod receiver;
 pub(crate) mod sender;
+#[cfg(all(feature = "actix", feature = "testing"))]
+pub(crate) mod site;
 
 use std::time::Duration;
 

@@ -1,12 +1,16 @@
-//! Receivers on the loopback: axum's own server, and bare hyper with the layer around a function.
+//! Receivers on the loopback: axum's own server, bare hyper with the layer around a function, and actix-web's.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
+#[cfg(feature = "actix")]
+use actix_web::web;
 use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::routing::post;
+#[cfg(feature = "actix")]
+use hookwarden::actix::WardenMiddleware;
 use hookwarden::tower::WardenLayer;
 use hookwarden::{IdSource, WardenBuilder};
 use http_body_util::{BodyExt as _, Full};
@@ -37,8 +41,24 @@ impl Receiver {
         Self::serve(|listener| async move { axum::serve(listener, router).await.expect("no end") }).await
     }
 
+    /// axum's own server, which tells the handlers the address of their peer.
+    pub(crate) async fn axum_with_peers(router: Router) -> Self {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        Self::serve(|listener| async move { axum::serve(listener, service).await.expect("no end") }).await
+    }
+
     /// hyper's server for HTTP/1.1 and nothing else.
     pub(crate) async fn hyper<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        Self::hyper_by_peer(move |_| service.clone()).await
+    }
+
+    /// hyper's server, with a service made for each connection.
+    pub(crate) async fn hyper_by_peer<S, B>(make: impl Fn(SocketAddr) -> S + Send + 'static) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
@@ -47,8 +67,8 @@ impl Receiver {
         Self::serve(|listener| async move {
             let mut connections = JoinSet::new();
             loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                let service = TowerToHyperService::new(service.clone());
+                let (stream, peer) = listener.accept().await.expect("a connection");
+                let service = TowerToHyperService::new(make(peer));
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new());
                 // A connection that its client breaks off ends with an error, which is the client's own.
@@ -69,6 +89,10 @@ impl Receiver {
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl Drop for Receiver {
@@ -84,16 +108,48 @@ pub(crate) enum Server {
     Axum,
     /// hyper, the layer around a function, the webhook id a segment of the path.
     Hyper,
+    /// actix-web, the middleware on a resource, the webhook id a path parameter.
+    #[cfg(feature = "actix")]
+    Actix,
 }
 
 impl Server {
+    /// Those on hyper.
     pub(crate) const BOTH: [Self; 2] = [Self::Axum, Self::Hyper];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Axum,
+        Self::Hyper,
+        #[cfg(feature = "actix")]
+        Self::Actix,
+    ];
+}
+
+/// A server that runs until it is dropped.
+#[derive(Debug)]
+pub(crate) enum Running {
+    Hyper(Receiver),
+    #[cfg(feature = "actix")]
+    Actix(super::actix::ActixReceiver),
+}
+
+impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Hyper(receiver) => receiver.address(),
+            #[cfg(feature = "actix")]
+            Self::Actix(receiver) => receiver.address(),
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address()).await
+    }
 }
 
 /// A guarded receiver whose handler answers 200 and hands over what it was given.
 #[derive(Debug)]
 pub(crate) struct Bench {
-    pub(crate) receiver: Receiver,
+    pub(crate) receiver: Running,
     pub(crate) events: Events,
     pub(crate) handled: HandledRequests,
 }
@@ -120,7 +176,7 @@ impl Bench {
             Server::Axum => {
                 let layer = WardenLayer::new(warden.build().expect("a Warden"));
                 let handler = post(move |request: AxumRequest| handle(request, sender)).layer(layer);
-                Receiver::axum(Router::new().route("/webhooks/{id}", handler)).await
+                Running::Hyper(Receiver::axum(Router::new().route("/webhooks/{id}", handler)).await)
             }
             Server::Hyper => {
                 let warden = warden.webhook_id(IdSource::path_segment(1)).build().expect("a Warden");
@@ -128,7 +184,21 @@ impl Bench {
                     let handling = handle(request, sender.clone());
                     async { Ok::<_, Infallible>(handling.await) }
                 });
-                Receiver::hyper(WardenLayer::new(warden).layer(handler)).await
+                Running::Hyper(Receiver::hyper(WardenLayer::new(warden).layer(handler)).await)
+            }
+            #[cfg(feature = "actix")]
+            Server::Actix => {
+                let warden = warden.build().expect("a Warden");
+                let configure = move |config: &mut web::ServiceConfig| {
+                    let sender = sender.clone();
+                    let handler = move |request, body| handle_actix(request, body, sender.clone());
+                    config.app_data(web::PayloadConfig::new(warden.body_limit())).service(
+                        web::resource("/webhooks/{id}")
+                            .wrap(WardenMiddleware::new(warden.clone()))
+                            .route(web::post().to(handler)),
+                    );
+                };
+                Running::Actix(super::actix::ActixReceiver::start(configure).await)
             }
         };
         Self { receiver, events, handled: HandledRequests(handled) }
@@ -149,6 +219,22 @@ async fn handle<B: Body<Data = Bytes, Error: Debug>>(
     // A test that is over wants no more requests.
     let _ = handled.send(Handled { body: body.to_bytes(), headers: parts.headers, trailers });
     Response::new(Full::from("handled"))
+}
+
+#[cfg(feature = "actix")]
+async fn handle_actix(
+    request: actix_web::HttpRequest,
+    body: web::Bytes,
+    handled: UnboundedSender<Handled>,
+) -> actix_web::HttpResponse {
+    let mut headers = HeaderMap::new();
+    for (name, value) in request.headers() {
+        let name = hyper::header::HeaderName::from_bytes(name.as_str().as_bytes()).expect("a name");
+        headers.append(name, hyper::header::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+    }
+    // A test that is over wants no more requests.
+    let _ = handled.send(Handled { body, headers, trailers: None });
+    actix_web::HttpResponse::Ok().body("handled")
 }
 
 impl HandledRequests {

@@ -21,9 +21,15 @@ pub(crate) fn signer(scheme: Scheme, secret: &str) -> Signer {
 
 /// A Warden of the scheme `timestamped` that knows the one sender.
 pub(crate) fn warden() -> WardenBuilder {
-    let scheme = Scheme::timestamped();
-    let keys = keyring(&scheme, SECRET);
-    Warden::builder(scheme).sender(ID, keys)
+    unlimited().sender(ID, keyring(&Scheme::timestamped(), SECRET))
+}
+
+/// A Warden of the scheme `timestamped` that counts and remembers nothing: most tests send the same thing many times.
+pub(crate) fn unlimited() -> WardenBuilder {
+    Warden::builder(Scheme::timestamped())
+        .danger_without_quota()
+        .danger_without_rejected_quotas()
+        .danger_without_replay_protection()
 }
 
 /// The wall clock, `offset` seconds away.

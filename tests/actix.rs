@@ -1,0 +1,500 @@
+//! What is actix-web's own: the extractor `Webhook<T>` behind the middleware and without it, the guard, and what its
+//! server does by itself. What all adapters have in common is in `conformance.rs` and `hostile.rs`.
+
+mod util;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use actix_web::dev::{Payload, Service as _, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{App, HttpResponse, Route};
+use futures_core::Stream;
+use hookwarden::actix::{SignedGuard, WardenMiddleware, Webhook};
+use hookwarden::{Outcome, Reason, Warden};
+
+use util::actix::ActixReceiver;
+use util::events::{Events, events};
+use util::receiver::{Bench, Server};
+use util::sender::{Post, now, warden};
+
+const SIGNATURE: &str = "X-Webhook-Signature";
+const ROUTE: &str = "/webhooks/{id}";
+
+#[derive(Debug, serde::Deserialize)]
+struct Order {
+    id: u64,
+    note: String,
+}
+
+fn observed() -> (Warden, Events) {
+    let (observer, events) = events();
+    (warden().observer(observer).build().expect("a Warden"), events)
+}
+
+/// A way to give the Warden to an application, with its name.
+type Way = (&'static str, fn(&mut ServiceConfig, Warden, Route));
+
+const WAYS: [Way; 4] = [
+    ("middleware", |config, warden, route| {
+        config.service(web::resource(ROUTE).wrap(WardenMiddleware::new(warden)).route(route));
+    }),
+    ("middleware on a nested resource", |config, warden, route| {
+        let resource = web::resource("/{id}").wrap(WardenMiddleware::new(warden)).route(route);
+        config.service(web::scope("/webhooks").service(resource));
+    }),
+    ("application's data", |config, warden, route| {
+        config.app_data(warden).service(web::resource(ROUTE).route(route));
+    }),
+    ("application's data behind an Arc", |config, warden, route| {
+        config.app_data(web::Data::new(warden)).service(web::resource(ROUTE).route(route));
+    }),
+];
+
+/// Starts an application that has `warden` by one of the ways.
+async fn start(way: Way, warden: Warden, route: fn() -> Route) -> ActixReceiver {
+    ActixReceiver::start(move |config| way.1(config, warden.clone(), route())).await
+}
+
+/// The payload, a handler of it, and the type and the text of a body with what the handler answers to that.
+type Handler = (&'static str, fn() -> Route, &'static str, &'static str, &'static str);
+
+const HANDLERS: [Handler; 4] = [
+    (
+        "Bytes",
+        || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit()),
+        "image/gif",
+        "\r\nas it is ",
+        "\r\nas it is ",
+    ),
+    ("String", || web::post().to(async |webhook: Webhook<String>| webhook.commit()), "text/plain", "größer", "größer"),
+    (
+        "Json",
+        || {
+            web::post().to(async |webhook: Webhook<web::Json<Order>>| {
+                let Order { id, note } = webhook.commit().into_inner();
+                format!("{id} {note}")
+            })
+        },
+        "application/json",
+        r#"{"more": [1], "note": "x", "id": 7}"#,
+        "7 x",
+    ),
+    (
+        "Form",
+        || {
+            web::post().to(async |webhook: Webhook<web::Form<Order>>| {
+                let Order { id, note } = webhook.commit().into_inner();
+                format!("{id} {note}")
+            })
+        },
+        "application/x-www-form-urlencoded",
+        "id=7&note=a+b%21",
+        "7 a b!",
+    ),
+];
+
+#[tokio::test]
+async fn webhook_is_accepted_and_refused_wherever_its_warden_is() {
+    for way in WAYS {
+        for (payload, route, content_type, body, understood) in HANDLERS {
+            let (warden, events) = observed();
+            let receiver = start(way, warden, route).await;
+            let mut connection = receiver.connect().await;
+            let post = Post::signed(body).with("Content-Type", content_type);
+            let forged = post.clone().carrying(format!("{body} "));
+
+            let accepted = connection.exchange(&post.sized()).await.unwrap();
+            assert_eq!((accepted.status, &accepted.body[..]), (200, understood.as_bytes()), "{payload}, {}", way.0);
+            let refused = connection.exchange(&forged.sized()).await.unwrap();
+            assert_eq!(
+                refused.essence(),
+                "401 Unauthorized | content-length: 0 | www-authenticate: Webhook",
+                "{payload}, {}",
+                way.0
+            );
+            let headless = connection.exchange(&post.without(SIGNATURE).sized()).await.unwrap();
+            assert_eq!(headless.essence(), refused.essence(), "{payload}, {}", way.0);
+            drop((receiver, connection));
+            let outcomes =
+                [Outcome::Accepted, Outcome::Refused(Reason::Mismatch), Outcome::Refused(Reason::MissingHeader)];
+            assert_eq!(events.outcomes().await, outcomes, "{payload}, {}", way.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn payload_is_parsed_only_after_the_verdict() {
+    let json = "application/json";
+    for way in WAYS {
+        for (content_type, body) in [
+            (json, r#"{"id": 7"#),
+            (json, r#"{"id": "seven", "note": ""}"#),
+            ("text/plain", r#"{"id": 7, "note": ""}"#),
+        ] {
+            let (warden, events) = observed();
+            let route = || web::post().to(async |webhook: Webhook<web::Json<Order>>| webhook.commit().note.clone());
+            let receiver = start(way, warden, route).await;
+            let mut connection = receiver.connect().await;
+            let post = Post::signed(body).with("Content-Type", content_type);
+            let forged = post.clone().carrying(format!("{body} "));
+            assert_eq!(connection.exchange(&forged.sized()).await.unwrap().status, 401, "{body}, {}", way.0);
+            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 400, "{body}, {}", way.0);
+            drop((receiver, connection));
+            let outcomes = [Outcome::Refused(Reason::Mismatch), Outcome::Released];
+            assert_eq!(events.outcomes().await, outcomes, "{body}, {}", way.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_middleware_commit_accepts_and_anything_else_releases() {
+    type Case = (&'static str, fn() -> Route, Outcome);
+    let cases: [Case; 6] = [
+        ("commit", || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit()), Outcome::Accepted),
+        (
+            "commit, then 500",
+            || {
+                web::post().to(async |webhook: Webhook<Bytes>| {
+                    webhook.commit();
+                    HttpResponse::InternalServerError().finish()
+                })
+            },
+            Outcome::Accepted,
+        ),
+        ("drop, then 200", || web::post().to(async |_: Webhook<Bytes>| HttpResponse::Ok().finish()), Outcome::Released),
+        (
+            "payload taken, then 200",
+            || web::post().to(async |webhook: Webhook<Bytes>| webhook.payload),
+            Outcome::Released,
+        ),
+        (
+            "500",
+            || web::post().to(async |_: Webhook<Bytes>| HttpResponse::InternalServerError().finish()),
+            Outcome::Released,
+        ),
+        (
+            "panic",
+            || web::post().to(async |_: Webhook<Bytes>| -> HttpResponse { panic!("as this test wants it") }),
+            Outcome::Released,
+        ),
+    ];
+    for way in [WAYS[2], WAYS[3]] {
+        for (case, route, outcome) in cases {
+            let (warden, events) = observed();
+            let receiver = start(way, warden, route).await;
+            receiver.connect().await.exchange(&Post::signed("x").sized()).await;
+            drop(receiver);
+            assert_eq!(events.only().await.outcome, outcome, "{case}, {}", way.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_the_middleware_the_status_decides() {
+    type Case = (fn() -> Route, u16, Outcome);
+    let cases: [Case; 4] = [
+        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::NoContent().finish()), 204, Outcome::Accepted),
+        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::Found().finish()), 302, Outcome::Accepted),
+        (
+            || {
+                web::post().to(async |webhook: Webhook<Bytes>| {
+                    webhook.commit();
+                    HttpResponse::ServiceUnavailable().finish()
+                })
+            },
+            503,
+            Outcome::Released,
+        ),
+        // An error is an answer like any other.
+        (
+            || {
+                web::post().to(async |_: Webhook<Bytes>| {
+                    Err::<String, _>(actix_web::error::ErrorBadGateway("as this test wants it"))
+                })
+            },
+            502,
+            Outcome::Released,
+        ),
+    ];
+    for (route, status, outcome) in cases {
+        let (warden, events) = observed();
+        let receiver = start(WAYS[0], warden, route).await;
+        let answer = receiver.connect().await.exchange(&Post::signed("x").sized()).await.unwrap();
+        drop(receiver);
+        assert_eq!((answer.status, events.only().await.outcome), (status, outcome));
+    }
+}
+
+#[tokio::test]
+async fn body_reaches_the_handler_byte_for_byte_in_whatever_chunks_it_was_sent() {
+    let bytes = |count: u8, times: usize| (0..=count).cycle().take(times).collect::<Vec<_>>();
+    let mut bench = Bench::start(Server::Actix, warden()).await;
+    let mut connection = bench.connect().await;
+    for (body, size) in [
+        (Vec::new(), 1),
+        (b"\xef\xbb\xbf\xff\xfe\0\r\n\xf0\x9f\xaa\x9d".to_vec(), 1),
+        (bytes(250, 10_000), 1),
+        (bytes(251, 4095), 4095),
+        (bytes(252, 12_290), 4096),
+        (bytes(255, 300 * 1024), 64 * 1024),
+    ] {
+        let post = Post::signed(body.clone());
+        for bytes in [post.chunked(size, ""), post.sized()] {
+            assert_eq!(connection.exchange(&bytes).await.unwrap().status, 200, "{} bytes, {size}", body.len());
+            assert!(bench.handled.next().await.body == body, "{} bytes in {size}", body.len());
+            assert_eq!(usize::try_from(bench.events.next().await.body_bytes), Ok(body.len()));
+        }
+    }
+}
+
+/// actix-web's own caps come after the Warden's.
+#[tokio::test]
+async fn body_over_the_extractors_own_cap_is_released() {
+    let cases: [(Way, fn() -> Route); 2] = [
+        (WAYS[0], || web::post().to(async |body: Bytes| body.len().to_string())),
+        (WAYS[2], || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit().len().to_string())),
+    ];
+    for (way, route) in cases {
+        let (warden, events) = observed();
+        let receiver = start(way, warden, route).await;
+        for (size, status) in [(256 * 1024, 200), (256 * 1024 + 1, 413)] {
+            let bytes = Post::signed(vec![7; size]).sized();
+            assert_eq!(receiver.connect().await.exchange(&bytes).await.unwrap().status, status, "{}", way.0);
+        }
+        drop(receiver);
+        assert_eq!(events.outcomes().await, [Outcome::Accepted, Outcome::Released], "{}", way.0);
+    }
+}
+
+#[tokio::test]
+async fn guard_routes_by_the_head_alone() {
+    let (warden, events) = observed();
+    let receiver = ActixReceiver::start(move |config| {
+        let signed = web::post().guard(SignedGuard::new(warden.clone())).to(async || "signed");
+        let other = web::route().to(async || "other");
+        config.service(web::resource(ROUTE).route(signed).route(other));
+    })
+    .await;
+    let good = Post::signed("x");
+    for (post, handler) in [
+        (good.clone(), "signed"),
+        // It is for routing only: what is forged has the shape too.
+        (good.clone().replacing(SIGNATURE, "0".repeat(64)), "signed"),
+        (good.clone().carrying("y"), "signed"),
+        (good.clone().to("/webhooks/nobody"), "signed"),
+        (good.clone().without(SIGNATURE), "other"),
+        (good.clone().with("x-webhook-signature", "0".repeat(64)), "other"),
+        (good.replacing(SIGNATURE, "00"), "other"),
+        (Post::signed_at("x", now(-301)), "other"),
+        (Post::signed_at("x", now(330)), "other"),
+    ] {
+        let answer = receiver.connect().await.exchange(&post.sized()).await.unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (200, handler.as_bytes()));
+    }
+    drop(receiver);
+    assert!(events.rest().await.is_empty());
+}
+
+/// actix-web's own, before any middleware; the Warden can do nothing about it.
+#[tokio::test]
+async fn server_says_continue_before_the_head_is_judged() {
+    let expecting = "Expect: 100-continue\r\nContent-Length: 4\r\n";
+    let mut bench = Bench::start(Server::Actix, warden()).await;
+    for (post, status) in [(Post::signed("body"), 200), (Post::signed_at("body", now(-301)), 401)] {
+        let mut connection = bench.connect().await;
+        let interim = connection.exchange(&post.head(expecting)).await.unwrap();
+        assert_eq!(interim.head, "HTTP/1.1 100 Continue\r\n\r\n");
+        if status == 200 {
+            connection.send(b"body").await;
+        }
+        // The refusal waits for no body.
+        assert_eq!(connection.answer().await.unwrap().status, status);
+        bench.events.next().await;
+    }
+    assert_eq!(bench.handled.bodies().len(), 1);
+}
+
+/// A payload that counts how often it is asked.
+struct Counted {
+    polls: Arc<AtomicUsize>,
+    chunk: Bytes,
+}
+
+impl Stream for Counted {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // 64 MiB, and then the end.
+        let polls = self.polls.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready((polls < 1024).then(|| Ok(self.chunk.clone())))
+    }
+}
+
+/// Runs one request through an application, in this thread.
+fn call(way: Way, warden: Warden, post: &Post, chunk: &[u8]) -> (StatusCode, Bytes, usize) {
+    actix_web::rt::System::new().block_on(async {
+        let route = web::post().to(async |webhook: Webhook<Bytes>| webhook.commit());
+        let app = init_service(App::new().configure(|config| way.1(config, warden, route))).await;
+        let mut request = TestRequest::post().uri(&post.path);
+        for (name, value) in &post.headers {
+            request = request.append_header((name.as_str(), value.as_slice()));
+        }
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Counted { polls: polls.clone(), chunk: Bytes::copy_from_slice(chunk) };
+        let mut request = request.to_request();
+        *request.payload() = Payload::Stream { payload: Box::pin(counted) };
+        let response: ServiceResponse<_> = call_service(&app, request).await;
+        let status = response.status();
+        (status, read_body(response).await, polls.load(Ordering::SeqCst))
+    })
+}
+
+#[test]
+fn payload_behind_a_bad_head_is_not_polled() {
+    for way in WAYS {
+        for (post, reason) in [
+            (Post::signed("").without(SIGNATURE), Reason::MissingHeader),
+            (Post::signed("").replacing(SIGNATURE, "00"), Reason::MalformedSignature),
+            (Post::signed("").with(SIGNATURE, "0".repeat(64)), Reason::DuplicateHeader),
+            (Post::signed_at("", now(-301)), Reason::Stale),
+            (Post::signed_at("", now(330)), Reason::Early),
+        ] {
+            let (warden, _events) = observed();
+            let answer = call(way, warden, &post, &[0; 64 * 1024]);
+            assert_eq!(answer, (StatusCode::UNAUTHORIZED, Bytes::new(), 0), "{}, {reason}", way.0);
+        }
+        let (warden, _events) = observed();
+        let announced = Post::signed("").with("Content-Length", "10000000000");
+        let answer = call(way, warden, &announced, &[0; 64 * 1024]);
+        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, Bytes::new(), 0), "{}", way.0);
+    }
+}
+
+#[test]
+fn payload_of_unknown_length_is_read_to_the_cap_and_no_further() {
+    for way in WAYS {
+        for post in [Post::signed(""), Post::signed("").replacing(SIGNATURE, "0".repeat(64))] {
+            let (warden, _events) = observed();
+            let (status, _, polls) = call(way, warden, &post, &[0; 64 * 1024]);
+            // 16 pieces are the cap of 1 MiB, and one more is over it.
+            assert_eq!((status, polls), (StatusCode::PAYLOAD_TOO_LARGE, 17), "{}", way.0);
+        }
+    }
+}
+
+#[test]
+fn webhook_without_any_warden_is_a_500_that_is_logged() {
+    let log = Log::default();
+    let logging = tracing::subscriber::set_default(log.clone());
+    let without: Way = ("nothing", |config, _, route| {
+        config.service(web::resource(ROUTE).route(route));
+    });
+    let (warden, _events) = observed();
+    let answer = call(without, warden, &Post::signed("x"), b"x");
+    drop(logging);
+    assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), 0));
+    let lines = log.0.lock().unwrap().clone();
+    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+    assert!(line.starts_with("ERROR hookwarden::actix ") && line.contains("without a WardenMiddleware"), "{line}");
+}
+
+/// Around the whole application there are no parameters yet.
+#[test]
+fn middleware_around_the_application_finds_no_path_parameter() {
+    let (observer, events) = events();
+    let warden = warden().observer(observer).build().unwrap();
+    let status = actix_web::rt::System::new().block_on(async {
+        let app = App::new().service(web::resource(ROUTE).route(web::post().to(async || "handled")));
+        let app = init_service(app.wrap(WardenMiddleware::new(warden))).await;
+        let mut request = TestRequest::post().uri("/webhooks/acme").set_payload("x");
+        for (name, value) in &Post::signed("x").headers {
+            request = request.append_header((name.as_str(), value.as_slice()));
+        }
+        app.call(request.to_request()).await.unwrap().status()
+    });
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    let outcomes = actix_web::rt::System::new().block_on(events.outcomes());
+    assert_eq!(outcomes, [Outcome::Refused(Reason::Misconfigured)]);
+}
+
+/// The bytes that were judged, whatever stands between the middleware and the extractor.
+#[tokio::test]
+async fn middleware_behind_the_wardens_cannot_change_what_was_verified() {
+    async fn replace(
+        mut request: actix_web::dev::ServiceRequest,
+        next: actix_web::middleware::Next<impl actix_web::body::MessageBody>,
+    ) -> Result<ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
+        request.set_payload(Payload::Stream { payload: Box::pin(Once(Some(Bytes::from("injected")))) });
+        next.call(request).await
+    }
+    let receiver = {
+        let warden = warden().build().unwrap();
+        ActixReceiver::start(move |config| {
+            let verified = web::post().to(async |webhook: Webhook<Bytes>| webhook.commit());
+            let unaware = web::post().to(async |body: Bytes| body);
+            for (path, route) in [(ROUTE, verified), ("/unaware/{id}", unaware)] {
+                config.service(
+                    web::resource(path)
+                        .wrap(actix_web::middleware::from_fn(replace))
+                        .wrap(WardenMiddleware::new(warden.clone()))
+                        .route(route),
+                );
+            }
+        })
+        .await
+    };
+    let mut connection = receiver.connect().await;
+    let post = Post::signed("verified");
+    assert_eq!(connection.exchange(&post.sized()).await.unwrap().body, b"verified");
+    // The other middleware is really there.
+    assert_eq!(connection.exchange(&post.to("/unaware/acme").sized()).await.unwrap().body, b"injected");
+}
+
+/// A payload of one chunk.
+struct Once(Option<Bytes>);
+
+impl Stream for Once {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+/// The lines that were logged, as `LEVEL target message`.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("hookwarden")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = format!("{} {} ", event.metadata().level(), event.metadata().target());
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            if field.name() == "message" {
+                line.push_str(&format!("{value:?}"));
+            }
+        });
+        self.0.lock().expect("no panic while logging").push(line);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

@@ -1,0 +1,316 @@
+//! A secret, and what is computed with it, is looked for in everything that the library says.
+
+mod util;
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::panic;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use hookwarden::{
+    CachedKeys, Keyring, MetricsObserver, Outcome, Quota, Reason, RequestHead, Scheme, SecurityEvent, Signer,
+    StaticKeys, TracingObserver, Verifier, Warden, WardenBuilder,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tracing_subscriber::fmt::MakeWriter;
+
+use util::sender::{ID, Post, keyring};
+use util::site::{Act, Adapter, NOW, SHORT_DEADLINE, Site, later};
+
+const CANARY: &str = "canary-5b1c-of-the-one-sender";
+const OTHER_CANARY: &str = "canary-77aa-of-the-key-before";
+const SIGNATURE: &str = "X-Webhook-Signature";
+
+/// What must be said nowhere.
+#[derive(Debug, Default)]
+struct Canaries(Vec<(String, Vec<u8>)>);
+
+impl Canaries {
+    /// A secret, or a MAC, in every form that it may take.
+    fn add(&mut self, what: &str, bytes: &[u8]) {
+        let numbers = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        let hex = const_hex::encode(bytes);
+        let forms = [
+            ("raw", bytes.to_vec()),
+            ("hex", hex.clone().into_bytes()),
+            ("upper hex", hex.to_uppercase().into_bytes()),
+            ("base64", STANDARD.encode(bytes).into_bytes()),
+            ("base64 without padding", STANDARD_NO_PAD.encode(bytes).into_bytes()),
+            ("base64 for URLs", URL_SAFE.encode(bytes).into_bytes()),
+            ("base64 for URLs without padding", URL_SAFE_NO_PAD.encode(bytes).into_bytes()),
+            ("numbers", numbers.into_bytes()),
+            // Half of it is too much.
+            ("half the hex", hex.into_bytes().into_iter().take(bytes.len()).collect()),
+        ];
+        self.0.extend(forms.map(|(form, bytes)| (format!("{what} in {form}"), bytes)));
+    }
+
+    /// The MAC of a message under a secret.
+    fn add_mac(&mut self, secret: &str, body: &[u8], offset: i64) {
+        let scheme = Scheme::timestamped();
+        let signer = Signer::new(scheme.clone(), keyring(&scheme, secret)).expect("a signer");
+        let signed =
+            signer.sign_at(&RequestHead::new("POST", "/", &[("", ""); 0]), body, later(offset)).expect("a message");
+        let (_, hex) = signed.iter().find(|(name, _)| *name == SIGNATURE).expect("a signature");
+        let mac = const_hex::decode(hex).expect("hex");
+        self.add("a MAC", &mac);
+        // As much of it as tells one delivery from another.
+        self.add("half a MAC", mac.first_chunk::<16>().expect("32 bytes"));
+    }
+
+    #[track_caller]
+    fn assert_absent(&self, place: &str, said: &[u8]) {
+        assert!(!said.is_empty(), "nothing was said in {place}");
+        for (what, bytes) in &self.0 {
+            assert!(
+                !said.windows(bytes.len()).any(|window| window == bytes),
+                "{what} is in {place}: {}",
+                String::from_utf8_lossy(said)
+            );
+        }
+    }
+}
+
+/// What is written from any thread.
+#[derive(Debug, Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic with the lock").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Sink {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Sink {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().expect("no panic with the lock"))
+    }
+}
+
+fn secrets() -> Canaries {
+    let mut canaries = Canaries::default();
+    canaries.add("the secret", CANARY.as_bytes());
+    canaries.add("the older secret", OTHER_CANARY.as_bytes());
+    canaries
+}
+
+fn keys() -> Keyring {
+    let scheme = Scheme::timestamped();
+    let key = |id, text| hookwarden::Key::new(id, scheme.secret(text).expect("a secret")).expect("a key");
+    Keyring::from_keys([key("new", CANARY), key("old", OTHER_CANARY)]).expect("a keyring")
+}
+
+fn signed(body: &str, offset: i64) -> Post {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme, keys()).expect("a signer");
+    Post::signed_by(&signer, "/webhooks/acme", &[], body, later(offset))
+}
+
+/// Says everything about a request that an observer can say.
+fn talkative(said: Sink) -> impl Fn(&SecurityEvent<'_>) + Send + Sync {
+    move |event: &SecurityEvent<'_>| {
+        let mut said = said.clone();
+        writeln!(said, "{event:?} {event:#?}").expect("memory");
+        if event.webhook_id == Some("panic") {
+            panic!("{event:?}");
+        }
+    }
+}
+
+/// All that can become of a request, with what it ends as.
+async fn run(site: &mut Site, said: &mut Vec<String>) {
+    let refused = Outcome::Refused;
+    let good = signed("body", 0);
+    let signature = good.value(SIGNATURE);
+    let mut tell = async |post: Vec<u8>, outcome: Outcome| {
+        let told = site.tell(&post).await;
+        assert_eq!(told.event.outcome, outcome, "{:?}", site.adapter);
+        said.push(format!("{:?} {told:?}", told.answer.as_ref().map(|answer| &answer.head)));
+        if let Some(answer) = told.answer {
+            said.extend([answer.head, String::from_utf8_lossy(&answer.body).into_owned()]);
+        }
+    };
+    tell(good.sized(), Outcome::Accepted).await;
+    tell(good.sized(), refused(Reason::Replayed)).await;
+    tell(good.clone().carrying("bodx").sized(), refused(Reason::Mismatch)).await;
+    tell(good.clone().carrying("x".repeat(2000)).sized(), refused(Reason::BodyTooLarge)).await;
+    tell(good.clone().to("/webhooks/nobody").sized(), refused(Reason::UnknownId)).await;
+    tell(good.clone().to("/webhooks/panic").sized(), refused(Reason::UnknownId)).await;
+    tell(good.clone().without("X-Webhook-Timestamp").sized(), refused(Reason::MissingHeader)).await;
+    tell(good.clone().with(SIGNATURE, signature.clone()).sized(), refused(Reason::DuplicateHeader)).await;
+    tell(
+        good.clone().replacing(SIGNATURE, [&signature[..], b"00"].concat()).sized(),
+        refused(Reason::MalformedSignature),
+    )
+    .await;
+    tell(good.clone().replacing("X-Webhook-Timestamp", signature.clone()).sized(), refused(Reason::MalformedTimestamp))
+        .await;
+    tell(signed("stale", -301).sized(), refused(Reason::Stale)).await;
+    tell(signed("early", 301).sized(), refused(Reason::Early)).await;
+    tell(good.head("Content-Length: 9\r\n"), refused(Reason::BodyTooSlow)).await;
+    tell(signed("too many", 0).sized(), refused(Reason::QuotaExceeded)).await;
+    site.clock.advance(Duration::from_secs(60));
+    site.then(Act::Panic);
+    let told = site.tell(&signed("panic", 0).sized()).await;
+    assert_eq!((told.event.outcome, told.answer), (Outcome::Released, None));
+    site.clock.advance(Duration::from_secs(60));
+    site.then(Act::Answer(500));
+    let told = site.tell(&signed("failing", 0).sized()).await;
+    assert_eq!(told.event.outcome, Outcome::Released);
+    said.push(told.answer.expect("an answer").head);
+}
+
+/// The one test of its process that sets the global places: logs, metrics and the hook of panics.
+#[tokio::test]
+async fn secret_and_macs_are_in_no_log_answer_metric_or_panic() {
+    let log = Sink::default();
+    let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(log.clone()).init();
+    let panics = Sink::default();
+    let hook = panics.clone();
+    panic::set_hook(Box::new(move |info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+        writeln!(hook.clone(), "{info} {text:?}").expect("memory");
+        eprintln!("{info}");
+    }));
+
+    let mut canaries = secrets();
+    for secret in [CANARY, OTHER_CANARY] {
+        for (body, offset) in
+            [("body", 0), ("bodx", 0), ("stale", -301), ("early", 301), ("too many", 0), ("panic", 0), ("failing", 0)]
+        {
+            canaries.add_mac(secret, body.as_bytes(), offset);
+        }
+    }
+    for adapter in Adapter::ALL {
+        let events = Sink::default();
+        let mut answers = Vec::new();
+        let mut site = Site::of(adapter, Scheme::timestamped(), |warden| {
+            warden
+                .sender(ID, keys())
+                .quota(Quota::per_minute(1).unwrap())
+                .danger_without_rejected_quotas()
+                .body_limit(1000)
+                .deadline(SHORT_DEADLINE)
+                .observer(TracingObserver::new())
+                .observer(MetricsObserver::new())
+                .observer(talkative(events.clone()))
+        })
+        .await;
+        run(&mut site, &mut answers).await;
+        site.end().await;
+
+        canaries.assert_absent(&format!("the answers of {adapter:?}"), answers.join("\n").as_bytes());
+        canaries.assert_absent(&format!("the events of {adapter:?}"), &events.take());
+        let log = log.take();
+        let text = String::from_utf8_lossy(&log);
+        for line in ["webhook accepted", "webhook released", "webhook refused", "mismatch", "replayed"] {
+            assert!(text.contains(line), "{adapter:?} logs no {line}");
+        }
+        canaries.assert_absent(&format!("the log of {adapter:?}"), &log);
+        canaries.assert_absent(&format!("the panics of {adapter:?}"), &panics.take());
+        let metrics = metrics.render();
+        assert!(metrics.contains("hookwarden_requests_total"), "{metrics}");
+        canaries.assert_absent(&format!("the metrics after {adapter:?}"), metrics.as_bytes());
+    }
+}
+
+/// Both ways of writing a value for a developer.
+fn debug(value: &impl Debug) -> String {
+    format!("{value:?} {value:#?}")
+}
+
+#[test]
+fn secret_and_macs_are_in_no_debug_output() {
+    let scheme = Scheme::timestamped();
+    let mut canaries = secrets();
+    for secret in [CANARY, OTHER_CANARY] {
+        canaries.add_mac(secret, b"body", 0);
+        canaries.add_mac(secret, b"bodx", 0);
+    }
+    let assert_absent = |what: &str, said: String| canaries.assert_absent(what, said.as_bytes());
+    assert_absent("a secret", debug(&scheme.secret(CANARY).unwrap()));
+    assert_absent("a keyring", debug(&keys()));
+    assert_absent("its keys", debug(&keys().iter().collect::<Vec<_>>()));
+    assert_absent("prepared keys", debug(&scheme.prepare(&keys()).unwrap()));
+    assert_absent("a signer", debug(&Signer::new(scheme.clone(), keys()).unwrap()));
+    assert_absent("a verifier", debug(&Verifier::new(scheme.clone(), keys()).unwrap()));
+    assert_absent("a store of keys", debug(&StaticKeys::new(&scheme, [(ID, keys())]).unwrap()));
+
+    let post = signed("body", 0);
+    let text = |name: &str| String::from_utf8(post.value(name)).unwrap();
+    let (signature, timestamp) = (text(SIGNATURE), text("X-Webhook-Timestamp"));
+    let head = vec![(SIGNATURE, signature.as_str()), ("X-Webhook-Timestamp", timestamp.as_str())];
+    let verifier = Verifier::new(scheme.clone(), keys()).unwrap();
+    let mut verification = verifier.begin_at(&head, NOW).unwrap();
+    verification.update(b"body");
+    assert_absent("a verification", debug(&verification));
+    assert_absent("what is verified", debug(&verification.finish().unwrap()));
+    assert_absent("a rejection", debug(&verifier.verify_at(&head, b"bodx", NOW).unwrap_err()));
+
+    let builder: WardenBuilder =
+        Warden::builder(scheme.clone()).sender(ID, keys()).clock(hookwarden::testing::TestClock::new(NOW));
+    assert_absent("a builder", debug(&builder));
+    let warden = builder.build().unwrap();
+    assert_absent("a Warden", debug(&warden));
+    assert_absent("a layer", debug(&hookwarden::tower::WardenLayer::new(warden.clone())));
+    assert_absent("a middleware", debug(&hookwarden::actix::WardenMiddleware::new(warden.clone())));
+    assert_absent("a guard", debug(&hookwarden::actix::SignedGuard::new(warden.clone())));
+    let examined = warden.examine(&head, None).unwrap();
+    assert_absent("what is examined", debug(&examined));
+    let mut receiving = examined.identify(ID).unwrap();
+    receiving.update(b"body").unwrap();
+    assert_absent("what is received", debug(&receiving));
+    let admitted = receiving.finish().unwrap();
+    assert_absent("what is admitted", debug(&admitted));
+    assert_absent("its facts", debug(admitted.facts()));
+    admitted.commit();
+    let mut receiving = warden.examine(&head, None).unwrap().identify(ID).unwrap();
+    receiving.update(b"bodx").unwrap();
+    let refused = receiving.finish().unwrap_err();
+    assert_absent("what is refused", format!("{} {refused}", debug(&refused)));
+    assert_absent("an answer", debug(refused.answer()));
+
+    // What is wrong with settings is told without them.
+    let shared = Warden::builder(scheme.clone()).sender("a", keys()).sender("b", keys()).build().unwrap_err();
+    assert_absent("a fault of two senders", format!("{} {shared}", debug(&shared)));
+    let blank = scheme.secret(&format!("{CANARY} ")).unwrap_err();
+    assert_absent("a fault of a secret", format!("{} {blank}", debug(&blank)));
+    let twice = keys().add(hookwarden::Key::new("again", scheme.secret(CANARY).unwrap()).unwrap()).unwrap_err();
+    assert_absent("a fault of a keyring", format!("{} {twice}", debug(&twice)));
+    assert_absent("a cache of keys", debug(&CachedKeys::new(&scheme, Nowhere)));
+}
+
+struct Nowhere;
+
+impl hookwarden::AsyncKeyStore for Nowhere {
+    fn find<'a>(&'a self, _: &'a str) -> hookwarden::BoxFuture<'a, Result<Option<Keyring>, hookwarden::StoreError>> {
+        Box::pin(std::future::ready(Ok(Some(keys()))))
+    }
+}
+
+/// The search itself finds what it looks for.
+#[test]
+#[should_panic(expected = "the secret in base64")]
+fn canary_that_is_said_is_found() {
+    let said = format!("and so the secret is {}", STANDARD.encode(CANARY));
+    secrets().assert_absent("a sentence", said.as_bytes());
+}

@@ -1,0 +1,901 @@
+//! The wire contract: the same requests to axum's server, to bare hyper and to actix-web, and the same answers from all.
+
+mod util;
+
+use std::time::Duration;
+
+use hookwarden::{
+    Answer, AnswerBody, AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Decision, Delivery, Head, IdSource,
+    KeyStore, Keyring, LocalReplay, Moment, Outcome, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme,
+    SecurityEvent, StoreError,
+};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use util::PATIENCE;
+use util::client::Connection;
+use util::sender::{ID, Post, SECRET, keyring, signer};
+use util::site::{Act, Adapter, NOW, SHORT_DEADLINE, Site, agree, assert_alike, signed};
+
+const SIGNATURE: &str = "X-Webhook-Signature";
+const TIMESTAMP: &str = "X-Webhook-Timestamp";
+
+/// The handler's own answer.
+const HANDLED: &str = "200 OK | content-length: 0 | x-handled: acme";
+/// The only answer to a request that is not authentic.
+const UNAUTHORIZED: &str = "401 Unauthorized | content-length: 0 | www-authenticate: Webhook";
+const TOO_LARGE: &str = "413 Payload Too Large | content-length: 0";
+const TOO_SLOW: &str = "408 Request Timeout | content-length: 0";
+/// The answer to a delivery that was handled before.
+const REPLAYED: &str = "200 OK | content-length: 0";
+const BROKEN: &str = "500 Internal Server Error | content-length: 0";
+
+const fn refused(reason: Reason) -> Outcome {
+    Outcome::Refused(reason)
+}
+
+/// A request on the wire with its name, the whole answer, and how it ends for the operator.
+type Row = (&'static str, Vec<u8>, &'static str, Outcome);
+
+/// Requests that the head decides on.
+fn heads() -> Vec<Row> {
+    let good = || signed("x", 0);
+    let twice = |name: &str| {
+        let value = good().value(name);
+        good().with(&name.to_lowercase(), value).sized()
+    };
+    let with_signature = |value: &[u8]| good().replacing(SIGNATURE, value).sized();
+    let with_timestamp = |value: &str| good().replacing(TIMESTAMP, value).sized();
+    let tag = String::from_utf8(good().value(SIGNATURE)).expect("text");
+    let missing = refused(Reason::MissingHeader);
+    let duplicate = refused(Reason::DuplicateHeader);
+    let signature = refused(Reason::MalformedSignature);
+    let timestamp = refused(Reason::MalformedTimestamp);
+    vec![
+        ("valid", good().sized(), HANDLED, Outcome::Accepted),
+        ("valid and chunked", good().chunked(1, ""), HANDLED, Outcome::Accepted),
+        ("valid without a body", signed("", 0).sized(), HANDLED, Outcome::Accepted),
+        ("valid without any framing", signed("", 0).head(""), HANDLED, Outcome::Accepted),
+        ("upper case", with_signature(tag.to_uppercase().as_bytes()), HANDLED, Outcome::Accepted),
+        ("300 s old", signed("x", -300).sized(), HANDLED, Outcome::Accepted),
+        ("300 s ahead", signed("x", 300).sized(), HANDLED, Outcome::Accepted),
+        ("no signature", good().without(SIGNATURE).sized(), UNAUTHORIZED, missing),
+        ("no timestamp", good().without(TIMESTAMP).sized(), UNAUTHORIZED, missing),
+        ("two signatures", twice(SIGNATURE), UNAUTHORIZED, duplicate),
+        ("two timestamps", twice(TIMESTAMP), UNAUTHORIZED, duplicate),
+        ("empty signature", with_signature(b""), UNAUTHORIZED, signature),
+        ("short signature", with_signature(tag.as_bytes().split_last().expect("a byte").1), UNAUTHORIZED, signature),
+        ("long signature", with_signature(format!("{tag}0").as_bytes()), UNAUTHORIZED, signature),
+        ("prefixed signature", with_signature(format!("sha256={tag}").as_bytes()), UNAUTHORIZED, signature),
+        ("list of signatures", with_signature(format!("{tag},{tag}").as_bytes()), UNAUTHORIZED, signature),
+        ("no hex", with_signature("g".repeat(64).as_bytes()), UNAUTHORIZED, signature),
+        ("signature beyond ASCII", with_signature(&[0xff; 64]), UNAUTHORIZED, signature),
+        ("signature of 4 KiB", with_signature(&[b'0'; 4096]), UNAUTHORIZED, signature),
+        ("empty timestamp", with_timestamp(""), UNAUTHORIZED, timestamp),
+        ("no number", with_timestamp("1e9"), UNAUTHORIZED, timestamp),
+        ("sign", with_timestamp("+1800000000"), UNAUTHORIZED, timestamp),
+        ("leading zero", with_timestamp("01800000000"), UNAUTHORIZED, timestamp),
+        ("20 digits", with_timestamp("18000000000000000000"), UNAUTHORIZED, timestamp),
+        ("negative", with_timestamp("-1800000000"), UNAUTHORIZED, timestamp),
+        ("milliseconds", with_timestamp("1800000000000"), UNAUTHORIZED, refused(Reason::Early)),
+        ("301 s old", signed("x", -301).sized(), UNAUTHORIZED, refused(Reason::Stale)),
+        ("301 s ahead", signed("x", 301).sized(), UNAUTHORIZED, refused(Reason::Early)),
+    ]
+}
+
+/// Requests that the signature decides on.
+fn signatures() -> Vec<Row> {
+    let good = || signed("body", 0);
+    let other_key = Post::signed_by(&signer(Scheme::timestamped(), "another-secret"), "/", &[], "body", NOW);
+    let mismatch = refused(Reason::Mismatch);
+    let unknown = refused(Reason::UnknownId);
+    vec![
+        ("other body", good().carrying("bodx").sized(), UNAUTHORIZED, mismatch),
+        ("other body, chunked", good().carrying("bodx").chunked(3, ""), UNAUTHORIZED, mismatch),
+        ("no body", good().carrying("").sized(), UNAUTHORIZED, mismatch),
+        ("more body", good().carrying("body ").sized(), UNAUTHORIZED, mismatch),
+        ("zeros", good().replacing(SIGNATURE, "0".repeat(64)).sized(), UNAUTHORIZED, mismatch),
+        ("other time", good().replacing(TIMESTAMP, "1799999999").sized(), UNAUTHORIZED, mismatch),
+        ("other key", other_key.to("/webhooks/acme").sized(), UNAUTHORIZED, mismatch),
+        ("unknown id", good().to("/webhooks/other").sized(), UNAUTHORIZED, unknown),
+        ("id in upper case", good().to("/webhooks/ACME").sized(), UNAUTHORIZED, unknown),
+        ("id that is no text", good().to("/webhooks/%ff").sized(), UNAUTHORIZED, unknown),
+        ("id that is no text in its middle", good().to("/webhooks/ac%c3me").sized(), UNAUTHORIZED, unknown),
+        ("id with a NUL", good().to("/webhooks/acme%00").sized(), UNAUTHORIZED, unknown),
+        ("id decoded twice", good().to("/webhooks/ac%256De").sized(), UNAUTHORIZED, unknown),
+        ("id of 10 kB", good().to(&format!("/webhooks/{}", "y".repeat(10_000))).sized(), UNAUTHORIZED, unknown),
+        ("encoded id", good().to("/webhooks/ac%6De").sized(), HANDLED, Outcome::Accepted),
+        ("id before a query", good().to("/webhooks/acme?id=other&%ff").sized(), HANDLED, Outcome::Accepted),
+    ]
+}
+
+/// Requests that their size decides on, with a cap of 1,000 bytes.
+fn sizes() -> Vec<Row> {
+    let too_large = refused(Reason::BodyTooLarge);
+    let exact = signed([7; 1000], 0);
+    let more = signed([7; 1001], 0);
+    let ten_gigabytes = signed("", 0).head("Content-Length: 10000000000\r\n");
+    let broken = [signed("", 0).head("Transfer-Encoding: chunked\r\n"), b"size\r\n".to_vec()].concat();
+    let most = signed("", 0).head("Content-Length: 18446744073709551613\r\n");
+    vec![
+        ("cap", exact.sized(), HANDLED, Outcome::Accepted),
+        ("cap, chunked", exact.chunked(999, ""), HANDLED, Outcome::Accepted),
+        ("over the cap", more.sized(), TOO_LARGE, too_large),
+        ("over the cap, chunked", more.chunked(999, ""), TOO_LARGE, too_large),
+        ("over the cap, one chunk", more.chunked(1001, ""), TOO_LARGE, too_large),
+        ("far over the cap, chunked", signed(vec![7; 100_000], 0).chunked(10_000, ""), TOO_LARGE, too_large),
+        ("10 GB announced", ten_gigabytes, TOO_LARGE, too_large),
+        ("nearly 2^64 bytes announced", most, TOO_LARGE, too_large),
+        ("no chunk", broken, "400 Bad Request | content-length: 0", refused(Reason::BodyInterrupted)),
+        ("forged over the cap", more.carrying([8; 1001]).sized(), TOO_LARGE, too_large),
+    ]
+}
+
+fn unlimited(warden: hookwarden::WardenBuilder) -> hookwarden::WardenBuilder {
+    warden.danger_without_quota().danger_without_rejected_quotas().danger_without_replay_protection()
+}
+
+#[tokio::test]
+async fn every_request_has_one_answer_whatever_the_adapter() {
+    for rows in [heads, signatures, sizes] {
+        agree(
+            |warden| unlimited(warden).body_limit(1000),
+            async |site| {
+                for (what, bytes, answer, outcome) in rows() {
+                    site.assert(what, &bytes, answer, outcome).await;
+                }
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn ids_are_decoded_once_and_told_as_they_were_understood() {
+    // The id as it is, and as it may stand in a path.
+    let ids: [(&str, &[&str]); 7] = [
+        ("a/b", &["a%2Fb", "a%2fb"]),
+        ("50%", &["50%25"]),
+        ("%41", &["%2541"]),
+        ("a+b", &["a+b", "a%2Bb"]),
+        ("a b", &["a%20b"]),
+        ("größe", &["gr%C3%B6%c3%9Fe"]),
+        ("a?b#c", &["a%3Fb%23c"]),
+    ];
+    let mut transcripts = Vec::new();
+    for adapter in Adapter::ALL {
+        let scheme = Scheme::timestamped();
+        let mut site = Site::of(adapter, scheme.clone(), |warden| {
+            let warden = ids
+                .iter()
+                .fold(warden, |warden, (id, _)| warden.sender(*id, keyring(&scheme, &format!("the secret of {id}"))));
+            unlimited(warden)
+        })
+        .await;
+        for (id, spellings) in ids {
+            let signer = signer(scheme.clone(), &format!("the secret of {id}"));
+            for spelling in spellings {
+                let post = Post::signed_by(&signer, &format!("/webhooks/{spelling}"), &[], "x", NOW);
+                let told = site.tell(&post.sized()).await;
+                assert_eq!(told.event.outcome, Outcome::Accepted, "{adapter:?}, {spelling}");
+                let label: String = id
+                    .chars()
+                    .map(|c| if c.is_ascii() { c.to_string() } else { c.escape_default().to_string() })
+                    .collect();
+                assert_eq!(told.event.webhook_id, Some(label), "{adapter:?}, {spelling}");
+            }
+        }
+        // What is no text is no id, and the event tells none.
+        let told = site.tell(&signed("x", 0).to("/webhooks/%ff").sized()).await;
+        assert_eq!((told.event.outcome, told.event.webhook_id), (refused(Reason::UnknownId), None), "{adapter:?}");
+        let told = site.tell(&signed("x", 0).to("/webhooks/%EF%BF%BD").sized()).await;
+        assert_eq!(told.event.webhook_id.as_deref(), Some(r"\u{fffd}"), "{adapter:?}");
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+#[tokio::test]
+async fn any_of_32_candidates_may_match_and_33_are_refused() {
+    let scheme = Scheme::stripe();
+    let mut transcripts = Vec::new();
+    for adapter in Adapter::ALL {
+        let mut site =
+            Site::of(adapter, scheme.clone(), |warden| unlimited(warden.sender(ID, keyring(&scheme, SECRET)))).await;
+        let good = Post::signed_by(&signer(scheme.clone(), SECRET), "/webhooks/acme", &[], "x", NOW);
+        let value = String::from_utf8(good.value("Stripe-Signature")).unwrap();
+        let (time, tag) = value.split_once(",v1=").unwrap();
+        let wrong = format!(",v1={}", "0".repeat(64));
+        for (what, value, answer, outcome) in [
+            ("the only one", value.clone(), HANDLED, Outcome::Accepted),
+            ("the last of 32", format!("{time}{},v1={tag}", wrong.repeat(31)), HANDLED, Outcome::Accepted),
+            ("the first of 32", format!("{value}{}", wrong.repeat(31)), HANDLED, Outcome::Accepted),
+            ("none of 32", format!("{time}{}", wrong.repeat(32)), UNAUTHORIZED, refused(Reason::Mismatch)),
+            ("one of 33", format!("{value}{}", wrong.repeat(32)), UNAUTHORIZED, refused(Reason::TooManyCandidates)),
+            ("no time", format!("v1={tag}"), UNAUTHORIZED, refused(Reason::MissingHeader)),
+            ("two times", format!("t=1,{value}"), UNAUTHORIZED, refused(Reason::DuplicateHeader)),
+        ] {
+            site.assert(what, &good.clone().replacing("Stripe-Signature", value).sized(), answer, outcome).await;
+        }
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+#[tokio::test]
+async fn body_that_stalls_or_drips_is_answered_408() {
+    agree(
+        |warden| unlimited(warden).deadline(SHORT_DEADLINE),
+        async |site| {
+            for (framing, first, drop) in [
+                ("Content-Length: 100\r\n", "ten bytes.", ""),
+                ("Content-Length: 1000\r\n", "", "x"),
+                ("Transfer-Encoding: chunked\r\n", "a\r\nten bytes.\r\n", ""),
+                ("Transfer-Encoding: chunked\r\n", "", "1\r\nx\r\n"),
+            ] {
+                let mut connection = site.connect().await;
+                let began = std::time::Instant::now();
+                connection.send(&[&signed("", 0).head(framing), first.as_bytes()].concat()).await;
+                let answer = connection.drip(drop.as_bytes(), Duration::from_millis(40)).await.unwrap();
+                let permitted = SHORT_DEADLINE..SHORT_DEADLINE + Duration::from_secs(1);
+                assert!(permitted.contains(&began.elapsed()), "{:?}: {:?}", site.adapter, began.elapsed());
+                assert_eq!(answer.essence(), TOO_SLOW, "{:?}, {framing}", site.adapter);
+                assert_eq!(site.events.next().await.outcome, refused(Reason::BodyTooSlow), "{:?}", site.adapter);
+                site.transcript.push(answer.essence());
+            }
+        },
+    )
+    .await;
+}
+
+/// A sender that never ends its refused body may keep neither the connection nor the receiver busy.
+#[tokio::test]
+async fn endless_body_of_a_refused_request_is_cut_off() {
+    let chunk = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
+    agree(
+        |warden| unlimited(warden).body_limit(1000),
+        async |site| {
+            for (post, answer, reason) in
+                [(signed("", -301), UNAUTHORIZED, Reason::Stale), (signed("", 0), TOO_LARGE, Reason::BodyTooLarge)]
+            {
+                let mut connection = site.connect().await;
+                let first = [post.head("Transfer-Encoding: chunked\r\n"), chunk.clone()].concat();
+                let told = site.tell_on(&mut connection, &first).await;
+                told.assert(&format!("{:?}", site.adapter), answer, refused(reason));
+                let next = connection.drip(&chunk, Duration::from_millis(5)).await;
+                assert_eq!(next, None, "{:?}", site.adapter);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn quota_is_told_with_every_answer_behind_a_good_signature() {
+    let policy = "ratelimit-policy: \"webhook\";q=2;w=60";
+    agree(
+        |warden| warden.quota(Quota::per_minute(2).unwrap()),
+        async |site| {
+            let accepted = |r: u32, t: u32| {
+                format!("200 OK | content-length: 0 | {policy} | ratelimit: \"webhook\";r={r};t={t} | x-handled: acme")
+            };
+            site.assert("first", &signed("1", 0).sized(), &accepted(1, 30), Outcome::Accepted).await;
+            site.assert("forged", &signed("1", 0).carrying("2").sized(), UNAUTHORIZED, refused(Reason::Mismatch)).await;
+            site.assert("second", &signed("2", 0).sized(), &accepted(0, 60), Outcome::Accepted).await;
+            // A replay and a failing handler tell what they are, whatever the quota says.
+            site.assert("replay", &signed("2", 0).sized(), REPLAYED, refused(Reason::Replayed)).await;
+            let exceeded = format!(
+                "429 Too Many Requests | content-length: 0 | {policy} | ratelimit: \"webhook\";r=0;t=60 | retry-after: 30"
+            );
+            site.assert("third", &signed("3", 0).sized(), &exceeded, refused(Reason::QuotaExceeded)).await;
+            site.clock.advance(Duration::from_millis(29_500));
+            let soon = exceeded.replace("t=60", "t=31").replace("retry-after: 30", "retry-after: 1");
+            site.assert("too early", &signed("3", 0).sized(), &soon, refused(Reason::QuotaExceeded)).await;
+            site.clock.advance(Duration::from_millis(500));
+            // The denied ones gave their claim back.
+            site.assert("third again", &signed("3", 0).sized(), &accepted(0, 60), Outcome::Accepted).await;
+            site.clock.advance(Duration::from_secs(30));
+            site.then(Act::Answer(500));
+            let failed = accepted(0, 60).replace("200 OK", "500 Internal Server Error");
+            site.assert("failing", &signed("4", 0).sized(), &failed, Outcome::Released).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn peer_that_was_refused_too_often_is_turned_away_without_a_word_of_quotas() {
+    let quota = Quota::per_minute(3).unwrap();
+    agree(
+        |warden| warden.rejected_quotas(quota, quota).sender("other", keyring(&Scheme::timestamped(), "of the other")),
+        async |site| {
+            let forged = signed("x", 0).carrying("y").sized();
+            let blocked = |seconds| format!("429 Too Many Requests | content-length: 0 | retry-after: {seconds}");
+            for what in ["first", "second", "third"] {
+                site.assert(what, &forged, UNAUTHORIZED, refused(Reason::Mismatch)).await;
+            }
+            for (what, bytes) in [
+                ("forged", forged.clone()),
+                ("genuine", signed("x", 0).sized()),
+                ("over the cap", signed("", 0).head("Content-Length: 10000000000\r\n")),
+                ("id that is no text", signed("x", 0).to("/webhooks/%ff").sized()),
+            ] {
+                site.assert(what, &bytes, &blocked(20), refused(Reason::PeerBlocked)).await;
+            }
+            // What the head alone decides costs nothing, and is answered as ever.
+            site.assert("bad head", &signed("x", -301).sized(), UNAUTHORIZED, refused(Reason::Stale)).await;
+            site.clock.advance(Duration::from_millis(19_900));
+            site.assert("early", &forged, &blocked(1), refused(Reason::PeerBlocked)).await;
+            site.clock.advance(Duration::from_secs(1));
+            site.assert("late", &signed("x", 0).sized(), &accepted_of_100(99, 1), Outcome::Accepted).await;
+        },
+    )
+    .await;
+}
+
+/// An accepted request under the default quota.
+fn accepted_of_100(remaining: u32, seconds: u32) -> String {
+    let told = format!("ratelimit-policy: \"webhook\";q=100;w=60 | ratelimit: \"webhook\";r={remaining};t={seconds}");
+    HANDLED.replace(" | x-handled", &format!(" | {told} | x-handled"))
+}
+
+#[tokio::test]
+async fn delivery_is_handled_once_and_answered_409_while_it_is() {
+    agree(
+        |warden| warden.danger_without_quota(),
+        async |site| {
+            let post = signed("x", 0);
+            let release = site.hold();
+            let mut first = site.connect().await;
+            first.send(&post.sized()).await;
+            assert_eq!(site.run().await, "x");
+            let in_progress = |seconds| format!("409 Conflict | content-length: 0 | retry-after: {seconds}");
+            let upper = String::from_utf8(post.value(SIGNATURE)).unwrap().to_uppercase();
+            let copies = [post.sized(), post.chunked(1, ""), post.clone().replacing(SIGNATURE, upper).sized()];
+            for copy in &copies {
+                site.assert("during", copy, &in_progress(60), refused(Reason::InProgress)).await;
+            }
+            site.clock.advance(Duration::from_millis(58_500));
+            site.assert("later", &copies[0], &in_progress(2), refused(Reason::InProgress)).await;
+            // Another delivery is not in its way.
+            site.assert("other", &signed("y", 0).sized(), HANDLED, Outcome::Accepted).await;
+
+            release.send(200).unwrap();
+            assert_eq!(first.answer().await.unwrap().essence(), HANDLED);
+            assert_eq!(site.events.next().await.outcome, Outcome::Accepted);
+            for copy in &copies {
+                site.assert("after", copy, REPLAYED, refused(Reason::Replayed)).await;
+            }
+            // A message from the future is remembered as long as it is fresh.
+            site.assert("ahead", &signed("z", 300).sized(), HANDLED, Outcome::Accepted).await;
+            site.clock.advance(Duration::from_secs(541));
+            site.assert("ahead, later", &signed("z", 300).sized(), REPLAYED, refused(Reason::Replayed)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn replay_is_a_conflict_where_the_application_wants_it() {
+    agree(
+        |warden| warden.danger_without_quota().answer_replays_with_conflict(),
+        async |site| {
+            site.assert("first", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            let conflict = "409 Conflict | content-length: 0";
+            site.assert("replay", &signed("x", 0).sized(), conflict, refused(Reason::Replayed)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn full_memory_of_deliveries_refuses_and_asks_to_come_back() {
+    agree(
+        |warden| warden.danger_without_quota().replay_capacity(1),
+        async |site| {
+            // How many entries there is room for is the memory's own affair. Room is made once the oldest can be no
+            // replay any more, a second after its tolerance and the margin.
+            let full = "503 Service Unavailable | content-length: 0 | retry-after: 322";
+            let mut connection = site.connect().await;
+            let mut last = None;
+            for number in 0..10_000 {
+                let told = site.tell_on(&mut connection, &signed(format!("{number}"), 0).sized()).await;
+                site.transcript.clear();
+                if told.event.outcome != Outcome::Accepted {
+                    last = Some(told);
+                    break;
+                }
+            }
+            let last = last.expect("a memory that fills up");
+            last.assert(&format!("{:?}", site.adapter), full, refused(Reason::ReplayStoreUnavailable));
+            // What it does remember is still a replay.
+            site.assert("remembered", &signed("0", 0).sized(), REPLAYED, refused(Reason::Replayed)).await;
+        },
+    )
+    .await;
+}
+
+/// A store of keys in trouble, for some of its ids.
+struct Troubled(PreparedKeys);
+
+impl KeyStore for Troubled {
+    fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
+        match webhook_id {
+            ID => Ok(Some(self.0.clone())),
+            "down" => Err(StoreError::new("down").with_retry_after(Duration::from_millis(6_100))),
+            "panic" => panic!("as this test wants it"),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn trouble_of_the_key_store_is_not_the_senders() {
+    let mut transcripts = Vec::new();
+    for adapter in Adapter::ALL {
+        let scheme = Scheme::timestamped();
+        let keys = Troubled(scheme.prepare(&keyring(&scheme, SECRET)).unwrap());
+        let mut site = Site::of(adapter, scheme, |warden| warden.keys(keys).danger_without_quota()).await;
+        let mut connection = site.connect().await;
+        for round in 0..3 {
+            for (id, answer, outcome) in [
+                (
+                    "down",
+                    "503 Service Unavailable | content-length: 0 | retry-after: 7",
+                    refused(Reason::KeyStoreUnavailable),
+                ),
+                ("panic", BROKEN, refused(Reason::LookupPanicked)),
+                ("acme", HANDLED, Outcome::Accepted),
+                ("nobody", UNAUTHORIZED, refused(Reason::UnknownId)),
+            ] {
+                // One connection serves them all.
+                let post = signed(format!("{round}"), 0).to(&format!("/webhooks/{id}"));
+                let told = site.tell_on(&mut connection, &post.sized()).await;
+                told.assert(&format!("{adapter:?}, {id}"), answer, outcome);
+            }
+        }
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+/// A store of keys that has to be waited for.
+struct Distant;
+
+impl AsyncKeyStore for Distant {
+    fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            match webhook_id {
+                ID => Ok(Some(keyring(&Scheme::timestamped(), SECRET))),
+                "down" => Err(StoreError::new("down").with_retry_after(Duration::from_secs(9))),
+                "panic" => panic!("as this test wants it"),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn keys_that_have_to_be_waited_for_are_waited_for() {
+    let mut transcripts = Vec::new();
+    for adapter in Adapter::ALL {
+        let scheme = Scheme::timestamped();
+        let keys = CachedKeys::new(&scheme, Distant);
+        let mut site = Site::of(adapter, scheme, |warden| unlimited(warden).cached_keys(keys)).await;
+        let mut connection = site.connect().await;
+        for (id, answer, outcome) in [
+            ("acme", HANDLED, Outcome::Accepted),
+            ("acme", HANDLED, Outcome::Accepted),
+            ("nobody", UNAUTHORIZED, refused(Reason::UnknownId)),
+            (
+                "down",
+                "503 Service Unavailable | content-length: 0 | retry-after: 9",
+                refused(Reason::KeyStoreUnavailable),
+            ),
+            ("panic", BROKEN, refused(Reason::LookupPanicked)),
+            ("acme", HANDLED, Outcome::Accepted),
+        ] {
+            let post = signed("x", 0).to(&format!("/webhooks/{id}"));
+            let told = site.tell_on(&mut connection, &post.sized()).await;
+            told.assert(&format!("{adapter:?}, {id}"), answer, outcome);
+        }
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+#[tokio::test]
+async fn observer_that_panics_harms_no_request() {
+    agree(
+        |warden| unlimited(warden).observer(|_: &SecurityEvent<'_>| panic!("as this test wants it")),
+        async |site| {
+            let mut connection = site.connect().await;
+            for (what, post, answer, outcome) in [
+                ("accepted", signed("x", 0), HANDLED, Outcome::Accepted),
+                ("refused", signed("x", 0).carrying("y"), UNAUTHORIZED, refused(Reason::Mismatch)),
+                ("refused by its head", signed("x", -301), UNAUTHORIZED, refused(Reason::Stale)),
+                ("accepted again", signed("x", 0), HANDLED, Outcome::Accepted),
+            ] {
+                let told = site.tell_on(&mut connection, &post.sized()).await;
+                told.assert(&format!("{:?}, {what}", site.adapter), answer, outcome);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn id_is_found_wherever_the_application_says() {
+    let path = |head: &dyn Head| head.path().and_then(|path| path.strip_prefix("/webhooks/of-")).map(str::to_owned);
+    let plain = || signed("x", 0);
+    let tenant = |value: &[u8]| plain().to("/").with("X-Tenant", value);
+    let by_header = || IdSource::header("X-Tenant").unwrap();
+    let unknown = refused(Reason::UnknownId);
+    let cases = [
+        (IdSource::fixed(ID), plain().to("/"), HANDLED, Outcome::Accepted),
+        (IdSource::fixed(ID), plain().to("/webhooks/other"), HANDLED, Outcome::Accepted),
+        (by_header(), tenant(b"acme"), HANDLED, Outcome::Accepted),
+        (by_header(), tenant(b"other"), UNAUTHORIZED, unknown),
+        (by_header(), tenant(b""), UNAUTHORIZED, unknown),
+        (by_header(), tenant(b"acm\xff"), UNAUTHORIZED, unknown),
+        (by_header(), tenant(b"ac%6De"), UNAUTHORIZED, unknown),
+        (by_header(), plain(), UNAUTHORIZED, refused(Reason::MissingHeader)),
+        (by_header(), tenant(b"acme").with("x-tenant", "acme"), UNAUTHORIZED, refused(Reason::DuplicateHeader)),
+        (IdSource::closure(path), plain().to("/webhooks/of-acme"), HANDLED, Outcome::Accepted),
+        (IdSource::closure(path), plain(), UNAUTHORIZED, unknown),
+        (IdSource::closure(|_| panic!("as this test wants it")), plain(), BROKEN, refused(Reason::LookupPanicked)),
+        (IdSource::path_segment(1), plain(), HANDLED, Outcome::Accepted),
+        (IdSource::path_segment(0), plain(), UNAUTHORIZED, unknown),
+        (IdSource::path_segment(2), plain(), UNAUTHORIZED, unknown),
+        (IdSource::path_parameter("tenant"), plain(), BROKEN, refused(Reason::Misconfigured)),
+        (IdSource::path_parameter("id"), plain().to("/"), BROKEN, refused(Reason::Misconfigured)),
+    ];
+    for (source, post, answer, outcome) in cases {
+        agree(
+            |warden| unlimited(warden).webhook_id(source.clone()),
+            async |site| {
+                let mut connection = site.connect().await;
+                // What went wrong with the first leaves the connection in order for the next.
+                for _ in 0..2 {
+                    let told = site.tell_on(&mut connection, &post.sized()).await;
+                    told.assert(&format!("{:?}, {source:?}", site.adapter), answer, outcome);
+                }
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn only_2xx_and_3xx_of_the_handler_end_a_delivery() {
+    agree(
+        |warden| warden.danger_without_quota(),
+        async |site| {
+            for status in [200, 201, 202, 204, 300, 302, 303, 304, 307] {
+                let bytes = signed(format!("done {status}"), 0).sized();
+                site.then(Act::Answer(status));
+                let told = site.tell(&bytes).await;
+                assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
+                assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Accepted, 1), "{status}");
+                site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+            }
+            for status in [400, 401, 404, 408, 409, 413, 429, 500, 503] {
+                let bytes = signed(format!("not done {status}"), 0).sized();
+                for _ in 0..2 {
+                    site.then(Act::Answer(status));
+                    let told = site.tell(&bytes).await;
+                    assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
+                    assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Released, 1), "{status}");
+                }
+                site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+                site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn handler_that_panics_gives_the_delivery_back() {
+    agree(
+        |warden| warden.danger_without_quota(),
+        async |site| {
+            let bytes = signed("x", 0).sized();
+            for _ in 0..3 {
+                site.then(Act::Panic);
+                site.assert("panic", &bytes, "closed", Outcome::Released).await;
+            }
+            site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+            site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        },
+    )
+    .await;
+}
+
+/// hyper drops the handler of a client that left, so its work is not done. actix-web lets it go on.
+#[tokio::test]
+async fn client_that_leaves_costs_no_delivery() {
+    for adapter in Adapter::ALL {
+        let mut site = Site::start(adapter, |warden| warden.danger_without_quota()).await;
+        let bytes = signed("x", 0).sized();
+        let release = site.hold();
+        let mut leaving = site.connect().await;
+        leaving.send(&bytes).await;
+        site.run().await;
+        drop(leaving);
+        if adapter == Adapter::Actix {
+            site.assert(
+                "during",
+                &bytes,
+                "409 Conflict | content-length: 0 | retry-after: 60",
+                refused(Reason::InProgress),
+            )
+            .await;
+            release.send(500).unwrap();
+        }
+        assert_eq!(site.events.next().await.outcome, Outcome::Released, "{adapter:?}");
+        site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+        site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        site.end().await;
+    }
+}
+
+#[tokio::test]
+async fn client_that_leaves_within_its_body_is_one_event() {
+    for adapter in Adapter::ALL {
+        let mut site = Site::start(adapter, |warden| warden).await;
+        for framing in ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"] {
+            let mut connection = site.connect().await;
+            connection.send(&[&signed("x", 0).head(framing)[..], b"5\r\nabcde\r\n"].concat()).await;
+            drop(connection);
+            let outcome = site.events.next().await.outcome;
+            assert_eq!(outcome, refused(Reason::BodyInterrupted), "{adapter:?}, {framing}");
+        }
+        // It was not the delivery.
+        site.assert("whole", &signed("x", 0).sized(), &accepted_of_100(99, 1), Outcome::Accepted).await;
+        site.end().await;
+    }
+}
+
+/// A memory of deliveries that has to be waited for, and says when a claim was given back.
+struct Remote {
+    memory: LocalReplay,
+    released: UnboundedSender<()>,
+}
+
+impl ReplayStore for Remote {
+    fn claim<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.memory.claim(delivery, by, lease, now).await
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.memory.commit(delivery, by, now).await
+        })
+    }
+
+    fn release<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let released = self.memory.release(delivery, by, now).await;
+            // A test that is over wants to know no more.
+            let _ = self.released.send(());
+            released
+        })
+    }
+}
+
+#[tokio::test]
+async fn shared_memory_of_deliveries_is_told_how_each_ended() {
+    let mut transcripts = Vec::new();
+    for adapter in Adapter::ALL {
+        let (released, mut releases) = unbounded_channel();
+        let store = Remote { memory: LocalReplay::default(), released };
+        let mut site = Site::start(adapter, |warden| warden.danger_without_quota().shared_replay(store)).await;
+        let bytes = signed("x", 0).sized();
+        site.then(Act::Answer(500));
+        let failed = HANDLED.replace("200 OK", "500 Internal Server Error");
+        site.assert("failing", &bytes, &failed, Outcome::Released).await;
+        // Waited for before the answer.
+        assert_eq!(releases.try_recv(), Ok(()), "{adapter:?}");
+        site.then(Act::Panic);
+        site.assert("panic", &bytes, "closed", Outcome::Released).await;
+        // Nobody is left to wait for it, so that it is told in the background.
+        timeout(PATIENCE, releases.recv()).await.expect("a release").expect("a store");
+        site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+        site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+/// A back end that never answers what it is asked.
+struct Unreachable;
+
+impl ReplayStore for Unreachable {
+    fn claim<'a>(
+        &'a self,
+        _: Delivery<'a>,
+        _: Claimant,
+        _: Duration,
+        _: Moment,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::new("unreachable").with_retry_after(Duration::from_secs(5)))))
+    }
+
+    fn commit<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::new("unreachable"))))
+    }
+
+    fn release<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::new("unreachable"))))
+    }
+}
+
+impl RateLimiter for Unreachable {
+    fn check<'a>(&'a self, _: &'a str, _: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(std::future::ready(Err(StoreError::new("unreachable"))))
+    }
+}
+
+#[tokio::test]
+async fn replay_protection_fails_closed_and_the_limiter_falls_back() {
+    let unavailable = "503 Service Unavailable | content-length: 0 | retry-after: 5";
+    agree(
+        |warden| warden.shared_replay(Unreachable),
+        async |site| {
+            for _ in 0..2 {
+                let bytes = signed("x", 0).sized();
+                site.assert("unreachable", &bytes, unavailable, refused(Reason::ReplayStoreUnavailable)).await;
+            }
+        },
+    )
+    .await;
+    agree(
+        |warden| warden.shared_limiter(Unreachable).quota(Quota::per_minute(1).unwrap()),
+        async |site| {
+            let policy = "ratelimit-policy: \"webhook\";q=1;w=60 | ratelimit: \"webhook\";r=0;t=60";
+            let accepted = format!("200 OK | content-length: 0 | {policy} | x-handled: acme");
+            site.assert("first", &signed("1", 0).sized(), &accepted, Outcome::Accepted).await;
+            let exceeded = format!("429 Too Many Requests | content-length: 0 | {policy} | retry-after: 60");
+            site.assert("second", &signed("2", 0).sized(), &exceeded, refused(Reason::QuotaExceeded)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn application_writes_the_same_bodies_on_every_adapter() {
+    let write = |answer: &Answer| {
+        let text = format!(r#"{{"status":{}}}"#, answer.status().as_u16());
+        (answer.status() != 413).then(|| AnswerBody::new("application/problem+json", text))
+    };
+    agree(
+        |warden| warden.danger_without_quota().answer_body(write).body_limit(1000),
+        async |site| {
+            let body = |line: &str, more: &str, text: &str| {
+                format!(
+                    "{line} | content-length: {} | content-type: application/problem+json{more} | {text}",
+                    text.len()
+                )
+            };
+            let unauthorized = body("401 Unauthorized", " | www-authenticate: Webhook", r#"{"status":401}"#);
+            let replayed = body("200 OK", "", r#"{"status":200}"#);
+            site.assert("accepted", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            site.assert("stale", &signed("x", -301).sized(), &unauthorized, refused(Reason::Stale)).await;
+            site.assert("replay", &signed("x", 0).sized(), &replayed, refused(Reason::Replayed)).await;
+            site.assert("no body", &signed([0; 1001], 0).sized(), TOO_LARGE, refused(Reason::BodyTooLarge)).await;
+        },
+    )
+    .await;
+}
+
+/// How many copies of one delivery come at once.
+const COPIES: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousand_copies_at_once_run_the_handler_once() {
+    for adapter in Adapter::ALL {
+        let mut site = Site::start(adapter, |warden| warden).await;
+        let bytes = signed("x", 0).sized();
+        let mut connections = Vec::new();
+        for _ in 0..COPIES {
+            connections.push(site.connect().await);
+        }
+        let release = site.hold();
+        let mut sending = JoinSet::new();
+        for mut connection in connections {
+            let bytes = bytes.clone();
+            sending.spawn(async move {
+                let answer = connection.exchange(&bytes).await.expect("an answer").essence();
+                (connection, answer)
+            });
+        }
+        let mut connections: Vec<Connection> = Vec::new();
+        let mut answers = Vec::new();
+        let mut release = Some(release);
+        while let Some(sent) = sending.join_next().await {
+            let (connection, answer) = sent.expect("no panic");
+            connections.push(connection);
+            answers.push(answer);
+            // All others are refused while the one is handled.
+            if answers.len() == COPIES - 1 {
+                release.take().unwrap().send(200).unwrap();
+            }
+        }
+        let last = answers.pop().unwrap();
+        assert_eq!(last, accepted_of_100(99, 1), "{adapter:?}");
+        assert!(
+            answers.iter().all(|answer| answer == "409 Conflict | content-length: 0 | retry-after: 60"),
+            "{adapter:?}"
+        );
+        assert_eq!(site.runs().len(), 1, "{adapter:?}");
+
+        let mut sending = JoinSet::new();
+        for mut connection in connections {
+            let bytes = bytes.clone();
+            sending.spawn(async move { connection.exchange(&bytes).await.expect("an answer").essence() });
+        }
+        let answers = sending.join_all().await;
+        assert_eq!(answers.len(), COPIES);
+        assert!(answers.iter().all(|answer| answer == REPLAYED), "{adapter:?}");
+        assert_eq!(site.runs().len(), 0, "{adapter:?}");
+        for _ in 0..2 * COPIES {
+            site.events.next().await;
+        }
+        site.end().await;
+    }
+}
+
+/// Without anything that holds the handler, whoever comes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_that_race_with_a_quick_handler_run_it_once() {
+    for adapter in Adapter::ALL {
+        let mut site = Site::start(adapter, |warden| warden).await;
+        let mut connections = Vec::new();
+        for _ in 0..100 {
+            connections.push(site.connect().await);
+        }
+        for round in 0..10 {
+            let bytes = signed(format!("{round}"), 0).sized();
+            let mut sending = JoinSet::new();
+            for mut connection in connections.drain(..) {
+                let bytes = bytes.clone();
+                sending.spawn(async move { (connection.exchange(&bytes).await.expect("an answer"), connection) });
+            }
+            let mut handled = 0;
+            for (answer, connection) in sending.join_all().await {
+                handled += usize::from(answer.header("x-handled").is_some());
+                assert!([200, 409].contains(&answer.status), "{adapter:?}: {answer:?}");
+                connections.push(connection);
+            }
+            assert_eq!((handled, site.runs().len()), (1, 1), "{adapter:?}, round {round}");
+        }
+        for _ in 0..1_000 {
+            site.events.next().await;
+        }
+        site.end().await;
+    }
+}

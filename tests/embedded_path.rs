@@ -1,0 +1,147 @@
+//! A Warden with everything in its own process takes nothing from the heap to judge a request, to count it and to
+//! remember it: neither for a sender nor for a flood.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use hookwarden::testing::TestClock;
+use hookwarden::{
+    Clock as _, Head, Key, Keyring, Outcome, Quota, Reason, Scheme, SecurityEvent, Signer, StaticKeys, Timestamp,
+    Warden,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const ID: &str = "acme-3f6c1d2e-7a51-4a0e-9d24-0b8f5f1f6c55";
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const FORGER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+const BODY_BYTES: usize = 1_024;
+
+/// Two keys, as while they are rotated.
+fn keys() -> Keyring {
+    let key = |name: &str| {
+        let secret = Scheme::timestamped().secret(&format!("the-secret-of-the-key-{name}")).unwrap();
+        Key::new(name, secret).unwrap()
+    };
+    Keyring::from_keys([key("new"), key("old")]).unwrap()
+}
+
+struct Scene {
+    warden: Warden,
+    signer: Signer,
+    clock: TestClock,
+}
+
+impl Scene {
+    /// The memory of deliveries is in one part, so that it is known when it has to grow.
+    fn new(quota: Quota) -> Self {
+        let clock = TestClock::default();
+        let store = StaticKeys::new(&Scheme::timestamped(), [(ID, keys())]).unwrap();
+        let builder = Warden::builder(Scheme::timestamped()).keys(store).quota(quota).replay_capacity(4_000);
+        let warden = builder.clock(clock.clone()).observer(|_: &SecurityEvent<'_>| {}).build().unwrap();
+        Self { warden, signer: Signer::new(Scheme::timestamped(), keys()).unwrap(), clock }
+    }
+
+    fn message(&self, number: u32) -> (HeaderMap, Vec<u8>) {
+        self.message_at(number, self.clock.now().wall)
+    }
+
+    fn message_at(&self, number: u32, time: Timestamp) -> (HeaderMap, Vec<u8>) {
+        let mut body = number.to_be_bytes().to_vec();
+        body.resize(BODY_BYTES, b'x');
+        let signed = self.signer.sign_at(&[("", ""); 0], &body, time).unwrap();
+        let head = signed
+            .iter()
+            .map(|(name, value)| (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap()));
+        (head.collect(), body)
+    }
+
+    fn judge<H: Head + ?Sized>(&self, head: &H, peer: IpAddr, id: &str, body: &[u8]) -> Outcome {
+        let admitted = self.warden.examine(head, Some(peer)).and_then(|examined| {
+            let mut receiving = examined.identify(id)?;
+            for chunk in body.chunks(100) {
+                receiving.update(chunk)?;
+            }
+            receiving.finish()
+        });
+        match admitted {
+            Ok(admitted) => {
+                admitted.commit();
+                Outcome::Accepted
+            }
+            Err(refused) => Outcome::Refused(refused.reason()),
+        }
+    }
+
+    /// The number of allocations while a request is judged.
+    #[track_caller]
+    fn allocations<H: Head + ?Sized>(&self, head: &H, peer: IpAddr, id: &str, body: &[u8], expected: Outcome) -> u64 {
+        let mut outcome = None;
+        let measured = measure(|| outcome = Some(self.judge(head, peer, id, body)));
+        assert_eq!(outcome, Some(expected));
+        measured.count_total
+    }
+}
+
+const fn refused(reason: Reason) -> Outcome {
+    Outcome::Refused(reason)
+}
+
+/// As many deliveries as make the memory large enough for the ten that come after.
+const WARM_UP: u32 = 100;
+
+#[test]
+fn judging_counting_and_remembering_allocate_nothing() {
+    let scene = Scene::new(Quota::new(WARM_UP + 10, Duration::from_secs(60)).unwrap());
+    for number in 0..WARM_UP {
+        let (head, body) = scene.message(number);
+        assert_eq!(scene.judge(&head, PEER, ID, &body), Outcome::Accepted);
+    }
+    let (known, known_body) = scene.message(0);
+    let (other, other_body) = scene.message(u32::MAX);
+    for peer in [PEER, FORGER] {
+        assert_eq!(scene.judge(&other, peer, ID, b"forged"), refused(Reason::Mismatch));
+        assert_eq!(scene.judge(&other, peer, "unknown", b"forged"), refused(Reason::UnknownId));
+    }
+
+    for number in WARM_UP..WARM_UP + 10 {
+        let (head, body) = scene.message(number);
+        assert_eq!(scene.allocations(&head, PEER, ID, &body, Outcome::Accepted), 0, "{number}");
+    }
+    let stale = scene.message_at(0, Timestamp::from_unix(scene.clock.now().wall.as_unix() - 301)).0;
+    for (head, id, body, reason) in [
+        (&known, ID, &known_body, Reason::Replayed),
+        (&other, ID, &other_body, Reason::QuotaExceeded),
+        (&other, ID, &known_body, Reason::Mismatch),
+        (&other, "unknown", &other_body, Reason::UnknownId),
+        (&stale, ID, &known_body, Reason::Stale),
+        (&HeaderMap::new(), ID, &known_body, Reason::MissingHeader),
+        (&other, ID, &vec![0; 2 * 1_024 * 1_024], Reason::BodyTooLarge),
+    ] {
+        assert_eq!(scene.allocations(head, FORGER, id, body, refused(reason)), 0, "{reason}");
+    }
+    while scene.judge(&other, FORGER, ID, b"forged") != refused(Reason::PeerBlocked) {}
+    assert_eq!(scene.allocations(&other, FORGER, ID, b"forged", refused(Reason::PeerBlocked)), 0);
+}
+
+/// What the tables take to grow, and give back when they are swept, is spread over many deliveries.
+#[test]
+fn tables_that_grow_and_are_swept_seldom_allocate() {
+    let scene = Scene::new(Quota::per_minute(60_000_000).unwrap());
+    let (mut allocations, mut deliveries) = (0, 0_u64);
+    // Three deliveries a second for an hour, with two keys each and remembered for 310 s.
+    for number in 0..3 * 3_600 {
+        let (head, body) = scene.message(number);
+        allocations += scene.allocations(&head, PEER, ID, &body, Outcome::Accepted);
+        deliveries += 1;
+        scene.clock.advance(Duration::from_millis(333));
+    }
+    println!("{allocations} allocations in {deliveries} deliveries");
+    assert!(allocations * 30 < deliveries, "{allocations} in {deliveries}");
+}
+
+#[test]
+fn allocations_are_counted() {
+    assert!(measure(|| drop(std::hint::black_box(vec![0_u8; 16]))).count_total > 0);
+}

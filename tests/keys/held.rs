@@ -1,0 +1,107 @@
+//! `StaticKeys`: keys that the application holds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use hookwarden::testing::TestClock;
+use hookwarden::{Key, Keyring, Scheme, StaticKeys, Timestamp, Warden};
+
+use super::{CANARY, assert_no_canary, found, keyring};
+
+#[test]
+fn handle_changes_the_keys_of_every_clone() {
+    let keys = StaticKeys::new(&Scheme::timestamped(), [("a", keyring("one")), ("b", keyring("two"))]).unwrap();
+    let clone = keys.clone();
+    assert!(clone.remove("a"));
+    assert!(!clone.remove("a"));
+    assert_eq!((found(&keys, "a"), found(&keys, "b")), (None, Some("[KeyId(\"default\")]".into())));
+    keys.replace([("c", keyring("three"))]).unwrap();
+    assert_eq!((found(&clone, "b"), found(&clone, "c").is_some()), (None, true));
+}
+
+#[test]
+fn rotation_under_load_never_leaves_an_id_without_keys() {
+    let keys = StaticKeys::new(&Scheme::timestamped(), [("a", keyring("one")), ("b", keyring("two"))]).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0_u32;
+                    while !done.load(Ordering::Relaxed) || reads == 0 {
+                        assert!(found(&keys, "a").is_some() && found(&keys, "b").is_some());
+                        reads += 1;
+                    }
+                })
+            })
+            .collect();
+        let other = scope.spawn(|| (0..500).for_each(|n| keys.replace_one("b", keyring(&format!("b{n}"))).unwrap()));
+        for n in 0..500 {
+            keys.replace_one("a", keyring(&format!("a{n}"))).unwrap();
+            keys.replace([("a", keyring(&format!("A{n}"))), ("b", keyring(&format!("B{n}")))]).unwrap();
+        }
+        other.join().unwrap();
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+}
+
+#[test]
+fn concurrent_changes_of_several_ids_are_all_kept() {
+    let keys = StaticKeys::new(&Scheme::timestamped(), [("first", keyring("first"))]).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let keys = &keys;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let id = format!("{thread}-{n}");
+                    keys.replace_one(id.clone(), keyring(&id)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(keys.len(), 201);
+}
+
+#[test]
+fn key_past_its_last_second_is_refused_without_a_change_of_keys() {
+    let scheme = Scheme::timestamped();
+    let secret = scheme.secret("a-subscription-secret").unwrap();
+    let head = [
+        ("X-Webhook-Timestamp", "1800000000"),
+        ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+    ];
+    let last = Timestamp::from_unix(1_800_000_010);
+    let key = Key::new("k", secret).unwrap().not_after(last);
+    let clock = TestClock::new(last);
+    let warden = Warden::builder(scheme)
+        .sender("acme", Keyring::from_keys([key]).unwrap())
+        .danger_without_replay_protection()
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let judge = |now| {
+        clock.set_wall(now);
+        let mut receiving = warden.examine(&head, None).unwrap().identify("acme").unwrap();
+        receiving.update(br#"{"event":"user.created"}"#).unwrap();
+        receiving.finish().map(|admitted| admitted.commit()).map_err(|refused| refused.reason().as_str())
+    };
+    assert_eq!(judge(last), Ok(()));
+    assert_eq!(judge(Timestamp::from_unix(1_800_000_011)), Err("no_live_key"));
+}
+
+#[test]
+fn secrets_are_in_no_text() {
+    let scheme = Scheme::timestamped();
+    let keys = StaticKeys::new(&scheme, [("a", keyring(CANARY))]).unwrap();
+    let errors = [
+        keys.replace_one("b", keyring(CANARY)).unwrap_err(),
+        StaticKeys::new(&scheme, [("a", keyring(CANARY)), ("b", keyring(CANARY))]).unwrap_err(),
+        StaticKeys::new(&scheme, [("a", keyring(CANARY)), ("a", keyring(CANARY))]).unwrap_err(),
+        StaticKeys::new(&Scheme::standard_webhooks(), [("a", keyring(CANARY))]).unwrap_err(),
+    ];
+    for error in errors {
+        assert_no_canary("error", &[format!("{error}"), format!("{error:?}")]);
+    }
+    assert_no_canary("handle", &[format!("{keys:?}"), found(&keys, "a").unwrap()]);
+}

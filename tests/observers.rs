@@ -1,0 +1,590 @@
+//! What operators are told: log lines and metrics, in quiet times and under a flood.
+#![cfg(all(feature = "tracing", feature = "metrics"))]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hookwarden::{
+    Clock, KeyId, Keyring, MetricsObserver, Moment, Notice, Observer, Outcome, Reason, Scheme, SecurityEvent,
+    Timestamp, TracingObserver, Warden,
+};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tracing::Level;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+const SECRET: &str = "a-subscription-secret";
+const BODY: &[u8] = br#"{"event":"user.created"}"#;
+const SIGNATURE: &str = "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe";
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// A clock that the test sets.
+#[derive(Default)]
+struct TestClock(AtomicU64);
+
+impl TestClock {
+    fn set(&self, time: Duration) {
+        self.0.store(u64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Moment {
+        Moment { wall: NOW, monotonic: Duration::from_micros(self.0.load(Ordering::Relaxed)) }
+    }
+}
+
+/// One log line, by its fields.
+#[derive(Debug, Clone)]
+struct Line {
+    level: Level,
+    target: String,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Line {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+
+    fn suppressed(&self) -> Option<u64> {
+        self.field("suppressed").map(|count| count.parse().unwrap())
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.into());
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<Line>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut line = Line { level: *metadata.level(), target: metadata.target().into(), fields: BTreeMap::default() };
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+/// The lines that `act` writes through an observer on a clock of its own. The observer is dropped at the end.
+fn logged(act: impl FnOnce(&TracingObserver, &TestClock)) -> Vec<Line> {
+    let lines = Lines::default();
+    let clock = Arc::new(TestClock::default());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.clone()), || {
+        act(&TracingObserver::new().with_clock(clock.clone()), &clock);
+    });
+    let lines = lines.0.lock().unwrap();
+    lines.clone()
+}
+
+/// How many events the lines stand for: one each, or as many as they say.
+fn events_told(lines: &[Line]) -> u64 {
+    lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum()
+}
+
+fn refused(reason: Reason, peer: impl Into<IpAddr>) -> SecurityEvent<'static> {
+    let mut event = SecurityEvent::new(Outcome::Refused(reason), "timestamped");
+    event.peer = Some(peer.into());
+    event.webhook_id = Some("acme");
+    event
+}
+
+fn full(outcome: Outcome) -> SecurityEvent<'static> {
+    let mut event = SecurityEvent::new(outcome, "timestamped");
+    event.webhook_id = Some("acme");
+    event.known_id = true;
+    event.peer = Some(Ipv4Addr::new(192, 0, 2, 7).into());
+    event.key_id = Some(KeyId::new("2026").unwrap());
+    event.header = Some("X-Webhook-Signature");
+    event.skew = Some(-3);
+    event.body_bytes = 24;
+    event.duration = Duration::from_micros(1_500);
+    event
+}
+
+fn warden(observer: impl Observer) -> Warden {
+    let scheme = Scheme::timestamped();
+    let keys = Keyring::new(scheme.secret(SECRET).unwrap());
+    Warden::builder(scheme).sender("acme", keys).observer(observer).clock(TestClock::default()).build().unwrap()
+}
+
+const PEER: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
+
+/// A delivery through the whole of a Warden.
+fn deliver(warden: &Warden, id: &str, signature: &str) -> Result<(), Reason> {
+    let head = [("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", signature)];
+    let judge = || {
+        let mut receiving = warden.examine(&head, PEER)?.identify(id)?;
+        receiving.update(BODY)?;
+        receiving.finish()
+    };
+    judge().map(hookwarden::Admitted::commit).map_err(|refused| refused.reason())
+}
+
+#[test]
+fn log_level_follows_the_outcome() {
+    let cases = [
+        (Outcome::Accepted, Level::INFO),
+        (Outcome::Released, Level::WARN),
+        (Outcome::Abandoned, Level::INFO),
+        (Outcome::Refused(Reason::Mismatch), Level::WARN),
+        (Outcome::Refused(Reason::Replayed), Level::WARN),
+        (Outcome::Refused(Reason::QuotaExceeded), Level::WARN),
+        (Outcome::Refused(Reason::PeerBlocked), Level::WARN),
+        (Outcome::Refused(Reason::KeyStoreUnavailable), Level::ERROR),
+        (Outcome::Refused(Reason::ReplayStoreUnavailable), Level::ERROR),
+        (Outcome::Refused(Reason::Misconfigured), Level::ERROR),
+    ];
+    for (outcome, level) in cases {
+        let lines = logged(|observer, _| observer.observe(&full(outcome)));
+        assert_eq!(lines.len(), 1, "{outcome:?}");
+        assert_eq!((lines[0].level, &*lines[0].target), (level, "hookwarden"), "{outcome:?}");
+        assert_eq!(lines[0].field("outcome"), Some(outcome.as_str()));
+        assert_eq!(lines[0].field("reason"), outcome.reason().map(Reason::as_str), "{outcome:?}");
+    }
+}
+
+#[test]
+fn log_line_has_the_documented_fields_and_no_other() {
+    let lines = logged(|observer, _| observer.observe(&full(Outcome::Refused(Reason::Mismatch))));
+    let fields: Vec<_> = lines[0].fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(
+        fields,
+        [
+            ("body_bytes", "24"),
+            ("duration_us", "1500"),
+            ("header", "X-Webhook-Signature"),
+            ("key_id", "2026"),
+            ("message", "webhook refused"),
+            ("outcome", "refused"),
+            ("peer", "192.0.2.7"),
+            ("reason", "mismatch"),
+            ("scheme", "timestamped"),
+            ("skew_s", "-3"),
+            ("webhook_id", "acme"),
+        ]
+    );
+    // What is not known is left out.
+    let lines = logged(|observer, _| observer.observe(&SecurityEvent::new(Outcome::Accepted, "github")));
+    let names: Vec<_> = lines[0].fields.keys().copied().collect();
+    assert_eq!(names, ["body_bytes", "duration_us", "message", "outcome", "scheme"]);
+}
+
+#[test]
+fn flood_of_one_peer_is_a_burst_and_one_exact_count() {
+    let event = refused(Reason::Mismatch, [192, 0, 2, 7]);
+    let lines = logged(|observer, clock| {
+        for millisecond in 0..100_000_u64 {
+            // All within 50 seconds.
+            clock.set(Duration::from_micros(millisecond * 500));
+            observer.observe(&event);
+        }
+        clock.set(Duration::from_secs(61));
+        observer.observe(&full(Outcome::Accepted));
+    });
+    // The burst, the count, and the line of the event that came after the window.
+    assert_eq!(lines.len(), 5 + 1 + 1);
+    assert_eq!(events_told(&lines), 100_000 + 1);
+    let count = &lines[5];
+    assert_eq!((count.level, count.suppressed()), (Level::WARN, Some(99_995)));
+    let told = ["outcome", "reason", "webhook_id", "peer", "scheme"].map(|name| count.field(name).unwrap());
+    assert_eq!(told, ["refused", "mismatch", "acme", "192.0.2.7", "timestamped"]);
+}
+
+#[test]
+fn flood_from_a_million_peers_is_bounded_each_second() {
+    let lines = logged(|observer, clock| {
+        for peer in 0..1_000_000_u32 {
+            // 100,000 each second.
+            clock.set(Duration::from_micros(u64::from(peer) * 10));
+            observer.observe(&refused(Reason::Stale, Ipv4Addr::from_bits(peer)));
+        }
+    });
+    assert!(lines.len() <= 10 * 10 + 1, "{}", lines.len());
+    assert_eq!(events_told(&lines), 1_000_000);
+}
+
+#[test]
+fn flood_that_ends_is_told_when_the_observer_goes() {
+    let lines = logged(|observer, _| {
+        for _ in 0..100 {
+            observer.observe(&refused(Reason::Mismatch, [192, 0, 2, 7]));
+        }
+    });
+    assert_eq!((lines.len(), events_told(&lines)), (6, 100));
+    let lines = logged(|observer, _| {
+        for _ in 0..100 {
+            observer.observe(&SecurityEvent::new(Outcome::Abandoned, "timestamped"));
+        }
+        observer.flush();
+        observer.flush();
+    });
+    assert_eq!((lines.len(), events_told(&lines)), (6, 100));
+}
+
+#[test]
+fn flood_from_one_ipv6_network_is_one_peer() {
+    let lines = logged(|observer, _| {
+        for host in 0..100 {
+            observer.observe(&refused(Reason::Mismatch, Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, host)));
+        }
+    });
+    assert_eq!((lines.len(), events_told(&lines)), (6, 100));
+    assert_eq!(lines[4].field("peer"), Some("2001:db8:1:2:3:4:5:4"));
+    assert_eq!(lines[5].field("peer"), Some("2001:db8:1:2::"));
+}
+
+#[test]
+fn flood_hides_neither_an_outage_nor_a_delivery() {
+    let lines = logged(|observer, _| {
+        for peer in 0..1_000 {
+            observer.observe(&refused(Reason::Mismatch, Ipv4Addr::from_bits(peer)));
+        }
+        observer.observe(&full(Outcome::Refused(Reason::KeyStoreUnavailable)));
+        observer.notice(&Notice::RejectedTableFull);
+        observer.observe(&full(Outcome::Accepted));
+        observer.observe(&full(Outcome::Released));
+    });
+    let told: Vec<_> = lines.iter().skip(10).take(4).map(|line| line.field("message").unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "webhook could not be judged",
+            "the table of refused requests is full, further peers are not turned away",
+            "webhook accepted",
+            "webhook released, its handler did not finish"
+        ]
+    );
+}
+
+#[test]
+fn outage_is_sampled_by_its_reason_and_names_no_single_peer() {
+    let lines = logged(|observer, _| {
+        for peer in 0..1_000 {
+            observer.observe(&refused(Reason::ReplayStoreUnavailable, Ipv4Addr::from_bits(peer)));
+        }
+    });
+    assert_eq!((lines.len(), events_told(&lines)), (6, 1_000));
+    assert_eq!((lines[5].level, lines[5].field("peer"), lines[5].field("webhook_id")), (Level::ERROR, None, None));
+}
+
+#[test]
+fn notice_has_its_level_and_is_sampled_by_kind() {
+    let lines = logged(|observer, _| {
+        for _ in 0..50 {
+            observer.notice(&Notice::LimiterFellBack);
+        }
+        observer.notice(&Notice::KeyReloadFailed);
+    });
+    let told: Vec<_> =
+        lines.iter().map(|line| (line.level, line.field("notice").unwrap(), line.suppressed())).collect();
+    let single = (Level::WARN, "limiter_fell_back", None);
+    let failed = (Level::ERROR, "key_reload_failed", None);
+    let count = (Level::WARN, "limiter_fell_back", Some(45));
+    assert_eq!(told, [single, single, single, single, single, failed, count]);
+}
+
+#[test]
+fn limits_of_the_log_can_be_set() {
+    let lines = Lines::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.clone()), || {
+        let observer = TracingObserver::new()
+            .with_clock(Arc::new(TestClock::default()))
+            .with_lines_per_peer(NonZeroU32::MIN)
+            .with_lines_per_second(NonZeroU32::new(3).unwrap());
+        for peer in [1, 1, 2, 2, 3, 3, 4, 4] {
+            observer.observe(&refused(Reason::Mismatch, [192, 0, 2, peer]));
+        }
+    });
+    let counts: Vec<_> = lines.0.lock().unwrap().iter().map(Line::suppressed).collect();
+    assert_eq!(counts, [None, None, None, Some(1), Some(1), Some(1), Some(2)]);
+}
+
+#[test]
+fn log_of_a_warden_tells_each_delivery() {
+    let lines = logged(|_, _| {
+        let warden = warden(TracingObserver::new());
+        assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
+        assert_eq!(deliver(&warden, "acme", &"0".repeat(64)), Err(Reason::Mismatch));
+        assert_eq!(deliver(&warden, "nobody", SIGNATURE), Err(Reason::UnknownId));
+        drop(warden.examine(&[("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", SIGNATURE)], PEER));
+    });
+    let told: Vec<_> =
+        lines.iter().map(|line| ["outcome", "reason", "webhook_id", "key_id"].map(|name| line.field(name))).collect();
+    assert_eq!(
+        told,
+        [
+            [Some("accepted"), None, Some("acme"), Some("default")],
+            [Some("refused"), Some("mismatch"), Some("acme"), None],
+            [Some("refused"), Some("unknown_id"), Some("nobody"), None],
+            [Some("abandoned"), None, None, None],
+        ]
+    );
+    let everything = format!("{lines:?}");
+    for hidden in [SECRET, SIGNATURE, "1800000000", "user.created"] {
+        assert!(!everything.contains(hidden), "{hidden}");
+    }
+}
+
+/// Collects what the text format writes.
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn webhook_id_cannot_forge_a_line_or_color_it() {
+    let page = Page::default();
+    let writer = page.clone();
+    let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+    let lines = Lines::default();
+    let hostile = "a\nERROR hookwarden: forged\r\x1b[31mred\u{202e}\u{85}";
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(text).with(lines.clone()), || {
+        let warden = warden(TracingObserver::new());
+        for _ in 0..7 {
+            assert_eq!(deliver(&warden, hostile, SIGNATURE), Err(Reason::UnknownId));
+        }
+    });
+    let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(page.lines().count(), 6, "{page}");
+    assert!(page.bytes().all(|byte| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic()), "{page:?}");
+    for line in lines.0.lock().unwrap().iter() {
+        let id = line.field("webhook_id").unwrap();
+        assert_eq!(id, r"a\nERROR hookwarden: forged\r\u{1b}[31mred\u{202e}\u{85}");
+    }
+}
+
+/// What the metrics are at some moment, as `name{label=value,…}`.
+struct Metrics {
+    counters: HashMap<String, u64>,
+    histograms: HashMap<String, Vec<f64>>,
+    units: HashMap<String, Option<metrics::Unit>>,
+}
+
+impl Metrics {
+    /// Reading a counter resets it.
+    fn read(snapshotter: &Snapshotter) -> Self {
+        let mut this = Self { counters: HashMap::new(), histograms: HashMap::new(), units: HashMap::new() };
+        for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
+            assert!(description.is_some(), "{key:?}");
+            let (_, key) = key.into_parts();
+            let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let name = format!("{}{{{}}}", key.name(), labels.join(","));
+            this.units.insert(key.name().into(), unit);
+            match value {
+                DebugValue::Counter(count) => drop(this.counters.insert(name, count)),
+                DebugValue::Histogram(values) => {
+                    drop(this.histograms.insert(name, values.into_iter().map(|value| value.0).collect()));
+                }
+                DebugValue::Gauge(_) => unreachable!("{name}"),
+            }
+        }
+        this
+    }
+
+    fn nonzero(&self, name: &str) -> BTreeMap<&str, u64> {
+        let named = self.counters.iter().filter(|(key, count)| key.starts_with(&format!("{name}{{")) && **count > 0);
+        named.map(|(key, count)| (&key[name.len()..], *count)).collect()
+    }
+}
+
+fn measured(act: impl FnOnce(&MetricsObserver)) -> Metrics {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || act(&MetricsObserver::new()));
+    Metrics::read(&recorder.snapshotter())
+}
+
+#[test]
+fn request_is_counted_by_scheme_outcome_and_reason() {
+    let metrics = measured(|observer| {
+        observer.observe(&full(Outcome::Accepted));
+        observer.observe(&full(Outcome::Accepted));
+        observer.observe(&full(Outcome::Released));
+        observer.observe(&full(Outcome::Abandoned));
+        for reason in Reason::ALL {
+            observer.observe(&SecurityEvent::new(Outcome::Refused(*reason), "github"));
+        }
+    });
+    let counts = metrics.nonzero("hookwarden_requests_total");
+    assert_eq!(counts["{scheme=timestamped,outcome=accepted,reason=}"], 2);
+    assert_eq!(counts["{scheme=timestamped,outcome=released,reason=}"], 1);
+    assert_eq!(counts["{scheme=timestamped,outcome=abandoned,reason=}"], 1);
+    assert_eq!(counts["{scheme=github,outcome=refused,reason=replay_store_unavailable}"], 1);
+    assert_eq!(counts.len(), 3 + Reason::ALL.len());
+    // A refusal that has not come yet is there as a zero.
+    assert_eq!(metrics.counters["hookwarden_requests_total{scheme=timestamped,outcome=refused,reason=mismatch}"], 0);
+}
+
+#[test]
+fn measures_have_their_units_and_bounds() {
+    let metrics = measured(|observer| {
+        observer.observe(&full(Outcome::Accepted));
+        let mut early = full(Outcome::Refused(Reason::Early));
+        (early.skew, early.body_bytes) = (Some(i64::MIN), u64::MAX);
+        observer.observe(&early);
+        observer.observe(&SecurityEvent::new(Outcome::Refused(Reason::MissingHeader), "timestamped"));
+    });
+    let values = |name: &str| metrics.histograms[name].as_slice();
+    assert_eq!(values("hookwarden_request_duration_seconds{outcome=accepted}"), [0.0015]);
+    assert_eq!(values("hookwarden_timestamp_skew_seconds{outcome=accepted}"), [-3.0]);
+    assert_eq!(values("hookwarden_timestamp_skew_seconds{outcome=refused}"), [-86_400.0]);
+    assert_eq!(values("hookwarden_body_bytes{}"), [24.0, f64::from(u32::MAX), 0.0]);
+    assert_eq!(metrics.units["hookwarden_request_duration_seconds"], Some(metrics::Unit::Seconds));
+    assert_eq!(metrics.units["hookwarden_timestamp_skew_seconds"], Some(metrics::Unit::Seconds));
+    assert_eq!(metrics.units["hookwarden_body_bytes"], Some(metrics::Unit::Bytes));
+    assert_eq!(metrics.units["hookwarden_requests_total"], Some(metrics::Unit::Count));
+}
+
+#[test]
+fn unknown_id_is_never_a_label() {
+    let metrics = measured(|observer| {
+        for n in 0..10_000 {
+            let id = format!("stranger-{n}");
+            let mut event = SecurityEvent::new(Outcome::Refused(Reason::UnknownId), "timestamped");
+            event.webhook_id = Some(&id);
+            observer.observe(&event);
+        }
+    });
+    assert_eq!(metrics.nonzero("hookwarden_requests_total").values().sum::<u64>(), 10_000);
+    assert_eq!(metrics.nonzero("hookwarden_webhook_requests_total"), BTreeMap::new());
+    assert!(metrics.counters.keys().all(|name| !name.contains("stranger")));
+}
+
+#[test]
+fn labels_of_known_ids_keys_and_schemes_are_bounded() {
+    let metrics = measured(|observer| {
+        for n in 0..100 {
+            let (id, scheme) = (format!("sender-{n}"), format!("scheme-{n}"));
+            let mut event = full(Outcome::Accepted);
+            event.webhook_id = Some(&id);
+            for _ in 0..2_u32 {
+                observer.observe(&event);
+            }
+            event.webhook_id = Some("acme");
+            event.key_id = Some(KeyId::new(&format!("key-{n}")).unwrap());
+            observer.observe(&event);
+            event = SecurityEvent::new(Outcome::Accepted, &scheme);
+            observer.observe(&event);
+        }
+    });
+    assert_eq!(metrics.nonzero("hookwarden_webhook_requests_total").len(), 101);
+    let keys = metrics.nonzero("hookwarden_key_requests_total");
+    assert_eq!(keys.keys().filter(|key| key.starts_with("{webhook_id=acme,")).count(), 64 + 1);
+    assert_eq!(keys["{webhook_id=acme,key_id=other}"], 36);
+    let requests = metrics.nonzero("hookwarden_requests_total");
+    assert_eq!(requests.len(), 32 + 1);
+    assert_eq!(requests["{scheme=other,outcome=accepted,reason=}"], 100 - 31);
+
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let observer = MetricsObserver::new().with_max_webhook_ids(2);
+        for id in ["a", "b", "c", "d", "a"] {
+            let mut event = full(Outcome::Refused(Reason::Mismatch));
+            event.webhook_id = Some(id);
+            observer.observe(&event);
+        }
+    });
+    let metrics = Metrics::read(&recorder.snapshotter());
+    let told = metrics.nonzero("hookwarden_webhook_requests_total");
+    let counts =
+        ["a", "b", "other"].map(|id| told[&*format!("{{scheme=timestamped,webhook_id={id},outcome=refused}}")]);
+    assert_eq!((counts, told.len()), ([2, 1, 2], 3));
+}
+
+#[test]
+fn notice_is_counted_by_kind() {
+    let metrics = measured(|observer| observer.notice(&Notice::PeerUnknown));
+    assert_eq!(metrics.nonzero("hookwarden_notices_total"), BTreeMap::from([("{kind=peer_unknown}", 1)]));
+    assert_eq!(metrics.counters["hookwarden_notices_total{kind=key_reload_failed}"], 0);
+}
+
+#[test]
+fn metrics_of_a_warden_name_the_sender_and_its_key() {
+    let metrics = measured(|_| {
+        let warden = warden(Arc::new(MetricsObserver::new()));
+        assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
+        assert_eq!(deliver(&warden, "nobody\n", SIGNATURE), Err(Reason::UnknownId));
+    });
+    let requests = metrics.nonzero("hookwarden_requests_total");
+    assert_eq!(requests["{scheme=timestamped,outcome=accepted,reason=}"], 1);
+    assert_eq!(requests["{scheme=timestamped,outcome=refused,reason=unknown_id}"], 1);
+    let by_id = metrics.nonzero("hookwarden_webhook_requests_total");
+    assert_eq!(by_id, BTreeMap::from([("{scheme=timestamped,webhook_id=acme,outcome=accepted}", 1)]));
+    let by_key = metrics.nonzero("hookwarden_key_requests_total");
+    assert_eq!(by_key, BTreeMap::from([("{webhook_id=acme,key_id=default}", 1)]));
+    for hidden in [SECRET, SIGNATURE, "1800000000", "user.created", "nobody"] {
+        assert!(
+            metrics.counters.keys().chain(metrics.histograms.keys()).all(|name| !name.contains(hidden)),
+            "{hidden}"
+        );
+    }
+}
+
+/// Counts registrations, which cost an allocation and a lock each.
+#[derive(Default)]
+struct Registrations(AtomicU64);
+
+impl Registrations {
+    fn count(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl metrics::Recorder for Registrations {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        self.count();
+        metrics::Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        self.count();
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        self.count();
+        metrics::Histogram::noop()
+    }
+}
+
+#[test]
+fn metric_is_registered_once_and_not_for_each_event() {
+    let recorder = Registrations::default();
+    metrics::with_local_recorder(&recorder, || {
+        let observer = MetricsObserver::new();
+        let outcomes = [Outcome::Accepted, Outcome::Released, Outcome::Abandoned, Outcome::Refused(Reason::Mismatch)];
+        let round = || outcomes.iter().for_each(|outcome| observer.observe(&full(*outcome)));
+        round();
+        let before = recorder.0.load(Ordering::Relaxed);
+        (0..100).for_each(|_| round());
+        assert_eq!(recorder.0.load(Ordering::Relaxed), before);
+    });
+}
