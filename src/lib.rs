@@ -3,8 +3,7 @@
 //! Hookwarden guards webhook endpoints: it proves who sent a request, that it is fresh and that its body is untouched,
 //! before a handler runs, and tells the operator what became of every request.
 //!
-//! * Behind a web framework, build a [`Warden`] and give it to [`axum`] or to any
-//!   [`tower`] service.
+//! * Behind a web framework, build a [`Warden`] and give it to [`axum`], [`actix`] or any [`tower`] service.
 //! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
 //! * For a provider that has no preset, describe its [`Scheme`] as data.
 //!
@@ -23,8 +22,8 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! What a scheme signs is what it proves: a scheme without a timestamp, such as GitHub's, cannot tell a replay from the
-//! original. Bodies are never decoded or re-serialized before they are verified.
+//! What a scheme signs is what it proves: a message without a signed timestamp, such as GitHub's, is valid for ever, so that
+//! a Warden for it asks how long deliveries are to be remembered. Bodies are never decoded or re-serialized before they are verified.
 //!
 //! The crate's core is `no_std` and does no I/O; `--no-default-features` leaves just that.
 

@@ -1,0 +1,186 @@
+//! What actix-web's requests and answers are to the Warden.
+
+use std::cell::Cell;
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::{Body, Frame, SizeHint};
+use percent_encoding::percent_decode_str;
+
+use crate::error::Reason;
+use crate::head::{FieldName, Head, Occurrence};
+use crate::intake::{self, VerifiedBody};
+use crate::origin::Origin;
+use crate::respond::Answer;
+use crate::warden::{Admitted, Facts, IdFault, Warden, WebhookId};
+
+/// Judges a request, and leaves what was not read of it with a refusal.
+pub(super) async fn receive(
+    warden: &Warden,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Admitted, VerifiedBody), Unread> {
+    let path = request.uri().path_and_query().map(|path| path.as_str());
+    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
+    let origin = Origin { id: path_parameter(warden, request), peer: peer(warden, request) };
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut body = ActixBody { payload, length: length.unwrap_or(0) };
+    match intake::receive(warden, &head, origin, &mut body).await {
+        Ok(received) => Ok(received),
+        Err(refused) => {
+            // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After
+            // a broken body the server gives the connection up at its next turn, and the answer has to be out by then.
+            if refused.reason() != Reason::BodyInterrupted {
+                tokio::task::yield_now().await;
+            }
+            Err(Unread { answer: refused.into_answer(), payload: Cell::new(Some(body.payload)) })
+        }
+    }
+}
+
+/// The answer to a refused request, with what was not read of its body.
+///
+/// actix-web reads and discards the rest of a chunked body whose payload was dropped, for as long as the sender likes. Of
+/// one that is still held when the answer leaves it closes the connection. So the payload goes with the answer.
+pub(super) struct Unread {
+    answer: Answer,
+    payload: Cell<Option<Payload>>,
+}
+
+impl Unread {
+    pub(super) fn into_response(self) -> HttpResponse {
+        self.error_response()
+    }
+}
+
+impl ResponseError for Unread {
+    fn error_response(&self) -> HttpResponse {
+        let mut response = http_response(self.answer.clone());
+        if let Some(payload) = self.payload.take() {
+            response.extensions_mut().insert(payload);
+        }
+        response
+    }
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unread").field("answer", &self.answer).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("webhook refused")
+    }
+}
+
+/// The webhook id, if the Warden looks for it in a path parameter. actix-web has decoded all of it but what would change
+/// the path's shape, and a `%` is among that, so that decoding the rest decodes nothing twice.
+fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<WebhookId, IdFault>> {
+    let value = request.match_info().get(warden.id_source().parameter()?);
+    Some(value.ok_or(IdFault::NoSuchParameter).and_then(|value| {
+        // actix-web puts U+FFFD in the place of what is no UTF-8; the path as sent tells whether the sender wrote it.
+        if value.contains('\u{fffd}') && percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+            return Err(IdFault::Unreadable);
+        }
+        percent_decode_str(value).decode_utf8().map(|id| WebhookId::from(&*id)).map_err(|_| IdFault::Unreadable)
+    }))
+}
+
+fn peer(warden: &Warden, request: &HttpRequest) -> Option<IpAddr> {
+    let client = warden
+        .trusted_hops()
+        .and_then(|hops| hops.client(request.headers().get_all(hops.header_name()).map(HeaderValue::as_bytes)));
+    client.or_else(|| request.peer_addr().map(|address| address.ip()))
+}
+
+pub(super) struct ActixHead<'r> {
+    pub(super) headers: &'r HeaderMap,
+    pub(super) method: &'r str,
+    pub(super) path: Option<&'r str>,
+}
+
+impl Head for ActixHead<'_> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        Occurrence::from_values(self.headers.get_all(name.as_str()).map(HeaderValue::as_bytes))
+    }
+
+    fn method(&self) -> Option<&str> {
+        Some(self.method)
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.path
+    }
+}
+
+/// actix-web's payload as a body, with the length that its head announced.
+struct ActixBody {
+    payload: Payload,
+    length: u64,
+}
+
+impl Body for ActixBody {
+    type Data = Bytes;
+    type Error = PayloadError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, PayloadError>>> {
+        Pin::new(&mut self.payload).poll_next(cx).map(|next| next.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.length);
+        hint
+    }
+}
+
+pub(super) fn payload_of(body: VerifiedBody) -> Payload {
+    Payload::Stream { payload: Box::pin(Chunks(body)) }
+}
+
+struct Chunks(VerifiedBody);
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next_chunk().map(Ok))
+    }
+}
+
+/// What the middleware leaves for an extractor, so that nothing between the two can have changed the body.
+#[derive(Clone)]
+pub(super) struct Verdict {
+    pub(super) facts: Facts,
+    pub(super) body: VerifiedBody,
+}
+
+/// actix-web has the types of an older `http`; only their texts cross over.
+fn http_response(answer: Answer) -> HttpResponse {
+    let (status, headers, body) = answer.into_parts();
+    let status = actix_web::http::StatusCode::from_u16(status.as_u16());
+    let mut response =
+        HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)).body(body);
+    copy_headers(&headers, response.headers_mut());
+    response.map_into_boxed_body()
+}
+
+pub(super) fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_str().as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            to.insert(name, value);
+        }
+    }
+}
