@@ -24,14 +24,16 @@ async fn handle(webhook: Webhook<Bytes>) -> HttpResponse {
 }
 
 fn main() -> ExitCode {
-    let settings = match Settings::read() {
+    let system = actix_web::rt::System::new();
+    // A shared store connects on the runtime.
+    let settings = match system.block_on(async { Settings::read() }) {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("actix_receiver: {error}");
             return ExitCode::from(2);
         }
     };
-    match actix_web::rt::System::new().block_on(serve(settings)) {
+    match system.block_on(serve(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("actix_receiver: {error}");

@@ -233,6 +233,11 @@ pub trait Observer: Send + Sync + 'static {
     fn store_failed(&self, store: Store, error: &StoreError) {
         let _ = (store, error);
     }
+
+    /// Called when a shared store of quotas or deliveries that had failed answered a request.
+    fn store_recovered(&self, store: Store) {
+        let _ = store;
+    }
 }
 
 impl<F: Fn(&SecurityEvent<'_>) + Send + Sync + 'static> Observer for F {
@@ -252,5 +257,9 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn store_failed(&self, store: Store, error: &StoreError) {
         (**self).store_failed(store, error);
+    }
+
+    fn store_recovered(&self, store: Store) {
+        (**self).store_recovered(store);
     }
 }

@@ -53,11 +53,15 @@ mod mac;
 mod origin;
 #[cfg(feature = "warden")]
 mod peer;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod replay;
 #[cfg(feature = "warden")]
 mod respond;
 mod scheme;
 mod secret;
+#[cfg(feature = "warden")]
+mod shared;
 mod signer;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -97,6 +101,8 @@ pub use replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 pub use respond::{Answer, AnswerBody};
 pub use scheme::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, SchemeBuilder, SecretFormat};
 pub use secret::{Key, KeyId, Keyring, Secret};
+#[cfg(feature = "warden")]
+pub use shared::{Admittance, SharedStore};
 pub use signer::{SignedHeaders, Signer};
 pub use time::{Timestamp, TimestampFormat, Tolerance};
 pub use verifier::{Verification, Verified, Verifier};

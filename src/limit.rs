@@ -86,6 +86,19 @@ impl Quota {
         }
     }
 
+    /// The part of one of `replicas` processes that share the quota without knowing of each other: the burst is divided,
+    /// rounded down to at least one, and the rate too.
+    pub(crate) fn share(&self, replicas: NonZeroU32) -> Self {
+        let burst = self.burst.get().checked_div(replicas.get()).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        let period = self.period.saturating_mul(replicas.get());
+        // The longest window is kept to: a share of what is once in many days may come a little early.
+        let longest = Duration::from_micros(MAX_WINDOW_MICROS).checked_div(burst.get()).unwrap_or(period);
+        Self {
+            burst,
+            period: period.min(Duration::from_micros(u64::try_from(longest.as_micros()).unwrap_or(1).max(1))),
+        }
+    }
+
     /// How many requests pass at once.
     #[must_use]
     pub const fn burst(&self) -> u32 {

@@ -42,6 +42,7 @@ mod refused;
 mod steps;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -87,6 +88,24 @@ struct Inner {
     answer_writer: Option<AnswerWriter>,
     replay_is_conflict: bool,
     peers: record::PeerWatch,
+    outages: Outages,
+}
+
+/// Which shared store failed when it was last asked.
+#[derive(Default)]
+struct Outages {
+    limits: AtomicBool,
+    replay: AtomicBool,
+}
+
+impl Outages {
+    const fn of(&self, store: Store) -> Option<&AtomicBool> {
+        match store {
+            Store::Keys => None,
+            Store::Limits => Some(&self.limits),
+            Store::Replay => Some(&self.replay),
+        }
+    }
 }
 
 impl Warden {
@@ -133,7 +152,22 @@ impl Warden {
     }
 
     fn store_failed(&self, store: Store, error: &StoreError) {
+        if let Some(outage) = self.inner.outages.of(store) {
+            outage.store(true, Ordering::Relaxed);
+        }
         notify(&self.inner.observers, |observer| observer.store_failed(store, error));
+    }
+
+    /// Notes that a shared store answered, if it did; a failure is told by whoever deals with it.
+    fn heard<T>(&self, store: Store, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        let outage = self.inner.outages.of(store);
+        // It is read first, so that requests don't pull the flag from each other.
+        if answer.is_ok()
+            && outage.is_some_and(|outage| outage.load(Ordering::Relaxed) && outage.swap(false, Ordering::Relaxed))
+        {
+            notify(&self.inner.observers, |observer| observer.store_recovered(store));
+        }
+        answer
     }
 
     fn notify(&self, notice: Notice) {

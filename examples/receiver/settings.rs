@@ -9,6 +9,8 @@
 //! | `HOOKWARDEN_BODY_LIMIT` | bytes that a body may have | 1048576 |
 //! | `HOOKWARDEN_QUOTA` | accepted requests a minute for each webhook id | 100 |
 //! | `HOOKWARDEN_REJECTED_QUOTA` | refused requests a minute for each peer, and for each peer and webhook id | 60 |
+//! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
+//! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -57,6 +59,15 @@ impl Settings {
         if let Some(count) = setting("HOOKWARDEN_REJECTED_QUOTA")? {
             let quota = Quota::per_minute(count)?;
             builder = builder.rejected_quotas(quota, quota);
+        }
+        #[cfg(feature = "redis")]
+        if let Some(url) = setting::<String>("HOOKWARDEN_REDIS_URL")? {
+            let store = hookwarden::redis::RedisStore::builder(url).connect_later()?;
+            builder = builder.shared_store(store).replicas(setting("HOOKWARDEN_REPLICAS")?.unwrap_or(1));
+        }
+        #[cfg(not(feature = "redis"))]
+        if env::var_os("HOOKWARDEN_REDIS_URL").is_some() {
+            return Err("HOOKWARDEN_REDIS_URL: this receiver was built without the feature redis".into());
         }
         let address = setting("HOOKWARDEN_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
         // The recorder comes first: an observer's counters belong to the one that is there when it is made.

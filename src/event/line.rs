@@ -112,6 +112,10 @@ impl<'e> Line<'e> {
         Self { store: Some(store), error, ..Self::new(Level::ERROR, "a store failed") }
     }
 
+    pub(super) const fn of_recovered(store: Store) -> Self {
+        Self { store: Some(store), ..Self::new(Level::INFO, "a store answers again") }
+    }
+
     pub(super) fn of_suppressed(suppressed: &'e Suppressed<Subject<'static>>, level: Level) -> Self {
         let line = match &suppressed.subject {
             Some(Subject::Request { outcome, scheme, webhook_id, peer }) => Self {

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
-use super::{Notice, Observer, Outcome, SecurityEvent};
-use crate::error::Reason;
+use super::{Notice, Observer, Outcome, SecurityEvent, Store};
+use crate::error::{Reason, StoreError};
 
 /// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for whatever exporter is installed.
 ///
@@ -20,6 +22,7 @@ use crate::error::Reason;
 /// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative when that is ahead; held within a day |
 /// | `hookwarden_body_bytes` | | bytes taken of each body |
 /// | `hookwarden_notices_total` | `kind` | [notices](Notice) |
+/// | `hookwarden_store_up` | `store` | 1 if the shared store of `limits` or `replay` answered when it was last asked, 0 if it failed |
 ///
 /// The skew of a refused request is what a stranger wrote; that of an accepted one is the sender's clock.
 ///
@@ -45,6 +48,8 @@ pub struct MetricsObserver {
     durations: ByOutcome<Histogram>,
     skews: ByOutcome<Histogram>,
     body_bytes: Histogram,
+    limits_up: Gauge,
+    replay_up: Gauge,
     max_ids: u16,
 }
 
@@ -63,6 +68,8 @@ impl MetricsObserver {
             durations: ByOutcome::new(|outcome| histogram!(DURATION, "outcome" => outcome)),
             skews: ByOutcome::new(|outcome| histogram!(SKEW, "outcome" => outcome)),
             body_bytes: histogram!(BODY_BYTES),
+            limits_up: store_gauge(Store::Limits),
+            replay_up: store_gauge(Store::Replay),
             max_ids: MAX_IDS,
         }
     }
@@ -73,6 +80,14 @@ impl MetricsObserver {
     pub fn with_max_webhook_ids(mut self, ids: u16) -> Self {
         self.max_ids = ids;
         self
+    }
+
+    fn set_up(&self, store: Store, up: u32) {
+        match store {
+            Store::Keys => {}
+            Store::Limits => self.limits_up.set(up),
+            Store::Replay => self.replay_up.set(up),
+        }
     }
 }
 
@@ -96,6 +111,14 @@ impl Observer for MetricsObserver {
 
     fn notice(&self, notice: &Notice) {
         self.notices.with(notice.as_str(), notice_counter, |counter| counter.increment(1));
+    }
+
+    fn store_failed(&self, store: Store, _: &StoreError) {
+        self.set_up(store, 0);
+    }
+
+    fn store_recovered(&self, store: Store) {
+        self.set_up(store, 1);
     }
 }
 
@@ -246,6 +269,13 @@ fn notice_counter(kind: &str) -> Counter {
     counter!(NOTICES, "kind" => String::from(kind))
 }
 
+/// A store is up until it fails.
+fn store_gauge(store: Store) -> Gauge {
+    let gauge = gauge!(STORE_UP, "store" => store.as_str());
+    gauge.set(1);
+    gauge
+}
+
 /// The seconds as a histogram takes them. No tolerance is longer than a day; beyond it the number is a stranger's fancy,
 /// and one of them would spoil every mean.
 fn seconds_within_a_day(skew: i64) -> i32 {
@@ -259,6 +289,7 @@ fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "From the arrival of a request's head to its end.");
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
+    describe_gauge!(STORE_UP, Unit::Count, "Whether a shared store answered when it was last asked.");
     describe_counter!(NOTICES, Unit::Count, "Notices to the operator that are not about one request.");
 }
 
@@ -272,6 +303,7 @@ const DURATION: &str = "hookwarden_request_duration_seconds";
 const SKEW: &str = "hookwarden_timestamp_skew_seconds";
 const BODY_BYTES: &str = "hookwarden_body_bytes";
 const NOTICES: &str = "hookwarden_notices_total";
+const STORE_UP: &str = "hookwarden_store_up";
 
 /// The label of everything beyond a bound.
 const OTHER: &str = "other";

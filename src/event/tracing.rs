@@ -25,6 +25,8 @@ use crate::error::StoreError;
 /// | refused because the receiver is at fault ([`Reason::is_receiver_fault`](crate::Reason::is_receiver_fault)) | ERROR |
 /// | abandoned | INFO |
 /// | a [`Notice`] | WARN; ERROR for keys that could not be read anew |
+/// | a store failed | ERROR |
+/// | a shared store answers again | INFO |
 ///
 /// | field | what |
 /// | --- | --- |
@@ -160,6 +162,10 @@ impl Observer for TracingObserver {
 
     fn store_failed(&self, store: Store, error: &StoreError) {
         self.sample(&self.faults, Subject::Store(store), &Line::of_store(store, Some(error)));
+    }
+
+    fn store_recovered(&self, store: Store) {
+        self.sample(&self.faults, Subject::Store(store), &Line::of_recovered(store));
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::error::StoreError;
 use crate::event::{Notice, Store};
 use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Standing, Uncounted};
 use crate::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+use crate::shared::{Admittance, SharedStore};
 use crate::time::{Timestamp, Tolerance};
 
 /// What step 7 needs.
@@ -53,7 +56,7 @@ impl Admission {
         let hold = match &self.replay {
             None => None,
             Some(replay) => match &replay.store {
-                ReplayBackend::Shared(_) => return Verdict::NeedsWaiting,
+                ReplayBackend::Shared(_) | ReplayBackend::Joint(_) => return Verdict::NeedsWaiting,
                 ReplayBackend::Local(store) => {
                     let hold = Hold::new(replay, facts, self.claimants.next(), now);
                     match granted(store.claim_now(hold.delivery(facts), hold.claimant, replay.lease, now)) {
@@ -73,14 +76,42 @@ impl Admission {
 
     pub(super) async fn judge_async(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
         let mut claimed = None;
+        let mut joint_failed = false;
         if let Some(replay) = &self.replay {
-            let hold = Hold::new(replay, facts, self.claimants.next(), now);
+            let mut hold = Hold::new(replay, facts, self.claimants.next(), now);
             let guard = claimed.insert(Unsettled { warden, facts, done: false, hold: Some(hold) });
-            let claim = match &replay.store {
-                ReplayBackend::Local(store) => store.claim_now(hold.delivery(facts), hold.claimant, replay.lease, now),
-                ReplayBackend::Shared(store) => {
-                    guarded(async { store.claim(hold.delivery(facts), hold.claimant, replay.lease, now).await }).await
+            let delivery = hold.delivery(facts);
+            let quota = self.quotas.as_ref().and_then(|quotas| quotas.quota_of(facts.webhook_id()));
+            let claim = match (&replay.store, quota) {
+                (ReplayBackend::Local(store), _) => store.claim_now(delivery, hold.claimant, replay.lease, now),
+                (ReplayBackend::Shared(store), _) => {
+                    let claim = guarded(async { store.claim(delivery, hold.claimant, replay.lease, now).await }).await;
+                    warden.heard(Store::Replay, claim)
                 }
+                (ReplayBackend::Joint(store), None) => {
+                    let claim = guarded(async { store.claim(delivery, hold.claimant, replay.lease, now).await }).await;
+                    warden.heard(Store::Replay, claim)
+                }
+                (ReplayBackend::Joint(store), Some(quota)) => {
+                    let admit = async { store.admit(delivery, hold.claimant, replay.lease, &quota, now).await };
+                    match warden.heard(Store::Replay, guarded(admit).await) {
+                        Ok(admittance) => {
+                            guard.hold = None;
+                            return admitted(admittance, quota, hold);
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            let claim = match (claim, &replay.fallback) {
+                (Err(error), Some(store)) => {
+                    warden.store_failed(Store::Replay, &error);
+                    hold.fallen_back = true;
+                    guard.hold = Some(hold);
+                    joint_failed = matches!(replay.store, ReplayBackend::Joint(_));
+                    store.claim_now(delivery, hold.claimant, replay.lease, now)
+                }
+                (claim, _) => claim,
             };
             if let Err(verdict) = granted(claim) {
                 // A store that failed may have taken the claim all the same; any other denial took none.
@@ -91,6 +122,10 @@ impl Admission {
             }
         }
         let decision = match &self.quotas {
+            Some(quotas) if joint_failed => {
+                warden.notify(Notice::LimiterFellBack);
+                quotas.check_share(warden, facts.webhook_id())
+            }
             Some(quotas) => quotas.check(warden, facts.webhook_id()).await,
             None => None,
         };
@@ -135,6 +170,15 @@ fn granted(claim: Result<Claim, StoreError>) -> Result<(), Verdict> {
     }
 }
 
+fn admitted(admittance: Admittance, quota: Quota, hold: Hold) -> Verdict {
+    match admittance {
+        Admittance::Granted(standing) => Verdict::Admitted { standing: Some((quota, standing)), hold: Some(hold) },
+        Admittance::InProgress { retry_after } => Verdict::InProgress { retry_after },
+        Admittance::Finished => Verdict::Finished,
+        Admittance::OverQuota { retry_after, standing } => Verdict::OverQuota { retry_after, quota, standing },
+    }
+}
+
 fn weigh(decision: Option<(Quota, Decision)>, hold: Option<Hold>) -> Verdict {
     match decision {
         None => Verdict::Admitted { standing: None, hold },
@@ -148,6 +192,8 @@ fn weigh(decision: Option<(Quota, Decision)>, hold: Option<Hold>) -> Verdict {
 /// The memory of deliveries, and how long each is kept in it.
 pub(super) struct Replay {
     pub(super) store: ReplayBackend,
+    /// What stands in for a shared store that fails; by default nothing does.
+    pub(super) fallback: Option<LocalReplay>,
     pub(super) lease: Duration,
     pub(super) lifetime: Lifetime,
 }
@@ -155,6 +201,8 @@ pub(super) struct Replay {
 pub(super) enum ReplayBackend {
     Local(LocalReplay),
     Shared(Box<dyn ReplayStore>),
+    /// Quotas are counted there too, in the same call.
+    Joint(Arc<dyn SharedStore>),
 }
 
 /// How long a delivery is remembered.
@@ -174,6 +222,8 @@ pub(super) struct Quotas {
     /// Also what a shared limiter falls back to.
     pub(super) local: LocalLimiter,
     pub(super) shared: Option<Box<dyn RateLimiter>>,
+    /// How many processes share the quotas.
+    pub(super) replicas: NonZeroU32,
 }
 
 impl Quotas {
@@ -183,22 +233,32 @@ impl Quotas {
 
     fn check_local(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
         let quota = self.quota_of(webhook_id)?;
-        let decision = self.local.check_now(webhook_id, &quota).unwrap_or_else(|Uncounted(decision)| {
+        Some((quota, self.count_here(warden, webhook_id, &quota)))
+    }
+
+    fn count_here(&self, warden: &Warden, webhook_id: &str, quota: &Quota) -> Decision {
+        self.local.check_now(webhook_id, quota).unwrap_or_else(|Uncounted(decision)| {
             warden.notify(Notice::AcceptedTableFull);
             decision
-        });
-        Some((quota, decision))
+        })
+    }
+
+    /// This process's part of a quota whose shared count is not to be had.
+    fn check_share(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
+        let quota = self.quota_of(webhook_id)?.share(self.replicas);
+        Some((quota, self.count_here(warden, webhook_id, &quota)))
     }
 
     async fn check(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
         let Some(shared) = &self.shared else { return self.check_local(warden, webhook_id) };
         let quota = self.quota_of(webhook_id)?;
-        match guarded(async { shared.check(webhook_id, &quota).await }).await {
+        let decision = guarded(async { shared.check(webhook_id, &quota).await }).await;
+        match warden.heard(Store::Limits, decision) {
             Ok(decision) => Some((quota, decision)),
             Err(error) => {
                 warden.store_failed(Store::Limits, &error);
                 warden.notify(Notice::LimiterFellBack);
-                self.check_local(warden, webhook_id)
+                self.check_share(warden, webhook_id)
             }
         }
     }
@@ -229,6 +289,8 @@ pub(super) struct Hold {
     claimant: Claimant,
     until: Timestamp,
     claimed: Moment,
+    /// The store failed, and what stands in for it has the claim.
+    fallen_back: bool,
 }
 
 impl Hold {
@@ -239,7 +301,7 @@ impl Hold {
             }
             Lifetime::AfterArrival { seconds } => now.wall.later_by(seconds),
         };
-        Self { claimant, until, claimed: now }
+        Self { claimant, until, claimed: now, fallen_back: false }
     }
 
     /// The present moment by the wall clock of the claim. `until` was reckoned by that one; if the clock was set while
@@ -258,37 +320,36 @@ impl Hold {
     /// Settles at once where the store is this process's own, and in the background elsewhere.
     pub(super) fn settle(self, warden: &Warden, facts: &Facts, done: bool) {
         let Some(replay) = &warden.inner.admission.replay else { return };
-        match &replay.store {
-            ReplayBackend::Local(_) => {
-                let kept = self.settle_local(replay, facts, self.moment(warden), done);
-                tell_of_lost_claim(warden, done, kept);
-            }
-            ReplayBackend::Shared(_) => self.settle_in_background(warden, facts, done),
+        match self.settle_local(replay, facts, self.moment(warden), done) {
+            Some(kept) => tell_of_lost_claim(warden, done, kept),
+            None => self.settle_in_background(warden, facts, done),
         }
     }
 
     pub(super) async fn settle_async(self, warden: &Warden, facts: &Facts, done: bool) -> Result<(), StoreError> {
         let Some(replay) = &warden.inner.admission.replay else { return Ok(()) };
         let now = self.moment(warden);
-        let settled = match &replay.store {
-            ReplayBackend::Local(_) => {
-                let kept = self.settle_local(replay, facts, now, done);
-                tell_of_lost_claim(warden, done, kept);
-                return Ok(());
-            }
-            ReplayBackend::Shared(store) => {
-                let mut unsettled = Unsettled { warden, facts, done, hold: Some(self) };
-                let settled = guarded(async {
-                    if done {
-                        store.commit(self.delivery(facts), self.claimant, now).await
-                    } else {
-                        store.release(self.delivery(facts), self.claimant, now).await
-                    }
-                })
-                .await;
-                unsettled.hold = None;
-                settled
-            }
+        if let Some(kept) = self.settle_local(replay, facts, now, done) {
+            tell_of_lost_claim(warden, done, kept);
+            return Ok(());
+        }
+        let store: &dyn ReplayStore = match &replay.store {
+            ReplayBackend::Local(_) => return Ok(()),
+            ReplayBackend::Shared(store) => &**store,
+            ReplayBackend::Joint(store) => &**store,
+        };
+        let settled = {
+            let mut unsettled = Unsettled { warden, facts, done, hold: Some(self) };
+            let settled = guarded(async {
+                if done {
+                    store.commit(self.delivery(facts), self.claimant, now).await
+                } else {
+                    store.release(self.delivery(facts), self.claimant, now).await
+                }
+            })
+            .await;
+            unsettled.hold = None;
+            settled
         };
         match &settled {
             Ok(kept) => tell_of_lost_claim(warden, done, *kept),
@@ -297,13 +358,18 @@ impl Hold {
         settled.map(drop)
     }
 
-    /// Returns whether the claim was still there to be settled.
-    fn settle_local(self, replay: &Replay, facts: &Facts, now: Moment, done: bool) -> bool {
-        match &replay.store {
-            ReplayBackend::Local(store) if done => store.commit_now(self.delivery(facts), self.claimant, now),
-            ReplayBackend::Local(store) => store.release_now(self.delivery(facts), self.claimant, now),
-            ReplayBackend::Shared(_) => false,
-        }
+    /// Settles if the claim is this process's own, and then says whether it was still there to be settled.
+    fn settle_local(self, replay: &Replay, facts: &Facts, now: Moment, done: bool) -> Option<bool> {
+        let store = match (&replay.store, &replay.fallback) {
+            (ReplayBackend::Local(store), _) => store,
+            (_, Some(store)) if self.fallen_back => store,
+            _ => return None,
+        };
+        Some(if done {
+            store.commit_now(self.delivery(facts), self.claimant, now)
+        } else {
+            store.release_now(self.delivery(facts), self.claimant, now)
+        })
     }
 
     #[cfg(feature = "tower")]

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
 use super::lookup::KeySource;
 use super::record::PeerWatch;
-use super::{IdSource, Inner, Warden};
+use super::{IdSource, Inner, Outages, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
@@ -19,6 +20,7 @@ use crate::replay::{LocalReplay, ReplayStore};
 use crate::respond::{Answer, AnswerBody, AnswerWriter};
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
+use crate::shared::SharedStore;
 use crate::time::Tolerance;
 use crate::verifier::Rules;
 
@@ -33,8 +35,11 @@ pub struct WardenBuilder {
     quota: Option<Quota>,
     quota_overrides: HashMap<String, Quota>,
     shared_limiter: Option<Box<dyn RateLimiter>>,
+    shared_store: Option<Arc<dyn SharedStore>>,
+    replicas: u32,
     rejected_quotas: Option<(Quota, Quota)>,
     replay: ReplaySetting,
+    replay_falls_back: bool,
     replay_capacity: usize,
     replay_margin: u32,
     replay_lifetime: Option<u32>,
@@ -69,8 +74,11 @@ impl WardenBuilder {
             quota,
             quota_overrides: HashMap::new(),
             shared_limiter: None,
+            shared_store: None,
+            replicas: 1,
             rejected_quotas: rejected.zip(rejected),
             replay: ReplaySetting::Local,
+            replay_falls_back: false,
             replay_capacity: DEFAULT_REPLAY_CAPACITY,
             replay_margin: DEFAULT_REPLAY_MARGIN,
             replay_lifetime: None,
@@ -129,10 +137,26 @@ impl WardenBuilder {
         self
     }
 
-    /// Counts accepted requests elsewhere than in this process. When it fails, this process counts by itself and an
-    /// observer is told.
+    /// Counts accepted requests elsewhere than in this process. When it fails, this process counts its own share
+    /// ([`replicas`](Self::replicas)) and observers are told.
     pub fn shared_limiter(mut self, limiter: impl RateLimiter) -> Self {
         self.shared_limiter = Some(Box::new(limiter));
+        self
+    }
+
+    /// Counts accepted requests and remembers deliveries elsewhere than in this process, in one call for both. It takes the
+    /// place of [`shared_limiter`](Self::shared_limiter) and [`shared_replay`](Self::shared_replay).
+    ///
+    /// When it fails, deliveries are refused with 503: nobody knows whether they are new.
+    pub fn shared_store(mut self, store: impl SharedStore) -> Self {
+        self.shared_store = Some(Arc::new(store));
+        self
+    }
+
+    /// How many processes share a shared limiter, 1 by default. While it fails, each of them counts one part in so many
+    /// of every quota, at least a burst of one.
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
         self
     }
 
@@ -164,6 +188,13 @@ impl WardenBuilder {
     /// Remembers deliveries elsewhere than in this process.
     pub fn shared_replay(mut self, store: impl ReplayStore) -> Self {
         self.replay = ReplaySetting::Shared(Box::new(store));
+        self
+    }
+
+    /// While a shared store of deliveries fails, remembers them in this process, and counts its share of the quota, in
+    /// place of refusing with 503. A replay that comes to another process, or after the outage, is then handled again.
+    pub fn danger_replay_falls_back_to_this_process(mut self) -> Self {
+        self.replay_falls_back = true;
         self
     }
 
@@ -245,8 +276,9 @@ impl WardenBuilder {
     ///
     /// # Errors
     /// There is no sender, or there are senders beside a store; two have one webhook id, or one secret; an id is empty; a
-    /// secret is not of the scheme's form; the body limit, the deadline, the lease or the replay capacity is zero; the
-    /// deadline is more than a day; the scheme signs no timestamp and there is no replay lifetime.
+    /// secret is not of the scheme's form; the body limit, the deadline, the lease, the replicas or the replay capacity is
+    /// zero; the deadline is more than a day; there is a shared store beside a shared limiter or a shared memory of
+    /// deliveries; the scheme signs no timestamp and there is no replay lifetime.
     pub fn build(self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -273,14 +305,33 @@ impl WardenBuilder {
             (true, Some(_)) => return Err(ConfigError::new("replay lifetime", "the scheme's timestamp decides on it")),
             (false, seconds) => seconds.map(|seconds| Lifetime::AfterArrival { seconds }),
         };
+        let replicas = NonZeroU32::new(self.replicas).ok_or(ConfigError::new("replicas", "are zero"))?;
+        let no_other = self.shared_limiter.is_none() && !matches!(self.replay, ReplaySetting::Shared(_));
+        demand(
+            self.shared_store.is_none() || no_other,
+            "shared store",
+            "there is another for its quotas or deliveries",
+        )?;
+        let mut shared_limiter = self.shared_limiter;
         let store = match self.replay {
-            ReplaySetting::Local => Some(ReplayBackend::Local(LocalReplay::new(self.replay_capacity))),
+            ReplaySetting::Off => {
+                if let Some(store) = self.shared_store {
+                    shared_limiter = Some(Box::new(store));
+                }
+                None
+            }
+            ReplaySetting::Local => Some(match self.shared_store {
+                Some(store) => ReplayBackend::Joint(store),
+                None => ReplayBackend::Local(LocalReplay::new(self.replay_capacity)),
+            }),
             ReplaySetting::Shared(store) => Some(ReplayBackend::Shared(store)),
-            ReplaySetting::Off => None,
         };
         let replay = match (store, lifetime) {
             (None, _) => None,
-            (Some(store), Some(lifetime)) => Some(Replay { store, lease: self.lease, lifetime }),
+            (Some(store), Some(lifetime)) => {
+                let fallback = self.replay_falls_back.then(|| LocalReplay::new(self.replay_capacity));
+                Some(Replay { store, fallback, lease: self.lease, lifetime })
+            }
             (Some(_), None) => {
                 let problem = format!("{} signs no timestamp, so one must be set", self.rules.scheme.name());
                 return Err(ConfigError::new("replay lifetime", problem));
@@ -292,7 +343,8 @@ impl WardenBuilder {
             standard: self.quota,
             overrides: self.quota_overrides,
             local,
-            shared: self.shared_limiter,
+            shared: shared_limiter,
+            replicas,
         });
         let rejected = self
             .rejected_quotas
@@ -312,6 +364,7 @@ impl WardenBuilder {
             answer_writer: self.answer_writer,
             replay_is_conflict: self.replay_is_conflict,
             peers: PeerWatch::default(),
+            outages: Outages::default(),
         };
         Ok(Warden { inner: Arc::new(inner) })
     }

@@ -19,6 +19,9 @@ struct Cli {
 enum Command {
     /// Starts a receiver on loopback, sends it good and bad requests, and shows what became of each and why.
     ///
+    /// With HOOKWARDEN_REDIS_URL in the environment, starts two receivers that share that Redis or Valkey, and sends to each
+    /// in turn.
+    ///
     /// Exit code 0 if every verdict was the expected one, 1 otherwise.
     #[command(after_help = "Example:\n  hookwarden demo")]
     Demo,

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Json;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::redis::RedisStore;
 use hookwarden::{
     ConfigError, Key, KeyId, Keyring, Outcome, Reason, Scheme, Secret, SecurityEvent, StaticKeys, Warden, WardenBuilder,
 };
@@ -15,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A running receiver, and what it tells its operator.
+/// A running receiver, or two that share a store, and what they tell their operator.
 pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) senders: Senders,
     pub(crate) seen: UnboundedReceiver<Seen>,
     keys: StaticKeys,
@@ -44,8 +45,8 @@ pub(crate) struct Seen {
 }
 
 impl Receiver {
-    /// Starts one on a free port.
-    pub(crate) async fn start() -> Result<Self, Box<dyn Error>> {
+    /// Starts one on a free port, or two if there is a Redis or Valkey for them to share.
+    pub(crate) async fn start(redis_url: Option<&str>) -> Result<Self, Box<dyn Error>> {
         let (tell, seen) = unbounded_channel();
         let senders = Senders {
             new: key("new")?,
@@ -57,28 +58,52 @@ impl Receiver {
         };
         let during_rotation = Keyring::from_keys([senders.new.clone(), senders.old.clone()])?;
         let keys = StaticKeys::new(&Scheme::timestamped(), [(WEBHOOK_ID, during_rotation)])?;
-        let warden = builder(Scheme::timestamped(), tell.clone()).keys(keys.clone()).build()?;
-        let mut app = Router::new().route("/timestamped/{id}", guarded(warden));
-        for (scheme, key) in &senders.presets {
-            let path = format!("/{}/{{id}}", scheme.name());
-            let mut builder =
-                builder(scheme.clone(), tell.clone()).sender(WEBHOOK_ID, Keyring::from_keys([key.clone()])?);
-            if !scheme.is_timestamped() {
-                builder = builder.replay_lifetime(UNSTAMPED_LIFETIME);
-            }
-            app = app.route(&path, guarded(builder.build()?));
+        let mut addresses = Vec::new();
+        for _ in 0..if redis_url.is_some() { 2 } else { 1 } {
+            // A connection for each, as processes of their own would have.
+            let store = match redis_url {
+                Some(url) => Some(RedisStore::builder(url).prefix(REDIS_PREFIX).connect().await?),
+                None => None,
+            };
+            let app = router(&senders, &keys, store.as_ref(), &tell)?;
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            addresses.push(listener.local_addr()?);
+            let service = app.into_make_service_with_connect_info::<SocketAddr>();
+            tokio::spawn(async move { axum::serve(listener, service).await });
         }
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let service = app.into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Ok(Self { address, senders, seen, keys })
+        Ok(Self { addresses, senders, seen, keys })
     }
 
     /// Drops the old key, while the receiver runs.
     pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
         self.keys.replace_one(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)
     }
+}
+
+fn router(
+    senders: &Senders,
+    keys: &StaticKeys,
+    store: Option<&RedisStore>,
+    tell: &UnboundedSender<Seen>,
+) -> Result<Router, ConfigError> {
+    let builder = |scheme| {
+        let builder = builder(scheme, tell.clone());
+        match store {
+            Some(store) => builder.shared_store(store.clone()),
+            None => builder,
+        }
+    };
+    let warden = builder(Scheme::timestamped()).keys(keys.clone()).build()?;
+    let mut app = Router::new().route("/timestamped/{id}", guarded(warden));
+    for (scheme, key) in &senders.presets {
+        let path = format!("/{}/{{id}}", scheme.name());
+        let mut builder = builder(scheme.clone()).sender(WEBHOOK_ID, Keyring::from_keys([key.clone()])?);
+        if !scheme.is_timestamped() {
+            builder = builder.replay_lifetime(UNSTAMPED_LIFETIME);
+        }
+        app = app.route(&path, guarded(builder.build()?));
+    }
+    Ok(app)
 }
 
 async fn handle(webhook: Webhook<Json<Value>>) -> Json<Value> {
@@ -108,6 +133,8 @@ pub(crate) const WEBHOOK_ID: &str = "acme";
 
 /// How long a delivery is remembered that has no timestamp of its own.
 const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
+
+const REDIS_PREFIX: &str = "hookwarden-demo";
 
 /// The most bytes that a body may have here.
 pub(crate) const BODY_LIMIT: usize = 65_536;

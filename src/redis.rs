@@ -1,0 +1,274 @@
+#![doc = include_str!("../docs/fleet.md")]
+
+mod builder;
+mod denials;
+mod link;
+mod names;
+mod unsettled;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::{Clock, Moment};
+use crate::error::StoreError;
+use crate::limit::{BoxFuture, Decision, Quota, RateLimiter, Standing};
+use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
+use crate::shared::{Admittance, SharedStore};
+use denials::Denials;
+use link::{Link, Script};
+use names::Names;
+use unsettled::Settlement;
+
+pub use builder::{ConnectError, RedisStoreBuilder};
+
+/// Deliveries and quotas in Redis or Valkey, shared by every process that is given the same server and prefix. Cheap to
+/// clone; all clones share one connection.
+///
+/// See the [module](self) for what it does when the server does not answer, and for running a fleet.
+#[derive(Clone)]
+pub struct RedisStore {
+    inner: Arc<Inner>,
+    /// The time that scripts go by in a test; otherwise it is the server's.
+    time: Option<Arc<dyn Clock>>,
+}
+
+struct Inner {
+    link: Arc<Link>,
+    prefix: String,
+    denials: Denials,
+}
+
+impl RedisStore {
+    /// A store on the server of `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
+    /// `redis+unix:///path` for a socket.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into())
+    }
+
+    /// The same store, whose quotas go by the monotonic clock of `clock` in place of the server's, for tests. Their keys
+    /// then live for a minute of real time.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_time(&self, clock: impl Clock) -> Self {
+        Self { inner: self.inner.clone(), time: Some(Arc::new(clock)) }
+    }
+
+    /// Claims and counts, as far as it is asked to. The answer is the server's, or that of its remembered denial.
+    async fn ask(
+        &self,
+        webhook_id: &str,
+        claim: Option<(Delivery<'_>, Claimant, Duration)>,
+        quota: Option<&Quota>,
+    ) -> Result<Verdict, StoreError> {
+        let Inner { link, prefix, denials } = &*self.inner;
+        if let Some(quota) = quota
+            && self.time.is_none()
+            && let Some((retry_after, standing)) = denials.find(webhook_id, quota)
+        {
+            return Ok(Verdict::Denied { retry_after, standing });
+        }
+        link.ready()?;
+        let names = Names::new(prefix, webhook_id);
+        let mut keys: Vec<String> = claim.iter().flat_map(|(delivery, ..)| names.deliveries(delivery)).collect();
+        // Until the server's answer is here, the claim may have been made.
+        let mut orphan =
+            claim.map(|(_, by, lease)| link.settle_if_dropped(Settlement::release(keys.clone(), by, lease)));
+        keys.extend(quota.map(|quota| names.quota(quota)));
+
+        let (claimant, lease) = claim.map_or((None, 0), |(_, by, lease)| (Some(by), millis(lease)));
+        let (burst, period) = quota.map_or((0, 0), |quota| (quota.burst(), quota.period().as_micros()));
+        let mut tries = 0_u8;
+        let (reply, asked) = loop {
+            let asked = Instant::now();
+            let reply = link
+                .call(Script::Admit, &keys, |command| {
+                    command.arg(claimant.map(Claimant::number).unwrap_or_default().to_be_bytes().as_slice());
+                    command.arg(lease).arg(burst).arg(period).arg(link.deadline(asked));
+                    if let Some(clock) = &self.time {
+                        command.arg(clock.now().monotonic.as_micros());
+                    }
+                })
+                .await?;
+            link.note_time(asked, &reply, self.time.is_some());
+            tries = tries.saturating_add(1);
+            // The server's clock was set, or another server took over: its time is known now.
+            if reply.first() != Some(&LATE) || tries > 1 {
+                break (reply, asked);
+            }
+        };
+        let verdict = Verdict::read(&reply, quota)?;
+        if let Some(orphan) = &mut orphan {
+            orphan.forget();
+        }
+        if let (Verdict::Denied { retry_after, standing }, Some(quota), None) = (&verdict, quota, &self.time) {
+            denials.remember(webhook_id, quota, asked, *retry_after, standing.reset);
+        }
+        Ok(verdict)
+    }
+
+    async fn settle(
+        &self,
+        delivery: Delivery<'_>,
+        settlement: impl FnOnce(Vec<String>) -> Settlement,
+    ) -> Result<bool, StoreError> {
+        let Inner { link, prefix, .. } = &*self.inner;
+        let keys = Names::new(prefix, delivery.webhook_id).deliveries(&delivery).collect();
+        // Kept for later if the server cannot be told now, or if the caller goes away meanwhile.
+        let mut unsettled = link.settle_if_dropped(settlement(keys));
+        link.ready()?;
+        let settled = link.settle(unsettled.settlement()).await?;
+        unsettled.forget();
+        Ok(settled)
+    }
+}
+
+impl RateLimiter for RedisStore {
+    fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(async move {
+            match self.ask(webhook_id, None, Some(quota)).await? {
+                Verdict::Granted(standing) => Ok(Decision::Allowed(standing)),
+                Verdict::Denied { retry_after, standing } => Ok(Decision::Denied { retry_after, standing }),
+                Verdict::InProgress { .. } | Verdict::Finished => Err(unexpected()),
+            }
+        })
+    }
+}
+
+impl ReplayStore for RedisStore {
+    fn claim<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        _: Moment,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        Box::pin(async move {
+            check_keys(&delivery)?;
+            match self.ask(delivery.webhook_id, Some((delivery, by, lease)), None).await? {
+                Verdict::Granted(_) => Ok(Claim::Granted),
+                Verdict::InProgress { retry_after } => Ok(Claim::InProgress { retry_after }),
+                Verdict::Finished => Ok(Claim::Finished),
+                Verdict::Denied { .. } => Err(unexpected()),
+            }
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        // `until` belongs to the time that is remembered.
+        let seconds = delivery.until.as_unix().saturating_sub(now.wall.as_unix()).saturating_add(1);
+        let remembered = Duration::from_secs(u64::try_from(seconds).unwrap_or_default().clamp(1, LONGEST_SECONDS));
+        Box::pin(self.settle(delivery, move |keys| Settlement::commit(keys, by, remembered)))
+    }
+
+    fn release<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        _: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.settle(delivery, move |keys| Settlement::release(keys, by, RELEASE_PATIENCE)))
+    }
+}
+
+impl SharedStore for RedisStore {
+    fn admit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        quota: &'a Quota,
+        _: Moment,
+    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        Box::pin(async move {
+            check_keys(&delivery)?;
+            Ok(match self.ask(delivery.webhook_id, Some((delivery, by, lease)), Some(quota)).await? {
+                Verdict::Granted(standing) => Admittance::Granted(standing),
+                Verdict::InProgress { retry_after } => Admittance::InProgress { retry_after },
+                Verdict::Finished => Admittance::Finished,
+                Verdict::Denied { retry_after, standing } => Admittance::OverQuota { retry_after, standing },
+            })
+        })
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { link, prefix, denials } = &*self.inner;
+        f.debug_struct("RedisStore")
+            .field("prefix", prefix)
+            .field("up", &link.ready().is_ok())
+            .field("denials", denials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the script says.
+enum Verdict {
+    Granted(Standing),
+    InProgress { retry_after: Duration },
+    Finished,
+    Denied { retry_after: Duration, standing: Standing },
+}
+
+impl Verdict {
+    fn read(reply: &[i64], quota: Option<&Quota>) -> Result<Self, StoreError> {
+        let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
+        Ok(match *reply {
+            [GRANTED, _, ahead] => {
+                let reset = micros(ahead)?;
+                let remaining = quota.map_or(0, |quota| {
+                    let unused = quota.window().saturating_sub(reset).as_micros();
+                    let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
+                    u32::try_from(count).unwrap_or(u32::MAX)
+                });
+                Self::Granted(Standing { remaining, reset })
+            }
+            [FINISHED, _] => Self::Finished,
+            [IN_PROGRESS, _, wait] => {
+                Self::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
+            }
+            [DENIED, _, wait, ahead] => {
+                Self::Denied { retry_after: micros(wait)?, standing: Standing { remaining: 0, reset: micros(ahead)? } }
+            }
+            [LATE, _] => return Err(StoreError::new("redis got the question too late")),
+            _ => return Err(unexpected()),
+        })
+    }
+}
+
+fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
+    if (1..=crate::secret::MAX_KEYS).contains(&delivery.keys.len()) {
+        Ok(())
+    } else {
+        Err(StoreError::new("a delivery has from one to eight keys"))
+    }
+}
+
+fn unexpected() -> StoreError {
+    StoreError::new("redis answered with something else than a verdict")
+}
+
+/// Rounded up, so that nothing ends before its time.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000))
+        .unwrap_or(u64::MAX)
+        .clamp(1, LONGEST_SECONDS.saturating_mul(1_000))
+}
+
+const GRANTED: i64 = 0;
+const FINISHED: i64 = 1;
+const IN_PROGRESS: i64 = 2;
+const DENIED: i64 = 3;
+const LATE: i64 = 4;
+
+/// Ten years, far from the end of what the server can count.
+const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
+
+/// How long it is worth trying to give a claim back. The store is not told what its lease was.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(60);

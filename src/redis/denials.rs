@@ -1,0 +1,72 @@
+//! The server's own denials, remembered until they end, so that a flood over quota asks nothing.
+
+use std::hash::RandomState;
+use std::time::{Duration, Instant};
+
+use crate::bounded::{BoundedTable, HashedKey, Lapses};
+use crate::limit::{Quota, Standing};
+
+#[derive(Debug)]
+pub(super) struct Denials {
+    table: BoundedTable<Denial>,
+    secret: RandomState,
+    start: Instant,
+}
+
+/// In nanoseconds since the table's start.
+#[derive(Debug, Default, Clone, Copy)]
+struct Denial {
+    ends_at: u64,
+    whole_at: u64,
+}
+
+impl Lapses for Denial {
+    fn lapses_at(&self) -> u64 {
+        self.ends_at
+    }
+}
+
+impl Denials {
+    pub(super) fn new() -> Self {
+        Self { table: BoundedTable::new(CAPACITY), secret: RandomState::new(), start: Instant::now() }
+    }
+
+    /// `asked` is when the server was asked, which is before it answered: a denial is never held for longer than it is.
+    pub(super) fn remember(
+        &self,
+        webhook_id: &str,
+        quota: &Quota,
+        asked: Instant,
+        retry_after: Duration,
+        reset: Duration,
+    ) {
+        let at = |time: Duration| self.nanos(asked).saturating_add(nanos(time));
+        let denial = Denial { ends_at: at(retry_after), whole_at: at(reset) };
+        // Without room for it, the server is asked again.
+        let _ = self.table.update(self.key(webhook_id, quota), self.nanos(Instant::now()), |known| *known = denial);
+    }
+
+    /// How long `webhook_id` is still denied, and how it stands.
+    pub(super) fn find(&self, webhook_id: &str, quota: &Quota) -> Option<(Duration, Standing)> {
+        let denial = self.table.read(self.key(webhook_id, quota), |denial| *denial)?;
+        let now = self.nanos(Instant::now());
+        let remaining = |until: u64| Duration::from_nanos(until.saturating_sub(now));
+        let standing = Standing { remaining: 0, reset: remaining(denial.whole_at) };
+        (now < denial.ends_at).then(|| (remaining(denial.ends_at), standing))
+    }
+
+    fn key(&self, webhook_id: &str, quota: &Quota) -> HashedKey {
+        HashedKey::new(&self.secret, (webhook_id, quota))
+    }
+
+    fn nanos(&self, moment: Instant) -> u64 {
+        nanos(moment.saturating_duration_since(self.start))
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Webhook ids over their quota at one time.
+const CAPACITY: usize = 65_536;

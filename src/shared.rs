@@ -1,0 +1,85 @@
+//! One store for deliveries and quotas, asked once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::StoreError;
+use crate::limit::{BoxFuture, Decision, Quota, RateLimiter, Standing};
+use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
+
+/// A store of deliveries that is the store of quotas too, so that one call can judge a request by both.
+///
+/// `RedisStore` (feature `redis`) is one. [`WardenBuilder::shared_store`](crate::WardenBuilder::shared_store) takes it.
+pub trait SharedStore: ReplayStore + RateLimiter {
+    /// Claims a delivery for `lease`, as [`ReplayStore::claim`] does, and if it is granted, counts one request of its
+    /// webhook id against `quota`, as [`RateLimiter::check`] does. Where the quota denies, no claim is left behind.
+    ///
+    /// By default that is the two calls one after the other. A store that can do both at once should.
+    ///
+    /// # Errors
+    /// As those of the two calls.
+    fn admit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        quota: &'a Quota,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        Box::pin(async move {
+            match self.claim(delivery, by, lease, now).await? {
+                Claim::Granted => {}
+                Claim::InProgress { retry_after } => return Ok(Admittance::InProgress { retry_after }),
+                Claim::Finished => return Ok(Admittance::Finished),
+            }
+            match self.check(delivery.webhook_id, quota).await {
+                Ok(Decision::Allowed(standing)) => Ok(Admittance::Granted(standing)),
+                Ok(Decision::Denied { retry_after, standing }) => {
+                    // The denial stands whether or not the store could be told; the lease ends by itself.
+                    let _ = self.release(delivery, by, now).await;
+                    Ok(Admittance::OverQuota { retry_after, standing })
+                }
+                Err(error) => {
+                    let _ = self.release(delivery, by, now).await;
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// What a [`SharedStore`] says of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admittance {
+    /// The delivery is the claimant's to handle, and was counted.
+    Granted(Standing),
+    /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
+    InProgress {
+        /// How long the other claim lasts at the most.
+        retry_after: Duration,
+    },
+    /// The delivery was handled.
+    Finished,
+    /// The webhook id is over its quota; the delivery was neither claimed nor counted.
+    OverQuota {
+        /// The next one passes after this time, unless another takes its place, and not before.
+        retry_after: Duration,
+        /// How the webhook id stands.
+        standing: Standing,
+    },
+}
+
+impl<S: SharedStore + ?Sized> SharedStore for Arc<S> {
+    fn admit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        quota: &'a Quota,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        (**self).admit(delivery, by, lease, quota, now)
+    }
+}
