@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookwarden::{
-    Clock, KeyId, Keyring, MetricsObserver, Moment, Notice, Observer, Outcome, Reason, Scheme, SecurityEvent,
-    Timestamp, TracingObserver, Warden,
+    Clock, KeyId, Keyring, MetricsObserver, Moment, Notice, Observer, Outcome, Reason, Scheme, SecurityEvent, Store,
+    StoreError, Timestamp, TracingObserver, Warden,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing::Level;
@@ -380,13 +380,19 @@ fn webhook_id_cannot_forge_a_line_or_color_it() {
 struct Metrics {
     counters: HashMap<String, u64>,
     histograms: HashMap<String, Vec<f64>>,
+    gauges: HashMap<String, f64>,
     units: HashMap<String, Option<metrics::Unit>>,
 }
 
 impl Metrics {
     /// Reading a counter resets it.
     fn read(snapshotter: &Snapshotter) -> Self {
-        let mut this = Self { counters: HashMap::new(), histograms: HashMap::new(), units: HashMap::new() };
+        let mut this = Self {
+            counters: HashMap::new(),
+            histograms: HashMap::new(),
+            gauges: HashMap::new(),
+            units: HashMap::new(),
+        };
         for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
             assert!(description.is_some(), "{key:?}");
             let (_, key) = key.into_parts();
@@ -398,7 +404,7 @@ impl Metrics {
                 DebugValue::Histogram(values) => {
                     drop(this.histograms.insert(name, values.into_iter().map(|value| value.0).collect()));
                 }
-                DebugValue::Gauge(_) => unreachable!("{name}"),
+                DebugValue::Gauge(value) => drop(this.gauges.insert(name, value.0)),
             }
         }
         this
@@ -414,6 +420,22 @@ fn measured(act: impl FnOnce(&MetricsObserver)) -> Metrics {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || act(&MetricsObserver::new()));
     Metrics::read(&recorder.snapshotter())
+}
+
+#[test]
+fn shared_store_is_up_until_it_fails_and_after_it_recovered() {
+    let up = |metrics: &Metrics| {
+        ["limits", "replay"].map(|store| metrics.gauges[&format!("hookwarden_store_up{{store={store}}}")])
+    };
+    let error = StoreError::new("gone");
+    assert_eq!(up(&measured(|_| ())), [1.0, 1.0]);
+    assert_eq!(up(&measured(|observer| observer.store_failed(Store::Replay, &error))), [1.0, 0.0]);
+    let metrics = measured(|observer| {
+        observer.store_failed(Store::Keys, &error);
+        observer.store_failed(Store::Limits, &error);
+        observer.store_recovered(Store::Limits);
+    });
+    assert_eq!(up(&metrics), [1.0, 1.0]);
 }
 
 #[test]

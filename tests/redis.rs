@@ -1,0 +1,81 @@
+//! The shared store on a real server, which each test starts for itself on a free loopback port.
+//!
+//! Without `redis-server` in `PATH` the tests are reported as ignored; with `HOOKWARDEN_REQUIRE_REDIS=1` they fail then.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic fails the test"
+)]
+
+#[path = "redis/chaos.rs"]
+mod chaos;
+#[path = "redis/counts.rs"]
+mod counts;
+#[path = "redis/endpoint.rs"]
+mod endpoint;
+#[path = "redis/failures.rs"]
+mod failures;
+#[path = "redis/processes.rs"]
+mod processes;
+#[path = "redis/script.rs"]
+mod script;
+#[path = "redis/secrets.rs"]
+mod secrets;
+#[path = "redis/server.rs"]
+mod server;
+
+use std::future::Future;
+use std::process::{Command, ExitCode, Stdio};
+
+use libtest_mimic::{Arguments, Completion, Trial};
+
+fn main() -> ExitCode {
+    if processes::is_receiver() {
+        return processes::receive();
+    }
+    // A server for each of many tests at once would measure the machine and not the store.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let trials = vec![
+        trial("replay_store_keeps_the_contract", script::replay_store_keeps_the_contract),
+        trial("rate_limiter_keeps_the_contract", script::rate_limiter_keeps_the_contract),
+        trial("admit_claims_and_counts_as_the_two_calls_do", script::admit_claims_and_counts_as_the_two_calls_do),
+        trial("every_decision_equals_governors", script::every_decision_equals_governors),
+        trial("server_clock_set_back_denies_for_one_window_at_most", script::clock_set_back_denies_one_window),
+        trial("accepted_request_costs_two_scripts_and_a_remembered_denial_none", counts::round_trips_are_counted),
+        trial("no_key_outlives_its_use", counts::no_key_outlives_its_use),
+        trial("all_keys_of_a_request_are_in_one_slot", counts::keys_are_in_one_slot),
+        trial("password_signature_and_webhook_id_are_nowhere", secrets::nothing_secret_is_shown),
+        trial("settings_that_cannot_be_right_are_refused", secrets::settings_are_checked),
+        trial("tls_by_url_reaches_the_server", secrets::tls_by_url),
+        trial("limiter_falls_back_to_its_share_and_recovers", failures::limiter_falls_back),
+        trial("replay_fails_closed_at_once_and_recovers", failures::replay_fails_closed),
+        trial("danger_setting_remembers_in_this_process", failures::danger_remembers_here),
+        trial("store_that_connects_later_serves_once_the_server_is_there", failures::connects_later),
+        trial("abandoned_claim_is_given_back", failures::abandoned_claim_is_given_back),
+        trial("copies_over_two_processes_are_handled_once", processes::copies_are_handled_once),
+        trial("quota_over_two_processes_is_one", processes::quota_is_one),
+        trial("chaos_over_a_running_load", chaos::chaos),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial<F: Future<Output = ()> + 'static>(name: &'static str, test: fn() -> F) -> Trial {
+    let runs = has_server();
+    let required = std::env::var_os("HOOKWARDEN_REQUIRE_REDIS").is_some_and(|value| value == "1");
+    Trial::ignorable_test(name, move || {
+        if !runs {
+            let reason = "there is no redis-server in PATH";
+            return if required { Err(reason.into()) } else { Ok(Completion::ignored_with(reason)) };
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test());
+        Ok(Completion::Completed)
+    })
+}
+
+fn has_server() -> bool {
+    let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}

@@ -1,0 +1,120 @@
+//! An endpoint within the test, and deliveries to it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response, StatusCode};
+use axum::routing::post;
+use hookwarden::axum::WardenLayer;
+use hookwarden::{Keyring, Notice, Observer, Scheme, SecurityEvent, Signer, Store, StoreError, Warden, WardenBuilder};
+use tower::ServiceExt as _;
+
+/// How often each body was handled.
+pub(crate) type Handled = Arc<Mutex<HashMap<Bytes, u32>>>;
+
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    router: Router,
+    handled: Handled,
+}
+
+impl Endpoint {
+    pub(crate) fn new(builder: WardenBuilder) -> Self {
+        Self::sharing(builder, Handled::default(), Duration::ZERO)
+    }
+
+    /// One of several, whose handler takes `time`.
+    pub(crate) fn sharing(builder: WardenBuilder, handled: Handled, time: Duration) -> Self {
+        let warden = builder.sender("acme", keys()).build().unwrap();
+        let counted = handled.clone();
+        let handle = async move |body: Bytes| {
+            tokio::time::sleep(time).await;
+            *counted.lock().unwrap().entry(body).or_default() += 1;
+        };
+        let router = Router::new().route("/webhooks/{id}", post(handle).layer(WardenLayer::new(warden)));
+        Self { router, handled }
+    }
+
+    pub(crate) async fn send(&self, delivery: &Signed) -> Response<Body> {
+        self.router.clone().oneshot(delivery.request::<Body>()).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self, delivery: &Signed) -> StatusCode {
+        self.send(delivery).await.status()
+    }
+
+    pub(crate) fn handled(&self) -> u32 {
+        self.handled.lock().unwrap().values().sum()
+    }
+}
+
+/// A Warden whose peers may send anything.
+pub(crate) fn builder() -> WardenBuilder {
+    Warden::builder(Scheme::timestamped()).danger_without_rejected_quotas()
+}
+
+fn keys() -> Keyring {
+    Keyring::new(Scheme::timestamped().secret(SECRET).unwrap())
+}
+
+/// A delivery, signed now.
+#[derive(Clone)]
+pub(crate) struct Signed {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Signed {
+    pub(crate) fn new(body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let signer = Signer::new(Scheme::timestamped(), keys()).unwrap();
+        let signed = signer.sign(&[("", ""); 0], &body).unwrap();
+        let headers = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { headers, body }
+    }
+
+    pub(crate) fn request<B: From<Bytes>>(&self) -> Request<B> {
+        let mut request = Request::post("/webhooks/acme").header("host", "localhost");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(B::from(self.body.clone())).unwrap()
+    }
+}
+
+/// Everything that is not about one request, in words.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.all().iter().any(|told| told.starts_with(text))
+    }
+}
+
+impl Observer for Told {
+    fn observe(&self, event: &SecurityEvent<'_>) {
+        self.0.lock().unwrap().push(format!("event {event:?}"));
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.0.lock().unwrap().push(format!("notice {notice:?}"));
+    }
+
+    fn store_failed(&self, store: Store, error: &StoreError) {
+        self.0.lock().unwrap().push(format!("failed {store:?} {error} {error:?}"));
+    }
+
+    fn store_recovered(&self, store: Store) {
+        self.0.lock().unwrap().push(format!("recovered {store:?}"));
+    }
+}
+
+pub(crate) const SECRET: &str = "a-subscription-secret-of-the-tests";

@@ -1,0 +1,165 @@
+//! What happens while the server does not answer.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use hookwarden::redis::RedisStore;
+use hookwarden::{
+    Claim, Claimant, Clock as _, Delivery, MetricsObserver, Quota, ReplayKey, ReplayStore as _, SystemClock,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::endpoint::{Endpoint, Signed, Told, builder};
+use crate::server::Server;
+
+pub(crate) async fn limiter_falls_back() {
+    let mut server = Server::start();
+    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let observer = metrics::with_local_recorder(&recorder, MetricsObserver::new);
+    let told = Told::default();
+    let warden = builder().shared_limiter(store).replicas(3).quota(Quota::new(10, Duration::from_secs(600)).unwrap());
+    let endpoint = Endpoint::new(warden.observer(told.clone()).observer(observer));
+    let up = || {
+        metrics
+            .render()
+            .lines()
+            .find(|line| line.starts_with("hookwarden_store_up{store=\"limits\"}"))
+            .unwrap()
+            .to_owned()
+    };
+
+    assert_eq!(endpoint.status(&Signed::new("while it is there")).await, StatusCode::OK);
+    assert!(up().ends_with(" 1") && !told.has("failed") && !told.has("notice LimiterFellBack"), "{:?}", told.all());
+    server.kill();
+    let mut accepted = 0;
+    for number in 0..10 {
+        let response = endpoint.send(&Signed::new(format!("{number}"))).await;
+        match response.status() {
+            StatusCode::OK => accepted += 1,
+            StatusCode::TOO_MANY_REQUESTS => assert_eq!(response.headers()["retry-after"], "1800"),
+            other => panic!("{other} while the limiter falls back"),
+        }
+    }
+    assert_eq!(accepted, 3, "a third of the quota of 10");
+    assert!(told.has("notice LimiterFellBack") && told.has("failed Limits"), "{:?}", told.all());
+    assert!(up().ends_with(" 0"), "{}", up());
+
+    server.run();
+    let returned = Instant::now();
+    while !told.has("recovered Limits") {
+        endpoint.status(&Signed::new(format!("{:?}", returned.elapsed()))).await;
+        assert!(returned.elapsed() < RETURN, "no recovery");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(up().ends_with(" 1"), "{}", up());
+    assert_eq!(endpoint.status(&Signed::new("after it")).await, StatusCode::OK);
+}
+
+pub(crate) async fn replay_fails_closed() {
+    let mut server = Server::durable();
+    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
+    let told = Told::default();
+    let endpoint = Endpoint::new(builder().shared_store(store).observer(told.clone()));
+    assert_eq!(endpoint.status(&Signed::new("before")).await, StatusCode::OK);
+    server.signal("STOP");
+    let began = Instant::now();
+    let response = endpoint.send(&Signed::new("during")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert!(began.elapsed() >= TIMEOUT, "it was asked");
+
+    // After the first one nobody waits.
+    let began = Instant::now();
+    for number in 0..200 {
+        assert_eq!(endpoint.status(&Signed::new(format!("{number}"))).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(began.elapsed() < TIMEOUT * 10, "200 answers took {:?}", began.elapsed());
+    assert!(told.has("failed Replay"));
+    assert_eq!(endpoint.handled(), 1);
+
+    server.signal("CONT");
+    recovers(&endpoint).await;
+    // Neither the claim that the server read too late nor its charge stands.
+    assert!(told.has("recovered Replay"));
+    server.kill();
+    server.run();
+    recovers(&endpoint).await;
+}
+
+async fn recovers(endpoint: &Endpoint) {
+    let returned = Instant::now();
+    let delivery = Signed::new(format!("{returned:?}"));
+    while endpoint.status(&delivery).await != StatusCode::OK {
+        assert!(returned.elapsed() < RETURN, "no recovery");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) async fn danger_remembers_here() {
+    let mut server = Server::start();
+    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
+    let told = Told::default();
+    let warden = builder().shared_store(store).replicas(10).danger_replay_falls_back_to_this_process();
+    let endpoint = Endpoint::new(warden.observer(told.clone()));
+    server.kill();
+    let deliveries: Vec<_> = (0..20).map(|number| Signed::new(format!("{number}"))).collect();
+    let mut accepted = 0;
+    for delivery in &deliveries {
+        accepted += u32::from(endpoint.status(delivery).await.is_success());
+    }
+    assert_eq!((accepted, endpoint.handled()), (10, 10), "a tenth of the quota of 100");
+    for delivery in &deliveries[..10] {
+        assert_eq!(endpoint.status(delivery).await, StatusCode::OK, "a replay is known as one");
+    }
+    assert_eq!(endpoint.handled(), 10);
+    assert!(told.has("failed Replay") && told.has("notice LimiterFellBack"));
+}
+
+pub(crate) async fn connects_later() {
+    let mut server = Server::stopped(&[]);
+    let eager = RedisStore::builder(server.url()).connect().await;
+    assert!(eager.is_err(), "there is nobody to connect to");
+    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect_later().unwrap();
+    let endpoint = Endpoint::new(builder().shared_store(store));
+    assert_eq!(endpoint.status(&Signed::new("too early")).await, StatusCode::SERVICE_UNAVAILABLE);
+    server.run();
+    recovers(&endpoint).await;
+}
+
+/// A client that goes away while its claim is on its way must not hold the delivery for the whole lease.
+pub(crate) async fn abandoned_claim_is_given_back() {
+    let server = Server::start();
+    let store = RedisStore::builder(server.url()).timeout(Duration::from_secs(5)).connect().await.unwrap();
+    let now = SystemClock::default().now();
+    let keys = [ReplayKey::from_bytes([9; 16])];
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until: now.wall };
+    let lease = Duration::from_secs(60);
+    server.signal("STOP");
+    let claim = tokio::time::timeout(TIMEOUT, store.claim(delivery, Claimant::new(1), lease, now)).await;
+    assert!(claim.is_err(), "a stopped server does not answer");
+    server.signal("CONT");
+    let returned = Instant::now();
+    while store.claim(delivery, Claimant::new(2), lease, now).await.unwrap() != Claim::Granted {
+        assert!(returned.elapsed() < RETURN, "the claim is still held");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A commit is not lost with its caller either.
+    server.signal("STOP");
+    let until = hookwarden::Timestamp::from_unix(now.wall.as_unix() + 60);
+    let delivery = Delivery { until, ..delivery };
+    let commit = tokio::time::timeout(TIMEOUT, store.commit(delivery, Claimant::new(2), now)).await;
+    assert!(commit.is_err(), "a stopped server does not answer");
+    server.signal("CONT");
+    let returned = Instant::now();
+    while store.claim(delivery, Claimant::new(3), lease, now).await.unwrap() != Claim::Finished {
+        assert!(returned.elapsed() < RETURN, "the delivery is not finished");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Normal service is back within this time of the server's return.
+const RETURN: Duration = Duration::from_secs(2);

@@ -1,0 +1,223 @@
+//! What the scripts decide.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use governor::clock::FakeRelativeClock;
+use governor::middleware::StateInformationMiddleware;
+use hookwarden::redis::RedisStore;
+use hookwarden::testing::{TestClock, rate_limiter_contract, replay_store_contract};
+use hookwarden::{
+    Admittance, BoxFuture, Claim, Claimant, Clock as _, Decision, Delivery, LocalLimiter, Moment, Quota, RateLimiter,
+    ReplayKey, ReplayStore, SharedStore, StoreError, SystemClock, Timestamp,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::server::Server;
+
+pub(crate) async fn replay_store_keeps_the_contract() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    replay_store_contract(|| store.clone(), &SystemClock::default(), tokio::time::sleep).await;
+}
+
+pub(crate) async fn rate_limiter_keeps_the_contract() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    rate_limiter_contract(|| store.clone(), tokio::time::sleep).await;
+    // What decides is the script and not what is remembered of its denials.
+    let clock = TestClock::default();
+    rate_limiter_contract(|| store.with_time(clock.clone()), async |time| clock.advance(time)).await;
+}
+
+/// The store without its fast path.
+struct InTwoCalls(RedisStore);
+
+impl RateLimiter for InTwoCalls {
+    fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        self.0.check(webhook_id, quota)
+    }
+}
+
+impl ReplayStore for InTwoCalls {
+    fn claim<'a>(
+        &'a self,
+        of: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        self.0.claim(of, by, lease, now)
+    }
+
+    fn commit<'a>(&'a self, of: Delivery<'a>, by: Claimant, now: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.commit(of, by, now)
+    }
+
+    fn release<'a>(&'a self, of: Delivery<'a>, by: Claimant, now: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.release(of, by, now)
+    }
+}
+
+impl SharedStore for InTwoCalls {}
+
+pub(crate) async fn admit_claims_and_counts_as_the_two_calls_do() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    let clock = TestClock::default();
+    let store = store.with_time(clock.clone());
+    judge(&store, "one", &clock).await;
+    judge(&InTwoCalls(store), "two", &clock).await;
+}
+
+async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
+    let quota = Quota::new(2, Duration::from_secs(10)).unwrap();
+    let until = Timestamp::from_unix(Timestamp::now().as_unix() + 60);
+    let [a, b, c] = [1, 2, 3].map(|byte| [ReplayKey::from_bytes([byte; 16])]);
+    let of = |keys| Delivery { webhook_id, keys, until };
+    let now = SystemClock::default().now();
+    let (lease, by) = (Duration::from_secs(30), Claimant::new);
+    let admit = async |keys, claimant| store.admit(of(keys), by(claimant), lease, &quota, now).await.unwrap();
+
+    let Admittance::Granted(standing) = admit(&a, 1).await else { panic!("a new delivery within the quota passes") };
+    assert_eq!((standing.remaining, standing.reset), (1, Duration::from_secs(10)));
+    assert!(matches!(admit(&a, 2).await, Admittance::InProgress { .. }), "a copy does not pass");
+    assert!(store.commit(of(&a), by(1), now).await.unwrap());
+    assert_eq!(admit(&a, 2).await, Admittance::Finished);
+    let Admittance::Granted(standing) = admit(&b, 3).await else { panic!("neither copy was counted") };
+    assert_eq!((standing.remaining, standing.reset), (0, Duration::from_secs(20)));
+
+    let Admittance::OverQuota { retry_after, standing } = admit(&c, 4).await else { panic!("the quota is used up") };
+    assert_eq!(
+        (retry_after, standing.remaining, standing.reset),
+        (Duration::from_secs(10), 0, Duration::from_secs(20))
+    );
+    // The replay comes before the quota: it is told as what it is.
+    assert_eq!(admit(&a, 5).await, Admittance::Finished);
+    assert_eq!(store.claim(of(&c), by(6), lease, now).await.unwrap(), Claim::Granted, "a denial leaves no claim");
+    assert!(store.release(of(&c), by(6), now).await.unwrap());
+    clock.advance(retry_after);
+    assert!(matches!(admit(&c, 7).await, Admittance::Granted(_)), "it passes after retry_after");
+}
+
+/// Requests to one key, each some microseconds after the one before.
+#[derive(Debug, Clone)]
+struct Schedule {
+    burst: u32,
+    period: u64,
+    start: u64,
+    pauses: Vec<u64>,
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let quota = prop_oneof![
+        4 => (1_u32..=4, 1_u64..=1_000_000),
+        1 => (1_u32..=300, 1_u64..=10_000_000),
+        2 => (1_u32..=2, 1_u64..=86_400_000_000),
+        1 => Just((100, 600_000)),
+        // The longest window.
+        1 => (1_u32..=1_000).prop_map(|burst| (burst, 8_640_000_000_000 / u64::from(burst))),
+    ];
+    let start = 0_u64..=1 << 50;
+    (quota, start).prop_flat_map(|((burst, period), start)| {
+        let pause = prop_oneof![
+            4 => Just(0),
+            2 => (0_u64..=3).prop_map(move |periods| periods * period),
+            2 => (1_u64..=3, -1_i64..=1).prop_map(move |(periods, off)| (periods * period).saturating_add_signed(off)),
+            2 => 0..=period,
+            1 => 0..=period * u64::from(burst) * 2,
+        ];
+        let pauses = vec(pause, 1..=8);
+        pauses.prop_map(move |pauses| Schedule { burst, period, start, pauses })
+    })
+}
+
+pub(crate) async fn every_decision_equals_governors() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let (denied, allowed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let counts = [denied.clone(), allowed.clone()];
+    // proptest is not async, and a runtime's own thread must not wait.
+    let compare = move || {
+        let next_id = AtomicU64::new(0);
+        let config = Config { cases: BATCHES, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
+        let verdict = TestRunner::new(config).run(&vec(schedule(), SCHEDULES_PER_BATCH), |batch| {
+            let results = runtime.block_on(join_all(batch.iter().map(|schedule| {
+                let id = format!("id-{}", next_id.fetch_add(1, Ordering::Relaxed));
+                run(&store, id, schedule)
+            })));
+            for result in results {
+                let [denied, allowed] = result?;
+                counts[0].fetch_add(denied, Ordering::Relaxed);
+                counts[1].fetch_add(allowed, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        verdict.map_err(|error| error.to_string())
+    };
+    tokio::task::spawn_blocking(compare).await.unwrap().unwrap();
+    let (denied, allowed) = (denied.load(Ordering::Relaxed), allowed.load(Ordering::Relaxed));
+    println!(
+        "{BATCHES} x {SCHEDULES_PER_BATCH} schedules: {allowed} allowed and {denied} denied, all as governor says"
+    );
+    assert!(denied > 10_000 && allowed > 10_000, "the schedules must try both");
+}
+
+/// Returns how many requests were denied and how many allowed.
+async fn run(store: &RedisStore, id: String, schedule: &Schedule) -> Result<[u64; 2], TestCaseError> {
+    let period = Duration::from_micros(schedule.period);
+    let quota = Quota::new(schedule.burst, period).unwrap();
+    let clock = TestClock::default();
+    clock.set_monotonic(Duration::from_micros(schedule.start));
+    let store = store.with_time(clock.clone());
+    let local = LocalLimiter::new(Arc::new(clock.clone()));
+    let fake = FakeRelativeClock::default();
+    let governors = governor::Quota::with_period(period).unwrap().allow_burst(NonZeroU32::new(schedule.burst).unwrap());
+    let governor = governor::RateLimiter::direct_with_clock(governors, fake.clone())
+        .with_middleware::<StateInformationMiddleware>();
+    let mut counts = [0; 2];
+    for pause in &schedule.pauses {
+        let pause = Duration::from_micros(*pause);
+        clock.advance(pause);
+        fake.advance(pause);
+        let decision = store.check(&id, &quota).await.unwrap();
+        match (governor.check(), decision) {
+            (Ok(state), Decision::Allowed(standing)) => {
+                prop_assert_eq!(state.remaining_burst_capacity(), standing.remaining);
+                counts[1] += 1;
+            }
+            (Err(not_until), Decision::Denied { retry_after, .. }) => {
+                let now = governor::clock::Clock::now(&fake);
+                prop_assert_eq!(not_until.wait_time_from(now), retry_after);
+                counts[0] += 1;
+            }
+            (governors, ours) => prop_assert!(false, "governor says {}, the script {ours:?}", governors.is_ok()),
+        }
+        // This one tells the reset too.
+        prop_assert_eq!(local.check(&id, &quota).await.unwrap(), decision);
+    }
+    Ok(counts)
+}
+
+pub(crate) async fn clock_set_back_denies_one_window() {
+    let server = Server::start();
+    let clock = TestClock::default();
+    clock.set_monotonic(Duration::from_secs(7_200));
+    let store = server.patient_store().connect().await.unwrap().with_time(clock.clone());
+    let quota = Quota::new(2, Duration::from_secs(10)).unwrap();
+    assert!(matches!(store.check("acme", &quota).await.unwrap(), Decision::Allowed(_)));
+    clock.set_monotonic(Duration::from_secs(3_600));
+    let Decision::Denied { retry_after, standing } = store.check("acme", &quota).await.unwrap() else {
+        panic!("the quota is used up as far as it can be")
+    };
+    assert_eq!((retry_after, standing.reset), (Duration::from_secs(10), Duration::from_secs(20)));
+}
+
+const BATCHES: u32 = 200;
+const SCHEDULES_PER_BATCH: usize = 500;

@@ -1,0 +1,151 @@
+//! A server of the test's own.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use hookwarden::redis::{RedisStore, RedisStoreBuilder};
+use redis::{Connection, FromRedisValue};
+
+/// Killed when it is dropped.
+pub(crate) struct Server {
+    child: Option<Child>,
+    port: u16,
+    directory: PathBuf,
+    settings: Vec<String>,
+}
+
+impl Server {
+    /// One that keeps nothing on disk.
+    pub(crate) fn start() -> Self {
+        Self::with(&["--appendonly", "no"])
+    }
+
+    /// One that has on disk what it answered, so that killing it loses nothing.
+    pub(crate) fn durable() -> Self {
+        Self::with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        let mut server = Self::stopped(settings);
+        server.run();
+        server
+    }
+
+    /// One that does not run yet.
+    pub(crate) fn stopped(settings: &[&str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("hookwarden-redis-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let settings = settings.iter().map(ToString::to_string).collect();
+        Self { child: None, port: free_port(), directory, settings }
+    }
+
+    pub(crate) fn add_settings(&mut self, settings: &[&str]) {
+        self.settings.extend(settings.iter().map(ToString::to_string));
+    }
+
+    pub(crate) fn run(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--maxmemory-policy", "noeviction"])
+            .arg("--dir")
+            .arg(&self.directory)
+            .args(&self.settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.unwrap());
+        let began = Instant::now();
+        while !self.answers() {
+            assert!(began.elapsed() < Duration::from_secs(10), "redis-server does not answer");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let connection = self.client().get_connection_with_timeout(Duration::from_millis(200));
+        match connection.and_then(|mut connection| redis::cmd("PING").exec(&mut connection)) {
+            Ok(()) => true,
+            // One that wants a password is there too.
+            Err(error) => {
+                matches!(error.code(), Some("NOAUTH")) || error.kind() == redis::ErrorKind::AuthenticationFailed
+            }
+        }
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&mut self) {
+        self.signal("TERM");
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// Sends a signal to the server and to nothing else.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(self.url()).unwrap()
+    }
+
+    /// A connection beside the store's.
+    pub(crate) fn connection(&self) -> Connection {
+        self.client().get_connection().unwrap()
+    }
+
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        redis::cmd(command[0]).arg(&command[1..]).query(&mut self.connection()).unwrap()
+    }
+
+    /// How often `command` was called since the statistics were reset.
+    pub(crate) fn calls(&self, command: &str) -> u64 {
+        let statistics: String = self.ask(&["INFO", "commandstats"]);
+        let start = format!("cmdstat_{command}:calls=");
+        let line = statistics.lines().find_map(|line| line.strip_prefix(&start));
+        line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
+    }
+
+    /// A store that waits longer than a busy machine takes.
+    pub(crate) fn patient_store(&self) -> RedisStoreBuilder {
+        RedisStore::builder(self.url()).timeout(Duration::from_secs(5)).connect_timeout(Duration::from_secs(5))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
