@@ -60,6 +60,7 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
                         .or_else(|| request.app_data::<web::Data<Warden>>().map(|data| &***data));
                     let Some(warden) = warden else {
                         tracing::error!(
+                            target: "hookwarden::actix",
                             "Webhook<T> was asked for without a WardenMiddleware and without a Warden in the application's data"
                         );
                         let answer = HttpResponse::InternalServerError().finish();
