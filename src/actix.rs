@@ -45,11 +45,12 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 
 use crate::respond::insert_standing;
 use crate::warden::Warden;
+use crate::webhook::Verdict;
 
-pub use extractor::Webhook;
+pub use crate::webhook::Webhook;
 pub use guard::SignedGuard;
 
-use request::{Verdict, copy_headers, payload_of, receive};
+use request::{copy_headers, payload_of, receive};
 
 /// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx or 3xx answer of theirs says that the
 /// work is done. What is proven of the request is among its extensions, as [`Facts`](crate::Facts).
@@ -116,12 +117,7 @@ where
                 insert_standing(&mut headers, quota, standing);
                 copy_headers(&headers, response.headers_mut());
             }
-            // Trouble of a shared store is told to the observers; the answer is the handler's either way.
-            let _ = if response.status().is_success() || response.status().is_redirection() {
-                admitted.commit_async().await
-            } else {
-                admitted.release_async().await
-            };
+            admitted.settle_by_status(response.status().as_u16()).await;
             Ok(response.map_into_left_body())
         })
     }

@@ -21,7 +21,7 @@
 //!
 //! * Put the layer on the handler, as above, or on routes by `Router::route_layer`. `Router::layer` wraps the fallback as
 //!   well, where there is no path parameter, and a well-formed request to an unknown path is then answered 500.
-//! * What is proven of a request is also among its extensions, as [`Facts`], for handlers whose router has a state of its
+//! * What is proven of a request is also among its extensions, as [`Facts`](crate::Facts), for handlers whose router has a state of its
 //!   own.
 //! * hyper keeps a connection whose refused body was small, and closes one with more of it unread.
 
@@ -33,44 +33,11 @@ use http::StatusCode;
 use crate::intake;
 use crate::origin::{SentHead, origin};
 use crate::respond::Answer;
-use crate::tower::Verdict;
-use crate::warden::{Admitted, Facts, Refused, Warden};
+use crate::warden::{Refused, Warden};
+use crate::webhook::Verdict;
 
 pub use crate::tower::WardenLayer;
-
-/// A verified webhook: the payload, parsed only after the verdict, and what is proven of it.
-///
-/// `T` is any of axum's extractors of a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`.
-///
-/// Behind a [`WardenLayer`] the handler's status tells whether the work was done. Without the layer the extractor
-/// verifies by the [`Warden`] in the router's state; then nobody sees the status, and the handler calls
-/// [`commit`](Self::commit) when its work is done. With neither, a router that has a state does not compile, and one
-/// that has none answers 500 and logs why.
-#[derive(Debug)]
-pub struct Webhook<T> {
-    /// The payload.
-    pub payload: T,
-    facts: Facts,
-    /// The handler's to settle, unless a layer does it.
-    admitted: Option<Box<Admitted>>,
-}
-
-impl<T> Webhook<T> {
-    /// What is proven of the request: the webhook id, the key, the timestamp.
-    #[must_use]
-    pub const fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// Says that the work is done, and hands over the payload. Without it, and without a layer, the delivery counts as
-    /// not handled, and the sender's retry is handled again. A shared store is told in the background.
-    pub fn commit(self) -> T {
-        if let Some(admitted) = self.admitted {
-            admitted.commit();
-        }
-        self.payload
-    }
-}
+pub use crate::webhook::Webhook;
 
 impl<T, S> FromRequest<S> for Webhook<T>
 where
@@ -102,7 +69,7 @@ where
         // The Warden's cap has been kept to already.
         DefaultBodyLimit::disable().apply(&mut request);
         let payload = T::from_request(request, state).await.map_err(WebhookRejection::Payload)?;
-        Ok(Self { payload, facts, admitted })
+        Ok(Self::new(payload, facts, admitted))
     }
 }
 

@@ -71,6 +71,8 @@ pub mod tower;
 mod verifier;
 #[cfg(feature = "warden")]
 mod warden;
+#[cfg(feature = "_router")]
+mod webhook;
 
 #[cfg(feature = "warden")]
 pub use clock::{Clock, Moment, SystemClock};

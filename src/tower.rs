@@ -101,7 +101,7 @@ where
             };
             parts.extensions.insert(admitted.facts().clone());
             #[cfg(feature = "axum")]
-            parts.extensions.insert(Verdict { facts: admitted.facts().clone(), body: body.clone() });
+            parts.extensions.insert(crate::webhook::Verdict { facts: admitted.facts().clone(), body: body.clone() });
             #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "only axum has a limit to lift"))]
             let mut request = Request::from_parts(parts, body);
             // The Warden's cap has been kept to already; axum's own would only refuse what was admitted.
@@ -111,22 +111,8 @@ where
             if let Some((quota, standing)) = admitted.standing() {
                 insert_standing(response.headers_mut(), quota, standing);
             }
-            // Trouble of a shared store is told to the observers; the answer is the handler's either way.
-            let _ = if response.status().is_success() || response.status().is_redirection() {
-                admitted.commit_async().await
-            } else {
-                admitted.release_async().await
-            };
+            admitted.settle_by_status(response.status().as_u16()).await;
             Ok(response.map(Either::Left))
         })
     }
-}
-
-/// What the layer leaves for an extractor. The extractor takes the body from here and not from the request, so that
-/// nothing between the two can have changed it.
-#[cfg(feature = "axum")]
-#[derive(Clone)]
-pub(crate) struct Verdict {
-    pub(crate) facts: crate::warden::Facts,
-    pub(crate) body: VerifiedBody,
 }

@@ -20,7 +20,7 @@ use crate::head::{FieldName, Head, Occurrence};
 use crate::intake::{self, VerifiedBody};
 use crate::origin::Origin;
 use crate::respond::Answer;
-use crate::warden::{Admitted, Facts, IdFault, Warden, WebhookId};
+use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
 /// Judges a request, and leaves what was not read of it with a refusal.
 pub(super) async fn receive(
@@ -156,13 +156,6 @@ impl Stream for Chunks {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.next_chunk().map(Ok))
     }
-}
-
-/// What the middleware leaves for an extractor, so that nothing between the two can have changed the body.
-#[derive(Clone)]
-pub(super) struct Verdict {
-    pub(super) facts: Facts,
-    pub(super) body: VerifiedBody,
 }
 
 /// actix-web has the types of an older `http`; only their texts cross over.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::sampling::{Sampler, Suppressed};
 use super::{Notice, Observer, Outcome, SecurityEvent, Store};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
+use crate::limit::Peer;
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `hookwarden`.
 ///
@@ -190,12 +191,9 @@ impl fmt::Debug for TracingObserver {
     }
 }
 
-/// The address by which a peer is known: whoever has one IPv6 address has its whole /64 network.
+/// The address by which a peer is known, and its quotas are counted.
 fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK_BITS)),
-        address => address,
-    }
+    Peer::from(peer).address()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -204,4 +202,3 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 const LINES_PER_KEY: u32 = 5;
 const LINES_PER_SECOND: u32 = 10;
-const NETWORK_BITS: u128 = !0 << 64;

@@ -149,6 +149,17 @@ pub(crate) enum Peer {
     V6([u16; 4]),
 }
 
+#[cfg(feature = "tracing")]
+impl Peer {
+    /// The address, or the first of the network.
+    pub(crate) fn address(self) -> IpAddr {
+        match self {
+            Self::V4(address) => address.into(),
+            Self::V6([a, b, c, d]) => [a, b, c, d, 0, 0, 0, 0].into(),
+        }
+    }
+}
+
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {

@@ -81,27 +81,23 @@ impl Admission {
             let mut hold = Hold::new(replay, facts, self.claimants.next(), now);
             let guard = claimed.insert(Unsettled { warden, facts, done: false, hold: Some(hold) });
             let delivery = hold.delivery(facts);
-            let quota = self.quotas.as_ref().and_then(|quotas| quotas.quota_of(facts.webhook_id()));
-            let claim = match (&replay.store, quota) {
-                (ReplayBackend::Local(store), _) => store.claim_now(delivery, hold.claimant, replay.lease, now),
-                (ReplayBackend::Shared(store), _) => {
-                    let claim = guarded(async { store.claim(delivery, hold.claimant, replay.lease, now).await }).await;
-                    warden.heard(Store::Replay, claim)
-                }
-                (ReplayBackend::Joint(store), None) => {
-                    let claim = guarded(async { store.claim(delivery, hold.claimant, replay.lease, now).await }).await;
-                    warden.heard(Store::Replay, claim)
-                }
-                (ReplayBackend::Joint(store), Some(quota)) => {
-                    let admit = async { store.admit(delivery, hold.claimant, replay.lease, &quota, now).await };
-                    match warden.heard(Store::Replay, guarded(admit).await) {
-                        Ok(admittance) => {
-                            guard.hold = None;
-                            return admitted(admittance, quota, hold);
+            let quota = || self.quotas.as_ref().and_then(|quotas| quotas.quota_of(facts.webhook_id()));
+            let claim = match &replay.store {
+                ReplayBackend::Local(store) => store.claim_now(delivery, hold.claimant, replay.lease, now),
+                ReplayBackend::Shared(store) => hold.claim_at(&**store, warden, delivery, replay.lease).await,
+                ReplayBackend::Joint(store) => match quota() {
+                    None => hold.claim_at(&**store, warden, delivery, replay.lease).await,
+                    Some(quota) => {
+                        let admit = async { store.admit(delivery, hold.claimant, replay.lease, &quota, now).await };
+                        match warden.heard(Store::Replay, guarded(admit).await) {
+                            Ok(admittance) => {
+                                guard.hold = None;
+                                return admitted(admittance, quota, hold);
+                            }
+                            Err(error) => Err(error),
                         }
-                        Err(error) => Err(error),
                     }
-                }
+                },
             };
             let claim = match (claim, &replay.fallback) {
                 (Err(error), Some(store)) => {
@@ -302,6 +298,17 @@ impl Hold {
             Lifetime::AfterArrival { seconds } => now.wall.later_by(seconds),
         };
         Self { claimant, until, claimed: now, fallen_back: false }
+    }
+
+    async fn claim_at(
+        &self,
+        store: &dyn ReplayStore,
+        warden: &Warden,
+        delivery: Delivery<'_>,
+        lease: Duration,
+    ) -> Result<Claim, StoreError> {
+        let claim = async { store.claim(delivery, self.claimant, lease, self.claimed).await };
+        warden.heard(Store::Replay, guarded(claim).await)
     }
 
     /// The present moment by the wall clock of the claim. `until` was reckoned by that one; if the clock was set while

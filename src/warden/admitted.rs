@@ -111,6 +111,13 @@ impl Admitted {
         self.settle_async(false).await
     }
 
+    /// Settles by the status of the handler's answer: 2xx and 3xx say that the work is done. Trouble of a shared store is told
+    /// to the observers; the answer is the handler's either way.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn settle_by_status(self, status: u16) {
+        let _ = if (200..400).contains(&status) { self.commit_async().await } else { self.release_async().await };
+    }
+
     fn settle(&mut self, done: bool) {
         if let Some(hold) = self.hold.take() {
             hold.settle(&self.record.warden, &self.facts, done);

@@ -218,8 +218,8 @@ impl Receiving {
     ///
     /// # Errors
     /// The request is refused. One that was refused before, for its size, stays refused. One that took longer than the
-    /// deadline is too slow, whoever read its body: what is remembered of its copies may have lapsed meanwhile. A Warden whose stores have to
-    /// be waited for refuses everything here: [`finish_async`](Self::finish_async) is for it.
+    /// deadline is too slow, whoever read its body: what is remembered of its copies may have lapsed meanwhile. A Warden
+    /// whose stores have to be waited for refuses everything here: [`finish_async`](Self::finish_async) is for it.
     pub fn finish(self) -> Result<Admitted, Refused> {
         let (record, facts) = self.verify()?;
         Admitted::admit(record, facts)
