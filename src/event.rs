@@ -234,7 +234,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (store, error);
     }
 
-    /// Called when a shared store of quotas or deliveries that had failed answered a request.
+    /// Called when a shared store of quotas or deliveries that had failed answered a request. A denial for the quota does not
+    /// count, as it may be a remembered one.
     fn store_recovered(&self, store: Store) {
         let _ = store;
     }

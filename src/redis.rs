@@ -90,15 +90,19 @@ impl RedisStore {
                     }
                 })
                 .await?;
-            link.note_time(asked, &reply, self.time.is_some());
+            if let (Some(time), None) = (reply.numbers.get(1), &self.time) {
+                link.note_time(asked, *time);
+            }
             tries = tries.saturating_add(1);
             // The server's clock was set, or another server took over: its time is known now.
-            if reply.first() != Some(&LATE) || tries > 1 {
+            if reply.numbers.first() != Some(&LATE) || tries > 1 {
                 break (reply, asked);
             }
         };
-        let verdict = Verdict::read(&reply, quota)?;
-        if let Some(orphan) = &mut orphan {
+        let verdict = Verdict::read(&reply.numbers, quota)?;
+        // The first of two questions may have made the claim, and used up the place that the second was denied.
+        let may_hold = reply.repeated && matches!(verdict, Verdict::Denied { .. });
+        if let (Some(orphan), false) = (&mut orphan, may_hold) {
             orphan.forget();
         }
         if let (Verdict::Denied { retry_after, standing }, Some(quota), None) = (&verdict, quota, &self.time) {
@@ -220,7 +224,7 @@ impl Verdict {
     fn read(reply: &[i64], quota: Option<&Quota>) -> Result<Self, StoreError> {
         let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
         Ok(match *reply {
-            [GRANTED, _, ahead] => {
+            [ahead] | [GRANTED, _, ahead] => {
                 let reset = micros(ahead)?;
                 let remaining = quota.map_or(0, |quota| {
                     let unused = quota.window().saturating_sub(reset).as_micros();
@@ -270,5 +274,6 @@ const LATE: i64 = 4;
 /// Ten years, far from the end of what the server can count.
 const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// How long it is worth trying to give a claim back. The store is not told what its lease was.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is worth trying to give a claim back. The store is not told what its lease was, which may be longer than
+/// that of a usual handler; giving back what is not there any more does nothing.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3_600);

@@ -490,6 +490,8 @@ struct Remote {
     calls: Mutex<Vec<Call>>,
     fails: AtomicBool,
     hangs: AtomicBool,
+    /// What is asked is done, and the answer hangs.
+    answers_hang: AtomicBool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -566,7 +568,11 @@ impl ReplayStore for Remote {
         Box::pin(async move {
             self.travel().await?;
             self.note("commit", &delivery, by, None);
-            self.memory.commit(delivery, by, now).await
+            let kept = self.memory.commit(delivery, by, now).await;
+            while self.answers_hang.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
+            kept
         })
     }
 
@@ -881,4 +887,20 @@ async fn handler_that_panics_gives_its_delivery_back() {
     assert_eq!(scene.outcomes(), [Outcome::Released]);
     while remote.called().await.what != "release" {}
     assert_eq!(scene.send_async(&post).await, Ok(()));
+}
+
+#[tokio::test]
+async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
+    let (scene, remote) = shared(|warden| warden);
+    let post = scene.signed("x");
+    let admitted = scene.judge_async(&post).await.unwrap();
+    remote.take();
+    remote.answers_hang.store(true, Ordering::Relaxed);
+    break_off(admitted.commit_async()).await;
+    assert_eq!(remote.names(), ["commit"]);
+    remote.answers_hang.store(false, Ordering::Relaxed);
+    assert_eq!(remote.called().await.what, "commit");
+    tokio::task::yield_now().await;
+    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
 }

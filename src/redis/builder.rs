@@ -93,6 +93,10 @@ impl RedisStoreBuilder {
         let info = self.url.as_str().into_connection_info().map_err(|_| {
             problem("redis url", "is not redis://, rediss:// or redis+unix:// with a host and a database's number")
         })?;
+        // The client has it as a feature, which another user of it may have turned on.
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            return Err(problem("redis url", "asks for TLS whose certificates nobody checks"));
+        }
         prepare_tls(&info);
         let client = Client::open(info).map_err(|_| problem("redis url", "cannot be connected to"))?;
         let link = Link::new(client, self.timeout, self.connect_timeout, runtime)

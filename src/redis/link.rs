@@ -1,20 +1,19 @@
-//! The connection, and what is done while the server does not answer.
+//! The connection, which is closed to all calls while the server does not answer.
 //!
 //! The first call that fails closes the link, and all calls fail at once until the server was heard again: nobody waits
-//! for a dead server but the requests that were under way. A task in the background asks for it, at once and then after
-//! growing pauses, first over the connection that there is and then over a new one. Before it opens the link again, it
-//! makes up for what the server could not be told.
+//! for a dead server but the requests that were under way.
+
+mod mending;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
 use arc_swap::ArcSwap;
-use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::unsettled::{Queue, Settlement, Unsettled};
 use crate::error::StoreError;
@@ -28,17 +27,41 @@ pub(super) struct Link {
     /// Where the connection lives; requests may come from shorter-lived runtimes.
     runtime: Handle,
     down: AtomicBool,
+    /// The connection leads to a server that takes no writes, so that its being alive means nothing.
+    astray: AtomicBool,
     mending: AtomicBool,
     unsettled: Queue,
     start: Instant,
     /// The server's clock minus the time since `start`, in microseconds.
     server_offset: AtomicI64,
+    /// When that was learned, in microseconds since `start`.
+    told_at: AtomicI64,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Script {
     Admit,
     Settle,
+}
+
+/// Why there is no reply.
+pub(super) struct Failure {
+    error: StoreError,
+    /// The server is not there, in place of refusing this one thing.
+    outage: bool,
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+/// What a script returned.
+pub(super) struct Reply {
+    pub(super) numbers: Vec<i64>,
+    /// The connection was lost over the first question, which may have been carried out.
+    pub(super) repeated: bool,
 }
 
 impl Link {
@@ -48,10 +71,10 @@ impl Link {
         connect_timeout: Duration,
         runtime: Handle,
     ) -> RedisResult<Self> {
-        // It is tried again here, not there.
+        // It is timed and tried again here, not there.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_response_timeout(Some(timeout))
+            .set_response_timeout(None)
             .set_connection_timeout(Some(connect_timeout));
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
         Ok(Self {
@@ -62,14 +85,16 @@ impl Link {
             connect_timeout,
             runtime,
             down: AtomicBool::new(false),
+            astray: AtomicBool::new(false),
             mending: AtomicBool::new(false),
             unsettled: Queue::default(),
             start: Instant::now(),
             server_offset: AtomicI64::new(UNKNOWN),
+            told_at: AtomicI64::new(0),
         })
     }
 
-    /// Connects, and loads the scripts.
+    /// Connects, loads the scripts and learns the server's time.
     pub(super) async fn open(&self) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let opening = async {
@@ -77,7 +102,7 @@ impl Link {
                 let (code, _) = script.source();
                 ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
             }
-            Ok(())
+            self.learn_time(&mut connection).await
         };
         match timeout(self.connect_timeout, opening).await {
             Ok(opened) => opened.map_err(|error| describe(&error)),
@@ -100,23 +125,27 @@ impl Link {
         script: Script,
         keys: &[String],
         arguments: impl Fn(&mut Cmd),
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Reply, Failure> {
         match timeout(self.timeout, self.run(script, keys, arguments)).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => {
-                if is_outage(&error) {
+                let outage = is_outage(&error);
+                if outage {
+                    if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+                        self.astray.store(true, Ordering::Release);
+                    }
                     self.close();
                 }
-                Err(describe(&error))
+                Err(Failure { error: describe(&error), outage })
             }
             Err(_) => {
                 self.close();
-                Err(self.silent(self.timeout))
+                Err(Failure { error: self.silent(self.timeout), outage: true })
             }
         }
     }
 
-    async fn run(&self, script: Script, keys: &[String], arguments: impl Fn(&mut Cmd)) -> RedisResult<Vec<i64>> {
+    async fn run(&self, script: Script, keys: &[String], arguments: impl Fn(&mut Cmd)) -> RedisResult<Reply> {
         let (code, hash) = script.source();
         let command = |name, text: &str| {
             let mut command = ::redis::cmd(name);
@@ -125,29 +154,35 @@ impl Link {
             command
         };
         let mut connection = self.connection();
+        if matches!(script, Script::Admit) && self.server_offset.load(Ordering::Relaxed) == UNKNOWN {
+            self.learn_time(&mut connection).await?;
+        }
         let by_hash = command("EVALSHA", hash);
-        let mut reply = by_hash.query_async(&mut connection).await;
-        if reply.as_ref().is_err_and(RedisError::is_connection_dropped) {
+        let mut reply: RedisResult<Value> = by_hash.query_async(&mut connection).await;
+        let repeated = reply.as_ref().is_err_and(RedisError::is_connection_dropped);
+        if repeated {
             // Servers and proxies close idle connections. Claims and settlements can be repeated.
             reply = by_hash.query_async(&mut connection).await;
         }
-        match reply {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                // This loads it too.
-                command("EVAL", code).query_async(&mut connection).await
-            }
-            reply => reply,
+        if reply.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
+            // This loads it too.
+            reply = command("EVAL", code).query_async(&mut connection).await;
         }
+        let numbers = match reply? {
+            Value::Int(number) => vec![number],
+            numbers => Vec::from_redis_value(numbers)?,
+        };
+        Ok(Reply { numbers, repeated })
     }
 
-    pub(super) async fn settle(self: &Arc<Self>, settlement: Option<&Settlement>) -> Result<bool, StoreError> {
+    pub(super) async fn settle(self: &Arc<Self>, settlement: Option<&Settlement>) -> Result<bool, Failure> {
         let Some(settlement) = settlement else { return Ok(false) };
         let reply = self
             .call(Script::Settle, &settlement.keys, |command| {
                 command.arg(settlement.by.number().to_be_bytes().as_slice()).arg(settlement.remembered());
             })
             .await?;
-        Ok(reply == [1])
+        Ok(reply.numbers == [1])
     }
 
     pub(super) fn settle_if_dropped(self: &Arc<Self>, settlement: Settlement) -> Unsettled {
@@ -159,19 +194,33 @@ impl Link {
         self.mend();
     }
 
-    /// The latest server time at which an answer to what is asked now is still waited for, or 0 if the server's clock is
-    /// not known. A server that was stopped reads what it was sent before; by then nobody would own the claim.
+    /// The latest server time at which an answer to what is asked now is still waited for, or 0 before the server's clock
+    /// is known, which no claim is sent without. A server that was stopped reads what it was sent before; by then nobody
+    /// would own the claim. Negative once a second: then the server is to tell its time again, which it may have set back.
     pub(super) fn deadline(&self, asked: Instant) -> i64 {
+        let asked = self.micros(asked);
         match self.server_offset.load(Ordering::Relaxed) {
             UNKNOWN => 0,
-            offset => offset.saturating_add(self.micros(asked)).saturating_add(micros(self.timeout)),
+            offset => {
+                let deadline = offset.saturating_add(asked).saturating_add(micros(self.timeout));
+                let known_for = asked.saturating_sub(self.told_at.load(Ordering::Relaxed));
+                if known_for < TIME_HOLDS { deadline } else { deadline.saturating_neg() }
+            }
         }
     }
 
-    pub(super) fn note_time(&self, asked: Instant, reply: &[i64], of_test: bool) {
-        if let (Some(time), false) = (reply.get(1), of_test) {
-            self.server_offset.store(time.saturating_sub(self.micros(asked)), Ordering::Relaxed);
-        }
+    async fn learn_time(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
+        let asked = Instant::now();
+        let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await?;
+        self.note_time(asked, seconds.saturating_mul(1_000_000).saturating_add(micros));
+        Ok(())
+    }
+
+    /// The server told its time, in microseconds.
+    pub(super) fn note_time(&self, asked: Instant, time: i64) {
+        let asked = self.micros(asked);
+        self.server_offset.store(time.saturating_sub(asked), Ordering::Relaxed);
+        self.told_at.store(asked, Ordering::Relaxed);
     }
 
     fn close(self: &Arc<Self>) {
@@ -182,47 +231,7 @@ impl Link {
     /// Starts the task that brings the link back, unless it runs.
     fn mend(self: &Arc<Self>) {
         if !self.mending.swap(true, Ordering::AcqRel) {
-            self.runtime.spawn(mend(Arc::downgrade(self)));
-        }
-    }
-
-    /// Returns whether there is nothing left to mend.
-    async fn mend_once(self: &Arc<Self>) -> bool {
-        if self.down.load(Ordering::Acquire) && !self.is_alive().await && !self.reconnect().await {
-            return false;
-        }
-        loop {
-            let batch = self.unsettled.take(BATCH);
-            let told = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
-            let untold = batch.into_iter().zip(told).filter(|(_, told)| told.is_err());
-            let untold: Vec<_> = untold.map(|(settlement, _)| settlement).collect();
-            if !untold.is_empty() {
-                self.unsettled.put_back(untold);
-                return false;
-            }
-            if self.unsettled.is_empty() {
-                self.down.store(false, Ordering::Release);
-                return true;
-            }
-        }
-    }
-
-    async fn is_alive(&self) -> bool {
-        matches!(timeout(self.timeout, ping(self.connection())).await, Ok(Ok(())))
-    }
-
-    async fn reconnect(&self) -> bool {
-        let connecting = async {
-            let connection = ConnectionManager::new_with_config(self.client.clone(), self.config.clone()).await?;
-            ping(connection.clone()).await?;
-            RedisResult::Ok(connection)
-        };
-        match timeout(self.connect_timeout, connecting).await {
-            Ok(Ok(connection)) => {
-                self.connection.store(Arc::new(connection));
-                true
-            }
-            _ => false,
+            self.runtime.spawn(mending::mend(Arc::downgrade(self)));
         }
     }
 
@@ -237,28 +246,6 @@ impl Link {
     fn micros(&self, moment: Instant) -> i64 {
         micros(moment.saturating_duration_since(self.start))
     }
-}
-
-async fn mend(link: Weak<Link>) {
-    let mut pause = Duration::ZERO;
-    while let Some(link) = link.upgrade() {
-        if link.mend_once().await {
-            link.mending.store(false, Ordering::Release);
-            // Something may have come after the last look, and before the flag was set.
-            if (link.unsettled.is_empty() && link.ready().is_ok()) || link.mending.swap(true, Ordering::AcqRel) {
-                return;
-            }
-            pause = Duration::ZERO;
-        } else {
-            drop(link);
-            sleep(pause).await;
-            pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        }
-    }
-}
-
-async fn ping(mut connection: ConnectionManager) -> RedisResult<()> {
-    ::redis::cmd("PING").exec_async(&mut connection).await
 }
 
 impl Script {
@@ -308,8 +295,5 @@ const SETTLE_CODE: &str = include_str!("settle.lua");
 
 const UNKNOWN: i64 = i64::MIN;
 
-/// Settlements made up for at one time.
-const BATCH: usize = 256;
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// For how many microseconds the server's time is believed.
+const TIME_HOLDS: i64 = 1_000_000;

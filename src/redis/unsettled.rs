@@ -39,36 +39,69 @@ impl Settlement {
 /// The settlements that the server could not be told, oldest first.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: Mutex<VecDeque<Settlement>>,
+    /// Work that was done, which would be done again if it were forgotten.
+    commits: Line,
+    /// Claims to give back, most of which were never made, as every request that is refused in an outage leaves one.
+    releases: Line,
 }
+
+#[derive(Default)]
+struct Line(Mutex<VecDeque<Settlement>>);
 
 impl Queue {
     pub(super) fn push(&self, settlement: Settlement) {
-        let mut waiting = self.lock();
-        if waiting.len() < CAPACITY {
-            waiting.push_back(settlement);
+        if settlement.finished {
+            let mut commits = self.commits.lock();
+            if commits.len() < CAPACITY {
+                commits.push_back(settlement);
+            }
+        } else {
+            let mut releases = self.releases.lock();
+            while releases.front().is_some_and(Settlement::has_lapsed) {
+                releases.pop_front();
+            }
+            if releases.len() < CAPACITY {
+                releases.push_back(settlement);
+            }
         }
     }
 
-    pub(super) fn take(&self, most: usize) -> Vec<Settlement> {
-        let mut waiting = self.lock();
-        let count = most.min(waiting.len());
-        waiting.drain(..count).filter(|settlement| !settlement.has_lapsed()).collect()
+    pub(super) fn take_commits(&self, most: usize) -> Vec<Settlement> {
+        self.commits.take(most)
+    }
+
+    pub(super) fn take_releases(&self, most: usize) -> Vec<Settlement> {
+        self.releases.take(most)
     }
 
     pub(super) fn put_back(&self, settlements: Vec<Settlement>) {
-        let mut waiting = self.lock();
         for settlement in settlements.into_iter().rev() {
-            waiting.push_front(settlement);
+            let line = if settlement.finished { &self.commits } else { &self.releases };
+            line.lock().push_front(settlement);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.commits.lock().is_empty() && self.releases.lock().is_empty()
+    }
+}
+
+impl Line {
+    fn take(&self, most: usize) -> Vec<Settlement> {
+        let mut waiting = self.lock();
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(settlement) = waiting.pop_front()
+        {
+            if !settlement.has_lapsed() {
+                taken.push(settlement);
+            }
+        }
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Settlement>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,5 +138,5 @@ fn after(time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now)
 }
 
-/// Deliveries in progress at one time when the server fails.
+/// Deliveries in progress at one time when the server fails, and claims to give back after it.
 const CAPACITY: usize = 65_536;

@@ -89,7 +89,13 @@ impl Admission {
                     None => hold.claim_at(&**store, warden, delivery, replay.lease).await,
                     Some(quota) => {
                         let admit = async { store.admit(delivery, hold.claimant, replay.lease, &quota, now).await };
-                        match warden.heard(Store::Replay, guarded(admit).await) {
+                        let admittance = guarded(admit).await;
+                        // A denial may be one that this process remembers, and then no server was asked.
+                        let admittance = match admittance {
+                            Ok(Admittance::OverQuota { .. }) => admittance,
+                            _ => warden.heard(Store::Replay, admittance),
+                        };
+                        match admittance {
                             Ok(admittance) => {
                                 guard.hold = None;
                                 return admitted(admittance, quota, hold);
@@ -118,10 +124,7 @@ impl Admission {
             }
         }
         let decision = match &self.quotas {
-            Some(quotas) if joint_failed => {
-                warden.notify(Notice::LimiterFellBack);
-                quotas.check_share(warden, facts.webhook_id())
-            }
+            Some(quotas) if joint_failed => quotas.check_share(warden, facts.webhook_id()),
             Some(quotas) => quotas.check(warden, facts.webhook_id()).await,
             None => None,
         };
@@ -242,6 +245,7 @@ impl Quotas {
     /// This process's part of a quota whose shared count is not to be had.
     fn check_share(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
         let quota = self.quota_of(webhook_id)?.share(self.replicas);
+        warden.notify(Notice::LimiterFellBack);
         Some((quota, self.count_here(warden, webhook_id, &quota)))
     }
 
@@ -249,11 +253,15 @@ impl Quotas {
         let Some(shared) = &self.shared else { return self.check_local(warden, webhook_id) };
         let quota = self.quota_of(webhook_id)?;
         let decision = guarded(async { shared.check(webhook_id, &quota).await }).await;
-        match warden.heard(Store::Limits, decision) {
+        let decision = match decision {
+            // It may be one that this process remembers.
+            Ok(Decision::Denied { .. }) => decision,
+            _ => warden.heard(Store::Limits, decision),
+        };
+        match decision {
             Ok(decision) => Some((quota, decision)),
             Err(error) => {
                 warden.store_failed(Store::Limits, &error);
-                warden.notify(Notice::LimiterFellBack);
                 self.check_share(warden, webhook_id)
             }
         }
@@ -287,6 +295,8 @@ pub(super) struct Hold {
     claimed: Moment,
     /// The store failed, and what stands in for it has the claim.
     fallen_back: bool,
+    /// The store was told of the end, and its answer not waited for.
+    told: bool,
 }
 
 impl Hold {
@@ -297,7 +307,7 @@ impl Hold {
             }
             Lifetime::AfterArrival { seconds } => now.wall.later_by(seconds),
         };
-        Self { claimant, until, claimed: now, fallen_back: false }
+        Self { claimant, until, claimed: now, fallen_back: false, told: false }
     }
 
     async fn claim_at(
@@ -346,7 +356,7 @@ impl Hold {
             ReplayBackend::Joint(store) => &**store,
         };
         let settled = {
-            let mut unsettled = Unsettled { warden, facts, done, hold: Some(self) };
+            let mut unsettled = Unsettled { warden, facts, done, hold: Some(Self { told: true, ..self }) };
             let settled = guarded(async {
                 if done {
                     store.commit(self.delivery(facts), self.claimant, now).await
@@ -359,7 +369,8 @@ impl Hold {
             settled
         };
         match &settled {
-            Ok(kept) => tell_of_lost_claim(warden, done, *kept),
+            // What was told twice is not the claimant's any more the second time.
+            Ok(kept) => tell_of_lost_claim(warden, done, *kept || self.told),
             Err(error) => warden.store_failed(Store::Replay, error),
         }
         settled.map(drop)

@@ -101,7 +101,7 @@ pub(crate) async fn danger_remembers_here() {
     let mut server = Server::start();
     let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
     let told = Told::default();
-    let warden = builder().shared_store(store).replicas(10).danger_replay_falls_back_to_this_process();
+    let warden = builder().shared_store(store.clone()).replicas(10).danger_replay_falls_back_to_this_process();
     let endpoint = Endpoint::new(warden.observer(told.clone()));
     server.kill();
     let deliveries: Vec<_> = (0..20).map(|number| Signed::new(format!("{number}"))).collect();
@@ -115,6 +115,13 @@ pub(crate) async fn danger_remembers_here() {
     }
     assert_eq!(endpoint.handled(), 10);
     assert!(told.has("failed Replay") && told.has("notice LimiterFellBack"));
+
+    // Where there is no quota, no limiter falls back.
+    let told = Told::default();
+    let warden = builder().shared_store(store).danger_replay_falls_back_to_this_process().observer(told.clone());
+    let endpoint = Endpoint::new(warden.danger_without_quota().quota_for("other", Quota::per_minute(1).unwrap()));
+    assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
+    assert!(told.has("failed Replay") && !told.has("notice LimiterFellBack"), "{:?}", told.all());
 }
 
 pub(crate) async fn connects_later() {

@@ -92,6 +92,7 @@ pub(crate) async fn settings_are_checked() {
         (builder().connect_timeout(Duration::ZERO), "redis timeout"),
         (RedisStore::builder("http://127.0.0.1/"), "redis url"),
         (RedisStore::builder(""), "redis url"),
+        (RedisStore::builder("rediss://127.0.0.1/#insecure"), "redis url"),
     ] {
         assert_eq!(field(setting.connect().await.unwrap_err()), expected);
     }
