@@ -6,6 +6,7 @@
 //! * Behind a web framework, build a [`Warden`] and give it to [`axum`], [`actix`] or any [`tower`] service.
 //! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
 //! * For a provider that has no preset, describe its [`Scheme`] as data.
+//! * When a request does not verify and nobody knows why, ask `diagnose`, behind the feature of that name.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
@@ -37,6 +38,8 @@ pub mod axum;
 mod bounded;
 #[cfg(feature = "warden")]
 mod clock;
+#[cfg(feature = "diagnose")]
+pub mod diagnose;
 mod encoding;
 mod error;
 #[cfg(feature = "warden")]

@@ -174,6 +174,83 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
 }
 
+/// A way to sign that a sender may have used, known to a scheme or not. It explains mismatches and verifies nothing.
+#[cfg(feature = "diagnose")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// The HMAC of a scheme.
+    Hmac(Algorithm),
+    /// HMAC-SHA-384.
+    HmacSha384,
+    /// An HMAC that took the message for the key and the key for the message.
+    Swapped(Algorithm),
+    /// A plain hash, with the key before the message, behind it or nowhere.
+    Hash(Algorithm, KeyPlace),
+}
+
+/// Where a plain hash has the key.
+#[cfg(feature = "diagnose")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyPlace {
+    Before,
+    Behind,
+    Nowhere,
+}
+
+#[cfg(feature = "diagnose")]
+impl Method {
+    /// The size of a tag in bytes.
+    pub(crate) const fn tag_size(self) -> usize {
+        match self {
+            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
+            Self::HmacSha384 => 48,
+        }
+    }
+
+    /// The tag of the message that `pieces` are when put together.
+    pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
+        match self {
+            Self::Hmac(algorithm) => {
+                let mut mac = Mac::new(algorithm, key).ok()?;
+                pieces.iter().for_each(|piece| mac.update(piece));
+                mac.finish()
+            }
+            Self::HmacSha384 => {
+                let mut mac = Hmac::<sha2::Sha384>::new_from_slice(key).ok()?;
+                pieces.iter().for_each(|piece| mac.update(piece));
+                Tag::from_bytes(&mac.finalize().into_bytes())
+            }
+            Self::Swapped(algorithm) => {
+                let mut mac = Mac::new(algorithm, &pieces.concat()).ok()?;
+                mac.update(key);
+                mac.finish()
+            }
+            Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
+            Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
+            Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
+        }
+    }
+}
+
+#[cfg(feature = "diagnose")]
+fn hash<D: sha2::Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
+    let (before, behind) = match place {
+        KeyPlace::Before => (key, &b""[..]),
+        KeyPlace::Behind => (&b""[..], key),
+        KeyPlace::Nowhere => (&b""[..], &b""[..]),
+    };
+    let mut hash = D::new_with_prefix(before);
+    pieces.iter().for_each(|piece| hash.update(piece));
+    hash.update(behind);
+    Tag::from_bytes(&hash.finalize())
+}
+
+/// Whether `tag` begins with the whole of `start`, in a time that does not tell where they differ.
+#[cfg(feature = "diagnose")]
+pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
+    tag.as_bytes().get(..start.len()).is_some_and(|first| bool::from(first.ct_eq(start)))
+}
+
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
     // The sizes are the scheme's and no secret; decoding let no other size through.
     let same_size = Choice::from(u8::from(mac.as_bytes().len() == candidate.as_bytes().len()));

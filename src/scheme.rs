@@ -46,6 +46,8 @@ pub use builder::SchemeBuilder;
 pub use layout::Layout;
 pub use template::{ListedHeaders, NamesIn, Pair, Part};
 
+#[cfg(feature = "diagnose")]
+pub(crate) use layout::Entry;
 pub(crate) use reading::{Candidates, Reading};
 
 /// A description of a signing scheme. One that exists is consistent: the body is signed exactly once, a timestamp
@@ -164,6 +166,21 @@ impl Scheme {
     #[must_use]
     pub const fn is_timestamped(&self) -> bool {
         self.timestamp.is_some()
+    }
+
+    #[cfg(feature = "diagnose")]
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    #[cfg(feature = "diagnose")]
+    pub(crate) const fn secret_format(&self) -> SecretFormat {
+        self.secret_format
+    }
+
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn signed(&self) -> &[Part] {
+        &self.signed
     }
 
     pub(crate) const fn encoding(&self) -> Encoding {

@@ -187,6 +187,31 @@ impl Scheme {
         found.ok_or(Rejection::at(Reason::MissingHeader, slot))
     }
 
+    /// The timestamp's text, whatever its form.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn timestamp_text<'h, H: Head + ?Sized>(&self, head: &'h H) -> Option<&'h [u8]> {
+        match &self.timestamp.as_ref()?.source {
+            TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp).ok(),
+            TimestampSource::Field(key) => self.read_field(head, key, Slot::Timestamp).ok(),
+        }
+    }
+
+    /// What is signed of one part, or `None` for the body and for what the head does not hold once.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &Part, head: &H) -> Option<alloc::vec::Vec<u8>> {
+        let timestamp_text = match part {
+            Part::Body => return None,
+            Part::Timestamp => self.timestamp_text(head)?,
+            _ => b"",
+        };
+        let value = self.read_part(part, head, Slot::Part(0)).ok()?;
+        let reading = Reading { timestamp: None, timestamp_text, values: ArrayVec::new() };
+        let mut content = alloc::vec::Vec::new();
+        let sink = &mut |bytes: &[u8]| content.extend_from_slice(bytes);
+        feed(core::slice::from_ref(part), &reading, &mut value.iter(), head, sink);
+        Some(content)
+    }
+
     /// Hands the signed content before the body to `sink`, then returns what is left for after it.
     pub(crate) fn feed_before<'r, H: Head + ?Sized>(
         &'r self,

@@ -1,0 +1,332 @@
+//! Why a captured request does not verify.
+//!
+//! A verifier says `mismatch` and no more, as it must. This module takes a request that was captured, tries what is
+//! known to go wrong between senders and receivers, and names what fits: a line break that an editor added, a body that
+//! a framework parsed and wrote again, a secret in quotes, a clock in the wrong zone, and more, some seventy in all
+//! ([`CauseKind`]). It is for the command line, for tests and for operators, and never for the path of a request.
+//!
+//! ```
+//! use hookwarden::diagnose::{Capture, CauseKind};
+//! use hookwarden::{Scheme, Timestamp};
+//!
+//! let scheme = Scheme::timestamped();
+//! let head = [
+//!     ("X-Webhook-Timestamp", "1800000000"),
+//!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+//! ];
+//! // The body went through Python on its way here.
+//! let capture = Capture::new(&scheme, "a-subscription-secret", &head, br#"{"event": "user.created"}"#);
+//! let diagnosis = capture.diagnose_at(Timestamp::from_unix(1_800_000_000));
+//!
+//! let cause = &diagnosis.causes()[0];
+//! assert_eq!(cause.kind(), CauseKind::BodyJsonRewritten);
+//! assert_eq!(cause.offset(), Some(9));
+//! assert!(cause.is_proven());
+//! println!("{diagnosis}");
+//! ```
+//!
+//! # What is tried
+//! Bodies × keys × templates × algorithms × encodings of the signature, up to two faults at a time and those in how the
+//! signature is written besides, those with fewer faults first. A search computes at most 60,000 signatures over at most
+//! 256 MiB; bodies of more than 1 MiB are not decoded or written again. A cause that a search found is
+//! [proven](Cause::is_proven): the received signature fits once it is put right. What cannot be computed, such as a body
+//! that was cut, is a suspicion.
+//!
+//! # What is never shown
+//! No secret, nothing decoded from one, and no signature: the expected signature of a request is a forgery of it. All that a
+//! diagnosis says can be put into a ticket.
+
+mod bodies;
+mod cause;
+mod contents;
+mod head;
+mod methods;
+mod names;
+mod presets;
+mod report;
+mod search;
+mod secrets;
+mod signatures;
+mod time;
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::error::{ConfigError, Reason};
+use crate::head::{FieldName, Head, Occurrence};
+use crate::scheme::Scheme;
+use crate::secret::{Key, Keyring, MAX_KEYS};
+use crate::time::{Timestamp, Tolerance};
+use crate::verifier::Verifier;
+
+pub use cause::{Cause, CauseKind};
+pub use report::{Diagnosis, Verdict};
+
+use search::{Budget, Fit, Space};
+
+/// A request as it was captured, and what it is verified with.
+#[derive(Clone)]
+#[must_use]
+pub struct Capture<'c, H: ?Sized> {
+    scheme: &'c Scheme,
+    secrets: Vec<Zeroizing<String>>,
+    head: &'c H,
+    header_names: Vec<String>,
+    body: &'c [u8],
+    tolerance: Tolerance,
+}
+
+impl<'c, H: Head + ?Sized> Capture<'c, H> {
+    /// A request with the secret's text as it was configured, not decoded, trimmed or checked: what is wrong with it is
+    /// among what is looked for.
+    pub fn new(scheme: &'c Scheme, secret: &str, head: &'c H, body: &'c [u8]) -> Self {
+        let secrets = vec![Zeroizing::new(secret.to_owned())];
+        Self { scheme, secrets, head, header_names: Vec::new(), body, tolerance: scheme.tolerance() }
+    }
+
+    /// One more secret, where several are valid while keys are rotated. At most eight are used.
+    pub fn with_secret(mut self, secret: &str) -> Self {
+        if self.secrets.len() < MAX_KEYS {
+            self.secrets.push(Zeroizing::new(secret.to_owned()));
+        }
+        self
+    }
+
+    /// Sets how far a timestamp may be from `now`, where it is not the scheme's own tolerance.
+    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    /// The names of all headers. A [`Head`] cannot list them, and without them a missing header is looked for under names
+    /// that are known. At most 256 are used.
+    pub fn with_header_names<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        Self { header_names: names.into_iter().take(MAX_NAMES).map(Into::into).collect(), ..self }
+    }
+
+    /// Judges the request and looks for what is wrong with it, at the time `now`. For a stored request that is the time it
+    /// arrived, or else it is stale.
+    #[must_use]
+    pub fn diagnose_at(&self, now: Timestamp) -> Diagnosis {
+        let verdict = self.verdict(now);
+        let mut diagnosis = Diagnosis { verdict, causes: Vec::new(), fitting_secret: None, tried: 0 };
+        if let Verdict::Holds { secret, .. } = diagnosis.verdict {
+            diagnosis.fitting_secret = Some(secret);
+        } else {
+            self.explain(&mut diagnosis, now);
+            self.hide_secrets(&mut diagnosis.causes);
+        }
+        diagnosis
+    }
+
+    /// [`diagnose_at`](Self::diagnose_at) the wall clock's time.
+    #[must_use]
+    pub fn diagnose(&self) -> Diagnosis {
+        self.diagnose_at(Timestamp::now())
+    }
+
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        let (verifier, places) = match self.verifier() {
+            Ok(verifier) => verifier,
+            Err(error) => return Verdict::SecretRefused(error),
+        };
+        match verifier.verify_at(self.head, self.body, now) {
+            Ok(verified) => {
+                let place = places.iter().find(|(id, _)| id == verified.key_id().as_str()).map(|(_, place)| *place);
+                Verdict::Holds { secret: place.unwrap_or_default(), skew: verified.skew() }
+            }
+            Err(rejection) => Verdict::Refused {
+                reason: rejection.reason(),
+                header: rejection.header(self.scheme).map(str::to_owned),
+                skew: rejection.skew(),
+            },
+        }
+    }
+
+    /// A verifier with every secret that the scheme takes, and the place of each by its key's id.
+    fn verifier(&self) -> Result<(Verifier, Vec<(String, usize)>), ConfigError> {
+        let mut ring: Option<Keyring> = None;
+        let mut places = Vec::new();
+        let mut fault = None;
+        for (place, text) in self.secrets.iter().enumerate() {
+            let id = format!("secret-{}", place.saturating_add(1));
+            let added = self.scheme.secret(text).and_then(|secret| Key::new(&id, secret)).and_then(|key| match &ring {
+                // The first is the newest; a secret that is given twice is one.
+                Some(ring) => Keyring::from_keys(ring.iter().cloned().chain([key])),
+                None => Keyring::from_keys([key]),
+            });
+            match added {
+                Ok(added) => {
+                    ring = Some(added);
+                    places.push((id, place));
+                }
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        let ring = ring.ok_or_else(|| fault.unwrap_or_else(|| ConfigError::new("secret", "there is none")))?;
+        let verifier = Verifier::new(self.scheme.clone(), ring)?.with_tolerance(self.tolerance);
+        Ok((verifier, places))
+    }
+
+    fn explain(&self, diagnosis: &mut Diagnosis, now: Timestamp) {
+        let (overlay, mut causes) = head::examine(self);
+        let other = presets::other(self, now);
+        // What is missing in the head is no fault of a request that follows another scheme.
+        let unsigned = |name: &FieldName| self.head.header(name) == Occurrence::Absent;
+        if let Some(presets::Other { cause, secret: secret @ Some(_) }) = &other
+            && self.scheme.signature_headers().iter().all(unsigned)
+        {
+            diagnosis.fitting_secret = *secret;
+            diagnosis.causes.push(cause.clone());
+            return;
+        }
+        let malformed = match self.scheme.read(&overlay, &mut crate::scheme::Candidates::new()) {
+            Err(rejection) if rejection.reason() == Reason::MissingHeader && !causes.is_empty() => None,
+            Err(rejection) => head::refused(rejection, self.scheme),
+            Ok(_) => None,
+        };
+        let signature_malformed = malformed.filter(|cause| match cause.kind() {
+            CauseKind::SignatureMalformed => true,
+            _ => {
+                causes.push(cause.clone());
+                false
+            }
+        });
+        causes.extend(self.wrong_timestamp(&overlay, now));
+        let mut budget = Budget::new();
+        let space = self.space(&overlay);
+        let found = space.search(&mut budget);
+        diagnosis.tried = budget.tried;
+        match found {
+            Ok(Some(Fit { secret, causes: proven })) => {
+                diagnosis.fitting_secret = Some(secret);
+                // What is read off the head is a fact, and the rest holds with it put right.
+                diagnosis.causes = causes.into_iter().map(Cause::proven).chain(proven).collect();
+                if diagnosis.causes.is_empty() {
+                    diagnosis.causes.push(head::unread(self.scheme));
+                }
+            }
+            unfound => {
+                causes.extend(self.secret_as_signature(&overlay));
+                causes.extend(signature_malformed);
+                let explained = !causes.is_empty();
+                if let Some(presets::Other { cause, secret }) = other {
+                    if cause.is_proven() {
+                        diagnosis.fitting_secret = secret;
+                        diagnosis.causes.push(cause);
+                        return;
+                    }
+                    causes.insert(0, cause);
+                }
+                causes.extend(head::suspicions(self));
+                causes.extend(self.malformed_secret());
+                if !explained || !space.candidates.is_empty() {
+                    causes.push(unexplained(&space, &budget, unfound.is_err()));
+                }
+                diagnosis.causes = causes;
+            }
+        }
+    }
+
+    fn wrong_timestamp(&self, head: &impl Head, now: Timestamp) -> Option<Cause> {
+        let place = self.scheme.timestamp()?;
+        let text = self.scheme.timestamp_text(head)?;
+        let slot = crate::error::Slot::Timestamp;
+        let header = self.scheme.header_in(slot).unwrap_or_default();
+        time::wrong(text, place.format, self.tolerance, now, header)
+    }
+
+    fn space<'s, O: Head>(&'s self, head: &O) -> Space<'s> {
+        let contents = contents::contents(self.scheme, head);
+        Space {
+            keys: secrets::keys(self.scheme, &self.secrets),
+            bodies: bodies::bodies(self.body, head::declared_length(self.head)),
+            contents,
+            methods: methods::methods(self.scheme.algorithm()),
+            candidates: signatures::candidates(self.scheme, head),
+        }
+    }
+
+    /// A header that holds the secret itself, as GitLab's token does.
+    fn secret_as_signature(&self, head: &impl Head) -> Option<Cause> {
+        let carries = |name: &&FieldName| match head.header(name) {
+            Occurrence::Once(value) => self.secrets.iter().any(|text| {
+                let text = text.trim().as_bytes();
+                text.len() >= MIN_SHOWN && value.windows(text.len()).any(|part| part == text)
+            }),
+            Occurrence::Absent | Occurrence::Repeated => false,
+        };
+        self.scheme.signature_headers().iter().find(carries).map(|name| {
+            Cause::new(
+                CauseKind::SignatureIsSecret,
+                format!("{} carries the secret itself in place of a signature", name.as_str()),
+                "on the sender, send an HMAC made with the secret, and change the secret: it was sent over the wire and may be in logs",
+            )
+            .at_header(name.as_str())
+        })
+    }
+
+    fn malformed_secret(&self) -> Option<Cause> {
+        let (place, error) = self
+            .secrets
+            .iter()
+            .enumerate()
+            .find_map(|(place, text)| Some((place.saturating_add(1), self.scheme.secret(text).err()?)))?;
+        Some(Cause::new(
+            CauseKind::SecretMalformed,
+            format!("secret {place} cannot be used: {error}"),
+            "on the receiver, copy the secret again from the sender's settings, whole and without anything around it",
+        ))
+    }
+
+    /// Takes the quotes of the request out of causes that would show a secret by them.
+    fn hide_secrets(&self, causes: &mut [Cause]) {
+        let keys = secrets::keys(self.scheme, &self.secrets);
+        let written = keys.iter().flat_map(|form| {
+            let bytes = &*form.value.bytes;
+            let text = core::str::from_utf8(bytes).unwrap_or_default().trim().to_owned();
+            [text, const_hex::encode(bytes), STANDARD_NO_PAD.encode(bytes)].map(Zeroizing::new)
+        });
+        let texts: Vec<_> = written.filter(|text| text.len() >= MIN_SHOWN).collect();
+        for cause in causes {
+            if cause.texts().any(|text| texts.iter().any(|secret| text.contains(secret.as_str()))) {
+                *cause = cause.clone().without_quotes();
+            }
+        }
+    }
+}
+
+/// Neither the secrets nor the values of headers.
+impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture")
+            .field("scheme", &self.scheme.name())
+            .field("secrets", &self.secrets.len())
+            .field("body_bytes", &self.body.len())
+            .field("tolerance", &self.tolerance)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool) -> Cause {
+    let end = if cut { "; the search ended at its bound before everything was tried" } else { "" };
+    let what = format!(
+        "nothing that was tried fits: {} keys, {} bodies, {} templates and {} algorithms, {} signatures in all{end}",
+        space.keys.len(),
+        space.bodies.len(),
+        space.contents.len(),
+        space.methods.len(),
+        budget.tried
+    );
+    let fix = "it is probably another secret, such as that of another environment, endpoint or rotation: compare it on both \
+               sides first; then compare the captured body with what the sender sent, byte by byte";
+    Cause::new(CauseKind::Unexplained, what, fix)
+}
+
+/// The most names of headers that are looked at.
+const MAX_NAMES: usize = 256;
+
+/// The shortest text, in bytes, that is taken for a secret where one might show.
+const MIN_SHOWN: usize = 6;

@@ -1,0 +1,240 @@
+//! The bodies that may have been signed, in place of the one that was captured.
+
+mod form;
+mod json;
+mod text;
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+
+use super::cause::{Cause, CauseKind};
+use super::search::Form;
+
+/// Every body, the captured one first. `declared` is the length in the head.
+pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [u8]>>> {
+    let mut bodies = Bodies { original: body, forms: vec![Form::plain(Cow::Borrowed(body))], held: 0 };
+    ends(&mut bodies);
+    if let Some(start) = declared.and_then(|length| body.get(..length)) {
+        bodies.offer(
+            start,
+            Cause::new(
+                CauseKind::BodyTooLong,
+                format!(
+                    "the captured body has {} bytes more than Content-Length says",
+                    body.len().abs_diff(start.len())
+                ),
+                "on the receiver, verify exactly the bytes of the body: something was appended or a buffer not cut",
+            ),
+        );
+    }
+    line_ends(&mut bodies);
+    if body.len() <= MAX_REWRITTEN {
+        text::offer(&mut bodies);
+        form::offer(&mut bodies);
+        encoded(&mut bodies);
+        compressed(&mut bodies);
+        json::offer(&mut bodies);
+        with_newline(&mut bodies);
+    }
+    bodies.forms
+}
+
+/// The bodies so far.
+struct Bodies<'c> {
+    original: &'c [u8],
+    forms: Vec<Form<Cow<'c, [u8]>>>,
+    /// The size of all that is not borrowed, in bytes.
+    held: usize,
+}
+
+impl<'c> Bodies<'c> {
+    fn offer(&mut self, body: impl Into<Cow<'c, [u8]>>, cause: Cause) {
+        self.offer_all(body, vec![cause]);
+    }
+
+    fn offer_all(&mut self, body: impl Into<Cow<'c, [u8]>>, causes: Vec<Cause>) {
+        let body = body.into();
+        let held = self.held.saturating_add(if matches!(body, Cow::Owned(_)) { body.len() } else { 0 });
+        if held > MAX_HELD || self.forms.iter().any(|form| form.value == body) {
+            return;
+        }
+        self.held = held;
+        let offset = self.original.iter().zip(&*body).take_while(|(a, b)| a == b).count();
+        let causes: Vec<Cause> = causes.into_iter().map(|cause| cause.at_offset(offset)).collect();
+        self.forms.push(Form::faulty(body, causes));
+    }
+}
+
+fn ends(bodies: &mut Bodies<'_>) {
+    let body = bodies.original;
+    let bare = body.strip_suffix(b"\r\n").or_else(|| body.strip_suffix(b"\n")).or_else(|| body.strip_suffix(b"\r"));
+    if let Some(bare) = bare {
+        bodies.offer(
+            bare,
+            Cause::new(
+                CauseKind::BodyNewlineAdded,
+                "the body ends with a line break that was not signed",
+                "on the receiver, verify the bytes as they came: an editor, echo or a template appended a line break",
+            ),
+        );
+    }
+    for end in ["\n", "\r\n"] {
+        bodies.offer([body, end.as_bytes()].concat(), newline_lost());
+    }
+    if let Some(bare) = body.strip_prefix(BOM) {
+        bodies.offer(
+            bare,
+            Cause::new(
+                CauseKind::BodyBomAdded,
+                "the body begins with a byte order mark that was not signed",
+                "where the body is written or captured, write UTF-8 without a byte order mark",
+            ),
+        );
+    }
+    bodies.offer(
+        [BOM, body].concat(),
+        Cause::new(
+            CauseKind::BodyBomLost,
+            "the sender signed a byte order mark before the body, and it was lost",
+            "on the receiver, verify the raw bytes before anything decodes them as text; or sign without the mark",
+        ),
+    );
+    let white_space = || {
+        Cause::new(
+            CauseKind::BodyWhiteSpace,
+            "the body has white space or zero bytes at an end that were not signed",
+            "on the receiver, verify the raw bytes; on the sender, sign exactly the bytes that are sent",
+        )
+    };
+    bodies.offer(body.trim_ascii_end(), white_space());
+    bodies.offer(body.trim_ascii(), white_space());
+    let zeros = body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+    bodies.offer(body.get(..zeros).unwrap_or_default(), white_space());
+}
+
+fn newline_lost() -> Cause {
+    Cause::new(
+        CauseKind::BodyNewlineLost,
+        "the sender signed a line break at the end of the body, and it was lost",
+        "on the receiver, don't trim the body before verifying; on the sender, sign exactly the bytes that are sent",
+    )
+}
+
+fn line_ends(bodies: &mut Bodies<'_>) {
+    let body = bodies.original;
+    let lf = replaced(body, b"\r\n", b"\n");
+    let lost = || {
+        Cause::new(
+            CauseKind::BodyCrlfLost,
+            "the sender signed line ends of CRLF, and the body has LF",
+            "on the receiver, verify the raw bytes: a text mode, git or an editor turned CRLF into LF",
+        )
+    };
+    bodies.offer(replaced(&lf, b"\n", b"\r\n"), lost());
+    bodies.offer(
+        lf,
+        Cause::new(
+            CauseKind::BodyCrlfAdded,
+            "the sender signed line ends of LF, and the body has CRLF",
+            "on the receiver, verify the raw bytes: a text mode, git or a form turned LF into CRLF",
+        ),
+    );
+    if let Some(bare) = body.strip_suffix(b"\n") {
+        bodies.offer_all(replaced(bare, b"\n", b"\r\n"), vec![lost(), newline_lost()]);
+    }
+}
+
+fn encoded(bodies: &mut Bodies<'_>) {
+    let body = bodies.original;
+    let cause = |what: &'static str, fix: &'static str| Cause::new(CauseKind::BodyEncoded, what, fix);
+    let trimmed = body.trim_ascii();
+    if let Ok(inner) = STANDARD.decode(trimmed) {
+        bodies.offer(
+            inner,
+            cause(
+                "the body is base64 of what was signed",
+                "on the receiver, decode the body before verifying: a gateway such as AWS's hands binary bodies out in base64",
+            ),
+        );
+    }
+    if let Ok(inner) = const_hex::decode(trimmed) {
+        bodies.offer(
+            inner,
+            cause("the body is hex of what was signed", "on the receiver, decode the body before verifying"),
+        );
+    }
+    let fix = "on the sender, sign the bytes that are sent, not an encoded form of them";
+    bodies.offer(STANDARD.encode(body).into_bytes(), cause("the sender signed base64 of the body", fix));
+    bodies
+        .offer(URL_SAFE_NO_PAD.encode(body).into_bytes(), cause("the sender signed URL-safe base64 of the body", fix));
+    bodies.offer(const_hex::encode(body).into_bytes(), cause("the sender signed hex of the body", fix));
+}
+
+fn compressed(bodies: &mut Bodies<'_>) {
+    let body = bodies.original;
+    let cause = || {
+        Cause::new(
+            CauseKind::BodyCompressed,
+            "the body is compressed, and the sender signed it before compressing",
+            "on the receiver, decompress before verifying, under a size limit; or have the sender sign what it sends",
+        )
+    };
+    for inner in [read_some(MultiGzDecoder::new(body)), read_some(ZlibDecoder::new(body))].into_iter().flatten() {
+        bodies.offer(inner, cause());
+    }
+}
+
+/// What a decoder gives, if it is whole and not too large.
+fn read_some(decoder: impl std::io::Read) -> Option<Vec<u8>> {
+    let mut inner = Vec::new();
+    let most = u64::try_from(MAX_INFLATED).ok()?;
+    decoder.take(most.saturating_add(1)).read_to_end(&mut inner).ok()?;
+    (inner.len() <= MAX_INFLATED && !inner.is_empty()).then_some(inner)
+}
+
+/// Each small single form once more, with the line break that files and templates end with.
+fn with_newline(bodies: &mut Bodies<'_>) {
+    let single = |form: &&Form<Cow<'_, [u8]>>| form.weight == 1 && form.value.len() <= MAX_DOUBLED;
+    let doubles: Vec<_> = bodies
+        .forms
+        .iter()
+        .filter(single)
+        .map(|form| ([&*form.value, b"\n"].concat(), form.causes.iter().cloned().chain([newline_lost()]).collect()))
+        .collect();
+    for (body, causes) in doubles {
+        bodies.offer_all(body, causes);
+    }
+}
+
+fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(from) {
+            out.extend_from_slice(to);
+            rest = behind;
+        } else {
+            out.push(*first);
+            rest = behind;
+        }
+    }
+    out
+}
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The largest body that is decoded or written again, in bytes.
+const MAX_REWRITTEN: usize = 1 << 20;
+
+/// The most that a compressed body may hold, in bytes.
+const MAX_INFLATED: usize = 8 << 20;
+
+/// The largest body that is tried with two faults of its own, in bytes.
+const MAX_DOUBLED: usize = 64 << 10;
+
+/// The most that all forms of a body hold, in bytes.
+const MAX_HELD: usize = 64 << 20;

@@ -1,0 +1,122 @@
+//! Bodies that are forms (`application/x-www-form-urlencoded`).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+
+use super::super::cause::{Cause, CauseKind};
+use super::Bodies;
+
+pub(super) fn offer(bodies: &mut Bodies<'_>) {
+    let body = bodies.original;
+    if let Ok(text) = core::str::from_utf8(body) {
+        wrapped(bodies, text);
+        if text.contains('=') || text.contains('%') {
+            fields(bodies, text);
+            rewritten(bodies, text);
+        }
+    }
+}
+
+/// The body as the one field of a form.
+fn wrapped(bodies: &mut Bodies<'_>, text: &str) {
+    for name in ["payload", "data"] {
+        for plus in [true, false] {
+            bodies.offer(
+                format!("{name}={}", encoded(text, plus)).into_bytes(),
+                Cause::new(
+                    CauseKind::BodyFormField,
+                    format!("the sender signed the whole form, and only its field {name} was captured"),
+                    format!("on the receiver, verify the raw body, {name}= included, before the form is parsed"),
+                ),
+            );
+        }
+    }
+}
+
+/// One field of the body in place of all of it.
+fn fields(bodies: &mut Bodies<'_>, text: &str) {
+    for pair in text.trim_ascii_end().split('&').take(MAX_FIELDS) {
+        let Some((_, value)) = pair.split_once('=') else { continue };
+        for (value, how) in [(decoded(value), "decoded"), (value.as_bytes().to_vec(), "as it stands")] {
+            bodies.offer(
+                value,
+                Cause::new(
+                    CauseKind::BodyFormField,
+                    format!("the body is a form, and the sender signed the value of one field alone, {how}"),
+                    "on the sender, sign the whole body as it is sent; or verify the bytes of that field",
+                ),
+            );
+        }
+    }
+}
+
+/// The form decoded, or encoded by other rules.
+fn rewritten(bodies: &mut Bodies<'_>, text: &str) {
+    let cause = |what: &'static str| {
+        Cause::new(
+            CauseKind::BodyFormEncoding,
+            what,
+            "on the receiver, verify the raw body before the form is parsed; on the sender, sign what is sent",
+        )
+    };
+    bodies.offer(decoded(text), cause("the sender signed the form decoded, and it is sent encoded"));
+    bodies.offer(
+        text.replace('+', "%20").into_bytes(),
+        cause("the sender signed spaces as %20, and the body has them as +"),
+    );
+    bodies.offer(
+        text.replace("%20", "+").into_bytes(),
+        cause("the sender signed spaces as +, and the body has them as %20"),
+    );
+    for upper in [false, true] {
+        bodies.offer(
+            recased(text, upper).into_bytes(),
+            cause("the sender signed the form's percent-encoding with hex digits in the other case"),
+        );
+    }
+    for plus in [true, false] {
+        let pairs = text.split('&').map(|pair| {
+            let part = |text: &str| encoded(&String::from_utf8_lossy(&decoded(text)), plus);
+            match pair.split_once('=') {
+                Some((name, value)) => format!("{}={}", part(name), part(value)),
+                None => part(pair),
+            }
+        });
+        bodies.offer(
+            pairs.collect::<Vec<_>>().join("&").into_bytes(),
+            cause("the form was decoded and encoded again, and some characters are written otherwise"),
+        );
+    }
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    percent_decode(text.replace('+', " ").as_bytes()).collect()
+}
+
+fn encoded(text: &str, plus: bool) -> String {
+    let text = utf8_percent_encode(text, FORM).to_string();
+    if plus { text.replace("%20", "+") } else { text }
+}
+
+fn recased(text: &str, upper: bool) -> String {
+    let mut left = 0_u8;
+    let recase = |c: char| {
+        if c == '%' {
+            left = 2;
+            return c;
+        }
+        let within = left > 0;
+        left = left.saturating_sub(1);
+        match (within, upper) {
+            (true, true) => c.to_ascii_uppercase(),
+            (true, false) => c.to_ascii_lowercase(),
+            (false, _) => c,
+        }
+    };
+    text.chars().map(recase).collect()
+}
+
+/// What a form's serializer leaves as it is.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+
+/// The most fields that are tried alone.
+const MAX_FIELDS: usize = 16;

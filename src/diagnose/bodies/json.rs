@@ -1,0 +1,81 @@
+//! Bodies of JSON that were parsed and written again.
+//!
+//! Numbers and repeated keys are kept to the letter: a parser that read them would lose what is looked for.
+
+mod tree;
+mod write;
+
+use serde_json::value::Value;
+
+use super::super::cause::{Cause, CauseKind};
+use super::Bodies;
+use tree::Tree;
+use write::{Escapes, Spacing};
+
+pub(super) fn offer(bodies: &mut Bodies<'_>) {
+    let Ok(text) = core::str::from_utf8(bodies.original) else { return };
+    strings(bodies, text);
+    let Some(tree) = Tree::parse(text) else { return };
+    rewritten(bodies, &tree);
+    let sorted = tree.sorted();
+    rewritten_sorted(bodies, &sorted);
+}
+
+/// JSON within a JSON string.
+fn strings(bodies: &mut Bodies<'_>, text: &str) {
+    if let Ok(Value::String(inner)) = serde_json::from_str(text) {
+        bodies.offer(
+            inner.into_bytes(),
+            Cause::new(
+                CauseKind::BodyJsonString,
+                "the body is a JSON string that holds what was signed: it was serialised twice",
+                "on the sender, don't serialise a text that is JSON already; or sign the string as it is sent",
+            ),
+        );
+    }
+    for escapes in [Escapes::Least, Escapes::Ascii] {
+        bodies.offer(
+            write::string(text, escapes).into_bytes(),
+            Cause::new(
+                CauseKind::BodyJsonString,
+                "the sender signed the body as a JSON string, and sends it as plain JSON",
+                "on the sender, sign the text that is sent: it was serialised twice before signing",
+            ),
+        );
+    }
+}
+
+fn rewritten(bodies: &mut Bodies<'_>, tree: &Tree<'_>) {
+    for escapes in tree.escapes() {
+        offer_one(bodies, tree, Spacing::Kept, escapes, false);
+    }
+    for spacing in Spacing::ALL {
+        for escapes in tree.escapes() {
+            offer_one(bodies, tree, spacing, escapes, false);
+        }
+    }
+}
+
+fn rewritten_sorted(bodies: &mut Bodies<'_>, tree: &Tree<'_>) {
+    for spacing in Spacing::ALL {
+        for escapes in tree.escapes() {
+            offer_one(bodies, tree, spacing, escapes, true);
+        }
+    }
+}
+
+fn offer_one(bodies: &mut Bodies<'_>, tree: &Tree<'_>, spacing: Spacing, escapes: Escapes, sorted: bool) {
+    let Some(text) = tree.write(spacing, escapes) else { return };
+    let mut how: Vec<&str> = vec![spacing.describe()];
+    how.extend(sorted.then_some("with sorted keys"));
+    how.extend(escapes.describe());
+    how.retain(|part| !part.is_empty());
+    bodies.offer(
+        text.into_bytes(),
+        Cause::new(
+            CauseKind::BodyJsonRewritten,
+            format!("the body's JSON was parsed and written again: the sender signed it {}", how.join(", ")),
+            "on the receiver, verify the raw bytes before any JSON parser; on the sender, sign the very text that is sent",
+        ),
+    );
+}

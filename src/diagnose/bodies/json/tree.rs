@@ -1,0 +1,141 @@
+//! JSON taken apart without reading it: every number and string stays the text that it is.
+
+use super::write::{Escapes, Spacing, Writer};
+
+/// A JSON text.
+#[derive(Clone)]
+pub(super) struct Tree<'t> {
+    root: Node<'t>,
+    text: &'t str,
+}
+
+#[derive(Clone)]
+pub(super) enum Node<'t> {
+    /// A number, `true`, `false` or `null`.
+    Atom(&'t str),
+    /// A string with its quotes.
+    Text(&'t str),
+    Array(Vec<Self>),
+    Object(Vec<(&'t str, Self)>),
+}
+
+impl<'t> Tree<'t> {
+    /// `None` for what is not JSON, is nested too deep, or is neither an object nor an array.
+    pub(super) fn parse(text: &'t str) -> Option<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The grammar is judged by a parser that knows it, so that the cutting below may trust it.
+        serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
+        let mut rest = text;
+        let root = node(&mut rest, MAX_DEPTH)?;
+        matches!(root, Node::Array(_) | Node::Object(_)).then_some(Self { root, text })
+    }
+
+    /// The ways of escaping that may make a difference to this text.
+    pub(super) fn escapes(&self) -> impl Iterator<Item = Escapes> {
+        let text = self.text;
+        Escapes::ALL.into_iter().filter(move |escapes| escapes.may_change(text))
+    }
+
+    /// The same with the keys of every object in their order.
+    pub(super) fn sorted(&self) -> Self {
+        let mut tree = self.clone();
+        tree.root.sort();
+        tree
+    }
+
+    /// `None` if the text would grow out of all proportion.
+    pub(super) fn write(&self, spacing: Spacing, escapes: Escapes) -> Option<String> {
+        let most = self.text.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_GROWTH);
+        let mut writer = Writer::new(spacing, escapes, most);
+        match spacing {
+            Spacing::Kept => writer.text_with_strings(self.text),
+            _ => writer.node(&self.root, 0),
+        }?;
+        Some(writer.finish())
+    }
+}
+
+impl Node<'_> {
+    fn sort(&mut self) {
+        match self {
+            Self::Atom(_) | Self::Text(_) => {}
+            Self::Array(items) => items.iter_mut().for_each(Self::sort),
+            Self::Object(members) => {
+                members.sort_by_cached_key(|(key, _)| {
+                    serde_json::from_str::<String>(key).unwrap_or_else(|_| (*key).to_owned())
+                });
+                members.iter_mut().for_each(|(_, value)| value.sort());
+            }
+        }
+    }
+}
+
+fn node<'t>(rest: &mut &'t str, depth: usize) -> Option<Node<'t>> {
+    let depth = depth.checked_sub(1)?;
+    *rest = rest.trim_ascii_start();
+    match rest.as_bytes().first()? {
+        b'"' => string(rest).map(Node::Text),
+        b'[' => {
+            let mut items = Vec::new();
+            step(rest);
+            while !ends(rest, ']') {
+                items.push(node(rest, depth)?);
+            }
+            Some(Node::Array(items))
+        }
+        b'{' => {
+            let mut members = Vec::new();
+            step(rest);
+            while !ends(rest, '}') {
+                let key = string(rest)?;
+                *rest = rest.trim_ascii_start();
+                step(rest);
+                members.push((key, node(rest, depth)?));
+            }
+            Some(Node::Object(members))
+        }
+        _ => {
+            let end =
+                rest.find(|c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace()).unwrap_or(rest.len());
+            let (atom, behind) = rest.split_at_checked(end).filter(|(atom, _)| !atom.is_empty())?;
+            *rest = behind;
+            Some(Node::Atom(atom))
+        }
+    }
+}
+
+/// Passes over one character of punctuation.
+fn step(rest: &mut &str) {
+    *rest = rest.get(1..).unwrap_or_default();
+}
+
+/// Passes over a comma or the `closing` bracket, and says whether it was the latter or the text ended.
+fn ends(rest: &mut &str, closing: char) -> bool {
+    *rest = rest.trim_ascii_start();
+    if let Some(behind) = rest.strip_prefix(closing) {
+        *rest = behind;
+        return true;
+    }
+    *rest = rest.strip_prefix(',').unwrap_or(rest).trim_ascii_start();
+    rest.is_empty()
+}
+
+/// Takes a string off the front, quotes included.
+pub(super) fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
+    let mut escaped = false;
+    let inner = rest.strip_prefix('"')?;
+    let end = inner.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })?;
+    let (text, behind) = rest.split_at_checked(end.checked_add(2)?)?;
+    *rest = behind;
+    Some(text)
+}
+
+/// The deepest nesting that is written again.
+const MAX_DEPTH: usize = 96;
+
+/// How many times larger than the body its JSON may become.
+const MAX_GROWTH: usize = 8;

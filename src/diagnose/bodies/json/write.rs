@@ -1,0 +1,216 @@
+//! JSON written the ways that common libraries write it.
+
+use std::fmt::Write as _;
+
+use super::tree::{Node, string as take_string};
+
+/// What stands between the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spacing {
+    /// What stands there already.
+    Kept,
+    /// Nothing, as in JavaScript, Go, PHP and most others.
+    Compact,
+    /// A space behind commas and colons, as in Python.
+    Spaced,
+    /// A line for each member, indented by this many spaces.
+    Indented(&'static str),
+}
+
+impl Spacing {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Compact, Self::Spaced, Self::Indented("  "), Self::Indented("    "), Self::Indented("\t")];
+
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Kept => "",
+            Self::Compact => "compact",
+            Self::Spaced => "with a space behind commas and colons (Python's json.dumps)",
+            Self::Indented("\t") => "indented by tabs",
+            Self::Indented("  ") => "indented by two spaces",
+            Self::Indented(_) => "indented by four spaces",
+        }
+    }
+}
+
+/// Which characters of a string are escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// Those that are already.
+    Kept,
+    /// Those that must be.
+    Least,
+    /// Everything beyond ASCII (Python).
+    Ascii,
+    /// `<`, `>`, `&` and two line separators (Go, Rails).
+    Html,
+    /// Everything beyond ASCII, and the slash (PHP).
+    AsciiSlash,
+    /// The slash (PHP with unescaped Unicode).
+    Slash,
+    /// Everything beyond ASCII in upper-case hex, and what matters in HTML (.NET).
+    DotNet,
+}
+
+impl Escapes {
+    pub(super) const ALL: [Self; 7] =
+        [Self::Kept, Self::Least, Self::Ascii, Self::Html, Self::AsciiSlash, Self::Slash, Self::DotNet];
+
+    pub(super) const fn describe(self) -> Option<&'static str> {
+        match self {
+            Self::Kept => None,
+            Self::Least => Some("with no character escaped that need not be"),
+            Self::Ascii => Some(r"with characters beyond ASCII as \uXXXX"),
+            Self::Html => Some(r"with < > & as \u003c (Go, Rails)"),
+            Self::AsciiSlash => Some(r"with characters beyond ASCII as \uXXXX and slashes as \/ (PHP)"),
+            Self::Slash => Some(r"with slashes as \/ (PHP)"),
+            Self::DotNet => Some(r"with characters beyond ASCII and HTML's as upper-case \uXXXX (.NET)"),
+        }
+    }
+
+    /// Whether strings of `text` may come out otherwise than they stand; keeping them is a way like the others.
+    pub(super) fn may_change(self, text: &str) -> bool {
+        self == Self::Kept || text.contains(|c| c == '\\' || (c != '"' && self.takes(c)))
+    }
+
+    const fn takes(self, c: char) -> bool {
+        match self {
+            Self::Kept | Self::Least => false,
+            Self::Ascii => !c.is_ascii(),
+            Self::Html => matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'),
+            Self::AsciiSlash => !c.is_ascii() || c == '/',
+            Self::Slash => c == '/',
+            Self::DotNet => !c.is_ascii() || matches!(c, '<' | '>' | '&' | '\'' | '+' | '`' | '"'),
+        }
+    }
+}
+
+/// Writes one form of a tree.
+pub(super) struct Writer {
+    out: String,
+    spacing: Spacing,
+    escapes: Escapes,
+    most: usize,
+}
+
+impl Writer {
+    pub(super) const fn new(spacing: Spacing, escapes: Escapes, most: usize) -> Self {
+        Self { out: String::new(), spacing, escapes, most }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+
+    /// Writes a node; `None` once there is too much.
+    pub(super) fn node(&mut self, node: &Node<'_>, depth: usize) -> Option<()> {
+        match node {
+            Node::Atom(text) => self.push(text),
+            Node::Text(text) => self.string(text),
+            Node::Array(items) => self.nested('[', ']', items, depth, |writer, item, depth| writer.node(item, depth)),
+            Node::Object(members) => self.nested('{', '}', members, depth, |writer, (key, value), depth| {
+                writer.string(key)?;
+                writer.push(if writer.spacing == Spacing::Compact { ":" } else { ": " })?;
+                writer.node(value, depth)
+            }),
+        }
+    }
+
+    /// Writes a whole text whose strings alone are written anew.
+    pub(super) fn text_with_strings(&mut self, mut rest: &str) -> Option<()> {
+        while let Some(quote) = rest.find('"') {
+            let (before, behind) = rest.split_at_checked(quote)?;
+            self.push(before)?;
+            rest = behind;
+            let text = take_string(&mut rest)?;
+            self.string(text)?;
+        }
+        self.push(rest)
+    }
+
+    fn nested<T>(
+        &mut self,
+        opening: char,
+        closing: char,
+        items: &[T],
+        depth: usize,
+        write: impl Fn(&mut Self, &T, usize) -> Option<()>,
+    ) -> Option<()> {
+        let inner = depth.checked_add(1)?;
+        self.out.push(opening);
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.push(if self.spacing == Spacing::Spaced { ", " } else { "," })?;
+            }
+            self.line(inner)?;
+            write(self, item, inner)?;
+        }
+        if !items.is_empty() {
+            self.line(depth)?;
+        }
+        self.out.push(closing);
+        Some(())
+    }
+
+    fn line(&mut self, depth: usize) -> Option<()> {
+        if let Spacing::Indented(step) = self.spacing {
+            self.push("\n")?;
+            for _ in 0..depth {
+                self.push(step)?;
+            }
+        }
+        Some(())
+    }
+
+    /// A string, given with its quotes. One that holds half a surrogate pair stays as it is.
+    fn string(&mut self, text: &str) -> Option<()> {
+        match serde_json::from_str::<String>(text) {
+            Ok(plain) if self.escapes != Escapes::Kept => self.push(&string(&plain, self.escapes)),
+            _ => self.push(text),
+        }
+    }
+
+    fn push(&mut self, text: &str) -> Option<()> {
+        self.out.push_str(text);
+        (self.out.len() <= self.most).then_some(())
+    }
+}
+
+/// `text` as a JSON string.
+pub(super) fn string(text: &str, escapes: Escapes) -> String {
+    let mut out = String::with_capacity(text.len().saturating_add(2));
+    out.push('"');
+    for c in text.chars() {
+        if escapes.takes(c) {
+            escape(&mut out, c, escapes);
+            continue;
+        }
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c < ' ' => escape(&mut out, c, escapes),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn escape(out: &mut String, c: char, escapes: Escapes) {
+    if c == '/' {
+        out.push_str("\\/");
+        return;
+    }
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        // Writing to a string does not fail.
+        let _ = match escapes {
+            Escapes::DotNet => write!(out, "\\u{unit:04X}"),
+            _ => write!(out, "\\u{unit:04x}"),
+        };
+    }
+}

@@ -1,0 +1,276 @@
+//! What is wrong with a request, in words and in measures.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// One thing that is wrong with a request or with the way it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    kind: CauseKind,
+    what: Cow<'static, str>,
+    fix: Cow<'static, str>,
+    proven: bool,
+    header: Option<String>,
+    seconds: Option<i64>,
+    offset: Option<usize>,
+}
+
+impl Cause {
+    pub(super) fn new(kind: CauseKind, what: impl Into<Cow<'static, str>>, fix: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, what: what.into(), fix: fix.into(), proven: false, header: None, seconds: None, offset: None }
+    }
+
+    pub(super) fn at_header(self, name: impl Into<String>) -> Self {
+        Self { header: Some(name.into()), ..self }
+    }
+
+    pub(super) fn of_seconds(self, seconds: i64) -> Self {
+        Self { seconds: Some(seconds), ..self }
+    }
+
+    pub(super) fn at_offset(self, offset: usize) -> Self {
+        Self { offset: Some(offset), ..self }
+    }
+
+    pub(super) fn proven(self) -> Self {
+        Self { proven: true, ..self }
+    }
+
+    /// The same kind in words that quote nothing of the request.
+    pub(super) fn without_quotes(self) -> Self {
+        let fix =
+            "details are left out, since they would show a secret; compare the sender's and the receiver's settings";
+        Self { what: self.kind.as_str().into(), fix: fix.into(), header: None, ..self }
+    }
+
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        [&*self.what, &*self.fix].into_iter().chain(self.header.as_deref())
+    }
+
+    /// The kind, whose name is stable.
+    #[must_use]
+    pub const fn kind(&self) -> CauseKind {
+        self.kind
+    }
+
+    /// What happened, in one sentence.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to change and on which side, in one sentence.
+    #[must_use]
+    pub fn fix(&self) -> &str {
+        &self.fix
+    }
+
+    /// Whether the received signature was found to hold once this and every other proven cause is put right. The other
+    /// causes are read off the head or suspected.
+    #[must_use]
+    pub const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// The header that it is about.
+    #[must_use]
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    /// By how many seconds the timestamp lies outside: positive for a timestamp in the past, negative for one in the future.
+    #[must_use]
+    pub const fn seconds(&self) -> Option<i64> {
+        self.seconds
+    }
+
+    /// The first byte of the captured body, counted from 0, at which it differs from what was signed.
+    #[must_use]
+    pub const fn offset(&self) -> Option<usize> {
+        self.offset
+    }
+}
+
+/// `what`, a semicolon and `fix`.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.what)?;
+        if let Some(offset) = self.offset {
+            write!(f, " (from byte {offset} of the body on)")?;
+        }
+        write!(f, "; {}", self.fix)
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// The kinds of causes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum CauseKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl CauseKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The kind's stable name, in kebab case.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A header that the scheme needs is not there, nor one of a similar name.
+    HeaderMissing = "header-missing",
+    /// A header that the scheme needs is not there, but one of a similar name is.
+    HeaderRenamed = "header-renamed",
+    /// A header that may come once came more often.
+    HeaderDuplicated = "header-duplicated",
+    /// A signed header is too long, or contains what separates it from the rest.
+    HeaderMalformed = "header-malformed",
+    /// The signature header lacks a field, such as `t=`.
+    FieldMissing = "field-missing",
+    /// The signature header holds more signatures than are looked at.
+    SignatureCount = "signature-count",
+    /// The scheme signs the method, the path or the URL, and the capture has no request line.
+    RequestLineMissing = "request-line-missing",
+    /// The request follows the scheme of another provider.
+    OtherScheme = "other-scheme",
+    /// The signature header holds nothing that could be a signature.
+    SignatureMalformed = "signature-malformed",
+    /// The signature is written in another encoding than the scheme's.
+    SignatureEncoding = "signature-encoding",
+    /// The signature lacks the scheme's prefix.
+    SignaturePrefixMissing = "signature-prefix-missing",
+    /// The signature has a prefix that the scheme has not.
+    SignaturePrefixExtra = "signature-prefix-extra",
+    /// The signature has another prefix than the scheme's.
+    SignaturePrefixDiffers = "signature-prefix-differs",
+    /// The signature stands between quotes.
+    SignatureQuoted = "signature-quoted",
+    /// The signature is cut off.
+    SignatureTruncated = "signature-truncated",
+    /// The sender sends the secret itself.
+    SignatureIsSecret = "signature-is-secret",
+    /// The timestamp is in milliseconds or finer and the scheme's is not.
+    TimestampMilliseconds = "timestamp-milliseconds",
+    /// The timestamp is in seconds and the scheme's is not.
+    TimestampSeconds = "timestamp-seconds",
+    /// The timestamp is a date in RFC 3339 or ISO 8601 and the scheme's is not, or not of its strict form.
+    TimestampRfc3339 = "timestamp-rfc3339",
+    /// The timestamp is of no form that is known.
+    TimestampMalformed = "timestamp-malformed",
+    /// The timestamp is too old.
+    TimestampStale = "timestamp-stale",
+    /// The timestamp is too far in the future.
+    TimestampEarly = "timestamp-early",
+    /// The timestamp is off by the offset of a time zone.
+    TimestampTimeZone = "timestamp-time-zone",
+    /// The timestamp was signed in another form than its header's.
+    TimestampSignedForm = "timestamp-signed-form",
+    /// An HMAC with another hash.
+    AlgorithmDiffers = "algorithm-differs",
+    /// A plain hash and no HMAC.
+    AlgorithmNotHmac = "algorithm-not-hmac",
+    /// An HMAC whose key and message were swapped.
+    AlgorithmSwapped = "algorithm-swapped",
+    /// The secret has white space, or lacks some.
+    SecretWhiteSpace = "secret-white-space",
+    /// The secret stands between quotes.
+    SecretQuoted = "secret-quoted",
+    /// The secret has the name of a variable before it.
+    SecretAssignment = "secret-assignment",
+    /// The secret is base64 that is to be decoded.
+    SecretBase64 = "secret-base64",
+    /// The secret is URL-safe or unpadded base64 that is to be decoded.
+    SecretBase64Url = "secret-base64url",
+    /// The secret is hex that is to be decoded.
+    SecretHex = "secret-hex",
+    /// The secret's text itself is the key, and nothing is to be decoded.
+    SecretLiteral = "secret-literal",
+    /// The secret's prefix `whsec_` was kept where it is to be dropped, or dropped where it is to be kept.
+    SecretPrefix = "secret-prefix",
+    /// The secret's letters are of the other case.
+    SecretCase = "secret-case",
+    /// The secret is not of the scheme's form.
+    SecretMalformed = "secret-malformed",
+    /// Other text separates what is signed.
+    TemplateSeparator = "template-separator",
+    /// What is signed is signed in another order.
+    TemplateOrder = "template-order",
+    /// The body alone is signed.
+    TemplateBodyAlone = "template-body-alone",
+    /// A part that the scheme signs is not signed.
+    TemplatePartMissing = "template-part-missing",
+    /// A fixed text of the scheme is not signed, or another one is.
+    TemplateLiteral = "template-literal",
+    /// More is signed than the scheme says, such as a timestamp.
+    TemplatePartExtra = "template-part-extra",
+    /// The signature covers an empty body.
+    BodyNotSigned = "body-not-signed",
+    /// A signed header had another value.
+    HeaderValueDiffers = "header-value-differs",
+    /// Another method is signed.
+    MethodDiffers = "method-differs",
+    /// The query is signed, or is not.
+    UrlQuery = "url-query",
+    /// The URL is signed with `http` for `https` or the reverse.
+    UrlScheme = "url-scheme",
+    /// The URL is signed with another host or port.
+    UrlHost = "url-host",
+    /// The path is signed with or without the slash at its end.
+    UrlTrailingSlash = "url-trailing-slash",
+    /// Another form of the URL is signed: the path alone, all of the URL, or what it was before a proxy.
+    UrlForm = "url-form",
+    /// A line break was added to the body.
+    BodyNewlineAdded = "body-newline-added",
+    /// The line break at the body's end was lost.
+    BodyNewlineLost = "body-newline-lost",
+    /// White space at an end of the body.
+    BodyWhiteSpace = "body-white-space",
+    /// The body's line ends became LF.
+    BodyCrlfLost = "body-crlf-lost",
+    /// The body's line ends became CRLF.
+    BodyCrlfAdded = "body-crlf-added",
+    /// A byte order mark was added to the body.
+    BodyBomAdded = "body-bom-added",
+    /// The byte order mark of the body was lost.
+    BodyBomLost = "body-bom-lost",
+    /// The body's JSON was parsed and written again.
+    BodyJsonRewritten = "body-json-rewritten",
+    /// The body is JSON within a JSON string, or is not.
+    BodyJsonString = "body-json-string",
+    /// The body was read in one character encoding and written in another.
+    BodyCharset = "body-charset",
+    /// Characters of the body were replaced by U+FFFD.
+    BodyLossy = "body-lossy",
+    /// The body is base64 or hex of what was signed, or the reverse.
+    BodyEncoded = "body-encoded",
+    /// The body is compressed, and was signed before.
+    BodyCompressed = "body-compressed",
+    /// The body was decompressed, and is signed in its compressed form.
+    BodyDecompressed = "body-decompressed",
+    /// The body's form encoding was decoded, or written again in another way.
+    BodyFormEncoding = "body-form-encoding",
+    /// A field of a form was taken out of the body, or is to be.
+    BodyFormField = "body-form-field",
+    /// The captured body is shorter than what was sent.
+    BodyTruncated = "body-truncated",
+    /// The captured body is longer than what was sent.
+    BodyTooLong = "body-too-long",
+    /// Nothing that was tried fits.
+    Unexplained = "unexplained",
+}
+
+impl fmt::Display for CauseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

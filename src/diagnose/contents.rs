@@ -1,0 +1,281 @@
+//! The templates that may have been signed, in place of the scheme's.
+
+mod stamp;
+mod url;
+
+use super::cause::{Cause, CauseKind};
+use super::search::{Form, Piece};
+use crate::head::{FieldName, Head, Occurrence};
+use crate::scheme::{Part, Scheme};
+
+type Content = Vec<Piece>;
+
+/// A part of the template with what it stands for in this request.
+#[derive(Clone, PartialEq)]
+struct Element<'s> {
+    part: &'s Part,
+    piece: Piece,
+}
+
+impl Element<'_> {
+    const fn is_literal(&self) -> bool {
+        matches!(self.part, Part::Literal(_))
+    }
+
+    const fn is_body(&self) -> bool {
+        matches!(self.part, Part::Body)
+    }
+}
+
+/// Every content, the scheme's own first, if the head has all that it needs.
+pub(super) fn contents<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<Content>> {
+    let content = |part| match part {
+        &Part::Body => Some(Element { part, piece: Piece::Body }),
+        part => Some(Element { part, piece: Piece::Bytes(scheme.part_content(part, head)?) }),
+    };
+    let elements: Vec<Element<'_>> = scheme.signed().iter().filter_map(content).collect();
+    let mut contents = Contents { forms: Vec::new() };
+    if elements.len() == scheme.signed().len() {
+        contents.forms.push(Form::plain(pieces(&elements)));
+    }
+    contents.offer(vec![Piece::Body], body_alone());
+    separators(&mut contents, &elements, &elements, &[]);
+    without_literals(&mut contents, &elements);
+    without_parts(&mut contents, &elements);
+    orders(&mut contents, &elements);
+    stamp::extra(&mut contents, scheme, head);
+    url::forms(&mut contents, &elements, head);
+    values(&mut contents, &elements);
+    empty_body(&mut contents, &elements);
+    stamp::forms(&mut contents, scheme, &elements);
+    contents.forms
+}
+
+struct Contents {
+    forms: Vec<Form<Content>>,
+}
+
+impl Contents {
+    fn offer(&mut self, content: Content, cause: Cause) {
+        self.offer_form(Form::faulty(content, [cause]));
+    }
+
+    fn offer_form(&mut self, form: Form<Content>) {
+        if !self.forms.iter().any(|known| known.value == form.value) {
+            self.forms.push(form);
+        }
+    }
+
+    /// `elements` with the one at `index` standing for `bytes`.
+    fn replace(
+        &mut self,
+        elements: &[Element<'_>],
+        index: usize,
+        bytes: Vec<u8>,
+        causes: impl IntoIterator<Item = Cause>,
+    ) {
+        let causes: Vec<Cause> = causes.into_iter().collect();
+        if causes.is_empty() {
+            return;
+        }
+        let mut content: Content = elements.iter().map(|element| element.piece.clone()).collect();
+        if let Some(piece) = content.get_mut(index) {
+            *piece = Piece::Bytes(bytes);
+            self.offer_form(Form::faulty(joined(content), causes));
+        }
+    }
+}
+
+fn pieces(elements: &[Element<'_>]) -> Content {
+    joined(elements.iter().map(|element| element.piece.clone()))
+}
+
+/// The same with neighbouring bytes in one piece, so that equal contents are found to be equal.
+fn joined(pieces: impl IntoIterator<Item = Piece>) -> Content {
+    let mut out: Content = Vec::new();
+    for piece in pieces {
+        match (out.last_mut(), piece) {
+            (_, Piece::Bytes(bytes)) if bytes.is_empty() => {}
+            (Some(Piece::Bytes(before)), Piece::Bytes(bytes)) => before.extend_from_slice(&bytes),
+            (_, piece) => out.push(piece),
+        }
+    }
+    out
+}
+
+fn body_alone() -> Cause {
+    Cause::new(
+        CauseKind::TemplateBodyAlone,
+        "the sender signed the body alone, and the scheme signs more than that",
+        "on the sender, sign what the scheme says, timestamp included; a signature over the body alone can be replayed for ever",
+    )
+}
+
+/// The parts that are not fixed, with each separator between all of them; `right` is the scheme's own template.
+fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Element<'_>], before: &[Cause]) {
+    let dynamic: Vec<&Element<'_>> = elements.iter().filter(|element| !element.is_literal()).collect();
+    if dynamic.len() < 2 {
+        return;
+    }
+    for (separator, name) in SEPARATORS {
+        let mut content = Vec::new();
+        for (index, element) in dynamic.iter().enumerate() {
+            if index > 0 {
+                content.push(Piece::Bytes(separator.as_bytes().to_vec()));
+            }
+            content.push(element.piece.clone());
+        }
+        let cause = Cause::new(
+            CauseKind::TemplateSeparator,
+            format!("the sender signed {} with {name} between them", listed(dynamic.iter().copied())),
+            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(right)),
+        );
+        contents.offer_form(Form::faulty(joined(content), before.iter().cloned().chain([cause])));
+    }
+}
+
+fn without_literals(contents: &mut Contents, elements: &[Element<'_>]) {
+    for (index, element) in elements.iter().enumerate() {
+        if let (Part::Literal(text), Piece::Bytes(_)) = (element.part, &element.piece) {
+            let cause = Cause::new(
+                CauseKind::TemplateLiteral,
+                format!("the sender left out the {text:?} that the scheme signs"),
+                format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+            );
+            contents.replace(elements, index, Vec::new(), [cause]);
+        }
+    }
+}
+
+/// Without one part and the separator at its side.
+fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
+    for (index, element) in elements.iter().enumerate() {
+        if element.is_literal() || element.is_body() {
+            continue;
+        }
+        let cause = Cause::new(
+            CauseKind::TemplatePartMissing,
+            format!("the sender did not sign {}", described(element.part)),
+            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+        );
+        let mut left = elements.to_vec();
+        left.remove(index);
+        contents.offer(pieces(&left), cause.clone());
+        for beside in [Some(index), index.checked_sub(1)].into_iter().flatten() {
+            if left.get(beside).is_some_and(Element::is_literal) {
+                let mut left = left.clone();
+                left.remove(beside);
+                contents.offer(pieces(&left), cause.clone());
+            }
+        }
+        separators(contents, &left, elements, &[cause]);
+    }
+}
+
+/// The parts that are not fixed in every other order, up to three of them; of more, the reverse.
+fn orders(contents: &mut Contents, elements: &[Element<'_>]) {
+    let dynamic: Vec<Element<'_>> = elements.iter().filter(|element| !element.is_literal()).cloned().collect();
+    let orders: Vec<Vec<Element<'_>>> = match dynamic.as_slice() {
+        [a, b] => vec![vec![b.clone(), a.clone()]],
+        [a, b, c] => [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]]
+            .iter()
+            .map(|order| order.iter().copied().cloned().collect())
+            .collect(),
+        [] | [_] => Vec::new(),
+        more => vec![more.iter().rev().cloned().collect()],
+    };
+    for order in orders {
+        let mut next = order.iter();
+        let arranged: Vec<Element<'_>> = elements
+            .iter()
+            .filter_map(|element| if element.is_literal() { Some(element) } else { next.next() }.cloned())
+            .collect();
+        let cause = Cause::new(
+            CauseKind::TemplateOrder,
+            format!("the sender signed in another order: {}", listed_whole(&arranged)),
+            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+        );
+        contents.offer(pieces(&arranged), cause.clone());
+        separators(contents, &arranged, elements, &[cause]);
+    }
+}
+
+/// Signed headers and methods with other values.
+fn values(contents: &mut Contents, elements: &[Element<'_>]) {
+    for (index, element) in elements.iter().enumerate() {
+        let (Part::Header(name), Piece::Bytes(value)) = (element.part, &element.piece) else { continue };
+        let lower = value.to_ascii_lowercase();
+        for (other, how) in [(lower, "in lower case"), (value.to_ascii_uppercase(), "in upper case")] {
+            let cause = Cause::new(
+                CauseKind::HeaderValueDiffers,
+                format!("the sender signed {} {how}", name.as_str()),
+                "on the sender, sign the header's value exactly as it is sent",
+            );
+            contents.replace(elements, index, other, [cause.at_header(name.as_str())]);
+        }
+    }
+}
+
+fn empty_body(contents: &mut Contents, elements: &[Element<'_>]) {
+    let cause = || {
+        Cause::new(
+            CauseKind::BodyNotSigned,
+            "the sender signed an empty body",
+            "on the sender, sign the bytes that are sent: the body was signed before it was set, or was read already",
+        )
+    };
+    let rest = elements.iter().filter(|element| !element.is_body()).map(|element| element.piece.clone());
+    contents.offer(joined(rest), cause());
+    contents.offer(Vec::new(), cause());
+}
+
+/// The value of a header that occurs once.
+fn header_value<'h, H: Head + ?Sized>(head: &'h H, name: &str) -> Option<&'h [u8]> {
+    match head.header(&FieldName::new(name).ok()?) {
+        Occurrence::Once(value) => Some(value),
+        Occurrence::Absent | Occurrence::Repeated => None,
+    }
+}
+
+fn described(part: &Part) -> String {
+    match part {
+        Part::Literal(text) => format!("{text:?}"),
+        Part::Timestamp => "timestamp".to_owned(),
+        Part::Body => "body".to_owned(),
+        Part::Method => "method".to_owned(),
+        Part::Path => "path".to_owned(),
+        Part::Header(name) => name.as_str().to_owned(),
+        Part::Field(key) => format!("field {key}"),
+        Part::Url { .. } => "URL".to_owned(),
+        Part::ListedHeaders(_) => "listed headers".to_owned(),
+    }
+}
+
+fn listed<'e, 's: 'e>(elements: impl Iterator<Item = &'e Element<'s>>) -> String {
+    elements.map(|element| described(element.part)).collect::<Vec<_>>().join(", ")
+}
+
+/// A template in words: `timestamp "." body`.
+fn listed_whole(elements: &[Element<'_>]) -> String {
+    elements.iter().map(|element| described(element.part)).collect::<Vec<_>>().join(" ")
+}
+
+/// What senders put between the parts, and what it is called.
+const SEPARATORS: [(&str, &str); 16] = [
+    ("", "nothing"),
+    (".", "a dot"),
+    (":", "a colon"),
+    ("\n", "a line feed"),
+    ("|", "a vertical bar"),
+    (",", "a comma"),
+    ("-", "a hyphen"),
+    (" ", "a space"),
+    ("_", "an underscore"),
+    (";", "a semicolon"),
+    ("/", "a slash"),
+    ("&", "an ampersand"),
+    ("+", "a plus sign"),
+    ("=", "an equals sign"),
+    ("\r\n", "CRLF"),
+    ("\\n", "a backslash and an n"),
+];

@@ -1,0 +1,159 @@
+//! Methods, paths and URLs as a sender may have seen them.
+
+use std::borrow::Cow;
+
+use super::{Contents, Element, header_value};
+use crate::diagnose::cause::{Cause, CauseKind};
+use crate::diagnose::search::Piece;
+use crate::head::Head;
+use crate::scheme::Part;
+
+pub(super) fn forms<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], head: &H) {
+    for (index, element) in elements.iter().enumerate() {
+        match element.part {
+            Part::Method => methods(contents, elements, index),
+            Part::Path => paths(contents, elements, index, head),
+            Part::Url { base, .. } => urls(contents, elements, index, base, head),
+            _ => {}
+        }
+    }
+}
+
+fn methods(contents: &mut Contents, elements: &[Element<'_>], index: usize) {
+    for method in ["POST", "PUT", "PATCH", "GET", "DELETE", "HEAD", "OPTIONS", "post", "put", "patch", "get"] {
+        let cause = Cause::new(
+            CauseKind::MethodDiffers,
+            format!("the sender signed the method as {method}"),
+            "sign and verify the method as the request line has it: a redirect or a proxy may have changed it on the way",
+        );
+        contents.replace(elements, index, method.as_bytes().to_vec(), [cause]);
+    }
+}
+
+/// A text of one part with what is then wrong; nothing is wrong with the first.
+type Choice = (Vec<u8>, Option<Cause>);
+
+fn paths<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], index: usize, head: &H) {
+    let path = captured(elements, index);
+    for (path, cause) in path_choices(&path, head) {
+        contents.replace(elements, index, path, cause);
+    }
+    for base in bases(head) {
+        let cause = Cause::new(
+            CauseKind::UrlForm,
+            "the sender signed the whole URL, and the scheme signs the path and query alone",
+            "on the receiver, use Part::url with the public scheme and host in place of Part::Path",
+        );
+        contents.replace(elements, index, [base.as_bytes(), &path].concat(), [cause]);
+    }
+}
+
+fn urls<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], index: usize, base: &str, head: &H) {
+    let url = captured(elements, index);
+    let path = url.strip_prefix(base.as_bytes()).unwrap_or_default();
+    let paths = path_choices(path, head);
+    for (base, wrong_base) in base_choices(base, head) {
+        for (path, wrong_path) in &paths {
+            let causes = wrong_base.iter().chain(wrong_path).cloned();
+            contents.replace(elements, index, [base.as_slice(), path].concat(), causes);
+        }
+    }
+}
+
+fn captured(elements: &[Element<'_>], index: usize) -> Vec<u8> {
+    match elements.get(index).map(|element| &element.piece) {
+        Some(Piece::Bytes(bytes)) => bytes.clone(),
+        Some(Piece::Body) | None => Vec::new(),
+    }
+}
+
+fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
+    let mut choices = vec![(path.to_vec(), None)];
+    let middle = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+    let (bare, query) = path.split_at_checked(middle).unwrap_or((path, b""));
+    if !query.is_empty() {
+        let cause = Cause::new(
+            CauseKind::UrlQuery,
+            "the sender signed the URL without its query",
+            "on the sender, sign the whole URL; or register the webhook under a URL without a query",
+        );
+        choices.push((bare.to_vec(), Some(cause)));
+    }
+    let toggled = match bare.strip_suffix(b"/") {
+        Some(bare) => [bare, query].concat(),
+        None => [bare, b"/", query].concat(),
+    };
+    let cause = Cause::new(
+        CauseKind::UrlTrailingSlash,
+        "the sender signed the path with or without the slash at its end, unlike the captured one",
+        "register the webhook under exactly the path that is served: a redirect or a proxy adds or drops the slash",
+    );
+    choices.push((toggled, Some(cause)));
+    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(path).into();
+    let cause = Cause::new(
+        CauseKind::UrlForm,
+        "the sender signed the path with its percent-encoding decoded",
+        "on the receiver, name the decoded characters in the scheme's Part::Url; or have the sender sign the path as sent",
+    );
+    choices.push((decoded.into_owned(), Some(cause)));
+    for name in ["X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"] {
+        if let Some(original) = header_value(head, name) {
+            choices.push((original.to_vec(), Some(rewritten().at_header(name))));
+        }
+    }
+    for name in ["X-Forwarded-Prefix", "X-Script-Name"] {
+        if let Some(prefix) = header_value(head, name) {
+            choices.push(([prefix, path].concat(), Some(rewritten().at_header(name))));
+        }
+    }
+    choices
+}
+
+fn rewritten() -> Cause {
+    Cause::new(
+        CauseKind::UrlForm,
+        "a proxy rewrote the path, and the sender signed the path before that",
+        "on the receiver, verify with the path as the sender knows it: have the proxy pass it on unchanged",
+    )
+}
+
+fn base_choices<H: Head + ?Sized>(base: &str, head: &H) -> Vec<Choice> {
+    let mut choices = vec![(base.as_bytes().to_vec(), None)];
+    let (scheme, host) = base.split_once("://").unwrap_or(("https", base));
+    let other = if scheme == "https" { "http" } else { "https" };
+    let cause = Cause::new(
+        CauseKind::UrlScheme,
+        format!("the sender signed the URL with {other}://, and the scheme's is {scheme}://"),
+        format!("on the receiver, set the base of the scheme's URL to {other}://; TLS often ends at a proxy"),
+    );
+    choices.push((format!("{other}://{host}").into_bytes(), Some(cause)));
+    for public in bases(head).into_iter().chain([format!("{base}:443"), format!("{base}:80")]) {
+        let cause = Cause::new(
+            CauseKind::UrlHost,
+            format!("the sender signed the URL at {public}, and the scheme's base is {base}"),
+            format!("on the receiver, set the base of the scheme's URL to {public}, if that is the public one"),
+        );
+        choices.push((public.into_bytes(), Some(cause)));
+    }
+    for (form, what) in [
+        (Vec::new(), "the sender signed the path and query alone, and the scheme signs the whole URL"),
+        (host.as_bytes().to_vec(), "the sender signed the URL without its scheme"),
+    ] {
+        let fix = "on the receiver, use Part::Path, or the parts that the sender signs, in place of Part::url";
+        choices.push((form, Some(Cause::new(CauseKind::UrlForm, what, fix))));
+    }
+    choices
+}
+
+/// The scheme and host that the head may have come to.
+fn bases<H: Head + ?Sized>(head: &H) -> Vec<String> {
+    let hosts = ["X-Forwarded-Host", "X-Original-Host", "Host"];
+    let hosts = hosts.iter().filter_map(|name| core::str::from_utf8(header_value(head, name)?).ok());
+    hosts
+        .filter(|host| host.len() <= MAX_HOST && host.bytes().all(|byte| byte.is_ascii_graphic()))
+        .flat_map(|host| [format!("https://{host}"), format!("http://{host}")])
+        .collect()
+}
+
+/// The longest name of a host, in bytes, with its port.
+const MAX_HOST: usize = 261;

@@ -1,0 +1,109 @@
+//! How a signature's bytes are written as text.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::diagnose::cause::{Cause, CauseKind};
+use crate::encoding::Encoding;
+use crate::head::FieldName;
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Hex,
+    Base64,
+    Base64Unpadded,
+    Base64Url,
+    Base64OfHex,
+    HexPrefixed,
+    PercentEncoded,
+}
+
+/// What is wrong with a spelling where the scheme expects another.
+pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
+    let (found, setting) = match spelling {
+        Spelling::Hex if expected == Encoding::Hex => return None,
+        Spelling::Base64 if expected == Encoding::Base64 => return None,
+        Spelling::Hex => ("hex", Some("Encoding::Hex")),
+        Spelling::Base64 => ("base64", Some("Encoding::Base64")),
+        Spelling::Base64Unpadded => ("base64 without its padding", None),
+        Spelling::Base64Url => ("URL-safe base64", None),
+        Spelling::Base64OfHex => ("base64 of the hex text", None),
+        Spelling::HexPrefixed => ("hex behind 0x", None),
+        Spelling::PercentEncoded => ("percent-encoded", None),
+    };
+    let wanted = match expected {
+        Encoding::Hex => "hex",
+        Encoding::Base64 => "padded base64",
+    };
+    let fix = match setting {
+        Some(setting) => {
+            format!("on the receiver, set the scheme's encoding to {setting}; or have the sender write {wanted}")
+        }
+        None => format!("on the sender, write the signature's bytes once, in {wanted}"),
+    };
+    let what = format!("the signature is right and is written as {found}, where the scheme expects {wanted}");
+    Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()))
+}
+
+/// The bytes that `text` may stand for.
+pub(super) fn decoded(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
+    let mut found = decoded_once(text);
+    if let Some(digits) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
+        found.extend(hex(digits).map(|bytes| (bytes, Spelling::HexPrefixed)));
+    }
+    let inner: Vec<_> = found
+        .iter()
+        .filter(|(_, spelling)| !matches!(spelling, Spelling::Hex))
+        .filter_map(|(bytes, _)| Some((hex(bytes)?, Spelling::Base64OfHex)))
+        .collect();
+    found.extend(inner);
+    if text.contains(&b'%') {
+        let plain: Vec<u8> = percent_encoding::percent_decode(text).collect();
+        found.extend(decoded_once(&plain).into_iter().map(|(bytes, _)| (bytes, Spelling::PercentEncoded)));
+    }
+    found
+}
+
+fn decoded_once(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
+    let mut found: Vec<_> = hex(text).map(|bytes| (bytes, Spelling::Hex)).into_iter().collect();
+    // One letter alone at the end, left by a cut, stands for no byte.
+    let unpadded = text.trim_ascii_end();
+    let letters = unpadded.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last.saturating_add(1));
+    let text = if letters % 4 == 1 { unpadded.get(..letters.saturating_sub(1)).unwrap_or_default() } else { unpadded };
+    for (alphabet, url) in [(&alphabet::STANDARD, false), (&alphabet::URL_SAFE, true)] {
+        if let Ok(bytes) = GeneralPurpose::new(alphabet, LENIENT).decode(text) {
+            let spelling = if url {
+                Spelling::Base64Url
+            } else if text.len().is_multiple_of(4) {
+                Spelling::Base64
+            } else {
+                Spelling::Base64Unpadded
+            };
+            found.push((bytes, spelling));
+        }
+    }
+    found.retain(|(bytes, _)| (MIN_BYTES..=MAX_BYTES).contains(&bytes.len()));
+    found
+}
+
+/// Hex digits as bytes; a half byte at the end, left by a cut, is dropped.
+fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, _) = text.as_chunks::<2>();
+    let all_digits = text.iter().all(u8::is_ascii_hexdigit);
+    if !all_digits || !(MIN_BYTES..=MAX_BYTES).contains(&pairs.len()) {
+        return None;
+    }
+    const_hex::decode(pairs.as_flattened()).ok()
+}
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+
+/// The fewest bytes that may be a signature or the start of one: fewer may fit by chance.
+const MIN_BYTES: usize = 8;
+
+/// The most bytes that may be a signature, or the hex of one.
+const MAX_BYTES: usize = 128;

@@ -1,0 +1,199 @@
+//! Faults of the body.
+
+use std::io::Write as _;
+
+use hookwarden::Scheme;
+use hookwarden::diagnose::{Capture, CauseKind};
+
+use crate::sender::{
+    NOW, SECRET, assert_causes, assert_hidden, assert_kinds, base64, headers, hex, sha256, signed_body, signed_message,
+};
+
+/// What the sender signed, what arrived, what is named, and from which byte on.
+type Case = (&'static str, &'static str, CauseKind, usize);
+
+#[track_caller]
+fn assert_each(cases: &[Case]) {
+    for (signed, body, kind, offset) in cases {
+        let diagnosis = assert_causes(&signed_body(signed.as_bytes()), body.as_bytes(), &[*kind]);
+        assert_eq!(diagnosis.causes()[0].offset(), Some(*offset), "{signed:?} as {body:?}: {diagnosis}");
+    }
+}
+
+#[test]
+fn body_with_another_end_is_named() {
+    use CauseKind::*;
+    assert_each(&[
+        ("{\"a\":1}", "{\"a\":1}\n", BodyNewlineAdded, 7),
+        ("{\"a\":1}", "{\"a\":1}\r\n", BodyNewlineAdded, 7),
+        ("{\"a\":1}\n", "{\"a\":1}", BodyNewlineLost, 7),
+        ("hello\r\n", "hello", BodyNewlineLost, 5),
+        ("hello", "hello \t ", BodyWhiteSpace, 5),
+        ("hello", " hello\n\n", BodyWhiteSpace, 0),
+        ("hello", "hello\0\0\0", BodyWhiteSpace, 5),
+        ("hello", "\u{feff}hello", BodyBomAdded, 0),
+        ("\u{feff}hello", "hello", BodyBomLost, 0),
+    ]);
+}
+
+#[test]
+fn body_with_other_line_ends_is_named() {
+    use CauseKind::*;
+    assert_each(&[
+        ("a\r\nb\r\nc", "a\nb\nc", BodyCrlfLost, 1),
+        ("a\nb\nc", "a\r\nb\r\nc", BodyCrlfAdded, 1),
+        ("a\r\n", "a\n", BodyCrlfLost, 1),
+    ]);
+}
+
+#[test]
+fn json_written_again_is_named_in_every_common_style() {
+    let compact = r#"{"name":"Zoë <z@x.de>","url":"https://x/y","n":[1.0,1e5,{}],"b":{"d":true,"c":null},"empty":[]}"#;
+    let spaced = r#"{"name": "Zoë <z@x.de>", "url": "https://x/y", "n": [1.0, 1e5, {}], "b": {"d": true, "c": null}, "empty": []}"#;
+    let python = spaced.replace('ë', "\\u00eb");
+    let php = compact.replace('ë', "\\u00eb").replace('/', "\\/");
+    let php_unicode = compact.replace('/', "\\/");
+    let go = compact.replace('<', "\\u003c").replace('>', "\\u003e");
+    let dot_net = go.replace('ë', "\\u00EB").replace("\\u003c", "\\u003C").replace("\\u003e", "\\u003E");
+    let sorted = r#"{"b":{"c":null,"d":true},"empty":[],"n":[1.0,1e5,{}],"name":"Zoë <z@x.de>","url":"https://x/y"}"#;
+    let sorted_python = r#"{"b": {"c": null, "d": true}, "empty": [], "n": [1.0, 1e5, {}], "name": "Zo\u00eb <z@x.de>", "url": "https://x/y"}"#;
+    let indented = "{\n  \"name\": \"Zoë <z@x.de>\",\n  \"url\": \"https://x/y\",\n  \"n\": [\n    1.0,\n    1e5,\n    {}\n  ],\n  \"b\": {\n    \"d\": true,\n    \"c\": null\n  },\n  \"empty\": []\n}";
+    let (indented4, tabs) = (indented.replace("  ", "    "), indented.replace("  ", "\t"));
+    let styles = [
+        ("compact", compact),
+        ("spaced", spaced),
+        ("python", &python),
+        ("php", &php),
+        ("php unicode", &php_unicode),
+        ("go", &go),
+        (".net", &dot_net),
+        ("indented", indented),
+        ("indented by four", &indented4),
+        ("tabs", &tabs),
+    ];
+    // Of styles that keep the order of the keys, each may become each.
+    for (signed_as, signed) in styles {
+        for (received_as, received) in styles.iter().filter(|(name, _)| *name != signed_as) {
+            let diagnosis =
+                assert_causes(&signed_body(signed.as_bytes()), received.as_bytes(), &[CauseKind::BodyJsonRewritten]);
+            assert!(diagnosis.causes()[0].offset().is_some(), "{signed_as} as {received_as}");
+        }
+    }
+    for signed in [sorted, sorted_python] {
+        let diagnosis =
+            assert_causes(&signed_body(signed.as_bytes()), indented.as_bytes(), &[CauseKind::BodyJsonRewritten]);
+        assert!(diagnosis.causes()[0].what().contains("sorted keys"), "{diagnosis}");
+    }
+}
+
+#[test]
+fn json_keeps_what_a_parser_would_lose() {
+    let signed = r#"{"big":12345678901234567890123,"f":1.50,"e":1E+2,"k":1,"k":2,"half":"\ud800"}"#;
+    let received = signed.replace(',', ", ").replace(':', ": ");
+    assert_causes(&signed_body(signed.as_bytes()), received.as_bytes(), &[CauseKind::BodyJsonRewritten]);
+    let astral = r#"{"a":"\ud83d\ude00"}"#;
+    let diagnosis =
+        assert_causes(&signed_body(astral.as_bytes()), r#"{"a":"😀"}"#.as_bytes(), &[CauseKind::BodyJsonRewritten]);
+    assert!(diagnosis.causes()[0].what().contains(r"\uXXXX"), "{diagnosis}");
+}
+
+#[test]
+fn json_written_again_with_a_line_break_is_two_faults() {
+    let kinds = [CauseKind::BodyJsonRewritten, CauseKind::BodyNewlineLost];
+    assert_causes(&signed_body(b"{\n  \"a\": 1\n}\n"), br#"{"a":1}"#, &kinds);
+}
+
+#[test]
+fn json_within_a_string_is_named_either_way() {
+    assert_causes(&signed_body(br#"{"a":"b"}"#), br#""{\"a\":\"b\"}""#, &[CauseKind::BodyJsonString]);
+    assert_causes(&signed_body(br#""{\"a\":\"b\"}""#), br#"{"a":"b"}"#, &[CauseKind::BodyJsonString]);
+}
+
+#[test]
+fn body_in_another_character_encoding_is_named() {
+    use CauseKind::BodyCharset;
+    let (plain, twice, twice_1252) = ("Zoë — €", "ZoÃ« â\u{80}\u{94} â\u{82}¬", "ZoÃ« â€” â‚¬");
+    for (signed, body) in [(plain, twice), (plain, twice_1252), (twice, plain), (twice_1252, plain)] {
+        assert_causes(&signed_body(signed.as_bytes()), body.as_bytes(), &[BodyCharset]);
+    }
+    assert_causes(&signed_body(b"Zo\xeb"), "Zoë".as_bytes(), &[BodyCharset]);
+    assert_causes(&signed_body("Zoë".as_bytes()), b"Zo\xeb", &[BodyCharset]);
+}
+
+#[test]
+fn body_encoded_or_decoded_is_named() {
+    let plain = br#"{"a":"b?>"}"#;
+    for encoded in [base64(plain), hex(plain)] {
+        assert_causes(&signed_body(plain), encoded.as_bytes(), &[CauseKind::BodyEncoded]);
+        assert_causes(&signed_body(encoded.as_bytes()), plain, &[CauseKind::BodyEncoded]);
+    }
+}
+
+#[test]
+fn body_signed_before_compression_is_named() {
+    let plain = br#"{"a":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}"#;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(plain).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(plain).unwrap();
+    for compressed in [gzip.finish().unwrap(), zlib.finish().unwrap()] {
+        assert_causes(&signed_body(plain), &compressed, &[CauseKind::BodyCompressed]);
+    }
+}
+
+#[test]
+fn body_decompressed_before_verifying_is_suspected() {
+    let mut head = signed_body(b"\x1f\x8b what a compressor of another make wrote");
+    head.extend(headers(&[("Content-Encoding", "gzip"), ("Content-Length", "41")]));
+    let scheme = Scheme::timestamped();
+    let diagnosis = Capture::new(&scheme, SECRET, &head, r#"{"a":"ë"}"#.as_bytes()).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::BodyDecompressed, CauseKind::Unexplained]);
+    assert_eq!(diagnosis.causes()[0].header(), Some("Content-Encoding"));
+}
+
+#[test]
+fn form_is_named() {
+    use CauseKind::*;
+    assert_each(&[
+        (r#"{"a":"b c"}"#, "payload=%7B%22a%22%3A%22b+c%22%7D&x=1", BodyFormField, 0),
+        ("payload=%7B%22a%22%3A%22b+c%22%7D", r#"{"a":"b c"}"#, BodyFormField, 0),
+        ("payload=%7B%22a%22%3A%22b%20c%22%7D", r#"{"a":"b c"}"#, BodyFormField, 0),
+        ("a=b c&d=é", "a=b+c&d=%C3%A9", BodyFormEncoding, 3),
+        ("a=b%20c", "a=b+c", BodyFormEncoding, 3),
+        ("a=b+c", "a=b%20c", BodyFormEncoding, 3),
+        ("a=%c3%a9&b=1", "a=%C3%A9&b=1", BodyFormEncoding, 3),
+        ("a=%7Eb", "a=~b", BodyFormEncoding, 2),
+    ]);
+}
+
+#[test]
+fn body_not_signed_is_named() {
+    assert_causes(&signed_body(b""), b"{}", &[CauseKind::BodyNotSigned]);
+    assert_causes(&signed_message(b""), b"{}", &[CauseKind::BodyNotSigned]);
+}
+
+#[test]
+fn body_of_another_length_than_declared_is_named() {
+    let whole = br#"{"event":"user.created"}"#;
+    let mut head = signed_body(whole);
+    head.extend(headers(&[("content-length", "24")]));
+    let scheme = Scheme::timestamped();
+    let diagnosis = Capture::new(&scheme, SECRET, &head, &whole[..20]).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::BodyTruncated, CauseKind::Unexplained]);
+    assert!(diagnosis.causes()[0].what().contains("4 are missing"), "{diagnosis}");
+    assert_eq!(diagnosis.causes()[0].offset(), Some(20));
+    assert_hidden(&diagnosis, SECRET, &[sha256(SECRET.as_bytes(), &[&b"1800000000."[..], &whole[..20]].concat())]);
+
+    let longer = [whole, &b"<!-- trace 17 -->"[..]].concat();
+    let diagnosis = assert_causes(&head, &longer, &[CauseKind::BodyTooLong]);
+    assert_eq!(diagnosis.causes()[0].offset(), Some(24));
+}
+
+#[test]
+fn replaced_characters_are_suspected() {
+    let scheme = Scheme::timestamped();
+    let head = signed_body(b"ab\xff");
+    let diagnosis = Capture::new(&scheme, SECRET, &head, "ab\u{fffd}".as_bytes()).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::BodyLossy, CauseKind::Unexplained]);
+    assert_eq!(diagnosis.causes()[0].offset(), Some(2));
+}

@@ -1,0 +1,156 @@
+//! Faults of the secret.
+
+use hookwarden::diagnose::{Capture, CauseKind, Verdict};
+use hookwarden::{Scheme, SecretFormat};
+
+use crate::sender::{
+    NOW, SECRET, STAMP, assert_hidden, assert_kinds, assert_proven, base64, headers, hex, sha256, signed_body, stamped,
+};
+
+const BODY: &[u8] = br#"{"event":"user.created"}"#;
+
+/// Bytes whose base64 has letters that its URL-safe form writes otherwise.
+const KEY: &[u8] = b"\xfb\xef\xbe\x01canary-key\xff\xfe\x99";
+
+fn head(key: &[u8]) -> Vec<(String, Vec<u8>)> {
+    stamped(STAMP, &hex(&sha256(key, &[STAMP.as_bytes(), b".", BODY].concat())))
+}
+
+#[track_caller]
+fn assert_named(format: SecretFormat, text: &str, key: &[u8], kinds: &[CauseKind]) {
+    let scheme = Scheme::timestamped().into_builder().secret_format(format).build().unwrap();
+    let diagnosis = assert_proven(&scheme, text, &head(key), BODY, kinds);
+    // Neither the text nor the key in it, whatever its form.
+    assert_hidden(&diagnosis, text, &[key.to_vec(), sha256(key, BODY)]);
+}
+
+#[test]
+fn secret_with_something_around_it_is_named() {
+    use CauseKind::*;
+    let literal = SecretFormat::Literal;
+    let key = SECRET.as_bytes();
+    for (text, kinds) in [
+        (format!("{SECRET}\n"), &[SecretWhiteSpace][..]),
+        (format!("  {SECRET}"), &[SecretWhiteSpace]),
+        (format!("\u{feff}{SECRET}"), &[SecretWhiteSpace]),
+        (format!("\"{SECRET}\""), &[SecretQuoted]),
+        (format!("'{SECRET}'"), &[SecretQuoted]),
+        (format!("'{SECRET}'\n"), &[SecretWhiteSpace, SecretQuoted]),
+        (format!("WEBHOOK_SECRET={SECRET}"), &[SecretAssignment]),
+    ] {
+        assert_named(literal, &text, key, kinds);
+    }
+    assert_named(literal, SECRET, format!("{SECRET}\n").as_bytes(), &[SecretWhiteSpace]);
+    assert_named(literal, &format!("{SECRET} "), format!("{SECRET} ").as_bytes(), &[SecretWhiteSpace]);
+    assert_named(literal, SECRET, SECRET.to_uppercase().as_bytes(), &[SecretCase]);
+}
+
+#[test]
+fn secret_decoded_on_one_side_alone_is_named() {
+    use CauseKind::*;
+    use SecretFormat::{Base64, Hex, Literal, Whsec};
+    let (plain, digits) = (base64(KEY), hex(KEY));
+    let url = plain.replace('+', "-").replace('/', "_");
+    let unpadded = url.trim_end_matches('=').to_owned();
+    let whsec = format!("whsec_{plain}");
+    for (format, text, key, kind) in [
+        (Literal, &plain, KEY, SecretBase64),
+        (Literal, &url, KEY, SecretBase64Url),
+        (Literal, &unpadded, KEY, SecretBase64Url),
+        (Literal, &digits, KEY, SecretHex),
+        (Literal, &whsec, KEY, SecretPrefix),
+        (Literal, &whsec, plain.as_bytes(), SecretPrefix),
+        (Literal, &plain, whsec.as_bytes(), SecretPrefix),
+        (Base64, &plain, plain.as_bytes(), SecretLiteral),
+        (Base64, &url, KEY, SecretBase64Url),
+        (Base64, &whsec, KEY, SecretPrefix),
+        (Hex, &digits, digits.as_bytes(), SecretLiteral),
+        (Hex, &plain, KEY, SecretBase64),
+        (Base64, &digits, KEY, SecretHex),
+        (Whsec, &whsec, whsec.as_bytes(), SecretLiteral),
+        (Whsec, &whsec, plain.as_bytes(), SecretPrefix),
+        (Whsec, &plain, plain.as_bytes(), SecretLiteral),
+    ] {
+        assert_named(format, text, key, &[kind]);
+    }
+    assert_named(Literal, &base64(SECRET.as_bytes()), SECRET.as_bytes(), &[SecretBase64]);
+    // `echo secret | base64`, as in a manifest for Kubernetes.
+    assert_named(Literal, &base64(format!("{SECRET}\n").as_bytes()), SECRET.as_bytes(), &[SecretBase64]);
+    assert_named(Whsec, &base64(whsec.as_bytes()), KEY, &[SecretBase64]);
+}
+
+#[test]
+fn prefix_of_stripe_and_of_standard_webhooks_are_told_apart() {
+    let whsec = format!("whsec_{}", base64(KEY));
+    let message = [STAMP.as_bytes(), b".", BODY].concat();
+    let stripe = headers(&[("Stripe-Signature", &format!("t={STAMP},v1={}", hex(&sha256(KEY, &message))))]);
+    assert_proven(&Scheme::stripe(), &whsec, &stripe, BODY, &[CauseKind::SecretPrefix]);
+    let message = [b"msg_1.", STAMP.as_bytes(), b".", BODY].concat();
+    let standard = headers(&[
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", STAMP),
+        ("webhook-signature", &format!("v1,{}", base64(&sha256(whsec.as_bytes(), &message)))),
+    ]);
+    assert_proven(&Scheme::standard_webhooks(), &whsec, &standard, BODY, &[CauseKind::SecretLiteral]);
+}
+
+#[test]
+fn secret_and_body_at_fault_are_both_named() {
+    use CauseKind::*;
+    let scheme = Scheme::timestamped();
+    let received = [BODY, b"\n"].concat();
+    let kinds = [SecretBase64, BodyNewlineAdded];
+    assert_proven(&scheme, &base64(KEY), &head(KEY), &received, &kinds);
+    let kinds = [SecretWhiteSpace, BodyJsonRewritten];
+    assert_proven(&scheme, &format!("{SECRET}\n"), &signed_body(br#"{"a": 1}"#), br#"{"a":1}"#, &kinds);
+}
+
+#[test]
+fn one_of_several_secrets_is_named() {
+    let scheme = Scheme::timestamped();
+    let head = signed_body(BODY);
+    let capture =
+        |body| Capture::new(&scheme, "the-new-one-0001", &head, body).with_secret(SECRET).with_secret("third-one");
+    let holds = capture(BODY).diagnose_at(NOW);
+    assert_kinds(&holds, &[]);
+    assert!(matches!(holds.verdict(), Verdict::Holds { secret: 1, skew: Some(0), .. }), "{holds}");
+    assert_eq!(holds.fitting_secret(), Some(1));
+    let refused = capture(br#"{"event": "user.created"}"#).diagnose_at(NOW);
+    assert_kinds(&refused, &[CauseKind::BodyJsonRewritten]);
+    assert_eq!(refused.fitting_secret(), Some(1));
+}
+
+#[test]
+fn unusable_secret_beside_a_good_one_does_not_matter() {
+    let scheme = Scheme::timestamped();
+    let head = signed_body(BODY);
+    let diagnosis = Capture::new(&scheme, "", &head, BODY).with_secret(SECRET).with_secret(SECRET).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[]);
+    assert!(matches!(diagnosis.verdict(), Verdict::Holds { secret: 1, .. }), "{diagnosis}");
+}
+
+#[test]
+fn secret_that_cannot_be_used_is_named_if_nothing_fits() {
+    let scheme = Scheme::standard_webhooks();
+    let head = headers(&[
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", STAMP),
+        ("webhook-signature", &format!("v1,{}", base64(&[7; 32]))),
+    ]);
+    let diagnosis = Capture::new(&scheme, "whsec_not base64 at all", &head, BODY).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::SecretMalformed, CauseKind::Unexplained]);
+    assert!(matches!(diagnosis.verdict(), Verdict::SecretRefused(error) if error.field() == "secret"), "{diagnosis}");
+}
+
+#[test]
+fn other_secret_is_unexplained() {
+    let scheme = Scheme::timestamped();
+    let head = head(b"the secret of another environment");
+    let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::Unexplained]);
+    let cause = &diagnosis.causes()[0];
+    assert!(!cause.is_proven() && cause.fix().contains("another secret"), "{diagnosis}");
+    assert!(diagnosis.tried() > 1_000 && diagnosis.fitting_secret().is_none(), "{diagnosis}");
+    let macs = [sha256(SECRET.as_bytes(), &[STAMP.as_bytes(), b".", BODY].concat())];
+    assert_hidden(&diagnosis, SECRET, &macs);
+}

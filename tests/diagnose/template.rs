@@ -1,0 +1,160 @@
+//! Faults in what is signed.
+
+use hookwarden::diagnose::CauseKind;
+use hookwarden::{Part, Scheme, TimestampFormat};
+
+use crate::sender::{
+    Headers, SECRET, STAMP, assert_causes, assert_proven, base64, headers, hex, request, sha256, signed_message,
+    stamped,
+};
+
+const BODY: &[u8] = br#"{"event":"user.created"}"#;
+
+fn text(parts: &[&str]) -> Vec<u8> {
+    let body = core::str::from_utf8(BODY).unwrap();
+    parts.concat().replace("BODY", body).into_bytes()
+}
+
+#[test]
+fn other_template_is_named() {
+    use CauseKind::*;
+    for (parts, kinds) in [
+        (&["BODY"][..], &[TemplateBodyAlone][..]),
+        (&[STAMP, "BODY"], &[TemplateSeparator]),
+        (&[STAMP, ":", "BODY"], &[TemplateSeparator]),
+        (&[STAMP, "\n", "BODY"], &[TemplateSeparator]),
+        (&[STAMP, "|", "BODY"], &[TemplateSeparator]),
+        (&["BODY", ".", STAMP], &[TemplateOrder]),
+        (&["BODY", STAMP], &[TemplateOrder, TemplateSeparator]),
+        (&["BODY", "\n", STAMP], &[TemplateOrder, TemplateSeparator]),
+        (&["v0:", STAMP, ":", "BODY"], &[TemplatePartExtra]),
+    ] {
+        let diagnosis = assert_causes(&signed_message(&text(parts)), BODY, kinds);
+        for cause in diagnosis.causes().iter().filter(|cause| cause.fix().contains("as the scheme says")) {
+            assert!(cause.fix().ends_with("timestamp \".\" body"), "{diagnosis}");
+        }
+    }
+}
+
+#[test]
+fn template_of_standard_webhooks_without_its_id_is_named() {
+    use CauseKind::*;
+    let key = b"canary-key-of-standard-webhooks";
+    let secret = format!("whsec_{}", base64(key));
+    for (parts, kinds) in [
+        (&[STAMP, ".", "BODY"][..], &[TemplatePartMissing][..]),
+        (&["msg_1", ".", "BODY"], &[TemplatePartMissing]),
+        (&["BODY"], &[TemplateBodyAlone]),
+        (&[STAMP, ".", "msg_1", ".", "BODY"], &[TemplateOrder]),
+        (&["msg_1", STAMP, "BODY"], &[TemplateSeparator]),
+        (&[STAMP, "BODY"], &[TemplatePartMissing, TemplateSeparator]),
+    ] {
+        let head = headers(&[
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", STAMP),
+            ("webhook-signature", &format!("v1,{}", base64(&sha256(key, &text(parts))))),
+        ]);
+        assert_proven(&Scheme::standard_webhooks(), &secret, &head, BODY, kinds);
+    }
+}
+
+#[test]
+fn literal_left_out_is_named() {
+    let tag = hex(&sha256(SECRET.as_bytes(), &text(&[STAMP, ":", "BODY"])));
+    let head = headers(&[("X-Slack-Request-Timestamp", STAMP), ("X-Slack-Signature", &format!("v0={tag}"))]);
+    // The version alone is left out; that is the same as a colon between all parts.
+    let diagnosis = assert_proven(&Scheme::slack(), SECRET, &head, BODY, &[CauseKind::TemplateSeparator]);
+    assert!(diagnosis.causes()[0].what().contains("a colon"), "{diagnosis}");
+    let tag = hex(&sha256(SECRET.as_bytes(), &text(&["v0:", STAMP, "BODY"])));
+    let head = headers(&[("X-Slack-Request-Timestamp", STAMP), ("X-Slack-Signature", &format!("v0={tag}"))]);
+    assert_proven(&Scheme::slack(), SECRET, &head, BODY, &[CauseKind::TemplateLiteral]);
+}
+
+#[test]
+fn timestamp_that_the_scheme_does_not_know_is_named() {
+    let tag = hex(&sha256(SECRET.as_bytes(), &text(&[STAMP, ".", "BODY"])));
+    let head = headers(&[("X-Hub-Signature-256", &format!("sha256={tag}")), ("X-Hub-Timestamp", STAMP)]);
+    let diagnosis = assert_proven(&Scheme::github(), SECRET, &head, BODY, &[CauseKind::TemplatePartExtra]);
+    assert!(diagnosis.causes()[0].what().contains("X-Hub-Timestamp"), "{diagnosis}");
+}
+
+#[test]
+fn timestamp_signed_in_another_form_is_named() {
+    for stamp in [
+        "1800000000000",
+        "1800000000417",
+        "2027-01-15T08:00:00Z",
+        "2027-01-15T08:00:00.000Z",
+        "2027-01-15T08:00:00+00:00",
+        "2027-01-15T08:00:00",
+        "2027-01-15 08:00:00",
+    ] {
+        assert_causes(&signed_message(&text(&[stamp, ".", "BODY"])), BODY, &[CauseKind::TimestampSignedForm]);
+    }
+    for (format, sent) in
+        [(TimestampFormat::Milliseconds, "1800000000250"), (TimestampFormat::Rfc3339, "2027-01-15T08:00:00Z")]
+    {
+        let scheme = Scheme::timestamped().into_builder().timestamp_format(format).build().unwrap();
+        let tag = hex(&sha256(SECRET.as_bytes(), &text(&[STAMP, ".", "BODY"])));
+        assert_proven(&scheme, SECRET, &stamped(sent, &tag), BODY, &[CauseKind::TimestampSignedForm]);
+    }
+}
+
+fn with_parts(parts: impl IntoIterator<Item = Part>) -> Scheme {
+    Scheme::builder("acme").signature_header("Acme-Signature").signed(parts).build().unwrap()
+}
+
+fn acme(message: &[u8], more: &[(&str, &str)]) -> Headers {
+    let tag = hex(&sha256(SECRET.as_bytes(), message));
+    headers(&[&[("Acme-Signature", tag.as_str())], more].concat())
+}
+
+#[test]
+fn other_method_or_path_is_named() {
+    use CauseKind::*;
+    let scheme = with_parts([Part::Method, Part::literal("\n"), Part::Path, Part::literal("\n"), Part::Body]);
+    for (method, path, more, kind) in [
+        ("PUT", "/hooks?id=7", &[][..], MethodDiffers),
+        ("post", "/hooks?id=7", &[], MethodDiffers),
+        ("POST", "/hooks", &[], UrlQuery),
+        ("POST", "/hooks/?id=7", &[], UrlTrailingSlash),
+        ("POST", "/api/hooks?id=7", &[("X-Forwarded-Prefix", "/api")], UrlForm),
+        ("POST", "/v1/original", &[("X-Original-URI", "/v1/original")], UrlForm),
+        ("POST", "https://hooks.example.com/hooks?id=7", &[("Host", "hooks.example.com")], UrlForm),
+    ] {
+        let head = acme(&text(&[method, "\n", path, "\n", "BODY"]), more);
+        assert_proven(&scheme, SECRET, &request("POST", "/hooks?id=7", &head), BODY, &[kind]);
+    }
+}
+
+#[test]
+fn other_url_is_named() {
+    use CauseKind::*;
+    let scheme = with_parts([Part::url("https://hooks.example.com"), Part::Body]);
+    let proxied = [("Host", "10.0.0.7:8080"), ("X-Forwarded-Host", "public.example.org")];
+    for (url, kinds) in [
+        ("http://hooks.example.com/a%20b?id=7", &[UrlScheme][..]),
+        ("https://public.example.org/a%20b?id=7", &[UrlHost]),
+        ("http://10.0.0.7:8080/a%20b?id=7", &[UrlHost]),
+        ("https://hooks.example.com:443/a%20b?id=7", &[UrlHost]),
+        ("https://hooks.example.com/a%20b", &[UrlQuery]),
+        ("https://hooks.example.com/a%20b/?id=7", &[UrlTrailingSlash]),
+        ("https://hooks.example.com/a b?id=7", &[UrlForm]),
+        ("/a%20b?id=7", &[UrlForm]),
+        ("hooks.example.com/a%20b?id=7", &[UrlForm]),
+        ("http://hooks.example.com/a%20b", &[UrlScheme, UrlQuery]),
+    ] {
+        let head = acme(&text(&[url, "BODY"]), &proxied);
+        assert_proven(&scheme, SECRET, &request("POST", "/a%20b?id=7", &head), BODY, kinds);
+    }
+}
+
+#[test]
+fn header_signed_with_another_value_is_named() {
+    let scheme = with_parts([Part::header("Acme-Event").unwrap(), Part::literal("."), Part::Body]);
+    for signed in ["user_created", "USER_CREATED"] {
+        let head = acme(&text(&[signed, ".", "BODY"]), &[("Acme-Event", "User_Created")]);
+        let diagnosis = assert_proven(&scheme, SECRET, &head, BODY, &[CauseKind::HeaderValueDiffers]);
+        assert_eq!(diagnosis.causes()[0].header(), Some("Acme-Event"));
+    }
+}
