@@ -104,7 +104,7 @@ pub use replay::ReplayKey;
 pub use replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 #[cfg(feature = "warden")]
 pub use respond::{Answer, AnswerBody};
-pub use scheme::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, SchemeBuilder, SecretFormat};
+pub use scheme::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, SchemeBuilder, SecretFormat, TimestampSource};
 pub use secret::{Key, KeyId, Keyring, Secret};
 #[cfg(feature = "warden")]
 pub use shared::{Admittance, SharedStore};

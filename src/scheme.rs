@@ -168,9 +168,16 @@ impl Scheme {
         self.timestamp.is_some()
     }
 
-    #[cfg(feature = "diagnose")]
-    pub(crate) const fn algorithm(&self) -> Algorithm {
+    /// The MAC.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// How a signature is written.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     #[cfg(feature = "diagnose")]
@@ -178,25 +185,44 @@ impl Scheme {
         self.secret_format
     }
 
-    #[cfg(feature = "diagnose")]
-    pub(crate) fn signed(&self) -> &[Part] {
+    /// How signatures stand in their header.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The headers that carry a signature each, at least one.
+    #[must_use]
+    pub fn signature_headers(&self) -> &[FieldName] {
+        &self.signature_headers
+    }
+
+    /// What is signed, in its order.
+    #[must_use]
+    pub fn signed(&self) -> &[Part] {
         &self.signed
     }
 
-    pub(crate) const fn encoding(&self) -> Encoding {
-        self.encoding
+    /// Where the timestamp stands, where the scheme has one.
+    #[must_use]
+    pub const fn timestamp_source(&self) -> Option<&TimestampSource> {
+        match &self.timestamp {
+            Some(place) => Some(&place.source),
+            None => None,
+        }
     }
 
-    pub(crate) const fn layout(&self) -> &Layout {
-        &self.layout
+    /// How the timestamp is written, where the scheme has one.
+    #[must_use]
+    pub const fn timestamp_format(&self) -> Option<TimestampFormat> {
+        match &self.timestamp {
+            Some(place) => Some(place.format),
+            None => None,
+        }
     }
 
     pub(crate) const fn timestamp(&self) -> Option<&TimestampPlace> {
         self.timestamp.as_ref()
-    }
-
-    pub(crate) fn signature_headers(&self) -> &[FieldName] {
-        &self.signature_headers
     }
 
     pub(crate) fn lists(&self) -> impl Iterator<Item = &ListedHeaders> {
@@ -261,8 +287,10 @@ pub(crate) struct TimestampPlace {
     pub(crate) format: TimestampFormat,
 }
 
+/// Where a timestamp stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TimestampSource {
+#[non_exhaustive]
+pub enum TimestampSource {
     /// A header of its own.
     Header(FieldName),
     /// A field of the signature header, in the layout `Fields`.

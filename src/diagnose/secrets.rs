@@ -113,6 +113,14 @@ impl Keys {
                 "on the sender, trim the secret: it was probably read from a file, or written by echo without -n",
             );
         }
+        for quote in ['"', '\''].into_iter().filter(|_| before.is_empty()) {
+            offer(
+                Zeroizing::new(format!("{quote}{text}{quote}")).as_bytes(),
+                CauseKind::SecretQuoted,
+                "the sender's key is the secret's text with quotes around it",
+                "on the sender, take the quotes away: its env file or manifest keeps them literally",
+            );
+        }
         if format == SecretFormat::Literal && !text.starts_with(WHSEC) {
             offer(
                 format!("{WHSEC}{text}").as_bytes(),

@@ -41,6 +41,8 @@ fn secret_with_something_around_it_is_named() {
         assert_named(literal, &text, key, kinds);
     }
     assert_named(literal, SECRET, format!("{SECRET}\n").as_bytes(), &[SecretWhiteSpace]);
+    assert_named(literal, SECRET, format!("\"{SECRET}\"").as_bytes(), &[SecretQuoted]);
+    assert_named(literal, SECRET, format!("'{SECRET}'").as_bytes(), &[SecretQuoted]);
     assert_named(literal, &format!("{SECRET} "), format!("{SECRET} ").as_bytes(), &[SecretWhiteSpace]);
     assert_named(literal, SECRET, SECRET.to_uppercase().as_bytes(), &[SecretCase]);
 }

@@ -1,6 +1,7 @@
 //! `hookwarden demo`: a receiver on loopback and real HTTP requests to it, the good ones and the bad ones.
 
 mod cases;
+mod diagnosis;
 mod receiver;
 
 use std::env::VarError;
@@ -14,20 +15,25 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::failure::{FOUND, Failure};
+use crate::output::Output;
 use crate::table::{self, Cell};
 use cases::Case;
+use diagnosis::Explained;
 use receiver::{Receiver, Seen};
 
 /// What the demo does.
-pub(crate) fn run() -> Result<ExitCode, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(demonstrate())
+pub(crate) fn run(output: Output) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let demonstrated = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(demonstrate(output)));
+    demonstrated.map_err(|error| Failure::outside("the demo", error))
 }
 
-async fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
+async fn demonstrate(output: Output) -> Result<ExitCode, Box<dyn Error>> {
     let redis_url = match std::env::var(REDIS_URL) {
         Ok(url) => Some(url),
         Err(VarError::NotPresent) => None,
@@ -36,13 +42,17 @@ async fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     let mut receiver = Receiver::start(redis_url.as_deref()).await?;
     let addresses: Vec<_> = receiver.addresses.iter().map(|address| format!("http://{address}")).collect();
     let sharing = if redis_url.is_some() { " sharing one store, asked in turn," } else { "" };
-    anstream::println!("receiver on {}{sharing} with secrets made for this run\n", addresses.join(" and "));
+    let addresses = addresses.join(" and ");
+    if !output.is_json() {
+        anstream::println!("receiver on {addresses}{sharing} with secrets made for this run\n");
+    }
 
-    let mut rows = Vec::new();
+    let (mut rows, mut verdicts) = (Vec::new(), Vec::new());
     let mut unexpected: usize = 0;
+    let mut refused = None;
     // In turn, so that what one receiver handled comes to the other.
-    let addresses = receiver.addresses.clone().into_iter().cycle();
-    for (case, address) in cases::all(&receiver.senders)?.into_iter().zip(addresses) {
+    let in_turn = receiver.addresses.clone().into_iter().cycle();
+    for (case, address) in cases::all(&receiver.senders)?.into_iter().zip(in_turn) {
         if case.after_rotation {
             receiver.finish_rotation()?;
         }
@@ -53,16 +63,48 @@ async fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
             unexpected = unexpected.saturating_add(1);
         }
         rows.push(row(&case, status, &seen, as_expected));
+        verdicts.push(verdict(&case, status, &seen, as_expected));
+        if case.is_diagnosed {
+            refused = Some((case.name, case.request));
+        }
     }
-    table::print(["REQUEST", "STATUS", "OUTCOME", "REASON OR KEY", "TIME", "AS EXPECTED"], &rows);
+    let (name, request) = refused.ok_or("no request was there to explain")?;
+    let explained = Explained::new(name, &request, &receiver.senders.new_text);
+    if !explained.is_as_expected() {
+        unexpected = unexpected.saturating_add(1);
+    }
 
-    if unexpected == 0 {
-        anstream::println!("\nall {} verdicts were the expected ones", rows.len());
-        Ok(ExitCode::SUCCESS)
-    } else {
-        anstream::println!("\n{unexpected} of {} verdicts were not the expected ones", rows.len());
-        Ok(ExitCode::FAILURE)
-    }
+    let count = rows.len().saturating_add(1);
+    let document = json!({
+        "receivers": addresses,
+        "verdicts": verdicts,
+        "diagnosis": explained.json(),
+        "unexpected": unexpected,
+    });
+    output.result(&document, || {
+        table::print(["REQUEST", "STATUS", "OUTCOME", "REASON OR KEY", "TIME", "AS EXPECTED"], &rows);
+        explained.print();
+        if unexpected == 0 {
+            anstream::println!("\nall {count} verdicts were the expected ones, the diagnosis among them");
+        } else {
+            anstream::println!("\n{unexpected} of {count} verdicts were not the expected ones");
+        }
+    });
+    Ok(if unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// One request for programs.
+fn verdict(case: &Case, status: StatusCode, seen: &Seen, as_expected: bool) -> Value {
+    json!({
+        "request": case.name,
+        "status": status.as_u16(),
+        "outcome": seen.outcome.as_str(),
+        "reason": seen.reason.map(|reason| reason.to_string()),
+        "key_id": seen.key_id.map(|id| id.to_string()),
+        "skew_seconds": seen.skew,
+        "seconds": seen.duration.as_secs_f64(),
+        "as_expected": as_expected,
+    })
 }
 
 fn row(case: &Case, status: StatusCode, seen: &Seen, as_expected: bool) -> [Cell; 6] {

@@ -31,6 +31,12 @@ impl Cell {
     }
 }
 
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}{:#}", self.style, self.text, self.style)
+    }
+}
+
 /// Prints `rows` under `headings`, each column as wide as its widest cell.
 pub(crate) fn print<const N: usize>(headings: [&str; N], rows: &[[Cell; N]]) {
     let headings = headings.map(Cell::heading);
@@ -44,7 +50,7 @@ pub(crate) fn print<const N: usize>(headings: [&str; N], rows: &[[Cell; N]]) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
             let padding = " ".repeat(width.saturating_sub(cell.width()));
-            line.push_str(&format!("{}{}{:#}{padding}  ", cell.style, cell.text, cell.style));
+            line.push_str(&format!("{cell}{padding}  "));
         }
         anstream::println!("{}", line.trim_end());
     }

@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) request: Request<Full<Bytes>>,
     /// Whether the old key is dropped before it is sent.
     pub(crate) after_rotation: bool,
+    /// Whether the demo tells why it is refused.
+    pub(crate) is_diagnosed: bool,
     expected: Result<&'static str, Reason>,
 }
 
@@ -53,6 +55,8 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
 
     let mut tampered = good()?;
     *tampered.body_mut() = Full::from(BODY.replace("order.paid", "order.sent"));
+    let mut rewritten = good()?;
+    *rewritten.body_mut() = Full::from(REWRITTEN_BODY);
     let mut unstamped = good()?;
     unstamped.headers_mut().remove("x-webhook-timestamp");
     let mut doubled = good()?;
@@ -65,6 +69,7 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
         case("valid", first.clone(), Ok("new")),
         case("the same once more", first, Err(Reason::Replayed)),
         case("body tampered with", tampered, Err(Reason::Mismatch)),
+        Case { is_diagnosed: true, ..case("body parsed and written anew", rewritten, Err(Reason::Mismatch)) },
         case(
             "signed with another secret",
             acme(&Key::new("stranger", Secret::generate()?)?, now)?,
@@ -91,7 +96,7 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
 }
 
 fn case(name: &str, request: Request<Full<Bytes>>, expected: Result<&'static str, Reason>) -> Case {
-    Case { name: name.into(), request, after_rotation: false, expected }
+    Case { name: name.into(), request, after_rotation: false, is_diagnosed: false, expected }
 }
 
 fn signed(
@@ -124,6 +129,9 @@ fn refusal_status(reason: Reason) -> StatusCode {
 }
 
 const BODY: &str = r#"{"type":"order.paid","id":7}"#;
+
+/// The first body, parsed and written anew by somebody between the sender and the receiver.
+pub(crate) const REWRITTEN_BODY: &str = r#"{"type": "order.paid", "id": 7}"#;
 
 /// Another body: the first one, signed with either key in the same second, is the same delivery.
 const OTHER_BODY: &str = r#"{"type":"order.paid","id":8}"#;

@@ -15,6 +15,7 @@ use hookwarden::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use zeroize::Zeroizing;
 
 /// A running receiver, or two that share a store, and what they tell their operator.
 pub(crate) struct Receiver {
@@ -28,6 +29,8 @@ pub(crate) struct Receiver {
 pub(crate) struct Senders {
     /// The key that signs now.
     pub(crate) new: Key,
+    /// The text that the key was made from, as an operator has it in his settings.
+    pub(crate) new_text: Zeroizing<String>,
     /// The key that signed before the rotation.
     pub(crate) old: Key,
     /// The presets but for the default one, each with its key.
@@ -48,8 +51,10 @@ impl Receiver {
     /// Starts one on a free port, or two if there is a Redis or Valkey for them to share.
     pub(crate) async fn start(redis_url: Option<&str>) -> Result<Self, Box<dyn Error>> {
         let (tell, seen) = unbounded_channel();
+        let new_text = secret_text()?;
         let senders = Senders {
-            new: key("new")?,
+            new: Key::new("new", Scheme::timestamped().secret(&new_text)?)?,
+            new_text,
             old: key("old")?,
             presets: [Scheme::standard_webhooks(), Scheme::stripe(), Scheme::github(), Scheme::slack()]
                 .into_iter()
@@ -126,6 +131,13 @@ fn builder(scheme: Scheme, tell: UnboundedSender<Seen>) -> WardenBuilder {
 
 fn key(id: &str) -> Result<Key, ConfigError> {
     Key::new(id, Secret::generate()?)
+}
+
+/// A secret as text, of 32 random bytes.
+fn secret_text() -> Result<Zeroizing<String>, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(&mut *bytes)?;
+    Ok(Zeroizing::new(const_hex::encode(*bytes)))
 }
 
 /// The one webhook id that the receiver knows.

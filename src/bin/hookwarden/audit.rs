@@ -1,0 +1,38 @@
+//! `hookwarden audit`: what is wrong with a receiver, asked of the receiver itself or of its settings.
+
+pub(crate) mod config;
+pub(crate) mod finding;
+pub(crate) mod receiver;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// `audit URL` or `audit config FILE`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = receiver::EXAMPLE)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    receiver: receiver::Arguments,
+}
+
+/// What is looked at in the place of a running receiver.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Looks for settings of a receiver that are unsafe, before it runs.
+    #[command(after_help = config::EXAMPLE)]
+    Config(config::Arguments),
+}
+
+/// Looks, and reports.
+pub(crate) fn run(audit: &Audit, output: Output) -> Result<ExitCode, Failure> {
+    match &audit.what {
+        Some(What::Config(arguments)) => config::run(arguments, output),
+        None => receiver::run(&audit.receiver, output),
+    }
+}

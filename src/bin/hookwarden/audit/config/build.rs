@@ -1,0 +1,112 @@
+//! Whether a Warden can be built from the settings at all: the library says what cannot be right.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hookwarden::{ConfigError, Keyring, Quota, Scheme, Secret, Tolerance, TrustedHops, Warden, WardenBuilder};
+use toml::Spanned;
+
+use super::settings::{Document, HopHeader, Rate, ReplayStore, is_on};
+use crate::failure::Failure;
+use crate::input::SchemeArgument;
+
+/// The scheme of the settings; a path is relative to `base`.
+pub(super) fn scheme(document: &Document, base: &Path) -> Result<Scheme, Failure> {
+    let Some(setting) = &document.settings.scheme else { return Ok(Scheme::timestamped()) };
+    let name = setting.get_ref();
+    let path = base.join(name);
+    let name = if path.is_file() { path.display().to_string() } else { name.clone() };
+    SchemeArgument::named(name).scheme().map_err(|failure| {
+        let failure = failure.to_string();
+        document.fault(&document.settings.scheme, failure.trim_start_matches("--scheme: "))
+    })
+}
+
+/// Builds one and drops it. Its store is this process, since nobody is to be connected to.
+pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> {
+    let settings = &document.settings;
+    let secret = Secret::generate().map_err(|error| Failure::outside("random numbers", error))?;
+    let mut builder = Warden::builder(scheme).sender("audit", Keyring::new(secret));
+    if let Some(seconds) = value(&settings.tolerance) {
+        let tolerance = Tolerance::from_seconds(seconds);
+        builder = builder.tolerance(tolerance.map_err(|error| document.fault(&settings.tolerance, error))?);
+    }
+    if let Some(bytes) = value(&settings.body_limit) {
+        demand(document, &settings.body_limit, bytes > 0, "body_limit is zero bytes")?;
+        builder = builder.body_limit(bytes);
+    }
+    if let Some(seconds) = value(&settings.body_deadline) {
+        let possible = (1..=86_400).contains(&seconds);
+        demand(document, &settings.body_deadline, possible, "body_deadline is not within 1..=86400 seconds")?;
+        builder = builder.deadline(Duration::from_secs(seconds));
+    }
+    if let Some(rate) = value(&settings.quota) {
+        builder = builder.quota(quota(rate).map_err(|error| document.fault(&settings.quota, error))?);
+    }
+    if let Some(rate) = value(&settings.rejected_quota) {
+        let quota = quota(rate).map_err(|error| document.fault(&settings.rejected_quota, error))?;
+        builder = builder.rejected_quotas(quota, quota);
+    }
+    if let Some(hops) = settings.trusted_hops.as_ref().map(Spanned::get_ref).filter(|hops| hops.count > 0) {
+        let hops = match hops.header {
+            HopHeader::XForwardedFor => TrustedHops::x_forwarded_for(hops.count),
+            HopHeader::Forwarded => TrustedHops::forwarded(hops.count),
+        };
+        builder = builder.trusted_hops(hops.map_err(|error| document.fault(&settings.trusted_hops, error))?);
+    }
+    if let Some(replicas) = value(&settings.replicas) {
+        demand(document, &settings.replicas, replicas > 0, "replicas are zero")?;
+        builder = builder.replicas(replicas);
+    }
+    let builder = replay(document, builder)?;
+    builder.build().map(|_| ()).map_err(|error| document.fault(&settings.replay, error))
+}
+
+fn replay(document: &Document, mut builder: WardenBuilder) -> Result<WardenBuilder, Failure> {
+    let settings = &document.settings;
+    let is_off = is_on(&settings.danger_without_replay_protection);
+    match document.replay_store() {
+        ReplayStore::None => {
+            let problem = "replay.store is none, which takes danger_without_replay_protection = true";
+            demand(document, &settings.replay, is_off, problem)?;
+        }
+        ReplayStore::Redis => {
+            demand(
+                document,
+                &settings.replay,
+                settings.redis_url.is_some(),
+                "replay.store is redis, and there is no redis_url",
+            )?;
+        }
+        ReplayStore::Memory => {}
+    }
+    if let Some(replay) = settings.replay.as_ref().map(Spanned::get_ref) {
+        if let Some(entries) = replay.capacity {
+            builder = builder.replay_capacity(entries);
+        }
+        if let Some(seconds) = replay.lifetime {
+            builder = builder.replay_lifetime(Duration::from_secs(seconds.into()));
+        }
+        if let Some(seconds) = replay.margin {
+            builder = builder.replay_margin(seconds);
+        }
+        if let Some(seconds) = replay.lease {
+            builder = builder.lease(Duration::from_secs(seconds));
+        }
+    }
+    Ok(if is_off { builder.danger_without_replay_protection() } else { builder })
+}
+
+fn quota(rate: Rate) -> Result<Quota, ConfigError> {
+    // A limit of zero has no period; the library names what is wrong with it.
+    let period = Duration::from_secs(rate.per.into()).checked_div(rate.limit).unwrap_or_default();
+    Quota::new(rate.limit, period)
+}
+
+fn value<T: Copy>(setting: &Option<Spanned<T>>) -> Option<T> {
+    setting.as_ref().map(|setting| *setting.get_ref())
+}
+
+fn demand<T>(document: &Document, setting: &Option<Spanned<T>>, holds: bool, problem: &str) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(document.fault(setting, problem)) }
+}

@@ -1,0 +1,64 @@
+//! What is unwise about the keys file that the settings name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hookwarden::{FileKeys, Scheme, Timestamp};
+use zeroize::Zeroizing;
+
+use super::settings::{Document, is_on};
+use crate::audit::finding::{Finding, Severity};
+use crate::failure::Failure;
+use crate::secret::{Entry, weaknesses};
+use crate::when::DAY;
+use crate::{input, keys_file, rotate};
+
+/// The details name the keys file; the line is that of the setting, since a report is about one file.
+pub(super) fn findings(
+    document: &Document,
+    base: &Path,
+    scheme: &Scheme,
+    now: Timestamp,
+) -> Result<Vec<Finding>, Failure> {
+    let setting = &document.settings.keys;
+    let Some(keys) = setting else { return Ok(Vec::new()) };
+    let path = base.join(keys.get_ref());
+    let fault = |failure: Failure| document.fault(setting, failure);
+    let text = Zeroizing::new(input::text_of(&path).map_err(fault)?);
+    let keys = keys_file::keys(&path, &text).map_err(fault)?;
+    let mut found = rotate::findings(&keys, MAX_AGE, now);
+    let entries: Vec<Entry> = keys.into_iter().map(Entry::from).collect();
+    let shared_is_known = is_on(&document.settings.danger_allow_shared_secrets);
+    let weak = weaknesses(&entries).into_iter();
+    found.extend(weak.filter(|finding| !(shared_is_known && finding.id == "secret-shared")));
+    for finding in &mut found {
+        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+        finding.detail = format!("{}{line}: {}", path.display(), finding.detail);
+        finding.line = document.line(setting);
+    }
+    found.extend(refused(document, &path, scheme));
+    Ok(found)
+}
+
+/// What the library says of the file: a receiver would not start with it, or would warn.
+fn refused(document: &Document, path: &Path, scheme: &Scheme) -> Vec<Finding> {
+    let line = document.line(&document.settings.keys);
+    let builder = FileKeys::builder(path);
+    let shared = is_on(&document.settings.danger_allow_shared_secrets);
+    let builder = if shared { builder.danger_allow_shared_secrets() } else { builder };
+    match builder.open(scheme) {
+        Ok(keys) => {
+            let fix = "chmod 600, and make the receiver its owner";
+            let finding = |warning| Finding::new("keys-file-open", Severity::High, "open keys file", warning, fix);
+            keys.warnings().into_iter().map(|warning| finding(warning).at_line(line)).collect()
+        }
+        Err(error) => {
+            let fix = "repair the file: a receiver does not start with it";
+            let finding =
+                Finding::new("keys-file-refused", Severity::High, "refused keys file", error.to_string(), fix);
+            vec![finding.at_line(line)]
+        }
+    }
+}
+
+const MAX_AGE: Duration = Duration::from_secs(365 * DAY);

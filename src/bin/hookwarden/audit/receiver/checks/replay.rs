@@ -1,0 +1,192 @@
+//! Whether a delivery that comes again is known again. Whether a handler ran is not to be seen from outside: what counts is
+//! that the answer is another one than a new delivery gets.
+
+use std::time::Duration;
+
+use hookwarden::{Layout, Part};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+
+use super::super::delivery::Delivery;
+use super::super::session::Session;
+use super::super::verdict::{Outcome, Unjudged, Verdict};
+
+pub(super) async fn replay(session: &Session) -> Verdict {
+    let delivery = session.sender.delivery();
+    deliver(session, &delivery).await?;
+    let mut found = Vec::new();
+    for what in ["a delivery that comes again", "a delivery that comes a third time"] {
+        let reply = session.tell(what, &delivery).await?;
+        found.extend(session.is_as_fresh(&reply).then(|| format!("{what} is answered as a new one")));
+    }
+    session.known.knows_replays.get_or_init(|| found.is_empty());
+    Ok(Outcome::of(&found))
+}
+
+pub(super) async fn spelling(session: &Session) -> Verdict {
+    demand_memory(session)?;
+    let sender = &session.sender;
+    let mut found = Vec::new();
+    let mut tries: Vec<(&str, Delivery, Delivery)> = Vec::new();
+    let mut add = |what, again: &dyn Fn(&Delivery) -> Delivery| {
+        let first = sender.delivery();
+        let second = again(&first);
+        tries.push((what, first, second));
+    };
+    if sender.is_hex() {
+        add("a signature in capitals", &|first| first.clone().with_tag(&first.tag.to_ascii_uppercase()));
+    }
+    let name = sender.signature_name();
+    let with = |first: &Delivery, text: &str, in_front: bool| {
+        let value = String::from_utf8_lossy(&first.value(name)).into_owned();
+        let value = if in_front { format!("{text}{value}") } else { format!("{value}{text}") };
+        first.clone().replacing(name, value)
+    };
+    match sender.scheme.layout() {
+        Layout::List { separator, prefix } => {
+            let junk = |first: &Delivery| format!("{prefix}{}", first.clone().with_tag_flipped_at(0).tag);
+            add("a candidate more", &|first| with(first, &format!("{separator}{}", junk(first)), false));
+            add("a candidate more in front", &|first| with(first, &format!("{}{separator}", junk(first)), true));
+            add("a candidate of another version more", &|first| with(first, &format!("{separator}v9,AAAA"), false));
+        }
+        Layout::Fields { separator, signature } => {
+            let junk = |first: &Delivery| format!("{signature}={}", first.clone().with_tag_flipped_at(0).tag);
+            add("a candidate more", &|first| with(first, &format!("{separator}{}", junk(first)), false));
+            add("a field more", &|first| with(first, &format!("{separator}v9=00"), false));
+        }
+        _ => {}
+    }
+    add("another order of headers", &|first| {
+        let mut again = first.clone();
+        again.headers.reverse();
+        again
+    });
+    add("header names in capitals", &|first| {
+        let mut again = first.clone();
+        again.headers.iter_mut().for_each(|(name, _)| name.make_ascii_uppercase());
+        again
+    });
+    add("a header more", &|first| first.clone().with("X-Audit", "1"));
+    for (what, first, second) in tries {
+        deliver(session, &first).await?;
+        let what = format!("a replay with {what}");
+        let reply = session.tell(&what, &second).await?;
+        found.extend(session.is_as_fresh(&reply).then(|| format!("{what} is answered as a new delivery")));
+    }
+    // A candidate that is stripped changes nothing either.
+    if let Layout::List { separator, .. } = sender.scheme.layout() {
+        let plain = sender.delivery();
+        let both = with(&plain, &format!("{separator}v9,AAAA"), false);
+        if session.is_as_fresh(&session.tell("a delivery with two candidates", &both).await?) {
+            let what = "a replay with a candidate stripped";
+            let reply = session.tell(what, &plain).await?;
+            found.extend(session.is_as_fresh(&reply).then(|| format!("{what} is answered as a new delivery")));
+        }
+    }
+    Ok(Outcome::of(&found))
+}
+
+pub(super) async fn unsigned_id(session: &Session) -> Verdict {
+    demand_memory(session)?;
+    let is_signed = |name: &str| {
+        session
+            .sender
+            .scheme
+            .signed()
+            .iter()
+            .any(|part| matches!(part, Part::Header(signed) if signed.as_str().eq_ignore_ascii_case(name)))
+    };
+    let mut first = session.sender.delivery();
+    let mut second = first.clone();
+    for name in IDS.into_iter().filter(|name| !is_signed(name)) {
+        let id = first.tag.clone();
+        first = first.replacing(name, format!("{id}-1"));
+        second = second.replacing(name, format!("{id}-2"));
+    }
+    deliver(session, &first).await?;
+    let what = "a replay with other ids in unsigned headers";
+    let reply = session.tell(what, &second).await?;
+    let found = session.is_as_fresh(&reply).then(|| format!("{what} is answered as a new delivery"));
+    Ok(Outcome::of(&Vec::from_iter(found)))
+}
+
+pub(super) async fn other_id(session: &Session) -> Verdict {
+    let Some(path) = &session.other_path else {
+        return Err(Unjudged::new("no other webhook id is known; name its URL with --other-url"));
+    };
+    let mut found = Vec::new();
+    let what = "a new delivery under another webhook id";
+    let reply = session.tell(what, &session.sender.delivery().to(path)).await?;
+    found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
+    let delivery = session.sender.delivery();
+    deliver(session, &delivery).await?;
+    let what = "a replay under another webhook id";
+    let reply = session.tell(what, &delivery.to(path)).await?;
+    // A receiver may say there what it says to any replay.
+    let is_new = session.is_as_fresh(&reply);
+    found.extend(is_new.then(|| format!("{what} is accepted")));
+    Ok(Outcome::of(&found))
+}
+
+pub(super) async fn parallel(session: &Session) -> Verdict {
+    demand_memory(session)?;
+    let bytes = session.sender.delivery().sized(session.target.host());
+    let Some((last, most)) = bytes.split_last() else { return Err(Unjudged::new("there is nothing to deliver")) };
+    // All but the last byte of each, and then the last ones, so that the requests are whole at the same moment.
+    let mut links = Vec::new();
+    for _ in 0..COPIES {
+        let mut link = session.open().await?;
+        let sent = link.outgoing.write_all(most).await.is_ok() && link.outgoing.flush().await.is_ok();
+        if sent {
+            links.push(link);
+        }
+    }
+    // What is on its way arrives; nothing tells from here that it has.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (patience, last) = (session.patience(), *last);
+    let mut copies = JoinSet::new();
+    for mut link in links {
+        copies.spawn(async move { link.exchange(&[last], patience).await });
+    }
+    let replies = copies.join_all().await;
+    replies.iter().for_each(|reply| session.note("one of many copies at once", reply));
+    let fresh = replies.iter().filter(|reply| session.is_as_fresh(reply)).count();
+    match fresh {
+        0 => Err(Unjudged::new("none of the copies was answered as a new delivery")),
+        1 => Ok(Outcome::Holds),
+        _ => Ok(Outcome::Found(None, format!("{fresh} of {COPIES} copies at once are answered as new deliveries"))),
+    }
+}
+
+/// Delivers something that must be accepted for a check to mean anything.
+pub(super) async fn deliver(session: &Session, delivery: &Delivery) -> Result<(), Unjudged> {
+    let reply = session.tell("a valid delivery", delivery).await?;
+    if session.is_as_fresh(&reply) {
+        Ok(())
+    } else {
+        Err(Unjudged::new(format!("a valid delivery was answered with {}, another answer than before", reply.said())))
+    }
+}
+
+fn demand_memory(session: &Session) -> Result<(), Unjudged> {
+    match session.known.knows_replays.get() {
+        Some(true) => Ok(()),
+        Some(false) => Err(Unjudged::new("a replay is answered as a new delivery, see replay")),
+        None => Err(Unjudged::new("whether replays are known was not judged, see replay")),
+    }
+}
+
+/// Deliveries at once.
+const COPIES: usize = 20;
+
+/// Headers in which senders put an id, signed or not.
+const IDS: [&str; 8] = [
+    "webhook-id",
+    "svix-id",
+    "X-Webhook-Id",
+    "X-GitHub-Delivery",
+    "X-Delivery-Id",
+    "X-Event-Id",
+    "X-Request-Id",
+    "Idempotency-Key",
+];

@@ -1,0 +1,225 @@
+//! Whether nothing but the right signature is accepted.
+
+use hookwarden::{Algorithm, Encoding, Layout, Part, Scheme, Secret};
+
+use super::super::delivery::Delivery;
+use super::super::session::Session;
+use super::super::verdict::{Outcome, Unjudged, Verdict};
+
+pub(super) fn verified(session: &Session) -> Verdict {
+    // The forgery was sent at the beginning, since its answer tells refusals from acceptances.
+    if session.known.verifies.get() == Some(&false) {
+        return Ok(Outcome::Found(None, "a forged delivery is answered as a valid one".into()));
+    }
+    let Some((answer, _)) = session.known.forged.get() else {
+        return Err(Unjudged::new("the forgery was not answered"));
+    };
+    if answer.is_success() {
+        let detail = format!("a forged delivery is answered {}, so its sender believes it arrived", answer.status);
+        return Ok(Outcome::Found(Some(super::Severity::Low), detail));
+    }
+    Ok(Outcome::Holds)
+}
+
+pub(super) async fn body_signed(session: &Session) -> Verdict {
+    let delivery = session.sender.delivery();
+    let length = delivery.body.len();
+    let mut found = Vec::new();
+    for place in [0, length / 2, length.saturating_sub(1)] {
+        let mut body = delivery.body.clone();
+        let Some(byte) = body.get_mut(place) else { continue };
+        *byte ^= 1;
+        let what = format!("a body with byte {place} changed");
+        let reply = session.tell(&what, &delivery.clone().carrying(body)).await?;
+        found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
+    }
+    for (what, body) in
+        [("a body with a byte more", [delivery.body.as_slice(), b" "].concat()), ("a body taken away", Vec::new())]
+    {
+        let reply = session.tell(what, &delivery.clone().carrying(body)).await?;
+        found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
+    }
+    Ok(Outcome::of(&found))
+}
+
+pub(super) async fn exact(session: &Session) -> Verdict {
+    let length = session.sender.delivery().tag.len();
+    let mut tries = Vec::new();
+    for place in [0, 1, length / 2, length.saturating_sub(3)] {
+        let delivery = session.sender.delivery().with_tag_flipped_at(place);
+        tries.push((format!("a signature with character {place} changed"), delivery));
+    }
+    none_accepted(session, tries).await
+}
+
+pub(super) async fn truncated(session: &Session) -> Verdict {
+    let mut tries = Vec::new();
+    let size = size(session.sender.scheme.algorithm());
+    for bytes in [1, size / 2, size.saturating_sub(1)] {
+        let delivery = session.sender.delivery();
+        let length = match session.sender.scheme.encoding() {
+            Encoding::Hex => bytes.saturating_mul(2),
+            _ => bytes.saturating_mul(4) / 3,
+        };
+        let tag: String = delivery.tag.chars().take(length).collect();
+        tries.push((format!("the first {bytes} bytes of a signature"), delivery.with_tag(&tag)));
+    }
+    let delivery = session.sender.delivery();
+    let longer = format!("{}00", delivery.tag);
+    tries.push(("a signature with a byte behind it".to_owned(), delivery.with_tag(&longer)));
+    none_accepted(session, tries).await
+}
+
+pub(super) async fn empty(session: &Session) -> Verdict {
+    let name = session.sender.signature_name();
+    let tries = vec![
+        ("an empty signature header".to_owned(), session.sender.delivery().replacing(name, "")),
+        ("a signature of no characters".to_owned(), session.sender.delivery().with_tag("")),
+    ];
+    none_accepted(session, tries).await
+}
+
+pub(super) async fn algorithm(session: &Session) -> Verdict {
+    let (sender, scheme) = (&session.sender, &session.sender.scheme);
+    let mut tries = Vec::new();
+    for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512] {
+        if algorithm == scheme.algorithm() {
+            continue;
+        }
+        let mut message = sender.message();
+        message.algorithm = algorithm;
+        tries.push((format!("a signature by {}", name(algorithm)), message.signed()));
+    }
+    for (prefix, algorithm) in [
+        ("sha1=", Algorithm::HmacSha1),
+        ("sha256=", Algorithm::HmacSha256),
+        ("sha512=", Algorithm::HmacSha512),
+        ("none=", scheme.algorithm()),
+        ("v0=", scheme.algorithm()),
+        ("v1a,", scheme.algorithm()),
+    ] {
+        let is_own = match scheme.layout() {
+            Layout::Plain { prefix: own } | Layout::List { prefix: own, .. } => **own == *prefix,
+            _ => prefix == "v0=",
+        };
+        if is_own {
+            continue;
+        }
+        let mut message = sender.message();
+        message.algorithm = algorithm;
+        let delivery = message.signed();
+        let header = match sender.timestamp_field() {
+            // The stamp stays what it was, and the signature's key alone is another.
+            Some(_) => {
+                let value = String::from_utf8_lossy(&delivery.value(sender.signature_name())).into_owned();
+                let (stamp, separator) =
+                    (value.split(sender.separator()).next().unwrap_or_default(), sender.separator());
+                format!("{stamp}{separator}{prefix}{}", delivery.tag)
+            }
+            None => format!("{prefix}{}", delivery.tag),
+        };
+        let delivery = delivery.replacing(sender.signature_name(), header);
+        tries.push((format!("a signature behind {prefix}"), delivery));
+    }
+    none_accepted(session, tries).await
+}
+
+pub(super) async fn weak_secret(session: &Session) -> Verdict {
+    let mut tries = Vec::new();
+    // HMAC fills a key up with zeros, so one zero byte is the empty key.
+    let empty = Secret::from_bytes([0]).map_err(|error| Unjudged::new(error.to_string()))?;
+    tries.push(("a signature under the empty secret".to_owned(), session.sender.message().under(empty).signed()));
+    for text in WEAK {
+        let decoded = session.sender.scheme.secret(text).ok().filter(|_| decodes(&session.sender.scheme));
+        let keys = Secret::from_bytes(text.as_bytes()).ok().into_iter().chain(decoded);
+        for key in keys {
+            tries
+                .push((format!("a signature under the secret {text:?}"), session.sender.message().under(key).signed()));
+        }
+    }
+    none_accepted(session, tries).await
+}
+
+pub(super) async fn parts_signed(session: &Session) -> Verdict {
+    let sender = &session.sender;
+    if !sender.signs_more_than_the_body() {
+        return Err(Unjudged::new("the scheme signs the body alone"));
+    }
+    let mut message = sender.message();
+    message.signed = vec![Part::Body];
+    let mut tries = vec![("a signature over the body alone".to_owned(), message.signed())];
+    if let Some(name) = sender.timestamp_name() {
+        for offset in [-1, 1] {
+            let other = sender.stamp(offset).unwrap_or_default();
+            let what = format!("a timestamp changed by {offset} s");
+            tries.push((what, sender.message().signed().replacing(name, other)));
+        }
+    }
+    if let Some(key) = sender.timestamp_field() {
+        let (now, other) = (sender.stamp(0).unwrap_or_default(), sender.stamp(-1).unwrap_or_default());
+        let delivery = sender.message().at(now.clone()).signed();
+        let value = String::from_utf8_lossy(&delivery.value(sender.signature_name())).into_owned();
+        let value = value.replacen(&format!("{key}={now}"), &format!("{key}={other}"), 1);
+        tries.push(("a timestamp changed by -1 s".to_owned(), delivery.replacing(sender.signature_name(), value)));
+    }
+    for part in sender.scheme.signed() {
+        let Part::Header(name) = part else { continue };
+        if sender.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str())) {
+            continue;
+        }
+        let delivery = sender.delivery().replacing(name.as_str(), "audit_another");
+        tries.push((format!("another {}", name.as_str()), delivery));
+    }
+    none_accepted(session, tries).await
+}
+
+/// Sends each, and says which were accepted.
+pub(super) async fn none_accepted(session: &Session, tries: Vec<(String, Delivery)>) -> Verdict {
+    let mut found = Vec::new();
+    for (what, delivery) in tries {
+        let reply = session.tell(&what, &delivery).await?;
+        found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
+    }
+    Ok(Outcome::of(&found))
+}
+
+/// Whether the scheme's secrets are not their own text.
+fn decodes(scheme: &Scheme) -> bool {
+    scheme
+        .prepare(&hookwarden::Keyring::new(match Secret::from_text("x") {
+            Ok(secret) => secret,
+            Err(_) => return false,
+        }))
+        .is_err()
+}
+
+const fn name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::HmacSha1 => "HMAC-SHA-1",
+        Algorithm::HmacSha512 => "HMAC-SHA-512",
+        _ => "HMAC-SHA-256",
+    }
+}
+
+const fn size(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::HmacSha1 => 20,
+        Algorithm::HmacSha512 => 64,
+        _ => 32,
+    }
+}
+
+/// Secrets that anyone tries first, and those of published examples (Standard Webhooks, GitHub, Slack).
+const WEAK: [&str; 11] = [
+    "secret",
+    "changeme",
+    "password",
+    "test",
+    "webhook_secret",
+    "your-secret",
+    "your_webhook_secret",
+    "whsec_test_secret",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "It's a Secret to Everybody",
+    "8f742231b10e8888abcd99yyyzzz85a5",
+];

@@ -1,0 +1,176 @@
+//! The sender whose secret the audit has, and its deliveries.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hookwarden::{Encoding, FieldName, Keyring, Layout, Part, Scheme, Timestamp, TimestampFormat, TimestampSource};
+
+use super::delivery::Delivery;
+use super::message::Message;
+use crate::failure::Failure;
+
+/// A sender.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) scheme: Scheme,
+    keys: Keyring,
+    own: Vec<(String, Vec<u8>)>,
+    body: Body,
+    path: String,
+    run: String,
+    count: AtomicU64,
+}
+
+/// What is delivered.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// The given bytes, where each [`PLACE`] stands for a count.
+    Counted(String),
+    /// The given JSON, with white space behind it that counts.
+    Json(Vec<u8>),
+    /// The given bytes as they are.
+    Fixed(Vec<u8>),
+}
+
+impl Body {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) if text.contains(PLACE) => Self::Counted(text),
+            Ok(text) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() => Self::Json(text.into()),
+            Ok(text) => Self::Fixed(text.into()),
+            Err(error) => Self::Fixed(error.into_bytes()),
+        }
+    }
+}
+
+impl Sender {
+    /// A sender that posts to `path`, with headers of its `own`.
+    pub(super) fn new(
+        scheme: Scheme,
+        secret: &str,
+        own: Vec<(String, Vec<u8>)>,
+        body: Body,
+        path: &str,
+    ) -> Result<Self, Failure> {
+        let wrong = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
+        let keys = Keyring::new(scheme.secret(secret).map_err(wrong)?);
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).map_err(|error| Failure::outside("random numbers", error))?;
+        let run = random.map(|byte| format!("{byte:02x}")).concat();
+        // Deliveries of an audit just before this one are other ones.
+        let [first @ .., _, _] = random;
+        let count = AtomicU64::new(u32::from_be_bytes(first).into());
+        let sender = Self { scheme, keys, own, body, path: path.to_owned(), run, count };
+        for (name, _) in &sender.own {
+            if sender.signature_name().eq_ignore_ascii_case(name) || sender.is_timestamp_header(name) {
+                return Err(Failure::input("--header", format!("{name} is what the audit itself writes")));
+            }
+        }
+        let varies = sender.scheme.signed().iter().any(|part| sender.fresh_id(part).is_some());
+        if matches!(sender.body, Body::Fixed(_)) && !varies {
+            let problem = format!("is no JSON, so write {PLACE} where a number may stand that makes deliveries differ");
+            return Err(Failure::input("--body", problem));
+        }
+        if sender.message().sign().is_none() {
+            let problem = "signs something that is not given; name it with --header";
+            return Err(Failure::input("--scheme", problem));
+        }
+        Ok(sender)
+    }
+
+    /// A message like no other before it, of now, not yet signed.
+    pub(super) fn message(&self) -> Message<'_> {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut own = self.own.clone();
+        for name in self.scheme.signed().iter().filter_map(|part| self.fresh_id(part)) {
+            own.push((name.as_str().to_owned(), format!("audit_{}_{count}", self.run).into_bytes()));
+        }
+        let body = match &self.body {
+            Body::Counted(text) => text.replace(PLACE, &count.to_string()).into_bytes(),
+            Body::Json(text) => {
+                let digits = format!("{count:b}");
+                text.iter().copied().chain(digits.bytes().map(|bit| if bit == b'0' { b' ' } else { b'\n' })).collect()
+            }
+            Body::Fixed(bytes) => bytes.clone(),
+        };
+        Message {
+            sender: self,
+            method: "POST",
+            path: self.path.clone(),
+            own,
+            body,
+            stamp: self.stamp(0),
+            keys: self.keys.clone(),
+            algorithm: self.scheme.algorithm(),
+            signed: self.scheme.signed().to_vec(),
+        }
+    }
+
+    /// A delivery that ought to be accepted.
+    pub(super) fn delivery(&self) -> Delivery {
+        self.message().signed()
+    }
+
+    /// The text of the timestamp `offset` seconds from now, where the scheme has one.
+    pub(super) fn stamp(&self, offset: i64) -> Option<String> {
+        let time = Timestamp::now().as_unix().saturating_add(offset);
+        match self.scheme.timestamp_format()? {
+            TimestampFormat::Seconds => Some(time.to_string()),
+            TimestampFormat::Milliseconds => Some(time.saturating_mul(1000).to_string()),
+            _ => jiff::Timestamp::from_second(time).ok().map(|time| time.to_string()),
+        }
+    }
+
+    /// The name of the header that carries the signature.
+    pub(super) fn signature_name(&self) -> &str {
+        self.scheme.signature_headers().first().map(FieldName::as_str).unwrap_or_default()
+    }
+
+    /// The name of the header that carries the timestamp, where it has one of its own.
+    pub(super) fn timestamp_name(&self) -> Option<&str> {
+        match self.scheme.timestamp_source()? {
+            TimestampSource::Header(name) => Some(name.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The key of the field that carries the timestamp, where it stands in the signature's header.
+    pub(super) fn timestamp_field(&self) -> Option<&str> {
+        match self.scheme.timestamp_source()? {
+            TimestampSource::Field(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// What stands between two signatures or fields of a header.
+    pub(super) fn separator(&self) -> char {
+        match self.scheme.layout() {
+            Layout::List { separator, .. } | Layout::Fields { separator, .. } => *separator,
+            _ => ',',
+        }
+    }
+
+    /// Whether more than the body is signed.
+    pub(super) fn signs_more_than_the_body(&self) -> bool {
+        self.scheme.signed() != [Part::Body]
+    }
+
+    pub(super) fn is_hex(&self) -> bool {
+        self.scheme.encoding() == Encoding::Hex
+    }
+
+    fn is_timestamp_header(&self, name: &str) -> bool {
+        self.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// A header that is signed and for which the caller gave no value: the message's id.
+    fn fresh_id<'p>(&self, part: &'p Part) -> Option<&'p FieldName> {
+        let is_own = |name: &FieldName| self.own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name.as_str()));
+        match part {
+            Part::Header(name) if !self.is_timestamp_header(name.as_str()) && !is_own(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Stands for a count in the body that the caller gives.
+pub(super) const PLACE: &str = "{number}";

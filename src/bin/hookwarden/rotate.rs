@@ -1,0 +1,230 @@
+//! `hookwarden rotate`: puts a new key beside the old ones, and tells which keys can go.
+
+mod change;
+mod events;
+mod replace;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use hookwarden::{Scheme, Timestamp};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::audit::finding::{Format, Severity};
+use crate::failure::Failure;
+use crate::input::{SchemeArgument, SecretText};
+use crate::output::Output;
+use crate::secret::kind::Kind;
+use crate::{private_file, secret, when};
+
+pub(crate) use report::findings;
+
+use change::{Change, NewKey};
+use replace::KeysFile;
+
+/// The arguments of `hookwarden rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The keys file
+    #[arg(value_name = "KEYS.toml")]
+    file: PathBuf,
+    /// The webhook id whose key is rotated; without it there is only a report
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Reports and changes nothing
+    #[arg(long)]
+    report: bool,
+    #[command(flatten)]
+    scheme: SchemeArgument,
+    #[command(flatten)]
+    rotation: Rotation,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rotating")]
+struct Rotation {
+    /// How long the old keys stay valid after the new one begins: 90s, 30m, 24h, 7d
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = when::parse_span)]
+    overlap: Duration,
+    /// When the new key begins, in RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = when::parse_time)]
+    start: Option<Timestamp>,
+    /// The new key's id [default: the day on which it begins]
+    #[arg(long, value_name = "ID")]
+    key_id: Option<String>,
+    /// What the new secret looks like [default: what the scheme takes]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// Takes the new secret from this environment variable
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["kind", "secret_file"])]
+    secret_env: Option<String>,
+    /// Takes the new secret from this file, - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    secret_file: Option<PathBuf>,
+    /// Prints the new secret, which the sender needs
+    #[arg(long)]
+    show_secret: bool,
+    /// Writes the new secret to a new file that only its owner may read
+    #[arg(long, value_name = "FILE")]
+    secret_output: Option<PathBuf>,
+    /// Removes the keys of the webhook id that have expired
+    #[arg(long)]
+    prune: bool,
+    /// Says what would change and changes nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reporting")]
+struct Reporting {
+    /// Logs of hookwarden's TracingObserver, as text or as JSON lines; keys that no accepted request used are reported
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// How old a key may get
+    #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = when::parse_span)]
+    max_age: Duration,
+    /// The form of the report; --json is short for json
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+/// Rotates, or reports.
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
+    let scheme = arguments.scheme.scheme()?;
+    match &arguments.id {
+        Some(id) if !arguments.report => arguments.rotation.run(&arguments.file, id, &scheme, output),
+        id => {
+            let events = arguments.reporting.events.as_deref().map(events::read).transpose()?;
+            let file = KeysFile::read(&arguments.file, &scheme)?;
+            let settings = report::Settings { max_age: arguments.reporting.max_age, events };
+            let report = report::report(&arguments.file, file.text(), id.as_deref(), &settings)?;
+            Ok(report.print(arguments.reporting.format, output))
+        }
+    }
+}
+
+impl Rotation {
+    fn run(&self, path: &Path, sender: &str, scheme: &Scheme, output: Output) -> Result<ExitCode, Failure> {
+        let now = Timestamp::now();
+        let start = self.start.unwrap_or(now);
+        // Whatever takes time or can be refused comes before the lock.
+        let secret = self.secret(scheme)?;
+        if let Some(path) = &self.secret_output
+            && path.symlink_metadata().is_ok()
+        {
+            return Err(Failure::file(path, "is there already, and a secret is never written over anything"));
+        }
+        let file = KeysFile::lock(path, scheme)?;
+        let new = NewKey { id: self.key_id.as_deref(), secret: &secret, start, overlap: self.overlap };
+        let change = change::apply(path, file.text(), sender, &new, now, self.prune)?;
+        if self.dry_run {
+            file.check(&change.text)?;
+        } else {
+            if let Some(path) = &self.secret_output {
+                private_file::create(path, format!("{}\n", *secret).as_bytes())?;
+            }
+            let replaced = file.replace(&change.text);
+            if let (Err(_), Some(path)) = (&replaced, &self.secret_output) {
+                // Nobody uses the secret, so nobody should find it. That the file stays is no worse than that.
+                let _ = std::fs::remove_file(path);
+            }
+            for warning in replaced? {
+                anstream::eprintln!("{warning}");
+            }
+        }
+        output.result(&self.json(sender, &change, &secret), || self.print(sender, &change, &secret));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn secret(&self, scheme: &Scheme) -> Result<Zeroizing<String>, Failure> {
+        let (source, supplied) = match (&self.secret_env, &self.secret_file) {
+            (Some(name), _) => (name.clone(), SecretText::of_variable(name)?),
+            (None, Some(path)) => (path.display().to_string(), SecretText::of_file(path)?),
+            (None, None) => {
+                let kind = self.kind.unwrap_or_else(|| fitting(scheme));
+                if kind == Kind::Env {
+                    return Err(Failure::input("--kind env", "is many secrets, and a key has one"));
+                }
+                let text = kind.generate()?;
+                return scheme.secret(&text).map(|_| text).map_err(|error| Failure::input("--kind", error));
+            }
+        };
+        let text = Zeroizing::new(supplied.as_str().to_owned());
+        scheme.secret(&text).map_err(|error| Failure::input(&source, error))?;
+        for weakness in secret::strength::weaknesses(&text) {
+            let problem = format!("the secret {}; {}", weakness.detail, weakness.fix);
+            if weakness.severity == Severity::High {
+                return Err(Failure::input(source, problem));
+            }
+            // Some providers hand out short ones, and there is no other to be had.
+            anstream::eprintln!("{source}: {problem}");
+        }
+        Ok(text)
+    }
+
+    fn json(&self, sender: &str, change: &Change, secret: &str) -> Value {
+        json!({
+            "sender": sender,
+            "key_id": change.key_id,
+            "not_before": when::text(change.start),
+            "ended": change.ended.iter()
+                .map(|(id, end)| json!({ "key_id": id, "not_after": when::text(*end) })).collect::<Vec<_>>(),
+            "pruned": change.pruned,
+            "expired": change.expired,
+            "dry_run": self.dry_run,
+            "secret": (self.show_secret && !self.dry_run).then_some(secret),
+        })
+    }
+
+    fn print(&self, sender: &str, change: &Change, secret: &str) {
+        let would = if self.dry_run { "would be " } else { "" };
+        anstream::eprintln!("{sender}: key {} {would}added, valid from {}", change.key_id, when::text(change.start));
+        for (id, end) in &change.ended {
+            anstream::eprintln!("{sender}: key {id} {would}valid until {}", when::text(*end));
+        }
+        for id in &change.pruned {
+            anstream::eprintln!("{sender}: expired key {id} {would}removed");
+        }
+        for id in &change.expired {
+            anstream::eprintln!("{sender}: key {id} has expired; --prune removes it");
+        }
+        if self.dry_run {
+            return;
+        }
+        if self.show_secret {
+            anstream::println!("{secret}");
+        } else if let Some(path) = &self.secret_output {
+            anstream::eprintln!("the sender's copy of the secret is in {}", path.display());
+        } else {
+            anstream::eprintln!("the new secret is in the keys file alone; the sender needs it too");
+        }
+    }
+}
+
+/// The kind of secret that `scheme` can decode.
+fn fitting(scheme: &Scheme) -> Kind {
+    if scheme.name() == "standard_webhooks" {
+        Kind::Whsec
+    } else if scheme.secret(&"z".repeat(64)).is_ok() {
+        Kind::Webhook
+    } else {
+        Kind::Encryption
+    }
+}
+
+pub(crate) const EXAMPLE: &str = "\
+The new key is valid from its start on, and verifies beside the old ones until they end. Receivers that read the file
+with FileKeys take it over within a second or two; then give the new secret to the sender, before the old keys end.
+The file is replaced in one step, keeps its comments, and is locked meanwhile.
+
+Example:
+  hookwarden rotate keys.toml --id acme --report --events events.log
+  hookwarden rotate keys.toml --id acme --overlap 7d --secret-output acme-secret.txt
+  hookwarden rotate keys.toml --id globex --prune --dry-run";

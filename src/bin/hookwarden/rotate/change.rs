@@ -1,0 +1,179 @@
+//! The change of a keys file's text: a new key in front, ends for the old ones. Comments and order stay.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hookwarden::Timestamp;
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::keys_file::{self, FileKey};
+use crate::when;
+
+/// The key that is to be added.
+pub(super) struct NewKey<'k> {
+    /// By default the day on which it begins.
+    pub(super) id: Option<&'k str>,
+    pub(super) secret: &'k str,
+    pub(super) start: Timestamp,
+    pub(super) overlap: Duration,
+}
+
+/// A changed file, and what was changed.
+pub(super) struct Change {
+    pub(super) text: Zeroizing<String>,
+    pub(super) key_id: String,
+    pub(super) start: Timestamp,
+    /// The keys that have a new end.
+    pub(super) ended: Vec<(String, Timestamp)>,
+    pub(super) pruned: Vec<String>,
+    /// The keys that have expired and are still there.
+    pub(super) expired: Vec<String>,
+}
+
+/// Adds `new` to the keys of `sender` in `text`, which came from `path`.
+pub(super) fn apply(
+    path: &Path,
+    text: &str,
+    sender: &str,
+    new: &NewKey<'_>,
+    now: Timestamp,
+    prune: bool,
+) -> Result<Change, Failure> {
+    let refused = |problem: String| Failure::file(path, problem);
+    let all = keys_file::keys(path, text)?;
+    let keys: Vec<&FileKey> = all.iter().filter(|key| key.sender == sender).collect();
+    if keys.is_empty() {
+        let mut known: Vec<&str> = all.iter().map(|key| &*key.sender).collect();
+        known.dedup();
+        return Err(refused(format!("has no sender {sender:?}; it has {}", known.join(", "))));
+    }
+    if let Some(owner) = all.iter().find(|key| *key.secret == new.secret) {
+        return Err(refused(format!("the new secret is there already, as {}", owner.name())));
+    }
+    let end = when::later(new.start, new.overlap);
+    if end < now {
+        return Err(refused("the old keys would end in the past; start later, or overlap for longer".into()));
+    }
+    let (expired, kept): (Vec<&FileKey>, Vec<&FileKey>) = keys.iter().partition(|key| key.is_expired(now));
+    let ids = |keys: &[&FileKey]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
+    if let Some(late) = kept.iter().find(|key| key.not_before.is_some_and(|first| end < first)) {
+        let problem =
+            format!("key {} begins only after the overlap; start the new key later, or remove that one", late.id);
+        return Err(refused(problem));
+    }
+    let remaining = if prune { kept.len() } else { keys.len() };
+    if remaining >= MAX_KEYS {
+        let way_out = match (expired.is_empty(), prune) {
+            (false, false) => format!("{} expired; --prune removes them", ids(&expired).join(", ")),
+            _ => "none expired, so one must be removed by hand".into(),
+        };
+        return Err(refused(format!("sender {sender:?} has {MAX_KEYS} keys already; {way_out}")));
+    }
+    let pruned = if prune { ids(&expired) } else { Vec::new() };
+    let ending = kept.iter().filter(|key| key.not_after.is_none_or(|last| last > end));
+    let ended: Vec<_> = ending.map(|key| (key.id.clone(), end)).collect();
+    let staying: Vec<&str> =
+        keys.iter().map(|key| &*key.id).filter(|id| pruned.iter().all(|gone| gone != id)).collect();
+    let key_id = match new.id {
+        Some(id) => id.to_owned(),
+        None => free_id(&when::date(new.start), &staying),
+    };
+    let edit = Edit { key_id: &key_id, secret: new.secret, start: new.start, ended: &ended, pruned: &pruned };
+    let text =
+        edit.of(text, sender).ok_or_else(|| refused("has a form that cannot be changed; use [[sender.key]]".into()))?;
+    let expired = if prune { Vec::new() } else { ids(&expired) };
+    Ok(Change { text, key_id, start: new.start, ended, pruned, expired })
+}
+
+/// The day, or the day with a number if there is a key of that day.
+fn free_id(date: &str, taken: &[&str]) -> String {
+    let numbered = (2_u32..).map(|number| format!("{date}.{number}"));
+    std::iter::once(date.to_owned()).chain(numbered).find(|id| !taken.contains(&&**id)).unwrap_or_default()
+}
+
+struct Edit<'e> {
+    key_id: &'e str,
+    secret: &'e str,
+    start: Timestamp,
+    ended: &'e [(String, Timestamp)],
+    pruned: &'e [String],
+}
+
+impl Edit<'_> {
+    /// `None` if the document is not of the form that [`keys_file::keys`] takes.
+    fn of(&self, text: &str, sender: &str) -> Option<Zeroizing<String>> {
+        let mut document: DocumentMut = text.parse().ok()?;
+        match document.get_mut("sender")? {
+            Item::ArrayOfTables(senders) => self.sender(senders.iter_mut().find(|table| is(*table, sender))?)?,
+            Item::Value(Value::Array(senders)) => {
+                let tables = senders.iter_mut().filter_map(Value::as_inline_table_mut);
+                self.sender(tables.into_iter().find(|table| is(*table, sender))?)?;
+            }
+            _ => return None,
+        }
+        Some(Zeroizing::new(document.to_string()))
+    }
+
+    fn sender(&self, sender: &mut dyn TableLike) -> Option<()> {
+        match sender.get_mut("key")? {
+            Item::ArrayOfTables(keys) => {
+                keys.retain(|key| !self.prunes(key));
+                keys.iter_mut().try_for_each(|key| self.end(key))?;
+                let mut new = Table::new();
+                new.decor_mut().set_prefix("\n");
+                self.fill(&mut new)?;
+                // Newest first. Without a place in the document it is written right before what follows it here.
+                let old = std::mem::take(keys);
+                *keys = std::iter::once(new).chain(old).collect::<ArrayOfTables>();
+            }
+            Item::Value(Value::Array(keys)) => {
+                keys.retain(|key| !key.as_inline_table().is_some_and(|key| self.prunes(key)));
+                for key in keys.iter_mut().filter_map(Value::as_inline_table_mut) {
+                    self.end(key)?;
+                    key.fmt();
+                }
+                let mut new = InlineTable::new();
+                self.fill(&mut new)?;
+                // On a line of its own, if the first one stands on one.
+                let before = keys.get(0).and_then(|key| key.decor().prefix()).and_then(|prefix| prefix.as_str());
+                let indent =
+                    before.and_then(|before| before.rsplit_once('\n')).map(|(_, indent)| format!("\n{indent}"));
+                new.decor_mut().set_prefix(indent.unwrap_or_default());
+                keys.insert_formatted(0, new.into());
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn fill(&self, key: &mut dyn TableLike) -> Option<()> {
+        key.insert("id", value(self.key_id));
+        key.insert("secret", value(self.secret));
+        key.insert("not_before", when::item(self.start).ok()?);
+        Some(())
+    }
+
+    fn prunes(&self, key: &dyn TableLike) -> bool {
+        self.pruned.iter().any(|id| is(key, id))
+    }
+
+    fn end(&self, key: &mut dyn TableLike) -> Option<()> {
+        let Some((_, end)) = self.ended.iter().find(|(id, _)| is(key, id)) else { return Some(()) };
+        let mut end = when::item(*end).ok()?;
+        // A comment behind the old end stays there.
+        if let (Some(old), Some(new)) = (key.get("not_after").and_then(Item::as_value), end.as_value_mut()) {
+            *new.decor_mut() = old.decor().clone();
+        }
+        key.insert("not_after", end);
+        Some(())
+    }
+}
+
+fn is(table: &dyn TableLike, id: &str) -> bool {
+    table.get("id").and_then(Item::as_str) == Some(id)
+}
+
+/// As many as a keyring holds.
+const MAX_KEYS: usize = 8;

@@ -1,0 +1,165 @@
+//! A run: requests that begin when they are due, a bounded number of them at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::answer::{Answer, Trouble};
+use super::tally::{Ending, Sent, Tally};
+use super::template::Template;
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// The bounds of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) repeat: u32,
+    pub(super) concurrency: u16,
+    /// Requests a second.
+    pub(super) rate: Option<f64>,
+    /// How long a request may take.
+    pub(super) timeout: Duration,
+    /// How long requests begin.
+    pub(super) duration: Duration,
+}
+
+impl Plan {
+    /// How long after the start the request of this index is due; one without a rate is due when there is room for it.
+    fn due(&self, index: u32) -> Option<Duration> {
+        self.rate.map(|rate| Duration::try_from_secs_f64(f64::from(index) / rate).unwrap_or(Duration::MAX))
+    }
+
+    /// How many requests were due in the first `elapsed`.
+    fn due_within(&self, elapsed: Duration) -> u32 {
+        // Times only grow with the index.
+        let within = |index| self.due(index).is_some_and(|due| due < elapsed);
+        let (mut low, mut high) = (0, self.repeat);
+        while low < high {
+            let middle = low.midpoint(high);
+            if within(middle) { low = middle.saturating_add(1) } else { high = middle }
+        }
+        low
+    }
+}
+
+/// One request that is over.
+pub(super) struct Delivery {
+    /// From when it was due to when it was over.
+    pub(super) latency: Duration,
+    /// The size of its body in bytes.
+    pub(super) size: usize,
+    pub(super) answer: Result<Answer, Trouble>,
+}
+
+/// Sends until nothing is left to send, time is up or somebody interrupts.
+pub(super) async fn run(
+    plan: &Plan,
+    client: Client,
+    template: Template,
+    progress: &ProgressBar,
+) -> Result<Sent, Failure> {
+    let (report, mut reports) = mpsc::channel(usize::from(plan.concurrency));
+    let start = Instant::now();
+    let run = Arc::new(Run { plan: *plan, client, template, start, next: AtomicU32::new(0), begun: AtomicU32::new(0) });
+    let mut workers = JoinSet::new();
+    for _ in 0..u32::from(plan.concurrency).min(plan.repeat) {
+        workers.spawn(Arc::clone(&run).work(report.clone()));
+    }
+    drop(report);
+
+    let mut tally = Tally::new()?;
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            delivery = reports.recv() => match delivery {
+                Some(delivery) => {
+                    progress.inc(1);
+                    tally.add(delivery?);
+                }
+                None => break,
+            },
+            _ = &mut interrupt, if !interrupted => {
+                interrupted = true;
+                workers.shutdown().await;
+            }
+        }
+    }
+    let elapsed = start.elapsed();
+    let begun = run.begun.load(Ordering::Relaxed);
+    let ending = if interrupted {
+        Ending::Interrupted
+    } else if begun < plan.repeat && elapsed >= plan.duration {
+        Ending::TimeUp
+    } else {
+        Ending::Complete
+    };
+    let unsent = plan.due_within(elapsed.min(plan.duration)).saturating_sub(begun);
+    Ok(Sent { tally, single: plan.repeat == 1, elapsed, begun, unsent, ending })
+}
+
+struct Run {
+    plan: Plan,
+    client: Client,
+    template: Template,
+    start: Instant,
+    /// The index that the next free worker takes.
+    next: AtomicU32,
+    begun: AtomicU32,
+}
+
+impl Run {
+    async fn work(self: Arc<Self>, report: mpsc::Sender<Result<Delivery, Failure>>) {
+        let end = self.start.checked_add(self.plan.duration);
+        let is_over = |time: Instant| end.is_some_and(|end| time >= end);
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.plan.repeat {
+                return;
+            }
+            let due = match self.plan.due(index) {
+                // Later than a clock can show is later than any end.
+                Some(due) => match self.start.checked_add(due) {
+                    Some(due) => due,
+                    None => return,
+                },
+                None => Instant::now(),
+            };
+            if is_over(due) {
+                return;
+            }
+            sleep_until(due).await;
+            if is_over(Instant::now()) {
+                return;
+            }
+            self.begun.fetch_add(1, Ordering::Relaxed);
+            let delivery = match self.template.request(index.saturating_add(1)) {
+                Ok(request) => Ok(self.deliver(request, due).await),
+                Err(failure) => Err(failure),
+            };
+            if report.send(delivery).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(&self, request: Request<Bytes>, due: Instant) -> Delivery {
+        let size = request.body().len();
+        let exchange = async {
+            let response = self.client.request(request.map(|body| Full::new(body).boxed())).await;
+            Answer::read(response.map_err(|error| Trouble::of(&error))?).await
+        };
+        let answer =
+            timeout(self.plan.timeout, exchange).await.unwrap_or_else(|_| Err(Trouble::timeout(self.plan.timeout)));
+        Delivery { latency: due.elapsed(), size, answer }
+    }
+}

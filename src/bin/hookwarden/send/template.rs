@@ -1,0 +1,112 @@
+//! What each request of a run is made from.
+
+use hookwarden::{Signer, Timestamp};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use hyper::body::Bytes;
+
+use super::Send;
+use crate::failure::Failure;
+use crate::message;
+
+/// A request before it is numbered and signed.
+#[derive(Debug)]
+pub(super) struct Template {
+    signer: Signer,
+    method: Method,
+    url: Uri,
+    headers: HeaderMap,
+    /// The header that gets a new message id with each request.
+    id: Option<HeaderName>,
+    body: Bytes,
+    unique: bool,
+    time: Option<Timestamp>,
+}
+
+impl Template {
+    /// One that has been tried: what makes a request impossible is found before any is sent.
+    pub(super) fn new(arguments: &Send, signer: Signer, body: Bytes) -> Result<Self, Failure> {
+        let mut headers = message::header_map(&arguments.headers);
+        if let Some(name) = FRAMING.iter().find(|name| headers.contains_key(*name)) {
+            return Err(Failure::input(name, "is what the client itself writes"));
+        }
+        for (name, value) in DEFAULTS {
+            if !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        let (method, url, unique) = (arguments.method.clone(), arguments.url.clone(), arguments.unique);
+        let time = arguments.timestamp.map(Timestamp::from_unix);
+        let mut template = Self { signer, method, url, headers, id: None, body, unique, time };
+        let id = message::missing_id(&template.signer, &template.unsigned(1)?, &template.headers);
+        match id {
+            Some(name) if unique => template.id = Some(name),
+            Some(name) => drop(template.headers.insert(name, message::new_id()?)),
+            None => {}
+        }
+        if unique && template.id.is_none() && !template.has_placeholder() {
+            let problem =
+                "the scheme takes no new message id, and neither the body nor a header has {number} or {id} in it";
+            return Err(Failure::input("--unique", problem));
+        }
+        template.request(1)?;
+        Ok(template)
+    }
+
+    /// The request of this number, signed now.
+    pub(super) fn request(&self, number: u32) -> Result<Request<Bytes>, Failure> {
+        let mut request = self.unsigned(number)?;
+        let time = self.time.unwrap_or_else(Timestamp::now);
+        let signed = self.signer.sign_at(&request, request.body(), time);
+        signed.map_err(|error| message::cannot_sign(&error, ""))?.insert_into(request.headers_mut());
+        Ok(request)
+    }
+
+    fn unsigned(&self, number: u32) -> Result<Request<Bytes>, Failure> {
+        let mut request = Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        if self.unique {
+            let random = message::random_digits()?;
+            *request.body_mut() = fill(&self.body, number, &random).into();
+            for value in request.headers_mut().values_mut() {
+                *value = HeaderValue::from_bytes(&fill(value.as_bytes(), number, &random))
+                    .map_err(|error| Failure::input("a header", error))?;
+            }
+        }
+        if let Some(name) = &self.id {
+            request.headers_mut().insert(name, message::new_id()?);
+        }
+        Ok(request)
+    }
+
+    fn has_placeholder(&self) -> bool {
+        let mut values = self.headers.values().map(HeaderValue::as_bytes).chain([&*self.body]);
+        values.any(|text| fill(text, 0, "") != text)
+    }
+}
+
+/// `text` with the number and the random digits in their places.
+fn fill(mut text: &[u8], number: u32, random: &str) -> Vec<u8> {
+    let mut filled = Vec::with_capacity(text.len());
+    let number = number.to_string();
+    while let Some((first, rest)) = text.split_first() {
+        let (value, behind) = if let Some(behind) = text.strip_prefix(b"{number}") {
+            (number.as_bytes(), behind)
+        } else if let Some(behind) = text.strip_prefix(b"{id}") {
+            (random.as_bytes(), behind)
+        } else {
+            (std::slice::from_ref(first), rest)
+        };
+        filled.extend_from_slice(value);
+        text = behind;
+    }
+    filled
+}
+
+/// Headers that say where a body ends or that a connection changes.
+const FRAMING: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, TE];
+
+const DEFAULTS: [(HeaderName, &str); 2] =
+    [(CONTENT_TYPE, "application/json"), (USER_AGENT, concat!("hookwarden/", env!("CARGO_PKG_VERSION")))];

@@ -1,0 +1,187 @@
+//! `hookwarden audit config`: what it finds in settings.
+
+use super::scratch::{Scratch, set_mode};
+
+const KEYS: &str = r#"[[sender]]
+id = "acme"
+[[sender.key]]
+id = "2026"
+secret = "u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n"
+"#;
+
+/// Everything is set and nothing is found.
+const GOOD: &str = r#"listen = "127.0.0.1:3000"
+scheme = "timestamped"
+keys = "keys.toml"
+tolerance = 300
+body_limit = 1048576
+body_deadline = 10
+redis_url = "rediss://redis.example:6379"
+replicas = 3
+quota = { limit = 100, per = 60 }
+rejected_quota = { limit = 60, per = 60 }
+danger_without_quota = false
+
+[trusted_hops]
+header = "forwarded"
+count = 1
+
+[replay]
+store = "redis"
+lease = 30
+margin = 10
+"#;
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("keys.toml", KEYS);
+    scratch
+}
+
+#[track_caller]
+fn assert_finds(settings: &str, rules: &[(&str, u64)]) {
+    let scratch = scratch();
+    scratch.write("receiver.toml", settings);
+    let ran = scratch.run(["audit", "config", "receiver.toml", "--json"]);
+    let expected: Vec<_> = rules.iter().map(|(rule, line)| ((*rule).to_owned(), Some(*line))).collect();
+    assert_eq!(ran.findings(), expected, "{settings}");
+    ran.ended_with(if rules.is_empty() { 0 } else { 1 });
+}
+
+#[test]
+fn good_settings_have_no_finding() {
+    assert_finds(GOOD, &[]);
+    assert_finds("", &[]);
+    assert_finds("redis_url = \"redis://127.0.0.1:6379\"\n", &[]);
+    assert_finds("redis_url = \"redis://[::1]:6379\"\n", &[]);
+    assert_finds("scheme = \"github\"\nreplay = { lifetime = 86400 }\n", &[]);
+}
+
+#[test]
+fn each_unsafe_setting_has_its_finding_with_its_line() {
+    for (settings, rule) in [
+        ("tolerance = 601", "tolerance-large"),
+        ("tolerance = 29", "tolerance-small"),
+        ("body_limit = 26214401", "body-limit-large"),
+        ("body_deadline = 61", "body-deadline-long"),
+        ("quota = { limit = 6001, per = 60 }", "quota-large"),
+        ("quota = { limit = 101, per = 1 }", "quota-large"),
+        ("rejected_quota = { limit = 601, per = 60 }", "quota-large"),
+        ("trusted_hops = { count = 4 }", "hops-many"),
+        ("listen = \"127.0.0.1:3000\"", "hops-missing"),
+        ("listen = \"localhost:3000\"", "hops-missing"),
+        ("listen = \"[::1]:3000\"", "hops-missing"),
+        ("replicas = 2", "replay-not-shared"),
+        ("danger_without_quota = true", "danger-without-quota"),
+        ("danger_without_rejected_quotas = true", "danger-without-rejected-quotas"),
+        ("danger_without_replay_protection = true", "danger-without-replay-protection"),
+        ("danger_replay_falls_back_to_this_process = true", "danger-replay-falls-back"),
+        ("danger_allow_shared_secrets = true", "danger-allow-shared-secrets"),
+        ("redis_url = \"redis://redis.example\"", "redis-without-tls"),
+        ("redis_url = \"redis://10.0.0.7:6379\"", "redis-without-tls"),
+        ("redis_url = \"rediss://redis.example/#insecure\"", "redis-insecure-tls"),
+        ("redis_url = \"redis://:canary-93@127.0.0.1\"", "redis-password"),
+    ] {
+        assert_finds(&format!("# one\n\n{settings}\n"), &[(rule, 3)]);
+    }
+    for within in [
+        "tolerance = 600",
+        "tolerance = 30",
+        "body_limit = 26214400",
+        "body_deadline = 60",
+        "trusted_hops = { count = 3 }",
+    ] {
+        assert_finds(within, &[]);
+    }
+}
+
+#[test]
+fn keys_that_are_weak_old_shared_or_open_are_found() {
+    let second = |secret: &str, more: &str| {
+        format!("{KEYS}[[sender]]\nid = \"globex\"\n[[sender.key]]\nid = \"k\"\nsecret = \"{secret}\"\n{more}")
+    };
+    let strong = "Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD";
+    let shared = second("u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n", "");
+    let cases: &[(&str, u32, &[&str])] = &[
+        (&second(strong, ""), 0o600, &[]),
+        (&second(strong, ""), 0o644, &["keys-file-open"]),
+        (&second("changeme", ""), 0o600, &["secret-placeholder", "secret-short"]),
+        (&second(strong, "not_before = 2020-01-01T00:00:00Z\n"), 0o600, &["key-old"]),
+        (&second(strong, "not_after = 2020-01-01T00:00:00Z\n"), 0o600, &["sender-without-key", "key-expired"]),
+        (&shared, 0o600, &["secret-shared", "keys-file-refused"]),
+    ];
+    for (keys, mode, rules) in cases {
+        let scratch = scratch();
+        set_mode(&scratch.write("keys.toml", keys), *mode);
+        scratch.write("receiver.toml", "\nkeys = \"keys.toml\"\n");
+        let ran = scratch.run(["audit", "config", "receiver.toml", "--json"]);
+        let expected: Vec<_> = rules.iter().map(|rule| ((*rule).to_owned(), Some(2))).collect();
+        assert_eq!(ran.findings(), expected, "{keys}");
+        assert!(!ran.out.contains("changeme") && !ran.out.contains(strong), "{ran:?}");
+    }
+    let scratch = scratch();
+    scratch.write("keys.toml", &shared);
+    scratch.write("receiver.toml", "keys = \"keys.toml\"\ndanger_allow_shared_secrets = true\n");
+    let found = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(1).findings();
+    assert_eq!(found, [("danger-allow-shared-secrets".to_owned(), Some(2))]);
+}
+
+#[test]
+fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
+    let scratch = scratch();
+    for (settings, problem) in [
+        ("a = 1\n", "line 1: unknown field `a`"),
+        ("\n[quota]\nlimit = 1\nper = 1\nburst = 2\n", "line 5: unknown field `burst`"),
+        ("tolerance = \"canary-93\"\n", "line 1: expected u32"),
+        ("tolerance = 0\n", "line 1: tolerance: 0 s is outside 1..=86400"),
+        ("tolerance = -1\n", "line 1: expected u32"),
+        ("tolerance 300\n", "line 1: "),
+        ("body_limit = 0\n", "line 1: body_limit is zero"),
+        ("body_deadline = 86401\n", "line 1: body_deadline is not within"),
+        ("quota = { limit = 0, per = 60 }\n", "line 1: quota: permits nothing"),
+        ("quota = { limit = 1, per = 0 }\n", "line 1: quota: "),
+        ("trusted_hops = { count = 17 }\n", "line 1: trusted hops: 17 is outside 1..=16"),
+        ("replicas = 0\n", "line 1: replicas are zero"),
+        ("listen = \"here\"\n", "line 1: listen is no address"),
+        ("scheme = \"unknown\"\n", "line 1: unknown is neither a file nor one of"),
+        ("scheme = \"github\"\n", "replay lifetime: github signs no timestamp"),
+        ("replay = { store = \"none\" }\n", "line 1: replay.store is none"),
+        ("replay = { store = \"redis\" }\n", "line 1: replay.store is redis, and there is no redis_url"),
+        ("replay = { store = \"disk\" }\n", "line 1: unknown variant"),
+        ("replay = { lease = 0 }\n", "line 1: lease: is zero"),
+        ("redis_url = \"http://canary-93\"\n", "line 1: redis_url is no URL"),
+        ("keys = \"none.toml\"\n", "none.toml: "),
+    ] {
+        scratch.write("receiver.toml", settings);
+        let ran = scratch.run(["audit", "config", "receiver.toml"]);
+        assert!(!ran.err.contains("canary"), "{ran:?}");
+        ran.refused(problem);
+    }
+    scratch.run(["audit", "config", "none"]).refused("none: ");
+}
+
+#[test]
+fn every_setting_of_the_help_is_one() {
+    let scratch = scratch();
+    let help = scratch.run(["audit", "config", "--help"]).ended_with(0).out;
+    let settings: String =
+        help.lines().filter(|line| line.starts_with("  ") && line.contains(" = ")).collect::<Vec<_>>().join("\n");
+    assert!(settings.lines().count() >= 17, "{settings}");
+    scratch.write("receiver.toml", &settings);
+    let found = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).findings();
+    assert_eq!(found, []);
+}
+
+#[test]
+fn report_in_markdown_and_sarif_names_the_file_and_the_line() {
+    let scratch = scratch();
+    scratch.write("my receiver.toml", "\ntolerance = 700\n");
+    let run = |format: &str| scratch.run(["audit", "config", "my receiver.toml", "--format", format]).ended_with(1).out;
+    assert!(run("markdown").contains("| medium | 2 | tolerance-large |"), "{}", run("markdown"));
+    let sarif: serde_json::Value = serde_json::from_str(&run("sarif")).unwrap();
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"my%20receiver.toml".into(), &2.into())
+    );
+}

@@ -1,0 +1,187 @@
+//! A receiver on the loopback that guards a route for each preset, over HTTP/1.1 or HTTP/2, and counts.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Version};
+use axum::routing::{any, post};
+use hookwarden::Warden;
+use hookwarden::tower::WardenLayer;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::command::{keyring, presets};
+
+/// A receiver until it is dropped. Its threads are its own, so that a test may wait for a command.
+pub(crate) struct Endpoint {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    // Dropped last: with it the receiver ends.
+    _runtime: Runtime,
+}
+
+/// What came in.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) bodies: Mutex<Vec<Bytes>>,
+    pub(crate) headers: Mutex<Vec<HeaderMap>>,
+    pub(crate) arrivals: Mutex<Vec<Instant>>,
+    versions: Mutex<BTreeSet<String>>,
+    /// How many are under way, and the most that ever were.
+    pub(crate) under_way: Mutex<(usize, usize)>,
+    /// How many answers `/held` may still give.
+    gate: Gate,
+    statuses: Mutex<Vec<u16>>,
+}
+
+struct Gate(Semaphore);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn http1() -> Self {
+        Self::start(false, &[])
+    }
+
+    pub(crate) fn http2() -> Self {
+        Self::start(true, &[])
+    }
+
+    /// One whose `/statuses` answers with these in turn, over and over.
+    pub(crate) fn answering(statuses: &[u16]) -> Self {
+        Self::start(false, statuses)
+    }
+
+    fn start(http2: bool, statuses: &[u16]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let seen = Arc::new(Seen { statuses: Mutex::new(statuses.to_vec()), ..Seen::default() });
+        let mut app = Router::new()
+            .route("/open", any(open))
+            .route("/statuses", any(status))
+            .route("/slow", any(slow))
+            .route("/held", any(held))
+            .route("/hostile", any(hostile));
+        for (scheme, secret) in presets() {
+            let (path, keys) = (format!("/{}/{{id}}", scheme.name()), keyring(&scheme, secret));
+            let mut warden = Warden::builder(scheme.clone())
+                .sender("acme", keys)
+                .danger_without_quota()
+                .danger_without_rejected_quotas();
+            if !scheme.is_timestamped() {
+                warden = warden.replay_lifetime(Duration::from_secs(60));
+            }
+            app = app.route(&path, post(open).layer(WardenLayer::new(warden.build().unwrap())));
+        }
+        let app = app.with_state(Arc::clone(&seen));
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(listener, app, http2));
+        Self { address, seen, _runtime: runtime }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+}
+
+impl Seen {
+    pub(crate) fn bodies(&self) -> Vec<Bytes> {
+        self.bodies.lock().unwrap().clone()
+    }
+
+    pub(crate) fn versions(&self) -> Vec<String> {
+        self.versions.lock().unwrap().iter().cloned().collect()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.arrivals.lock().unwrap().len()
+    }
+
+    /// Lets that many of those that are held go.
+    pub(crate) fn release(&self, count: usize) {
+        self.gate.0.add_permits(count);
+    }
+
+    fn arrive(&self, version: Version, headers: HeaderMap, body: Bytes) {
+        self.arrivals.lock().unwrap().push(Instant::now());
+        self.versions.lock().unwrap().insert(format!("{version:?}"));
+        self.headers.lock().unwrap().push(headers);
+        self.bodies.lock().unwrap().push(body);
+    }
+
+    fn enter(&self) {
+        let mut under_way = self.under_way.lock().unwrap();
+        under_way.0 += 1;
+        under_way.1 = under_way.1.max(under_way.0);
+    }
+
+    fn leave(&self) {
+        self.under_way.lock().unwrap().0 -= 1;
+    }
+}
+
+async fn serve(listener: TcpListener, app: Router, http2: bool) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            // A connection that its client breaks off ends with an error, which is the client's own.
+            if http2 {
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            } else {
+                let mut server = hyper::server::conn::http1::Builder::new();
+                let _ = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+            }
+        });
+    }
+}
+
+async fn open(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) -> &'static str {
+    seen.arrive(version, headers, body);
+    "taken"
+}
+
+async fn status(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let nth = seen.count();
+    seen.arrive(version, headers, body);
+    let statuses = seen.statuses.lock().unwrap();
+    StatusCode::from_u16(statuses[nth % statuses.len()]).unwrap()
+}
+
+async fn slow(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) {
+    seen.enter();
+    seen.arrive(version, headers, body);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    seen.leave();
+}
+
+/// Answers when it is released.
+async fn held(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) {
+    seen.enter();
+    seen.arrive(version, headers, body);
+    seen.gate.0.acquire().await.unwrap().forget();
+    seen.leave();
+}
+
+async fn hostile() -> ([(&'static str, &'static str); 1], Vec<u8>) {
+    let mut body = b"\x1b[31mred\x07\x9b2J\0".to_vec();
+    body.resize(20_000, b'a');
+    ([("x-note", "plain")], body)
+}
