@@ -80,12 +80,9 @@ impl PreparedKeys {
         self.keys.get(usize::from(index)).map(|key| key.id)
     }
 
-    /// A fresh state for each key that counts at `now`, with the key's place in the ring.
-    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (u8, Mac)> {
-        (0_u8..)
-            .zip(&*self.keys)
-            .filter(move |(_, key)| key.window.contains(now))
-            .map(|(index, key)| (index, key.mac.clone()))
+    /// The state of each key that counts at `now`, with the key's place in the ring.
+    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (u8, &Mac)> {
+        (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now)).map(|(index, key)| (index, &key.mac))
     }
 
     #[cfg(feature = "warden")]
@@ -136,6 +133,19 @@ impl Mac {
             Self::Sha256(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
             Self::Sha1(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
             Self::Sha512(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
+        }
+    }
+
+    /// The MAC of what `feed` hands over, on a copy of this state: one that has its own size, not that of the largest.
+    pub(crate) fn tag_of(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Tag> {
+        fn tag(mut mac: impl hmac::Mac, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Tag> {
+            feed(&mut |bytes| mac.update(bytes));
+            Tag::from_bytes(&mac.finalize().into_bytes())
+        }
+        match self {
+            Self::Sha256(mac) => tag(mac.clone(), feed),
+            Self::Sha1(mac) => tag(mac.clone(), feed),
+            Self::Sha512(mac) => tag(mac.clone(), feed),
         }
     }
 }
@@ -265,10 +275,7 @@ mod tests {
     fn macs_under(key: &[u8], message: &[u8], algorithm: Algorithm) -> Macs {
         let keyring = Keyring::new(Secret::from_bytes(key).unwrap());
         let prepared = PreparedKeys::new(algorithm, &keyring).unwrap();
-        let mac = |(index, mut mac): (u8, Mac)| {
-            mac.update(message);
-            (index, mac.finish().unwrap())
-        };
+        let mac = |(index, mac): (u8, &Mac)| (index, mac.tag_of(|sink| sink(message)).unwrap());
         prepared.live(Timestamp::from_unix(0)).map(mac).collect()
     }
 

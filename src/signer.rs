@@ -107,7 +107,8 @@ impl Signer {
         let scheme = &*self.scheme;
         let cannot = |rejection| SignError::because(rejection, scheme);
         let reading = scheme.read_content(head, None, timestamp).map_err(cannot)?;
-        let tags = self.keys.live(now).filter_map(|(_, mac)| scheme.mac(mac, &reading, head, body).finish());
+        let tags =
+            self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(|sink| scheme.feed(&reading, head, body, sink)));
         Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
     }
 

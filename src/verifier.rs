@@ -69,7 +69,8 @@ impl Verifier {
         let reading = self.rules.read(head, now, &mut candidates)?;
         let mut macs = Macs::new();
         for (index, mac) in self.keys.live(now) {
-            keep_mac(&mut macs, index, self.rules.scheme.mac(mac, &reading, head, body));
+            let tag = mac.tag_of(|sink| self.rules.scheme.feed(&reading, head, body, sink));
+            macs.extend(tag.map(|tag| (index, tag)));
         }
         verdict(&self.keys, &candidates, &macs, reading.timestamp, now)
     }
@@ -162,7 +163,7 @@ impl<H: Head + ?Sized> Opening<'_, H> {
     pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Result<Verification, Rejection> {
         let skew = self.skew();
         let Self { scheme, head, reading, candidates, now } = self;
-        let mut macs: ArrayVec<(u8, Mac), MAX_KEYS> = keys.live(now).collect();
+        let mut macs: ArrayVec<(u8, Mac), MAX_KEYS> = keys.live(now).map(|(index, mac)| (index, mac.clone())).collect();
         if macs.is_empty() {
             return Err(Rejection::new(Reason::NoLiveKey).with_skew(skew));
         }
@@ -200,7 +201,7 @@ impl Verification {
         let mut macs = Macs::new();
         for (index, mut mac) in states {
             mac.update(&after_body);
-            keep_mac(&mut macs, index, mac);
+            macs.extend(mac.finish().map(|tag| (index, tag)));
         }
         verdict(&keys, &candidates, &macs, timestamp, now)
     }
@@ -249,12 +250,6 @@ impl Verified {
     #[must_use]
     pub fn replay_keys(&self) -> &[ReplayKey] {
         &self.replay_keys
-    }
-}
-
-fn keep_mac(macs: &mut Macs, index: u8, mac: Mac) {
-    if let Some(tag) = mac.finish() {
-        macs.push((index, tag));
     }
 }
 

@@ -11,7 +11,6 @@ use super::{ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
 use crate::encoding::Tag;
 use crate::error::{Reason, Rejection, Slot};
 use crate::head::{FieldName, Head, Occurrence};
-use crate::mac::Mac;
 use crate::time::Timestamp;
 
 /// The signature candidates of a request.
@@ -226,12 +225,17 @@ impl Scheme {
         Rest { parts: rest.get(1..).unwrap_or_default(), values }
     }
 
-    /// `mac` with the whole signed content in it.
-    pub(crate) fn mac<H: Head + ?Sized>(&self, mut mac: Mac, reading: &Reading<'_>, head: &H, body: &[u8]) -> Mac {
-        let rest = self.feed_before(reading, head, &mut |bytes| mac.update(bytes));
-        mac.update(body);
-        rest.feed(reading, head, &mut |bytes| mac.update(bytes));
-        mac
+    /// Hands the whole signed content to `sink`.
+    pub(crate) fn feed<H: Head + ?Sized>(
+        &self,
+        reading: &Reading<'_>,
+        head: &H,
+        body: &[u8],
+        mut sink: &mut dyn FnMut(&[u8]),
+    ) {
+        let rest = self.feed_before(reading, head, &mut sink);
+        sink(body);
+        rest.feed(reading, head, &mut sink);
     }
 }
 

@@ -1,0 +1,251 @@
+//! The guard of the hot path: `cargo bench --all-features --bench guard`. Its exit code is not zero if something is
+//! over its budget.
+//!
+//! Ours and what it is held against run in turns in one process, and the median of the turns' ratios counts, so that
+//! whatever else the machine does meets both. To each budget comes a margin of 5 % for what a shared machine adds to the
+//! one and not to the other.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
+
+#[path = "util/floor.rs"]
+mod floor;
+#[path = "util/pipeline.rs"]
+mod pipeline;
+#[path = "util/sender.rs"]
+mod sender;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use floor::{Floor, Signed};
+use hookwarden::{MetricsObserver, Timestamp, Verification, Verifier};
+use http::HeaderMap;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use pipeline::Pipeline;
+
+/// What is added to each budget.
+const MARGIN: f64 = 0.05;
+
+fn main() -> ExitCode {
+    let mut table = Table::default();
+    println!("{:<62} {:>7} {:>7} {:>7}", "", "ratio", "budget", "");
+    verifying(&mut table);
+    refusing(&mut table);
+    streaming(&mut table);
+    judging(&mut table);
+    scaling(&mut table);
+    if table.over == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The whole of `verify_at` against the floor of its work.
+fn verifying(table: &mut Table) {
+    for (size, name, budget) in [
+        (0, "verify_at, 0 bytes, against the floor", 1.5),
+        (1 << 10, "verify_at, 1 KiB, against the floor", 1.15),
+        (16 << 10, "verify_at, 16 KiB, against the floor", 1.03),
+        (1 << 20, "verify_at, 1 MiB, against the floor", 1.03),
+    ] {
+        let (verifier, floor) = (sender::verifier(), Floor::new());
+        let (head, body) = sender::message(size);
+        let signed = Signed::of(&head);
+        let ratio = compare(|| verify(&verifier, &head, &body), || floor.verify(black_box(&signed), black_box(&body)));
+        table.row(name, ratio, budget);
+    }
+}
+
+/// Refusals that need no body against an accepted one of 1 KiB.
+fn refusing(table: &mut Table) {
+    let verifier = sender::verifier();
+    let (good, body) = sender::message(1 << 10);
+    for (name, head) in [
+        ("refused, signature missing, against accepted 1 KiB", sender::without_signature(&good)),
+        ("refused, signature malformed, against accepted 1 KiB", sender::malformed(&good)),
+        ("refused, stale, against accepted 1 KiB", sender::stale()),
+    ] {
+        let refuse = || assert!(verifier.verify_at(black_box(&head), black_box(&body), sender::NOW).is_err());
+        table.row(name, compare(refuse, || verify(&verifier, &good, &body)), 0.2);
+    }
+}
+
+/// From the last chunk of 10 MiB to the verdict, against 64 KiB of hashing.
+fn streaming(table: &mut Table) {
+    const CHUNK: usize = 64 << 10;
+    let (verifier, floor) = (sender::verifier(), Floor::new());
+    let (head, body) = sender::message(10 << 20);
+    let (last, chunks) = body.chunks(CHUNK).collect::<Vec<_>>().split_last().map(|(l, c)| (*l, c.to_vec())).unwrap();
+    let mut ratios = Vec::new();
+    for _ in 0..TURNS / 10 {
+        let mut verification: Verification = verifier.begin_at(&head, sender::NOW).unwrap();
+        chunks.iter().for_each(|chunk| verification.update(chunk));
+        let began = Instant::now();
+        verification.update(black_box(last));
+        black_box(verification.finish().unwrap());
+        let ours = began.elapsed();
+        let began = Instant::now();
+        black_box(floor.mac(black_box(last)));
+        ratios.push(ours.as_secs_f64() / began.elapsed().as_secs_f64());
+    }
+    // What is left after the last chunk is the end of the MAC and the comparison: 2 µs are 2 % of 64 KiB and more.
+    table.row("last of 160 chunks to the verdict, against its hashing", median(&mut ratios), 1.05);
+}
+
+/// A Warden with keys, quotas, replay memory and metrics against `verify_at`.
+fn judging(table: &mut Table) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    metrics::set_global_recorder(recorder).unwrap();
+    let verifier = sender::verifier();
+    let pipeline = Pipeline::new(MetricsObserver::new());
+    let messages: Vec<_> = (0..MESSAGES).map(|number| sender::numbered(number, 1 << 10)).collect();
+    // Each delivery counts once, so that it is one turn through all of them at a time.
+    let mut ratios = Vec::new();
+    for round in messages.chunks(MESSAGES_A_TURN) {
+        let now = Timestamp::now();
+        let bare = || {
+            time(round, |(head, body)| {
+                black_box(verifier.verify_at(black_box(head), black_box(body), now).unwrap());
+            })
+        };
+        // The first pass fetches the messages into the cache, for both.
+        bare();
+        let ours = time(round, |(head, body)| pipeline.accept("acme", head, body));
+        let bare = bare();
+        ratios.push(ours.as_secs_f64() / bare.as_secs_f64());
+        scrape.run_upkeep();
+    }
+    table.row("whole Warden in process, 1 KiB, against verify_at", median(&mut ratios), 1.5);
+}
+
+/// How the Warden's throughput grows from one thread to two, against how the floor's does.
+fn scaling(table: &mut Table) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if threads < 2 {
+        println!("{:<62} one core: not measured", "Warden from 1 to 2 threads");
+        return;
+    }
+    let floor = Arc::new(Floor::new());
+    let message = Arc::new(sender::message(1 << 10));
+    let mut ratios = Vec::new();
+    for turn in 0..SCALING_TURNS {
+        let pipeline = Arc::new(Pipeline::new(MetricsObserver::new()));
+        let base = turn * 4 * SCALING_MESSAGES;
+        let deliveries = Arc::new((0..2).map(|thread| batch(base + thread * 2 * SCALING_MESSAGES)).collect::<Vec<_>>());
+        let guarded = |count: usize| {
+            // Those of one thread are others than those of two, or they would be replays.
+            let half = if count == 1 { 0..SCALING_MESSAGES } else { SCALING_MESSAGES..2 * SCALING_MESSAGES };
+            together(count, {
+                let (pipeline, deliveries) = (pipeline.clone(), deliveries.clone());
+                move |thread| {
+                    let id = if thread == 0 { "acme" } else { "globex" };
+                    for (head, body) in deliveries.get(thread).and_then(|all| all.get(half.clone())).unwrap() {
+                        pipeline.accept(id, head, body);
+                    }
+                }
+            })
+        };
+        let bare = |count: usize| {
+            let (floor, message) = (floor.clone(), message.clone());
+            together(count, move |_| {
+                let signed = Signed::of(&message.0);
+                (0..SCALING_MESSAGES).for_each(|_| floor.verify(black_box(&signed), black_box(&message.1)));
+            })
+        };
+        let growth = |one: Duration, two: Duration| 2.0 * one.as_secs_f64() / two.as_secs_f64();
+        ratios.push(growth(bare(1), bare(2)) / growth(guarded(1), guarded(2)));
+    }
+    // 0.9 of the floor's scaling, as a ratio that must not be too high like all others.
+    table.row("floor's scaling from 1 to 2 threads, against the Warden's", median(&mut ratios), 1.0 / 0.9);
+}
+
+fn batch(first: usize) -> Vec<(HeaderMap, Vec<u8>)> {
+    (first..first + 2 * SCALING_MESSAGES).map(|number| sender::numbered(number, 1 << 10)).collect()
+}
+
+/// The time until all of `count` threads have done `work`.
+fn together(count: usize, work: impl Fn(usize) + Send + Sync + 'static) -> Duration {
+    let (start, work) = (Arc::new(Barrier::new(count + 1)), Arc::new(work));
+    let threads: Vec<_> = (0..count)
+        .map(|thread| {
+            let (start, work) = (start.clone(), work.clone());
+            std::thread::spawn(move || {
+                start.wait();
+                work(thread);
+            })
+        })
+        .collect();
+    start.wait();
+    let began = Instant::now();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    began.elapsed()
+}
+
+fn verify(verifier: &Verifier, head: &HeaderMap, body: &[u8]) {
+    black_box(verifier.verify_at(black_box(head), black_box(body), sender::NOW).unwrap());
+}
+
+/// The median of ours over theirs, measured in turns.
+fn compare(ours: impl Fn(), theirs: impl Fn()) -> f64 {
+    let calls = calls_in(TURN, &theirs);
+    let mut ratios: Vec<f64> = (0..TURNS)
+        .map(|turn| {
+            // Whoever comes second finds a warm cache.
+            if turn % 2 == 0 {
+                let ours = repeat(calls, &ours);
+                ours.as_secs_f64() / repeat(calls, &theirs).as_secs_f64()
+            } else {
+                let theirs = repeat(calls, &theirs);
+                repeat(calls, &ours).as_secs_f64() / theirs.as_secs_f64()
+            }
+        })
+        .collect();
+    median(&mut ratios)
+}
+
+fn calls_in(time: Duration, call: &impl Fn()) -> u32 {
+    let (began, mut calls) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        call();
+        calls += 1;
+    }
+    calls.max(1)
+}
+
+fn repeat(calls: u32, call: &impl Fn()) -> Duration {
+    let began = Instant::now();
+    (0..calls).for_each(|_| call());
+    began.elapsed()
+}
+
+fn time<T>(items: &[T], call: impl Fn(&T)) -> Duration {
+    let began = Instant::now();
+    items.iter().for_each(call);
+    began.elapsed()
+}
+
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap()
+}
+
+#[derive(Default)]
+struct Table {
+    over: u32,
+}
+
+impl Table {
+    fn row(&mut self, name: &str, ratio: f64, budget: f64) {
+        let holds = ratio <= budget * (1.0 + MARGIN);
+        self.over += u32::from(!holds);
+        println!("{name:<62} {ratio:>7.3} {budget:>7.3} {:>7}", if holds { "ok" } else { "OVER" });
+    }
+}
+
+const TURNS: usize = 301;
+const TURN: Duration = Duration::from_micros(500);
+
+const MESSAGES: usize = 40_000;
+const MESSAGES_A_TURN: usize = 400;
+
+const SCALING_TURNS: usize = 15;
+const SCALING_MESSAGES: usize = 10_000;

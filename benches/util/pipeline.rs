@@ -1,0 +1,37 @@
+//! A whole Warden in this process: keys, quotas, replay memory and an observer.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use hookwarden::{Observer, Quota, Scheme, StaticKeys, Warden};
+use http::HeaderMap;
+
+use super::sender;
+
+pub(crate) struct Pipeline {
+    warden: Warden,
+}
+
+impl Pipeline {
+    pub(crate) fn new(observer: impl Observer) -> Self {
+        // One secret for both, so that all messages can be signed in one way.
+        let senders = [("acme", sender::keys()), ("globex", sender::keys())];
+        let keys = StaticKeys::danger_allow_shared_secrets(&Scheme::timestamped(), senders).unwrap();
+        let warden = Warden::builder(Scheme::timestamped())
+            .keys(keys)
+            // Enough that no delivery of the run is over it.
+            .quota(Quota::per_minute(60_000_000).unwrap())
+            .observer(observer)
+            .build()
+            .unwrap();
+        Self { warden }
+    }
+
+    pub(crate) fn accept(&self, webhook_id: &str, head: &HeaderMap, body: &[u8]) {
+        let examined = self.warden.examine(head, Some(PEER)).unwrap();
+        let mut receiving = examined.identify(webhook_id).unwrap();
+        receiving.update(body).unwrap();
+        receiving.finish().unwrap().commit();
+    }
+}
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
