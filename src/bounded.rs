@@ -161,8 +161,8 @@ impl<V> fmt::Debug for BoundedTable<V> {
 }
 
 /// The hash of what is a hash already.
-#[derive(Default)]
-struct AsItIs(u64);
+#[derive(Debug, Default)]
+pub(crate) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
     fn finish(&self) -> u64 {

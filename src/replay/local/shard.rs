@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Duration;
 
 use super::state::{Now, Standing, State};
+use crate::bounded::AsItIs;
 use crate::error::StoreError;
 
 /// A webhook id and a key, as 128 bits that nobody outside can foresee.
@@ -111,26 +112,7 @@ impl Shard {
 }
 
 /// A fingerprint is a keyed hash already.
-type Entries = HashMap<Fingerprint, State, BuildHasherDefault<Prehashed>>;
-
-#[derive(Debug, Default)]
-struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
+type Entries = HashMap<Fingerprint, State, BuildHasherDefault<AsItIs>>;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
