@@ -43,14 +43,13 @@ use actix_web::HttpMessage as _;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 
-use crate::respond::insert_standing;
 use crate::warden::Warden;
 use crate::webhook::Verdict;
 
 pub use crate::webhook::Webhook;
 pub use guard::SignedGuard;
 
-use request::{copy_headers, payload_of, receive};
+use request::{insert_standing, payload_of, receive};
 
 /// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx or 3xx answer of theirs says that the
 /// work is done. What is proven of the request is among its extensions, as [`Facts`](crate::Facts).
@@ -113,9 +112,7 @@ where
             http.extensions_mut().insert(Verdict { facts: admitted.facts().clone(), body: body.clone() });
             let mut response = inner.call(ServiceRequest::from_parts(http, payload_of(body))).await?;
             if let Some((quota, standing)) = admitted.standing() {
-                let mut headers = http::HeaderMap::new();
-                insert_standing(&mut headers, quota, standing);
-                copy_headers(&headers, response.headers_mut());
+                insert_standing(response.headers_mut(), quota, standing);
             }
             admitted.settle_by_status(response.status().as_u16()).await;
             Ok(response.map_into_left_body())

@@ -63,6 +63,11 @@ impl<V: Default + Lapses> BoundedTable<V> {
         }
     }
 
+    /// Whether there is no entry at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
     /// Reads the entry of `key`. It may have lapsed.
     pub(crate) fn read<R>(&self, key: HashedKey, read: impl FnOnce(&V) -> R) -> Option<R> {
         self.shard_of(key).lock().get(&key).map(read)

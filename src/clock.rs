@@ -1,4 +1,4 @@
-//! Reading the two clocks, once for each request.
+//! Reading the two clocks: both at a request's beginning, later on the monotonic one alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,15 +15,34 @@ pub struct Moment {
     pub monotonic: Duration,
 }
 
+impl Moment {
+    /// The moment at which the monotonic clock shows `monotonic`, if nobody sets the wall clock until then. What was
+    /// reckoned by the wall clock of this moment can be held against that one.
+    pub(crate) fn carried_on_to(self, monotonic: Duration) -> Self {
+        let elapsed = monotonic.saturating_sub(self.monotonic).as_secs();
+        Self { wall: self.wall.later_by(u32::try_from(elapsed).unwrap_or(u32::MAX)), monotonic }
+    }
+}
+
 /// Gives the time. Applications have no need for one but the system's; tests have.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Moment;
+
+    /// The present moment by the monotonic clock alone, for what has no need of the wall clock. It must be what
+    /// [`now`](Self::now) would say of it.
+    fn monotonic(&self) -> Duration {
+        self.now().monotonic
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Moment {
         (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
     }
 }
 
@@ -41,6 +60,10 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment { wall: Timestamp::now(), monotonic: self.start.elapsed() }
+        Moment { wall: Timestamp::now(), monotonic: self.monotonic() }
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
     }
 }

@@ -57,7 +57,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{ConfigError, Reason};
 use crate::head::{FieldName, Head, Occurrence};
-use crate::scheme::Scheme;
+use crate::scheme::{Candidates, Reading, Scheme};
 use crate::secret::{Key, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};
 use crate::verifier::Verifier;
@@ -182,7 +182,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             diagnosis.causes.push(cause.clone());
             return;
         }
-        let malformed = match self.scheme.read(&overlay, &mut crate::scheme::Candidates::new()) {
+        let malformed = match self.scheme.read(&overlay, &mut Reading::default(), &mut Candidates::new()) {
             Err(rejection) if rejection.reason() == Reason::MissingHeader && !causes.is_empty() => None,
             Err(rejection) => head::refused(rejection, self.scheme),
             Ok(_) => None,

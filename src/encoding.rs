@@ -21,6 +21,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// Decodes `text` if it stands for exactly `size` bytes.
+    #[inline]
     pub(crate) fn decode_tag(self, text: &[u8], size: usize) -> Option<Tag> {
         match self {
             Self::Hex => {
@@ -72,17 +73,20 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    #[inline]
     pub(crate) fn from_bytes(source: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_TAG];
         bytes.get_mut(..source.len())?.copy_from_slice(source);
         Some(Self { bytes, size: source.len() })
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.size).unwrap_or_default()
     }
 
     /// The tag in words of eight bytes, the last one filled up with zeros.
+    #[inline]
     pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
         self.bytes.as_chunks().0.iter().take(self.size.div_ceil(8)).map(|word| u64::from_le_bytes(*word))
     }

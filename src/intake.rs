@@ -3,15 +3,15 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{Future as _, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::Reason;
 use crate::head::Head;
@@ -29,25 +29,26 @@ pub(crate) async fn receive<H: Head, B: Body>(
     let deadline = Instant::now().checked_add(warden.deadline());
     let examined = warden.examine(head, origin.peer)?;
     let id = origin.id.unwrap_or_else(|| warden.id_source().find(head));
-    let mut receiving = examined.identify_by_until(id, passed(deadline)).await?;
+    let at_once = warden.answers_at_once();
+    let mut receiving = if at_once {
+        examined.identify_by(id)?
+    } else {
+        Box::pin(examined.identify_by_until(id, passed(deadline))).await?
+    };
     // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
     receiving.expect(body.size_hint().lower())?;
-    let mut body = pin!(body);
+    let (mut body, mut timer) = (pin!(body), pin!(None));
     let mut taken = VerifiedBody::default();
-    loop {
-        let frame = match deadline {
-            // `timeout_at` asks the body before the clock, so a body that is always ready would outrun the deadline.
-            Some(deadline) if deadline <= Instant::now() => return Err(receiving.refuse(Reason::BodyTooSlow)),
-            Some(deadline) => {
-                timeout_at(deadline, body.frame()).await.map_err(|_| receiving.refuse(Reason::BodyTooSlow))?
-            }
-            None => body.frame().await,
-        };
-        match frame {
-            None => break,
-            Some(Err(_)) => return Err(receiving.refuse(Reason::BodyInterrupted)),
+    for count in 1_u64.. {
+        // The body is asked before the timer, so one that is always ready would outrun the deadline.
+        let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
+        match next {
+            Err(TooSlow) => return Err(receiving.refuse(Reason::BodyTooSlow)),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return Err(receiving.refuse(Reason::BodyInterrupted)),
             // Trailers are not signed, so they go no further.
-            Some(Ok(frame)) => {
+            Ok(Some(Ok(frame))) => {
                 if let Ok(mut data) = frame.into_data() {
                     let chunk = data.copy_to_bytes(data.remaining());
                     receiving.update(&chunk)?;
@@ -56,12 +57,40 @@ pub(crate) async fn receive<H: Head, B: Body>(
             }
         }
     }
-    // A body that came in the last moment leaves the stores some time yet.
-    let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
-    let admitted = receiving.finish_until(passed(stores)).await?;
+    let admitted = if at_once {
+        receiving.finish()?
+    } else {
+        // A body that came in the last moment leaves the stores some time yet.
+        let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
+        Box::pin(receiving.finish_until(passed(stores))).await?
+    };
     taken.seal();
     Ok((admitted, taken))
 }
+
+/// The next frame, as long as `deadline` has not come. There is no timer before the body has to be waited for: most have
+/// arrived with their head.
+async fn frame_by<B: Body>(
+    deadline: Option<Instant>,
+    mut body: Pin<&mut B>,
+    mut timer: Pin<&mut Option<Sleep>>,
+) -> Result<Option<Result<Frame<B::Data>, B::Error>>, TooSlow> {
+    poll_fn(|cx| {
+        if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
+            return Poll::Ready(Ok(frame));
+        }
+        if let (None, Some(deadline)) = (&*timer, deadline) {
+            timer.set(Some(sleep_until(deadline)));
+        }
+        // A body that has used up the task's budget must not keep the timer from being looked at.
+        let late = |timer| pin!(unconstrained(timer)).poll(cx).map(|()| Err(TooSlow));
+        timer.as_mut().as_pin_mut().map_or(Poll::Pending, late)
+    })
+    .await
+}
+
+/// The deadline has come.
+struct TooSlow;
 
 async fn passed(deadline: Option<Instant>) {
     match deadline {
@@ -73,7 +102,9 @@ async fn passed(deadline: Option<Instant>) {
 /// The bytes of a body that was verified. As a body it never fails and has no trailers.
 #[derive(Debug, Clone, Default)]
 pub struct VerifiedBody {
-    frames: VecDeque<Bytes>,
+    /// The usual body is one frame, which needs no queue.
+    first: Option<Bytes>,
+    others: VecDeque<Bytes>,
     tail: Tail,
 }
 
@@ -90,7 +121,7 @@ impl VerifiedBody {
     fn push(&mut self, chunk: Bytes) {
         if chunk.len() >= LARGE {
             self.seal();
-            self.frames.push_back(chunk);
+            self.keep(chunk);
             return;
         }
         self.tail = match std::mem::take(&mut self.tail) {
@@ -112,17 +143,24 @@ impl VerifiedBody {
     fn seal(&mut self) {
         match std::mem::take(&mut self.tail) {
             Tail::Empty => {}
-            Tail::One(chunk) => self.frames.push_back(chunk),
-            Tail::Several(several) => self.frames.push_back(several.freeze()),
+            Tail::One(chunk) => self.keep(chunk),
+            Tail::Several(several) => self.keep(several.freeze()),
+        }
+    }
+
+    fn keep(&mut self, frame: Bytes) {
+        match &self.first {
+            None => self.first = Some(frame),
+            Some(_) => self.others.push_back(frame),
         }
     }
 
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
-        self.frames.pop_front()
+        self.first.take().or_else(|| self.others.pop_front())
     }
 
     fn remaining(&self) -> u64 {
-        let bytes = self.frames.iter().map(Bytes::len).fold(0, usize::saturating_add);
+        let bytes = self.first.iter().chain(&self.others).map(Bytes::len).fold(0, usize::saturating_add);
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -136,7 +174,7 @@ impl Body for VerifiedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_empty()
+        self.first.is_none() && self.others.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -146,6 +184,9 @@ impl Body for VerifiedBody {
 
 /// How long after the deadline shared stores may still answer. They have time-outs of their own; this is for one that hangs.
 const STORE_GRACE: Duration = Duration::from_secs(1);
+
+/// The clock is read once for so many frames.
+const READY_FRAMES: u64 = 16;
 
 /// From this size on, in bytes, a chunk is kept as it came.
 const LARGE: usize = 4096;
@@ -164,11 +205,12 @@ mod tests {
     #[test]
     fn small_chunks_are_coalesced_in_order_around_large_ones() {
         let large = [b'x'; LARGE];
-        let body = body_of(&[b"a", b"b", b"", b"c", &large, b"d", &large, &large]);
-        let sizes: Vec<usize> = body.frames.iter().map(Bytes::len).collect();
-        assert_eq!(sizes, [3, LARGE, 1, LARGE, LARGE]);
-        assert_eq!(body.frames[0], "abc");
+        let mut body = body_of(&[b"a", b"b", b"", b"c", &large, b"d", &large, &large]);
         assert_eq!(body.remaining(), 3 * 4096 + 4);
+        let frames: Vec<Bytes> = std::iter::from_fn(|| body.next_chunk()).collect();
+        let sizes: Vec<usize> = frames.iter().map(Bytes::len).collect();
+        assert_eq!(sizes, [3, LARGE, 1, LARGE, LARGE]);
+        assert_eq!(frames[0], "abc");
     }
 
     #[test]
@@ -178,7 +220,7 @@ mod tests {
             let mut body = VerifiedBody::default();
             body.push(chunk.clone());
             body.seal();
-            assert_eq!(body.frames[0].as_ptr(), chunk.as_ptr(), "{size} bytes");
+            assert_eq!(body.next_chunk().unwrap().as_ptr(), chunk.as_ptr(), "{size} bytes");
         }
     }
 

@@ -44,6 +44,7 @@ mod encoding;
 mod error;
 #[cfg(feature = "warden")]
 mod event;
+mod few;
 mod head;
 #[cfg(feature = "tower")]
 mod intake;

@@ -76,11 +76,13 @@ impl PreparedKeys {
         self.decoy
     }
 
+    #[inline]
     pub(crate) fn key_id(&self, index: u8) -> Option<KeyId> {
         self.keys.get(usize::from(index)).map(|key| key.id)
     }
 
     /// The state of each key that counts at `now`, with the key's place in the ring.
+    #[inline]
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (u8, &Mac)> {
         (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now)).map(|(index, key)| (index, &key.mac))
     }
@@ -120,6 +122,7 @@ impl Mac {
         .map_err(|_| ConfigError::new("secret", "cannot key the algorithm"))
     }
 
+    #[inline]
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(mac) => mac.update(bytes),
@@ -128,6 +131,7 @@ impl Mac {
         }
     }
 
+    #[cfg(feature = "diagnose")]
     pub(crate) fn finish(self) -> Option<Tag> {
         match self {
             Self::Sha256(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
@@ -136,17 +140,29 @@ impl Mac {
         }
     }
 
-    /// The MAC of what `feed` hands over, on a copy of this state: one that has its own size, not that of the largest.
-    pub(crate) fn tag_of(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Tag> {
-        fn tag(mut mac: impl hmac::Mac, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Tag> {
-            feed(&mut |bytes| mac.update(bytes));
+    /// The MAC of what was fed and `message`, on a copy of this state: one that has its own size, not that of the largest.
+    #[inline]
+    pub(crate) fn tag_of(&self, message: &(impl Message + ?Sized)) -> Option<Tag> {
+        fn tag(mut mac: impl hmac::Mac, message: &(impl Message + ?Sized)) -> Option<Tag> {
+            message.feed(&mut |bytes| mac.update(bytes));
             Tag::from_bytes(&mac.finalize().into_bytes())
         }
         match self {
-            Self::Sha256(mac) => tag(mac.clone(), feed),
-            Self::Sha1(mac) => tag(mac.clone(), feed),
-            Self::Sha512(mac) => tag(mac.clone(), feed),
+            Self::Sha256(mac) => tag(mac.clone(), message),
+            Self::Sha1(mac) => tag(mac.clone(), message),
+            Self::Sha512(mac) => tag(mac.clone(), message),
         }
+    }
+}
+
+/// What a MAC is computed of, in pieces. A trait, and no closure, so that each algorithm is fed by code of its own.
+pub(crate) trait Message {
+    fn feed(&self, sink: &mut impl FnMut(&[u8]));
+}
+
+impl Message for [u8] {
+    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
+        sink(self);
     }
 }
 
@@ -163,6 +179,7 @@ pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
 ///
 /// Every candidate is compared with every MAC and every comparison runs to its end. The verdict is the only thing that
 /// is ever branched on, once, at the end.
+#[inline]
 pub(crate) fn matching_key(candidates: &[Tag], macs: &Macs, acceptable: bool) -> Option<u8> {
     let mut found = Choice::from(0);
     let mut key = 0_u8;
@@ -264,7 +281,8 @@ pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
     // The sizes are the scheme's and no secret; decoding let no other size through.
     let same_size = Choice::from(u8::from(mac.as_bytes().len() == candidate.as_bytes().len()));
-    mac.words().zip(candidate.words()).fold(same_size, |equal, (a, b)| equal & a.ct_eq(&b))
+    let differing = mac.words().zip(candidate.words()).fold(0, |bits, (a, b)| bits | (a ^ b));
+    same_size & differing.ct_eq(&0)
 }
 
 #[cfg(test)]
@@ -275,7 +293,7 @@ mod tests {
     fn macs_under(key: &[u8], message: &[u8], algorithm: Algorithm) -> Macs {
         let keyring = Keyring::new(Secret::from_bytes(key).unwrap());
         let prepared = PreparedKeys::new(algorithm, &keyring).unwrap();
-        let mac = |(index, mac): (u8, &Mac)| (index, mac.tag_of(|sink| sink(message)).unwrap());
+        let mac = |(index, mac): (u8, &Mac)| (index, mac.tag_of(message).unwrap());
         prepared.live(Timestamp::from_unix(0)).map(mac).collect()
     }
 

@@ -1,10 +1,11 @@
 //! What a refused sender is told, once for all frameworks.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayString;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
@@ -115,13 +116,21 @@ impl Answer {
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature held.
 pub(crate) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: Standing) {
-    let policy = format!("\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
-    let limit = format!("\"webhook\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
-    for (name, text) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
+    const NAMES: [HeaderName; 2] = [HeaderName::from_static(STANDING[0]), HeaderName::from_static(STANDING[1])];
+    for (name, text) in NAMES.into_iter().zip(standing_fields(quota, standing)) {
         if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     }
+}
+
+/// The values of the [`STANDING`] fields. Every answer to a good sender has them, so they are written without the heap.
+pub(crate) fn standing_fields(quota: Quota, standing: Standing) -> [ArrayString<STANDING_BYTES>; 2] {
+    let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
+    // There is room for numbers of any size.
+    let _ = write!(policy, "\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
+    let _ = write!(limit, "\"webhook\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
+    [policy, limit]
 }
 
 /// `Retry-After` and its like know only whole seconds; rounded down they would send a sender back too early.
@@ -171,6 +180,11 @@ impl fmt::Debug for AnswerWriter {
         f.write_str("AnswerWriter(…)")
     }
 }
+
+/// The names of the fields that tell a sender how it stands with its quota.
+pub(crate) const STANDING: [&str; 2] = ["ratelimit-policy", "ratelimit"];
+
+const STANDING_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -48,7 +48,7 @@ pub use template::{ListedHeaders, NamesIn, Pair, Part};
 
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
-pub(crate) use reading::{Candidates, Reading};
+pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
 
 /// A description of a signing scheme. One that exists is consistent: the body is signed exactly once, a timestamp
 /// that is checked is signed, and every header it reads may occur only once.

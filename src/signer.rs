@@ -23,7 +23,7 @@ use core::fmt;
 use crate::error::{ConfigError, SignError};
 use crate::head::{FieldName, Head, Occurrence};
 use crate::mac::PreparedKeys;
-use crate::scheme::{NamesIn, Scheme, TimestampSource};
+use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
 
@@ -106,9 +106,9 @@ impl Signer {
     fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
         let scheme = &*self.scheme;
         let cannot = |rejection| SignError::because(rejection, scheme);
-        let reading = scheme.read_content(head, None, timestamp).map_err(cannot)?;
-        let tags =
-            self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(|sink| scheme.feed(&reading, head, body, sink)));
+        let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
+        let content = Content { scheme, reading: &reading, head, body };
+        let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
         Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
     }
 

@@ -57,6 +57,7 @@ pub enum TimestampFormat {
 }
 
 impl TimestampFormat {
+    #[inline]
     pub(crate) fn parse(self, text: &[u8]) -> Option<Timestamp> {
         match self {
             Self::Seconds => digits(text).map(Timestamp),
@@ -103,6 +104,7 @@ impl Tolerance {
         self.0
     }
 
+    #[inline]
     pub(crate) fn judge(self, stamp: Timestamp, now: Timestamp) -> Result<(), Reason> {
         if stamp.0.abs_diff(now.0) <= u64::from(self.0) {
             Ok(())
@@ -121,18 +123,17 @@ impl Default for Tolerance {
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
-    if text.first() == Some(&b'0') || text.len() > 19 { None } else { number(text) }
+    if text.first() == Some(&b'0') { None } else { number(text) }
 }
 
-/// One or more ASCII digits as a number.
+/// From 1 to 19 ASCII digits as a number. So many fit into a `u64` whatever they are, and one check at the end is enough.
+#[inline]
 fn number(text: &[u8]) -> Option<i64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_i64, |value, byte| match byte {
-        b'0'..=b'9' => value.checked_mul(10)?.checked_add(i64::from(byte.checked_sub(b'0')?)),
-        _ => None,
-    })
+    let (value, most) = text.iter().fold((0_u64, 0), |(value, most), byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (value.wrapping_mul(10).wrapping_add(u64::from(digit)), most.max(digit))
+    });
+    if (1..=19).contains(&text.len()) && most <= 9 { i64::try_from(value).ok() } else { None }
 }
 
 /// RFC 3339 section 5.6, without the lower-case letters, the space and the leap second that it leaves to choice.

@@ -28,11 +28,13 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 
+use crate::encoding::Tag;
 use crate::error::{ConfigError, Reason, Rejection};
+use crate::few::Few;
 use crate::head::Head;
 use crate::mac::{Mac, Macs, PreparedKeys, matching_key};
 use crate::replay::ReplayKey;
-use crate::scheme::{Candidates, Reading, Scheme};
+use crate::scheme::{Candidates, Content, MAX_CANDIDATES, Reading, Scheme};
 use crate::secret::{KeyId, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};
 
@@ -65,12 +67,14 @@ impl Verifier {
     /// # Errors
     /// The [`Rejection`] says why the request is not to be trusted.
     pub fn verify_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<Verified, Rejection> {
-        let mut candidates = Candidates::new();
-        let reading = self.rules.read(head, now, &mut candidates)?;
+        let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
+        self.rules.read(head, now, &mut reading, &mut candidates)?;
+        let content = Content { scheme: &self.rules.scheme, reading: &reading, head, body };
         let mut macs = Macs::new();
         for (index, mac) in self.keys.live(now) {
-            let tag = mac.tag_of(|sink| self.rules.scheme.feed(&reading, head, body, sink));
-            macs.extend(tag.map(|tag| (index, tag)));
+            if let Some(tag) = mac.tag_of(&content) {
+                macs.push((index, tag));
+            }
         }
         verdict(&self.keys, &candidates, &macs, reading.timestamp, now)
     }
@@ -124,14 +128,15 @@ impl Rules {
         &self,
         head: &'h H,
         now: Timestamp,
+        reading: &mut Reading<'h>,
         candidates: &mut Candidates,
-    ) -> Result<Reading<'h>, Rejection> {
-        let reading = self.scheme.read(head, candidates)?;
+    ) -> Result<(), Rejection> {
+        self.scheme.read(head, reading, candidates)?;
         if let Some(stamp) = reading.timestamp {
             let stale = |reason| Rejection::new(reason).with_skew(Some(now.seconds_since(stamp)));
             self.tolerance.judge(stamp, now).map_err(stale)?;
         }
-        Ok(reading)
+        Ok(())
     }
 
     pub(crate) fn open<'h, H: Head + ?Sized>(
@@ -139,8 +144,9 @@ impl Rules {
         head: &'h H,
         now: Timestamp,
     ) -> Result<Opening<'h, H>, Rejection> {
-        let mut candidates = Candidates::new();
-        let reading = self.read(head, now, &mut candidates)?;
+        let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
+        self.read(head, now, &mut reading, &mut candidates)?;
+        let candidates = candidates.into_iter().collect();
         Ok(Opening { scheme: &self.scheme, head, reading, candidates, now })
     }
 }
@@ -151,7 +157,7 @@ pub(crate) struct Opening<'h, H: ?Sized> {
     scheme: &'h Scheme,
     head: &'h H,
     reading: Reading<'h>,
-    candidates: Candidates,
+    candidates: FewCandidates,
     now: Timestamp,
 }
 
@@ -163,25 +169,32 @@ impl<H: Head + ?Sized> Opening<'_, H> {
     pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Result<Verification, Rejection> {
         let skew = self.skew();
         let Self { scheme, head, reading, candidates, now } = self;
-        let mut macs: ArrayVec<(u8, Mac), MAX_KEYS> = keys.live(now).map(|(index, mac)| (index, mac.clone())).collect();
-        if macs.is_empty() {
+        let mut macs: FewMacs = keys.live(now).map(|(index, mac)| (index, mac.clone())).collect();
+        if macs.as_slice().is_empty() {
             return Err(Rejection::new(Reason::NoLiveKey).with_skew(skew));
         }
-        let rest =
-            scheme.feed_before(&reading, head, &mut |bytes| macs.iter_mut().for_each(|(_, mac)| mac.update(bytes)));
+        let rest = scheme.feed_before(&reading, head, &mut |bytes| {
+            macs.as_mut_slice().iter_mut().for_each(|(_, mac)| mac.update(bytes))
+        });
         let mut after_body = Vec::new();
         rest.feed(&reading, head, &mut |bytes| after_body.extend_from_slice(bytes));
         Ok(Verification { keys: keys.clone(), macs, after_body, candidates, timestamp: reading.timestamp, now })
     }
 }
 
+/// Two keys are live while they are rotated, and a sender then sends two signatures; more of either are rare.
+type FewMacs = Few<(u8, Mac), 2, MAX_KEYS>;
+type FewCandidates = Few<Tag, 2, MAX_CANDIDATES>;
+
 /// A verification whose head holds and whose body is still arriving.
+///
+/// It allocates nothing for up to two live keys and two signature candidates.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
-    macs: ArrayVec<(u8, Mac), MAX_KEYS>,
+    macs: FewMacs,
     after_body: Vec<u8>,
-    candidates: Candidates,
+    candidates: FewCandidates,
     timestamp: Option<Timestamp>,
     now: Timestamp,
 }
@@ -189,7 +202,7 @@ pub struct Verification {
 impl Verification {
     /// Takes the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        self.macs.iter_mut().for_each(|(_, mac)| mac.update(chunk));
+        self.macs.as_mut_slice().iter_mut().for_each(|(_, mac)| mac.update(chunk));
     }
 
     /// Judges the signature, once the body is complete.
@@ -197,13 +210,13 @@ impl Verification {
     /// # Errors
     /// [`Reason::Mismatch`] if no candidate equals the MAC under any key that was live at the beginning.
     pub fn finish(self) -> Result<Verified, Rejection> {
-        let Self { keys, macs: states, after_body, candidates, timestamp, now } = self;
         let mut macs = Macs::new();
-        for (index, mut mac) in states {
-            mac.update(&after_body);
-            macs.extend(mac.finish().map(|tag| (index, tag)));
+        for (index, mac) in self.macs.as_slice() {
+            if let Some(tag) = mac.tag_of(&*self.after_body) {
+                macs.push((*index, tag));
+            }
         }
-        verdict(&keys, &candidates, &macs, timestamp, now)
+        verdict(&self.keys, self.candidates.as_slice(), &macs, self.timestamp, self.now)
     }
 }
 
@@ -253,9 +266,10 @@ impl Verified {
     }
 }
 
+#[inline]
 fn verdict(
     keys: &PreparedKeys,
-    candidates: &Candidates,
+    candidates: &[Tag],
     macs: &Macs,
     timestamp: Option<Timestamp>,
     now: Timestamp,

@@ -116,6 +116,12 @@ impl Warden {
         WardenBuilder::new(scheme)
     }
 
+    /// Whether every step is judged in this process, with nothing to wait for but the body.
+    #[cfg(feature = "tower")]
+    pub(crate) fn answers_at_once(&self) -> bool {
+        matches!(self.inner.keys, KeySource::Ready(_)) && self.inner.admission.answers_at_once()
+    }
+
     /// The scheme.
     #[must_use]
     pub fn scheme(&self) -> &Scheme {

@@ -904,3 +904,87 @@ async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
     assert_eq!(scene.told.notices.take(), []);
     assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
 }
+
+/// A memory elsewhere, which answers a claim at the second time of asking, and notes for how long each call would have it
+/// remember.
+#[derive(Default)]
+struct Elsewhere {
+    memory: LocalReplay,
+    seconds: Mutex<Vec<i64>>,
+}
+
+impl Elsewhere {
+    fn note(&self, delivery: &Delivery<'_>, now: Moment) {
+        self.seconds.lock().unwrap().push(delivery.until.as_unix() - now.wall.as_unix());
+    }
+}
+
+impl ReplayStore for Elsewhere {
+    fn claim<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        lease: Duration,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        Box::pin(async move {
+            self.note(&delivery, now);
+            let claim = self.memory.claim(delivery, by, lease, now).await;
+            tokio::task::yield_now().await;
+            claim
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.note(&delivery, now);
+        self.memory.commit(delivery, by, now)
+    }
+
+    fn release<'a>(
+        &'a self,
+        delivery: Delivery<'a>,
+        by: Claimant,
+        now: Moment,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.memory.release(delivery, by, now)
+    }
+}
+
+#[tokio::test]
+async fn quota_is_counted_when_the_memory_has_answered() {
+    let quota = Quota::new(2, SECOND).unwrap();
+    let scene = scene_with(|warden| warden.quota(quota).shared_replay(Arc::new(Elsewhere::default())));
+    let posts = ["a", "b", "c", "d"].map(|body| scene.signed(body));
+    let mut waiting: Vec<_> = posts.iter().map(|post| Box::pin(scene.judge_async(post))).collect();
+    for request in waiting.iter_mut().take(2) {
+        let first_poll = poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_pending()));
+        assert!(first_poll.await, "it waits for the memory");
+    }
+    // Had the two been counted by the time at which they began to wait, two more would pass.
+    scene.clock.advance(5 * SECOND);
+    let mut passed = 0;
+    for request in waiting {
+        passed += usize::from(request.await.map(Admitted::commit).is_ok());
+    }
+    assert_eq!(passed, 2);
+}
+
+#[tokio::test]
+async fn shared_memory_outlives_a_clock_that_is_set_back_while_the_body_arrives() {
+    let memory = Arc::new(Elsewhere::default());
+    let scene = scene_with(|warden| warden.shared_replay(memory.clone()));
+    let post = scene.signed("x");
+    let mut receiving = scene.warden.examine(&post.headers, PEER).unwrap().identify_async(ID).await.unwrap();
+    scene.clock.step_wall(-HOUR);
+    scene.clock.advance(SECOND);
+    receiving.update(&post.body).unwrap();
+    receiving.finish_async().await.unwrap().commit_async().await.unwrap();
+    // The message is fresh once more until its timestamp and the tolerance, by the clock as it is set now.
+    let seconds = memory.seconds.lock().unwrap().clone();
+    assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds >= HOUR + 300 - 1), "{seconds:?}");
+}

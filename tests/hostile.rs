@@ -3,12 +3,14 @@
 mod util;
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hookwarden::tower::{VerifiedBody, WardenLayer};
 use hookwarden::{IdSource, Layout, Outcome, Reason, Scheme, Warden, WardenBuilder};
 use http_body_util::Full;
-use hyper::body::{Bytes, Frame};
+use hyper::body::{Body, Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -32,7 +34,10 @@ fn headless(body: impl Into<Vec<u8>>) -> Post {
 }
 
 /// What the layer answers when it is handed `body` itself, and the reason that it gives.
-async fn judge(warden: WardenBuilder, post: &Post, body: Frames) -> (StatusCode, Outcome) {
+async fn judge<B>(warden: WardenBuilder, post: &Post, body: B) -> (StatusCode, Outcome)
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let (observer, events) = events();
     let warden = warden.webhook_id(IdSource::fixed(ID)).observer(observer).build().expect("a Warden");
     let handler =
@@ -407,4 +412,29 @@ async fn thousands_of_candidates_are_refused_even_with_the_right_one_among_them(
             assert_eq!(bench.handled.bodies().len(), 1);
         }
     }
+}
+
+/// A body that is at work whenever it is asked and never has a frame: each time it uses up what tokio lets a task do in
+/// one go. It ends after some seconds, so that the test does.
+struct Busy(Instant);
+
+impl Body for Busy {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        while self.0.elapsed() < Duration::from_secs(5) {
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+        }
+        Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn deadline_holds_for_a_body_that_is_always_at_work() {
+    let began = Instant::now();
+    let warden = warden().deadline(Duration::from_millis(300));
+    let (status, outcome) = judge(warden, &Post::signed(""), Busy(began)).await;
+    assert_eq!((status, outcome), (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(Reason::BodyTooSlow)));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

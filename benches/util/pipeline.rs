@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use hookwarden::{Observer, Quota, Scheme, StaticKeys, Warden};
+use hookwarden::{Observer, Quota, Scheme, StaticKeys, Warden, WardenBuilder};
 use http::HeaderMap;
 
 use super::sender;
@@ -13,17 +13,14 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(observer: impl Observer) -> Self {
+        Self::with(|builder| builder.quota(ample()).observer(observer))
+    }
+
+    pub(crate) fn with(settings: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Self {
         // One secret for both, so that all messages can be signed in one way.
         let senders = [("acme", sender::keys()), ("globex", sender::keys())];
         let keys = StaticKeys::danger_allow_shared_secrets(&Scheme::timestamped(), senders).unwrap();
-        let warden = Warden::builder(Scheme::timestamped())
-            .keys(keys)
-            // Enough that no delivery of the run is over it.
-            .quota(Quota::per_minute(60_000_000).unwrap())
-            .observer(observer)
-            .build()
-            .unwrap();
-        Self { warden }
+        Self { warden: settings(Warden::builder(Scheme::timestamped()).keys(keys)).build().unwrap() }
     }
 
     pub(crate) fn accept(&self, webhook_id: &str, head: &HeaderMap, body: &[u8]) {
@@ -32,6 +29,11 @@ impl Pipeline {
         receiving.update(body).unwrap();
         receiving.finish().unwrap().commit();
     }
+}
+
+/// Enough that no delivery of a run is over it.
+pub(crate) fn ample() -> Quota {
+    Quota::per_minute(60_000_000).unwrap()
 }
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

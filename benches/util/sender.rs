@@ -1,6 +1,6 @@
 //! Signed messages for the benchmarks.
 
-use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+use hookwarden::{Keyring, Part, Scheme, Signer, Timestamp, Verifier};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const SECRET: &str = "a-secret-of-fifty-characters-or-more-for-benchmarks";
@@ -41,6 +41,11 @@ pub(crate) fn stale() -> HeaderMap {
 }
 
 pub(crate) fn signed(body: Vec<u8>, time: Timestamp) -> (HeaderMap, Vec<u8>) {
+    signed_by(Scheme::timestamped(), keys(), body, time)
+}
+
+/// A message of any scheme, with a value for each header that it signs.
+pub(crate) fn signed_by(scheme: Scheme, keys: Keyring, body: Vec<u8>, time: Timestamp) -> (HeaderMap, Vec<u8>) {
     let mut head = HeaderMap::new();
     for (name, value) in [
         ("host", "hooks.example.com"),
@@ -54,14 +59,20 @@ pub(crate) fn signed(body: Vec<u8>, time: Timestamp) -> (HeaderMap, Vec<u8>) {
         head.insert(name, HeaderValue::from_static(value));
     }
     head.insert("content-length", HeaderValue::from(body.len()));
-    let signer = Signer::new(Scheme::timestamped(), keys()).unwrap();
+    for part in scheme.signed() {
+        if let Part::Header(name) = part {
+            let name = HeaderName::try_from(name.as_str()).unwrap();
+            head.insert(name, HeaderValue::from_static("msg_p5jXN8AQM9LWM0D4loKWxJek"));
+        }
+    }
+    let signer = Signer::new(scheme, keys).unwrap();
     for (name, value) in signer.sign_at(&head, &body, time).unwrap().iter() {
         head.insert(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
     }
     (head, body)
 }
 
-fn body(number: usize, size: usize) -> Vec<u8> {
+pub(crate) fn body(number: usize, size: usize) -> Vec<u8> {
     let text = format!("{{\"number\":{number:>8},\"text\":\"");
     text.bytes().chain(std::iter::repeat(b'x')).take(size).collect()
 }

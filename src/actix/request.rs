@@ -18,8 +18,9 @@ use percent_encoding::percent_decode_str;
 use crate::error::Reason;
 use crate::head::{FieldName, Head, Occurrence};
 use crate::intake::{self, VerifiedBody};
+use crate::limit::{Quota, Standing};
 use crate::origin::Origin;
-use crate::respond::Answer;
+use crate::respond::{Answer, STANDING, standing_fields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
 /// Judges a request, and leaves what was not read of it with a refusal.
@@ -158,6 +159,14 @@ impl Stream for Chunks {
     }
 }
 
+pub(super) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: Standing) {
+    for (name, text) in STANDING.into_iter().zip(standing_fields(quota, standing)) {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
 /// actix-web has the types of an older `http`; only their texts cross over.
 fn http_response(answer: Answer) -> HttpResponse {
     let (status, headers, body) = answer.into_parts();
@@ -168,7 +177,7 @@ fn http_response(answer: Answer) -> HttpResponse {
     response.map_into_boxed_body()
 }
 
-pub(super) fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
+fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_str().as_bytes()), HeaderValue::from_bytes(value.as_bytes()))

@@ -122,7 +122,7 @@ impl TracingObserver {
     }
 
     fn sample(&self, sampler: &Mutex<Sampler<Subject<'static>>>, subject: Subject<'_>, line: &Line<'_>) {
-        let now = self.clock.now().monotonic;
+        let now = self.clock.monotonic();
         self.tell_due(now);
         let admitted = lock(sampler).admits(&subject, now, || subject.to_owned());
         if admitted {
@@ -143,7 +143,7 @@ impl Observer for TracingObserver {
         let (outcome, scheme) = (event.outcome, Cow::Borrowed(event.scheme));
         match outcome {
             Outcome::Accepted | Outcome::Released => {
-                self.tell_due(self.clock.now().monotonic);
+                self.tell_due(self.clock.monotonic());
                 line.write();
             }
             Outcome::Refused(reason) if reason.is_receiver_fault() => {

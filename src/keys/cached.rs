@@ -203,7 +203,7 @@ impl Drop for Waiter {
 
 impl Inner {
     fn look(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
-        let now = self.settings.clock.now().monotonic;
+        let now = self.settings.clock.monotonic();
         let mut guard = self.lock();
         let state = &mut *guard;
         let known = state.known.get(id);
@@ -261,7 +261,7 @@ impl Inner {
     /// Keeps an answer, unless it was called for by a flight that was given up meanwhile, and turns it into the one that
     /// those who wait get.
     fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: Answer) -> Answer {
-        let now = self.settings.clock.now().monotonic;
+        let now = self.settings.clock.monotonic();
         let mut state = self.lock();
         if state.flights.get(&id).is_none_or(|flight| flight.number != number) {
             return answer;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::usage::Usage;
 use super::{BoxFuture, Decision, Quota, RateLimiter, nanos};
@@ -51,8 +52,9 @@ impl LocalLimiter {
     }
 
     /// An id that is checked against another quota than before starts afresh with it.
-    pub(crate) fn check_now(&self, webhook_id: &str, quota: &Quota) -> Result<Decision, Uncounted> {
-        let now = nanos(self.clock.now().monotonic);
+    /// `now` is by the monotonic clock.
+    pub(crate) fn check_at(&self, webhook_id: &str, quota: &Quota, now: Duration) -> Result<Decision, Uncounted> {
+        let now = nanos(now);
         let key = HashedKey::new(&self.secret, (webhook_id, quota));
         self.usages.update(key, now, |usage| usage.count(quota, now)).map_err(|_full| {
             self.uncounted.fetch_add(1, Ordering::Relaxed);
@@ -73,7 +75,8 @@ impl Default for LocalLimiter {
 
 impl RateLimiter for LocalLimiter {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        let decision = self.check_now(webhook_id, quota).unwrap_or_else(|Uncounted(decision)| decision);
+        let decision =
+            self.check_at(webhook_id, quota, self.clock.monotonic()).unwrap_or_else(|Uncounted(decision)| decision);
         Box::pin(std::future::ready(Ok(decision)))
     }
 }

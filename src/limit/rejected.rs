@@ -49,6 +49,9 @@ impl RejectedTraffic {
     /// How long the peer is turned away, if it is. Looking costs the peer nothing. `now` is by the monotonic clock.
     pub(crate) fn blocked_for(&self, peer: Peer, webhook_id: Option<&str>, now: Duration) -> Option<Duration> {
         let now = nanos(now);
+        if self.peers.is_empty() && self.pairs.is_empty() {
+            return None;
+        }
         let left = |entry: &Offences| entry.blocked_until.saturating_sub(now);
         let peer_left = self.peers.read(self.key_of_peer(peer), left).unwrap_or(0);
         let Some(webhook_id) = webhook_id else {
@@ -67,7 +70,7 @@ impl RejectedTraffic {
     /// each would else pass before any was charged. Says how long the peer is turned away, if it is. Whom the table has no
     /// room for and a pair that delivered something genuine is neither counted nor turned away.
     pub(crate) fn reserve(&self, peer: Peer, webhook_id: &str) -> Result<Reservation, Duration> {
-        let now = nanos(self.clock.now().monotonic);
+        let now = nanos(self.clock.monotonic());
         if self.is_proven(self.key_of_pair(peer, webhook_id), now) {
             return Ok(Reservation::None);
         }
@@ -85,7 +88,7 @@ impl RejectedTraffic {
 
     /// Takes back what was counted by [`reserve`](Self::reserve), for a request that is not to blame.
     pub(crate) fn take_back(&self, peer: Peer) {
-        let now = nanos(self.clock.now().monotonic);
+        let now = nanos(self.clock.monotonic());
         let _ = self.peers.update(self.key_of_peer(peer), now, |entry| {
             entry.usage.take_back(&self.by_peer);
             entry.blocked_until = 0;
@@ -94,7 +97,7 @@ impl RejectedTraffic {
 
     /// Counts one refused request.
     pub(crate) fn charge(&self, peer: Peer, webhook_id: Option<&str>, reservation: Reservation) -> Charge {
-        let now = nanos(self.clock.now().monotonic);
+        let now = nanos(self.clock.monotonic());
         let peer_charge = match reservation {
             Reservation::Counted => Ok(()),
             Reservation::None => self.peers.update(self.key_of_peer(peer), now, |entry| entry.add(&self.by_peer, now)),
@@ -276,11 +279,11 @@ mod tests {
         }
 
         fn blocked(&self, peer: &str, id: &str) -> Option<Duration> {
-            self.traffic.blocked_for(address(peer), Some(id), self.clock.now().monotonic)
+            self.traffic.blocked_for(address(peer), Some(id), self.clock.monotonic())
         }
 
         fn deliver(&self, peer: &str, id: &str) {
-            self.traffic.note_success(address(peer), id, self.clock.now().monotonic);
+            self.traffic.note_success(address(peer), id, self.clock.monotonic());
         }
     }
 

@@ -11,13 +11,15 @@ use super::{ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
 use crate::encoding::Tag;
 use crate::error::{Reason, Rejection, Slot};
 use crate::head::{FieldName, Head, Occurrence};
+use crate::mac::Message;
 use crate::time::Timestamp;
 
 /// The signature candidates of a request.
 pub(crate) type Candidates = ArrayVec<Tag, MAX_CANDIDATES>;
 
-/// What a scheme read from a head.
-#[derive(Debug)]
+/// What a scheme read from a head. It is filled in where it stands, since it has room for many values and seldom holds
+/// more than one: handing it on by value would cost more than reading does.
+#[derive(Debug, Default)]
 pub(crate) struct Reading<'h> {
     pub(crate) timestamp: Option<Timestamp>,
     timestamp_text: &'h [u8],
@@ -29,43 +31,45 @@ impl Scheme {
     pub(crate) fn read<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
+        reading: &mut Reading<'h>,
         candidates: &mut Candidates,
-    ) -> Result<Reading<'h>, Rejection> {
+    ) -> Result<(), Rejection> {
         let field_text = self.read_signatures(head, candidates)?;
-        let (timestamp, timestamp_text) = match &self.timestamp {
-            None => (None, &b""[..]),
-            Some(place) => {
-                let text = match &place.source {
-                    TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp)?,
-                    TimestampSource::Field(_) => {
-                        field_text.ok_or(Rejection::at(Reason::MissingHeader, Slot::Timestamp))?
-                    }
-                };
-                let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
-                (Some(stamp.ok_or(Rejection::at(Reason::MalformedTimestamp, Slot::Timestamp))?), text)
-            }
-        };
-        self.read_content(head, timestamp, timestamp_text)
+        if let Some(place) = &self.timestamp {
+            let text = match &place.source {
+                TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp)?,
+                TimestampSource::Field(_) => field_text.ok_or(Rejection::at(Reason::MissingHeader, Slot::Timestamp))?,
+            };
+            let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
+            reading.timestamp = Some(stamp.ok_or(Rejection::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
+            reading.timestamp_text = text;
+        }
+        self.read_content(head, reading)
     }
 
     /// Reads the values that are signed.
-    pub(crate) fn read_content<'h, H: Head + ?Sized>(
-        &self,
-        head: &'h H,
-        timestamp: Option<Timestamp>,
-        timestamp_text: &'h [u8],
-    ) -> Result<Reading<'h>, Rejection> {
-        let mut values = ArrayVec::new();
+    fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Rejection> {
         for (index, part) in (0_u8..).zip(&self.signed) {
             if let Some(value) = self.read_part(part, head, Slot::Part(index))? {
                 if self.is_ambiguous(usize::from(index), value) {
                     return Err(Rejection::at(Reason::MalformedHeader, Slot::Part(index)));
                 }
                 // A template has no more parts than this holds.
-                let _ = values.try_push(value);
+                let _ = reading.values.try_push(value);
             }
         }
-        Ok(Reading { timestamp, timestamp_text, values })
+        Ok(())
+    }
+
+    /// The values that are signed, of a message whose timestamp is written and not yet in a head.
+    pub(crate) fn read_unsigned<'h, H: Head + ?Sized>(
+        &self,
+        head: &'h H,
+        timestamp_text: &'h [u8],
+    ) -> Result<Reading<'h>, Rejection> {
+        let mut reading = Reading { timestamp_text, ..Reading::default() };
+        self.read_content(head, &mut reading)?;
+        Ok(reading)
     }
 
     /// Whether the literal between a signed header's value and what else is signed can be found at another place too, so
@@ -224,18 +228,21 @@ impl Scheme {
         feed(before, reading, &mut values, head, sink);
         Rest { parts: rest.get(1..).unwrap_or_default(), values }
     }
+}
 
-    /// Hands the whole signed content to `sink`.
-    pub(crate) fn feed<H: Head + ?Sized>(
-        &self,
-        reading: &Reading<'_>,
-        head: &H,
-        body: &[u8],
-        mut sink: &mut dyn FnMut(&[u8]),
-    ) {
-        let rest = self.feed_before(reading, head, &mut sink);
-        sink(body);
-        rest.feed(reading, head, &mut sink);
+/// The whole signed content of a request.
+pub(crate) struct Content<'r, H: ?Sized> {
+    pub(crate) scheme: &'r Scheme,
+    pub(crate) reading: &'r Reading<'r>,
+    pub(crate) head: &'r H,
+    pub(crate) body: &'r [u8],
+}
+
+impl<H: Head + ?Sized> Message for Content<'_, H> {
+    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
+        let rest = self.scheme.feed_before(self.reading, self.head, sink);
+        sink(self.body);
+        rest.feed(self.reading, self.head, sink);
     }
 }
 
@@ -353,7 +360,7 @@ fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
 }
 
 /// The most signature candidates that a request may have.
-const MAX_CANDIDATES: usize = 32;
+pub(crate) const MAX_CANDIDATES: usize = 32;
 
 /// The longest value of a header that a scheme reads, in bytes.
 const MAX_VALUE_BYTES: usize = 8_192;

@@ -49,6 +49,13 @@ pub(super) enum Verdict {
 }
 
 impl Admission {
+    #[cfg(feature = "tower")]
+    pub(super) fn answers_at_once(&self) -> bool {
+        let counts_here = self.quotas.as_ref().is_none_or(|quotas| quotas.shared.is_none());
+        let remembers_here = self.replay.as_ref().is_none_or(|replay| matches!(replay.store, ReplayBackend::Local(_)));
+        counts_here && remembers_here
+    }
+
     pub(super) fn judge(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
         if self.quotas.as_ref().is_some_and(|quotas| quotas.shared.is_some()) {
             return Verdict::NeedsWaiting;
@@ -66,7 +73,8 @@ impl Admission {
                 }
             },
         };
-        let decision = self.quotas.as_ref().and_then(|quotas| quotas.check_local(warden, facts.webhook_id()));
+        let decision =
+            self.quotas.as_ref().and_then(|quotas| quotas.check_local(warden, facts.webhook_id(), now.monotonic));
         let verdict = weigh(decision, hold);
         if let (Verdict::OverQuota { .. }, Some(hold), Some(replay)) = (&verdict, hold, &self.replay) {
             hold.settle_local(replay, facts, now, false);
@@ -150,7 +158,7 @@ struct Unsettled<'a> {
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let Some(hold) = self.hold.take() {
-            hold.settle(self.warden, self.facts, self.done);
+            hold.settle(self.warden, self.facts, hold.moment(self.warden), self.done);
         }
     }
 }
@@ -230,13 +238,13 @@ impl Quotas {
         self.overrides.get(webhook_id).copied().or(self.standard)
     }
 
-    fn check_local(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
+    fn check_local(&self, warden: &Warden, webhook_id: &str, now: Duration) -> Option<(Quota, Decision)> {
         let quota = self.quota_of(webhook_id)?;
-        Some((quota, self.count_here(warden, webhook_id, &quota)))
+        Some((quota, self.count_here(warden, webhook_id, &quota, now)))
     }
 
-    fn count_here(&self, warden: &Warden, webhook_id: &str, quota: &Quota) -> Decision {
-        self.local.check_now(webhook_id, quota).unwrap_or_else(|Uncounted(decision)| {
+    fn count_here(&self, warden: &Warden, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
+        self.local.check_at(webhook_id, quota, now).unwrap_or_else(|Uncounted(decision)| {
             warden.notify(Notice::AcceptedTableFull);
             decision
         })
@@ -246,11 +254,14 @@ impl Quotas {
     fn check_share(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
         let quota = self.quota_of(webhook_id)?.share(self.replicas);
         warden.notify(Notice::LimiterFellBack);
-        Some((quota, self.count_here(warden, webhook_id, &quota)))
+        Some((quota, self.count_here(warden, webhook_id, &quota, warden.inner.clock.monotonic())))
     }
 
     async fn check(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
-        let Some(shared) = &self.shared else { return self.check_local(warden, webhook_id) };
+        let Some(shared) = &self.shared else {
+            // The memory of deliveries may have taken its time.
+            return self.check_local(warden, webhook_id, warden.inner.clock.monotonic());
+        };
         let quota = self.quota_of(webhook_id)?;
         let decision = guarded(async { shared.check(webhook_id, &quota).await }).await;
         let decision = match decision {
@@ -324,10 +335,7 @@ impl Hold {
     /// The present moment by the wall clock of the claim. `until` was reckoned by that one; if the clock was set while
     /// the handler ran, by the present one it would come too early.
     fn moment(&self, warden: &Warden) -> Moment {
-        let now = warden.inner.clock.now();
-        let elapsed = now.monotonic.saturating_sub(self.claimed.monotonic).as_secs();
-        let elapsed = u32::try_from(elapsed).unwrap_or(u32::MAX);
-        Moment { wall: self.claimed.wall.later_by(elapsed), monotonic: now.monotonic }
+        self.claimed.carried_on_to(warden.inner.clock.monotonic())
     }
 
     fn delivery<'d>(&self, facts: &'d Facts) -> Delivery<'d> {
@@ -335,9 +343,9 @@ impl Hold {
     }
 
     /// Settles at once where the store is this process's own, and in the background elsewhere.
-    pub(super) fn settle(self, warden: &Warden, facts: &Facts, done: bool) {
+    pub(super) fn settle(self, warden: &Warden, facts: &Facts, now: Moment, done: bool) {
         let Some(replay) = &warden.inner.admission.replay else { return };
-        match self.settle_local(replay, facts, self.moment(warden), done) {
+        match self.settle_local(replay, facts, now, done) {
             Some(kept) => tell_of_lost_claim(warden, done, kept),
             None => self.settle_in_background(warden, facts, done),
         }

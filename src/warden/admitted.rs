@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use super::admission::{Hold, Verdict};
 use super::record::Record;
 use super::{Refused, WebhookId};
+use crate::clock::Moment;
 use crate::error::{Reason, Rejection, StoreError};
 use crate::event::{Outcome, Store};
 use crate::limit::{Quota, Standing};
@@ -30,8 +31,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    pub(super) fn admit(record: Record, facts: Facts) -> Result<Self, Refused> {
-        let now = record.warden.inner.clock.now();
+    pub(super) fn admit(record: Record, facts: Facts, now: Moment) -> Result<Self, Refused> {
         let verdict = record.warden.inner.admission.judge(&record.warden, &facts, now);
         Self::by(verdict, record, facts)
     }
@@ -42,6 +42,7 @@ impl Admitted {
         facts: Facts,
         deadline: impl Future<Output = ()>,
     ) -> Result<Self, Refused> {
+        // Shared stores reckon how long to remember by the wall clock, which may have been set meanwhile.
         let now = record.warden.inner.clock.now();
         let verdict = {
             let judging = record.warden.inner.admission.judge_async(&record.warden, &facts, now);
@@ -114,13 +115,24 @@ impl Admitted {
     /// Settles by the status of the handler's answer: 2xx and 3xx say that the work is done. Trouble of a shared store is told
     /// to the observers; the answer is the handler's either way.
     #[cfg(feature = "tower")]
-    pub(crate) async fn settle_by_status(self, status: u16) {
-        let _ = if (200..400).contains(&status) { self.commit_async().await } else { self.release_async().await };
+    pub(crate) async fn settle_by_status(mut self, status: u16) {
+        let done = (200..400).contains(&status);
+        if done {
+            self.record.conclude(Outcome::Accepted);
+        }
+        if self.record.warden.answers_at_once() {
+            self.settle(done);
+        } else {
+            // On the heap, or every request would have to carry the room that waiting takes.
+            let _ = Box::pin(self.settle_async(done)).await;
+        }
     }
 
     fn settle(&mut self, done: bool) {
         if let Some(hold) = self.hold.take() {
-            hold.settle(&self.record.warden, &self.facts, done);
+            let now = self.record.moment();
+            self.record.ended = Some(now.monotonic);
+            hold.settle(&self.record.warden, &self.facts, now, done);
         }
     }
 

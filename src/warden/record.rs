@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) webhook_id: Option<WebhookId>,
     /// Whether the request went on to the look-up of its keys.
     pub(super) identified: bool,
+    /// When the work was settled, by the monotonic clock, if it was.
+    pub(super) ended: Option<Duration>,
     reservation: Reservation,
     peer: Option<IpAddr>,
     outcome: Outcome,
@@ -46,6 +48,7 @@ impl Record {
             known_id: false,
             webhook_id: None,
             identified: false,
+            ended: None,
             reservation: Reservation::None,
             peer,
             outcome: Outcome::Abandoned,
@@ -57,10 +60,15 @@ impl Record {
         self.webhook_id.as_ref().map(WebhookId::as_str)
     }
 
+    /// The present moment, by the wall clock of the request's beginning. It is enough for what this process remembers,
+    /// which ends by both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        self.began.carried_on_to(self.warden.inner.clock.monotonic())
+    }
+
     /// Whether the request has taken longer than the deadline permits.
-    pub(super) fn is_overdue(&self) -> bool {
-        let inner = &self.warden.inner;
-        inner.clock.now().monotonic.saturating_sub(self.began.monotonic) > inner.deadline
+    pub(super) fn is_overdue(&self, now: Moment) -> bool {
+        now.monotonic.saturating_sub(self.began.monotonic) > self.warden.inner.deadline
     }
 
     /// The time for which the peer is turned away, if it is.
@@ -126,18 +134,19 @@ impl Drop for Record {
             self.charge();
         }
         let scheme = self.warden.scheme();
-        let webhook_id = self.claimed_id().map(label);
-        let elapsed = self.warden.inner.clock.now().monotonic.saturating_sub(self.began.monotonic);
+        let mut buffer = ArrayString::new();
+        let webhook_id = self.claimed_id().map(|id| label(id, &mut buffer));
+        let ended = self.ended.unwrap_or_else(|| self.warden.inner.clock.monotonic());
         let event = SecurityEvent {
             outcome: self.outcome,
-            webhook_id: webhook_id.as_deref(),
+            webhook_id,
             known_id: self.known_id,
             peer: self.peer,
             key_id: self.key_id,
             header: self.rejection.as_ref().and_then(|rejection| rejection.header(scheme)),
             skew: self.skew,
             body_bytes: self.body_bytes,
-            duration: elapsed,
+            duration: ended.saturating_sub(self.began.monotonic),
             scheme: scheme.name(),
         };
         notify(&self.warden.inner.observers, |observer| observer.observe(&event));
@@ -168,21 +177,23 @@ const fn is_charged(reason: Reason) -> bool {
 }
 
 /// The id as it may stand in a log: escaped, because it is whatever a stranger wrote, and cut.
-fn label(id: &str) -> ArrayString<LABEL_BYTES> {
-    let mut label = ArrayString::new();
+fn label<'l>(id: &'l str, buffer: &'l mut ArrayString<LABEL_BYTES>) -> &'l str {
+    let is_plain = |byte: u8| (byte.is_ascii_graphic() && byte != b'\\') || byte == b' ';
+    if id.len() <= LABEL_BYTES && id.bytes().all(is_plain) {
+        return id;
+    }
     for character in id.chars() {
         let mut escaped = ArrayString::<12>::new();
-        let plain = (character.is_ascii_graphic() && character != '\\') || character == ' ';
-        let written = if plain {
+        let written = if u8::try_from(character).is_ok_and(is_plain) {
             escaped.try_push(character).is_ok()
         } else {
             write!(escaped, "{}", character.escape_default()).is_ok()
         };
-        if !written || label.try_push_str(&escaped).is_err() {
+        if !written || buffer.try_push_str(&escaped).is_err() {
             break;
         }
     }
-    label
+    buffer
 }
 
 /// Watches for a deployment in which quotas by peer cannot work, and says so once.

@@ -11,6 +11,7 @@ use super::admitted::{Admitted, Facts};
 use super::lookup::{Found, Looked};
 use super::record::Record;
 use super::{IdFault, Refused, Warden, WebhookId};
+use crate::clock::Moment;
 use crate::error::{Reason, Rejection, StoreError};
 use crate::event::Store;
 use crate::head::Head;
@@ -85,7 +86,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         self.identify_by_async(id).await
     }
 
-    fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
+    pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
         let found = match self.claim(id)? {
             Some(id) => self.record.warden.inner.keys.find(id.as_str()),
             None => Found::Unknown,
@@ -151,7 +152,6 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     }
 
     fn receive(mut self, found: Found) -> Result<Receiving, Refused> {
-        let inner = self.record.warden.inner.clone();
         let keys = match found {
             Found::Known(keys) => Ok(Some(keys)),
             Found::Unknown => Ok(None),
@@ -168,7 +168,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
         let opened = match &live {
             Some(keys) => self.opening.with_keys(keys),
-            None => self.opening.with_keys(inner.decoys.of_size(inner.keys.common_size())),
+            None => {
+                let inner = &self.record.warden.inner;
+                self.opening.with_keys(inner.decoys.of_size(inner.keys.common_size()))
+            }
         };
         match opened {
             Ok(verification) => Ok(Receiving { verification, decoy_reason, record: self.record }),
@@ -221,8 +224,8 @@ impl Receiving {
     /// deadline is too slow, whoever read its body: what is remembered of its copies may have lapsed meanwhile. A Warden
     /// whose stores have to be waited for refuses everything here: [`finish_async`](Self::finish_async) is for it.
     pub fn finish(self) -> Result<Admitted, Refused> {
-        let (record, facts) = self.verify()?;
-        Admitted::admit(record, facts)
+        let (record, facts, now) = self.verify()?;
+        Admitted::admit(record, facts, now)
     }
 
     /// [`finish`](Self::finish) for stores that may have to be waited for.
@@ -235,19 +238,20 @@ impl Receiving {
 
     /// Judges as long as `deadline` has not come.
     pub(crate) async fn finish_until(self, deadline: impl Future<Output = ()>) -> Result<Admitted, Refused> {
-        let (record, facts) = self.verify()?;
+        let (record, facts, _) = self.verify()?;
         Admitted::admit_until(record, facts, deadline).await
     }
 
-    fn verify(self) -> Result<(Record, Facts), Refused> {
+    fn verify(self) -> Result<(Record, Facts, Moment), Refused> {
         let Self { verification, decoy_reason, mut record } = self;
+        let now = record.moment();
         let rejection = match record.refused() {
             Some(rejection) => rejection,
-            None if record.is_overdue() => Rejection::new(Reason::BodyTooSlow),
+            None if record.is_overdue(now) => Rejection::new(Reason::BodyTooSlow),
             None => match (verification.finish(), record.webhook_id.clone()) {
                 (Ok(verified), Some(webhook_id)) => {
                     record.key_id = Some(verified.key_id());
-                    return Ok((record, Facts::new(webhook_id, verified)));
+                    return Ok((record, Facts::new(webhook_id, verified), now));
                 }
                 (Err(rejection), _) if rejection.reason() != Reason::UnknownId => rejection,
                 _ => Rejection::new(decoy_reason),

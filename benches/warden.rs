@@ -1,0 +1,102 @@
+//! What a Warden takes for an accepted delivery of 1 KiB, with each of its parts on and off, beside a verifier alone:
+//! `cargo bench --features metrics,tracing --bench warden`.
+//!
+//! Each delivery is another, as a Warden that remembers them takes none twice. `tracing` is its observer with no
+//! subscriber to hear it.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
+
+#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[path = "util/pipeline.rs"]
+mod pipeline;
+#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[path = "util/sender.rs"]
+mod sender;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use hookwarden::{MetricsObserver, TracingObserver, WardenBuilder};
+use http::HeaderMap;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use pipeline::Pipeline;
+
+fn warden(criterion: &mut Criterion) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    metrics::set_global_recorder(recorder).unwrap();
+
+    let mut group = criterion.benchmark_group("warden");
+    let (verifier, mut messages) = (sender::verifier(), Messages::default());
+    group.bench_function("verifier alone", |bencher| {
+        bencher.iter_custom(|count| messages.time(count, |(head, body)| drop(verifier.verify(head, body).unwrap())));
+    });
+    let every = PARTS.map(|(name, _)| name);
+    let sets = [("without any", vec![])]
+        .into_iter()
+        .chain(every.map(|name| (name, vec![name])))
+        .map(|(name, parts)| (name.to_owned(), parts))
+        .chain(every.map(|left_out| {
+            (format!("all but {left_out}"), every.into_iter().filter(|name| *name != left_out).collect())
+        }))
+        .chain([("all".to_owned(), every.to_vec())]);
+    for (name, parts) in sets {
+        group
+            .bench_function(name, |bencher| bencher.iter_custom(|count| accept(count, &parts, &mut messages, &scrape)));
+    }
+    group.finish();
+}
+
+/// The time that a new Warden with these parts takes for so many deliveries.
+fn accept(count: u64, parts: &[&str], messages: &mut Messages, scrape: &PrometheusHandle) -> Duration {
+    let pipeline = Pipeline::with(|builder| {
+        PARTS.iter().fold(builder, |builder, (name, switch)| switch(builder, parts.contains(name)))
+    });
+    let taken = messages.time(count, |(head, body)| pipeline.accept("acme", head, body));
+    // Or the samples of its histograms pile up.
+    scrape.run_upkeep();
+    taken
+}
+
+#[derive(Default)]
+struct Messages {
+    next: usize,
+}
+
+impl Messages {
+    /// The time that `call` takes for so many messages that were never there before.
+    fn time(&mut self, mut count: u64, call: impl Fn(&(HeaderMap, Vec<u8>))) -> Duration {
+        let mut taken = Duration::ZERO;
+        while count > 0 {
+            let batch = count.min(BATCH);
+            let numbers = (self.next..).take(batch.try_into().unwrap());
+            let messages: Vec<_> = numbers.map(|number| sender::numbered(number, 1 << 10)).collect();
+            self.next += messages.len();
+            let began = Instant::now();
+            messages.iter().for_each(|message| call(black_box(message)));
+            taken += began.elapsed();
+            count -= batch;
+        }
+        taken
+    }
+}
+
+type Part = (&'static str, fn(WardenBuilder, bool) -> WardenBuilder);
+
+const PARTS: [Part; 5] = [
+    ("quota", |builder, on| if on { builder.quota(pipeline::ample()) } else { builder.danger_without_quota() }),
+    ("rejected quotas", |builder, on| if on { builder } else { builder.danger_without_rejected_quotas() }),
+    ("replay", |builder, on| if on { builder } else { builder.danger_without_replay_protection() }),
+    ("metrics", |builder, on| if on { builder.observer(MetricsObserver::new()) } else { builder }),
+    ("tracing", |builder, on| if on { builder.observer(TracingObserver::new()) } else { builder }),
+];
+
+/// Few enough to stay in a cache.
+const BATCH: u64 = 400;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = warden
+}
+criterion_main!(benches);

@@ -1,0 +1,58 @@
+//! A large body that streams through the layer is kept once: in the frames that it came in.
+
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod util;
+
+use std::convert::Infallible;
+
+use allocation_counter::measure;
+use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::{IdSource, Warden};
+use http_body_util::{BodyExt as _, Either};
+use hyper::body::{Bytes, Frame};
+use hyper::{Request, Response};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use util::frames::Frames;
+use util::sender::{Post, warden};
+
+const BODY: usize = 10 << 20;
+
+/// The most bytes that are allocated at one time while a body of 10 MiB arrives in frames of `size` bytes, is verified
+/// and is read by the handler frame by frame. Each frame is made when it is asked for, as a connection does.
+fn most_allocated(warden: &Warden, number: u8, size: usize) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let request = Post::signed(vec![number; BODY]).request(());
+    let frames = (0..BODY / size).map(move |_| Frame::data(Bytes::from(vec![number; size])));
+    let handler = service_fn(async |request: Request<VerifiedBody>| {
+        let (mut body, mut read) = (request.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            read += frame.ok().and_then(|frame| frame.into_data().ok()).map_or(0, |data| data.len());
+        }
+        Ok::<_, Infallible>(Response::new(read))
+    });
+    let service = WardenLayer::new(warden.clone()).layer(handler);
+    let mut read = 0;
+    let measured = measure(|| {
+        let answer = runtime.block_on(service.oneshot(request.map(|()| Frames::new(frames))));
+        if let Ok(Either::Left(bytes)) = answer.map(Response::into_body) {
+            read = bytes;
+        }
+    });
+    assert_eq!(read, BODY, "frames of {size} bytes");
+    usize::try_from(measured.bytes_max).unwrap()
+}
+
+#[test]
+fn streamed_body_takes_its_own_size_and_64_kib_at_most() {
+    // Small frames are kept as they come too, from 4 KiB on, and each costs its handle: about a hundred bytes.
+    let large = [(32 << 10, 64 << 10), (64 << 10, 64 << 10), (1 << 20, 64 << 10)];
+    let small = [4 << 10, 16 << 10].map(|size| (size, (4 << 10) + BODY / size * 112));
+    let warden = warden().webhook_id(IdSource::path_segment(1)).body_limit(BODY).build().unwrap();
+    for (number, (size, overhead)) in (0_u8..).zip(large.into_iter().chain(small)) {
+        let most = most_allocated(&warden, number, size);
+        println!("frames of {size} bytes: {} bytes over the body's size", most.saturating_sub(BODY));
+        assert!((BODY..=BODY + overhead).contains(&most), "{most} bytes with frames of {size}");
+    }
+}
