@@ -1,0 +1,38 @@
+//! Draws `docs/speed.svg` from what the last `cargo bench` of this package measured, and prints the README's table from
+//! the same figures: `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
+
+mod drawing;
+mod measured;
+
+use std::fs;
+use std::path::Path;
+
+use hookwarden_peers::{Kind, PEERS, Peer, SIZES};
+use measured::Measured;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let measured = Measured::read()?;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/speed.svg");
+    fs::write(&file, drawing::draw(&measured))?;
+    print!("{}", table(&measured));
+    Ok(())
+}
+
+/// How many times as long as ours each takes, ours with the peer's scheme.
+fn table(measured: &Measured) -> String {
+    let line = |cells: [String; SIZES.len()], name: &str| format!("| {name} | {} |\n", cells.join(" | "));
+    let mut table = line(SIZES.map(measured::bytes), "body");
+    table += &line(SIZES.map(|_| "---".to_owned()), "---");
+    let row = |peer: &Peer| {
+        let cells = SIZES.map(|size| {
+            let ratio = measured.median(peer, size) / measured.median(peer.ours(), size);
+            // Two figures: the third is not the same in the next run.
+            if ratio < 9.95 { format!("{ratio:.1}") } else { format!("{ratio:.0}") }
+        });
+        line(cells, peer.name)
+    };
+    for kind in [Kind::Verifier, Kind::Mac] {
+        table.extend(PEERS.iter().filter(|peer| peer.kind == kind).map(row));
+    }
+    table
+}

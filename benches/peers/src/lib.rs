@@ -1,0 +1,94 @@
+//! Ways to verify a webhook, each as a program that receives webhooks would call it: with the head of a real request,
+//! its secret already taken in, the clock read where the library reads one. All of them accept what they are given.
+
+mod by_hand;
+mod crates;
+mod ours;
+
+#[expect(dead_code, reason = "the rest is for the benchmarks of the crate itself")]
+#[path = "../../util/floor.rs"]
+mod floor;
+#[expect(dead_code, reason = "the rest is for the benchmarks of the crate itself")]
+#[path = "../../util/sender.rs"]
+mod sender;
+
+/// One way to verify.
+#[derive(Debug)]
+pub struct Peer {
+    /// As it stands in tables and in the plot.
+    pub name: &'static str,
+    pub kind: Kind,
+    pub scheme: Scheme,
+    prepare: fn(usize) -> Call,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// This crate.
+    Ours,
+    /// A MAC and a comparison, with the least that has to stand around it.
+    Mac,
+    /// Another crate that verifies webhooks.
+    Verifier,
+}
+
+/// What it verifies, or what comes nearest to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Timestamped,
+    StandardWebhooks,
+    Stripe,
+}
+
+/// Verifies one message, and panics if it is not accepted.
+pub type Call = Box<dyn Fn()>;
+
+impl Peer {
+    /// A call that verifies a message with a body of `size` bytes, signed now: it has to be made within the five minutes
+    /// in which such a message is fresh.
+    #[must_use]
+    pub fn call(&self, size: usize) -> Call {
+        let call = (self.prepare)(size);
+        call();
+        call
+    }
+
+    /// Ours with the same scheme.
+    #[must_use]
+    pub fn ours(&self) -> &'static Self {
+        let ours = PEERS.iter().find(|peer| peer.kind == Kind::Ours && peer.scheme == self.scheme);
+        ours.unwrap_or(&PEERS[0])
+    }
+}
+
+/// All of them; the first is ours with the default scheme.
+pub static PEERS: [Peer; 13] = {
+    use Kind::{Mac, Ours, Verifier};
+    use Scheme::{StandardWebhooks, Stripe, Timestamped};
+    const fn peer(name: &'static str, kind: Kind, scheme: Scheme, prepare: fn(usize) -> Call) -> Peer {
+        Peer { name, kind, scheme, prepare }
+    }
+    [
+        peer("hookwarden", Ours, Timestamped, ours::timestamped),
+        peer("hookwarden, Standard Webhooks", Ours, StandardWebhooks, ours::standard_webhooks),
+        peer("hookwarden, Stripe", Ours, Stripe, ours::stripe),
+        peer("floor", Mac, Timestamped, by_hand::floor),
+        peer("hmac, keyed anew", Mac, Timestamped, by_hand::keyed_anew),
+        peer("ring", Mac, Timestamped, by_hand::ring),
+        peer("aws-lc-rs", Mac, Timestamped, by_hand::aws_lc_rs),
+        peer("standardwebhooks", Verifier, StandardWebhooks, crates::standardwebhooks),
+        peer("svix", Verifier, StandardWebhooks, crates::svix),
+        peer("webhook-verify, Stripe", Verifier, Stripe, crates::webhook_verify_stripe),
+        peer("webhook-verify, Standard Webhooks", Verifier, StandardWebhooks, crates::webhook_verify_standard),
+        peer("webhook-verify, timestamped", Verifier, Timestamped, crates::webhook_verify_timestamped),
+        peer("hook0-client", Verifier, Stripe, crates::hook0_client),
+    ]
+};
+
+/// Ours where the caller has read the clock already. It is no more than a part of what most of the others do, and is not
+/// one of those that are drawn.
+pub static VERIFY_AT: Peer =
+    Peer { name: "verify_at", kind: Kind::Ours, scheme: Scheme::Timestamped, prepare: ours::verify_at };
+
+/// The sizes of bodies at which all are measured, in bytes.
+pub const SIZES: [usize; 5] = [0, 256, 1 << 10, 16 << 10, 1 << 20];

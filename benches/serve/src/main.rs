@@ -1,0 +1,68 @@
+//! What the guard of a route costs end to end. See `README.md`.
+
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
+
+mod deliveries;
+mod hash;
+mod kinds;
+mod load;
+mod process;
+mod python;
+mod receivers;
+mod rounds;
+mod table;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use kinds::{Kind, Size};
+use lexopt::{Arg, Parser, ValueExt as _};
+
+fn main() -> ExitCode {
+    match run(Parser::from_env()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("hookwarden-serve-bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(mut arguments: Parser) -> Result<ExitCode, Box<dyn Error>> {
+    let mut settings = rounds::Settings { pairs: PAIRS, kinds: Kind::ALL.to_vec(), sizes: Size::ALL.to_vec() };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            // How this program starts itself as a receiver.
+            Arg::Value(word) if word == "receive" => {
+                let kind = arguments.value()?.parse_with(Kind::from_name)?;
+                let capacity = arguments.value()?.parse()?;
+                return receivers::run(kind, capacity).map(|()| ExitCode::SUCCESS);
+            }
+            Arg::Long("pairs") => settings.pairs = arguments.value()?.parse_with(count)?,
+            Arg::Long("kinds") => settings.kinds = arguments.value()?.parse_with(Kind::list_from)?,
+            Arg::Long("bodies") => settings.sizes = arguments.value()?.parse_with(Size::list_from)?,
+            Arg::Long("help") => {
+                println!("{HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    let holds = rounds::measure(&settings)?.print();
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn count(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or("it is not within 1..=1000".to_owned())
+}
+
+const HELP: &str = "usage: hookwarden-serve-bench [--pairs N] [--kinds NAMES] [--bodies SIZES]
+
+  --pairs N      how many times each receiver gets its turn: 10 by default
+  --kinds NAMES  of axum-plain, axum-guarded, axum-standardwebhooks, actix-plain, actix-guarded, python, with commas
+                 between; all by default
+  --bodies SIZES of 1KiB, 64KiB; both by default
+
+The exit code is 1 if a bound is missed, 2 if an answer was not the expected one or nothing could be measured.";
+
+const PAIRS: u32 = 10;
