@@ -299,6 +299,20 @@ fn description_that_cannot_be_right_is_refused_by_its_field() {
             ),
             "signed.listed_headers.names_in",
         ),
+        (
+            signing(
+                "",
+                r#"["body", { listed_headers = { names_in = { header = "acme-signature" }, separator = ",", pair = "name:value", join = "," } }]"#,
+            ),
+            "signed.listed_headers.names_in",
+        ),
+        (
+            signing(
+                r#"timestamp = { header = "Acme-At", format = "seconds" }"#,
+                r#"["timestamp", "body", { listed_headers = { names_in = { header = "acme-at" }, separator = ",", pair = "name:value", join = "," } }]"#,
+            ),
+            "signed.listed_headers.names_in",
+        ),
     ] {
         assert_refused(&document, &format!("{field}: "));
     }

@@ -99,6 +99,11 @@ impl Scheme {
                 ("signed.listed_headers.names_in", self.signed.contains(&Part::Field(key.clone())))
             }
             NamesIn::Header(name) => {
+                let unsigned = !self.signature_headers.contains(name);
+                demand(unsigned, "signed.listed_headers.names_in", "a signature cannot sign itself")?;
+                let stamp = self.timestamp.as_ref().map(|place| &place.source);
+                let other = stamp != Some(&TimestampSource::Header(name.clone()));
+                demand(other, "signed.listed_headers.names_in", "is the header of the timestamp")?;
                 ("signed.listed_headers.names_in", self.signed.contains(&Part::Header(name.clone())))
             }
         };
