@@ -203,10 +203,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             Ok(Some(Fit { secret, causes: proven })) => {
                 diagnosis.fitting_secret = Some(secret);
                 // What is read off the head is a fact, and the rest holds with it put right.
-                diagnosis.causes = causes.into_iter().map(Cause::proven).chain(proven).collect();
-                if diagnosis.causes.is_empty() {
-                    diagnosis.causes.push(head::unread(self.scheme));
-                }
+                let unread = head::unread(self.scheme, &overlay);
+                diagnosis.causes = causes.into_iter().map(Cause::proven).chain(proven).chain(unread).collect();
             }
             unfound => {
                 causes.extend(self.secret_as_signature(&overlay));

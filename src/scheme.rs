@@ -48,6 +48,8 @@ pub use template::{ListedHeaders, NamesIn, Pair, Part};
 
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
+#[cfg(feature = "diagnose")]
+pub(crate) use reading::MAX_VALUE_BYTES;
 pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
 
 /// A description of a signing scheme. One that exists is consistent: the body is signed exactly once, a timestamp

@@ -5,7 +5,7 @@ use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
 use crate::error::{Reason, Rejection};
 use crate::head::{FieldName, Head, Occurrence};
-use crate::scheme::{NamesIn, Part, Scheme, TimestampSource};
+use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Part, Scheme, TimestampSource};
 
 /// A head in which other headers stand in for some.
 pub(super) struct Overlay<'c, H: ?Sized> {
@@ -138,15 +138,18 @@ pub(super) fn refused(rejection: Rejection, scheme: &Scheme) -> Option<Cause> {
 }
 
 /// The cause for a request whose signature holds and is not looked at.
-pub(super) fn unread(scheme: &Scheme) -> Cause {
-    let header = scheme.signature_headers().first().map(FieldName::as_str).unwrap_or_default();
-    Cause::new(
+pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
+    let is_long = |name: &&FieldName| match head.header(name) {
+        Occurrence::Once(value) => value.len() > MAX_VALUE_BYTES,
+        Occurrence::Absent | Occurrence::Repeated => false,
+    };
+    let header = scheme.signature_headers().iter().find(is_long)?.as_str();
+    let cause = Cause::new(
         CauseKind::SignatureMalformed,
-        format!("{header} is too long: a value of more than 8192 bytes is not read"),
+        format!("{header} is too long: a value of more than {MAX_VALUE_BYTES} bytes is not read"),
         "on the sender, send no more signatures and fields than are needed",
-    )
-    .at_header(header)
-    .proven()
+    );
+    Some(cause.at_header(header).proven())
 }
 
 /// The causes that the length and the encoding in the head let suspect.

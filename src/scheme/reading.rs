@@ -363,7 +363,7 @@ fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
 pub(crate) const MAX_CANDIDATES: usize = 32;
 
 /// The longest value of a header that a scheme reads, in bytes.
-const MAX_VALUE_BYTES: usize = 8_192;
+pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
 
 /// The longest text of a timestamp, in bytes: RFC 3339 with an offset and more fractional digits than any clock has.
 const MAX_TIMESTAMP_BYTES: usize = 64;

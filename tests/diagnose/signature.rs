@@ -1,7 +1,7 @@
 //! Faults in how the signature is written and with what it is made.
 
-use hookwarden::diagnose::{Capture, CauseKind};
-use hookwarden::{Encoding, Layout, Scheme};
+use hookwarden::diagnose::{Capture, Cause, CauseKind};
+use hookwarden::{Encoding, Layout, Scheme, Timestamp};
 use ring::{digest, hmac};
 
 use crate::sender::{
@@ -130,6 +130,11 @@ fn signature_in_a_header_too_long_to_be_read_is_named() {
     let head = headers(&[("Stripe-Signature", &format!("t={STAMP},v1={},x={}", hex(&right()), "y".repeat(8_192)))]);
     let diagnosis = assert_proven(&Scheme::stripe(), SECRET, &head, BODY, &[CauseKind::SignatureMalformed]);
     assert!(diagnosis.causes()[0].what().contains("8192 bytes"), "{diagnosis}");
+    // With another fault beside it, it still has to be put right.
+    let later = Timestamp::from_unix(NOW.as_unix() + 301);
+    let diagnosis = Capture::new(&Scheme::stripe(), SECRET, &head, BODY).diagnose_at(later);
+    assert_kinds(&diagnosis, &[CauseKind::TimestampStale, CauseKind::SignatureMalformed]);
+    assert!(diagnosis.causes().iter().all(Cause::is_proven), "{diagnosis}");
 }
 
 #[test]
