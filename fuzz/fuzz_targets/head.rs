@@ -1,0 +1,43 @@
+//! No head is accepted without the secret, whatever it holds, and none makes a verifier panic.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use hookwarden::{Keyring, Secret, Verifier};
+use hookwarden_fuzz::clock::DrawnNow;
+use hookwarden_fuzz::draft::Draft;
+use hookwarden_fuzz::keys::PlainKey;
+use hookwarden_fuzz::mutation::Mutation;
+use hookwarden_fuzz::scheme::{DrawnPreset, DrawnScheme};
+use hookwarden_fuzz::verdict::verdict;
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Debug, Arbitrary)]
+struct Case {
+    /// One beside the presets.
+    scheme: DrawnScheme,
+    now: DrawnNow,
+    /// A request with noise for a signature, or with one under a key that is not the receiver's.
+    draft: Draft,
+    forger: Option<[u8; 4]>,
+    mutations: Vec<Mutation>,
+    sizes: Vec<u8>,
+}
+
+fuzz_target!(|case: Case| {
+    let presets = DrawnPreset::ALL.map(DrawnPreset::scheme);
+    for scheme in presets.into_iter().chain(case.scheme.build()) {
+        let secret = Secret::from_bytes(SECRET).expect("it has substance");
+        let verifier = Verifier::new(scheme.clone(), Keyring::new(secret)).expect("the secret is bytes");
+        let now = case.now.seconds();
+        let mut request = match &case.forger {
+            Some(forger) => case.draft.signed(&scheme, &[PlainKey::new(forger)], now),
+            None => case.draft.unsigned(),
+        };
+        case.mutations.iter().for_each(|mutation| mutation.apply(&mut request));
+        let verdict = verdict(&verifier, &request, &case.sizes, now);
+        assert!(verdict.is_err(), "a forged {request:?} is accepted under {scheme:?}");
+    }
+});
+
+/// The receiver's, which no input knows.
+const SECRET: [u8; 32] = *b"\x9c\x1f\xe4\x07\x53\xb8\x2d\xaa\x61\xf0\x8e\x35\xc9\x74\x1b\xd6\x02\xbd\x48\xe7\x90\x2c\x5f\xa3\x7e\x16\xdb\x89\x34\xc0\x6d\xf2";

@@ -1,0 +1,189 @@
+//! Requests from a fuzzer's bytes, signed as a sender would: by the oracle, with any key of the ring.
+
+use arbitrary::Arbitrary;
+use hookwarden::{FieldName, Layout, NamesIn, Part, Scheme, TimestampSource};
+
+use crate::keys::PlainKey;
+use crate::oracle::{content, encode, tag, write_stamp};
+use crate::parts::DrawnName;
+use crate::request::Request;
+
+/// What a sender sends and how it spells it.
+#[derive(Debug, Clone, Arbitrary)]
+pub struct Draft {
+    line: Option<(String, String)>,
+    own: Vec<(DrawnName, Vec<u8>)>,
+    /// Values for the headers and fields that the scheme signs, in turn.
+    values: Vec<DrawnValue>,
+    skew: i16,
+    millis: Option<u16>,
+    offset: Option<i16>,
+    body: Vec<u8>,
+    key: u8,
+    header: u8,
+    is_upper_case: bool,
+    is_spaced: bool,
+    before: u8,
+    after: u8,
+}
+
+#[derive(Debug, Clone, Arbitrary)]
+enum DrawnValue {
+    Usual,
+    Any(Vec<u8>),
+}
+
+impl Draft {
+    /// A request with nothing of its own but a body.
+    pub fn plain(body: &[u8]) -> Self {
+        Self {
+            line: None,
+            own: Vec::new(),
+            values: Vec::new(),
+            skew: 0,
+            millis: None,
+            offset: None,
+            body: body.to_vec(),
+            key: 0,
+            header: 0,
+            is_upper_case: false,
+            is_spaced: false,
+            before: 0,
+            after: 0,
+        }
+    }
+
+    /// The draft with another body.
+    #[must_use]
+    pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// The request without anything that the scheme asks for.
+    pub fn unsigned(&self) -> Request {
+        let headers = self.own.iter().map(|(name, value)| (name.text(), value.clone())).collect();
+        Request { line: self.line.clone(), headers, body: self.body.clone() }
+    }
+
+    /// The request with every header that the scheme signs, but for the timestamp and the signature, which are the
+    /// signer's.
+    pub fn prepared(&self, scheme: &Scheme) -> Request {
+        let mut request = self.unsigned();
+        if request.line.is_none() && scheme.signed().iter().any(needs_line) {
+            request.line = Some(("POST".to_owned(), "/hooks/acme?a=b%3Fc".to_owned()));
+        }
+        let mut values = self.values();
+        for part in scheme.signed() {
+            match part {
+                Part::Header(name) if !self.is_stamp(scheme, name) => request.set(name.as_str(), values()),
+                Part::ListedHeaders(listed) => {
+                    for name in &listed.require {
+                        if !self.is_stamp(scheme, name) {
+                            request.set(name.as_str(), values());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        request
+    }
+
+    /// The request with a signature, made at `now` and the draft's skew. Where the scheme's rules let nothing be signed,
+    /// the signature is noise.
+    pub fn signed(&self, scheme: &Scheme, keys: &[PlainKey], now: i64) -> Request {
+        let mut request = self.prepared(scheme);
+        let mut values = self.values();
+        let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
+        let tolerance = i64::from(scheme.tolerance().as_seconds());
+        // Every value of the skew has a meaning, up to a second beyond the tolerance.
+        let skew = i64::from(self.skew) % (tolerance + 2);
+        let mut stamp_text = Vec::new();
+        if let (Some(source), Some(format)) = (scheme.timestamp_source(), scheme.timestamp_format()) {
+            let text = write_stamp(format, now.saturating_add(skew), self.millis, self.offset);
+            stamp_text = text.unwrap_or_default().into_bytes();
+            match source {
+                TimestampSource::Header(name) => request.set(name.as_str(), stamp_text.clone()),
+                TimestampSource::Field(key) => fields.push((key.to_string(), stamp_text.clone())),
+                _ => {}
+            }
+        }
+        for part in scheme.signed() {
+            match part {
+                Part::ListedHeaders(listed) => {
+                    let names: Vec<&str> = listed.require.iter().map(FieldName::as_str).collect();
+                    let list = names.join(&listed.separator.to_string()).into_bytes();
+                    match &listed.names_in {
+                        NamesIn::Header(name) => request.set(name.as_str(), list),
+                        NamesIn::Field(key) => add(&mut fields, key, list),
+                        _ => {}
+                    }
+                }
+                Part::Field(key) if !fields.iter().any(|(other, _)| other == key) => {
+                    fields.push((key.to_string(), values()));
+                }
+                _ => {}
+            }
+        }
+        let names = scheme.signature_headers();
+        let name = names[usize::from(self.header) % names.len()].as_str();
+        request.set(name, self.write(scheme, &fields, &[]));
+        let key = &keys[usize::from(self.key) % keys.len()];
+        let right = content(scheme, &request, &stamp_text).map(|content| tag(scheme, &key.secret, &content));
+        let mut right = right.unwrap_or_else(|| encode(scheme, &[0xa5; 32]));
+        if self.is_upper_case {
+            right = right.to_ascii_uppercase();
+        }
+        let noise = encode(scheme, &[0x5a; 32]);
+        let mut tags = vec![noise.clone(); usize::from(self.before % 34)];
+        tags.push(right);
+        tags.extend(vec![noise; usize::from(self.after % 34)]);
+        if self.before > 200 || self.before == 0 {
+            tags.drain(..usize::from(self.before % 34));
+        }
+        request.set(name, self.write(scheme, &fields, &tags));
+        request
+    }
+
+    fn write(&self, scheme: &Scheme, fields: &[(String, Vec<u8>)], tags: &[String]) -> Vec<u8> {
+        let (prefix, separator) = match scheme.layout() {
+            Layout::Plain { prefix } => {
+                let tag = tags.iter().max_by_key(|tag| tag.as_str() != encode(scheme, &[0x5a; 32]));
+                return [prefix.as_bytes(), tag.map(String::as_bytes).unwrap_or_default()].concat();
+            }
+            Layout::List { separator, prefix } => (prefix.to_string(), *separator),
+            Layout::Fields { separator, signature } => (format!("{signature}="), *separator),
+            other => panic!("no sender knows {other:?}"),
+        };
+        let fields = fields.iter().map(|(key, value)| [key.as_bytes(), b"=", value].concat());
+        let tags = tags.iter().map(|tag| [prefix.as_bytes(), tag.as_bytes()].concat());
+        let entries: Vec<Vec<u8>> = fields.chain(tags).collect();
+        let space = if self.is_spaced { " " } else { "" };
+        entries.join(format!("{space}{separator}{space}").as_bytes())
+    }
+
+    fn values(&self) -> impl FnMut() -> Vec<u8> {
+        let mut turn = 0;
+        move || {
+            turn += 1;
+            match self.values.get(turn - 1) {
+                Some(DrawnValue::Any(value)) => value.clone(),
+                Some(DrawnValue::Usual) | None => format!("value-{turn}").into_bytes(),
+            }
+        }
+    }
+
+    fn is_stamp(&self, scheme: &Scheme, name: &FieldName) -> bool {
+        matches!(scheme.timestamp_source(), Some(TimestampSource::Header(stamp)) if stamp == name)
+    }
+}
+
+const fn needs_line(part: &Part) -> bool {
+    matches!(part, Part::Method | Part::Path | Part::Url { .. })
+}
+
+fn add(fields: &mut Vec<(String, Vec<u8>)>, key: &str, value: Vec<u8>) {
+    if !fields.iter().any(|(other, _)| other == key) {
+        fields.push((key.to_owned(), value));
+    }
+}

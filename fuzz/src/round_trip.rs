@@ -1,0 +1,85 @@
+//! What the crate's own signer signs.
+
+use hookwarden::{Keyring, Layout, Scheme, Signer, Timestamp, TimestampSource, Verifier};
+
+use crate::oracle::{decode, encode};
+use crate::request::Request;
+use crate::verdict::verdict;
+
+/// Signs `request` at `now` and has the result verified; `None` where the signer refuses the message.
+///
+/// # Panics
+/// What was signed is not accepted.
+pub fn round_trip(scheme: &Scheme, ring: &Keyring, request: &Request, sizes: &[u8], now: i64) -> Option<Request> {
+    let signer = Signer::new(scheme.clone(), ring.clone()).ok()?;
+    let at = Timestamp::from_unix(now);
+    let signed = request.with_head(|head| signer.sign_at(head, &request.body, at)).ok()?;
+    let mut sent = request.clone();
+    // A signature that was there before is none of the signer's, and it may have fewer keys than there are headers.
+    for name in scheme.signature_headers() {
+        sent.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name.as_str()));
+    }
+    for (name, value) in signed.iter() {
+        sent.set(name, value);
+    }
+    let verifier = Verifier::new(scheme.clone(), ring.clone()).expect("the signer took the keys");
+    if let Err(rejection) = verdict(&verifier, &sent, sizes, now) {
+        panic!("the signer's own {sent:?} is refused: {rejection:?} under {scheme:?}");
+    }
+    Some(sent)
+}
+
+/// The request with the bit `bit` of the signature flipped, where it is the only one.
+pub fn with_flipped_tag(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
+    let name = scheme.signature_headers().first()?.as_str();
+    let value = String::from_utf8(sent.single(name)?.to_vec()).ok()?;
+    let size = encode(scheme, &vec![0; tag_size(scheme)]).len();
+    let (before, tag) = value.split_at_checked(value.len().checked_sub(size)?)?;
+    let mut bytes = decode(scheme, tag)?;
+    if bytes.len() != tag_size(scheme) {
+        return None;
+    }
+    let bit = bit % (bytes.len() * 8);
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    let mut flipped = sent.clone();
+    flipped.set(name, format!("{before}{}", encode(scheme, &bytes)));
+    Some(flipped)
+}
+
+/// The request with a bit of the timestamp's text flipped.
+pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
+    let (name, from, length) = match scheme.timestamp_source()? {
+        TimestampSource::Header(name) => (name.as_str(), 0, sent.single(name.as_str())?.len()),
+        TimestampSource::Field(key) => {
+            // The signer writes the timestamp first.
+            let name = scheme.signature_headers().first()?.as_str();
+            let value = sent.single(name)?;
+            let Layout::Fields { separator, .. } = scheme.layout() else { return None };
+            let end = value.iter().position(|byte| u32::from(*byte) == u32::from(*separator))?;
+            (name, key.len() + 1, end - key.len() - 1)
+        }
+        _ => return None,
+    };
+    let mut value = sent.single(name)?.to_vec();
+    let bit = bit % (length * 8);
+    value[from + bit / 8] ^= 1 << (bit % 8);
+    let mut flipped = sent.clone();
+    flipped.set(name, value);
+    Some(flipped)
+}
+
+/// The request with a bit of the body flipped.
+pub fn with_flipped_body(sent: &Request, bit: usize) -> Option<Request> {
+    let mut flipped = sent.clone();
+    let bit = bit.checked_rem(flipped.body.len() * 8)?;
+    flipped.body[bit / 8] ^= 1 << (bit % 8);
+    Some(flipped)
+}
+
+fn tag_size(scheme: &Scheme) -> usize {
+    match scheme.algorithm() {
+        hookwarden::Algorithm::HmacSha1 => 20,
+        hookwarden::Algorithm::HmacSha512 => 64,
+        _ => 32,
+    }
+}

@@ -1,0 +1,221 @@
+//! Schemes from a fuzzer's bytes.
+
+use arbitrary::Arbitrary;
+use hookwarden::{
+    Algorithm, ConfigError, Encoding, FieldName, Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampFormat,
+    Tolerance,
+};
+
+use crate::parts::{DrawnKey, DrawnName, DrawnSeparator, DrawnText};
+
+/// A preset or a description.
+#[derive(Debug, Arbitrary)]
+pub enum DrawnScheme {
+    /// One of the presets.
+    Preset(DrawnPreset),
+    /// Any other that can be built.
+    Built(DrawnDescription),
+}
+
+impl DrawnScheme {
+    /// The scheme.
+    ///
+    /// # Errors
+    /// What the builder refuses.
+    pub fn build(&self) -> Result<Scheme, ConfigError> {
+        match self {
+            Self::Preset(preset) => Ok(preset.scheme()),
+            Self::Built(description) => description.build(),
+        }
+    }
+}
+
+/// The presets.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+#[expect(missing_docs, reason = "each is named as its constructor")]
+pub enum DrawnPreset {
+    Timestamped,
+    StandardWebhooks,
+    Stripe,
+    GitHub,
+    Slack,
+}
+
+impl DrawnPreset {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Timestamped, Self::StandardWebhooks, Self::Stripe, Self::GitHub, Self::Slack];
+
+    /// The scheme.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Timestamped => Scheme::timestamped(),
+            Self::StandardWebhooks => Scheme::standard_webhooks(),
+            Self::Stripe => Scheme::stripe(),
+            Self::GitHub => Scheme::github(),
+            Self::Slack => Scheme::slack(),
+        }
+    }
+}
+
+/// Settings of a scheme's builder.
+#[derive(Debug, Arbitrary)]
+pub struct DrawnDescription {
+    algorithm: DrawnAlgorithm,
+    is_base64: bool,
+    signature_headers: Vec<DrawnName>,
+    layout: DrawnLayout,
+    timestamp: Option<DrawnTimestamp>,
+    before: Vec<DrawnPart>,
+    after: Vec<DrawnPart>,
+    tolerance: u16,
+}
+
+impl DrawnDescription {
+    fn build(&self) -> Result<Scheme, ConfigError> {
+        let mut signed = Vec::new();
+        for part in &self.before {
+            signed.push(part.part()?);
+        }
+        signed.push(Part::Body);
+        for part in &self.after {
+            signed.push(part.part()?);
+        }
+        let mut builder = Scheme::builder("drawn")
+            .algorithm(self.algorithm.algorithm())
+            .encoding(if self.is_base64 { Encoding::Base64 } else { Encoding::Hex })
+            .layout(self.layout.layout())
+            .tolerance(Tolerance::from_seconds(u32::from(self.tolerance) + 1)?);
+        // Most drafts would fail for want of a name.
+        builder = match self.signature_headers.as_slice() {
+            [] => builder.signature_header("X-Sig"),
+            names => builder.signature_headers(names.iter().map(DrawnName::text)),
+        };
+        if let Some(timestamp) = &self.timestamp {
+            let format = timestamp.format.format();
+            builder = match &timestamp.place {
+                DrawnPlace::Header(name) => builder.timestamp_header(name.text(), format),
+                DrawnPlace::Field(key) => builder.timestamp_field(key.text(), format),
+            };
+            if timestamp.is_signed_first {
+                signed.insert(0, Part::Timestamp);
+            }
+        }
+        builder.signed(signed).build()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum DrawnAlgorithm {
+    Sha256,
+    Sha1,
+    Sha512,
+}
+
+impl DrawnAlgorithm {
+    const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Sha256 => Algorithm::HmacSha256,
+            Self::Sha1 => Algorithm::HmacSha1,
+            Self::Sha512 => Algorithm::HmacSha512,
+        }
+    }
+}
+
+#[derive(Debug, Arbitrary)]
+enum DrawnLayout {
+    Bare,
+    Plain(String),
+    List(DrawnSeparator, String),
+    Versions,
+    Fields(DrawnSeparator, DrawnKey),
+}
+
+impl DrawnLayout {
+    fn layout(&self) -> Layout {
+        match self {
+            Self::Bare => Layout::plain(""),
+            Self::Plain(prefix) => Layout::plain(prefix.clone()),
+            Self::List(separator, prefix) => Layout::list(separator.char(), prefix.clone()),
+            Self::Versions => Layout::list(' ', "v1,"),
+            Self::Fields(separator, key) => Layout::fields(separator.char(), key.text()),
+        }
+    }
+}
+
+#[derive(Debug, Arbitrary)]
+struct DrawnTimestamp {
+    place: DrawnPlace,
+    format: DrawnFormat,
+    is_signed_first: bool,
+}
+
+#[derive(Debug, Arbitrary)]
+enum DrawnPlace {
+    Header(DrawnName),
+    Field(DrawnKey),
+}
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum DrawnFormat {
+    Seconds,
+    Milliseconds,
+    Rfc3339,
+}
+
+impl DrawnFormat {
+    const fn format(self) -> TimestampFormat {
+        match self {
+            Self::Seconds => TimestampFormat::Seconds,
+            Self::Milliseconds => TimestampFormat::Milliseconds,
+            Self::Rfc3339 => TimestampFormat::Rfc3339,
+        }
+    }
+}
+
+#[derive(Debug, Arbitrary)]
+enum DrawnPart {
+    Literal(DrawnText),
+    Timestamp,
+    Method,
+    Path,
+    Header(DrawnName),
+    Field(DrawnKey),
+    Url {
+        decode: String,
+    },
+    Listed {
+        names_in: DrawnPlace,
+        separator: DrawnSeparator,
+        with_names: bool,
+        join: DrawnText,
+        require: Vec<DrawnName>,
+    },
+    Body,
+}
+
+impl DrawnPart {
+    fn part(&self) -> Result<Part, ConfigError> {
+        Ok(match self {
+            Self::Literal(text) => Part::literal(text.text()),
+            Self::Timestamp => Part::Timestamp,
+            Self::Method => Part::Method,
+            Self::Path => Part::Path,
+            Self::Header(name) => Part::header(&name.text())?,
+            Self::Field(key) => Part::field(key.text()),
+            Self::Url { decode } => {
+                Part::Url { base: "https://hooks.example.com".into(), decode: decode.clone().into() }
+            }
+            Self::Listed { names_in, separator, with_names, join, require } => Part::ListedHeaders(ListedHeaders {
+                names_in: match names_in {
+                    DrawnPlace::Header(name) => NamesIn::Header(FieldName::new(name.text())?),
+                    DrawnPlace::Field(key) => NamesIn::Field(key.text().into()),
+                },
+                separator: separator.char(),
+                pair: if *with_names { Pair::NameAndValue } else { Pair::Value },
+                join: join.text().into(),
+                require: require.iter().map(|name| FieldName::new(name.text())).collect::<Result<_, _>>()?,
+            }),
+            Self::Body => Part::Body,
+        })
+    }
+}

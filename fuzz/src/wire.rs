@@ -1,0 +1,174 @@
+//! Requests as bytes on a connection, framed in any way that HTTP/1.1 has.
+
+use arbitrary::Arbitrary;
+use hookwarden::Scheme;
+
+use crate::clock::NOW;
+use crate::draft::Draft;
+use crate::keys::PlainKey;
+use crate::mutation::Mutation;
+use crate::request::Request;
+use crate::server::BODY_LIMIT;
+
+/// What a client writes.
+#[derive(Debug, Arbitrary)]
+pub struct DrawnStream {
+    messages: Vec<DrawnMessage>,
+    /// Single bytes that are changed on the way.
+    changes: Vec<(u16, u8)>,
+    /// Where the stream ends before its time.
+    cut: Option<u16>,
+}
+
+#[derive(Debug, Arbitrary)]
+enum DrawnMessage {
+    /// A request as honest senders send it.
+    Honest { body: Vec<u8>, skew: i8, framing: DrawnFraming, expects: bool },
+    /// A signed request with another head, and what became of it.
+    Signed { draft: Box<Draft>, mutations: Vec<Mutation>, framing: DrawnFraming },
+    /// The honest request before it once more.
+    Again(DrawnFraming),
+    /// Any bytes.
+    Raw(Vec<u8>),
+}
+
+#[derive(Debug, Clone, Arbitrary)]
+enum DrawnFraming {
+    Length,
+    Chunked { sizes: Vec<u8>, extension: Option<u8>, has_trailer: bool },
+    Both,
+    Neither,
+    WrongLength(i8),
+}
+
+impl DrawnFraming {
+    const fn is_sound(&self) -> bool {
+        matches!(self, Self::Length | Self::Chunked { .. })
+    }
+}
+
+/// The bytes, and how many deliveries they must come to.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// What is written.
+    pub bytes: Vec<u8>,
+    /// The bodies that an honest sender sent, where nothing else is on the connection.
+    pub honest: Option<Vec<(Vec<u8>, i64)>>,
+}
+
+impl DrawnStream {
+    /// The stream, at most a few dozen messages.
+    pub fn write(&self, scheme: &Scheme, keys: &[PlainKey]) -> Stream {
+        let mut stream = Stream { bytes: Vec::new(), honest: Some(Vec::new()) };
+        let mut last: Option<Request> = None;
+        for message in self.messages.iter().take(MAX_MESSAGES) {
+            match message {
+                DrawnMessage::Honest { body, skew, framing, expects } => {
+                    // Without a signed timestamp the body alone makes a delivery another one.
+                    let stamp = if scheme.is_timestamped() { NOW + i64::from(*skew) } else { NOW };
+                    let request = Draft::plain(body).signed(scheme, keys, stamp);
+                    stream.push(&request, framing, *expects);
+                    stream.expect((body.clone(), stamp), framing.is_sound() && body.len() <= BODY_LIMIT);
+                    last = Some(request);
+                }
+                DrawnMessage::Again(framing) => {
+                    if let Some(request) = &last {
+                        stream.push(request, framing, false);
+                        if !framing.is_sound() {
+                            stream.honest = None;
+                        }
+                    }
+                }
+                DrawnMessage::Signed { draft, mutations, framing } => {
+                    let mut request = draft.signed(scheme, keys, NOW);
+                    mutations.iter().for_each(|mutation| mutation.apply(&mut request));
+                    stream.push(&request, framing, false);
+                    stream.honest = None;
+                }
+                DrawnMessage::Raw(bytes) => {
+                    stream.bytes.extend_from_slice(bytes);
+                    stream.honest = None;
+                }
+            }
+        }
+        for (at, byte) in &self.changes {
+            if !stream.bytes.is_empty() {
+                let at = usize::from(*at) % stream.bytes.len();
+                stream.bytes[at] = *byte;
+                stream.honest = None;
+            }
+        }
+        if let Some(cut) = self.cut {
+            stream.bytes.truncate(usize::from(cut) % (stream.bytes.len() + 1));
+            stream.honest = None;
+        }
+        stream
+    }
+}
+
+impl Stream {
+    fn expect(&mut self, delivery: (Vec<u8>, i64), is_sound: bool) {
+        match &mut self.honest {
+            Some(honest) if is_sound && !honest.contains(&delivery) => honest.push(delivery),
+            Some(_) if is_sound => {}
+            honest => *honest = None,
+        }
+    }
+
+    fn push(&mut self, request: &Request, framing: &DrawnFraming, expects: bool) {
+        let (method, path) = request.line.clone().unwrap_or_else(|| ("POST".to_owned(), "/hooks/acme".to_owned()));
+        let mut line = |parts: &[&[u8]]| {
+            self.bytes.extend(parts.concat());
+            self.bytes.extend_from_slice(b"\r\n");
+        };
+        line(&[method.as_bytes(), b" ", path.as_bytes(), b" HTTP/1.1"]);
+        line(&[b"host: hooks.example.com"]);
+        for (name, value) in &request.headers {
+            line(&[name.as_bytes(), b": ", value]);
+        }
+        if expects {
+            line(&[b"expect: 100-continue"]);
+        }
+        let length = request.body.len();
+        let declared = match framing {
+            DrawnFraming::Length | DrawnFraming::Both => Some(length),
+            DrawnFraming::WrongLength(by) => Some(length.saturating_add_signed((*by).into())),
+            DrawnFraming::Chunked { .. } | DrawnFraming::Neither => None,
+        };
+        if let Some(declared) = declared {
+            line(&[b"content-length: ", declared.to_string().as_bytes()]);
+        }
+        match framing {
+            DrawnFraming::Chunked { sizes, extension, has_trailer } => {
+                line(&[b"transfer-encoding: chunked"]);
+                line(&[]);
+                let extension = extension.map(|byte| format!(";a={}", byte)).unwrap_or_default();
+                for chunk in crate::verdict::chunks(&request.body, sizes).into_iter().filter(|chunk| !chunk.is_empty())
+                {
+                    line(&[format!("{:x}{extension}", chunk.len()).as_bytes()]);
+                    line(&[chunk]);
+                }
+                line(&[b"0"]);
+                if *has_trailer {
+                    line(&[b"x-trailer: 1"]);
+                }
+                line(&[]);
+            }
+            DrawnFraming::Both => {
+                line(&[b"transfer-encoding: chunked"]);
+                line(&[]);
+                line(&[format!("{length:x}").as_bytes()]);
+                line(&[&request.body]);
+                line(&[b"0"]);
+                line(&[]);
+            }
+            DrawnFraming::Length | DrawnFraming::Neither | DrawnFraming::WrongLength(_) => {
+                line(&[]);
+                self.bytes.extend_from_slice(&request.body);
+            }
+        }
+    }
+}
+
+/// Well under the quota of accepted requests.
+const MAX_MESSAGES: usize = 24;
