@@ -500,14 +500,17 @@ struct Call {
     id: String,
     keys: Vec<ReplayKey>,
     until: Timestamp,
+    /// For how long the caller would have it remembered, by its own wall clock.
+    seconds: i64,
     by: Claimant,
     lease: Option<Duration>,
 }
 
 impl Remote {
-    fn note(&self, what: &'static str, delivery: &Delivery<'_>, by: Claimant, lease: Option<Duration>) {
+    fn note(&self, what: &'static str, delivery: &Delivery<'_>, by: Claimant, lease: Option<Duration>, now: Moment) {
         let (id, keys, until) = (delivery.webhook_id.to_owned(), delivery.keys.to_vec(), delivery.until);
-        self.calls.lock().unwrap().push(Call { what, id, keys, until, by, lease });
+        let seconds = until.as_unix() - now.wall.as_unix();
+        self.calls.lock().unwrap().push(Call { what, id, keys, until, seconds, by, lease });
     }
 
     fn take(&self) -> Vec<Call> {
@@ -553,7 +556,7 @@ impl ReplayStore for Remote {
         now: Moment,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(async move {
-            self.note("claim", &delivery, by, Some(lease));
+            self.note("claim", &delivery, by, Some(lease), now);
             self.travel().await?;
             self.memory.claim(delivery, by, lease, now).await
         })
@@ -567,7 +570,7 @@ impl ReplayStore for Remote {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.travel().await?;
-            self.note("commit", &delivery, by, None);
+            self.note("commit", &delivery, by, None, now);
             let kept = self.memory.commit(delivery, by, now).await;
             while self.answers_hang.load(Ordering::Relaxed) {
                 tokio::task::yield_now().await;
@@ -584,7 +587,7 @@ impl ReplayStore for Remote {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.travel().await?;
-            self.note("release", &delivery, by, None);
+            self.note("release", &delivery, by, None, now);
             self.memory.release(delivery, by, now).await
         })
     }
@@ -905,60 +908,10 @@ async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
     assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
 }
 
-/// A memory elsewhere, which answers a claim at the second time of asking, and notes for how long each call would have it
-/// remember.
-#[derive(Default)]
-struct Elsewhere {
-    memory: LocalReplay,
-    seconds: Mutex<Vec<i64>>,
-}
-
-impl Elsewhere {
-    fn note(&self, delivery: &Delivery<'_>, now: Moment) {
-        self.seconds.lock().unwrap().push(delivery.until.as_unix() - now.wall.as_unix());
-    }
-}
-
-impl ReplayStore for Elsewhere {
-    fn claim<'a>(
-        &'a self,
-        delivery: Delivery<'a>,
-        by: Claimant,
-        lease: Duration,
-        now: Moment,
-    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
-        Box::pin(async move {
-            self.note(&delivery, now);
-            let claim = self.memory.claim(delivery, by, lease, now).await;
-            tokio::task::yield_now().await;
-            claim
-        })
-    }
-
-    fn commit<'a>(
-        &'a self,
-        delivery: Delivery<'a>,
-        by: Claimant,
-        now: Moment,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.note(&delivery, now);
-        self.memory.commit(delivery, by, now)
-    }
-
-    fn release<'a>(
-        &'a self,
-        delivery: Delivery<'a>,
-        by: Claimant,
-        now: Moment,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.memory.release(delivery, by, now)
-    }
-}
-
 #[tokio::test]
 async fn quota_is_counted_when_the_memory_has_answered() {
     let quota = Quota::new(2, SECOND).unwrap();
-    let scene = scene_with(|warden| warden.quota(quota).shared_replay(Arc::new(Elsewhere::default())));
+    let (scene, _) = shared(|warden| warden.quota(quota));
     let posts = ["a", "b", "c", "d"].map(|body| scene.signed(body));
     let mut waiting: Vec<_> = posts.iter().map(|post| Box::pin(scene.judge_async(post))).collect();
     for request in waiting.iter_mut().take(2) {
@@ -976,8 +929,7 @@ async fn quota_is_counted_when_the_memory_has_answered() {
 
 #[tokio::test]
 async fn shared_memory_outlives_a_clock_that_is_set_back_while_the_body_arrives() {
-    let memory = Arc::new(Elsewhere::default());
-    let scene = scene_with(|warden| warden.shared_replay(memory.clone()));
+    let (scene, remote) = shared(|warden| warden);
     let post = scene.signed("x");
     let mut receiving = scene.warden.examine(&post.headers, PEER).unwrap().identify_async(ID).await.unwrap();
     scene.clock.step_wall(-HOUR);
@@ -985,6 +937,6 @@ async fn shared_memory_outlives_a_clock_that_is_set_back_while_the_body_arrives(
     receiving.update(&post.body).unwrap();
     receiving.finish_async().await.unwrap().commit_async().await.unwrap();
     // The message is fresh once more until its timestamp and the tolerance, by the clock as it is set now.
-    let seconds = memory.seconds.lock().unwrap().clone();
+    let seconds: Vec<i64> = remote.take().into_iter().map(|call| call.seconds).collect();
     assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds >= HOUR + 300 - 1), "{seconds:?}");
 }
