@@ -1,6 +1,6 @@
 //! Bodies and methods: what is verified, what is handled, and how much is read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -117,35 +117,36 @@ pub(super) async fn limit(session: &Session) -> Verdict {
         }
     }
 
-    if found.is_empty() {
-        let taken = endless(session, session.open().await?).await;
-        if taken > limit.saturating_add(BUFFERS) {
-            found.push(format!("{taken} bytes of a forged body in chunks are taken before there is an answer"));
-        }
+    let most = limit.saturating_add(BUFFERS);
+    if found.is_empty() && takes_all(session, session.open().await?, most).await {
+        found.push(format!("{most} bytes of a forged body in chunks are taken without an answer"));
     }
     Ok(Outcome::of(&found))
 }
 
-/// Sends a forged body in chunks until there is an answer, and says how many bytes were taken.
-async fn endless(session: &Session, mut link: Link) -> usize {
+/// Whether `most` bytes of a forged body in chunks are taken without an answer. How many are on their way when an answer
+/// comes says nothing: the systems may have buffered them all, or the receiver reads on to let its answer arrive.
+async fn takes_all(session: &Session, mut link: Link, most: usize) -> bool {
     let head = session.sender.delivery().head(session.target.host(), "Transfer-Encoding: chunked\r\n");
     let chunk = [format!("{CHUNK:x}\r\n").as_bytes(), &vec![b'x'; CHUNK], b"\r\n"].concat();
     let Link { incoming, outgoing } = &mut link;
-    let mut taken: usize = 0;
+    let began = Instant::now();
+    let mut sent: usize = 0;
     let writing = async {
         if outgoing.write_all(&head).await.is_err() {
             return;
         }
-        while taken < MOST && outgoing.write_all(&chunk).await.is_ok() && outgoing.flush().await.is_ok() {
-            taken = taken.saturating_add(CHUNK);
+        while sent < most && outgoing.write_all(&chunk).await.is_ok() && outgoing.flush().await.is_ok() {
+            sent = sent.saturating_add(CHUNK);
         }
     };
     let reply = tokio::select! {
         reply = incoming.reply(session.expected.at_last()) => reply,
-        () = writing => incoming.reply(session.expected.promptly()).await,
+        // An answer at the deadline is none to the size.
+        () = writing => incoming.reply(session.expected.promptly().saturating_sub(began.elapsed()).max(AT_LEAST)).await,
     };
     session.note("an endless body in chunks", &reply);
-    taken
+    matches!(reply, Reply::Silence) && sent >= most
 }
 
 /// JSON that is right and that no serializer writes.
@@ -160,8 +161,8 @@ const ODD: [(&str, &str); 5] = [
 /// More bytes than any webhook has.
 const DECLARED: u64 = 10_000_000_000;
 
-/// Bytes that an endless body may cost the audit.
-const MOST: usize = 64 * 1024 * 1024;
+/// How long the answer to a body over the limit may take, however long sending it took.
+const AT_LEAST: Duration = Duration::from_millis(250);
 
 /// Bytes that may be on their way in the buffers of both systems and of a proxy.
 const BUFFERS: usize = 16 * 1024 * 1024;
