@@ -13,6 +13,26 @@ pub(crate) enum Few<T, const INLINE: usize, const MOST: usize> {
 }
 
 impl<T, const INLINE: usize, const MOST: usize> Few<T, INLINE, MOST> {
+    pub(crate) const fn new() -> Self {
+        Self::Inline(ArrayVec::new_const())
+    }
+
+    /// Adds a value where it is, as it may be large. One beyond `MOST` is left out.
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) {
+        match self {
+            Self::Inline(inline) => {
+                if let Err(full) = inline.try_push(value) {
+                    let mut many = Vec::with_capacity(MOST);
+                    many.extend(inline.drain(..).chain([full.element()]));
+                    *self = Self::Many(many);
+                }
+            }
+            Self::Many(many) if many.len() < MOST => many.push(value),
+            Self::Many(_) => {}
+        }
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Self::Inline(values) => values,
@@ -31,17 +51,9 @@ impl<T, const INLINE: usize, const MOST: usize> Few<T, INLINE, MOST> {
 impl<T, const INLINE: usize, const MOST: usize> FromIterator<T> for Few<T, INLINE, MOST> {
     /// Values beyond `MOST` are left out.
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut values = values.into_iter().take(MOST);
-        let mut inline = ArrayVec::new();
-        inline.extend(values.by_ref().take(INLINE));
-        match values.next() {
-            None => Self::Inline(inline),
-            Some(next) => {
-                let mut many = Vec::with_capacity(MOST);
-                many.extend(inline.into_iter().chain([next]).chain(values));
-                Self::Many(many)
-            }
-        }
+        let mut few = Self::new();
+        values.into_iter().for_each(|value| few.push(value));
+        few
     }
 }
 

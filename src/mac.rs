@@ -87,7 +87,6 @@ impl PreparedKeys {
         (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now)).map(|(index, key)| (index, &key.mac))
     }
 
-    #[cfg(feature = "warden")]
     pub(crate) fn has_live(&self, now: Timestamp) -> bool {
         self.keys.iter().any(|key| key.window.contains(now))
     }

@@ -93,7 +93,11 @@ impl Verifier {
     /// # Errors
     /// As for [`verify_at`](Self::verify_at), but for a mismatch.
     pub fn begin_at<H: Head + ?Sized>(&self, head: &H, now: Timestamp) -> Result<Verification, Rejection> {
-        self.rules.open(head, now)?.with_keys(&self.keys)
+        let opening = self.rules.open(head, now)?;
+        if !self.keys.has_live(now) {
+            return Err(Rejection::new(Reason::NoLiveKey).with_skew(opening.skew()));
+        }
+        Ok(opening.with_keys(&self.keys))
     }
 
     /// [`begin_at`](Self::begin_at) the wall clock's time.
@@ -146,7 +150,7 @@ impl Rules {
     ) -> Result<Opening<'h, H>, Rejection> {
         let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
         self.read(head, now, &mut reading, &mut candidates)?;
-        let candidates = candidates.into_iter().collect();
+        let candidates = candidates.drain(..).collect();
         Ok(Opening { scheme: &self.scheme, head, reading, candidates, now })
     }
 }
@@ -166,19 +170,25 @@ impl<H: Head + ?Sized> Opening<'_, H> {
         self.reading.timestamp.map(|stamp| self.now.seconds_since(stamp))
     }
 
-    pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Result<Verification, Rejection> {
-        let skew = self.skew();
+    /// Begins with the keys that are live. Without any, nothing will match.
+    #[inline]
+    pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Verification {
         let Self { scheme, head, reading, candidates, now } = self;
-        let mut macs: FewMacs = keys.live(now).map(|(index, mac)| (index, mac.clone())).collect();
-        if macs.as_slice().is_empty() {
-            return Err(Rejection::new(Reason::NoLiveKey).with_skew(skew));
-        }
+        let mut verification = Verification {
+            keys: keys.clone(),
+            macs: FewMacs::new(),
+            after_body: Vec::new(),
+            candidates,
+            timestamp: reading.timestamp,
+            now,
+        };
+        let Verification { macs, after_body, .. } = &mut verification;
+        keys.live(now).for_each(|(index, mac)| macs.push((index, mac.clone())));
         let rest = scheme.feed_before(&reading, head, &mut |bytes| {
             macs.as_mut_slice().iter_mut().for_each(|(_, mac)| mac.update(bytes))
         });
-        let mut after_body = Vec::new();
         rest.feed(&reading, head, &mut |bytes| after_body.extend_from_slice(bytes));
-        Ok(Verification { keys: keys.clone(), macs, after_body, candidates, timestamp: reading.timestamp, now })
+        verification
     }
 }
 
@@ -210,6 +220,11 @@ impl Verification {
     /// # Errors
     /// [`Reason::Mismatch`] if no candidate equals the MAC under any key that was live at the beginning.
     pub fn finish(self) -> Result<Verified, Rejection> {
+        self.judge()
+    }
+
+    /// [`finish`](Self::finish) without a move.
+    pub(crate) fn judge(&self) -> Result<Verified, Rejection> {
         let mut macs = Macs::new();
         for (index, mac) in self.macs.as_slice() {
             if let Some(tag) = mac.tag_of(&*self.after_body) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -231,7 +232,7 @@ impl<T> ByOutcome<T> {
 /// the table; all later look-ups only read it.
 #[derive(Debug)]
 struct Family<T> {
-    members: ArcSwap<HashMap<Arc<str>, T>>,
+    members: ArcSwap<Members<T>>,
     capacity: usize,
     others: OnceLock<T>,
 }
@@ -255,13 +256,55 @@ impl<T: Clone> Family<T> {
         let member = make(label);
         let label: Arc<str> = label.into();
         self.members.rcu(|members| {
-            let mut members = HashMap::clone(members);
+            let mut members = Members::clone(members);
             if members.len() < self.capacity {
                 members.insert(Arc::clone(&label), member.clone());
             }
             members
         });
         then(&member);
+    }
+}
+
+/// The members of a family. Most have one or two, and comparing those takes less time than hashing.
+#[derive(Debug, Clone)]
+enum Members<T> {
+    Few(ArrayVec<(Arc<str>, T), 4>),
+    Many(HashMap<Arc<str>, T>),
+}
+
+impl<T> Members<T> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(members) => members.len(),
+            Self::Many(members) => members.len(),
+        }
+    }
+
+    fn get(&self, label: &str) -> Option<&T> {
+        match self {
+            Self::Few(members) => members.iter().find(|(known, _)| **known == *label).map(|(_, member)| member),
+            Self::Many(members) => members.get(label),
+        }
+    }
+
+    fn insert(&mut self, label: Arc<str>, member: T) {
+        match self {
+            Self::Many(members) => drop(members.insert(label, member)),
+            // Another thread may have been first; what the recorder gave both is the same.
+            Self::Few(members) if members.iter().any(|(known, _)| *known == label) => {}
+            Self::Few(members) => {
+                if let Err(full) = members.try_push((label, member)) {
+                    *self = Self::Many(members.drain(..).chain([full.element()]).collect());
+                }
+            }
+        }
+    }
+}
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self::Few(ArrayVec::new_const())
     }
 }
 

@@ -6,16 +6,17 @@ mod state;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::ready;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
+use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
 
-use super::{Claim, Claimant, Delivery, ReplayStore};
+use super::{Claim, Claimant, Delivery, ReplayKey, ReplayStore};
 use crate::clock::Moment;
 use crate::error::StoreError;
+use crate::few::Few;
 use crate::limit::BoxFuture;
 use crate::secret::MAX_KEYS;
 use shard::{Fingerprint, Shard};
@@ -57,7 +58,8 @@ pub struct LocalReplay {
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<Moment>,
-    hashers: [RandomState; 2],
+    /// Nobody outside can foresee where a delivery falls.
+    secret: SipHasher13,
 }
 
 impl LocalReplay {
@@ -76,7 +78,7 @@ impl LocalReplay {
             shard_limit: share.saturating_add(chance),
             next_sweep: AtomicUsize::new(0),
             start: OnceLock::new(),
-            hashers: [RandomState::new(), RandomState::new()],
+            secret: SipHasher13::new_with_keys(random(), random()),
         }
     }
 
@@ -88,7 +90,7 @@ impl LocalReplay {
         lease: Duration,
         now: Moment,
     ) -> Result<Claim, StoreError> {
-        let (by, now) = (self.mark(by), self.now(now));
+        let (by, now) = (Mark::from(by), self.now(now));
         self.sweep_next(&now);
         let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery has from one to eight keys"))?;
 
@@ -112,7 +114,7 @@ impl LocalReplay {
 
     /// As [`ReplayStore::commit`], at once. A commit exceeds the capacity rather than being lost.
     pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: Moment) -> bool {
-        let (by, now) = (self.mark(by), self.now(now));
+        let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
         let is_anothers = |standing| match standing {
             Standing::Finished { .. } => true,
@@ -128,7 +130,7 @@ impl LocalReplay {
 
     /// As [`ReplayStore::release`], at once.
     pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: Moment) -> bool {
-        let (by, now) = (self.mark(by), self.now(now));
+        let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
         let is_own = |standing| matches!(standing, Standing::Claimed { by: owner, .. } if owner == by);
         let all_own = keys.standings(&now).all(is_own);
@@ -138,11 +140,6 @@ impl LocalReplay {
 
     fn now(&self, now: Moment) -> Now {
         Now::since(*self.start.get_or_init(|| now), now)
-    }
-
-    fn mark(&self, by: Claimant) -> Mark {
-        let [hasher, _] = &self.hashers;
-        Mark::new(by.number(), |high| hasher.hash_one(high))
     }
 
     /// Looks at one shard more with each claim, so that the memory shrinks although no claim may fall into a shard.
@@ -160,27 +157,32 @@ impl LocalReplay {
         if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
             return None;
         }
-        let [first, second] = &self.hashers;
-        let place = |key| {
-            let print =
-                Fingerprint(first.hash_one((delivery.webhook_id, key)), second.hash_one((delivery.webhook_id, key)));
-            (self.index(usize::try_from(print.1 & 0xffff_ffff).unwrap_or_default()), print)
+        let place = |key: &ReplayKey| {
+            let mut hasher = self.secret;
+            hasher.write(key.as_bytes());
+            hasher.write(delivery.webhook_id.as_bytes());
+            let Hash128 { h1, h2 } = hasher.finish128();
+            (self.index(usize::try_from(h2 & 0xffff_ffff).unwrap_or_default()), Fingerprint(h1, h2))
         };
-        let mut prints: ArrayVec<_, MAX_KEYS> = delivery.keys.iter().map(place).collect();
-        prints.sort_unstable_by_key(|(index, _)| *index);
-        let mut shards = ArrayVec::<_, MAX_KEYS>::new();
-        for (index, _) in &prints {
-            if shards.last().is_none_or(|(last, _)| last != index) {
-                let shard = self.shards.get(*index)?;
-                shards.push((*index, shard.lock().unwrap_or_else(PoisonError::into_inner)));
-            }
-        }
+        let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
+        prints.as_mut_slice().sort_unstable_by_key(|(index, _)| *index);
+        let mut last = None;
+        let lock = |(index, _): &(usize, Fingerprint)| {
+            let is_locked = last.replace(*index) == Some(*index);
+            let shard = self.shards.get(*index).filter(|_| !is_locked)?;
+            Some((*index, shard.lock().unwrap_or_else(PoisonError::into_inner)))
+        };
+        let shards = prints.as_slice().iter().filter_map(lock).collect();
         Some(LockedKeys { prints, shards })
     }
 
     fn index(&self, number: usize) -> usize {
         number & self.shards.len().saturating_sub(1)
     }
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 impl Default for LocalReplay {
@@ -229,24 +231,27 @@ impl ReplayStore for LocalReplay {
     }
 }
 
+/// One for each key of a delivery, of which few have more than two.
+type PerKey<T> = Few<T, 2, MAX_KEYS>;
+
 /// The keys of one delivery with all their shards locked, both in ascending order of the shards.
 struct LockedKeys<'a> {
-    prints: ArrayVec<(usize, Fingerprint), MAX_KEYS>,
-    shards: ArrayVec<(usize, MutexGuard<'a, Shard>), MAX_KEYS>,
+    prints: PerKey<(usize, Fingerprint)>,
+    shards: PerKey<(usize, MutexGuard<'a, Shard>)>,
 }
 
 impl LockedKeys<'_> {
     fn standings(&self, now: &Now) -> impl Iterator<Item = Standing> {
-        self.prints.iter().map(move |(index, print)| {
-            let shard = self.shards.iter().find(|(locked, _)| locked == index);
+        self.prints.as_slice().iter().map(move |(index, print)| {
+            let shard = self.shards.as_slice().iter().find(|(locked, _)| locked == index);
             shard.map_or(Standing::Free, |(_, shard)| shard.standing(print, now))
         })
     }
 
     /// Makes room in every shard for the keys that are not held, before any of them is put.
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in &mut self.shards {
-            let prints = self.prints.iter().filter(|(index, _)| index == locked);
+        for (locked, shard) in self.shards.as_mut_slice() {
+            let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
             let more = prints.filter(|(_, print)| shard.standing(print, now) == Standing::Free).count();
             shard.make_room(more, limit, now)?;
         }
@@ -266,8 +271,8 @@ impl LockedKeys<'_> {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Shard, &Fingerprint)) {
-        for (index, print) in &self.prints {
-            if let Some((_, shard)) = self.shards.iter_mut().find(|(locked, _)| locked == index) {
+        for (index, print) in self.prints.as_slice() {
+            if let Some((_, shard)) = self.shards.as_mut_slice().iter_mut().find(|(locked, _)| locked == index) {
                 act(shard, print);
             }
         }

@@ -166,17 +166,9 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         self.record.known_id = keys.is_some();
         let decoy_reason = if keys.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
         let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
-        let opened = match &live {
-            Some(keys) => self.opening.with_keys(keys),
-            None => {
-                let inner = &self.record.warden.inner;
-                self.opening.with_keys(inner.decoys.of_size(inner.keys.common_size()))
-            }
-        };
-        match opened {
-            Ok(verification) => Ok(Receiving { verification, decoy_reason, record: self.record }),
-            Err(rejection) => Err(Refused::new(&mut self.record, rejection, Delay::None)),
-        }
+        let inner = &self.record.warden.inner;
+        let keys = live.as_ref().unwrap_or_else(|| inner.decoys.of_size(inner.keys.common_size()));
+        Ok(Receiving { verification: self.opening.with_keys(keys), decoy_reason, record: self.record })
     }
 }
 
@@ -242,22 +234,22 @@ impl Receiving {
         Admitted::admit_until(record, facts, deadline).await
     }
 
-    fn verify(self) -> Result<(Record, Facts, Moment), Refused> {
-        let Self { verification, decoy_reason, mut record } = self;
-        let now = record.moment();
-        let rejection = match record.refused() {
+    #[inline]
+    fn verify(mut self) -> Result<(Record, Facts, Moment), Refused> {
+        let now = self.record.moment();
+        let rejection = match self.record.refused() {
             Some(rejection) => rejection,
-            None if record.is_overdue(now) => Rejection::new(Reason::BodyTooSlow),
-            None => match (verification.finish(), record.webhook_id.clone()) {
+            None if self.record.is_overdue(now) => Rejection::new(Reason::BodyTooSlow),
+            None => match (self.verification.judge(), self.record.webhook_id.clone()) {
                 (Ok(verified), Some(webhook_id)) => {
-                    record.key_id = Some(verified.key_id());
-                    return Ok((record, Facts::new(webhook_id, verified), now));
+                    self.record.key_id = Some(verified.key_id());
+                    return Ok((self.record, Facts::new(webhook_id, verified), now));
                 }
                 (Err(rejection), _) if rejection.reason() != Reason::UnknownId => rejection,
-                _ => Rejection::new(decoy_reason),
+                _ => Rejection::new(self.decoy_reason),
             },
         };
-        Err(Refused::new(&mut record, rejection, Delay::None))
+        Err(Refused::new(&mut self.record, rejection, Delay::None))
     }
 
     /// Gives the request up, for a reason that only the reader of its body knows.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::replay::Claimant;
 use crate::time::Timestamp;
 
 /// Both clocks, with the moment that the memory was first used as their zero: a few bits then last for decades,
@@ -28,11 +29,11 @@ impl Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark(u64);
 
-impl Mark {
-    /// Claimants that differ in the low 28 bits of their numbers alone, as those of one process do, never share a mark.
-    pub(super) fn new(number: u128, hash: impl FnOnce(u128) -> u64) -> Self {
-        let low = u64::try_from(number & u128::from(MARK)).unwrap_or_default();
-        Self((low ^ hash(number >> MARK_BITS)) & MARK)
+/// Claimants that differ in the low 28 bits of their numbers alone, as those of one process do, never share a mark.
+impl From<Claimant> for Mark {
+    fn from(by: Claimant) -> Self {
+        let folded = (0..u128::BITS).step_by(MARK_BITS).fold(0, |bits, shift| bits ^ (by.number() >> shift));
+        Self(u64::try_from(folded & u128::from(MARK)).unwrap_or_default())
     }
 }
 
@@ -100,7 +101,7 @@ fn seconds_up(time: Duration) -> u64 {
 }
 
 const CLAIMED: u64 = 1 << 63;
-const MARK_BITS: u32 = 28;
+const MARK_BITS: usize = 28;
 const MARK: u64 = (1 << MARK_BITS) - 1;
 
 /// 35 bits of ticks are 17 years.
@@ -205,11 +206,12 @@ mod tests {
 
     #[test]
     fn claimants_of_one_process_have_marks_of_their_own() {
-        let hash = |high: u128| u64::try_from(high % 1_000_003).unwrap() << 20;
-        let random = 0x1234_5678_9abc_def0_u128 << 64;
-        let marks: std::collections::HashSet<u64> =
-            (0..10_000).map(|count| Mark::new(random | count, hash).0).collect();
+        let mark = |number| Mark::from(Claimant::new(number)).0;
+        let process = 0x1234_5678_9abc_def0_u128 << 64;
+        let marks: std::collections::HashSet<u64> = (0..10_000).map(|count| mark(process | count)).collect();
         assert_eq!(marks.len(), 10_000);
-        assert_ne!(Mark::new(0, hash), Mark::new(u128::MAX, hash));
+        for bit in 0..u128::BITS {
+            assert_ne!(mark(0), mark(1 << bit), "bit {bit} counts");
+        }
     }
 }
