@@ -166,14 +166,12 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         self.record.known_id = keys.is_some();
         let decoy_reason = if keys.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
         let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
-        let opened = match &live {
-            Some(keys) => self.opening.with_keys(keys),
-            None => {
-                let inner = &self.record.warden.inner;
-                self.opening.with_keys(inner.decoys.of_size(inner.keys.common_size()))
-            }
-        };
-        match opened {
+        let keys = live.unwrap_or_else(|| {
+            let inner = &self.record.warden.inner;
+            // A look-up gives a handle of its own as well, whose making and dropping take their time.
+            inner.decoys.of_size(inner.keys.common_size()).clone()
+        });
+        match self.opening.with_keys(&keys) {
             Ok(verification) => Ok(Receiving { verification, decoy_reason, record: self.record }),
             Err(rejection) => Err(Refused::new(&mut self.record, rejection, Delay::None)),
         }
