@@ -134,7 +134,7 @@ fn measure(classes: [&Call; 2], work: &impl Fn(&Call)) -> Found {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut call = classes[0].clone();
     let begin = Instant::now();
-    while begin.elapsed() < FOR {
+    while begin.elapsed() < FOR && times.iter().map(Vec::len).sum::<usize>() < CALLS {
         for _ in 0..1_000 {
             random ^= random << 13;
             random ^= random >> 7;
@@ -177,7 +177,9 @@ fn welch([a, b]: [Sample; 2]) -> (f64, f64) {
     (a.mean - b.mean, (a.mean - b.mean) / error)
 }
 
-/// For how long calls are timed.
+/// How many calls are timed: with more of them |t| grows until it finds what no program is the cause of.
+const CALLS: usize = 1_000_000;
+/// For how long calls are timed at most.
 const FOR: Duration = Duration::from_secs(4);
 /// From which |t| on times are taken to differ.
 const THRESHOLD: f64 = 10.0;
