@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
-use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
+use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::encoding::Tag;
 use crate::error::ConfigError;
@@ -76,9 +76,16 @@ impl PreparedKeys {
         self.decoy
     }
 
-    #[inline]
-    pub(crate) fn key_id(&self, index: u8) -> Option<KeyId> {
-        self.keys.get(usize::from(index)).map(|key| key.id)
+    /// The newest of the keys that match, so that an old one shows as out of use. None, if nothing may be accepted.
+    ///
+    /// This is where a match becomes a verdict, and nothing else branches on one. The check of that knows this function
+    /// by its name, for which it has to stay one.
+    #[inline(never)]
+    pub(crate) fn reveal(&self, matches: Matches) -> Option<KeyId> {
+        if self.decoy || matches.0 == 0 {
+            return None;
+        }
+        self.keys.get(usize::try_from(matches.0.trailing_zeros()).ok()?).map(|key| key.id)
     }
 
     /// The state of each key that counts at `now`, with the key's place in the ring.
@@ -174,23 +181,22 @@ impl fmt::Debug for Mac {
 /// The MACs of one message under each live key, with the key's place in the ring.
 pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
 
-/// The place of the key whose MAC one of the candidates equals, if `acceptable` at all.
-///
-/// Every candidate is compared with every MAC and every comparison runs to its end. The verdict is the only thing that
-/// is ever branched on, once, at the end.
+/// Which keys' MACs equal a candidate: a bit for each key, by its place in the ring.
+#[derive(Clone, Copy)]
+pub(crate) struct Matches(u8);
+
+const _: () = assert!(MAX_KEYS <= 8, "each key has its bit");
+
+/// Compares every candidate with every MAC, each to its end, and branches on none of it.
 #[inline]
-pub(crate) fn matching_key(candidates: &[Tag], macs: &Macs, acceptable: bool) -> Option<u8> {
-    let mut found = Choice::from(0);
-    let mut key = 0_u8;
-    // The newest key comes last and so is the one named where several match: an old one then shows as out of use.
-    for (index, mac) in macs.iter().rev() {
+pub(crate) fn matches(candidates: &[Tag], macs: &Macs) -> Matches {
+    let mut found = 0;
+    for (place, mac) in macs {
         for candidate in candidates {
-            let equal = tags_equal(mac, candidate);
-            key.conditional_assign(index, equal);
-            found |= equal;
+            found |= tags_equal(mac, candidate).unwrap_u8().wrapping_shl(u32::from(*place));
         }
     }
-    if bool::from(found & Choice::from(u8::from(acceptable))) { Some(key) } else { None }
+    Matches(found)
 }
 
 /// The first half of the SHA-256 of `bytes`: a name for them that does not tell what they are.
@@ -286,62 +292,80 @@ fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::secret::Secret;
+    use alloc::vec;
 
-    fn macs_under(key: &[u8], message: &[u8], algorithm: Algorithm) -> Macs {
-        let keyring = Keyring::new(Secret::from_bytes(key).unwrap());
-        let prepared = PreparedKeys::new(algorithm, &keyring).unwrap();
-        let mac = |(index, mac): (u8, &Mac)| (index, mac.tag_of(message).unwrap());
-        prepared.live(Timestamp::from_unix(0)).map(mac).collect()
+    use super::*;
+    use crate::secret::{Key, Secret};
+
+    fn prepared(secrets: &[&str], algorithm: Algorithm) -> PreparedKeys {
+        let keys = secrets.iter().map(|text| Key::new(text, Secret::from_bytes(*text).unwrap()).unwrap());
+        PreparedKeys::new(algorithm, &Keyring::from_keys(keys).unwrap()).unwrap()
+    }
+
+    fn macs_of(message: &[u8], keys: &PreparedKeys) -> Macs {
+        let mac = |(place, mac): (u8, &Mac)| (place, mac.tag_of(message).unwrap());
+        keys.live(Timestamp::from_unix(0)).map(mac).collect()
+    }
+
+    /// The name of the key that one of `candidates` is accepted under.
+    fn accepted(keys: &PreparedKeys, candidates: &[Tag], macs: &Macs) -> Option<KeyId> {
+        keys.reveal(matches(candidates, macs))
     }
 
     #[test]
     fn candidate_that_differs_in_any_bit_does_not_match() {
         for algorithm in [Algorithm::HmacSha256, Algorithm::HmacSha1, Algorithm::HmacSha512] {
-            let macs = macs_under(b"key", b"message", algorithm);
+            let keys = prepared(&["key"], algorithm);
+            let macs = macs_of(b"message", &keys);
             let good = macs[0].1.clone();
-            assert_eq!(matching_key(core::slice::from_ref(&good), &macs, true), Some(0));
+            assert_eq!(accepted(&keys, core::slice::from_ref(&good), &macs), keys.keys.first().map(|key| key.id));
             for bit in 0..algorithm.tag_size() * 8 {
                 let mut bytes = good.as_bytes().to_vec();
                 bytes[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(matching_key(&[Tag::from_bytes(&bytes).unwrap()], &macs, true), None, "bit {bit}");
+                assert_eq!(accepted(&keys, &[Tag::from_bytes(&bytes).unwrap()], &macs), None, "bit {bit}");
             }
         }
     }
 
     #[test]
     fn candidate_shorter_than_the_mac_does_not_match() {
-        let macs = macs_under(b"key", b"message", Algorithm::HmacSha256);
+        let keys = prepared(&["key"], Algorithm::HmacSha256);
+        let macs = macs_of(b"message", &keys);
         for size in 0..32 {
             let short = Tag::from_bytes(&macs[0].1.as_bytes()[..size]).unwrap();
-            assert_eq!(matching_key(&[short], &macs, true), None, "{size} bytes");
+            assert_eq!(accepted(&keys, &[short], &macs), None, "{size} bytes");
         }
     }
 
     #[test]
-    fn any_candidate_may_match_any_mac_and_names_its_key() {
-        let (a, b) = (macs_under(b"a", b"m", Algorithm::HmacSha256), macs_under(b"b", b"m", Algorithm::HmacSha256));
-        let macs: Macs = [(3, a[0].1.clone()), (5, b[0].1.clone())].into_iter().collect();
+    fn any_candidate_may_match_any_mac_and_the_newest_key_is_named() {
+        let keys = prepared(&["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"], Algorithm::HmacSha256);
+        let macs = macs_of(b"message", &keys);
+        let of = |place: usize| macs[place].1.clone();
         let noise = Tag::from_bytes(&[0; 32]).unwrap();
-        assert_eq!(matching_key(&[noise.clone(), a[0].1.clone()], &macs, true), Some(3));
-        assert_eq!(matching_key(&[b[0].1.clone(), noise.clone()], &macs, true), Some(5));
-        assert_eq!(matching_key(&[noise], &macs, true), None);
-        assert_eq!(matching_key(&[], &macs, true), None);
-    }
-
-    #[test]
-    fn newest_key_is_named_where_several_match() {
-        let (a, b) = (macs_under(b"a", b"m", Algorithm::HmacSha256), macs_under(b"b", b"m", Algorithm::HmacSha256));
-        let macs: Macs = [(0, a[0].1.clone()), (1, b[0].1.clone())].into_iter().collect();
-        for candidates in [[a[0].1.clone(), b[0].1.clone()], [b[0].1.clone(), a[0].1.clone()]] {
-            assert_eq!(matching_key(&candidates, &macs, true), Some(0));
+        for (candidates, named) in [
+            (vec![], None),
+            (vec![noise.clone()], None),
+            (vec![of(0)], Some("k0")),
+            (vec![noise.clone(), of(3)], Some("k3")),
+            (vec![of(7), noise.clone()], Some("k7")),
+            (vec![of(6), of(6)], Some("k6")),
+            (vec![of(2), of(5), noise.clone()], Some("k2")),
+            (vec![of(5), noise, of(2)], Some("k2")),
+        ] {
+            let key_id = accepted(&keys, &candidates, &macs);
+            assert_eq!(key_id.as_ref().map(KeyId::as_str), named, "{} candidates", candidates.len());
         }
+        // A key that is not live has no MAC, and the others keep their places.
+        let without_first: Macs = macs.iter().skip(1).cloned().collect();
+        assert_eq!(accepted(&keys, &[of(0), of(4)], &without_first).unwrap().as_str(), "k4");
     }
 
+    #[cfg(feature = "warden")]
     #[test]
-    fn match_that_is_not_acceptable_is_none() {
-        let macs = macs_under(b"key", b"message", Algorithm::HmacSha256);
-        assert_eq!(matching_key(&[macs[0].1.clone()], &macs, false), None);
+    fn decoy_accepts_nothing() {
+        let keys = prepared(&["key"], Algorithm::HmacSha256).into_decoy();
+        let macs = macs_of(b"message", &keys);
+        assert_eq!(accepted(&keys, &[macs[0].1.clone()], &macs), None);
     }
 }

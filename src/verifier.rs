@@ -32,7 +32,7 @@ use crate::encoding::Tag;
 use crate::error::{ConfigError, Reason, Rejection};
 use crate::few::Few;
 use crate::head::Head;
-use crate::mac::{Mac, Macs, PreparedKeys, matching_key};
+use crate::mac::{Mac, Macs, PreparedKeys, matches};
 use crate::replay::ReplayKey;
 use crate::scheme::{Candidates, Content, MAX_CANDIDATES, Reading, Scheme};
 use crate::secret::{KeyId, Keyring, MAX_KEYS};
@@ -290,8 +290,7 @@ fn verdict(
     now: Timestamp,
 ) -> Result<Verified, Rejection> {
     let skew = timestamp.map(|stamp| now.seconds_since(stamp));
-    let key = matching_key(candidates, macs, !keys.is_decoy());
-    match key.and_then(|index| keys.key_id(index)) {
+    match keys.reveal(matches(candidates, macs)) {
         Some(key_id) => {
             let replay_keys = macs.iter().filter_map(|(_, mac)| ReplayKey::of(mac)).collect();
             Ok(Verified { key_id, timestamp, skew, replay_keys })

@@ -166,9 +166,12 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         self.record.known_id = keys.is_some();
         let decoy_reason = if keys.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
         let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
-        let inner = &self.record.warden.inner;
-        let keys = live.as_ref().unwrap_or_else(|| inner.decoys.of_size(inner.keys.common_size()));
-        Ok(Receiving { verification: self.opening.with_keys(keys), decoy_reason, record: self.record })
+        let keys = live.unwrap_or_else(|| {
+            let inner = &self.record.warden.inner;
+            // A look-up gives a handle of its own as well, whose making and dropping take their time.
+            inner.decoys.of_size(inner.keys.common_size()).clone()
+        });
+        Ok(Receiving { verification: self.opening.with_keys(&keys), decoy_reason, record: self.record })
     }
 }
 

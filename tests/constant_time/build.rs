@@ -1,0 +1,6 @@
+//! Compiles the requests to valgrind, which are macros of its C headers.
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/requests.c");
+    cc::Build::new().file("src/requests.c").compile("requests");
+}

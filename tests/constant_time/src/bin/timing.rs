@@ -1,0 +1,198 @@
+//! Times pairs of judgements that must not differ, by Welch's t-test on calls in random order, after the method of
+//! dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): `tests/constant_time/run --timing`.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use hookwarden_constant_time::message::{BODY, Message, NOW, Sort};
+use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, judge, verifier, warden};
+
+fn main() -> ExitCode {
+    let sort = Sort::timestamped();
+    let (verifier, warden) = (verifier(&sort), warden());
+    let good = sort.sign(SECRET);
+    let mac = good.mac();
+    let wrong = |places: &[usize]| Call::new(KNOWN, good.clone().with_wrong(places.iter().copied()));
+    let every: Vec<usize> = (0..sort.mac_size).collect();
+    let (nothing_right, last_wrong, first_wrong) = (wrong(&every), wrong(&[31]), wrong(&[0]));
+    let unknown = Call { id: UNKNOWN.to_owned(), ..nothing_right.clone() };
+
+    let verify = |call: &Call| drop(black_box(verifier.verify_at(black_box(&call.head), BODY, NOW)));
+    let guard = |call: &Call| drop(black_box(judge(&warden, black_box(&call.id), black_box(&call.head))));
+    let careless = |call: &Call| {
+        verify(call);
+        black_box(early_exit(&mac, &call.mac));
+    };
+
+    println!("{:<42} {:>9} {:>8} {:>10} {:>8}  expected", "", "calls", "mean ns", "differ ns", "max |t|");
+    let mut table = Table::default();
+    table.row("31 bytes right / none right", [&last_wrong, &nothing_right], verify, Expected::Same);
+    table.row("first byte wrong / last byte wrong", [&first_wrong, &last_wrong], verify, Expected::Same);
+    // An id is found in a table or it is not, which is no work of the same kind; the MAC is what must not be missing.
+    table.row("Warden: known id / unknown id", [&nothing_right, &unknown], guard, Expected::Near);
+    table.row("control: ends at the first difference", [&last_wrong, &nothing_right], careless, Expected::Different);
+    if table.unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[inline(never)]
+fn early_exit(computed: &[u8], received: &[u8]) -> bool {
+    for (a, b) in computed.iter().zip(received) {
+        if a != b {
+            return false;
+        }
+    }
+    true
+}
+
+/// What a call is given.
+#[derive(Clone)]
+struct Call {
+    id: String,
+    head: Vec<(String, String)>,
+    mac: Vec<u8>,
+}
+
+impl Call {
+    fn new(id: &str, message: Message) -> Self {
+        Self { id: id.to_owned(), mac: message.mac(), head: message.head }
+    }
+
+    /// Takes the content of another call into the memory of this one, so that both are read from the same place.
+    fn take(&mut self, other: &Self) {
+        self.id.clone_from(&other.id);
+        self.mac.clone_from(&other.mac);
+        for ((_, own), (_, value)) in self.head.iter_mut().zip(&other.head) {
+            own.clone_from(value);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    /// No difference is found.
+    Same,
+    /// The difference is a small part of the whole.
+    Near,
+    /// A difference is found.
+    Different,
+}
+
+impl Expected {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Same => "|t| up to 10",
+            Self::Near => "up to 2 %",
+            Self::Different => "|t| over 10",
+        }
+    }
+
+    fn holds(self, found: &Found) -> bool {
+        match self {
+            Self::Same => !found.differs(),
+            Self::Near => found.difference.abs() <= found.mean * NEAR,
+            Self::Different => found.differs(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    unexpected: u32,
+}
+
+impl Table {
+    /// What is not as expected is measured twice more, since a shared machine has its moments.
+    fn row(&mut self, name: &str, classes: [&Call; 2], work: impl Fn(&Call), expected: Expected) {
+        for attempt in 1..=ATTEMPTS {
+            let found = measure(classes, &work);
+            let as_expected = expected.holds(&found);
+            let verdict = if as_expected { "ok" } else { "UNEXPECTED" };
+            let Found { calls, mean, difference, t } = found;
+            let (t, expected) = (t.abs(), expected.text());
+            println!("{name:<42} {calls:>9} {mean:>8.0} {difference:>10.2} {t:>8.1}  {expected:<12} {verdict}");
+            if as_expected {
+                return;
+            }
+            self.unexpected += u32::from(attempt == ATTEMPTS);
+        }
+    }
+}
+
+struct Found {
+    calls: usize,
+    mean: f64,
+    /// The difference of the means, where `t` is the largest.
+    difference: f64,
+    t: f64,
+}
+
+impl Found {
+    fn differs(&self) -> bool {
+        self.t.abs() > THRESHOLD && self.difference.abs() > CYCLE
+    }
+}
+
+/// Times calls of both classes in random order, and takes the largest t of several cuts: what a machine does besides
+/// makes some calls much longer, and hides a difference in the others.
+fn measure(classes: [&Call; 2], work: &impl Fn(&Call)) -> Found {
+    let mut times = [Vec::new(), Vec::new()];
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut call = classes[0].clone();
+    let begin = Instant::now();
+    while begin.elapsed() < FOR && times.iter().map(Vec::len).sum::<usize>() < CALLS {
+        for _ in 0..1_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let class = usize::from(random & (1 << 40) != 0);
+            call.take(classes[class]);
+            let began = Instant::now();
+            work(&call);
+            times[class].push(began.elapsed().as_nanos() as f64);
+        }
+    }
+    let mut all: Vec<f64> = times.iter().flatten().copied().collect();
+    all.sort_by(f64::total_cmp);
+    let cuts = CUTS.map(|cut| all[((all.len() - 1) as f64 * cut) as usize]);
+    let tests = cuts.map(|cut| welch(times.each_ref().map(|times| Sample::of(times, cut))));
+    let (difference, t) = tests.into_iter().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs())).unwrap_or_default();
+    Found { calls: all.len(), mean: all.iter().sum::<f64>() / all.len() as f64, difference, t }
+}
+
+struct Sample {
+    count: f64,
+    mean: f64,
+    variance: f64,
+}
+
+impl Sample {
+    /// Of what is not over `cut`.
+    fn of(times: &[f64], cut: f64) -> Self {
+        let within = || times.iter().filter(|time| **time <= cut);
+        let count = within().count() as f64;
+        let mean = within().sum::<f64>() / count;
+        let variance = within().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        Self { count, mean, variance }
+    }
+}
+
+/// The difference of the means, and it in units of its standard error.
+fn welch([a, b]: [Sample; 2]) -> (f64, f64) {
+    let error = (a.variance / a.count + b.variance / b.count).sqrt();
+    (a.mean - b.mean, (a.mean - b.mean) / error)
+}
+
+/// How many calls are timed: with more of them |t| grows until it finds what no program is the cause of.
+const CALLS: usize = 1_000_000;
+/// For how long calls are timed at most.
+const FOR: Duration = Duration::from_secs(4);
+/// From which |t| on times are taken to differ.
+const THRESHOLD: f64 = 10.0;
+/// In nanoseconds, a cycle of a processor at 4 GHz: no instruction more takes less.
+const CYCLE: f64 = 0.25;
+/// The part of the mean that a small difference is at most.
+const NEAR: f64 = 0.02;
+const ATTEMPTS: u32 = 3;
+/// Up to which part of the times each test goes.
+const CUTS: [f64; 6] = [0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
