@@ -145,7 +145,9 @@ async fn thousands_of_candidates_are_refused_in_the_time_that_their_header_takes
         println!("{:?}: 2,500 candidates in {:?}, one as long in {:?}", receiver.framework, fastest[0], fastest[1]);
         // As many MACs would take a hundred times as long.
         assert!(fastest[0] < fastest[1] * 3 + Duration::from_millis(5), "{fastest:?}");
-        receiver.demand("good", &good.sized(), 200).await;
+        let wrong = format!(",v1={}", "0".repeat(64));
+        receiver.demand("33 candidates", &spoiled(wrong.repeat(32)).sized(), 401).await;
+        receiver.demand("32 candidates", &spoiled(wrong.repeat(31)).sized(), 200).await;
     })
     .await;
 }

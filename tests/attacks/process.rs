@@ -193,7 +193,7 @@ pub(crate) async fn attack(
         // What is set up with the first requests is no growth.
         receiver.control("mark", 0).await;
         let (memory, files) = (receiver.resident(), receiver.open_files());
-        attack(&receiver).await;
+        timeout(LONGEST, attack(&receiver)).await.unwrap_or_else(|_| panic!("{framework:?}: the attack does not end"));
         receiver.control("mark", 0).await;
         let grown = receiver.most_resident().saturating_sub(memory);
         println!("{framework:?}: at most {grown} KiB more than before the attack");
@@ -205,6 +205,9 @@ pub(crate) async fn attack(
         }
     }
 }
+
+/// How long an attack on one receiver may take.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// How much a receiver under attack may grow, in KiB.
 const MEMORY: u64 = 32 * 1024;
