@@ -10,10 +10,11 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame};
 
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, Frames, HEADERS, PING, add_field, client, fields, frame, reset, status,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, add_field, client, fields, frame, reset, status,
 };
 use crate::process::{Receiver, attack};
 use crate::receiver::{Framework, Settings};
+use crate::util::PATIENCE;
 use crate::util::sender::Post;
 
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -58,6 +59,24 @@ async fn flood(receiver: &Receiver, what: &str, opening: &[u8], count: u32, next
     let (ended, ()) = tokio::join!(flooding, honest);
     receiver.demand(what, &Post::signed(format!("honest after {what}")).sized(), 200).await;
     ended
+}
+
+/// What is refused of the floods is refused for what they are, and not for how their frames are written.
+#[tokio::test]
+async fn delivery_in_frames_of_the_floods_is_handled() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        let post = Post::signed("in frames");
+        let mut frames = Frames::open(receiver).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &fields(&post));
+        assert!(frames.send(&[head, frame(DATA, END_STREAM, 1, &post.body)].concat()).await);
+        let began = Instant::now();
+        while !receiver.ran().await.contains_key("200 in frames") {
+            assert!(began.elapsed() < PATIENCE, "it is not understood");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!frames.is_ended_within(Duration::ZERO).await);
+    })
+    .await;
 }
 
 #[tokio::test]

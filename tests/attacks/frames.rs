@@ -24,6 +24,7 @@ pub(crate) const PING: u8 = 6;
 pub(crate) const CONTINUATION: u8 = 9;
 
 /// Flags.
+pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
