@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) redis: Option<(String, Duration)>,
     /// Writes a log of everything.
     pub(crate) logs: bool,
+    /// Counts everything for the control `metrics`.
+    pub(crate) metrics: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,7 @@ impl Settings {
             rejected_quota: None,
             redis: None,
             logs: false,
+            metrics: true,
         }
     }
 
@@ -159,8 +162,10 @@ fn warden(settings: &Settings) -> (Warden, Controls) {
         .deadline(settings.deadline)
         .tolerance(Tolerance::from_seconds(settings.tolerance).expect("a tolerance"))
         .replay_margin(0)
-        .quota(Quota::per_minute(settings.quota).expect("a quota"))
-        .observer(MetricsObserver::new());
+        .quota(Quota::per_minute(settings.quota).expect("a quota"));
+    if settings.metrics {
+        builder = builder.observer(MetricsObserver::new());
+    }
     builder = match settings.rejected_quota.map(|count| Quota::per_minute(count).expect("a quota")) {
         Some(quota) => builder.rejected_quotas(quota, quota),
         None => builder.danger_without_rejected_quotas(),

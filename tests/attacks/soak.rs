@@ -97,6 +97,8 @@ async fn soak(framework: Framework, time: Duration, tolerance: u32) {
         body_limit: 64 * 1024,
         // Ten times what a peer is permitted by default, so that forgers have more than the door shut on them.
         rejected_quota: Some(600),
+        // An exporter's memory comes and goes with how often it is asked, by more than all else that is watched here.
+        metrics: false,
         ..Settings::of(framework)
     };
     let receiver = Arc::new(Receiver::start(&settings).await);
@@ -112,10 +114,6 @@ async fn soak(framework: Framework, time: Duration, tolerance: u32) {
     while began.elapsed() < time {
         sleep(Duration::from_millis(100)).await;
         memory.push(receiver.resident());
-        if memory.len() % 50 == 0 {
-            // An exporter keeps what it was told until somebody asks for it.
-            receiver.control("metrics", "all").await;
-        }
         files = files.max(receiver.open_files());
         if let Some(failed) = senders.try_join_next() {
             failed.unwrap();
@@ -146,9 +144,8 @@ async fn soak(framework: Framework, time: Duration, tolerance: u32) {
         accepted.len()
     );
     assert!(accepted.len() > 100, "{} deliveries are no load", accepted.len());
-    // A short run has not yet used all that its tables take, and shows only what grows fast.
-    let permitted = if time < Duration::from_secs(120) { middle / 10 } else { middle / 20 };
-    assert!(last <= middle + permitted, "{framework:?}: {middle} KiB, then {last} KiB");
+    // A short run shows only what grows fast.
+    assert!(last <= middle + middle / 20, "{framework:?}: {middle} KiB, then {last} KiB");
     assert!(files < 1_000, "{framework:?}: {files} open files");
 }
 
