@@ -52,8 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let service = TowerToHyperService::new(with_peer.service(service.clone()));
         tokio::spawn(async move {
             // The timer bounds how long a head may take; the Warden's deadline bounds the body.
-            let connection =
-                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new());
+            // A larger one lets a fast sender keep hyper busy for long with what stands in front of a chunk.
+            server.max_buf_size(64 * 1024);
+            let connection = server.serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 eprintln!("connection: {error}");
             }

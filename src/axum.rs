@@ -24,6 +24,12 @@
 //! * What is proven of a request is also among its extensions, as [`Facts`](crate::Facts), for handlers whose router has a state of its
 //!   own.
 //! * hyper keeps a connection whose refused body was small, and closes one with more of it unread.
+//! * `axum::serve` gives a head any time to arrive; the Warden's deadline is for what comes behind it. A proxy in front, or
+//!   hyper's own server with a timer, closes connections whose head is too slow.
+//! * What stands in front of a chunk, like the zeros of `0000…1`, is no part of a body. hyper reads it byte by byte, and looks
+//!   at nothing else of the connection as long as more of it is there. A sender that is faster than that (50 MB/s of one core
+//!   where it was measured) holds the deadline off until hyper has read another 200 MB. With hyper's own server a smaller
+//!   `max_buf_size` makes that as much less. actix-web has no such delay.
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};

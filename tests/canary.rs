@@ -9,70 +9,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use hookwarden::{
-    CachedKeys, Keyring, MetricsObserver, Outcome, Quota, Reason, RequestHead, Scheme, SecurityEvent, Signer,
-    StaticKeys, TracingObserver, Verifier, Warden, WardenBuilder,
+    CachedKeys, Keyring, MetricsObserver, Outcome, Quota, Reason, Scheme, SecurityEvent, Signer, StaticKeys,
+    TracingObserver, Verifier, Warden, WardenBuilder,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing_subscriber::fmt::MakeWriter;
 
-use util::sender::{ID, Post, keyring};
+use util::canaries::Canaries;
+use util::sender::{ID, Post};
 use util::site::{Act, Adapter, NOW, SHORT_DEADLINE, Site, later};
 
 const CANARY: &str = "canary-5b1c-of-the-one-sender";
 const OTHER_CANARY: &str = "canary-77aa-of-the-key-before";
 const SIGNATURE: &str = "X-Webhook-Signature";
-
-/// What must be said nowhere.
-#[derive(Debug, Default)]
-struct Canaries(Vec<(String, Vec<u8>)>);
-
-impl Canaries {
-    /// A secret, or a MAC, in every form that it may take.
-    fn add(&mut self, what: &str, bytes: &[u8]) {
-        let numbers = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        let hex = const_hex::encode(bytes);
-        let forms = [
-            ("raw", bytes.to_vec()),
-            ("hex", hex.clone().into_bytes()),
-            ("upper hex", hex.to_uppercase().into_bytes()),
-            ("base64", STANDARD.encode(bytes).into_bytes()),
-            ("base64 without padding", STANDARD_NO_PAD.encode(bytes).into_bytes()),
-            ("base64 for URLs", URL_SAFE.encode(bytes).into_bytes()),
-            ("base64 for URLs without padding", URL_SAFE_NO_PAD.encode(bytes).into_bytes()),
-            ("numbers", numbers.into_bytes()),
-            // Half of it is too much.
-            ("half the hex", hex.into_bytes().into_iter().take(bytes.len()).collect()),
-        ];
-        self.0.extend(forms.map(|(form, bytes)| (format!("{what} in {form}"), bytes)));
-    }
-
-    /// The MAC of a message under a secret.
-    fn add_mac(&mut self, secret: &str, body: &[u8], offset: i64) {
-        let scheme = Scheme::timestamped();
-        let signer = Signer::new(scheme.clone(), keyring(&scheme, secret)).expect("a signer");
-        let signed =
-            signer.sign_at(&RequestHead::new("POST", "/", &[("", ""); 0]), body, later(offset)).expect("a message");
-        let (_, hex) = signed.iter().find(|(name, _)| *name == SIGNATURE).expect("a signature");
-        let mac = const_hex::decode(hex).expect("hex");
-        self.add("a MAC", &mac);
-        // As much of it as tells one delivery from another.
-        self.add("half a MAC", mac.first_chunk::<16>().expect("32 bytes"));
-    }
-
-    #[track_caller]
-    fn assert_absent(&self, place: &str, said: &[u8]) {
-        assert!(!said.is_empty(), "nothing was said in {place}");
-        for (what, bytes) in &self.0 {
-            assert!(
-                !said.windows(bytes.len()).any(|window| window == bytes),
-                "{what} is in {place}: {}",
-                String::from_utf8_lossy(said)
-            );
-        }
-    }
-}
 
 /// What is written from any thread.
 #[derive(Debug, Clone, Default)]
@@ -197,7 +148,7 @@ async fn secret_and_macs_are_in_no_log_answer_metric_or_panic() {
         for (body, offset) in
             [("body", 0), ("bodx", 0), ("stale", -301), ("early", 301), ("too many", 0), ("panic", 0), ("failing", 0)]
         {
-            canaries.add_mac(secret, body.as_bytes(), offset);
+            canaries.add_mac(secret, body.as_bytes(), later(offset));
         }
     }
     for adapter in Adapter::ALL {
@@ -243,8 +194,8 @@ fn secret_and_macs_are_in_no_debug_output() {
     let scheme = Scheme::timestamped();
     let mut canaries = secrets();
     for secret in [CANARY, OTHER_CANARY] {
-        canaries.add_mac(secret, b"body", 0);
-        canaries.add_mac(secret, b"bodx", 0);
+        canaries.add_mac(secret, b"body", NOW);
+        canaries.add_mac(secret, b"bodx", NOW);
     }
     let assert_absent = |what: &str, said: String| canaries.assert_absent(what, said.as_bytes());
     assert_absent("a secret", debug(&scheme.secret(CANARY).unwrap()));

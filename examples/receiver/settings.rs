@@ -72,6 +72,14 @@ impl Settings {
         let address = setting("HOOKWARDEN_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
         // The recorder comes first: an observer's counters belong to the one that is there when it is made.
         let metrics = PrometheusBuilder::new().install_recorder()?;
+        let recorded = metrics.clone();
+        // It keeps every sample until somebody asks for the metrics, or until this.
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(UPKEEP);
+                recorded.run_upkeep();
+            }
+        });
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
         let warden = builder.observer(TracingObserver::new()).observer(MetricsObserver::new()).build()?;
         Ok(Self { warden, address, metrics })
@@ -136,3 +144,6 @@ fn setting<T: FromStr>(name: &str) -> Result<Option<T>, Box<dyn Error>> {
         Err(VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8").into()),
     }
 }
+
+/// How often what was recorded is summed up.
+const UPKEEP: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "actix")]
 pub(crate) mod actix;
+pub(crate) mod canaries;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod frames;

@@ -1,0 +1,80 @@
+//! Many copies of one delivery at once, to one process and to two.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::process::{Receiver, attack};
+use crate::receiver::{Framework, HANDLER, Settings};
+use crate::server::Server;
+use crate::util::sender::Post;
+
+/// Sends a thousand copies of one delivery over many connections, several on each before the first is answered. The
+/// handler must run for one of them, and the others be told that.
+async fn send_copies(receivers: &[&Receiver], name: &str) {
+    const CONNECTIONS: usize = 200;
+    const EACH: usize = 5;
+    let post = Post::signed(name).with(HANDLER, "slow");
+    let bytes = post.sized().repeat(EACH);
+    let connections = (0..CONNECTIONS).map(|number| receivers[number % receivers.len()].connect());
+    let mut connections = join_all(connections).await;
+    let senders = connections.iter_mut().map(async |connection| {
+        connection.send(&bytes).await;
+        let mut statuses = Vec::new();
+        for _ in 0..EACH {
+            statuses.push(connection.answer().await.expect("an answer").status);
+        }
+        statuses
+    });
+    let statuses = join_all(senders).await.concat();
+    let count = |status: u16| statuses.iter().filter(|other| **other == status).count();
+    println!("{name}: {} answers 200 and {} answers 409", count(200), count(409));
+    assert_eq!(count(200) + count(409), CONNECTIONS * EACH, "{name}");
+    assert!(count(409) > 0, "{name}: none came while it was handled");
+    let mut runs = 0;
+    for receiver in receivers {
+        runs += receiver.ran().await.get(&format!("200 {name}")).copied().unwrap_or_default();
+        assert_eq!(receiver.status(&post).await, 200, "{name}: a late copy");
+        runs += receiver.ran().await.get(&format!("200 {name}")).copied().unwrap_or_default();
+    }
+    // Each was counted twice, so that a run for the late copy is seen too.
+    assert_eq!(runs, 2, "{name}");
+}
+
+#[tokio::test]
+async fn thousand_copies_are_handled_once_by_one_process() {
+    attack(
+        &Framework::ALL,
+        |settings| settings,
+        async |receiver| {
+            send_copies(&[receiver], "to one process").await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn thousand_copies_are_handled_once_by_two_processes_that_share_a_redis() {
+    let Some(server) = redis(Server::start) else { return };
+    let start = async |framework| {
+        let redis = Some((server.url(), Duration::from_secs(5)));
+        Receiver::start(&Settings { redis, ..Settings::of(framework) }).await
+    };
+    let [axum, actix, other] =
+        [start(Framework::Axum).await, start(Framework::Actix).await, start(Framework::Axum).await];
+    send_copies(&[&axum, &actix], "to two processes").await;
+    send_copies(&[&axum, &other], "to two processes on axum").await;
+    let memory = [&axum, &actix, &other].map(Receiver::most_resident);
+    println!("the most memory of each: {memory:?} KiB");
+}
+
+/// A server for the test, if there can be one.
+pub(crate) fn redis(start: fn() -> Server) -> Option<Server> {
+    let has_server = std::process::Command::new("redis-server").arg("--version").output().is_ok();
+    let is_required = std::env::var_os("HOOKWARDEN_REQUIRE_REDIS").is_some_and(|value| value == "1");
+    assert!(has_server || !is_required, "there is no redis-server in PATH");
+    if !has_server {
+        println!("nothing is tested: there is no redis-server in PATH");
+    }
+    has_server.then(start)
+}

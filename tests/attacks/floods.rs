@@ -1,0 +1,175 @@
+//! Floods of frames over HTTP/2, with honest deliveries on connections of their own meanwhile.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Frame};
+
+use crate::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, add_field, client, fields, frame, reset, status,
+};
+use crate::process::{Receiver, attack};
+use crate::receiver::{Framework, Settings};
+use crate::util::PATIENCE;
+use crate::util::sender::Post;
+
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// The longest that a flood goes on.
+const FLOOD: Duration = Duration::from_millis(2_500);
+
+fn settings(settings: Settings) -> Settings {
+    Settings { deadline: DEADLINE, ..settings }
+}
+
+/// Floods a receiver with what `next` makes of each number, at most `count` times, and says whether the receiver has ended
+/// the connection. Honest deliveries must be served meanwhile.
+async fn flood(receiver: &Receiver, what: &str, opening: &[u8], count: u32, next: impl Fn(u32) -> Vec<u8>) -> bool {
+    let began = Instant::now();
+    let flooding = async {
+        let mut frames = Frames::open(receiver).await;
+        let mut sent = 0;
+        if frames.send(opening).await {
+            while sent < count && began.elapsed() < FLOOD {
+                let batch: Vec<u8> = (sent..count.min(sent + 64)).flat_map(&next).collect();
+                if !frames.send(&batch).await {
+                    break;
+                }
+                sent += 64;
+            }
+        }
+        let ended = frames.is_ended_within(DEADLINE + Duration::from_secs(1)).await;
+        println!("{what}: {} after {sent} frames and {:?}", if ended { "ended" } else { "open" }, began.elapsed());
+        ended
+    };
+    let honest = async {
+        let mut requests = client(receiver).await;
+        for number in 0..10 {
+            let post = Post::signed(format!("honest {number} beside {what}"));
+            let sent = Instant::now();
+            assert_eq!(status(&mut requests, &post, Full::new(Bytes::from(post.body.clone()))).await, 200, "{what}");
+            assert!(sent.elapsed() < Duration::from_secs(1), "{what}: {:?}", sent.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let (ended, ()) = tokio::join!(flooding, honest);
+    receiver.demand(what, &Post::signed(format!("honest after {what}")).sized(), 200).await;
+    ended
+}
+
+/// What is refused of the floods is refused for what they are, and not for how their frames are written.
+#[tokio::test]
+async fn delivery_in_frames_of_the_floods_is_handled() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        let post = Post::signed("in frames");
+        let mut frames = Frames::open(receiver).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &fields(&post));
+        assert!(frames.send(&[head, frame(DATA, END_STREAM, 1, &post.body)].concat()).await);
+        let began = Instant::now();
+        while !receiver.ran().await.contains_key("200 in frames") {
+            assert!(began.elapsed() < PATIENCE, "it is not understood");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!frames.is_ended_within(Duration::ZERO).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn flood_of_streams_that_are_reset_at_once_ends_the_connection() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        for (what, post) in [
+            ("good heads, reset", Post::signed("reset")),
+            ("bad heads, reset", Post::signed("reset").without("X-Webhook-Signature")),
+        ] {
+            let block = fields(&post);
+            let next = |number: u32| {
+                let stream = number * 2 + 1;
+                [frame(HEADERS, END_HEADERS, stream, &block), reset(stream)].concat()
+            };
+            assert!(flood(receiver, what, b"", 20_000, next).await, "{what}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn flood_of_empty_frames_holds_off_no_deadline() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        let head = frame(HEADERS, END_HEADERS, 1, &fields(&Post::signed("never complete")));
+        flood(receiver, "empty frames", &head, 2_000_000, |_| frame(DATA, 0, 1, b"")).await;
+        flood(receiver, "frames of a byte", &head, 2_000_000, |_| frame(DATA, 0, 1, b"x")).await;
+        let metrics = receiver.control("metrics", "all").await;
+        let refused = |reason: &str| {
+            let reason = format!("reason=\"{reason}\"");
+            metrics.lines().any(|line| line.starts_with("hookwarden_requests_total{") && line.contains(&reason))
+        };
+        assert!(refused("body_too_slow") || refused("body_interrupted"), "{metrics}");
+        assert!(!receiver.ran().await.contains_key("200 never complete"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn head_without_an_end_ends_the_connection() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        let mut junk = Vec::new();
+        for number in 0..100 {
+            add_field(&mut junk, &format!("x-junk-{number}"), &[b'x'; 100]);
+        }
+        let opening = frame(HEADERS, 0, 1, &fields(&Post::signed("")));
+        let ended = flood(receiver, "continuations", &opening, 20_000, |_| frame(CONTINUATION, 0, 1, &junk)).await;
+        assert!(ended, "a head of any size is taken");
+        let ended = flood(receiver, "empty continuations", &opening, 200_000, |_| frame(CONTINUATION, 0, 1, b"")).await;
+        assert!(ended, "a head of any number of frames is taken");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn flood_of_pings_keeps_nobody_else_waiting() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        flood(receiver, "pings", b"", 500_000, |_| frame(PING, 0, 0, b"12345678")).await;
+    })
+    .await;
+}
+
+/// A body of which nothing ever comes.
+struct Stalled;
+
+impl Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn streams_with_stalled_bodies_are_all_cut_off_at_the_deadline() {
+    attack(&[Framework::Axum], settings, async |receiver| {
+        const STREAMS: usize = 100;
+        const CONNECTIONS: usize = 4;
+        let began = Instant::now();
+        let attackers = (0..CONNECTIONS).map(async |_| {
+            let requests = client(receiver).await;
+            let post = Post::signed("stalled");
+            join_all((0..STREAMS).map(async |_| status(&mut requests.clone(), &post, Stalled).await)).await
+        });
+        let honest = async {
+            tokio::time::sleep(DEADLINE / 2).await;
+            receiver.demand("beside stalled streams", &Post::signed("honest").sized(), 200).await;
+        };
+        let (statuses, ()) = tokio::join!(join_all(attackers), honest);
+        let took = began.elapsed();
+        println!("{} stalled streams were cut off after {took:?}", STREAMS * CONNECTIONS);
+        assert!(statuses.concat().iter().all(|status| *status == 408), "{statuses:?}");
+        assert!((DEADLINE..DEADLINE * 2 + Duration::from_secs(1)).contains(&took), "{took:?}");
+    })
+    .await;
+}

@@ -1,0 +1,216 @@
+//! A receiver's process, seen from outside: its connections, its output, its memory and its open files.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::receiver::{Framework, LISTENING, Settings, VARIABLE};
+use crate::util::PATIENCE;
+use crate::util::client::{Answer, Connection};
+use crate::util::sender::Post;
+
+/// Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) framework: Framework,
+    child: Child,
+    /// Its end tells the process that nobody is there any more.
+    _stdin: ChildStdin,
+    address: SocketAddr,
+    said: Arc<Mutex<Said>>,
+    next_mark: AtomicU64,
+    marked: watch::Receiver<u64>,
+}
+
+/// What a process has written.
+#[derive(Debug, Default)]
+struct Said {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    ran: Runs,
+}
+
+/// How often handlers ended: by status and body, as in `200 order 7`. That a slow one began is `into order 7`.
+pub(crate) type Runs = HashMap<String, u32>;
+
+impl Receiver {
+    pub(crate) async fn start(settings: &Settings) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("a test has a file"))
+            .args([crate::RECEIVER, "--exact", "--nocapture"])
+            .env(VARIABLE, serde_json::to_string(settings).expect("settings"))
+            // The names in a panic's backtrace take more memory than any attack.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("this program, again");
+        let stdin = child.stdin.take().expect("a pipe");
+        let (mark, marked) = watch::channel(0);
+        let (listening, address) = oneshot::channel();
+        let said = Arc::new(Mutex::new(Said::default()));
+        tokio::spawn(listen(child.stdout.take().expect("a pipe"), said.clone(), listening, mark));
+        tokio::spawn(keep(child.stderr.take().expect("a pipe"), said.clone()));
+        let address = timeout(PATIENCE, address).await.expect("a receiver in time").expect("a receiver");
+        let framework = settings.framework;
+        Self { framework, child, _stdin: stdin, address, said, next_mark: AtomicU64::new(1), marked }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// A connection from another address of the loopback.
+    pub(crate) async fn connect_from(&self, own: IpAddr) -> Connection {
+        Connection::open_from(own, self.address).await
+    }
+
+    /// What is answered to `bytes` on a connection of their own, or `None` where it is closed instead.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> Option<Answer> {
+        self.connect().await.exchange(bytes).await
+    }
+
+    /// The status of the answer to `post`; zero where the connection is closed instead.
+    pub(crate) async fn status(&self, post: &Post) -> u16 {
+        self.exchange(&post.sized()).await.map_or(0, |answer| answer.status)
+    }
+
+    /// Demands that `bytes` are answered with `status`.
+    pub(crate) async fn demand(&self, what: &str, bytes: &[u8], status: u16) {
+        let answer = self.exchange(bytes).await.map(|answer| answer.status);
+        assert_eq!(answer, Some(status), "{:?}, {what}", self.framework);
+    }
+
+    /// Makes use of a control route.
+    pub(crate) async fn control(&self, what: &str, value: impl std::fmt::Display) -> String {
+        let request = format!("GET /control/{what}/{value} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = self.exchange(request.as_bytes()).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{:?}, {what}", self.framework);
+        String::from_utf8(answer.body).expect("text")
+    }
+
+    /// How often handlers have ended by now.
+    pub(crate) async fn ran(&self) -> Runs {
+        let mark = self.next_mark.fetch_add(1, Ordering::SeqCst);
+        self.control("mark", mark).await;
+        let mut marked = self.marked.clone();
+        timeout(PATIENCE, marked.wait_for(|seen| *seen >= mark)).await.expect("a mark in time").expect("a receiver");
+        self.said.lock().expect("no panic with the lock").ran.clone()
+    }
+
+    /// Everything that the process has written: to its standard output, and to its standard error.
+    pub(crate) async fn output(&self) -> [Vec<u8>; 2] {
+        self.ran().await;
+        let said = self.said.lock().expect("no panic with the lock");
+        [said.stdout.clone(), said.stderr.clone()]
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in KiB.
+    pub(crate) fn most_resident(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = std::fs::read_to_string(path).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).expect("memory in kB")
+    }
+
+    /// How many files are open, connections among them.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("a running process").count()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("a running process")
+    }
+}
+
+/// Keeps what the process writes, and counts the runs of its handlers.
+async fn listen(
+    stdout: impl AsyncRead + Unpin,
+    said: Arc<Mutex<Said>>,
+    listening: oneshot::Sender<SocketAddr>,
+    mark: watch::Sender<u64>,
+) {
+    let mut listening = Some(listening);
+    let mut lines = BufReader::new(stdout).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let text = String::from_utf8_lossy(&line);
+        let mut said = said.lock().expect("no panic with the lock");
+        said.stdout.extend_from_slice(&line);
+        said.stdout.push(b'\n');
+        if let Some(run) = text.strip_prefix("ran ") {
+            let count = said.ran.entry(run.to_owned()).or_default();
+            *count = count.saturating_add(1);
+        } else if let Some(number) = text.strip_prefix("mark ") {
+            mark.send_replace(number.parse().expect("a number"));
+        } else if let Some(address) = text.strip_prefix(LISTENING)
+            && let Some(sender) = listening.take()
+        {
+            // A test that is over waits no more.
+            let _ = sender.send(address.parse().expect("an address"));
+        }
+    }
+}
+
+async fn keep(mut stderr: impl AsyncRead + Unpin, said: Arc<Mutex<Said>>) {
+    let mut buffer = vec![0; 8192];
+    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
+        let read = buffer.get(..count).unwrap_or_default();
+        said.lock().expect("no panic with the lock").stderr.extend_from_slice(read);
+    }
+}
+
+/// Attacks a receiver with `settings` on each framework in turn. Afterwards it must still serve, within memory, and hold
+/// no connection that is over.
+pub(crate) async fn attack(
+    frameworks: &[Framework],
+    settings: impl Fn(Settings) -> Settings,
+    attack: impl AsyncFn(&Receiver),
+) {
+    for &framework in frameworks {
+        let receiver = Receiver::start(&settings(Settings::of(framework))).await;
+        // What is set up with the first requests is no growth.
+        receiver.control("mark", 0).await;
+        let (memory, files) = (receiver.resident(), receiver.open_files());
+        timeout(LONGEST, attack(&receiver)).await.unwrap_or_else(|_| panic!("{framework:?}: the attack does not end"));
+        receiver.control("mark", 0).await;
+        let grown = receiver.most_resident().saturating_sub(memory);
+        println!("{framework:?}: at most {grown} KiB more than before the attack");
+        assert!(grown <= MEMORY, "{framework:?} has grown by {grown} KiB");
+        let began = Instant::now();
+        while receiver.open_files() > files.saturating_add(SPARE_FILES) {
+            assert!(began.elapsed() < PATIENCE, "{framework:?} has {} open files", receiver.open_files());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// How long an attack on one receiver may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How much a receiver under attack may grow, in KiB.
+const MEMORY: u64 = 32 * 1024;
+
+/// How many more files than before may stay open: what a runtime opens when it needs it.
+const SPARE_FILES: usize = 4;
