@@ -162,6 +162,28 @@ fn tables_that_grow_and_are_swept_seldom_allocate() {
     assert!(allocations * 30 < deliveries, "{allocations} in {deliveries}");
 }
 
+/// Nothing lapses while the flood lasts: the clock stands still.
+#[test]
+fn million_forgeries_of_as_many_peers_and_ids_take_less_than_16_mib() {
+    let scene = Scene::new(Quota::per_minute(100).unwrap());
+    let (head, _) = scene.message(0);
+    let mut turned_away = 0;
+    let measured = measure(|| {
+        for number in 0..1_000_000_u128 {
+            // Each in a network of its own.
+            let peer = IpAddr::from((0x2001_0db8 << 96 | number << 64).to_be_bytes());
+            let outcome = scene.judge(&head, peer, &format!("id-{number}"), b"forged");
+            if outcome != refused(Reason::UnknownId) {
+                turned_away += 1;
+            }
+        }
+    });
+    println!("{} bytes at the most", measured.bytes_max);
+    assert!(measured.bytes_max < 16 * 1_024 * 1_024, "{} bytes", measured.bytes_max);
+    // Nobody of them had been there before.
+    assert_eq!(turned_away, 0);
+}
+
 #[test]
 fn allocations_are_counted() {
     assert!(measure(|| drop(std::hint::black_box(vec![0_u8; 16]))).count_total > 0);
