@@ -162,8 +162,8 @@ fn tables_that_grow_and_are_swept_seldom_allocate() {
     assert!(allocations * 30 < deliveries, "{allocations} in {deliveries}");
 }
 
-/// Nothing lapses while the flood lasts: the clock stands still. It is three times what any table holds, so that more of it
-/// would take no more; the bench `flood_memory` sends a million and looks at the whole process.
+/// Nothing lapses while the flood lasts: the clock stands still. It is three times what a table of refused traffic holds, so
+/// that more of it would take no more; the bench `flood_memory` sends a million and looks at the whole process.
 #[test]
 fn flood_from_ever_new_peers_for_ever_new_ids_takes_less_than_16_mib() {
     let scene = Scene::new(Quota::per_minute(100).unwrap());
