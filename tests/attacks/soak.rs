@@ -154,8 +154,7 @@ fn names(body: &str) -> &str {
     body.split(' ').next().unwrap_or_default()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn honest_deliveries_beside_hostile_ones_are_neither_lost_nor_doubled_nor_remembered_for_ever() {
+pub(crate) async fn honest_deliveries_beside_hostile_ones_are_neither_lost_nor_doubled_nor_remembered_for_ever() {
     let time = Duration::from_secs(u64::from(seconds("HOOKWARDEN_SOAK_SECONDS", 30)));
     let tolerance = seconds("HOOKWARDEN_SOAK_TOLERANCE", 3);
     tokio::join!(soak(Framework::Axum, time, tolerance), soak(Framework::Actix, time, tolerance));
