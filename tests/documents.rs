@@ -18,7 +18,7 @@ mod util;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use hookwarden::{Keyring, RequestHead, Scheme, Signer, Warden, WardenBuilder};
+use hookwarden::{Keyring, Scheme, Signer, Warden, WardenBuilder};
 
 use blocks::{Block, blocks};
 use scratch::Scratch;
@@ -116,8 +116,8 @@ fn scratch(block: &Block) -> Scratch {
     }
     let scheme = Scheme::timestamped();
     let keys = Keyring::new(scheme.secret(SECRET).expect("a secret"));
-    let head = RequestHead::new("POST", "/webhooks/acme", &[]);
-    let signed = Signer::new(scheme, keys).expect("a signer").sign(&head, BODY.as_bytes()).expect("a signed message");
+    let signed =
+        Signer::new(scheme, keys).expect("a signer").sign(&[("", ""); 0], BODY.as_bytes()).expect("a signed message");
     let headers: String = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     scratch.write("headers.txt", &headers);
     scratch.write("request.http", &format!("POST /webhooks/acme HTTP/1.1\r\n{headers}\r\n{BODY}"));

@@ -23,6 +23,7 @@ pub(crate) fn blocks(file: &str, text: &str) -> Vec<Block> {
     for line in text.lines().map(str::trim) {
         match (&mut open, line) {
             (None, "```sh") => open = Some(Block::default()),
+            (None, "```bash" | "```shell" | "```console") => panic!("{file}: {line} is written ```sh"),
             (None, _) | (Some(_), "") => {}
             (Some(_), "```") => blocks.extend(open.take()),
             (Some(block), _) => {
