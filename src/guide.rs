@@ -21,7 +21,6 @@ macro_rules! page {
         /// [page-command]: crate::guide::command
         /// [page-fleet]: crate::redis
         /// [page-incidents]: crate::guide::incidents
-        /// [page-peers]: https://docs.rs/crate/hookwarden/latest/source/benches/peers/
         /// [page-proxies]: crate::guide::proxies
         /// [page-readme]: https://docs.rs/crate/hookwarden/latest
         /// [page-replay]: crate::guide::replay

@@ -16,7 +16,7 @@ mod scratch;
 mod util;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hookwarden::{Keyring, Scheme, Signer, Warden, WardenBuilder};
 
@@ -78,6 +78,25 @@ fn lines_that_are_listed_stand_in_a_document() {
     assert!(stale.is_empty(), "{stale:?}");
 }
 
+/// On GitHub a link's definition at a page's end counts, in the crate's documentation the one of `src/guide.rs`.
+#[test]
+fn links_between_pages_lead_to_a_file_and_to_a_page() {
+    let rust = std::fs::read_to_string(root().join("src/guide.rs")).expect("the guide's module");
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("text");
+        let links: BTreeSet<_> =
+            text.split("][page-").skip(1).filter_map(|rest| rest.split_once(']')).map(|(name, _)| name).collect();
+        for name in links {
+            let definition = format!("[page-{name}]: ");
+            let target = text.lines().find_map(|line| line.strip_prefix(&definition));
+            let file =
+                target.and_then(|target| target.split('#').next()).map(|file| root().join("docs/guide").join(file));
+            assert!(file.is_some_and(|file| file.exists()), "{}: {name} leads to {target:?}", page.display());
+            assert!(rust.contains(&definition), "{name} leads nowhere in src/guide.rs");
+        }
+    }
+}
+
 #[test]
 fn blocks_are_found_with_their_lines_joined_and_their_comments_apart() {
     let text = "a\n```sh\none \\\n    --more # no comment of two blanks  # said\n\n  two\n```\n```rust\nthree\n```\n   ```sh\n   four\n   ```\n";
@@ -88,13 +107,22 @@ fn blocks_are_found_with_their_lines_joined_and_their_comments_apart() {
 
 /// All blocks of all documents whose lines somebody may paste.
 fn documents() -> Vec<Block> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guide =
-        std::fs::read_dir(root.join("docs/guide")).expect("the guide").map(|entry| entry.expect("a file").path());
-    let pages: BTreeSet<_> = guide.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
-    assert!(pages.len() >= 8, "{pages:?}");
-    let files = ["README.md", "docs/command.md", "docs/fleet.md"].map(|file| root.join(file)).into_iter().chain(pages);
+    let files =
+        ["README.md", "docs/command.md", "docs/fleet.md"].map(|file| root().join(file)).into_iter().chain(pages());
     files.flat_map(|path| blocks(&path.display().to_string(), &std::fs::read_to_string(&path).expect("text"))).collect()
+}
+
+/// The pages of the guide.
+fn pages() -> BTreeSet<PathBuf> {
+    let files = std::fs::read_dir(root().join("docs/guide")).expect("the guide");
+    let paths = files.map(|entry| entry.expect("a file").path());
+    let pages: BTreeSet<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+    assert!(pages.len() >= 8, "{pages:?}");
+    pages
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// What a line runs, its variables aside.

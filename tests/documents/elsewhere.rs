@@ -10,6 +10,10 @@ use super::blocks::Line;
 /// Fails unless `line` is run somewhere, or is one of those that take too long and says so.
 #[track_caller]
 pub(crate) fn assert_covered(line: &Line) {
+    // A package as it is published has no CI, and no packages of benches.
+    if root().join("Cargo.toml.orig").exists() {
+        return;
+    }
     if let Err(problem) = coverage(line) {
         panic!("{}: {}: {problem}", line.file, line.text);
     }
@@ -88,8 +92,11 @@ fn manifest(file: &str) -> Table {
 }
 
 fn read(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Lines that another test runs: its file, and what shows that it does.
