@@ -5,12 +5,13 @@
 
 // Bash runs the lines.
 #![cfg(unix)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "documents/blocks.rs"]
 mod blocks;
 #[path = "documents/elsewhere.rs"]
 mod elsewhere;
-#[expect(clippy::unwrap_used, dead_code, reason = "a panic fails the test, and the command's own tests use the rest")]
+#[expect(dead_code, reason = "the command's own tests use the rest")]
 #[path = "cli/scratch.rs"]
 mod scratch;
 mod util;
