@@ -27,6 +27,8 @@
 //! a Warden for it asks how long deliveries are to be remembered. Bodies are never decoded or re-serialized before they are verified.
 //!
 //! The crate's core is `no_std` and does no I/O; `--no-default-features` leaves just that.
+//!
+//! The [`guide`] goes from a first route to production, through rotations and incidents, and over from other crates.
 
 extern crate alloc;
 
@@ -45,6 +47,15 @@ mod error;
 #[cfg(feature = "warden")]
 mod event;
 mod few;
+// It is text alone. Its doc-tests need what they show.
+#[cfg(all(
+    doc,
+    any(
+        not(doctest),
+        all(feature = "actix", feature = "axum", feature = "metrics", feature = "serde", feature = "tracing")
+    )
+))]
+pub mod guide;
 mod head;
 #[cfg(feature = "tower")]
 mod intake;
