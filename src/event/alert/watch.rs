@@ -131,9 +131,8 @@ struct Failures {
 impl Failures {
     fn add(&mut self, step: u64, lapses: u64) -> u32 {
         self.advance(step);
-        if let [latest, ..] = &mut self.steps {
-            *latest = latest.saturating_add(1);
-        }
+        let [latest, ..] = &mut self.steps;
+        *latest = latest.saturating_add(1);
         self.lapses = self.lapses.max(lapses);
         self.at(step)
     }
@@ -171,3 +170,28 @@ const STEPS_WIDE: u64 = 10;
 
 /// An operator who was told of so many has no use for more.
 const MAX_STANDING: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(id: &str) -> AlertSubject {
+        AlertSubject::Webhook(id.into())
+    }
+
+    #[test]
+    fn entry_of_a_standing_alert_gives_its_place_to_nobody() {
+        let threshold = AlertThreshold::new(1, Duration::from_secs(10)).unwrap();
+        let watch = Watch::new(threshold, 1);
+        let raised = watch.count("a", Duration::ZERO, || subject("a"));
+        assert_eq!(raised.map(|alert| alert.state), Some(AlertState::Raised));
+        // Another thread may count before the alert is cleared, long after the last failure.
+        let later = Duration::from_secs(60);
+        assert_eq!(watch.count("b", later, || subject("b")), None);
+        let told = Mutex::new(Vec::new());
+        watch.clear_due(later, |alert| told.lock().unwrap().push((alert.subject.clone(), alert.state)));
+        assert_eq!(told.into_inner().unwrap(), [(subject("a"), AlertState::Cleared)]);
+        let after = Duration::from_secs(61);
+        assert_eq!(watch.count("b", after, || subject("b")).map(|alert| alert.subject), Some(subject("b")));
+    }
+}
