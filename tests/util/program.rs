@@ -1,6 +1,6 @@
 //! The example receivers as programs of their own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -41,8 +41,7 @@ fn command(name: &str, settings: &[(&str, &str)]) -> Command {
 
 /// Runs a receiver that ought to end by itself.
 pub(crate) fn ended(name: &str, settings: &[(&str, &str)]) -> Output {
-    let program = Program { child: command(name, settings).spawn().expect("a program"), name: name.to_owned() };
-    program.output()
+    Program::start(name, &mut command(name, settings)).output()
 }
 
 /// A program that does not outlive its test.
@@ -53,6 +52,16 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        Self { child: command.spawn().expect("a program"), name: name.to_owned() }
+    }
+
+    /// Writes all that the program is to read.
+    pub(crate) fn feed(&mut self, input: &[u8]) {
+        // One that does not read its input is right to close it.
+        let _ = self.child.stdin.take().expect("a pipe").write_all(input);
+    }
+
     /// Waits for its end.
     pub(crate) fn output(mut self) -> Output {
         let began = Instant::now();
@@ -100,9 +109,8 @@ impl Running {
     pub(crate) fn start(name: &str, settings: &[(&str, &str)]) -> Self {
         let secrets = format!("acme={SECRET}");
         let settings = [&[("HOOKWARDEN_SECRETS", secrets.as_str())], settings].concat();
-        let mut child = command(name, &settings).spawn().expect("a program");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let program = Program { child, name: name.to_owned() };
+        let mut program = Program::start(name, &mut command(name, &settings));
+        let mut stdout = BufReader::new(program.child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
         let address = line.trim_end().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
