@@ -173,6 +173,9 @@ const MAX_STANDING: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Instant;
+
     use super::*;
 
     fn subject(id: &str) -> AlertSubject {
@@ -193,5 +196,24 @@ mod tests {
         assert_eq!(told.into_inner().unwrap(), [(subject("a"), AlertState::Cleared)]);
         let after = Duration::from_secs(61);
         assert_eq!(watch.count("b", after, || subject("b")).map(|alert| alert.subject), Some(subject("b")));
+    }
+
+    #[test]
+    fn two_threads_at_once_raise_one_alert() {
+        let watch = Watch::new(AlertThreshold::new(1, Duration::from_secs(10)).unwrap(), 16);
+        let key = HashedKey::new(&watch.hasher, "a");
+        let held = watch.lock();
+        let raised = thread::scope(|scope| {
+            let threads = [(); 2].map(|()| scope.spawn(|| watch.count("a", Duration::ZERO, || subject("a"))));
+            // Until both have counted, and neither could raise.
+            let began = Instant::now();
+            while watch.table.read(key, |failures| failures.steps.iter().sum()) != Some(2_u32) {
+                assert!(began.elapsed() < Duration::from_secs(10), "a thread does not count");
+                thread::yield_now();
+            }
+            drop(held);
+            threads.map(|thread| thread.join().unwrap()).into_iter().flatten().count()
+        });
+        assert_eq!(raised, 1);
     }
 }
