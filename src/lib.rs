@@ -100,7 +100,9 @@ pub use event::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use event::TracingObserver;
 #[cfg(feature = "warden")]
-pub use event::{Notice, Observer, Outcome, SecurityEvent, Store};
+pub use event::{
+    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Notice, Observer, Outcome, SecurityEvent, Store,
+};
 pub use head::{FieldName, Head, Occurrence, RequestHead};
 #[cfg(feature = "warden")]
 pub use keys::{AsyncKeyStore, CachedKeys, CachedKeysBuilder, KeyStore, StaticKeys};
