@@ -12,6 +12,9 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use util::program::{Program, RECEIVERS, Running};
 
+/// Is given a sender and what runs it.
+type Test = fn(Sender, &str);
+
 /// A sender, by its file and what runs it.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
@@ -42,7 +45,7 @@ const SENDERS: [Sender; 4] = [
 ];
 
 fn main() -> ExitCode {
-    let tests: [(&str, fn(Sender, &str)); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("deliveries_are_accepted_byte_for_byte", accepted),
         ("refusal_is_printed_and_is_a_failure", refused),
         ("secret_or_url_that_is_missing_ends_it", unused),
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-fn trial(name: String, sender: Sender, interpreter: Option<&'static str>, test: fn(Sender, &str)) -> Trial {
+fn trial(name: String, sender: Sender, interpreter: Option<&'static str>, test: Test) -> Trial {
     let required = std::env::var_os("HOOKWARDEN_REQUIRE_SENDERS").is_some_and(|value| value == "1");
     Trial::ignorable_test(name, move || {
         let Some(interpreter) = interpreter else {
