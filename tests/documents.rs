@@ -11,6 +11,8 @@
 mod blocks;
 #[path = "documents/elsewhere.rs"]
 mod elsewhere;
+#[path = "cli/files.rs"]
+mod files;
 #[expect(dead_code, reason = "the command's own tests use the rest")]
 #[path = "cli/scratch.rs"]
 mod scratch;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use hookwarden::{Keyring, Scheme, Signer, Warden, WardenBuilder};
 
 use blocks::{Block, blocks};
+use files::FILES;
 use scratch::Scratch;
 use util::receiver::{Bench, Server};
 use util::sender::{ID, keyring};
@@ -140,7 +143,9 @@ fn warden() -> WardenBuilder {
 fn scratch(block: &Block) -> Scratch {
     let scratch = Scratch::new();
     let makes = |name: &str| block.lines.iter().any(|line| line.text.contains(&format!("output {name}")));
-    for (name, content) in FILES.iter().filter(|(name, _)| !makes(name)) {
+    for (name, content) in
+        FILES.iter().chain(&[("keys.toml", KEYS), ("body.json", BODY)]).filter(|(name, _)| !makes(name))
+    {
         scratch.write(name, content);
     }
     let scheme = Scheme::timestamped();
@@ -167,25 +172,10 @@ const SECRET: &str = "u7Wq2ZbXn5RkY0tLs9MvJd3HfGa6EcPo8IiTxBz4CrKjQyVhN1";
 
 const BODY: &str = r#"{"id":7}"#;
 
-/// What the lines find in their directory.
-const FILES: [(&str, &str); 5] = [
-    (
-        "keys.toml",
-        r#"[[sender]]
+/// One sender, of which the events tell.
+const KEYS: &str = r#"[[sender]]
 id = "acme"
 [[sender.key]]
 id = "2026"
 secret = "u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n"
-"#,
-    ),
-    (".env", "WEBHOOK_SECRET=Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD\n"),
-    ("body.json", BODY),
-    (
-        "events.log",
-        "2026-11-20T10:00:00Z  INFO hookwarden: webhook accepted outcome=\"accepted\" webhook_id=\"acme\" key_id=\"2026\"\n",
-    ),
-    (
-        "receiver.toml",
-        "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\ntrusted_hops = { header = \"x-forwarded-for\", count = 1 }\n",
-    ),
-];
+"#;

@@ -1,3 +1,5 @@
+//! The body of what a guarded service answers.
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
