@@ -55,6 +55,7 @@ mod few;
         all(feature = "actix", feature = "axum", feature = "metrics", feature = "serde", feature = "tracing")
     )
 ))]
+#[cfg_attr(docsrs, doc(cfg(all())))]
 pub mod guide;
 mod head;
 #[cfg(feature = "tower")]
@@ -86,7 +87,9 @@ pub mod tower;
 mod verifier;
 #[cfg(feature = "warden")]
 mod warden;
+// The docs say which adapter an item needs; of `_router` they say nothing.
 #[cfg(feature = "_router")]
+#[cfg_attr(docsrs, doc(cfg(all())))]
 mod webhook;
 
 #[cfg(feature = "warden")]
