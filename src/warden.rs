@@ -1,5 +1,6 @@
 //! The whole judgement of a request, in one order, with one event at its end.
 //!
+//! 0. Kind: the method, and the content type where a list of them is set.
 //! 1. Shape: every needed header exactly once, of its form and within its size.
 //! 2. Freshness.
 //! 3. Whether the peer has been turned away for what it sent before.
@@ -24,7 +25,7 @@
 //!
 //! let warden = Warden::builder(scheme).sender("acme", keys).build()?;
 //! let peer = Some([203, 0, 113, 9].into());
-//! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 1 to 4
+//! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 0 to 4
 //! receiving.update(body)?;                                            // step 5
 //! let admitted = receiving.finish()?;                                 // steps 6 and 7
 //! println!("a delivery of {}", admitted.facts().webhook_id());        // step 8: the work
@@ -36,6 +37,7 @@ mod admission;
 mod admitted;
 mod builder;
 mod id;
+mod intended;
 mod lookup;
 mod record;
 mod refused;
@@ -74,6 +76,7 @@ pub struct Warden {
 }
 
 struct Inner {
+    intended: intended::Intended,
     rules: Rules,
     keys: KeySource,
     decoys: Decoys,
@@ -109,7 +112,7 @@ impl Outages {
 }
 
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: the webhook id is the path parameter `id`; a body has at most 1 MiB and
+    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path parameter `id`; a body has at most 1 MiB and
     /// arrives within 10 seconds; the tolerance is the scheme's; 100 accepted requests a minute for each webhook id; 60
     /// refused ones a minute for each peer, and for each peer and webhook id; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {

@@ -151,6 +151,73 @@ async fn every_request_has_one_answer_whatever_the_adapter() {
     }
 }
 
+/// Requests of a wrong kind come without the body that they announce: the answer does not wait for it.
+#[tokio::test]
+async fn other_method_is_refused_unread_whatever_its_signature() {
+    const FRAMING: &str = "Content-Length: 100\r\n";
+    const POST_ALONE: &str = "405 Method Not Allowed | allow: POST | content-length: 0";
+    agree(unlimited, async |site| {
+        for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "post"] {
+            for post in [signed("x", 0), signed("x", -301), signed("x", 0).without(SIGNATURE)] {
+                let head = post.head_of(method, FRAMING);
+                site.assert(method, &head, POST_ALONE, refused(Reason::MethodNotAllowed)).await;
+            }
+        }
+        site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+    })
+    .await;
+    agree(
+        |warden| unlimited(warden).methods(["POST", "PUT"]),
+        async |site| {
+            let other = "405 Method Not Allowed | allow: POST, PUT | content-length: 0";
+            let put = signed("", 0).head_of("PUT", "Content-Length: 0\r\n");
+            site.assert("PUT", &put, HANDLED, Outcome::Accepted).await;
+            site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            let get = signed("x", 0).head_of("GET", FRAMING);
+            site.assert("GET", &get, other, refused(Reason::MethodNotAllowed)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn content_type_outside_the_list_is_refused_unread_whatever_its_signature() {
+    const TYPES: [&str; 2] = ["application/json", "application/cloudevents+json"];
+    const OTHER: &str =
+        "415 Unsupported Media Type | accept: application/json, application/cloudevents+json | content-length: 0";
+    let other = refused(Reason::UnsupportedMediaType);
+    let of = |value: &str| signed("x", 0).with("Content-Type", value);
+    let settings = |warden| unlimited(warden).content_types(TYPES);
+    agree(settings, async |site| {
+        for value in [TYPES[0], TYPES[1], "Application/JSON", "application/json; charset=utf-8", "application/json ;a"]
+        {
+            site.assert(value, &of(value).sized(), HANDLED, Outcome::Accepted).await;
+        }
+        for value in [
+            "text/plain",
+            "application/jsonx",
+            "application",
+            "",
+            "text/plain, application/json",
+            "json;application/json",
+        ] {
+            for post in [of(value), of(value).without(SIGNATURE)] {
+                site.assert(value, &post.head("Content-Length: 100\r\n"), OTHER, other).await;
+            }
+        }
+        let bare = signed("x", 0);
+        site.assert("none", &bare.head("Content-Length: 100\r\n"), OTHER, other).await;
+        let two = of(TYPES[0]).with("content-type", TYPES[0]);
+        site.assert("two", &two.head("Content-Length: 100\r\n"), OTHER, other).await;
+        let forged = of(TYPES[0]).carrying("y").sized();
+        site.assert("forged", &forged, UNAUTHORIZED, refused(Reason::Mismatch)).await;
+        let both = of("text/plain").head_of("PUT", "Content-Length: 100\r\n");
+        let told = "405 Method Not Allowed | allow: POST | content-length: 0";
+        site.assert("other method too", &both, told, refused(Reason::MethodNotAllowed)).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn ids_are_decoded_once_and_told_as_they_were_understood() {
     // The id as it is, and as it may stand in a path.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
+use super::intended::Intended;
 use super::lookup::KeySource;
 use super::record::PeerWatch;
 use super::{IdSource, Inner, Outages, Warden};
@@ -27,6 +28,7 @@ use crate::verifier::Rules;
 /// Collects the settings of a [`Warden`].
 #[must_use]
 pub struct WardenBuilder {
+    intended: Intended,
     rules: Rules,
     senders: Vec<(String, Keyring)>,
     keys: Option<KeySource>,
@@ -66,6 +68,7 @@ impl WardenBuilder {
         let quota = default_quota(DEFAULT_QUOTA);
         let rejected = default_quota(DEFAULT_REJECTED_QUOTA);
         Self {
+            intended: Intended::default(),
             rules: Rules::new(scheme),
             senders: Vec::new(),
             keys: None,
@@ -110,6 +113,26 @@ impl WardenBuilder {
     /// Takes the senders from a store that has to be waited for, behind a cache of prepared keys.
     pub fn cached_keys(mut self, keys: CachedKeys) -> Self {
         self.keys = Some(KeySource::Cached(keys));
+        self
+    }
+
+    /// The methods of the requests that the endpoint is for, `POST` alone by default. Any other is answered 405, with `Allow`,
+    /// before anything else is judged. A head without a method, a bare list of headers, passes.
+    pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        if let Err(fault) = self.intended.take_methods(methods.into_iter().map(Into::into).collect()) {
+            self.keep(fault);
+        }
+        self
+    }
+
+    /// The content types of the requests that the endpoint is for, such as `application/json`; their parameters are not
+    /// looked at. Any other, or none, is answered 415, with `Accept`, before the signature is judged. By default it may be any.
+    ///
+    /// Few schemes sign the content type: this keeps mistakes out, and proves nothing of the body.
+    pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
+        if let Err(fault) = self.intended.take_content_types(content_types.into_iter().map(Into::into).collect()) {
+            self.keep(fault);
+        }
         self
     }
 
@@ -275,7 +298,7 @@ impl WardenBuilder {
     /// Builds the Warden.
     ///
     /// # Errors
-    /// There is no sender, or there are senders beside a store; two have one webhook id, or one secret; an id is empty; a
+    /// A method or a content type is malformed, or a list of them empty; there is no sender, or there are senders beside a store; two have one webhook id, or one secret; an id is empty; a
     /// secret is not of the scheme's form; the body limit, the deadline, the lease, the replicas or the replay capacity is
     /// zero; the deadline is more than a day; there is a shared store beside a shared limiter or a shared memory of
     /// deliveries; the scheme signs no timestamp and there is no replay lifetime.
@@ -350,6 +373,7 @@ impl WardenBuilder {
             .rejected_quotas
             .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
         let inner = Inner {
+            intended: self.intended,
             decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
             keys,

@@ -160,12 +160,15 @@ pub(super) fn notify(observers: &[Box<dyn Observer>], tell: impl Fn(&dyn Observe
     }
 }
 
-/// What a refused peer has to answer for: not what its own quota or another request of the same delivery caused, and not
+/// What a refused peer has to answer for: not a request of another kind, which costs less than its turning away and is what
+/// a browser or a probe sends from the sender's own address; not what its own quota or another request of the same delivery caused, and not
 /// the endpoint's own trouble.
 const fn is_charged(reason: Reason) -> bool {
     !matches!(
         reason,
-        Reason::QuotaExceeded
+        Reason::MethodNotAllowed
+            | Reason::UnsupportedMediaType
+            | Reason::QuotaExceeded
             | Reason::PeerBlocked
             | Reason::InProgress
             | Reason::KeyStoreUnavailable
