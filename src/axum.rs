@@ -27,8 +27,8 @@
 //! * `axum::serve` gives a head any time to arrive; the Warden's deadline is for what comes behind it. A proxy in front, or
 //!   hyper's own server with a timer, closes connections whose head is too slow.
 //! * What stands in front of a chunk, like the zeros of `0000…1`, is no part of a body. hyper reads it byte by byte, and looks
-//!   at nothing else of the connection as long as more of it is there. A sender that is faster than that (50 MB/s of one core
-//!   where it was measured) holds the deadline off until hyper has read another 200 MB. With hyper's own server a smaller
+//!   at nothing else of the connection as long as more of it is there. A sender that is faster than that (20 to 50 MB/s of one
+//!   core in release builds where it was measured) holds the deadline off until hyper has read another 200 MB. With hyper's own server a smaller
 //!   `max_buf_size` makes that as much less. actix-web has no such delay.
 
 use axum::body::Body;

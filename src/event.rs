@@ -12,6 +12,7 @@
 //! # let _ = hookwarden::Warden::builder(hookwarden::Scheme::timestamped()).observer(observer);
 //! ```
 
+mod alert;
 #[cfg(feature = "tracing")]
 mod line;
 #[cfg(feature = "metrics")]
@@ -29,6 +30,7 @@ use std::time::Duration;
 use crate::error::{Reason, StoreError};
 use crate::secret::KeyId;
 
+pub use self::alert::{Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold};
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
 #[cfg(feature = "tracing")]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 /// Up to `MOST` values. `INLINE` of them are kept in place, so that a value of this type is no larger than those and is
-/// moved at little cost; more go to the heap, at once into room for all, so that none is left behind where the room grew.
+/// moved at little cost; more go to the heap, at once into room for all.
 #[derive(Debug)]
 pub(crate) enum Few<T, const INLINE: usize, const MOST: usize> {
     Inline(ArrayVec<T, INLINE>),

@@ -215,6 +215,8 @@ mod http_types {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned as _;
+
     use super::*;
 
     #[test]
@@ -224,6 +226,20 @@ mod tests {
         assert_eq!(find("x-ONE"), Occurrence::Once(b"1"));
         assert_eq!(find("X-Two"), Occurrence::Repeated);
         assert_eq!(find("X-Three"), Occurrence::Absent);
+    }
+
+    #[test]
+    fn request_line_is_told_by_whatever_holds_one() {
+        let line = |head: &dyn Head| (head.method().map(str::to_owned), head.path().map(str::to_owned));
+        let expected = (Some("PUT".to_owned()), Some("/hooks?id=7".to_owned()));
+        assert_eq!(line(&RequestHead::new("PUT", "/hooks?id=7", &[("", ""); 0])), expected);
+        #[cfg(feature = "http")]
+        {
+            let request = http::Request::put("https://example.com/hooks?id=7").body(()).unwrap();
+            assert_eq!(line(&request), expected);
+            assert_eq!(line(&request.into_parts().0), expected);
+            assert_eq!(line(&http::HeaderMap::new()), (None, None));
+        }
     }
 
     #[test]

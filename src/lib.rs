@@ -28,6 +28,8 @@
 //! a Warden for it asks how long deliveries are to be remembered. Bodies are never decoded or re-serialized before they are verified.
 //!
 //! The crate's core is `no_std` and does no I/O; `--no-default-features` leaves just that.
+//!
+//! The [`guide`] goes from a first route to production, through rotations and incidents, and over from other crates.
 
 extern crate alloc;
 
@@ -46,6 +48,15 @@ mod error;
 #[cfg(feature = "warden")]
 mod event;
 mod few;
+// It is text alone. Its doc-tests need what they show.
+#[cfg(all(
+    doc,
+    any(
+        not(doctest),
+        all(feature = "actix", feature = "axum", feature = "metrics", feature = "serde", feature = "tracing")
+    )
+))]
+pub mod guide;
 #[cfg(feature = "harden")]
 pub mod harden;
 mod head;
@@ -92,7 +103,9 @@ pub use event::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use event::TracingObserver;
 #[cfg(feature = "warden")]
-pub use event::{Notice, Observer, Outcome, SecurityEvent, Store};
+pub use event::{
+    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Notice, Observer, Outcome, SecurityEvent, Store,
+};
 pub use head::{FieldName, Head, Occurrence, RequestHead};
 #[cfg(feature = "warden")]
 pub use keys::{AsyncKeyStore, CachedKeys, CachedKeysBuilder, KeyStore, StaticKeys};

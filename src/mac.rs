@@ -328,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn candidate_with_the_same_difference_in_two_places_does_not_match() {
+        let keys = prepared(&["key"], Algorithm::HmacSha256);
+        let macs = macs_of(b"message", &keys);
+        for distance in [1, 4, 8, 16, 24] {
+            let mut bytes = macs[0].1.as_bytes().to_vec();
+            bytes[0] ^= 1;
+            bytes[distance] ^= 1;
+            assert_eq!(accepted(&keys, &[Tag::from_bytes(&bytes).unwrap()], &macs), None, "{distance} bytes apart");
+        }
+    }
+
+    #[test]
     fn candidate_shorter_than_the_mac_does_not_match() {
         let keys = prepared(&["key"], Algorithm::HmacSha256);
         let macs = macs_of(b"message", &keys);

@@ -18,15 +18,15 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
+mod body;
+
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -35,6 +35,7 @@ use crate::origin::{SentHead, origin};
 use crate::respond::insert_standing;
 use crate::warden::Warden;
 
+pub use self::body::GuardedBody;
 pub use crate::intake::VerifiedBody;
 pub use crate::origin::PeerAddress;
 
@@ -67,9 +68,6 @@ pub struct WardenService<S> {
     warden: Warden,
 }
 
-/// The body of an answer: the service's own, or what a refused sender is told.
-pub type GuardedBody<B> = Either<B, Full<Bytes>>;
-
 impl<S, B, R> Service<Request<B>> for WardenService<S>
 where
     S: Service<Request<VerifiedBody>, Response = Response<R>> + Clone + Send + 'static,
@@ -97,7 +95,7 @@ where
             let origin = origin(&warden, &mut parts).await;
             let (admitted, body) = match intake::receive(&warden, &SentHead(&parts), origin, body).await {
                 Ok(received) => received,
-                Err(refused) => return Ok(refused.into_answer().into_response::<Full<Bytes>>().map(Either::Right)),
+                Err(refused) => return Ok(refused.into_answer().into_response().map(GuardedBody::of_refusal)),
             };
             parts.extensions.insert(admitted.facts().clone());
             #[cfg(feature = "axum")]
@@ -112,7 +110,7 @@ where
                 insert_standing(response.headers_mut(), quota, standing);
             }
             admitted.settle_by_status(response.status().as_u16()).await;
-            Ok(response.map(Either::Left))
+            Ok(response.map(GuardedBody::of_service))
         })
     }
 }

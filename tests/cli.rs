@@ -8,6 +8,8 @@
 mod audit_config;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/json.rs"]
 mod json;
 #[path = "cli/randomness.rs"]

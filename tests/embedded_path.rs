@@ -162,6 +162,29 @@ fn tables_that_grow_and_are_swept_seldom_allocate() {
     assert!(allocations * 30 < deliveries, "{allocations} in {deliveries}");
 }
 
+/// Nothing lapses while the flood lasts: the clock stands still. It is three times what a table of refused traffic holds, so
+/// that more of it would take no more; the bench `flood_memory` sends a million and looks at the whole process.
+#[test]
+fn flood_from_ever_new_peers_for_ever_new_ids_takes_less_than_8_mib() {
+    let scene = Scene::new(Quota::per_minute(100).unwrap());
+    let (head, _) = scene.message(0);
+    let mut turned_away = 0;
+    let measured = measure(|| {
+        for number in 0..200_000_u128 {
+            // Each in a network of its own.
+            let peer = IpAddr::from((0x2001_0db8 << 96 | number << 64).to_be_bytes());
+            let outcome = scene.judge(&head, peer, &format!("id-{number}"), b"forged");
+            if outcome != refused(Reason::UnknownId) {
+                turned_away += 1;
+            }
+        }
+    });
+    println!("{} bytes at the most", measured.bytes_max);
+    assert!(measured.bytes_max < 8 * 1_024 * 1_024, "{} bytes", measured.bytes_max);
+    // Nobody of them had been there before.
+    assert_eq!(turned_away, 0);
+}
+
 #[test]
 fn allocations_are_counted() {
     assert!(measure(|| drop(std::hint::black_box(vec![0_u8; 16]))).count_total > 0);

@@ -3,134 +3,15 @@
 
 mod util;
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use util::PATIENCE;
-use util::client::{Answer, Connection};
+use util::program::{RECEIVERS, Running, ended};
 use util::sender::{Post, SECRET, now};
 
-const RECEIVERS: [&str; 2] = ["axum_receiver", "actix_receiver"];
 const SIGNATURE: &str = "X-Webhook-Signature";
-
-/// Where `cargo test` puts the examples: beside the directory of this test.
-fn program(name: &str) -> PathBuf {
-    let this = std::env::current_exe().expect("a test has a file");
-    let directory = this.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join("examples");
-    let program = directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(
-        program.exists(),
-        "{} is missing; build it with: cargo build --features axum,actix,metrics,tracing --examples",
-        program.display()
-    );
-    program
-}
-
-fn command(name: &str, settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(program(name));
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOOKWARDEN_")) {
-        command.env_remove(variable);
-    }
-    command.env("HOOKWARDEN_ADDR", "127.0.0.1:0").envs(settings.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs a receiver that ought to end by itself.
-fn ended(name: &str, settings: &[(&str, &str)]) -> Output {
-    let program = Program { child: command(name, settings).spawn().expect("a program"), name: name.to_owned() };
-    program.output()
-}
-
-/// A program that does not outlive its test.
-#[derive(Debug)]
-struct Program {
-    child: Child,
-    name: String,
-}
-
-impl Program {
-    /// Waits for its end.
-    fn output(mut self) -> Output {
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                break status;
-            }
-            assert!(began.elapsed() < PATIENCE, "{} does not end", self.name);
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        if let Some(mut pipe) = self.child.stdout.take() {
-            pipe.read_to_end(&mut stdout).expect("what it wrote");
-        }
-        if let Some(mut pipe) = self.child.stderr.take() {
-            pipe.read_to_end(&mut stderr).expect("what it wrote");
-        }
-        Output { status, stdout, stderr }
-    }
-
-    /// Asks it to end, as a service manager does.
-    fn terminate(&self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(asked.expect("the command kill").success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A receiver that listens.
-#[derive(Debug)]
-struct Running {
-    program: Program,
-    address: SocketAddr,
-}
-
-impl Running {
-    /// For the one sender, with more settings.
-    fn start(name: &str, settings: &[(&str, &str)]) -> Self {
-        let secrets = format!("acme={SECRET}");
-        let settings = [&[("HOOKWARDEN_SECRETS", secrets.as_str())], settings].concat();
-        let mut child = command(name, &settings).spawn().expect("a program");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let program = Program { child, name: name.to_owned() };
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a line");
-        let address = line.trim_end().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
-        Self { program, address: address.unwrap_or_else(|| panic!("{name}: {line:?}")) }
-    }
-
-    async fn tell(&self, post: &Post) -> Answer {
-        Connection::open(self.address).await.exchange(&post.sized()).await.expect("an answer")
-    }
-
-    async fn connect(&self) -> Connection {
-        Connection::open(self.address).await
-    }
-
-    /// What `GET path` is answered.
-    async fn read(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("a receiver");
-        let mut answer = String::new();
-        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer in time").expect("text");
-        answer
-    }
-}
 
 fn of_type(kind: &str, note: u32) -> Post {
     Post::signed(format!(r#"{{"type":"{kind}","note":{note}}}"#))

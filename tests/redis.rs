@@ -25,15 +25,17 @@ mod script;
 mod secrets;
 #[path = "redis/server.rs"]
 mod server;
+#[path = "redis/trial.rs"]
+mod trial;
 #[path = "redis/troubles.rs"]
 mod troubles;
 #[path = "redis/wire.rs"]
 mod wire;
 
 use std::future::Future;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Completion, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     if processes::is_receiver() {
@@ -72,21 +74,6 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial<F: Future<Output = ()> + 'static>(name: &'static str, test: fn() -> F) -> Trial {
-    let runs = has_server();
-    let required = std::env::var_os("HOOKWARDEN_REQUIRE_REDIS").is_some_and(|value| value == "1");
-    Trial::ignorable_test(name, move || {
-        if !runs {
-            let reason = "there is no redis-server in PATH";
-            return if required { Err(reason.into()) } else { Ok(Completion::ignored_with(reason)) };
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(test());
-        Ok(Completion::Completed)
-    })
-}
-
-fn has_server() -> bool {
-    let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    version.is_ok_and(|status| status.success())
+fn trial<F: Future<Output = ()> + 'static>(name: &str, test: fn() -> F) -> Trial {
+    trial::trial(name, true, test)
 }

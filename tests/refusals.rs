@@ -329,6 +329,23 @@ fn more_than_32_candidates_are_too_many() {
 }
 
 #[test]
+fn candidates_of_any_number_cost_one_mac() {
+    let case = case(Scheme::stripe);
+    let body = vec![b'x'; 1 << 20];
+    let [one, many] = [1, 32].map(|count| {
+        let wrong = case.with_signature(candidates(&case, &vec!["5a".repeat(32); count]));
+        let times = (0..7).map(|_| {
+            let began = std::time::Instant::now();
+            assert_eq!(reason(case.verifier.verify_at(&wrong, &body, NOW)), Err(Reason::Mismatch));
+            began.elapsed()
+        });
+        // The fastest, as other tests share the machine.
+        times.min().unwrap()
+    });
+    assert!(many < one * 4, "{many:?} for 32 candidates and {one:?} for one");
+}
+
+#[test]
 fn candidates_of_all_signature_headers_are_counted_together() {
     let scheme = Scheme::standard_webhooks().into_builder().signature_headers(["X-A", "X-B", "X-C"]).build().unwrap();
     let secret = PRESETS[1].1;

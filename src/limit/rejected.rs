@@ -152,7 +152,6 @@ pub(crate) enum Peer {
     V6([u16; 4]),
 }
 
-#[cfg(feature = "tracing")]
 impl Peer {
     /// The address, or the first of the network.
     pub(crate) fn address(self) -> IpAddr {

@@ -25,7 +25,8 @@ pub struct Delivery<'d> {
 pub struct Claimant(u128);
 
 impl Claimant {
-    /// A claimant by a number that no other has: a random part for the process in its upper half, and a count.
+    /// A claimant by a number that no other has: a random part for the process in its upper half, and a count. A store may
+    /// keep less of it than it has; two whose numbers fall together there are one claimant to it.
     #[must_use]
     pub const fn new(number: u128) -> Self {
         Self(number)

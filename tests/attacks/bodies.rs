@@ -23,8 +23,7 @@ fn short_deadline(settings: Settings) -> Settings {
     Settings { deadline: DEADLINE, body_limit: 64 * 1024, ..settings }
 }
 
-#[tokio::test]
-async fn ten_gigabytes_are_refused_before_a_byte_of_them() {
+pub(crate) async fn ten_gigabytes_are_refused_before_a_byte_of_them() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -40,8 +39,7 @@ async fn ten_gigabytes_are_refused_before_a_byte_of_them() {
     .await;
 }
 
-#[tokio::test]
-async fn nobody_is_told_to_continue_behind_a_bad_head() {
+pub(crate) async fn nobody_is_told_to_continue_behind_a_bad_head() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -66,8 +64,7 @@ async fn nobody_is_told_to_continue_behind_a_bad_head() {
     .await;
 }
 
-#[tokio::test]
-async fn chunks_over_the_cap_are_refused() {
+pub(crate) async fn chunks_over_the_cap_are_refused() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -88,8 +85,7 @@ async fn chunks_over_the_cap_are_refused() {
     .await;
 }
 
-#[tokio::test]
-async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
+pub(crate) async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
     attack(&Framework::ALL, short_deadline, async |receiver| {
         let sized = "Content-Length: 100\r\n";
         let chunked = "Transfer-Encoding: chunked\r\n";
@@ -128,8 +124,7 @@ fn check_time(receiver: &Receiver, what: &str, began: Instant, status: Option<u1
 
 /// What stands in front of a chunk is no part of the body, and neither server bounds it; the deadline does. A sender that is
 /// faster than hyper's decoder holds it off for a while, as the documentation of the adapter says; this one is not.
-#[tokio::test]
-async fn endless_chunk_size_line_is_cut_off_at_the_deadline() {
+pub(crate) async fn endless_chunk_size_line_is_cut_off_at_the_deadline() {
     attack(&Framework::ALL, short_deadline, async |receiver| {
         for (what, first, pattern) in [("zeros", "", b'0'), ("blanks", "1", b' ')] {
             let stream = TcpStream::connect(receiver.address()).await.unwrap();
@@ -165,8 +160,7 @@ async fn endless_chunk_size_line_is_cut_off_at_the_deadline() {
 /// How much of an endless line is sent at a time, in bytes.
 const PIECE: usize = 1024;
 
-#[tokio::test]
-async fn signature_in_the_trailers_is_none() {
+pub(crate) async fn signature_in_the_trailers_is_none() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -185,8 +179,7 @@ async fn signature_in_the_trailers_is_none() {
     .await;
 }
 
-#[tokio::test]
-async fn request_behind_a_refused_one_is_answered_rightly_or_not_at_all() {
+pub(crate) async fn request_behind_a_refused_one_is_answered_rightly_or_not_at_all() {
     attack(&Framework::ALL, short_deadline, async |receiver| {
         let smuggled = Post::signed("smuggled").sized();
         let large = smuggled.repeat(2 * MIB / smuggled.len());

@@ -41,8 +41,7 @@ async fn send_copies(receivers: &[&Receiver], name: &str) {
     assert_eq!(runs, 2, "{name}");
 }
 
-#[tokio::test]
-async fn thousand_copies_are_handled_once_by_one_process() {
+pub(crate) async fn thousand_copies_are_handled_once_by_one_process() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -53,9 +52,8 @@ async fn thousand_copies_are_handled_once_by_one_process() {
     .await;
 }
 
-#[tokio::test]
-async fn thousand_copies_are_handled_once_by_two_processes_that_share_a_redis() {
-    let Some(server) = redis(Server::start) else { return };
+pub(crate) async fn thousand_copies_are_handled_once_by_two_processes_that_share_a_redis() {
+    let server = Server::start();
     let start = async |framework| {
         let redis = Some((server.url(), Duration::from_secs(5)));
         Receiver::start(&Settings { redis, ..Settings::of(framework) }).await
@@ -66,15 +64,4 @@ async fn thousand_copies_are_handled_once_by_two_processes_that_share_a_redis() 
     send_copies(&[&axum, &other], "to two processes on axum").await;
     let memory = [&axum, &actix, &other].map(Receiver::most_resident);
     println!("the most memory of each: {memory:?} KiB");
-}
-
-/// A server for the test, if there can be one.
-pub(crate) fn redis(start: fn() -> Server) -> Option<Server> {
-    let has_server = std::process::Command::new("redis-server").arg("--version").output().is_ok();
-    let is_required = std::env::var_os("HOOKWARDEN_REQUIRE_REDIS").is_some_and(|value| value == "1");
-    assert!(has_server || !is_required, "there is no redis-server in PATH");
-    if !has_server {
-        println!("nothing is tested: there is no redis-server in PATH");
-    }
-    has_server.then(start)
 }

@@ -62,8 +62,7 @@ async fn flood(receiver: &Receiver, what: &str, opening: &[u8], count: u32, next
 }
 
 /// What is refused of the floods is refused for what they are, and not for how their frames are written.
-#[tokio::test]
-async fn delivery_in_frames_of_the_floods_is_handled() {
+pub(crate) async fn delivery_in_frames_of_the_floods_is_handled() {
     attack(&[Framework::Axum], settings, async |receiver| {
         let post = Post::signed("in frames");
         let mut frames = Frames::open(receiver).await;
@@ -79,8 +78,7 @@ async fn delivery_in_frames_of_the_floods_is_handled() {
     .await;
 }
 
-#[tokio::test]
-async fn flood_of_streams_that_are_reset_at_once_ends_the_connection() {
+pub(crate) async fn flood_of_streams_that_are_reset_at_once_ends_the_connection() {
     attack(&[Framework::Axum], settings, async |receiver| {
         for (what, post) in [
             ("good heads, reset", Post::signed("reset")),
@@ -97,25 +95,18 @@ async fn flood_of_streams_that_are_reset_at_once_ends_the_connection() {
     .await;
 }
 
-#[tokio::test]
-async fn flood_of_empty_frames_holds_off_no_deadline() {
+pub(crate) async fn flood_of_empty_and_tiny_frames_ends_the_connection() {
     attack(&[Framework::Axum], settings, async |receiver| {
         let head = frame(HEADERS, END_HEADERS, 1, &fields(&Post::signed("never complete")));
-        flood(receiver, "empty frames", &head, 2_000_000, |_| frame(DATA, 0, 1, b"")).await;
-        flood(receiver, "frames of a byte", &head, 2_000_000, |_| frame(DATA, 0, 1, b"x")).await;
-        let metrics = receiver.control("metrics", "all").await;
-        let refused = |reason: &str| {
-            let reason = format!("reason=\"{reason}\"");
-            metrics.lines().any(|line| line.starts_with("hookwarden_requests_total{") && line.contains(&reason))
-        };
-        assert!(refused("body_too_slow") || refused("body_interrupted"), "{metrics}");
-        assert!(!receiver.ran().await.contains_key("200 never complete"));
+        let ended = flood(receiver, "empty frames", &head, 2_000_000, |_| frame(DATA, 0, 1, b"")).await;
+        assert!(ended, "any number of empty frames is taken");
+        let ended = flood(receiver, "frames of a byte", &head, 2_000_000, |_| frame(DATA, 0, 1, b"x")).await;
+        assert!(ended, "any number of tiny frames is taken");
     })
     .await;
 }
 
-#[tokio::test]
-async fn head_without_an_end_ends_the_connection() {
+pub(crate) async fn head_without_an_end_ends_the_connection() {
     attack(&[Framework::Axum], settings, async |receiver| {
         let mut junk = Vec::new();
         for number in 0..100 {
@@ -130,8 +121,7 @@ async fn head_without_an_end_ends_the_connection() {
     .await;
 }
 
-#[tokio::test]
-async fn flood_of_pings_keeps_nobody_else_waiting() {
+pub(crate) async fn flood_of_pings_keeps_nobody_else_waiting() {
     attack(&[Framework::Axum], settings, async |receiver| {
         flood(receiver, "pings", b"", 500_000, |_| frame(PING, 0, 0, b"12345678")).await;
     })
@@ -150,8 +140,7 @@ impl Body for Stalled {
     }
 }
 
-#[tokio::test]
-async fn streams_with_stalled_bodies_are_all_cut_off_at_the_deadline() {
+pub(crate) async fn streams_with_stalled_bodies_are_all_cut_off_at_the_deadline() {
     attack(&[Framework::Axum], settings, async |receiver| {
         const STREAMS: usize = 100;
         const CONNECTIONS: usize = 4;

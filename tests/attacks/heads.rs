@@ -22,8 +22,7 @@ fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
-async fn any_flipped_bit_of_body_timestamp_or_signature_is_refused() {
+pub(crate) async fn any_flipped_bit_of_body_timestamp_or_signature_is_refused() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -62,8 +61,7 @@ async fn any_flipped_bit_of_body_timestamp_or_signature_is_refused() {
     .await;
 }
 
-#[tokio::test]
-async fn head_that_is_stale_early_doubled_or_incomplete_is_refused() {
+pub(crate) async fn head_that_is_stale_early_doubled_or_incomplete_is_refused() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -98,9 +96,8 @@ async fn head_that_is_stale_early_doubled_or_incomplete_is_refused() {
 }
 
 /// Who asks for ids that there are none of must learn nothing from what is answered, nor from when it is.
-#[tokio::test]
-async fn unknown_id_is_answered_as_a_wrong_signature_is() {
-    const DEADLINE: Duration = Duration::from_millis(400);
+pub(crate) async fn unknown_id_is_answered_as_a_wrong_signature_is() {
+    const DEADLINE: Duration = Duration::from_secs(2);
     let settings = |settings| Settings { deadline: DEADLINE, ..settings };
     attack(&Framework::ALL, settings, async |receiver| {
         let forged = Post::signed("a body").replacing(SIGNATURE, "0".repeat(64));
@@ -120,8 +117,7 @@ async fn unknown_id_is_answered_as_a_wrong_signature_is() {
     .await;
 }
 
-#[tokio::test]
-async fn thousands_of_candidates_are_refused_in_the_time_that_their_header_takes() {
+pub(crate) async fn thousands_of_candidates_are_refused_in_the_time_that_their_header_takes() {
     let settings = |settings| Settings { is_stripe: true, ..settings };
     attack(&Framework::ALL, settings, async |receiver| {
         const NAME: &str = "Stripe-Signature";

@@ -14,8 +14,7 @@ use crate::util::sender::{PATH, Post, now, signer};
 
 /// The sender's side follows the receiver's: it signs with the new secret once the receiver has it, and what it sent
 /// before that is still to be accepted.
-#[tokio::test]
-async fn keys_that_turn_over_under_load_refuse_no_good_delivery() {
+pub(crate) async fn keys_that_turn_over_under_load_refuse_no_good_delivery() {
     const TURNS: u32 = 60;
     const SENDERS: u32 = 8;
     attack(
@@ -64,8 +63,7 @@ async fn keys_that_turn_over_under_load_refuse_no_good_delivery() {
     .await;
 }
 
-#[tokio::test]
-async fn wall_clock_that_is_set_moves_freshness_and_no_quota() {
+pub(crate) async fn wall_clock_that_is_set_moves_freshness_and_no_quota() {
     let settings = |settings| Settings { quota: 5, ..settings };
     attack(&Framework::ALL, settings, async |receiver| {
         let first = Post::signed("first");
@@ -92,8 +90,7 @@ async fn wall_clock_that_is_set_moves_freshness_and_no_quota() {
     .await;
 }
 
-#[tokio::test]
-async fn delivery_whose_handler_failed_is_handled_by_the_retry() {
+pub(crate) async fn delivery_whose_handler_failed_is_handled_by_the_retry() {
     attack(
         &Framework::ALL,
         |settings| settings,
@@ -125,8 +122,7 @@ async fn delivery_whose_handler_failed_is_handled_by_the_retry() {
 
 /// hyper drops the handler of a client that has left, and then the retry is handled; actix-web lets it finish, and then the
 /// retry is told that it is done. The order is handled once either way.
-#[tokio::test]
-async fn delivery_whose_sender_left_is_handled_once_by_then_or_by_the_retry() {
+pub(crate) async fn delivery_whose_sender_left_is_handled_once_by_then_or_by_the_retry() {
     attack(
         &Framework::ALL,
         |settings| settings,

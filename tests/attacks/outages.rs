@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::copies::redis;
 use crate::process::Receiver;
 use crate::receiver::{Framework, Settings};
 use crate::server::Server;
@@ -103,9 +102,8 @@ fn raise(longest: &Mutex<Duration>, time: Duration) {
     *longest = time.max(*longest);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn troubles_of_a_shared_redis_double_nothing_and_are_over_at_once() {
-    let Some(mut server) = redis(Server::durable) else { return };
+pub(crate) async fn troubles_of_a_shared_redis_double_nothing_and_are_over_at_once() {
+    let mut server = Server::durable();
     let start = async |framework| {
         let redis = Some((server.url(), TIMEOUT));
         Receiver::start(&Settings { redis, ..Settings::of(framework) }).await

@@ -44,7 +44,6 @@ pub(crate) type Runs = HashMap<String, u32>;
 impl Receiver {
     pub(crate) async fn start(settings: &Settings) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("a test has a file"))
-            .args([crate::RECEIVER, "--exact", "--nocapture"])
             .env(VARIABLE, serde_json::to_string(settings).expect("settings"))
             // The names in a panic's backtrace take more memory than any attack.
             .env("RUST_BACKTRACE", "0")

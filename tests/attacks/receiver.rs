@@ -244,9 +244,9 @@ async fn serve_actix(settings: &Settings) {
     server.run().await.expect("no end");
 }
 
-/// Tells the test where to attack. The runner of tests has begun a line of its own.
+/// Tells the test where to attack.
 fn announce(address: SocketAddr) {
-    println!("\n{LISTENING}{address}");
+    println!("{LISTENING}{address}");
 }
 
 /// The variable with a receiver's settings.

@@ -63,8 +63,7 @@ async fn answers(receiver: &Receiver, time: Timestamp) -> Vec<u8> {
 }
 
 /// A MAC of a delivery that was accepted is what its sender sent, so a log that repeats headers would show it.
-#[tokio::test]
-async fn no_secret_and_no_mac_is_in_an_answer_a_log_or_a_metric() {
+pub(crate) async fn no_secret_and_no_mac_is_in_an_answer_a_log_or_a_metric() {
     let settings = |settings| Settings { logs: true, deadline: Duration::from_millis(400), ..settings };
     attack(&Framework::ALL, settings, async |receiver| {
         let time = now(0);

@@ -144,7 +144,7 @@ async fn soak(framework: Framework, time: Duration, tolerance: u32) {
         accepted.len()
     );
     assert!(accepted.len() > 100, "{} deliveries are no load", accepted.len());
-    // A short run shows only what grows fast.
+    // In 30 seconds only what grows fast is seen: a memory of deliveries that never forgets one takes minutes to be.
     assert!(last <= middle + middle / 20, "{framework:?}: {middle} KiB, then {last} KiB");
     assert!(files < 1_000, "{framework:?}: {files} open files");
 }
@@ -154,8 +154,7 @@ fn names(body: &str) -> &str {
     body.split(' ').next().unwrap_or_default()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn honest_deliveries_beside_hostile_ones_are_neither_lost_nor_doubled_nor_remembered_for_ever() {
+pub(crate) async fn honest_deliveries_beside_hostile_ones_are_neither_lost_nor_doubled() {
     let time = Duration::from_secs(u64::from(seconds("HOOKWARDEN_SOAK_SECONDS", 30)));
     let tolerance = seconds("HOOKWARDEN_SOAK_TOLERANCE", 3);
     tokio::join!(soak(Framework::Axum, time, tolerance), soak(Framework::Actix, time, tolerance));

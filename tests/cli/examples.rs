@@ -1,9 +1,10 @@
 //! The examples in the help of every command, run as pasted.
 //!
-//! Each line after `Example:` is run by bash in a directory with [`FILES`], one after the other, and must end with 0, or
-//! with the code in a comment at its end: `# exit code 1`. Commands are found by walking through the help, so that none
-//! is left out.
+//! Each line after `Example:` is run by bash in a directory with [`FILES`] and [`KEYS`], one after the other, and must end
+//! with 0, or with the code in a comment at its end: `# exit code 1`. Commands are found by walking through the help, so
+//! that none is left out.
 
+use super::files::FILES;
 use super::scratch::Scratch;
 
 #[test]
@@ -14,7 +15,7 @@ fn examples_in_the_help_of_every_command_work_as_pasted() {
     for command in commands {
         let name = command.join(" ");
         let scratch = Scratch::new();
-        for (file, content) in FILES {
+        for (file, content) in FILES.into_iter().chain([("keys.toml", KEYS)]) {
             scratch.write(file, content);
         }
         let help = help(&command);
@@ -78,11 +79,8 @@ fn section<'h>(help: &'h str, heading: &str) -> impl Iterator<Item = &'h str> {
 /// The commands whose examples need a receiver. The tests that have one run them.
 const WITH_RECEIVER: [&str; 2] = ["audit", "send"];
 
-/// What the examples find in their directory.
-const FILES: [(&str, &str); 4] = [
-    (
-        "keys.toml",
-        r#"[[sender]]
+/// Two senders, of which one sends nothing that the events tell of.
+const KEYS: &str = r#"[[sender]]
 id = "acme"
 [[sender.key]]
 id = "2026"
@@ -93,15 +91,4 @@ id = "globex"
 [[sender.key]]
 id = "first"
 secret = "R8kVd2mXq6TzJw0YbLs9HnGfCe3UaPo5ItQxZr7KvMj1WyNhB4"
-"#,
-    ),
-    (".env", "WEBHOOK_SECRET=Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD\n"),
-    (
-        "events.log",
-        "2026-11-20T10:00:00Z  INFO hookwarden: webhook accepted outcome=\"accepted\" webhook_id=\"acme\" key_id=\"2026\"\n",
-    ),
-    (
-        "receiver.toml",
-        "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\ntrusted_hops = { header = \"x-forwarded-for\", count = 1 }\n",
-    ),
-];
+"#;

@@ -8,6 +8,7 @@ pub(crate) mod canaries;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod program;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 #[cfg(all(feature = "actix", feature = "testing"))]

@@ -13,6 +13,7 @@ use hookwarden::{
     BoxFuture, Claim, Claimant, ConfigError, Delivery, Key, KeyId, Keyring, LocalReplay, Moment, Reason, Refused,
     Rejection, ReplayKey, ReplayStore, Scheme, Secret, StoreError, Timestamp, Verification, Verified, Verifier, Warden,
 };
+use hookwarden_constant_time::early_exit;
 use hookwarden_constant_time::message::{BODY, Message, NOW, Sort};
 use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN};
 use hookwarden_constant_time::requests::{self, Place, is_poisoned, muted};
@@ -137,16 +138,6 @@ fn control(table: &mut Table, name: &str, wrong: fn(&[u8], &[u8]) -> bool) {
     let mut received = good.mac();
     received[5] ^= 1;
     table.reported(name, || wrong(computed.as_bytes(), &received));
-}
-
-#[inline(never)]
-fn early_exit(computed: &[u8], received: &[u8]) -> bool {
-    for (a, b) in computed.iter().zip(received) {
-        if a != b {
-            return false;
-        }
-    }
-    true
 }
 
 #[inline(never)]

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use hookwarden_constant_time::early_exit;
 use hookwarden_constant_time::message::{BODY, Message, NOW, Sort};
 use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, judge, verifier, warden};
 
@@ -33,16 +34,6 @@ fn main() -> ExitCode {
     table.row("Warden: known id / unknown id", [&nothing_right, &unknown], guard, Expected::Near);
     table.row("control: ends at the first difference", [&last_wrong, &nothing_right], careless, Expected::Different);
     if table.unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[inline(never)]
-fn early_exit(computed: &[u8], received: &[u8]) -> bool {
-    for (a, b) in computed.iter().zip(received) {
-        if a != b {
-            return false;
-        }
-    }
-    true
 }
 
 /// What a call is given.

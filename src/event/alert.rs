@@ -1,0 +1,235 @@
+//! Alerts from within the process: a call when the failures of one webhook id or of one peer pass a threshold, and
+//! another when they are over.
+
+mod watch;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::watch::Watch;
+use super::{Observer, SecurityEvent};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ConfigError, Reason};
+use crate::limit::Peer;
+
+/// Calls back once when too many requests of one webhook id or one peer failed, and once when that is over.
+///
+/// A failure is a refused request, but for a replay, a copy of a delivery in progress and what is the receiver's own fault
+/// ([`Reason::is_receiver_fault`]); [`with_failures`](Self::with_failures) chooses otherwise. By default 20 failures
+/// within a minute raise an alert, and fewer than 10 clear it. Webhook ids count only where the Warden has keys for them,
+/// and anybody may claim such an id: an alert says that something goes on, not who is to blame. A peer is its IPv4
+/// address or its IPv6 /64 network.
+///
+/// **The callback runs on the path of the request that crosses the line, so it must not block**: put the alert into a
+/// channel or a log. It runs without a lock, and may come from several threads at once; a panic in it harms no request.
+///
+/// Nothing runs in the background. An alert is cleared when the next event comes, of whatever request, or by
+/// [`tick`](Self::tick), which an endpoint without steady traffic calls from a timer of its own.
+///
+/// Memory is bounded: 16,384 webhook ids and 65,536 peers are counted at a time, and 1024 alerts of each kind are raised
+/// at a time; what comes on top is neither counted nor raised until a place is free. One observer for several Wardens
+/// counts a webhook id that they share as one.
+///
+/// ```
+/// use std::time::Duration;
+/// use hookwarden::{Alert, AlertObserver, AlertThreshold, Keyring, Scheme, Warden};
+///
+/// let alerts = AlertObserver::new(|alert: &Alert| eprintln!("{alert}"))
+///     .with_peer_threshold(AlertThreshold::new(50, Duration::from_secs(300))?.with_clear_below(5)?);
+/// let scheme = Scheme::timestamped();
+/// let secret = scheme.secret("a-subscription-secret")?;
+/// let warden = Warden::builder(scheme).sender("acme", Keyring::new(secret)).observer(alerts).build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+pub struct AlertObserver {
+    clock: Arc<dyn Clock>,
+    callback: Box<dyn Fn(&Alert) + Send + Sync>,
+    is_failure: Box<dyn Fn(Reason) -> bool + Send + Sync>,
+    webhooks: Watch,
+    peers: Watch,
+}
+
+impl AlertObserver {
+    /// With the thresholds above and the system's clock.
+    #[must_use]
+    pub fn new(callback: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            callback: Box::new(callback),
+            is_failure: Box::new(is_failure),
+            webhooks: Watch::new(AlertThreshold::DEFAULT, MAX_WEBHOOKS),
+            peers: Watch::new(AlertThreshold::DEFAULT, MAX_PEERS),
+        }
+    }
+
+    /// Sets when the failures of a webhook id are too many.
+    #[must_use]
+    pub fn with_webhook_threshold(mut self, threshold: AlertThreshold) -> Self {
+        self.webhooks = Watch::new(threshold, MAX_WEBHOOKS);
+        self
+    }
+
+    /// Sets when the failures of a peer are too many.
+    #[must_use]
+    pub fn with_peer_threshold(mut self, threshold: AlertThreshold) -> Self {
+        self.peers = Watch::new(threshold, MAX_PEERS);
+        self
+    }
+
+    /// Sets which reasons of a refusal are failures.
+    #[must_use]
+    pub fn with_failures(mut self, is_failure: impl Fn(Reason) -> bool + Send + Sync + 'static) -> Self {
+        self.is_failure = Box::new(is_failure);
+        self
+    }
+
+    /// Sets the clock that windows are measured by; for tests.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Clears the alerts whose failures are over, as every event does.
+    pub fn tick(&self) {
+        self.clear_due(self.clock.monotonic());
+    }
+
+    fn clear_due(&self, now: Duration) {
+        for watch in [&self.webhooks, &self.peers] {
+            watch.clear_due(now, &self.callback);
+        }
+    }
+}
+
+impl Observer for AlertObserver {
+    fn observe(&self, event: &SecurityEvent<'_>) {
+        let now = self.clock.monotonic();
+        self.clear_due(now);
+        if !event.outcome.reason().is_some_and(&self.is_failure) {
+            return;
+        }
+        let webhook = event.webhook_id.filter(|_| event.known_id).and_then(|id| {
+            // The text is copied for an alert alone.
+            self.webhooks.count(id, now, || AlertSubject::Webhook(id.into()))
+        });
+        let peer = event.peer.map(|peer| Peer::from(peer).address());
+        let peer = peer.and_then(|peer| self.peers.count(peer, now, || AlertSubject::Peer(peer)));
+        for alert in webhook.iter().chain(&peer) {
+            (self.callback)(alert);
+        }
+    }
+}
+
+impl fmt::Debug for AlertObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlertObserver")
+            .field("webhooks", &self.webhooks)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The failures of one subject passed a threshold, upwards or downwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Alert {
+    /// Whose failures.
+    pub subject: AlertSubject,
+    /// Whether the alert begins or is over.
+    pub state: AlertState,
+    /// How many failures there were within the window.
+    pub count: u32,
+    /// The threshold's window.
+    pub window: Duration,
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            AlertState::Raised => "raised",
+            AlertState::Cleared => "cleared",
+        };
+        write!(f, "alert {state}: {} failures of {} within {:?}", self.count, self.subject, self.window)
+    }
+}
+
+/// Whose failures an [`Alert`] is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AlertSubject {
+    /// A webhook id that the Warden has keys for, as [`SecurityEvent::webhook_id`] gives it.
+    Webhook(Box<str>),
+    /// A peer: an IPv4 address, or the first address of an IPv6 /64 network.
+    Peer(IpAddr),
+}
+
+impl fmt::Display for AlertSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook(id) => write!(f, "webhook {id}"),
+            Self::Peer(peer) => write!(f, "peer {peer}"),
+        }
+    }
+}
+
+/// Which way an [`Alert`] went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// The failures reached the threshold. It is not told again until it was cleared.
+    Raised,
+    /// They fell below the lower threshold.
+    Cleared,
+}
+
+/// How many failures within which time raise an [`Alert`], and how few clear it.
+///
+/// The window moves on in tenths of itself, so that a count is that of the last nine to ten tenths: an alert is never
+/// raised by fewer failures than the threshold within the window, and always by as many within nine tenths of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertThreshold {
+    raise_at: u32,
+    clear_below: u32,
+    window: Duration,
+}
+
+impl AlertThreshold {
+    /// An alert is raised by `raise_at` failures within `window`, and cleared by fewer than half of them.
+    ///
+    /// # Errors
+    /// If `raise_at` is 0, or `window` is not between a second and a day.
+    pub fn new(raise_at: u32, window: Duration) -> Result<Self, ConfigError> {
+        if raise_at == 0 {
+            return Err(ConfigError::new("alert threshold", "must be at least one failure"));
+        }
+        if !(MIN_WINDOW..=MAX_WINDOW).contains(&window) {
+            return Err(ConfigError::new("alert window", "must be between a second and a day"));
+        }
+        Ok(Self { raise_at, clear_below: raise_at.div_ceil(2), window })
+    }
+
+    /// Sets the number of failures below which an alert is cleared. As many as raise it is no hysteresis at all.
+    ///
+    /// # Errors
+    /// If it is 0, which nothing is below, or more than raise an alert.
+    pub fn with_clear_below(self, clear_below: u32) -> Result<Self, ConfigError> {
+        if !(1..=self.raise_at).contains(&clear_below) {
+            return Err(ConfigError::new("alert clear_below", "must be between 1 and what raises an alert"));
+        }
+        Ok(Self { clear_below, ..self })
+    }
+
+    const DEFAULT: Self = Self { raise_at: 20, clear_below: 10, window: Duration::from_secs(60) };
+}
+
+/// Whether a refusal speaks of its sender, and not of a retry or of the receiver.
+fn is_failure(reason: Reason) -> bool {
+    !reason.is_receiver_fault() && !matches!(reason, Reason::Replayed | Reason::InProgress)
+}
+
+const MAX_WEBHOOKS: usize = 16_384;
+const MAX_PEERS: usize = 65_536;
+const MIN_WINDOW: Duration = Duration::from_secs(1);
+const MAX_WINDOW: Duration = Duration::from_secs(86_400);

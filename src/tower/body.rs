@@ -1,0 +1,48 @@
+//! The body of what a guarded service answers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
+
+pin_project_lite::pin_project! {
+    /// The body of an answer: the service's own, or what a refused sender is told.
+    #[derive(Debug, Clone)]
+    pub struct GuardedBody<B> {
+        #[pin]
+        inner: Either<B, Full<Bytes>>,
+    }
+}
+
+impl<B> GuardedBody<B> {
+    pub(super) const fn of_service(body: B) -> Self {
+        Self { inner: Either::Left(body) }
+    }
+
+    pub(super) const fn of_refusal(body: Full<Bytes>) -> Self {
+        Self { inner: Either::Right(body) }
+    }
+}
+
+impl<B> Body for GuardedBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.project().inner.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,14 @@
+//! The files that example lines name, but for the keys, of which the lines ask different things.
+
+/// What they find in their directory.
+pub(crate) const FILES: [(&str, &str); 3] = [
+    (".env", "WEBHOOK_SECRET=Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD\n"),
+    (
+        "events.log",
+        "2026-11-20T10:00:00Z  INFO hookwarden: webhook accepted outcome=\"accepted\" webhook_id=\"acme\" key_id=\"2026\"\n",
+    ),
+    (
+        "receiver.toml",
+        "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\ntrusted_hops = { header = \"x-forwarded-for\", count = 1 }\n",
+    ),
+];
