@@ -30,10 +30,11 @@ pub(crate) async fn origin(warden: &Warden, parts: &mut Parts) -> Origin {
 /// The address that counts: the connection's, or what the trusted proxies say. A request that came past them, or whose
 /// header they garbled, is laid to the connection.
 fn peer(warden: &Warden, parts: &Parts) -> Option<IpAddr> {
-    let client = warden.trusted_hops().and_then(|hops| {
+    let connection = connection_address(parts);
+    let client = warden.trusted_hops(connection).and_then(|hops| {
         hops.client(parts.headers.get_all(hops.header_name()).iter().map(http::HeaderValue::as_bytes))
     });
-    client.or_else(|| connection_address(parts))
+    client.or(connection)
 }
 
 /// The address that the connection came from, whoever sent the request.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use arrayvec::ArrayVec;
+use ipnet::IpNet;
 
 use crate::error::ConfigError;
 
@@ -115,6 +116,47 @@ impl TrustedHops {
     }
 }
 
+/// The proxies in front of a server: how many they are, and where the last of them connects from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proxies {
+    hops: Option<TrustedHops>,
+    /// None are named: every connection is the last proxy's.
+    networks: Vec<IpNet>,
+}
+
+impl Proxies {
+    pub(crate) const fn count_by(&mut self, hops: TrustedHops) {
+        self.hops = Some(hops);
+    }
+
+    /// Adds an address or a network, in text.
+    pub(crate) fn name(&mut self, text: &str) -> Result<(), ConfigError> {
+        let network = text.parse::<IpAddr>().map(|address| address.to_canonical().into()).or_else(|_| text.parse());
+        let problem = |_| ConfigError::new("trusted proxies", format!("{text:?} is neither an address nor a network"));
+        self.networks.push(network.map_err(problem)?);
+        Ok(())
+    }
+
+    /// Addresses without the header that those who connect from them write say nothing.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.hops.is_none() && !self.networks.is_empty() {
+            return Err(ConfigError::new("trusted proxies", "the number of trusted hops is not said"));
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn are_declared(&self) -> bool {
+        self.hops.is_some()
+    }
+
+    /// The proxies that a request came by on a connection from this address: none if it is not the last proxy's, for the
+    /// headers are then the client's own.
+    pub(crate) fn behind(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
+        let is_named = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
+        self.hops.filter(|_| self.networks.is_empty() || connection.is_some_and(is_named))
+    }
+}
+
 /// The value of a parameter of one element of `Forwarded`.
 fn parameter<'t>(text: &'t str, wanted: &str) -> Option<&'t str> {
     text.split(';').find_map(|pair| {
@@ -201,6 +243,46 @@ mod tests {
             let hops = TrustedHops::forwarded(count).unwrap();
             assert_eq!(hops.is_https([value.as_bytes()]), is_https, "{count} proxies, {value}");
         }
+    }
+
+    #[test]
+    fn connection_of_no_named_proxy_is_behind_none() {
+        let hops = TrustedHops::x_forwarded_for(1).unwrap();
+        let mut proxies = Proxies::default();
+        let behind = |proxies: &Proxies, address: &str| proxies.behind(Some(address.parse().unwrap()));
+        assert_eq!(behind(&proxies, "10.0.0.7"), None);
+        proxies.count_by(hops);
+        assert_eq!((behind(&proxies, "192.0.2.1"), proxies.behind(None)), (Some(hops), Some(hops)));
+        for text in ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::ffff:198.51.100.7"] {
+            proxies.name(text).unwrap();
+        }
+        for (address, is_proxy) in [
+            ("10.255.0.1", true),
+            ("::ffff:10.0.0.7", true),
+            ("192.0.2.1", true),
+            ("fd12::7", true),
+            ("198.51.100.7", true),
+            ("11.0.0.1", false),
+            ("192.0.2.2", false),
+            ("::ffff:192.0.2.2", false),
+            ("fe80::7", false),
+            ("::1", false),
+        ] {
+            assert_eq!(behind(&proxies, address).is_some(), is_proxy, "{address}");
+        }
+        assert_eq!(proxies.behind(None), None);
+    }
+
+    #[test]
+    fn proxy_that_is_no_network_or_is_not_counted_is_a_config_error() {
+        let mut proxies = Proxies::default();
+        for text in ["", "10.0.0.0/33", "10.0.0.1:80", "proxy.example", "10.0.0"] {
+            assert_eq!(proxies.name(text).unwrap_err().field(), "trusted proxies", "{text:?}");
+        }
+        proxies.name("10.0.0.0/8").unwrap();
+        assert_eq!(proxies.check().unwrap_err().field(), "trusted proxies");
+        proxies.count_by(TrustedHops::forwarded(1).unwrap());
+        proxies.check().unwrap();
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod record;
 mod refused;
 mod steps;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -52,7 +53,7 @@ use crate::error::StoreError;
 use crate::event::{Notice, Observer, Store};
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
-use crate::peer::TrustedHops;
+use crate::peer::{Proxies, TrustedHops};
 use crate::respond::AnswerWriter;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
@@ -81,7 +82,7 @@ struct Inner {
     keys: KeySource,
     decoys: Decoys,
     id_source: IdSource,
-    hops: Option<TrustedHops>,
+    proxies: Proxies,
     rejected: Option<RejectedTraffic>,
     admission: Admission,
     body_limit: usize,
@@ -112,9 +113,10 @@ impl Outages {
 }
 
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path parameter `id`; a body has at most 1 MiB and
-    /// arrives within 10 seconds; the tolerance is the scheme's; 100 accepted requests a minute for each webhook id; 60
-    /// refused ones a minute for each peer, and for each peer and webhook id; deliveries are remembered in this process.
+    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
+    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100 accepted
+    /// requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and webhook id;
+    /// deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -143,10 +145,12 @@ impl Warden {
         self.inner.deadline
     }
 
-    /// The proxies whose word on a request's address counts.
+    /// The proxies whose word on a request's address counts, where it came on a connection from the address `connection`.
+    /// `None` if none are declared, or the connection is not one of theirs
+    /// ([`trusted_proxies`](WardenBuilder::trusted_proxies)): the peer is then the connection's own address.
     #[must_use]
-    pub fn trusted_hops(&self) -> Option<TrustedHops> {
-        self.inner.hops
+    pub fn trusted_hops(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
+        self.inner.proxies.behind(connection)
     }
 
     #[cfg(feature = "tower")]

@@ -407,7 +407,7 @@ async fn security_txt_is_served_until_it_expires() {
             .preferred_languages(["en", "pt-BR"])
             .build()
             .expect("a text");
-        assert_eq!(text.as_bytes(), TEXT.as_bytes());
+        assert_eq!(text.as_str(), TEXT);
         let server = start(adapter, Harden::builder(), text).await;
         let get = request("GET", SecurityTxt::PATH, "");
         let answer = ask(&server, &get).await;

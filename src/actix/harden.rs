@@ -14,9 +14,9 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, web};
 
 use crate::harden::{Arriving, Harden, Passage, SecurityTxt, TlsConnection};
 
-/// Adds headers to the answers of what it wraps, an `App`, a scope or a resource, and keeps plain HTTP from it. Of two `wrap`s the
-/// later one is outside: there it belongs, so that the answers of the [`WardenMiddleware`](super::WardenMiddleware) have
-/// the headers too.
+/// Adds headers to the answers of what it wraps, an `App`, a scope or a resource, and keeps plain HTTP from it. Of two
+/// `wrap`s the later one is outside: there it belongs, so that the answers of the
+/// [`WardenMiddleware`](super::WardenMiddleware) have the headers too.
 #[derive(Debug, Clone, Default)]
 pub struct HardenMiddleware {
     harden: Harden,

@@ -1,10 +1,8 @@
 //! Building the settings.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
-use ipnet::IpNet;
 
 use super::headers::Headers;
 use super::plain_http::{PlainHttp, Policy, host_and_port};
@@ -53,7 +51,7 @@ impl HardenBuilder {
     ///
     /// With them every request has to say how it came, one from a loopback address as well.
     pub const fn trusted_hops(mut self, hops: TrustedHops) -> Self {
-        self.policy.hops = Some(hops);
+        self.policy.proxies.count_by(hops);
         self
     }
 
@@ -61,9 +59,8 @@ impl HardenBuilder {
     /// default every connection is taken for the proxy's, which is right only where nobody else can reach this server.
     pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
         for text in networks {
-            match text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>()) {
-                Ok(network) => self.policy.proxies.push(network),
-                Err(_) => self.keep("trusted proxies", format!("{text:?} is neither an address nor a network")),
+            if let Err(fault) = self.policy.proxies.name(text) {
+                self.fault.get_or_insert(fault);
             }
         }
         self
@@ -97,9 +94,7 @@ impl HardenBuilder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.policy.hops.is_none() && !self.policy.proxies.is_empty() {
-            return Err(ConfigError::new("trusted proxies", "the number of trusted hops is not said"));
-        }
+        self.policy.proxies.check()?;
         Ok(Harden { inner: Arc::new(Settings { headers: self.headers, policy: self.policy }) })
     }
 

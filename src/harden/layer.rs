@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http_body_util::Full;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -69,12 +69,12 @@ where
             Passage::Through => {
                 let answering = self.inner.call(Request::from_parts(parts, body));
                 Box::pin(async move {
-                    let mut response = answering.await?.map(Either::Left);
+                    let mut response = answering.await?.map(GuardedBody::of_service);
                     harden.headers().complete(response.headers_mut(), false);
                     Ok(response)
                 })
             }
-            passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(Either::Right)) }),
+            passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(GuardedBody::of_refusal)) }),
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipnet::IpNet;
-
-use crate::peer::TrustedHops;
+use crate::peer::Proxies;
 
 /// What becomes of a request that came by plain HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +42,7 @@ pub(crate) trait Arriving {
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
     pub(super) plain_http: PlainHttp,
-    pub(super) hops: Option<TrustedHops>,
-    /// None are named: every connection is the last proxy's.
-    pub(super) proxies: Vec<IpNet>,
+    pub(super) proxies: Proxies,
     pub(super) redirect_host: Option<String>,
     pub(super) signatures: Vec<String>,
     told: AtomicBool,
@@ -82,12 +78,10 @@ impl Policy {
 
     fn is_encrypted(&self, request: &impl Arriving) -> bool {
         let address = request.address().map(|address| address.to_canonical());
-        let is_proxy = self.proxies.is_empty()
-            || address.is_some_and(|address| self.proxies.iter().any(|network| network.contains(&address)));
-        match self.hops {
+        match self.proxies.behind(address) {
             // The client's connection counts, whatever the proxy's own is.
-            Some(hops) if is_proxy => hops.is_https(request.values(hops.protocol_header_name())),
-            Some(_) => request.is_tls(),
+            Some(hops) => hops.is_https(request.values(hops.protocol_header_name())),
+            None if self.proxies.are_declared() => request.is_tls(),
             None => {
                 let is_local = address.is_some_and(|address| address.is_loopback());
                 request.is_tls() || (is_local && TRACES.iter().all(|name| request.values(name).next().is_none()))

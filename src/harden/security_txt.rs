@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use tower_service::Service;
 
 use crate::clock::{Clock, SystemClock};
@@ -46,7 +44,7 @@ pub struct SecurityTxt {
 }
 
 struct Inner {
-    text: Bytes,
+    text: String,
     expires: Timestamp,
     clock: Arc<dyn Clock>,
     expiry_told: AtomicBool,
@@ -66,12 +64,12 @@ impl SecurityTxt {
 
     /// The whole text.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_str(&self) -> &str {
         &self.inner.text
     }
 
     /// The status for a request of a method, with the text if it is to be told.
-    pub(crate) fn answer(&self, method: &str) -> (StatusCode, Option<Bytes>) {
+    pub(crate) fn answer(&self, method: &str) -> (StatusCode, Option<String>) {
         if !matches!(method, "GET" | "HEAD") {
             return (StatusCode::METHOD_NOT_ALLOWED, None);
         }
@@ -92,7 +90,7 @@ impl fmt::Debug for SecurityTxt {
 }
 
 impl<B> Service<Request<B>> for SecurityTxt {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<String>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -102,11 +100,11 @@ impl<B> Service<Request<B>> for SecurityTxt {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (status, text) = self.answer(request.method().as_str());
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(String::new());
         *response.status_mut() = status;
         if let Some(text) = text {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE));
-            *response.body_mut() = Full::new(text);
+            *response.body_mut() = text;
         } else if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(Self::METHODS));
         }
@@ -211,7 +209,7 @@ impl SecurityTxtBuilder {
         }
         let lines = self.lines.iter().map(|(field, value)| format!("{field}: {value}\n"));
         let text: String = lines.chain([format!("Expires: {written}\n")]).collect();
-        let inner = Inner { text: text.into(), expires, clock: self.clock, expiry_told: AtomicBool::new(false) };
+        let inner = Inner { text, expires, clock: self.clock, expiry_told: AtomicBool::new(false) };
         Ok(SecurityTxt { inner: Arc::new(inner) })
     }
 
