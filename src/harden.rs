@@ -28,14 +28,14 @@
 //!
 //! * A header that the service inside has set is left as it is: a handler knows more of its answer than a list does.
 //! * `Strict-Transport-Security` speaks for the whole host and all its subdomains. Where one of them has to be reached
-//!   by plain HTTP, set a value without `includeSubDomains; preload`. Answers that refuse or redirect a plain request are
-//!   without it, as RFC 6797 section 7.2 asks.
+//!   by plain HTTP, set a value without `includeSubDomains; preload`. Answers that refuse or redirect a plain request
+//!   are without it, as RFC 6797 section 7.2 asks.
 //! * Browsers of today ignore `X-XSS-Protection`; auditors ask for it.
 //!
 //! # Plain HTTP
 //!
-//! What was sent by plain HTTP could be read by everybody on its way, so it is refused unless [`PlainHttp`] says otherwise.
-//! A request counts as encrypted
+//! What was sent by plain HTTP could be read by everybody on its way, so it is refused unless [`PlainHttp`] says
+//! otherwise. A request counts as encrypted
 //!
 //! * by the word of the proxies in front, where they are declared by [`trusted_hops`](HardenBuilder::trusted_hops);
 //! * or because this server ends TLS itself: actix-web knows that, other servers put a [`TlsConnection`] among the
@@ -43,14 +43,14 @@
 //! * or because it never left the machine: it came from a loopback address, without a trace of a proxy (`Forwarded`,
 //!   `Via`, `X-Forwarded-…`, `X-Real-IP`), and no proxy is declared. So a receiver on a developer's machine needs no
 //!   setting. The server has to tell the peer's address: on axum `into_make_service_with_connect_info`, on bare tower a
-//!   [`PeerAddress`](crate::tower::PeerAddress). A proxy on the same machine that adds none of these headers can't be told
-//!   from a developer: declare it.
+//!   [`PeerAddress`](crate::tower::PeerAddress). A proxy on the same machine that adds none of these headers can't be
+//!   told from a developer: declare it.
 //!
 //! Everything else is plain, and `X-Forwarded-Proto` of a peer that is no declared proxy is not looked at.
 //!
-//! A number of hops alone takes each connection for one of the last proxy. That is right where nobody else can reach the
-//! port. Where others can, name the proxies' addresses by [`trusted_proxies`](HardenBuilder::trusted_proxies): a connection
-//! from any other address is judged by itself.
+//! A number of hops alone takes each connection for one of the last proxy. That is right where nobody else can reach
+//! the port. Where others can, name the proxies' addresses by [`trusted_proxies`](HardenBuilder::trusted_proxies): a
+//! connection from any other address is judged by itself.
 //!
 //! No event is raised for a request that is turned away here, as no Warden has seen it. The first one is logged.
 
@@ -74,8 +74,8 @@ pub use security_txt::{SecurityTxt, SecurityTxtBuilder};
 #[cfg(feature = "actix")]
 pub(crate) use plain_http::{Arriving, Passage};
 
-/// The headers of answers and the policy for plain HTTP, for [`HardenLayer`] and for actix-web's `HardenMiddleware`. Cheap
-/// to clone.
+/// The headers of answers and the policy for plain HTTP, for [`HardenLayer`] and for actix-web's `HardenMiddleware`.
+/// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Harden {
     inner: Arc<Settings>,

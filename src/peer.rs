@@ -97,9 +97,9 @@ impl TrustedHops {
 
     /// Whether the client used TLS, out of all `values` of that header.
     ///
-    /// Some proxies put their word in the place of `X-Forwarded-Proto`, others add to it. So the last entries, as many as
-    /// there are proxies and at least one, all have to say `https`. Each proxy adds an element to `Forwarded`, and the
-    /// `proto` of the N-th from the right decides; where a quotation is cut by a comma, nothing of it is believed.
+    /// Some proxies put their word in the place of `X-Forwarded-Proto`, others add to it. So the last entries, as many
+    /// as there are proxies and at least one, all have to say `https`. Each proxy adds an element to `Forwarded`, and
+    /// the `proto` of the N-th from the right decides; where a quotation is cut by a comma, nothing of it is believed.
     pub fn is_https<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> bool {
         let last = self.last(values);
         match self.header {
@@ -149,8 +149,8 @@ impl Proxies {
         self.hops.is_some()
     }
 
-    /// The proxies that a request came by on a connection from this address: none if it is not the last proxy's, for the
-    /// headers are then the client's own.
+    /// The proxies that a request came by on a connection from this address: none if it is not the last proxy's, for
+    /// the headers are then the client's own.
     pub(crate) fn behind(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
         let is_named = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
         self.hops.filter(|_| self.networks.is_empty() || connection.is_some_and(is_named))

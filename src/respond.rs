@@ -18,7 +18,7 @@ pub struct Answer {
     status: StatusCode,
     delay: Delay,
     /// A header by which the right kind of request is told.
-    told: Option<(HeaderName, HeaderValue)>,
+    told: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
 }
 
@@ -69,7 +69,7 @@ impl Answer {
     }
 
     /// The same, with a header by which the right kind of request is told.
-    pub(crate) fn telling(self, told: Option<(HeaderName, HeaderValue)>) -> Self {
+    pub(crate) fn telling(self, told: Option<Arc<(HeaderName, HeaderValue)>>) -> Self {
         Self { told, ..self }
     }
 
@@ -96,7 +96,7 @@ impl Answer {
             // RFC 9110 section 11.6.1 asks for a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
         }
-        if let Some((name, value)) = &self.told {
+        if let Some((name, value)) = self.told.as_deref() {
             headers.insert(name, value.clone());
         }
         if let Some(wait) = self.retry_after() {

@@ -114,9 +114,9 @@ impl Outages {
 
 impl Warden {
     /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
-    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100 accepted
-    /// requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and webhook id;
-    /// deliveries are remembered in this process.
+    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100
+    /// accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
+    /// webhook id; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -145,8 +145,8 @@ impl Warden {
         self.inner.deadline
     }
 
-    /// The proxies whose word on a request's address counts, where it came on a connection from the address `connection`.
-    /// `None` if none are declared, or the connection is not one of theirs
+    /// The proxies whose word on a request's address counts, where it came on a connection from the address
+    /// `connection`. `None` if none are declared, or the connection is not one of theirs
     /// ([`trusted_proxies`](WardenBuilder::trusted_proxies)): the peer is then the connection's own address.
     #[must_use]
     pub fn trusted_hops(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {

@@ -21,7 +21,8 @@ pub struct HardenBuilder {
 }
 
 impl HardenBuilder {
-    /// Sets the value of a header, one of the defaults or another. A service that sets the header itself keeps its value.
+    /// Sets the value of a header, one of the defaults or another. A service that sets the header itself keeps its
+    /// value.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Some(name) = self.name(name) {
             match HeaderValue::from_str(value) {
@@ -66,8 +67,8 @@ impl HardenBuilder {
         self
     }
 
-    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. By default it is the one
-    /// that the client asked for, without its port.
+    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. By default it is the
+    /// one that the client asked for, without its port.
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some((name, port)) => {

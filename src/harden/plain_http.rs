@@ -11,8 +11,8 @@ use crate::peer::Proxies;
 pub enum PlainHttp {
     /// It goes on like any other. For servers whose port only encrypted traffic reaches.
     Allow,
-    /// A GET or HEAD without a signature is sent on with 308 to the same address by `https`. Any other is refused with 403:
-    /// its body has been read by whoever wanted to, and a redirect would keep that from the sender.
+    /// A GET or HEAD without a signature is sent on with 308 to the same address by `https`. Any other is refused with
+    /// 403: its body has been read by whoever wanted to, and a redirect would keep that from the sender.
     Redirect,
     /// It is refused with 403.
     #[default]
@@ -66,7 +66,8 @@ impl Policy {
             tracing::warn!(
                 target: "hookwarden::harden",
                 peer = request.address().map(tracing::field::display),
-                "a request by plain http was turned away, as all further ones will be without a word: a proxy that ends TLS has to be declared by trusted_hops"
+                "a request by plain http was turned away, as all further ones will be without a word: a proxy that ends TLS \
+                 has to be declared by trusted_hops"
             );
         }
         let is_redirectable = self.plain_http == PlainHttp::Redirect

@@ -126,13 +126,14 @@ impl SecurityTxtBuilder {
         Self { lines: Vec::new(), expires: None, clock: Arc::new(SystemClock::default()), fault: None }
     }
 
-    /// How to be reached: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one, the preferred
-    /// one first.
+    /// How to be reached: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one, the
+    /// preferred one first.
     pub fn contact(self, uri: &str) -> Self {
         self.uri(CONTACT, uri, &["mailto:", "https://", "tel:"])
     }
 
-    /// When the text ceases to hold. RFC 9116 recommends less than a year from now; a later time is logged as a warning.
+    /// When the text ceases to hold. RFC 9116 recommends less than a year from now; a later time is logged as a
+    /// warning.
     pub fn expires(mut self, expires: Timestamp) -> Self {
         self.expires = Some(expires);
         self
@@ -188,8 +189,8 @@ impl SecurityTxtBuilder {
     /// Builds the text.
     ///
     /// # Errors
-    /// There is no contact, or no time of expiry, or that is not in the future or beyond the year 9998; an address is not
-    /// of its form; a language tag is none.
+    /// There is no contact, or no time of expiry, or that is not in the future or beyond the year 9998; an address is
+    /// not of its form; a language tag is none.
     pub fn build(self) -> Result<SecurityTxt, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);

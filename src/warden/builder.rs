@@ -126,8 +126,8 @@ impl WardenBuilder {
     }
 
     /// The content types of the requests that the endpoint is for, such as `application/json`; their parameters are not
-    /// looked at. Any other, or none, is answered 415, with `Accept`, before the signature is judged. By default it may be
-    /// any.
+    /// looked at. Any other, or none, is answered 415, with `Accept`, before the signature is judged. By default it may
+    /// be any.
     ///
     /// Few schemes sign the content type: this keeps mistakes out, and proves nothing of the body.
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
@@ -150,8 +150,8 @@ impl WardenBuilder {
     }
 
     /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. A
-    /// connection from elsewhere is its own peer, whatever its headers say. By default every connection is taken for the
-    /// proxy's, which is right only where nobody else can reach this server.
+    /// connection from elsewhere is its own peer, whatever its headers say. By default every connection is taken for
+    /// the proxy's, which is right only where nobody else can reach this server.
     pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
         for text in networks {
             if let Err(fault) = self.proxies.name(text) {
@@ -311,11 +311,11 @@ impl WardenBuilder {
     /// Builds the Warden.
     ///
     /// # Errors
-    /// A method, a content type or a network is malformed, or a list of the first two empty; there are trusted proxies and
-    /// no number of trusted hops; there is no sender, or there are senders beside a store; two have one webhook id, or one
-    /// secret; an id is empty; a secret is not of the scheme's form; the body limit, the deadline, the lease, the replicas or the replay capacity is
-    /// zero; the deadline is more than a day; there is a shared store beside a shared limiter or a shared memory of
-    /// deliveries; the scheme signs no timestamp and there is no replay lifetime.
+    /// A method, a content type or a network is malformed, or a list of the first two empty; there are trusted proxies
+    /// and no number of trusted hops; there is no sender, or there are senders beside a store; two have one webhook id,
+    /// or one secret; an id is empty; a secret is not of the scheme's form; the body limit, the deadline, the lease,
+    /// the replicas or the replay capacity is zero; the deadline is more than a day; there is a shared store beside a
+    /// shared limiter or a shared memory of deliveries; the scheme signs no timestamp and there is no replay lifetime.
     pub fn build(self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);

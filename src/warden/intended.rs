@@ -1,5 +1,7 @@
 //! Which requests an endpoint is for: their methods and their content types.
 
+use std::sync::Arc;
+
 use http::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
 
 use crate::error::{ConfigError, Reason};
@@ -16,19 +18,20 @@ pub(super) struct Intended {
 /// Names with the header's value that tells them.
 struct Listed {
     names: Vec<String>,
-    told: HeaderValue,
+    /// Behind an `Arc`, so that no answer is larger for it.
+    told: Arc<(HeaderName, HeaderValue)>,
 }
 
 impl Intended {
     pub(super) fn take_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
-        self.methods = Listed::new("methods", names, is_token)?;
+        self.methods = Listed::new("methods", names, is_token, ALLOW)?;
         Ok(())
     }
 
     pub(super) fn take_content_types(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
         let is_media_type =
             |name: &str| name.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub));
-        self.content_types = Some(Listed::new("content types", names, is_media_type)?);
+        self.content_types = Some(Listed::new("content types", names, is_media_type, ACCEPT)?);
         Ok(())
     }
 
@@ -46,10 +49,10 @@ impl Intended {
     }
 
     /// What a sender of the wrong kind of request is told of the right one: RFC 9110 sections 15.5.6 and 15.5.16.
-    pub(super) fn told(&self, reason: Reason) -> Option<(HeaderName, HeaderValue)> {
+    pub(super) fn told(&self, reason: Reason) -> Option<Arc<(HeaderName, HeaderValue)>> {
         match reason {
-            Reason::MethodNotAllowed => Some((ALLOW, self.methods.told.clone())),
-            Reason::UnsupportedMediaType => Some((ACCEPT, self.content_types.as_ref()?.told.clone())),
+            Reason::MethodNotAllowed => Some(Arc::clone(&self.methods.told)),
+            Reason::UnsupportedMediaType => Some(Arc::clone(&self.content_types.as_ref()?.told)),
             _ => None,
         }
     }
@@ -57,13 +60,19 @@ impl Intended {
 
 impl Default for Intended {
     fn default() -> Self {
-        let methods = Listed { names: vec!["POST".to_owned()], told: HeaderValue::from_static("POST") };
+        let methods =
+            Listed { names: vec!["POST".to_owned()], told: Arc::new((ALLOW, HeaderValue::from_static("POST"))) };
         Self { methods, content_types: None, content_type: FieldName::preset("Content-Type") }
     }
 }
 
 impl Listed {
-    fn new(field: &'static str, names: Vec<String>, is_name: impl Fn(&str) -> bool) -> Result<Self, ConfigError> {
+    fn new(
+        field: &'static str,
+        names: Vec<String>,
+        is_name: impl Fn(&str) -> bool,
+        header: HeaderName,
+    ) -> Result<Self, ConfigError> {
         if names.is_empty() {
             return Err(ConfigError::new(field, "there is none"));
         }
@@ -71,7 +80,7 @@ impl Listed {
             return Err(ConfigError::new(field, format!("{name:?} is none")));
         }
         let told = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "are too many"))?;
-        Ok(Self { names, told })
+        Ok(Self { names, told: Arc::new((header, told)) })
     }
 }
 

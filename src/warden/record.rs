@@ -160,9 +160,9 @@ pub(super) fn notify(observers: &[Box<dyn Observer>], tell: impl Fn(&dyn Observe
     }
 }
 
-/// What a refused peer has to answer for: not a request of another kind, which costs less than its turning away and is what
-/// a browser or a probe sends from the sender's own address; not what its own quota or another request of the same delivery
-/// caused, and not the endpoint's own trouble.
+/// What a refused peer has to answer for: not a request of another kind, which costs less than its turning away and is
+/// what a browser or a probe sends from the sender's own address; not what its own quota or another request of the same
+/// delivery caused, and not the endpoint's own trouble.
 const fn is_charged(reason: Reason) -> bool {
     !matches!(
         reason,

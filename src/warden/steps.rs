@@ -19,8 +19,8 @@ use crate::respond::Delay;
 use crate::verifier::{Opening, Verification};
 
 impl Warden {
-    /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer` is
-    /// the address that the request comes from, where it is known; behind proxies, [`Warden::trusted_hops`] and
+    /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer`
+    /// is the address that the request comes from, where it is known; behind proxies, [`Warden::trusted_hops`] and
     /// [`TrustedHops::client`](crate::TrustedHops::client) find it.
     ///
     /// # Errors
