@@ -2,12 +2,13 @@
 
 mod util;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hookwarden::{
     Answer, AnswerBody, AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Decision, Delivery, Head, IdSource,
     KeyStore, Keyring, LocalReplay, Moment, Outcome, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme,
-    SecurityEvent, StoreError,
+    SecurityEvent, StoreError, TrustedHops,
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -149,6 +150,44 @@ async fn every_request_has_one_answer_whatever_the_adapter() {
         )
         .await;
     }
+}
+
+#[tokio::test]
+async fn address_in_a_header_is_believed_on_a_connection_of_a_named_proxy_alone() {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let (proxy, other, client) = (address("127.0.0.2"), address("127.0.0.1"), address("203.0.113.9"));
+    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    agree(
+        |warden| unlimited(warden).trusted_hops(hops()).trusted_proxies(["10.0.0.0/8", "127.0.0.2"]),
+        async |site| {
+            for (from, peer) in [(proxy, client), (other, other)] {
+                let post = signed("x", 0).with("X-Forwarded-For", "192.0.2.1, 203.0.113.9");
+                let mut connection = site.connect_from(from).await;
+                let told = site.tell_on(&mut connection, &post.sized()).await;
+                told.assert(&format!("{:?} from {from}", site.adapter), HANDLED, Outcome::Accepted);
+                assert_eq!(told.event.peer, Some(peer), "{:?} from {from}", site.adapter);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn forger_past_the_named_proxy_is_one_peer_whatever_it_writes() {
+    let quota = || Quota::new(2, Duration::from_secs(3_600)).expect("a quota");
+    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    let settings = |warden: hookwarden::WardenBuilder| {
+        warden.rejected_quotas(quota(), quota()).trusted_hops(hops()).trusted_proxies(["127.0.0.2"])
+    };
+    agree(settings, async |site| {
+        let mut statuses = Vec::new();
+        for nth in 0..3 {
+            let post = signed("x", 0).carrying("y").with("X-Forwarded-For", format!("192.0.2.{nth}"));
+            statuses.push(site.tell(&post.sized()).await.answer.expect("an answer").status);
+        }
+        assert_eq!(statuses, [401, 401, 429], "{:?}", site.adapter);
+    })
+    .await;
 }
 
 /// Requests of a wrong kind come without the body that they announce: the answer does not wait for it.

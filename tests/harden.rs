@@ -118,7 +118,7 @@ fn contact() -> hookwarden::harden::SecurityTxtBuilder {
 
 /// So many seconds after the test clock's beginning.
 fn later(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(1_800_000_000 + seconds)
+    Timestamp::from_unix(1_800_000_000_i64.saturating_add(seconds))
 }
 
 async fn ask(server: &Running, request: &str) -> Answer {
