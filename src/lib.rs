@@ -54,7 +54,14 @@ mod few;
     doc,
     any(
         not(doctest),
-        all(feature = "actix", feature = "axum", feature = "metrics", feature = "serde", feature = "tracing")
+        all(
+            feature = "actix",
+            feature = "axum",
+            feature = "harden",
+            feature = "metrics",
+            feature = "serde",
+            feature = "tracing"
+        )
     )
 ))]
 pub mod guide;
