@@ -1,7 +1,7 @@
 //! A webhook receiver on actix-web: `POST /webhooks/{id}`, and `GET /metrics` in Prometheus' text format.
 //!
 //! ```sh
-//! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features actix,tracing,metrics --example actix_receiver
+//! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features actix,harden,metrics,tracing --example actix_receiver
 //! ```
 //!
 //! It does what `axum_receiver` does, with the same settings.
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
-use hookwarden::actix::{WardenMiddleware, Webhook};
+use hookwarden::actix::{HardenMiddleware, WardenMiddleware, Webhook, security_txt};
 use settings::Settings;
 
 async fn handle(webhook: Webhook<Bytes>) -> HttpResponse {
@@ -43,19 +43,25 @@ fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let Settings { warden, address, metrics } = settings;
+    let Settings { warden, harden, security_txt: text, address, metrics } = settings;
     let body_limit = warden.body_limit();
     let server = HttpServer::new(move || {
-        let metrics = metrics.clone();
+        let (text, metrics) = (text.clone(), metrics.clone());
+        let hardened = HardenMiddleware::new(harden.clone());
+        // The scope has all paths that were not served before.
+        let mut public = web::scope("").wrap(hardened).service(
+            web::resource("/webhooks/{id}").wrap(WardenMiddleware::new(warden.clone())).route(web::post().to(handle)),
+        );
+        if let Some(text) = text {
+            public = public.service(security_txt(text));
+        }
         App::new()
             // The Warden's cap is the only one.
             .app_data(web::PayloadConfig::new(body_limit))
-            .service(
-                web::resource("/webhooks/{id}")
-                    .wrap(WardenMiddleware::new(warden.clone()))
-                    .route(web::post().to(handle)),
-            )
+            // Metrics are read from within, by plain HTTP.
             .route("/metrics", web::get().to(move || std::future::ready(metrics.render())))
+            // Outside of the Warden, so that its refusals have the headers too.
+            .service(public)
     })
     .disable_signals()
     .bind(address)?;

@@ -1,7 +1,7 @@
 //! A webhook receiver on axum: `POST /webhooks/{id}`, and `GET /metrics` in Prometheus' text format.
 //!
 //! ```sh
-//! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features axum,tracing,metrics --example axum_receiver
+//! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features axum,harden,metrics,tracing --example axum_receiver
 //! ```
 //!
 //! Its other settings are those of `receiver/settings.rs`. An accepted request is answered with
@@ -21,6 +21,7 @@ use axum::extract::Json;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::harden::{HardenLayer, SecurityTxt};
 use serde_json::Value;
 use settings::Settings;
 use tokio::net::TcpListener;
@@ -49,10 +50,13 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let Settings { warden, address, metrics } = settings;
-    let app = Router::new()
-        .route("/webhooks/{id}", post(handle).layer(WardenLayer::new(warden)))
-        .route("/metrics", get(async move || metrics.render()));
+    let Settings { warden, harden, security_txt, address, metrics } = settings;
+    let mut app = Router::new().route("/webhooks/{id}", post(handle).layer(WardenLayer::new(warden)));
+    if let Some(text) = security_txt {
+        app = app.route_service(SecurityTxt::PATH, text);
+    }
+    // Outside of the Warden, so that its refusals have the headers too. Metrics are read from within, by plain HTTP.
+    let app = app.layer(HardenLayer::new(harden)).route("/metrics", get(async move || metrics.render()));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     // With the connections' addresses, so that refused traffic is counted for each peer.

@@ -33,6 +33,8 @@
 
 mod extractor;
 mod guard;
+#[cfg(feature = "harden")]
+mod harden;
 mod request;
 
 use std::future::{Future, Ready, ready};
@@ -48,6 +50,8 @@ use crate::webhook::Verdict;
 
 pub use crate::webhook::Webhook;
 pub use guard::SignedGuard;
+#[cfg(feature = "harden")]
+pub use harden::{HardenMiddleware, HardenService, security_txt};
 
 use request::{insert_standing, payload_of, receive};
 

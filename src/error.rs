@@ -162,6 +162,10 @@ pub(crate) enum Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The method is none of those that the endpoint is for.
+    MethodNotAllowed,
+    /// The content type is none of those that the endpoint is for, or is not said once.
+    UnsupportedMediaType,
     /// A header that the scheme needs is not there.
     MissingHeader,
     /// A header that may come once came more often, or a field within it did.
@@ -215,6 +219,8 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MissingHeader => "missing_header",
             Self::DuplicateHeader => "duplicate_header",
             Self::MalformedSignature => "malformed_signature",
@@ -257,6 +263,8 @@ impl Reason {
 
     /// Every reason.
     pub const ALL: &[Self] = &[
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
         Self::MissingHeader,
         Self::DuplicateHeader,
         Self::MalformedSignature,

@@ -4,6 +4,8 @@
 //! before a handler runs, and tells the operator what became of every request.
 //!
 //! * Behind a web framework, build a [`Warden`] and give it to [`axum`], [`actix`] or any [`tower`] service.
+//! * Around that, `harden` adds response headers, a policy for plain HTTP and `security.txt`, behind the feature of that
+//!   name.
 //! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
 //! * For a provider that has no preset, describe its [`Scheme`] as data.
 //! * When a request does not verify and nobody knows why, ask `diagnose`, behind the feature of that name.
@@ -52,11 +54,20 @@ mod few;
     doc,
     any(
         not(doctest),
-        all(feature = "actix", feature = "axum", feature = "metrics", feature = "serde", feature = "tracing")
+        all(
+            feature = "actix",
+            feature = "axum",
+            feature = "harden",
+            feature = "metrics",
+            feature = "serde",
+            feature = "tracing"
+        )
     )
 ))]
 #[cfg_attr(docsrs, doc(cfg(all())))]
 pub mod guide;
+#[cfg(feature = "harden")]
+pub mod harden;
 mod head;
 #[cfg(feature = "tower")]
 mod intake;

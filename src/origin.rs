@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use http::Uri;
 use http::request::Parts;
 
 use crate::head::{FieldName, Head, Occurrence};
@@ -29,14 +30,25 @@ pub(crate) async fn origin(warden: &Warden, parts: &mut Parts) -> Origin {
 /// The address that counts: the connection's, or what the trusted proxies say. A request that came past them, or whose
 /// header they garbled, is laid to the connection.
 fn peer(warden: &Warden, parts: &Parts) -> Option<IpAddr> {
-    let client = warden.trusted_hops().and_then(|hops| {
+    let connection = connection_address(parts);
+    let client = warden.trusted_hops(connection).and_then(|hops| {
         hops.client(parts.headers.get_all(hops.header_name()).iter().map(http::HeaderValue::as_bytes))
     });
-    let told = || parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address);
-    client.or_else(told).or_else(|| connect_info(parts))
+    client.or(connection)
 }
 
-/// The head as the sender wrote it: a router that nests others shortens the path on its way.
+/// The address that the connection came from, whoever sent the request.
+pub(crate) fn connection_address(parts: &Parts) -> Option<IpAddr> {
+    let told = parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address);
+    told.or_else(|| connect_info(parts))
+}
+
+/// The target as the sender wrote it: a router that nests others shortens the path on its way.
+pub(crate) fn sent_uri(parts: &Parts) -> &Uri {
+    original_uri(parts).unwrap_or(&parts.uri)
+}
+
+/// The head as the sender wrote it.
 pub(crate) struct SentHead<'p>(pub(crate) &'p Parts);
 
 impl Head for SentHead<'_> {
@@ -49,7 +61,7 @@ impl Head for SentHead<'_> {
     }
 
     fn path(&self) -> Option<&str> {
-        original_uri(self.0).unwrap_or(&self.0.uri).path_and_query().map(http::uri::PathAndQuery::as_str)
+        sent_uri(self.0).path_and_query().map(http::uri::PathAndQuery::as_str)
     }
 }
 

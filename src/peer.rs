@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use arrayvec::ArrayVec;
+use ipnet::IpNet;
 
 use crate::error::ConfigError;
 
@@ -59,23 +60,109 @@ impl TrustedHops {
     /// The client's address out of all `values` of the header, in their order. `None` if there are fewer entries than
     /// proxies, or the one that counts is no address.
     pub fn client<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Option<IpAddr> {
-        let mut last: ArrayVec<&[u8], MAX_HOPS> = ArrayVec::new();
+        let last = self.last(values);
+        let entry = if last.len() == self.count { last.first()? } else { return None };
+        let text = std::str::from_utf8(entry).ok()?.trim();
+        match self.header {
+            HopHeader::XForwardedFor => address(text),
+            HopHeader::Forwarded => parameter(text, "for").and_then(address),
+        }
+    }
+
+    /// The entries that the proxies can have added, from the left to the right.
+    fn last<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> ArrayVec<&'v [u8], MAX_HOPS> {
+        let mut last = ArrayVec::new();
         for entry in values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')) {
             if last.len() == self.count {
                 last.remove(0);
             }
             last.push(entry);
         }
-        let entry = if last.len() == self.count { last.first()? } else { return None };
-        let text = std::str::from_utf8(entry).ok()?.trim();
+        last
+    }
+}
+
+/// What the proxies say of the client's connection.
+#[cfg(feature = "harden")]
+impl TrustedHops {
+    /// The name of the header that tells whether the client used TLS, in lower case: `x-forwarded-proto` beside
+    /// `X-Forwarded-For`, or `forwarded` itself.
+    #[must_use]
+    pub const fn protocol_header_name(&self) -> &'static str {
         match self.header {
-            HopHeader::XForwardedFor => address(text),
-            HopHeader::Forwarded => text.split(';').find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                if name.trim().eq_ignore_ascii_case("for") { address(value.trim().trim_matches('"')) } else { None }
-            }),
+            HopHeader::XForwardedFor => "x-forwarded-proto",
+            HopHeader::Forwarded => "forwarded",
         }
     }
+
+    /// Whether the client used TLS, out of all `values` of that header.
+    ///
+    /// Some proxies put their word in the place of `X-Forwarded-Proto`, others add to it. So the last entries, as many
+    /// as there are proxies and at least one, all have to say `https`. Each proxy adds an element to `Forwarded`, and
+    /// the `proto` of the N-th from the right decides; where a quotation is cut by a comma, nothing of it is believed.
+    pub fn is_https<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> bool {
+        let last = self.last(values);
+        match self.header {
+            HopHeader::XForwardedFor => {
+                !last.is_empty() && last.iter().all(|entry| entry.trim_ascii().eq_ignore_ascii_case(b"https"))
+            }
+            HopHeader::Forwarded => {
+                let quotes = |entry: &[u8]| entry.iter().filter(|byte| **byte == b'"').count();
+                let is_whole = last.len() == self.count && last.iter().all(|entry| quotes(entry).is_multiple_of(2));
+                let first = last.first().filter(|_| is_whole).and_then(|entry| std::str::from_utf8(entry).ok());
+                first.and_then(|text| parameter(text, "proto")).is_some_and(|value| value.eq_ignore_ascii_case("https"))
+            }
+        }
+    }
+}
+
+/// The proxies in front of a server: how many they are, and where the last of them connects from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proxies {
+    hops: Option<TrustedHops>,
+    /// None are named: every connection is the last proxy's.
+    networks: Vec<IpNet>,
+}
+
+impl Proxies {
+    pub(crate) const fn count_by(&mut self, hops: TrustedHops) {
+        self.hops = Some(hops);
+    }
+
+    /// Adds an address or a network, in text.
+    pub(crate) fn name(&mut self, text: &str) -> Result<(), ConfigError> {
+        let network = text.parse::<IpAddr>().map(|address| address.to_canonical().into()).or_else(|_| text.parse());
+        let problem = |_| ConfigError::new("trusted proxies", format!("{text:?} is neither an address nor a network"));
+        self.networks.push(network.map_err(problem)?);
+        Ok(())
+    }
+
+    /// Addresses without the header that those who connect from them write say nothing.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.hops.is_none() && !self.networks.is_empty() {
+            return Err(ConfigError::new("trusted proxies", "the number of trusted hops is not said"));
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn are_declared(&self) -> bool {
+        self.hops.is_some()
+    }
+
+    /// The proxies that a request came by on a connection from this address: none if it is not the last proxy's, for
+    /// the headers are then the client's own.
+    pub(crate) fn behind(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
+        let is_named = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
+        self.hops.filter(|_| self.networks.is_empty() || connection.is_some_and(is_named))
+    }
+}
+
+/// The value of a parameter of one element of `Forwarded`.
+fn parameter<'t>(text: &'t str, wanted: &str) -> Option<&'t str> {
+    text.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"'))
+    })
 }
 
 /// An address as proxies write it: bare, in brackets, with or without a port.
@@ -126,6 +213,76 @@ mod tests {
         }
         assert_client(TrustedHops::forwarded(1), &["for=_hidden"], None);
         assert_client(TrustedHops::forwarded(1), &["proto=https"], None);
+    }
+
+    #[cfg(feature = "harden")]
+    #[test]
+    fn protocol_is_believed_only_where_every_proxy_can_have_said_it() {
+        let by_two = ["https", "http, https", "https, http", "https, https, http", "http, https, https", "", "HTTPS"];
+        for (count, expected) in
+            [(1, [true, true, false, false, true, false, true]), (2, [true, false, false, false, true, false, true])]
+        {
+            let hops = TrustedHops::x_forwarded_for(count).unwrap();
+            let found = by_two.map(|value| hops.is_https([value.as_bytes()]));
+            assert_eq!(found, expected, "{count} proxies");
+            assert!(!hops.is_https([]), "{count} proxies");
+            assert!(!hops.is_https([b"https".as_slice(), b"http"]), "{count} proxies");
+        }
+        for (count, value, is_https) in [
+            (1, "for=1.1.1.1;proto=https", true),
+            (1, "proto=https, for=1.1.1.1;Proto=\"HTTPS\"", true),
+            (1, "for=1.1.1.1;proto=https, for=2.2.2.2;proto=http", false),
+            (1, "for=1.1.1.1;proto=https, for=2.2.2.2", false),
+            (2, "for=1.1.1.1;proto=https, for=2.2.2.2;proto=http", true),
+            (2, "for=1.1.1.1;proto=https", false),
+            (1, "for=1.1.1.1;host=\"a, proto=https\";proto=http", false),
+            (2, "host=\"a, proto=https, b\";proto=http", false),
+            (2, "host=\"a, proto=https, b\";proto=http, for=2.2.2.2;proto=https", false),
+            (1, "https", false),
+        ] {
+            let hops = TrustedHops::forwarded(count).unwrap();
+            assert_eq!(hops.is_https([value.as_bytes()]), is_https, "{count} proxies, {value}");
+        }
+    }
+
+    #[test]
+    fn connection_of_no_named_proxy_is_behind_none() {
+        let hops = TrustedHops::x_forwarded_for(1).unwrap();
+        let mut proxies = Proxies::default();
+        let behind = |proxies: &Proxies, address: &str| proxies.behind(Some(address.parse().unwrap()));
+        assert_eq!(behind(&proxies, "10.0.0.7"), None);
+        proxies.count_by(hops);
+        assert_eq!((behind(&proxies, "192.0.2.1"), proxies.behind(None)), (Some(hops), Some(hops)));
+        for text in ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::ffff:198.51.100.7"] {
+            proxies.name(text).unwrap();
+        }
+        for (address, is_proxy) in [
+            ("10.255.0.1", true),
+            ("::ffff:10.0.0.7", true),
+            ("192.0.2.1", true),
+            ("fd12::7", true),
+            ("198.51.100.7", true),
+            ("11.0.0.1", false),
+            ("192.0.2.2", false),
+            ("::ffff:192.0.2.2", false),
+            ("fe80::7", false),
+            ("::1", false),
+        ] {
+            assert_eq!(behind(&proxies, address).is_some(), is_proxy, "{address}");
+        }
+        assert_eq!(proxies.behind(None), None);
+    }
+
+    #[test]
+    fn proxy_that_is_no_network_or_is_not_counted_is_a_config_error() {
+        let mut proxies = Proxies::default();
+        for text in ["", "10.0.0.0/33", "10.0.0.1:80", "proxy.example", "10.0.0"] {
+            assert_eq!(proxies.name(text).unwrap_err().field(), "trusted proxies", "{text:?}");
+        }
+        proxies.name("10.0.0.0/8").unwrap();
+        assert_eq!(proxies.check().unwrap_err().field(), "trusted proxies");
+        proxies.count_by(TrustedHops::forwarded(1).unwrap());
+        proxies.check().unwrap();
     }
 
     #[test]

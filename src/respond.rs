@@ -17,6 +17,8 @@ use crate::limit::{Quota, Standing};
 pub struct Answer {
     status: StatusCode,
     delay: Delay,
+    /// A header by which the right kind of request is told.
+    told: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
 }
 
@@ -59,11 +61,16 @@ impl Answer {
             Reason::Replayed if replay_is_conflict => StatusCode::CONFLICT,
             _ => status(reason),
         };
-        let mut answer = Self { status, delay, body: None };
+        let mut answer = Self { status, delay, told: None, body: None };
         // A panic in the application's writer costs the body and not the answer.
         let write = |writer: &AnswerWriter| catch_unwind(AssertUnwindSafe(|| (writer.0)(&answer))).ok().flatten();
         answer.body = writer.and_then(write).map(Box::new);
         answer
+    }
+
+    /// The same, with a header by which the right kind of request is told.
+    pub(crate) fn telling(self, told: Option<Arc<(HeaderName, HeaderValue)>>) -> Self {
+        Self { told, ..self }
     }
 
     /// The status.
@@ -88,6 +95,9 @@ impl Answer {
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 section 11.6.1 asks for a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
+        }
+        if let Some((name, value)) = self.told.as_deref() {
+            headers.insert(name, value.clone());
         }
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
@@ -151,6 +161,8 @@ const fn status(reason: Reason) -> StatusCode {
         | Reason::NoLiveKey
         | Reason::Mismatch
         | Reason::UnknownId => StatusCode::UNAUTHORIZED,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         Reason::BodyInterrupted => StatusCode::BAD_REQUEST,

@@ -1,5 +1,6 @@
 //! The whole judgement of a request, in one order, with one event at its end.
 //!
+//! 0. Kind: the method, and the content type where a list of them is set.
 //! 1. Shape: every needed header exactly once, of its form and within its size.
 //! 2. Freshness.
 //! 3. Whether the peer has been turned away for what it sent before.
@@ -24,7 +25,7 @@
 //!
 //! let warden = Warden::builder(scheme).sender("acme", keys).build()?;
 //! let peer = Some([203, 0, 113, 9].into());
-//! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 1 to 4
+//! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 0 to 4
 //! receiving.update(body)?;                                            // step 5
 //! let admitted = receiving.finish()?;                                 // steps 6 and 7
 //! println!("a delivery of {}", admitted.facts().webhook_id());        // step 8: the work
@@ -36,11 +37,13 @@ mod admission;
 mod admitted;
 mod builder;
 mod id;
+mod intended;
 mod lookup;
 mod record;
 mod refused;
 mod steps;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,7 +53,7 @@ use crate::error::StoreError;
 use crate::event::{Notice, Observer, Store};
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
-use crate::peer::TrustedHops;
+use crate::peer::{Proxies, TrustedHops};
 use crate::respond::AnswerWriter;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
@@ -74,11 +77,12 @@ pub struct Warden {
 }
 
 struct Inner {
+    intended: intended::Intended,
     rules: Rules,
     keys: KeySource,
     decoys: Decoys,
     id_source: IdSource,
-    hops: Option<TrustedHops>,
+    proxies: Proxies,
     rejected: Option<RejectedTraffic>,
     admission: Admission,
     body_limit: usize,
@@ -109,9 +113,10 @@ impl Outages {
 }
 
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: the webhook id is the path parameter `id`; a body has at most 1 MiB and
-    /// arrives within 10 seconds; the tolerance is the scheme's; 100 accepted requests a minute for each webhook id; 60
-    /// refused ones a minute for each peer, and for each peer and webhook id; deliveries are remembered in this process.
+    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
+    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100
+    /// accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
+    /// webhook id; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -140,10 +145,12 @@ impl Warden {
         self.inner.deadline
     }
 
-    /// The proxies whose word on a request's address counts.
+    /// The proxies whose word on a request's address counts, where it came on a connection from the address
+    /// `connection`. `None` if none are declared, or the connection is not one of theirs
+    /// ([`trusted_proxies`](WardenBuilder::trusted_proxies)): the peer is then the connection's own address.
     #[must_use]
-    pub fn trusted_hops(&self) -> Option<TrustedHops> {
-        self.inner.hops
+    pub fn trusted_hops(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
+        self.inner.proxies.behind(connection)
     }
 
     #[cfg(feature = "tower")]

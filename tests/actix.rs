@@ -301,6 +301,31 @@ async fn guard_routes_by_the_head_alone() {
     assert!(events.rest().await.is_empty());
 }
 
+#[tokio::test]
+async fn guard_leaves_the_method_to_what_stands_behind_it() {
+    let (warden, mut events) = observed();
+    let receiver = ActixReceiver::start(move |config| {
+        let signed = web::route().guard(SignedGuard::new(warden.clone()));
+        let signed = signed.to(async |webhook: Webhook<Bytes>| {
+            webhook.commit();
+            "signed"
+        });
+        let other = web::route().to(async || "other");
+        config.app_data(warden.clone()).service(web::resource(ROUTE).route(signed).route(other));
+    })
+    .await;
+    let good = Post::signed("");
+    let ask = async |head: Vec<u8>| receiver.connect().await.exchange(&head).await.unwrap();
+    let put = ask(good.head_of("PUT", "Content-Length: 0\r\n")).await;
+    assert_eq!((put.status, put.header("allow")), (405, Some("POST")));
+    assert_eq!(events.next().await.outcome, Outcome::Refused(Reason::MethodNotAllowed));
+    let unsigned = ask(good.clone().without(SIGNATURE).head_of("PUT", "Content-Length: 0\r\n")).await;
+    assert_eq!((unsigned.status, &unsigned.body[..]), (200, &b"other"[..]));
+    let post = ask(good.sized()).await;
+    assert_eq!((post.status, &post.body[..]), (200, &b"signed"[..]));
+    assert_eq!(events.next().await.outcome, Outcome::Accepted);
+}
+
 /// actix-web's own, before any middleware; the Warden can do nothing about it.
 #[tokio::test]
 async fn server_says_continue_before_the_head_is_judged() {

@@ -2,12 +2,13 @@
 
 mod util;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hookwarden::{
     Answer, AnswerBody, AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Decision, Delivery, Head, IdSource,
     KeyStore, Keyring, LocalReplay, Moment, Outcome, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme,
-    SecurityEvent, StoreError,
+    SecurityEvent, StoreError, TrustedHops,
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -149,6 +150,111 @@ async fn every_request_has_one_answer_whatever_the_adapter() {
         )
         .await;
     }
+}
+
+#[tokio::test]
+async fn address_in_a_header_is_believed_on_a_connection_of_a_named_proxy_alone() {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let (proxy, other, client) = (address("127.0.0.2"), address("127.0.0.1"), address("203.0.113.9"));
+    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    agree(
+        |warden| unlimited(warden).trusted_hops(hops()).trusted_proxies(["10.0.0.0/8", "127.0.0.2"]),
+        async |site| {
+            for (from, peer) in [(proxy, client), (other, other)] {
+                let post = signed("x", 0).with("X-Forwarded-For", "192.0.2.1, 203.0.113.9");
+                let mut connection = site.connect_from(from).await;
+                let told = site.tell_on(&mut connection, &post.sized()).await;
+                told.assert(&format!("{:?} from {from}", site.adapter), HANDLED, Outcome::Accepted);
+                assert_eq!(told.event.peer, Some(peer), "{:?} from {from}", site.adapter);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn forger_past_the_named_proxy_is_one_peer_whatever_it_writes() {
+    let quota = || Quota::new(2, Duration::from_secs(3_600)).expect("a quota");
+    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    let settings = |warden: hookwarden::WardenBuilder| {
+        warden.rejected_quotas(quota(), quota()).trusted_hops(hops()).trusted_proxies(["127.0.0.2"])
+    };
+    agree(settings, async |site| {
+        let mut statuses = Vec::new();
+        for nth in 0..3 {
+            let post = signed("x", 0).carrying("y").with("X-Forwarded-For", format!("192.0.2.{nth}"));
+            statuses.push(site.tell(&post.sized()).await.answer.expect("an answer").status);
+        }
+        assert_eq!(statuses, [401, 401, 429], "{:?}", site.adapter);
+    })
+    .await;
+}
+
+/// Requests of a wrong kind come without the body that they announce: the answer does not wait for it.
+#[tokio::test]
+async fn other_method_is_refused_unread_whatever_its_signature() {
+    const FRAMING: &str = "Content-Length: 100\r\n";
+    const POST_ALONE: &str = "405 Method Not Allowed | allow: POST | content-length: 0";
+    agree(unlimited, async |site| {
+        for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "post"] {
+            for post in [signed("x", 0), signed("x", -301), signed("x", 0).without(SIGNATURE)] {
+                let head = post.head_of(method, FRAMING);
+                site.assert(method, &head, POST_ALONE, refused(Reason::MethodNotAllowed)).await;
+            }
+        }
+        site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+    })
+    .await;
+    agree(
+        |warden| unlimited(warden).methods(["POST", "PUT"]),
+        async |site| {
+            let other = "405 Method Not Allowed | allow: POST, PUT | content-length: 0";
+            let put = signed("", 0).head_of("PUT", "Content-Length: 0\r\n");
+            site.assert("PUT", &put, HANDLED, Outcome::Accepted).await;
+            site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            let get = signed("x", 0).head_of("GET", FRAMING);
+            site.assert("GET", &get, other, refused(Reason::MethodNotAllowed)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn content_type_outside_the_list_is_refused_unread_whatever_its_signature() {
+    const TYPES: [&str; 2] = ["application/json", "application/cloudevents+json"];
+    const OTHER: &str =
+        "415 Unsupported Media Type | accept: application/json, application/cloudevents+json | content-length: 0";
+    let other = refused(Reason::UnsupportedMediaType);
+    let of = |value: &str| signed("x", 0).with("Content-Type", value);
+    let settings = |warden| unlimited(warden).content_types(TYPES);
+    agree(settings, async |site| {
+        for value in [TYPES[0], TYPES[1], "Application/JSON", "application/json; charset=utf-8", "application/json ;a"]
+        {
+            site.assert(value, &of(value).sized(), HANDLED, Outcome::Accepted).await;
+        }
+        for value in [
+            "text/plain",
+            "application/jsonx",
+            "application",
+            "",
+            "text/plain, application/json",
+            "json;application/json",
+        ] {
+            for post in [of(value), of(value).without(SIGNATURE)] {
+                site.assert(value, &post.head("Content-Length: 100\r\n"), OTHER, other).await;
+            }
+        }
+        let bare = signed("x", 0);
+        site.assert("none", &bare.head("Content-Length: 100\r\n"), OTHER, other).await;
+        let two = of(TYPES[0]).with("content-type", TYPES[0]);
+        site.assert("two", &two.head("Content-Length: 100\r\n"), OTHER, other).await;
+        let forged = of(TYPES[0]).carrying("y").sized();
+        site.assert("forged", &forged, UNAUTHORIZED, refused(Reason::Mismatch)).await;
+        let both = of("text/plain").head_of("PUT", "Content-Length: 100\r\n");
+        let told = "405 Method Not Allowed | allow: POST | content-length: 0";
+        site.assert("other method too", &both, told, refused(Reason::MethodNotAllowed)).await;
+    })
+    .await;
 }
 
 #[tokio::test]

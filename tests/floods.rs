@@ -471,6 +471,7 @@ async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
     let whole = |post: &Post| Frames::pieces(&post.body, 64);
     for reason in Reason::ALL {
         let trial = match reason {
+            Reason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
             Reason::BodyTooSlow => Trial::new(|warden| warden.deadline(Duration::from_millis(1))),
             Reason::QuotaExceeded => Trial::new(|warden| warden.quota(Quota::new(2, 3_600 * SECOND).unwrap())),
             Reason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay_capacity(2)),
@@ -480,6 +481,7 @@ async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
         let good = trial.scene.signed("good");
         let at = |seconds: i64| Post::signed_at("x", Timestamp::from_unix(1_800_000_000 + seconds));
         let (post, charged) = match reason {
+            Reason::MethodNotAllowed => (good, false),
             Reason::MissingHeader => (good.without("x-webhook-signature"), true),
             Reason::DuplicateHeader => (good.clone().with("x-webhook-timestamp", "1800000000"), true),
             Reason::MalformedSignature => (good.replacing("x-webhook-signature", "v1"), true),
@@ -505,12 +507,25 @@ async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
             Reason::KeyStoreUnavailable => (good.to("/webhooks/unavailable"), false),
             Reason::LookupPanicked => (good.to("/webhooks/panicking"), false),
             Reason::Misconfigured => (good, false),
-            // What has no place in this scheme: other headers, several candidates, the request line. `PeerBlocked` has a
-            // test of its own.
+            // What has no place in this scheme: other headers, several candidates, the request line. `PeerBlocked` and
+            // `UnsupportedMediaType` have tests of their own.
             _ => continue,
         };
         let body = whole(&post);
         assert_eq!(trial.is_charged(&post, body, *reason).await, charged, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn other_content_type_is_not_charged() {
+    let scene =
+        scene_with(|warden| unforgiving(warden).webhook_id(IdSource::fixed(ID)).content_types(["application/json"]));
+    let bare = scene.forged();
+    let forged = bare.clone().with("content-type", "application/json");
+    let refused = [Reason::UnsupportedMediaType, Reason::Mismatch, Reason::PeerBlocked, Reason::UnsupportedMediaType];
+    for (post, reason) in [&bare, &forged, &forged, &bare].into_iter().zip(refused) {
+        pass(&scene.warden, FORGER, post.request(Frames::pieces(&post.body, 64))).await;
+        assert_eq!(scene.told.requests.take(), [(Outcome::Refused(reason), Some(FORGER))]);
     }
 }
 

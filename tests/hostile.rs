@@ -65,6 +65,20 @@ async fn body_behind_a_bad_head_is_not_polled() {
 }
 
 #[tokio::test]
+async fn body_of_a_request_of_another_kind_is_not_polled() {
+    let typed = warden().content_types(["application/json"]);
+    for (warden, status, reason) in [
+        (warden().methods(["PUT"]), StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
+        (typed, StatusCode::UNSUPPORTED_MEDIA_TYPE, Reason::UnsupportedMediaType),
+    ] {
+        let body = Frames::zeros(1024, 64 * KIB);
+        let count = body.count();
+        assert_eq!(judge(warden, &Post::signed(""), body).await, (status, Outcome::Refused(reason)));
+        assert_eq!(count.polls(), 0, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn body_of_unknown_length_is_read_to_the_cap_and_no_further() {
     for (post, size) in [(forged(""), 64 * KIB), (Post::signed(""), 64 * KIB), (forged(""), 1000)] {
         let body = Frames::zeros(64 * MIB / size, size);

@@ -8,10 +8,15 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use util::PATIENCE;
+use util::client::Connection;
 use util::program::{RECEIVERS, Running, ended};
 use util::sender::{Post, SECRET, now};
 
 const SIGNATURE: &str = "X-Webhook-Signature";
+/// A refusal with the headers that every answer has.
+const HARDENED_401: &str = "401 Unauthorized | cache-control: no-store | content-length: 0 | content-security-policy: \
+    default-src 'none'; frame-ancestors 'none' | strict-transport-security: max-age=31536000; includeSubDomains; preload | \
+    www-authenticate: Webhook | x-content-type-options: nosniff | x-frame-options: DENY | x-xss-protection: 1; mode=block";
 
 fn of_type(kind: &str, note: u32) -> Post {
     Post::signed(format!(r#"{{"type":"{kind}","note":{note}}}"#))
@@ -51,6 +56,10 @@ fn bad_setting_ends_the_receiver_and_is_not_repeated() {
         ("HOOKWARDEN_QUOTA", "0"),
         ("HOOKWARDEN_QUOTA", "canary"),
         ("HOOKWARDEN_REJECTED_QUOTA", "0"),
+        ("HOOKWARDEN_TRUSTED_HOPS", "0"),
+        ("HOOKWARDEN_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("HOOKWARDEN_PLAIN_HTTP", "canary"),
+        ("HOOKWARDEN_SECURITY_CONTACT", "security@example.com"),
     ];
     for name in RECEIVERS {
         for (variable, value) in bad {
@@ -87,7 +96,7 @@ async fn accepted_request_is_answered_with_what_was_understood() {
             assert_eq!((replay.status, replay.body.len()), (200, 0), "{name}: a replay");
         }
         let forged = running.tell(&Post::signed("x").carrying("y")).await;
-        assert_eq!(forged.essence(), "401 Unauthorized | content-length: 0 | www-authenticate: Webhook", "{name}");
+        assert_eq!(forged.essence(), HARDENED_401, "{name}");
         let large = running.tell(&Post::signed(vec![b'x'; 1024 * 1024 + 1])).await;
         assert_eq!(large.status, 413, "{name}");
     }
@@ -168,6 +177,40 @@ async fn settings_are_honoured() {
         assert_eq!(running.tell(&other).await.status, 401, "{name}: refused quota");
         let blocked = running.tell(&other).await;
         assert_eq!((blocked.status, blocked.header("ratelimit")), (429, None), "{name}: refused quota");
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_come_by_tls_is_turned_away_unless_a_declared_proxy_says_that_it_did() {
+    let settings = [
+        ("HOOKWARDEN_TRUSTED_HOPS", "1"),
+        ("HOOKWARDEN_TRUSTED_PROXIES", "127.0.0.2,10.0.0.0/8"),
+        ("HOOKWARDEN_PLAIN_HTTP", "redirect"),
+        ("HOOKWARDEN_SECURITY_CONTACT", "mailto:security@example.com"),
+    ];
+    let (proxy, other) = ([127, 0, 0, 2].into(), [127, 0, 0, 1].into());
+    for name in RECEIVERS {
+        let running = Running::start(name, &settings);
+        let get =
+            "GET /.well-known/security.txt HTTP/1.1\r\nHost: hooks.example.com\r\nX-Forwarded-Proto: https\r\n\r\n";
+        for (from, status) in [(proxy, 200), (other, 308)] {
+            let mut connection = Connection::open_from(from, running.address).await;
+            let answer = connection.exchange(get.as_bytes()).await.unwrap();
+            let text = String::from_utf8(answer.body.clone()).unwrap();
+            assert_eq!(answer.status, status, "{name} from {from}: {answer:?}");
+            assert_eq!(
+                text.starts_with("Contact: mailto:security@example.com\nExpires: 2"),
+                status == 200,
+                "{name}: {text}"
+            );
+        }
+        let post = Post::signed("x").with("x-forwarded-proto", "https");
+        for (from, status) in [(other, 403), (proxy, 200)] {
+            let mut connection = Connection::open_from(from, running.address).await;
+            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, status, "{name} from {from}");
+        }
+        let metrics = running.read("/metrics").await;
+        assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{name}: {metrics}");
     }
 }
 

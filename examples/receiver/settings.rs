@@ -11,19 +11,29 @@
 //! | `HOOKWARDEN_REJECTED_QUOTA` | refused requests a minute for each peer, and for each peer and webhook id | 60 |
 //! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
 //! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
+//! | `HOOKWARDEN_TRUSTED_HOPS` | proxies in front that add to `X-Forwarded-For` and tell `X-Forwarded-Proto` | none |
+//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | anywhere |
+//! | `HOOKWARDEN_PLAIN_HTTP` | `refuse`, `redirect` or `allow` what did not come by TLS and is not from this machine | `refuse` |
+//! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: no such page |
 
 use std::env::{self, VarError};
 use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hookwarden::{ConfigError, Key, Keyring, MetricsObserver, Quota, Scheme, Tolerance, TracingObserver, Warden};
+use hookwarden::harden::{Harden, PlainHttp, SecurityTxt};
+use hookwarden::{
+    ConfigError, Key, Keyring, MetricsObserver, Quota, Scheme, Timestamp, Tolerance, TracingObserver, TrustedHops,
+    Warden,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 
 /// What a receiver runs with.
 pub(crate) struct Settings {
     pub(crate) warden: Warden,
+    pub(crate) harden: Harden,
+    pub(crate) security_txt: Option<SecurityTxt>,
     pub(crate) address: String,
     pub(crate) metrics: PrometheusHandle,
 }
@@ -69,6 +79,28 @@ impl Settings {
         if env::var_os("HOOKWARDEN_REDIS_URL").is_some() {
             return Err("HOOKWARDEN_REDIS_URL: this receiver was built without the feature redis".into());
         }
+        let mut harden = Harden::builder().signatures_of(&scheme);
+        if let Some(count) = setting("HOOKWARDEN_TRUSTED_HOPS")? {
+            let hops = TrustedHops::x_forwarded_for(count)?;
+            (builder, harden) = (builder.trusted_hops(hops), harden.trusted_hops(hops));
+        }
+        if let Some(networks) = setting::<String>("HOOKWARDEN_TRUSTED_PROXIES")? {
+            let networks = || networks.split(',');
+            (builder, harden) = (builder.trusted_proxies(networks()), harden.trusted_proxies(networks()));
+        }
+        harden = match setting::<String>("HOOKWARDEN_PLAIN_HTTP")?.as_deref() {
+            None | Some("refuse") => harden.plain_http(PlainHttp::Refuse),
+            Some("redirect") => harden.plain_http(PlainHttp::Redirect),
+            Some("allow") => harden.plain_http(PlainHttp::Allow),
+            Some(_) => return Err("HOOKWARDEN_PLAIN_HTTP: is none of refuse, redirect and allow".into()),
+        };
+        let security_txt = match setting::<String>("HOOKWARDEN_SECURITY_CONTACT")? {
+            Some(contact) => {
+                let expires = Timestamp::from_unix(Timestamp::now().as_unix().saturating_add(EXPIRY));
+                Some(SecurityTxt::builder().contact(&contact).expires(expires).build()?)
+            }
+            None => None,
+        };
         let address = setting("HOOKWARDEN_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
         // The recorder comes first: an observer's counters belong to the one that is there when it is made.
         let metrics = PrometheusBuilder::new().install_recorder()?;
@@ -82,7 +114,7 @@ impl Settings {
         });
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
         let warden = builder.observer(TracingObserver::new()).observer(MetricsObserver::new()).build()?;
-        Ok(Self { warden, address, metrics })
+        Ok(Self { warden, harden: harden.build()?, security_txt, address, metrics })
     }
 }
 
@@ -145,5 +177,7 @@ fn setting<T: FromStr>(name: &str) -> Result<Option<T>, Box<dyn Error>> {
     }
 }
 
+/// How long `security.txt` holds, in seconds: half a year. Each start of the receiver begins it anew.
+const EXPIRY: i64 = 180 * 86_400;
 /// How often what was recorded is summed up.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -98,10 +98,11 @@ fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<Webho
 }
 
 fn peer(warden: &Warden, request: &HttpRequest) -> Option<IpAddr> {
+    let connection = request.peer_addr().map(|address| address.ip());
     let client = warden
-        .trusted_hops()
+        .trusted_hops(connection)
         .and_then(|hops| hops.client(request.headers().get_all(hops.header_name()).map(HeaderValue::as_bytes)));
-    client.or_else(|| request.peer_addr().map(|address| address.ip()))
+    client.or(connection)
 }
 
 pub(super) struct ActixHead<'r> {

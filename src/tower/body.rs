@@ -17,11 +17,11 @@ pin_project_lite::pin_project! {
 }
 
 impl<B> GuardedBody<B> {
-    pub(super) const fn of_service(body: B) -> Self {
+    pub(crate) const fn of_service(body: B) -> Self {
         Self { inner: Either::Left(body) }
     }
 
-    pub(super) const fn of_refusal(body: Full<Bytes>) -> Self {
+    pub(crate) const fn of_refusal(body: Full<Bytes>) -> Self {
         Self { inner: Either::Right(body) }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
+use super::intended::Intended;
 use super::lookup::KeySource;
 use super::record::PeerWatch;
 use super::{IdSource, Inner, Outages, Warden};
@@ -15,7 +16,7 @@ use crate::error::ConfigError;
 use crate::event::Observer;
 use crate::keys::{CachedKeys, Decoys, KeyStore, StaticKeys};
 use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
-use crate::peer::TrustedHops;
+use crate::peer::{Proxies, TrustedHops};
 use crate::replay::{LocalReplay, ReplayStore};
 use crate::respond::{Answer, AnswerBody, AnswerWriter};
 use crate::scheme::Scheme;
@@ -27,11 +28,12 @@ use crate::verifier::Rules;
 /// Collects the settings of a [`Warden`].
 #[must_use]
 pub struct WardenBuilder {
+    intended: Intended,
     rules: Rules,
     senders: Vec<(String, Keyring)>,
     keys: Option<KeySource>,
     id_source: IdSource,
-    hops: Option<TrustedHops>,
+    proxies: Proxies,
     quota: Option<Quota>,
     quota_overrides: HashMap<String, Quota>,
     shared_limiter: Option<Box<dyn RateLimiter>>,
@@ -66,11 +68,12 @@ impl WardenBuilder {
         let quota = default_quota(DEFAULT_QUOTA);
         let rejected = default_quota(DEFAULT_REJECTED_QUOTA);
         Self {
+            intended: Intended::default(),
             rules: Rules::new(scheme),
             senders: Vec::new(),
             keys: None,
             id_source: IdSource::path_parameter("id"),
-            hops: None,
+            proxies: Proxies::default(),
             quota,
             quota_overrides: HashMap::new(),
             shared_limiter: None,
@@ -113,6 +116,27 @@ impl WardenBuilder {
         self
     }
 
+    /// The methods of the requests that the endpoint is for, `POST` alone by default. Any other is answered 405, with
+    /// `Allow`, before anything else is judged. A head without a method, a bare list of headers, passes.
+    pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        if let Err(fault) = self.intended.take_methods(methods.into_iter().map(Into::into).collect()) {
+            self.keep(fault);
+        }
+        self
+    }
+
+    /// The content types of the requests that the endpoint is for, such as `application/json`; their parameters are not
+    /// looked at. Any other, or none, is answered 415, with `Accept`, before the signature is judged. By default it may
+    /// be any.
+    ///
+    /// Few schemes sign the content type: this keeps mistakes out, and proves nothing of the body.
+    pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
+        if let Err(fault) = self.intended.take_content_types(content_types.into_iter().map(Into::into).collect()) {
+            self.keep(fault);
+        }
+        self
+    }
+
     /// Where the webhook id of a request is found. By default it is the path parameter `id`.
     pub fn webhook_id(mut self, source: IdSource) -> Self {
         self.id_source = source;
@@ -121,7 +145,19 @@ impl WardenBuilder {
 
     /// Proxies whose word on a request's address counts. By default there is none, and the address is the connection's.
     pub fn trusted_hops(mut self, hops: TrustedHops) -> Self {
-        self.hops = Some(hops);
+        self.proxies.count_by(hops);
+        self
+    }
+
+    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. A
+    /// connection from elsewhere is its own peer, whatever its headers say. By default every connection is taken for
+    /// the proxy's, which is right only where nobody else can reach this server.
+    pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
+        for text in networks {
+            if let Err(fault) = self.proxies.name(text) {
+                self.keep(fault);
+            }
+        }
         self
     }
 
@@ -275,14 +311,16 @@ impl WardenBuilder {
     /// Builds the Warden.
     ///
     /// # Errors
-    /// There is no sender, or there are senders beside a store; two have one webhook id, or one secret; an id is empty; a
-    /// secret is not of the scheme's form; the body limit, the deadline, the lease, the replicas or the replay capacity is
-    /// zero; the deadline is more than a day; there is a shared store beside a shared limiter or a shared memory of
-    /// deliveries; the scheme signs no timestamp and there is no replay lifetime.
+    /// A method, a content type or a network is malformed, or a list of the first two empty; there are trusted proxies
+    /// and no number of trusted hops; there is no sender, or there are senders beside a store; two have one webhook id,
+    /// or one secret; an id is empty; a secret is not of the scheme's form; the body limit, the deadline, the lease,
+    /// the replicas or the replay capacity is zero; the deadline is more than a day; there is a shared store beside a
+    /// shared limiter or a shared memory of deliveries; the scheme signs no timestamp and there is no replay lifetime.
     pub fn build(self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
+        self.proxies.check()?;
         demand(self.body_limit > 0, "body limit", "is zero bytes")?;
         demand(!self.deadline.is_zero(), "deadline", "is zero")?;
         demand(self.deadline <= LONGEST_DEADLINE, "deadline", "is more than a day")?;
@@ -350,11 +388,12 @@ impl WardenBuilder {
             .rejected_quotas
             .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
         let inner = Inner {
+            intended: self.intended,
             decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
             keys,
             id_source: self.id_source,
-            hops: self.hops,
+            proxies: self.proxies,
             rejected,
             admission: Admission { replay, quotas, claimants: Claimants::default() },
             body_limit: self.body_limit,

@@ -36,7 +36,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn begin(warden: &Warden, peer: Option<IpAddr>) -> Self {
-        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.hops.is_some()) {
+        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_declared()) {
             warden.notify(notice);
         }
         Self {
@@ -160,12 +160,15 @@ pub(super) fn notify(observers: &[Box<dyn Observer>], tell: impl Fn(&dyn Observe
     }
 }
 
-/// What a refused peer has to answer for: not what its own quota or another request of the same delivery caused, and not
-/// the endpoint's own trouble.
+/// What a refused peer has to answer for: not a request of another kind, which costs less than its turning away and is
+/// what a browser or a probe sends from the sender's own address; not what its own quota or another request of the same
+/// delivery caused, and not the endpoint's own trouble.
 const fn is_charged(reason: Reason) -> bool {
     !matches!(
         reason,
-        Reason::QuotaExceeded
+        Reason::MethodNotAllowed
+            | Reason::UnsupportedMediaType
+            | Reason::QuotaExceeded
             | Reason::PeerBlocked
             | Reason::InProgress
             | Reason::KeyStoreUnavailable

@@ -18,6 +18,7 @@ impl Refused {
         let reason = rejection.reason();
         let inner = &record.warden.inner;
         let answer = Answer::to(reason, delay, inner.replay_is_conflict, inner.answer_writer.as_ref());
+        let answer = answer.telling(inner.intended.told(reason));
         Self { reason, answer }
     }
 

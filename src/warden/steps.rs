@@ -19,8 +19,9 @@ use crate::respond::Delay;
 use crate::verifier::{Opening, Verification};
 
 impl Warden {
-    /// Judges shape and freshness, from the head alone. `peer` is the address that the request comes from, where it is
-    /// known; behind proxies, [`TrustedHops::client`](crate::TrustedHops::client) finds it.
+    /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer`
+    /// is the address that the request comes from, where it is known; behind proxies, [`Warden::trusted_hops`] and
+    /// [`TrustedHops::client`](crate::TrustedHops::client) find it.
     ///
     /// # Errors
     /// The request is refused.
@@ -30,6 +31,9 @@ impl Warden {
         peer: Option<IpAddr>,
     ) -> Result<Examined<'h, H>, Refused> {
         let mut record = Record::begin(self, peer);
+        if let Err(reason) = self.inner.intended.judge(head) {
+            return Err(Refused::new(&mut record, Rejection::new(reason), Delay::None));
+        }
         match self.inner.rules.open(head, record.began.wall) {
             Ok(opening) => {
                 record.skew = opening.skew();

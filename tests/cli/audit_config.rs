@@ -13,6 +13,8 @@ secret = "u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n"
 const GOOD: &str = r#"listen = "127.0.0.1:3000"
 scheme = "timestamped"
 keys = "keys.toml"
+methods = ["POST", "PUT"]
+content_types = ["application/json"]
 tolerance = 300
 body_limit = 1048576
 body_deadline = 10
@@ -21,6 +23,7 @@ replicas = 3
 quota = { limit = 100, per = 60 }
 rejected_quota = { limit = 60, per = 60 }
 danger_without_quota = false
+trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]
 
 [trusted_hops]
 header = "forwarded"
@@ -84,6 +87,16 @@ fn each_unsafe_setting_has_its_finding_with_its_line() {
     ] {
         assert_finds(&format!("# one\n\n{settings}\n"), &[(rule, 3)]);
     }
+    // A note is no failure.
+    let reachable = "listen = \"0.0.0.0:3000\"\ntrusted_hops = { count = 1 }\n";
+    for (proxies, is_noted) in
+        [("", true), ("trusted_proxies = []\n", true), ("trusted_proxies = [\"10.0.0.7\"]\n", false)]
+    {
+        let scratch = scratch();
+        scratch.write("receiver.toml", &format!("{reachable}{proxies}"));
+        let said = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).out;
+        assert_eq!(said.contains("\"hops-reachable\""), is_noted, "{proxies}: {said}");
+    }
     for within in [
         "tolerance = 600",
         "tolerance = 30",
@@ -141,6 +154,15 @@ fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
         ("quota = { limit = 0, per = 60 }\n", "line 1: quota: permits nothing"),
         ("quota = { limit = 1, per = 0 }\n", "line 1: quota: "),
         ("trusted_hops = { count = 17 }\n", "line 1: trusted hops: 17 is outside 1..=16"),
+        ("# one\nmethods = []\n", "line 2: methods: there is none"),
+        ("methods = [\"PO ST\"]\n", "line 1: methods: \"PO ST\" is none"),
+        ("methods = \"POST\"\n", "line 1: expected a sequence"),
+        ("\ncontent_types = [\"json\"]\n", "line 2: content types: \"json\" is none"),
+        (
+            "trusted_hops = { count = 1 }\ntrusted_proxies = [\"proxy.example\"]\n",
+            "line 2: trusted proxies: \"proxy.example\" is neither an address nor a network",
+        ),
+        ("trusted_proxies = [\"10.0.0.7\"]\n", "line 1: trusted proxies: the number of trusted hops is not said"),
         ("replicas = 0\n", "line 1: replicas are zero"),
         ("listen = \"here\"\n", "line 1: listen is no address"),
         ("scheme = \"unknown\"\n", "line 1: unknown is neither a file nor one of"),
@@ -166,7 +188,7 @@ fn every_setting_of_the_help_is_one() {
     let help = scratch.run(["audit", "config", "--help"]).ended_with(0).out;
     let settings: String =
         help.lines().filter(|line| line.starts_with("  ") && line.contains(" = ")).collect::<Vec<_>>().join("\n");
-    assert!(settings.lines().count() >= 17, "{settings}");
+    assert!(settings.lines().count() >= 20, "{settings}");
     scratch.write("receiver.toml", &settings);
     let found = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).findings();
     assert_eq!(found, []);

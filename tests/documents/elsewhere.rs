@@ -97,7 +97,7 @@ fn root() -> &'static Path {
 
 /// Lines that another test runs: its file, and what shows that it does.
 const BY_TESTS: &[(&str, &str, &str)] = &[(
-    r#"HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features axum,tracing,metrics --example axum_receiver"#,
+    r#"HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features axum,harden,metrics,tracing --example axum_receiver"#,
     // What the tests of `receivers.rs` start, each by its name.
     "tests/util/program.rs",
     r#"["axum_receiver", "actix_receiver"]"#,

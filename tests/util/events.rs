@@ -1,5 +1,7 @@
 //! Events that outlive the request they tell of.
 
+use std::net::IpAddr;
+
 use hookwarden::{Observer, Outcome, SecurityEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
@@ -10,6 +12,7 @@ use super::PATIENCE;
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) outcome: Outcome,
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) webhook_id: Option<String>,
     pub(crate) key_id: Option<String>,
     pub(crate) header: Option<String>,
@@ -28,6 +31,7 @@ pub(crate) fn events() -> (impl Observer, Events) {
         // A test that is over takes no more events.
         let _ = sender.send(Event {
             outcome: event.outcome,
+            peer: event.peer,
             webhook_id: event.webhook_id.map(str::to_owned),
             key_id: event.key_id.map(|id| id.to_string()),
             header: event.header.map(str::to_owned),

@@ -23,7 +23,7 @@ fn program(name: &str) -> PathBuf {
     let program = directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         program.exists(),
-        "{} is missing; build it with: cargo build --features axum,actix,metrics,tracing --examples",
+        "{} is missing; build it with: cargo build --features axum,actix,harden,metrics,tracing --examples",
         program.display()
     );
     program

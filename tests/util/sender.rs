@@ -105,7 +105,12 @@ impl Post {
 
     /// The request's head on the wire, with `framing` as its last header lines.
     pub(crate) fn head(&self, framing: &str) -> Vec<u8> {
-        let mut bytes = format!("POST {} HTTP/1.1\r\nHost: localhost\r\n", self.path).into_bytes();
+        self.head_of("POST", framing)
+    }
+
+    /// The head of a request of another method.
+    pub(crate) fn head_of(&self, method: &str, framing: &str) -> Vec<u8> {
+        let mut bytes = format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n", self.path).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");

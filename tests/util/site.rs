@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -159,6 +159,11 @@ impl Site {
 
     pub(crate) async fn connect(&self) -> Connection {
         self.server.connect().await
+    }
+
+    /// A connection from an address of the loopback that the test chooses.
+    pub(crate) async fn connect_from(&self, own: IpAddr) -> Connection {
+        Connection::open_from(own, self.server.address()).await
     }
 
     /// Tells the handler what to do next.

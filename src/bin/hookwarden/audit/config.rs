@@ -52,6 +52,8 @@ pub(crate) const EXAMPLE: &str = r#"The file, each setting with its default or a
   listen = "127.0.0.1:3000"      # where the receiver listens
   scheme = "timestamped"         # a preset, or a TOML file that describes a scheme
   keys = "keys.toml"             # the keys file; its secrets are judged too
+  methods = ["POST"]             # any other is answered 405
+  content_types = ["application/json"]   # any other is answered 415; without it, none is
   tolerance = 300                # seconds; without it, what the scheme says
   body_limit = 1048576           # bytes
   body_deadline = 10             # seconds
@@ -60,6 +62,7 @@ pub(crate) const EXAMPLE: &str = r#"The file, each setting with its default or a
   quota = { limit = 100, per = 60 }           # accepted requests of a webhook id, seconds
   rejected_quota = { limit = 60, per = 60 }   # refused requests of a peer, seconds
   trusted_hops = { header = "x-forwarded-for", count = 1 }   # or "forwarded"; by default none
+  trusted_proxies = ["10.0.0.0/8"]   # where the last of them connects from; by default anywhere
   replay = { store = "memory", lease = 60 }   # or "redis", "none"; lifetime in seconds without a timestamp
   danger_without_quota = false
   danger_without_rejected_quotas = false

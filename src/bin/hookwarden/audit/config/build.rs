@@ -27,6 +27,12 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
     let settings = &document.settings;
     let secret = Secret::generate().map_err(|error| Failure::outside("random numbers", error))?;
     let mut builder = Warden::builder(scheme).sender("audit", Keyring::new(secret));
+    if let Some(methods) = list(&settings.methods) {
+        builder = builder.methods(methods);
+    }
+    if let Some(content_types) = list(&settings.content_types) {
+        builder = builder.content_types(content_types);
+    }
     if let Some(seconds) = value(&settings.tolerance) {
         let tolerance = Tolerance::from_seconds(seconds);
         builder = builder.tolerance(tolerance.map_err(|error| document.fault(&settings.tolerance, error))?);
@@ -54,12 +60,20 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
         };
         builder = builder.trusted_hops(hops.map_err(|error| document.fault(&settings.trusted_hops, error))?);
     }
+    if let Some(networks) = list(&settings.trusted_proxies) {
+        builder = builder.trusted_proxies(networks.iter().map(String::as_str));
+    }
     if let Some(replicas) = value(&settings.replicas) {
         demand(document, &settings.replicas, replicas > 0, "replicas are zero")?;
         builder = builder.replicas(replicas);
     }
     let builder = replay(document, builder)?;
-    builder.build().map(|_| ()).map_err(|error| document.fault(&settings.replay, error))
+    builder.build().map(|_| ()).map_err(|error| match error.field() {
+        "methods" => document.fault(&settings.methods, error),
+        "content types" => document.fault(&settings.content_types, error),
+        "trusted proxies" => document.fault(&settings.trusted_proxies, error),
+        _ => document.fault(&settings.replay, error),
+    })
 }
 
 fn replay(document: &Document, mut builder: WardenBuilder) -> Result<WardenBuilder, Failure> {
@@ -105,6 +119,10 @@ fn quota(rate: Rate) -> Result<Quota, ConfigError> {
 
 fn value<T: Copy>(setting: &Option<Spanned<T>>) -> Option<T> {
     setting.as_ref().map(|setting| *setting.get_ref())
+}
+
+fn list(setting: &Option<Spanned<Vec<String>>>) -> Option<&[String]> {
+    setting.as_ref().map(|setting| setting.get_ref().as_slice())
 }
 
 fn demand<T>(document: &Document, setting: &Option<Spanned<T>>, holds: bool, problem: &str) -> Result<(), Failure> {

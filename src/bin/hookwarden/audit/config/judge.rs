@@ -88,13 +88,17 @@ fn hops(document: &Document) -> Option<Finding> {
         let finding = Finding::new("hops-missing", Severity::Low, "no trusted hop behind a proxy", detail, fix);
         return Some(finding.at_line(document.line(&document.settings.listen)));
     }
-    if count > 0 && listen.is_some() && !is_local {
+    if count > 0 && listen.is_some() && !is_local && names_no_proxy(document) {
         let detail = "who reaches the receiver without the proxy writes the header, and so its own address";
-        let fix = "make sure that only the proxy can connect";
+        let fix = "name the proxy's addresses by trusted_proxies, or make sure that only the proxy can connect";
         let finding = Finding::new("hops-reachable", Severity::Note, "trusted hops and a public address", detail, fix);
         return Some(finding.at_line(document.line(setting)));
     }
     None
+}
+
+fn names_no_proxy(document: &Document) -> bool {
+    document.settings.trusted_proxies.as_ref().is_none_or(|networks| networks.get_ref().is_empty())
 }
 
 fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {

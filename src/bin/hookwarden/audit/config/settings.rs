@@ -23,6 +23,8 @@ pub(super) struct Settings {
     pub(super) listen: Option<Spanned<String>>,
     pub(super) scheme: Option<Spanned<String>>,
     pub(super) keys: Option<Spanned<PathBuf>>,
+    pub(super) methods: Option<Spanned<Vec<String>>>,
+    pub(super) content_types: Option<Spanned<Vec<String>>>,
     /// Seconds.
     pub(super) tolerance: Option<Spanned<u32>>,
     /// Bytes.
@@ -32,6 +34,7 @@ pub(super) struct Settings {
     pub(super) quota: Option<Spanned<Rate>>,
     pub(super) rejected_quota: Option<Spanned<Rate>>,
     pub(super) trusted_hops: Option<Spanned<Hops>>,
+    pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
     pub(super) replay: Option<Spanned<Replay>>,
     pub(super) redis_url: Option<Spanned<String>>,
     pub(super) replicas: Option<Spanned<u32>>,

@@ -1,0 +1,158 @@
+//! The headers of answers, the policy for plain HTTP and `security.txt`.
+
+use std::future::{Future, Ready, ready};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, web};
+
+use crate::harden::{Arriving, Harden, Passage, SecurityTxt, TlsConnection};
+
+/// Adds headers to the answers of what it wraps, an `App`, a scope or a resource, and keeps plain HTTP from it. Of two
+/// `wrap`s the later one is outside: there it belongs, so that the answers of the
+/// [`WardenMiddleware`](super::WardenMiddleware) have the headers too.
+#[derive(Debug, Clone, Default)]
+pub struct HardenMiddleware {
+    harden: Harden,
+}
+
+impl HardenMiddleware {
+    /// A middleware with these settings. [`HardenMiddleware::default`] has the default ones.
+    #[must_use]
+    pub const fn new(harden: Harden) -> Self {
+        Self { harden }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for HardenMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type InitError = ();
+    type Transform = HardenService<S>;
+    type Future = Ready<Result<HardenService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(HardenService { inner: Rc::new(inner), harden: self.harden.clone() }))
+    }
+}
+
+/// A service behind a [`HardenMiddleware`].
+#[derive(Debug)]
+pub struct HardenService<S> {
+    inner: Rc<S>,
+    harden: Harden,
+}
+
+impl<S, B> Service<ServiceRequest> for HardenService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, actix_web::Error>>>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let (inner, harden) = (Rc::clone(&self.inner), self.harden.clone());
+        Box::pin(async move {
+            let passage = harden.policy().judge(request.request());
+            if passage != Passage::Through {
+                // What has arrived of the body by then leaves the connection usable; the rest closes it (see `Unread`).
+                tokio::task::yield_now().await;
+                let (http, payload) = request.into_parts();
+                let mut response = turned_away(passage);
+                response.extensions_mut().insert(payload);
+                complete(&harden, response.headers_mut(), true);
+                return Ok(ServiceResponse::new(http, response.map_into_right_body()));
+            }
+            match inner.call(request).await {
+                Ok(mut response) => {
+                    complete(&harden, response.headers_mut(), false);
+                    Ok(response.map_into_left_body())
+                }
+                // actix-web makes an answer of it, outside of all middleware.
+                Err(error) => {
+                    let mut response = error.error_response();
+                    complete(&harden, response.headers_mut(), false);
+                    Err(InternalError::from_response(error, response).into())
+                }
+            }
+        })
+    }
+}
+
+/// A resource that serves `text` at `/.well-known/security.txt`.
+#[must_use]
+pub fn security_txt(text: SecurityTxt) -> Resource {
+    web::resource(SecurityTxt::PATH).to(move |request: HttpRequest| {
+        let (status, text) = text.answer(request.method().as_str());
+        let mut response = HttpResponse::build(status_of(status));
+        if status == http::StatusCode::METHOD_NOT_ALLOWED {
+            response.insert_header((ALLOW, SecurityTxt::METHODS));
+        }
+        ready(match text {
+            Some(text) => response.content_type(SecurityTxt::CONTENT_TYPE).body(text),
+            None => response.finish(),
+        })
+    })
+}
+
+fn turned_away(passage: Passage) -> HttpResponse {
+    match passage {
+        Passage::Redirected(address) => HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish(),
+        _ => HttpResponse::Forbidden().finish(),
+    }
+}
+
+fn complete(harden: &Harden, headers: &mut HeaderMap, is_turned_away: bool) {
+    for (name, value) in harden.headers().of(is_turned_away) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_str().as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+            && !headers.contains_key(&name)
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn status_of(status: http::StatusCode) -> StatusCode {
+    StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+impl Arriving for HttpRequest {
+    fn method(&self) -> &str {
+        self.method().as_str()
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.uri().path_and_query().map(|path| path.as_str())
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri().authority().map(|authority| authority.as_str())
+    }
+
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
+        self.headers().get_all(name).map(HeaderValue::as_bytes)
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.peer_addr().map(|address| address.ip())
+    }
+
+    fn is_tls(&self) -> bool {
+        self.app_config().secure() || self.extensions().get::<TlsConnection>().is_some()
+    }
+}

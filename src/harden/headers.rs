@@ -1,0 +1,51 @@
+//! The headers that every answer gets.
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+};
+
+/// Headers with their values, each name once.
+#[derive(Debug, Clone)]
+pub(crate) struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.remove(&name);
+        self.0.push((name, value));
+    }
+
+    pub(super) fn remove(&mut self, name: &HeaderName) {
+        self.0.retain(|(other, _)| other != name);
+    }
+
+    /// Those for an answer to a request that was let through, or was turned away because it was plain. RFC 6797 section
+    /// 7.2: a host tells of its strictness by a secure transport alone.
+    pub(crate) fn of(&self, is_turned_away: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter().filter(move |(name, _)| !(is_turned_away && name == STRICT_TRANSPORT_SECURITY))
+    }
+
+    /// Adds those that an answer has not.
+    pub(super) fn complete(&self, headers: &mut HeaderMap, is_turned_away: bool) {
+        for (name, value) in self.of(is_turned_away) {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self(DEFAULTS.map(|(name, value)| (name, HeaderValue::from_static(value))).to_vec())
+    }
+}
+
+const DEFAULTS: [(HeaderName, &str); 6] = [
+    (STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains; preload"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (X_XSS_PROTECTION, "1; mode=block"),
+    (CACHE_CONTROL, "no-store"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];

@@ -1,0 +1,120 @@
+//! The tower layer.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Harden;
+use super::plain_http::{Arriving, Passage, TlsConnection};
+use crate::origin::{connection_address, sent_uri};
+use crate::tower::GuardedBody;
+
+/// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. It belongs outside of the
+/// [`WardenLayer`](crate::tower::WardenLayer).
+#[derive(Debug, Clone, Default)]
+pub struct HardenLayer {
+    harden: Harden,
+}
+
+impl HardenLayer {
+    /// A layer with these settings. [`HardenLayer::default`] has the default ones.
+    #[must_use]
+    pub const fn new(harden: Harden) -> Self {
+        Self { harden }
+    }
+}
+
+impl<S> Layer<S> for HardenLayer {
+    type Service = HardenService<S>;
+
+    fn layer(&self, inner: S) -> HardenService<S> {
+        HardenService { inner, harden: self.harden.clone() }
+    }
+}
+
+/// A service behind a [`HardenLayer`].
+#[derive(Debug, Clone)]
+pub struct HardenService<S> {
+    inner: S,
+    harden: Harden,
+}
+
+impl<S, B, R> Service<Request<B>> for HardenService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    R: Send,
+{
+    type Response = Response<GuardedBody<R>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let harden = self.harden.clone();
+        let (parts, body) = request.into_parts();
+        match harden.policy().judge(&parts) {
+            Passage::Through => {
+                let answering = self.inner.call(Request::from_parts(parts, body));
+                Box::pin(async move {
+                    let mut response = answering.await?.map(GuardedBody::of_service);
+                    harden.headers().complete(response.headers_mut(), false);
+                    Ok(response)
+                })
+            }
+            passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(GuardedBody::of_refusal)) }),
+        }
+    }
+}
+
+fn turned_away(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    let location = if let Passage::Redirected(address) = passage { HeaderValue::try_from(address).ok() } else { None };
+    *response.status_mut() = match location {
+        Some(address) => {
+            response.headers_mut().insert(LOCATION, address);
+            StatusCode::PERMANENT_REDIRECT
+        }
+        None => StatusCode::FORBIDDEN,
+    };
+    harden.headers().complete(response.headers_mut(), true);
+    response
+}
+
+impl Arriving for Parts {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> Option<&str> {
+        sent_uri(self).path_and_query().map(http::uri::PathAndQuery::as_str)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        sent_uri(self).authority().map(http::uri::Authority::as_str)
+    }
+
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
+        self.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        connection_address(self)
+    }
+
+    fn is_tls(&self) -> bool {
+        self.extensions.get::<TlsConnection>().is_some()
+    }
+}

@@ -1,0 +1,129 @@
+//! Which requests an endpoint is for: their methods and their content types.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
+
+use crate::error::{ConfigError, Reason};
+use crate::head::{FieldName, Head, Occurrence, is_token_byte};
+
+/// The methods and content types of the requests that are judged further.
+pub(super) struct Intended {
+    methods: Listed,
+    /// Of any, if there is no list.
+    content_types: Option<Listed>,
+    content_type: FieldName,
+}
+
+/// Names with the header's value that tells them.
+struct Listed {
+    names: Vec<String>,
+    /// Behind an `Arc`, so that no answer is larger for it.
+    told: Arc<(HeaderName, HeaderValue)>,
+}
+
+impl Intended {
+    pub(super) fn take_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
+        self.methods = Listed::new("methods", names, is_token, ALLOW)?;
+        Ok(())
+    }
+
+    pub(super) fn take_content_types(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
+        let is_media_type =
+            |name: &str| name.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub));
+        self.content_types = Some(Listed::new("content types", names, is_media_type, ACCEPT)?);
+        Ok(())
+    }
+
+    /// A head that knows no method passes as one of any.
+    pub(super) fn judge<H: Head + ?Sized>(&self, head: &H) -> Result<(), Reason> {
+        // A method is compared with its case, RFC 9110 section 9.1; a media type without, section 8.3.1.
+        if head.method().is_some_and(|method| !self.methods.names.iter().any(|name| name == method)) {
+            return Err(Reason::MethodNotAllowed);
+        }
+        let Some(content_types) = &self.content_types else { return Ok(()) };
+        let Occurrence::Once(value) = head.header(&self.content_type) else { return Err(Reason::UnsupportedMediaType) };
+        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is_listed = content_types.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(media_type));
+        if is_listed { Ok(()) } else { Err(Reason::UnsupportedMediaType) }
+    }
+
+    /// What a sender of the wrong kind of request is told of the right one: RFC 9110 sections 15.5.6 and 15.5.16.
+    pub(super) fn told(&self, reason: Reason) -> Option<Arc<(HeaderName, HeaderValue)>> {
+        match reason {
+            Reason::MethodNotAllowed => Some(Arc::clone(&self.methods.told)),
+            Reason::UnsupportedMediaType => Some(Arc::clone(&self.content_types.as_ref()?.told)),
+            _ => None,
+        }
+    }
+}
+
+impl Default for Intended {
+    fn default() -> Self {
+        let methods =
+            Listed { names: vec!["POST".to_owned()], told: Arc::new((ALLOW, HeaderValue::from_static("POST"))) };
+        Self { methods, content_types: None, content_type: FieldName::preset("Content-Type") }
+    }
+}
+
+impl Listed {
+    fn new(
+        field: &'static str,
+        names: Vec<String>,
+        is_name: impl Fn(&str) -> bool,
+        header: HeaderName,
+    ) -> Result<Self, ConfigError> {
+        if names.is_empty() {
+            return Err(ConfigError::new(field, "there is none"));
+        }
+        if let Some(name) = names.iter().find(|name| !is_name(name)) {
+            return Err(ConfigError::new(field, format!("{name:?} is none")));
+        }
+        let told = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "are too many"))?;
+        Ok(Self { names, told: Arc::new((header, told)) })
+    }
+}
+
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(is_token_byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Keyring, Reason, RequestHead, Scheme, Warden, WardenBuilder};
+
+    fn warden() -> WardenBuilder {
+        let scheme = Scheme::timestamped();
+        let keys = Keyring::new(scheme.secret("a-secret-of-this-test").unwrap());
+        Warden::builder(scheme).sender("acme", keys)
+    }
+
+    #[test]
+    fn list_of_nothing_or_of_what_is_no_name_is_a_config_error() {
+        for (built, field) in [
+            (warden().methods([""; 0]).build(), "methods"),
+            (warden().methods(["POST", ""]).build(), "methods"),
+            (warden().methods(["POST, GET"]).build(), "methods"),
+            (warden().methods(["PO\r\nST"]).build(), "methods"),
+            (warden().content_types([""; 0]).build(), "content types"),
+            (warden().content_types(["json"]).build(), "content types"),
+            (warden().content_types(["application/"]).build(), "content types"),
+            (warden().content_types(["application/json; charset=utf-8"]).build(), "content types"),
+            (warden().content_types(["a/b\r\nc"]).build(), "content types"),
+        ] {
+            assert_eq!(built.unwrap_err().field(), field);
+        }
+    }
+
+    #[test]
+    fn head_without_a_method_is_of_any() {
+        let headers = [("", ""); 0];
+        let warden = warden().build().unwrap();
+        let reason = |refused: Option<crate::Refused>| refused.map(|refused| refused.reason());
+        assert_eq!(reason(warden.examine(&headers, None).err()), Some(Reason::MissingHeader));
+        let head = RequestHead::new("GET", "/", &headers);
+        assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MethodNotAllowed));
+        let head = RequestHead::new("POST", "/", &headers);
+        assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MissingHeader));
+    }
+}

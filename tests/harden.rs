@@ -1,0 +1,455 @@
+//! Headers of answers, plain HTTP and `security.txt`, on axum and actix-web.
+
+mod util;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::dev::Service as _;
+use actix_web::http::StatusCode as ActixStatus;
+use actix_web::{App, HttpResponse, test, web};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{any, post};
+use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
+use hookwarden::harden::{Harden, HardenBuilder, HardenLayer, PlainHttp, SecurityTxt, TlsConnection};
+use hookwarden::testing::TestClock;
+use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::{Scheme, Timestamp, TrustedHops};
+use hyper::{Request, Response, StatusCode};
+use tower::{Layer as _, ServiceExt as _};
+
+use util::actix::ActixReceiver;
+use util::client::{Answer, Connection};
+use util::receiver::{Receiver, Running};
+use util::sender::{Post, warden};
+
+const DEFAULTS: [(&str, &str); 6] = [
+    ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("x-xss-protection", "1; mode=block"),
+    ("cache-control", "no-store"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Adapter {
+    Axum,
+    Actix,
+}
+
+const ADAPTERS: [Adapter; 2] = [Adapter::Axum, Adapter::Actix];
+
+/// `/webhooks/{id}` is guarded, `/own` sets two of the headers itself, `/fails` ends in an error of its middleware.
+async fn start(adapter: Adapter, harden: HardenBuilder, text: SecurityTxt) -> Running {
+    let harden = harden.build().expect("settings");
+    let warden = warden().build().expect("a Warden");
+    match adapter {
+        Adapter::Axum => {
+            let own = async || [("x-frame-options", "SAMEORIGIN"), ("cache-control", "max-age=60")];
+            let fails = async || StatusCode::IM_A_TEAPOT;
+            let router = Router::new()
+                .route("/webhooks/{id}", post(async || "handled").layer(WardenLayer::new(warden)))
+                .route("/own", any(own))
+                .route("/fails", any(fails))
+                .route_service(SecurityTxt::PATH, text)
+                .layer(HardenLayer::new(harden));
+            // A router inside of another sees shorter paths.
+            let nested = Router::new().route("/deep", any(async || "")).layer(HardenLayer::new(own_plain()));
+            Running::Hyper(Receiver::axum_with_peers(router.nest("/nested", nested)).await)
+        }
+        Adapter::Actix => Running::Actix(
+            ActixReceiver::start(move |config| {
+                let harden = || HardenMiddleware::new(harden.clone());
+                let own = || async {
+                    HttpResponse::Ok()
+                        .insert_header(("x-frame-options", "SAMEORIGIN"))
+                        .insert_header(("cache-control", "max-age=60"))
+                        .finish()
+                };
+                let deep = web::resource("/deep").wrap(HardenMiddleware::new(own_plain()));
+                config
+                    .service(
+                        web::resource("/webhooks/{id}")
+                            .wrap(WardenMiddleware::new(warden.clone()))
+                            .wrap(harden())
+                            .route(web::post().to(async || "handled")),
+                    )
+                    .service(web::resource("/own").wrap(harden()).to(own))
+                    .service(
+                        web::resource("/fails")
+                            .wrap_fn(|request, inner| {
+                                let answer = inner.call(request);
+                                async {
+                                    answer.await?;
+                                    Err::<actix_web::dev::ServiceResponse, _>(actix_web::error::ErrorImATeapot(""))
+                                }
+                            })
+                            .wrap(harden())
+                            .to(async || ""),
+                    )
+                    .service(web::scope("/nested").service(deep.to(async || "")))
+                    .service(web::scope("").wrap(harden()).service(hookwarden::actix::security_txt(text.clone())));
+            })
+            .await,
+        ),
+    }
+}
+
+/// Redirects whatever is not said to be encrypted.
+fn own_plain() -> Harden {
+    let harden = Harden::builder().plain_http(PlainHttp::Redirect).trusted_hops(one_proxy());
+    harden.build().expect("settings")
+}
+
+fn one_proxy() -> TrustedHops {
+    TrustedHops::x_forwarded_for(1).expect("a number of proxies")
+}
+
+fn text() -> SecurityTxt {
+    contact().build().expect("a text")
+}
+
+fn contact() -> hookwarden::harden::SecurityTxtBuilder {
+    let clock = TestClock::default();
+    SecurityTxt::builder().clock(clock).contact("mailto:security@example.com").expires(later(86_400))
+}
+
+/// So many seconds after the test clock's beginning.
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(1_800_000_000_i64.saturating_add(seconds))
+}
+
+async fn ask(server: &Running, request: &str) -> Answer {
+    server.connect().await.exchange(request.as_bytes()).await.expect("an answer")
+}
+
+/// A request with header lines of its own.
+fn request(method: &str, path: &str, lines: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: hooks.example.com:8080\r\n{lines}\r\n")
+}
+
+#[tokio::test]
+async fn every_answer_has_each_header() {
+    for adapter in ADAPTERS {
+        let server = start(adapter, Harden::builder(), text()).await;
+        let accepted = server.connect().await.exchange(&Post::signed("{}").sized()).await.expect("an answer");
+        assert_eq!((accepted.status, accepted.body.as_slice()), (200, b"handled".as_slice()));
+        let forged = Post::signed("{}").carrying("[]").sized();
+        let forged = server.connect().await.exchange(&forged).await.expect("an answer");
+        assert_eq!((forged.status, forged.header("www-authenticate")), (401, Some("Webhook")));
+        let fails = ask(&server, &request("GET", "/fails", "")).await;
+        assert_eq!(fails.status, 418);
+        for answer in [accepted, forged, fails] {
+            for (name, value) in DEFAULTS {
+                assert_eq!(answer.header(name), Some(value), "{adapter:?} {name} of {}", answer.head);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_are_set_and_left_out_by_name() {
+    let settings = || {
+        Harden::builder()
+            .header("Content-Security-Policy", "default-src 'self'")
+            .header("referrer-policy", "no-referrer")
+            .without_header("X-XSS-Protection")
+    };
+    for adapter in ADAPTERS {
+        let server = start(adapter, settings(), text()).await;
+        let answer = ask(&server, &request("GET", "/fails", "")).await;
+        for (name, value) in DEFAULTS {
+            let value = match name {
+                "content-security-policy" => Some("default-src 'self'"),
+                "x-xss-protection" => None,
+                _ => Some(value),
+            };
+            assert_eq!(answer.header(name), value, "{adapter:?} {name}");
+        }
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{adapter:?}");
+        assert_eq!(answer.head.matches("content-security-policy").count(), 1, "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn header_of_the_handler_is_kept() {
+    for adapter in ADAPTERS {
+        let server = start(adapter, Harden::builder().header("x-frame-options", "DENY"), text()).await;
+        let answer = ask(&server, &request("GET", "/own", "")).await;
+        assert_eq!(answer.header("x-frame-options"), Some("SAMEORIGIN"), "{adapter:?}");
+        assert_eq!(answer.header("cache-control"), Some("max-age=60"), "{adapter:?}");
+        assert_eq!(answer.head.matches("x-frame-options").count(), 1, "{adapter:?}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{adapter:?}");
+    }
+}
+
+/// The policy, the method, the header lines, the status and the address of a redirect.
+type Case = (PlainHttp, &'static str, &'static str, u16, Option<&'static str>);
+
+#[tokio::test]
+async fn plain_request_is_let_through_redirected_or_refused_by_policy() {
+    const HERE: Option<&str> = Some("https://hooks.example.com/own?a=b%20c&d");
+    const CASES: [Case; 9] = [
+        (PlainHttp::Allow, "GET", "X-Forwarded-Proto: http\r\n", 200, None),
+        (PlainHttp::Redirect, "GET", "X-Forwarded-Proto: http\r\n", 308, HERE),
+        (PlainHttp::Redirect, "HEAD", "X-Forwarded-Proto: http\r\n", 308, HERE),
+        (PlainHttp::Redirect, "GET", "", 308, HERE),
+        (PlainHttp::Redirect, "GET", "X-Forwarded-Proto: http\r\nx-webhook-signature: 00\r\n", 403, None),
+        (PlainHttp::Redirect, "POST", "X-Forwarded-Proto: http\r\nContent-Length: 0\r\n", 403, None),
+        (PlainHttp::Redirect, "GET", "X-Forwarded-Proto: https\r\n", 200, None),
+        (PlainHttp::Refuse, "GET", "X-Forwarded-Proto: http\r\n", 403, None),
+        (PlainHttp::Refuse, "POST", "X-Forwarded-Proto: https\r\nContent-Length: 0\r\n", 200, None),
+    ];
+    for adapter in ADAPTERS {
+        for (policy, method, lines, status, location) in CASES {
+            let harden =
+                Harden::builder().plain_http(policy).trusted_hops(one_proxy()).signatures_of(&Scheme::timestamped());
+            let server = start(adapter, harden, text()).await;
+            let answer = ask(&server, &request(method, "/own?a=b%20c&d", lines)).await;
+            let what = format!("{adapter:?} {policy:?} {method} {lines:?}");
+            assert_eq!((answer.status, answer.header("location")), (status, location), "{what}");
+            // RFC 6797 section 7.2.
+            assert_eq!(answer.header("strict-transport-security").is_some(), status == 200, "{what}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn signed_post_by_plain_http_is_refused_before_its_body() {
+    for adapter in ADAPTERS {
+        for policy in [PlainHttp::Redirect, PlainHttp::Refuse] {
+            let server = start(adapter, Harden::builder().plain_http(policy).trusted_hops(one_proxy()), text()).await;
+            let post = Post::signed("x".repeat(100)).with("x-forwarded-proto", "http");
+            // The answer comes though the body does not.
+            let answer = server.connect().await.exchange(&post.head("Content-Length: 100\r\n")).await;
+            assert_eq!(answer.expect("an answer").status, 403, "{adapter:?} {policy:?}");
+            let post = post.replacing("x-forwarded-proto", "https");
+            let answer = server.connect().await.exchange(&post.sized()).await;
+            assert_eq!(answer.expect("an answer").status, 200, "{adapter:?} {policy:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn word_of_the_transport_is_believed_from_declared_proxies_alone() {
+    const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
+    let counted = || Harden::builder().trusted_hops(one_proxy());
+    let named = || counted().trusted_proxies(["10.0.0.0/8", "127.0.0.2"]);
+    let forwarded = || Harden::builder().trusted_hops(TrustedHops::forwarded(1).expect("one proxy"));
+    let cases: [(&str, HardenBuilder, IpAddr, &str, u16); 12] = [
+        // A client's own word, where no proxy is declared, is not believed: it is a trace of a proxy and nothing more.
+        ("undeclared", Harden::builder(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
+        ("undeclared", Harden::builder(), OTHER, "Forwarded: proto=https\r\n", 403),
+        ("counted", counted(), OTHER, "X-Forwarded-Proto: https\r\n", 200),
+        ("counted", counted(), OTHER, "X-Forwarded-Proto: https, http\r\n", 403),
+        ("counted", counted(), OTHER, "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", 403),
+        ("counted", counted(), OTHER, "Forwarded: proto=https\r\n", 403),
+        ("counted", counted(), OTHER, "", 403),
+        ("named", named(), PROXY, "X-Forwarded-Proto: https\r\n", 200),
+        ("named", named(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
+        ("named", named(), PROXY, "X-Forwarded-Proto: http\r\n", 403),
+        ("forwarded", forwarded(), OTHER, "Forwarded: proto=https, for=1.1.1.1;proto=http\r\n", 403),
+        ("forwarded", forwarded(), OTHER, "Forwarded: proto=http, for=1.1.1.1;proto=https\r\n", 200),
+    ];
+    for (what, harden, from, lines, status) in cases {
+        let harden = harden.build().expect("settings");
+        let router = Router::new().route("/", any(async || "")).layer(HardenLayer::new(harden.clone()));
+        let on_axum = Running::Hyper(Receiver::axum_with_peers(router).await);
+        let on_actix = ActixReceiver::start(move |config| {
+            config.service(web::resource("/").wrap(HardenMiddleware::new(harden.clone())).to(async || ""));
+        });
+        for server in [on_axum, Running::Actix(on_actix.await)] {
+            let mut connection = Connection::open_from(from, server.address()).await;
+            let answer = connection.exchange(request("GET", "/", lines).as_bytes()).await.expect("an answer");
+            assert_eq!(answer.status, status, "{what} from {from}, {lines:?}, {server:?}");
+        }
+    }
+}
+
+/// The header lines that the layer is given, the peer's address, whether the connection is encrypted, and the status.
+type Local = (&'static [(&'static str, &'static str)], Option<&'static str>, bool, u16);
+
+#[tokio::test]
+async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine() {
+    const CASES: [Local; 12] = [
+        (&[], Some("127.0.0.1"), false, 200),
+        (&[], Some("::1"), false, 200),
+        (&[], Some("::ffff:127.0.0.1"), false, 200),
+        (&[("x-forwarded-for", "203.0.113.9")], Some("127.0.0.1"), false, 403),
+        (&[("via", "1.1 proxy")], Some("127.0.0.1"), false, 403),
+        (&[("x-real-ip", "203.0.113.9")], Some("127.0.0.1"), false, 403),
+        (&[], Some("203.0.113.9"), false, 403),
+        (&[], Some("10.0.0.7"), false, 403),
+        (&[("x-forwarded-proto", "https")], Some("203.0.113.9"), false, 403),
+        (&[], Some("203.0.113.9"), true, 200),
+        (&[], None, false, 403),
+        (&[], None, true, 200),
+    ];
+    let layered = HardenLayer::default().layer(tower::service_fn(async |_: Request<Body>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    }));
+    let app = App::new().service(web::resource("/").wrap(HardenMiddleware::default()).to(async || ""));
+    let app = test::init_service(app).await;
+    for (headers, peer, is_tls, status) in CASES {
+        let what = format!("{headers:?} from {peer:?}, {is_tls}");
+        let mut request = Request::new(Body::empty());
+        let mut on_actix = test::TestRequest::default();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a value"));
+            on_actix = on_actix.insert_header((*name, *value));
+        }
+        if let Some(peer) = peer {
+            let peer: IpAddr = peer.parse().expect("an address");
+            request.extensions_mut().insert(PeerAddress(peer));
+            on_actix = on_actix.peer_addr((peer, 4711).into());
+        }
+        let on_actix = on_actix.to_request();
+        if is_tls {
+            request.extensions_mut().insert(TlsConnection);
+            actix_web::HttpMessage::extensions_mut(&on_actix).insert(TlsConnection);
+        }
+        let answer = layered.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), status, "{what}");
+        let answer = app.call(on_actix).await.expect("an answer");
+        assert_eq!(answer.status(), ActixStatus::from_u16(status).expect("a status"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn redirect_names_no_host_but_a_sound_one() {
+    // The target and the header lines, and where the redirect leads.
+    const CASES: [(&str, &str, Option<&str>); 13] = [
+        ("/own", "Host: hooks.example.com\r\n", Some("https://hooks.example.com/own")),
+        ("/own", "Host: HOOKS.example.com:80\r\n", Some("https://hooks.example.com/own")),
+        ("/own", "Host: [2001:db8::7]:80\r\n", Some("https://[2001:db8::7]/own")),
+        ("/nested/deep?a", "Host: hooks.example.com\r\n", Some("https://hooks.example.com/nested/deep?a")),
+        ("http://other.example:80/own", "Host: other.example\r\n", Some("https://other.example/own")),
+        ("/own", "Host: user@evil.example\r\n", None),
+        ("/own", "Host: hooks.example.com:80@evil.example\r\n", None),
+        ("/own", "Host: evil.example/x?\r\n", None),
+        ("/own", "Host: evil.example\\@hooks.example.com\r\n", None),
+        ("/own", "Host: hooks.example.com%0d%0aset-cookie: a=b\r\n", None),
+        ("/own", "Host: a.example\r\nHost: b.example\r\n", None),
+        ("/own", "Host: \r\n", None),
+        (
+            "/own",
+            "X-Forwarded-Host: evil.example\r\nHost: hooks.example.com\r\n",
+            Some("https://hooks.example.com/own"),
+        ),
+    ];
+    let redirecting = || Harden::builder().plain_http(PlainHttp::Redirect).trusted_hops(one_proxy());
+    for adapter in ADAPTERS {
+        let server = start(adapter, redirecting(), text()).await;
+        for (target, lines, location) in CASES {
+            let request = format!("GET {target} HTTP/1.1\r\n{lines}\r\n");
+            let answer = ask(&server, &request).await;
+            assert_eq!(answer.header("location"), location, "{adapter:?} {request}");
+            // A server may refuse such a head before anybody sees it.
+            let statuses: &[u16] = if location.is_some() { &[308] } else { &[400, 403] };
+            assert!(statuses.contains(&answer.status), "{adapter:?} {request}: {}", answer.head);
+            assert_eq!(answer.header("set-cookie"), None, "{adapter:?} {request}");
+        }
+        let server = start(adapter, redirecting().redirect_host("Own.example.com:8443"), text()).await;
+        for host in ["evil.example", "user@evil.example"] {
+            let answer = ask(&server, &format!("GET //x?y HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+            // No route has such a path, and actix-web asks resources alone.
+            if let Adapter::Axum = adapter {
+                assert_eq!(answer.header("location"), Some("https://own.example.com:8443//x?y"), "{adapter:?} {host}");
+            }
+            let answer = ask(&server, &format!("GET /own HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+            assert_eq!(answer.header("location"), Some("https://own.example.com:8443/own"), "{adapter:?} {host}");
+        }
+    }
+}
+
+#[test]
+fn setting_that_cannot_be_right_is_a_config_error() {
+    for (harden, field) in [
+        (Harden::builder().header("a b", "c"), "header"),
+        (Harden::builder().header("a", "b\r\nc: d"), "header"),
+        (Harden::builder().without_header(""), "header"),
+        (Harden::builder().trusted_proxies(["10.0.0.0/8"]), "trusted proxies"),
+        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/33"]), "trusted proxies"),
+        (Harden::builder().redirect_host("https://hooks.example.com"), "redirect host"),
+        (Harden::builder().redirect_host("hooks.example.com/x"), "redirect host"),
+        (Harden::builder().redirect_host(""), "redirect host"),
+    ] {
+        assert_eq!(harden.build().expect_err("a fault").field(), field);
+    }
+}
+
+#[tokio::test]
+async fn security_txt_is_served_until_it_expires() {
+    const TEXT: &str = "Contact: mailto:security@example.com\n\
+        Contact: https://example.com/report\n\
+        Encryption: openpgp4fpr:5f2de5521c63a801ab59ccb603d49de44b29100f\n\
+        Acknowledgments: https://example.com/thanks\n\
+        Canonical: https://example.com/.well-known/security.txt\n\
+        Policy: https://example.com/policy\n\
+        Hiring: https://example.com/jobs\n\
+        Preferred-Languages: en, pt-BR\n\
+        Expires: 2027-01-16T08:00:00Z\n";
+    for adapter in ADAPTERS {
+        let clock = TestClock::default();
+        let text = contact()
+            .clock(clock.clone())
+            .contact("https://example.com/report")
+            .encryption("openpgp4fpr:5f2de5521c63a801ab59ccb603d49de44b29100f")
+            .acknowledgments("https://example.com/thanks")
+            .canonical("https://example.com/.well-known/security.txt")
+            .policy("https://example.com/policy")
+            .hiring("https://example.com/jobs")
+            .preferred_languages(["de"])
+            .preferred_languages(["en", "pt-BR"])
+            .build()
+            .expect("a text");
+        assert_eq!(text.as_str(), TEXT);
+        let server = start(adapter, Harden::builder(), text).await;
+        let get = request("GET", SecurityTxt::PATH, "");
+        let answer = ask(&server, &get).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        assert_eq!(String::from_utf8(answer.body).expect("text"), TEXT, "{adapter:?}");
+        let answer = ask(&server, &request("POST", SecurityTxt::PATH, "Content-Length: 0\r\n")).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{adapter:?}");
+        clock.advance(Duration::from_secs(86_399));
+        assert_eq!(ask(&server, &get).await.status, 200, "{adapter:?}");
+        clock.advance(Duration::from_secs(1));
+        let answer = ask(&server, &get).await;
+        assert_eq!((answer.status, answer.body.len()), (404, 0), "{adapter:?}");
+    }
+}
+
+#[test]
+fn security_txt_that_cannot_be_right_is_a_config_error() {
+    let clock = TestClock::default;
+    let empty = || SecurityTxt::builder().clock(clock()).expires(later(1));
+    for (text, field) in [
+        (empty(), "security.txt Contact"),
+        (empty().policy("https://example.com/policy"), "security.txt Contact"),
+        (SecurityTxt::builder().clock(clock()).contact("tel:+1-201-555-0123"), "security.txt Expires"),
+        (contact().expires(later(0)), "security.txt Expires"),
+        (contact().expires(later(-1)), "security.txt Expires"),
+        (contact().expires(Timestamp::from_unix(i64::MAX)), "security.txt Expires"),
+        (contact().contact("security@example.com"), "security.txt Contact"),
+        (contact().contact("http://example.com/report"), "security.txt Contact"),
+        (contact().contact("mailto:"), "security.txt Contact"),
+        (contact().contact("mailto:a@example.com\nExpires: 2099-01-01T00:00:00Z"), "security.txt Contact"),
+        (contact().contact("mailto:a b@example.com"), "security.txt Contact"),
+        (contact().contact("mailto:größe@example.com"), "security.txt Contact"),
+        (contact().policy("mailto:a@example.com"), "security.txt Policy"),
+        (contact().canonical("http://example.com/"), "security.txt Canonical"),
+        (contact().encryption("http://example.com/key"), "security.txt Encryption"),
+        (contact().preferred_languages([]), "security.txt Preferred-Languages"),
+        (contact().preferred_languages(["en", "en, de"]), "security.txt Preferred-Languages"),
+        (contact().preferred_languages(["en\n"]), "security.txt Preferred-Languages"),
+        (contact().preferred_languages(["toolongatag"]), "security.txt Preferred-Languages"),
+    ] {
+        assert_eq!(text.build().expect_err("a fault").field(), field);
+    }
+    // Longer than a year is against a recommendation, and no fault.
+    contact().expires(later(400 * 86_400)).build().expect("a text");
+}
