@@ -197,16 +197,12 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
 
 fn write_rfc3339(seconds: i64) -> Option<String> {
     let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // The year is found from a guess that is at most one too high, by the function that parsing uses.
-    let mut year = days.checked_mul(400)?.div_euclid(146_097).checked_add(1970)?;
-    if !(0..=9998).contains(&year) {
+    // The mean length of a year gives a guess that is at most one off.
+    let guess = days.checked_mul(400)?.div_euclid(146_097).checked_add(1970)?;
+    let years = [guess.checked_add(1)?, guess, guess.checked_sub(1)?];
+    let year = years.into_iter().find(|year| days_from_civil(*year, 1, 1).is_some_and(|first| first <= days))?;
+    if !(0..=9999).contains(&year) {
         return None;
-    }
-    while days_from_civil(year, 1, 1)? > days {
-        year = year.checked_sub(1)?;
-    }
-    while days_from_civil(year.checked_add(1)?, 1, 1)? <= days {
-        year = year.checked_add(1)?;
     }
     let month = (1..=12).rev().find(|month| days_from_civil(year, *month, 1).is_some_and(|first| first <= days))?;
     let day = days.checked_sub(days_from_civil(year, month, 1)?)?.checked_add(1)?;
@@ -328,6 +324,25 @@ mod tests {
         assert_eq!(TimestampFormat::Milliseconds.write(Timestamp(i64::MAX)), None);
         assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MAX)), None);
         assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MIN)), None);
+        // The seconds around the years of four digits.
+        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(-62_167_219_201)), None);
+        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(253_402_300_800)), None);
+    }
+
+    #[test]
+    fn rfc3339_writes_both_ends_of_each_month_of_each_year() {
+        for year in 0..=9999 {
+            for month in 1..=12 {
+                let first = format!("{year:04}-{month:02}-01T00:00:00Z");
+                let seconds = rfc3339(first.as_bytes()).unwrap();
+                assert_eq!(write_rfc3339(seconds), Some(first));
+                let before = write_rfc3339(seconds - 1);
+                let month_before = if month == 1 { (year - 1, 12) } else { (year, month - 1) };
+                let expected = format!("{:04}-{:02}-", month_before.0, month_before.1);
+                assert_eq!(before.is_some(), month_before.0 >= 0);
+                assert!(before.is_none_or(|text| text.starts_with(&expected) && text.ends_with("T23:59:59Z")));
+            }
+        }
     }
 
     #[test]

@@ -192,7 +192,7 @@ type Case = (PlainHttp, &'static str, &'static str, u16, Option<&'static str>);
 async fn plain_request_is_let_through_redirected_or_refused_by_policy() {
     const HERE: Option<&str> = Some("https://hooks.example.com/own?a=b%20c&d");
     const CASES: [Case; 9] = [
-        (PlainHttp::Allow, "GET", "X-Forwarded-Proto: http\r\n", 200, None),
+        (PlainHttp::DangerAllow, "GET", "X-Forwarded-Proto: http\r\n", 200, None),
         (PlainHttp::Redirect, "GET", "X-Forwarded-Proto: http\r\n", 308, HERE),
         (PlainHttp::Redirect, "HEAD", "X-Forwarded-Proto: http\r\n", 308, HERE),
         (PlainHttp::Redirect, "GET", "", 308, HERE),

@@ -91,7 +91,7 @@ impl Settings {
         harden = match setting::<String>("HOOKWARDEN_PLAIN_HTTP")?.as_deref() {
             None | Some("refuse") => harden.plain_http(PlainHttp::Refuse),
             Some("redirect") => harden.plain_http(PlainHttp::Redirect),
-            Some("allow") => harden.plain_http(PlainHttp::Allow),
+            Some("allow") => harden.plain_http(PlainHttp::DangerAllow),
             Some(_) => return Err("HOOKWARDEN_PLAIN_HTTP: is none of refuse, redirect and allow".into()),
         };
         let security_txt = match setting::<String>("HOOKWARDEN_SECURITY_CONTACT")? {

@@ -10,7 +10,7 @@ use crate::peer::Proxies;
 #[non_exhaustive]
 pub enum PlainHttp {
     /// It goes on like any other. For servers whose port only encrypted traffic reaches.
-    Allow,
+    DangerAllow,
     /// A GET or HEAD without a signature is sent on with 308 to the same address by `https`. Any other is refused with
     /// 403: its body has been read by whoever wanted to, and a redirect would keep that from the sender.
     Redirect,
@@ -59,7 +59,7 @@ pub(crate) enum Passage {
 
 impl Policy {
     pub(crate) fn judge(&self, request: &impl Arriving) -> Passage {
-        if self.plain_http == PlainHttp::Allow || self.is_encrypted(request) {
+        if self.plain_http == PlainHttp::DangerAllow || self.is_encrypted(request) {
             return Passage::Through;
         }
         if !self.told.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::Relaxed) {

@@ -189,7 +189,7 @@ impl SecurityTxtBuilder {
     /// Builds the text.
     ///
     /// # Errors
-    /// There is no contact, or no time of expiry, or that is not in the future or beyond the year 9998; an address is
+    /// There is no contact, or no time of expiry, or that is not in the future or beyond the year 9999; an address is
     /// not of its form; a language tag is none.
     pub fn build(self) -> Result<SecurityTxt, ConfigError> {
         if let Some(fault) = self.fault {
