@@ -554,6 +554,12 @@ fn list_of_signed_headers_is_held_to_its_word() {
     ] {
         assert_eq!(with_names(names), Err(refused), "{names:?}");
     }
+    for (size, refused) in [(8_192, Reason::Mismatch), (8_193, Reason::MalformedHeader)] {
+        let long = "x".repeat(size);
+        let headers = good.iter().map(|(name, value)| (*name, if *name == "X-Kind" { long.as_str() } else { value }));
+        let headers = headers.collect::<Vec<_>>();
+        assert_eq!(reason(judge(&verifier, &headers, BODY, NOW)), Err(refused), "{size} bytes");
+    }
     for (name, value) in good.clone() {
         let twice: Vec<_> = good.iter().copied().chain([(name, value)]).collect();
         assert_eq!(reason(judge(&verifier, &twice, BODY, NOW)), Err(Reason::DuplicateHeader), "{name}");
