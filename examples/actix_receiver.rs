@@ -58,7 +58,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         App::new()
             // The Warden's cap is the only one.
             .app_data(web::PayloadConfig::new(body_limit))
-            // Metrics are read from within, by plain HTTP.
+            // Metrics are read from within, by plain HTTP: a proxy in front must not pass them on.
             .route("/metrics", web::get().to(move || std::future::ready(metrics.render())))
             // Outside of the Warden, so that its refusals have the headers too.
             .service(public)

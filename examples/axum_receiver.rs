@@ -55,7 +55,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     if let Some(text) = security_txt {
         app = app.route_service(SecurityTxt::PATH, text);
     }
-    // Outside of the Warden, so that its refusals have the headers too. Metrics are read from within, by plain HTTP.
+    // Outside of the Warden, so that its refusals have the headers too. Metrics are read from within, by plain HTTP: a
+    // proxy in front must not pass them on.
     let app = app.layer(HardenLayer::new(harden)).route("/metrics", get(async move || metrics.render()));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);

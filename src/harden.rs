@@ -8,6 +8,7 @@
 //!     .header("content-security-policy", "default-src 'self'") // another value
 //!     .without_header("x-xss-protection")
 //!     .plain_http(PlainHttp::Redirect)
+//!     .redirect_host("hooks.example.com")
 //!     .trusted_hops(TrustedHops::x_forwarded_for(1)?) // one proxy, which ends TLS
 //!     .trusted_proxies(["10.0.0.0/8"])
 //!     .build()?;
@@ -28,7 +29,7 @@
 //!
 //! * A header that the service inside has set is left as it is: a handler knows more of its answer than a list does.
 //! * `Strict-Transport-Security` speaks for the whole host and all its subdomains. Where one of them has to be reached
-//!   by plain HTTP, set a value without `includeSubDomains; preload`. Answers that refuse or redirect a plain request
+//!   by plain HTTP, set a value without `includeSubDomains; preload`. Answers to requests that did not come encrypted
 //!   are without it, as RFC 6797 section 7.2 asks.
 //! * Browsers of today ignore `X-XSS-Protection`; auditors ask for it.
 //!
@@ -37,22 +38,23 @@
 //! What was sent by plain HTTP could be read by everybody on its way, so it is refused unless [`PlainHttp`] says
 //! otherwise. A request counts as encrypted
 //!
-//! * by the word of the proxies in front, where they are declared by [`trusted_hops`](HardenBuilder::trusted_hops);
+//! * by the word of the proxies in front, where they are declared by [`trusted_hops`](HardenBuilder::trusted_hops) and
+//!   [`trusted_proxies`](HardenBuilder::trusted_proxies);
 //! * or because this server ends TLS itself: actix-web knows that, other servers put a [`TlsConnection`] among the
 //!   request's extensions;
 //! * or because it never left the machine: it came from a loopback address, without a trace of a proxy (`Forwarded`,
-//!   `Via`, `X-Forwarded-…`, `X-Real-IP`), and no proxy is declared. So a receiver on a developer's machine needs no
-//!   setting. The server has to tell the peer's address: on axum `into_make_service_with_connect_info`, on bare tower a
-//!   [`PeerAddress`](crate::tower::PeerAddress). A proxy on the same machine that adds none of these headers can't be
-//!   told from a developer: declare it.
+//!   `Via`, any `X-Forwarded-…`, `X-Real-IP` and its like), and no proxy is declared. So a receiver on a developer's
+//!   machine needs no setting. The server has to tell the peer's address: on axum
+//!   `into_make_service_with_connect_info`, on bare tower a [`PeerAddress`](crate::tower::PeerAddress). A proxy on the
+//!   same machine that adds none of these headers can't be told from a developer: declare it.
 //!
 //! Everything else is plain, and `X-Forwarded-Proto` of a peer that is no declared proxy is not looked at.
 //!
-//! A number of hops alone takes each connection for one of the last proxy. That is right where nobody else can reach
-//! the port. Where others can, name the proxies' addresses by [`trusted_proxies`](HardenBuilder::trusted_proxies): a
-//! connection from any other address is judged by itself.
+//! The proxies' addresses are needed because anybody else who can reach the port may write the same header: a
+//! connection from elsewhere is judged by itself.
 //!
-//! No event is raised for a request that is turned away here, as no Warden has seen it. The first one is logged.
+//! No event is raised for a request that is turned away here, as no Warden has seen it. The first, second, fourth,
+//! eighth … of them is logged, with their count.
 
 mod builder;
 mod headers;
@@ -104,9 +106,6 @@ impl Harden {
 
 impl fmt::Debug for Harden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Harden")
-            .field("headers", self.headers())
-            .field("plain_http", &self.policy().plain_http)
-            .finish()
+        f.debug_struct("Harden").field("headers", self.headers()).field("policy", self.policy()).finish()
     }
 }

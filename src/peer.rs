@@ -60,19 +60,28 @@ impl TrustedHops {
     /// The client's address out of all `values` of the header, in their order. `None` if there are fewer entries than
     /// proxies, or the one that counts is no address.
     pub fn client<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Option<IpAddr> {
-        let last = self.last(values);
-        let entry = if last.len() == self.count { last.first()? } else { return None };
-        let text = std::str::from_utf8(entry).ok()?.trim();
         match self.header {
-            HopHeader::XForwardedFor => address(text),
-            HopHeader::Forwarded => parameter(text, "for").and_then(address),
+            HopHeader::XForwardedFor => {
+                let last = self.last(listed(values));
+                let entry = if last.len() == self.count { last.first()? } else { return None };
+                address(std::str::from_utf8(entry).ok()?.trim())
+            }
+            HopHeader::Forwarded => address(&self.parameter(values, "for")?),
         }
     }
 
+    /// A parameter of the element of `Forwarded` that the first proxy added.
+    fn parameter<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>, name: &str) -> Option<String> {
+        let last = self.last(values.into_iter().flat_map(|value| Split { rest: Some(value), separator: b',' }));
+        // Each has to be whole: a quotation that does not end may have swallowed others.
+        let last: ArrayVec<&[u8], MAX_HOPS> = last.into_iter().collect::<Option<_>>()?;
+        if last.len() == self.count { parameter(last.first()?, name) } else { None }
+    }
+
     /// The entries that the proxies can have added, from the left to the right.
-    fn last<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> ArrayVec<&'v [u8], MAX_HOPS> {
+    fn last<T>(&self, entries: impl Iterator<Item = T>) -> ArrayVec<T, MAX_HOPS> {
         let mut last = ArrayVec::new();
-        for entry in values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')) {
+        for entry in entries {
             if last.len() == self.count {
                 last.remove(0);
             }
@@ -97,20 +106,18 @@ impl TrustedHops {
 
     /// Whether the client used TLS, out of all `values` of that header.
     ///
-    /// Some proxies put their word in the place of `X-Forwarded-Proto`, others add to it. So the last entries, as many
-    /// as there are proxies and at least one, all have to say `https`. Each proxy adds an element to `Forwarded`, and
-    /// the `proto` of the N-th from the right decides; where a quotation is cut by a comma, nothing of it is believed.
+    /// Each proxy adds an element to `Forwarded`, and the `proto` of the N-th from the right decides. To
+    /// `X-Forwarded-Proto` some proxies add, and others put their word in the place of what is there. So the last
+    /// entries, as many as there are proxies and at least one, all have to say `https`; of several proxies only the
+    /// outermost one may put its word in the place of others, for an inner one would tell of its own connection.
     pub fn is_https<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> bool {
-        let last = self.last(values);
         match self.header {
             HopHeader::XForwardedFor => {
+                let last = self.last(listed(values));
                 !last.is_empty() && last.iter().all(|entry| entry.trim_ascii().eq_ignore_ascii_case(b"https"))
             }
             HopHeader::Forwarded => {
-                let quotes = |entry: &[u8]| entry.iter().filter(|byte| **byte == b'"').count();
-                let is_whole = last.len() == self.count && last.iter().all(|entry| quotes(entry).is_multiple_of(2));
-                let first = last.first().filter(|_| is_whole).and_then(|entry| std::str::from_utf8(entry).ok());
-                first.and_then(|text| parameter(text, "proto")).is_some_and(|value| value.eq_ignore_ascii_case("https"))
+                self.parameter(values, "proto").is_some_and(|value| value.eq_ignore_ascii_case("https"))
             }
         }
     }
@@ -129,12 +136,23 @@ impl Proxies {
         self.hops = Some(hops);
     }
 
-    /// Adds an address or a network, in text.
-    pub(crate) fn name(&mut self, text: &str) -> Result<(), ConfigError> {
-        let network = text.parse::<IpAddr>().map(|address| address.to_canonical().into()).or_else(|_| text.parse());
-        let problem = |_| ConfigError::new("trusted proxies", format!("{text:?} is neither an address nor a network"));
-        self.networks.push(network.map_err(problem)?);
-        Ok(())
+    /// Adds addresses and networks, in text.
+    pub(crate) fn name<'n>(&mut self, networks: impl IntoIterator<Item = &'n str>) -> Result<(), ConfigError> {
+        let fault = |problem: String| ConfigError::new("trusted proxies", problem);
+        for text in networks {
+            let network = text.parse::<IpAddr>().map(|address| address.to_canonical().into()).or_else(|_| text.parse());
+            let network: IpNet = network.map_err(|_| fault(format!("{text:?} is neither an address nor a network")))?;
+            // Addresses are compared in their shortest form.
+            if network.addr().to_canonical() != network.addr() {
+                return Err(fault(format!("{text:?} is a network of IPv4 in the form of IPv6")));
+            }
+            if network.prefix_len() == 0 {
+                return Err(fault(format!("{text:?} is everybody")));
+            }
+            self.networks.push(network);
+        }
+        // A list that came out empty must not mean everybody.
+        if self.networks.is_empty() { Err(fault("there is none".to_owned())) } else { Ok(()) }
     }
 
     /// Addresses without the header that those who connect from them write say nothing.
@@ -145,6 +163,21 @@ impl Proxies {
         Ok(())
     }
 
+    /// The same, where nothing less than the addresses will do.
+    #[cfg(feature = "harden")]
+    pub(crate) fn check_named(&self) -> Result<(), ConfigError> {
+        if self.hops.is_some() && self.networks.is_empty() {
+            return Err(ConfigError::new("trusted proxies", "where the trusted hops connect from is not said"));
+        }
+        self.check()
+    }
+
+    /// Whether every connection is taken for the last proxy's.
+    pub(crate) const fn are_everybody(&self) -> bool {
+        self.hops.is_some() && self.networks.is_empty()
+    }
+
+    #[cfg(feature = "harden")]
     pub(crate) const fn are_declared(&self) -> bool {
         self.hops.is_some()
     }
@@ -157,12 +190,60 @@ impl Proxies {
     }
 }
 
-/// The value of a parameter of one element of `Forwarded`.
-fn parameter<'t>(text: &'t str, wanted: &str) -> Option<&'t str> {
-    text.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"'))
-    })
+/// The entries of `X-Forwarded-…`, which knows no quotations.
+fn listed<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> impl Iterator<Item = &'v [u8]> {
+    values.into_iter().flat_map(|value| value.split(|byte| *byte == b','))
+}
+
+/// The value of a parameter of one element of `Forwarded`, if it is there once.
+fn parameter(element: &[u8], wanted: &str) -> Option<String> {
+    let mut found = None;
+    for pair in (Split { rest: Some(element), separator: b';' }) {
+        let Some((name, value)) = std::str::from_utf8(pair?).ok()?.split_once('=') else { continue };
+        if name.trim().eq_ignore_ascii_case(wanted) && found.replace(unquoted(value.trim())?).is_some() {
+            return None;
+        }
+    }
+    found
+}
+
+/// A value out of its quotation, if it is in one: RFC 9110 section 5.6.4.
+fn unquoted(value: &str) -> Option<String> {
+    let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut is_escaped = false;
+    let is_text = |character: &char| {
+        is_escaped = *character == '\\' && !is_escaped;
+        !is_escaped
+    };
+    Some(quoted.strip_suffix('"')?.chars().filter(is_text).collect())
+}
+
+/// The parts of a text between separators that stand in no quotation. `None` is one whose quotation does not end.
+struct Split<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+}
+
+impl<'t> Iterator for Split<'t> {
+    type Item = Option<&'t [u8]>;
+
+    fn next(&mut self) -> Option<Option<&'t [u8]>> {
+        let rest = self.rest.take()?;
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        let end = rest.iter().position(|byte| {
+            let is_text = std::mem::take(&mut is_escaped);
+            match byte {
+                _ if is_text => {}
+                b'\\' if is_quoted => is_escaped = true,
+                b'"' => is_quoted = !is_quoted,
+                byte => return *byte == self.separator && !is_quoted,
+            }
+            false
+        });
+        let (part, more) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+        self.rest = more.get(1..);
+        Some((!is_quoted).then_some(part))
+    }
 }
 
 /// An address as proxies write it: bare, in brackets, with or without a port.
@@ -239,6 +320,13 @@ mod tests {
             (2, "host=\"a, proto=https, b\";proto=http", false),
             (2, "host=\"a, proto=https, b\";proto=http, for=2.2.2.2;proto=https", false),
             (1, "https", false),
+            (1, "for=1.1.1.1;host=\"a;proto=https;b\";proto=http", false),
+            (1, "host=\"a\\\", proto=https;b=\\\"\";proto=http", false),
+            (1, "host=\"a\\\\\";proto=https", true),
+            (1, "proto=https;host=\"a, for=1.1.1.1;proto=http", false),
+            (1, "for=1.1.1.1;host=a;proto=https;proto=http", false),
+            (1, "proto=\"https", false),
+            (1, "proto=\"ht\\tps\"", true),
         ] {
             let hops = TrustedHops::forwarded(count).unwrap();
             assert_eq!(hops.is_https([value.as_bytes()]), is_https, "{count} proxies, {value}");
@@ -253,9 +341,8 @@ mod tests {
         assert_eq!(behind(&proxies, "10.0.0.7"), None);
         proxies.count_by(hops);
         assert_eq!((behind(&proxies, "192.0.2.1"), proxies.behind(None)), (Some(hops), Some(hops)));
-        for text in ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::ffff:198.51.100.7"] {
-            proxies.name(text).unwrap();
-        }
+        proxies.name(["10.0.0.0/8", "192.0.2.1"]).unwrap();
+        proxies.name(["fd00::/8", "::ffff:198.51.100.7"]).unwrap();
         for (address, is_proxy) in [
             ("10.255.0.1", true),
             ("::ffff:10.0.0.7", true),
@@ -276,13 +363,33 @@ mod tests {
     #[test]
     fn proxy_that_is_no_network_or_is_not_counted_is_a_config_error() {
         let mut proxies = Proxies::default();
-        for text in ["", "10.0.0.0/33", "10.0.0.1:80", "proxy.example", "10.0.0"] {
-            assert_eq!(proxies.name(text).unwrap_err().field(), "trusted proxies", "{text:?}");
+        for text in
+            ["", "10.0.0.0/33", "10.0.0.1:80", "proxy.example", "10.0.0", "0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104"]
+        {
+            assert_eq!(proxies.name([text]).unwrap_err().field(), "trusted proxies", "{text:?}");
         }
-        proxies.name("10.0.0.0/8").unwrap();
+        // A list that came out empty must not mean everybody.
+        assert_eq!(proxies.name([]).unwrap_err().field(), "trusted proxies");
+        proxies.name(["10.0.0.0/8"]).unwrap();
         assert_eq!(proxies.check().unwrap_err().field(), "trusted proxies");
         proxies.count_by(TrustedHops::forwarded(1).unwrap());
         proxies.check().unwrap();
+    }
+
+    #[test]
+    fn quotation_in_forwarded_holds_no_other_element_or_parameter() {
+        for (value, client) in [
+            ("proto=https;host=\"a;for=6.6.6.6;b\";for=1.2.3.4", Some("1.2.3.4")),
+            ("for=1.2.3.4;host=\"a,for=6.6.6.6\"", Some("1.2.3.4")),
+            ("for=6.6.6.6;host=\"a\\\", for=1.2.3.4", None),
+            ("for=6.6.6.6;host=\"a, for=1.2.3.4;proto=http", None),
+            ("for=6.6.6.6;for=1.2.3.4", None),
+            ("host=a;for=\"[2001:db8::7]:4711\"", Some("2001:db8::7")),
+        ] {
+            assert_client(TrustedHops::forwarded(1), &[value], client);
+        }
+        // What does not end in a line of its own swallows nothing of the next.
+        assert_client(TrustedHops::forwarded(1), &["host=\"a", "for=1.2.3.4"], Some("1.2.3.4"));
     }
 
     #[test]

@@ -99,8 +99,16 @@ async fn start(adapter: Adapter, harden: HardenBuilder, text: SecurityTxt) -> Ru
 
 /// Redirects whatever is not said to be encrypted.
 fn own_plain() -> Harden {
-    let harden = Harden::builder().plain_http(PlainHttp::Redirect).trusted_hops(one_proxy());
-    harden.build().expect("settings")
+    redirecting().build().expect("settings")
+}
+
+fn redirecting() -> HardenBuilder {
+    behind_a_proxy().plain_http(PlainHttp::Redirect).redirect_host("Own.example.com:8443")
+}
+
+/// Each client of a test is the proxy.
+fn behind_a_proxy() -> HardenBuilder {
+    Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["127.0.0.0/8"])
 }
 
 fn one_proxy() -> TrustedHops {
@@ -133,13 +141,13 @@ fn request(method: &str, path: &str, lines: &str) -> String {
 #[tokio::test]
 async fn every_answer_has_each_header() {
     for adapter in ADAPTERS {
-        let server = start(adapter, Harden::builder(), text()).await;
-        let accepted = server.connect().await.exchange(&Post::signed("{}").sized()).await.expect("an answer");
+        let server = start(adapter, behind_a_proxy(), text()).await;
+        let post = Post::signed("{}").with("x-forwarded-proto", "https");
+        let accepted = server.connect().await.exchange(&post.sized()).await.expect("an answer");
         assert_eq!((accepted.status, accepted.body.as_slice()), (200, b"handled".as_slice()));
-        let forged = Post::signed("{}").carrying("[]").sized();
-        let forged = server.connect().await.exchange(&forged).await.expect("an answer");
+        let forged = server.connect().await.exchange(&post.carrying("[]").sized()).await.expect("an answer");
         assert_eq!((forged.status, forged.header("www-authenticate")), (401, Some("Webhook")));
-        let fails = ask(&server, &request("GET", "/fails", "")).await;
+        let fails = ask(&server, &request("GET", "/fails", "X-Forwarded-Proto: https\r\n")).await;
         assert_eq!(fails.status, 418);
         for answer in [accepted, forged, fails] {
             for (name, value) in DEFAULTS {
@@ -152,14 +160,14 @@ async fn every_answer_has_each_header() {
 #[tokio::test]
 async fn headers_are_set_and_left_out_by_name() {
     let settings = || {
-        Harden::builder()
+        behind_a_proxy()
             .header("Content-Security-Policy", "default-src 'self'")
             .header("referrer-policy", "no-referrer")
             .without_header("X-XSS-Protection")
     };
     for adapter in ADAPTERS {
         let server = start(adapter, settings(), text()).await;
-        let answer = ask(&server, &request("GET", "/fails", "")).await;
+        let answer = ask(&server, &request("GET", "/fails", "X-Forwarded-Proto: https\r\n")).await;
         for (name, value) in DEFAULTS {
             let value = match name {
                 "content-security-policy" => Some("default-src 'self'"),
@@ -190,7 +198,7 @@ type Case = (PlainHttp, &'static str, &'static str, u16, Option<&'static str>);
 
 #[tokio::test]
 async fn plain_request_is_let_through_redirected_or_refused_by_policy() {
-    const HERE: Option<&str> = Some("https://hooks.example.com/own?a=b%20c&d");
+    const HERE: Option<&str> = Some("https://own.example.com:8443/own?a=b%20c&d");
     const CASES: [Case; 9] = [
         (PlainHttp::DangerAllow, "GET", "X-Forwarded-Proto: http\r\n", 200, None),
         (PlainHttp::Redirect, "GET", "X-Forwarded-Proto: http\r\n", 308, HERE),
@@ -204,14 +212,13 @@ async fn plain_request_is_let_through_redirected_or_refused_by_policy() {
     ];
     for adapter in ADAPTERS {
         for (policy, method, lines, status, location) in CASES {
-            let harden =
-                Harden::builder().plain_http(policy).trusted_hops(one_proxy()).signatures_of(&Scheme::timestamped());
+            let harden = redirecting().plain_http(policy).signatures_of(&Scheme::timestamped());
             let server = start(adapter, harden, text()).await;
             let answer = ask(&server, &request(method, "/own?a=b%20c&d", lines)).await;
             let what = format!("{adapter:?} {policy:?} {method} {lines:?}");
             assert_eq!((answer.status, answer.header("location")), (status, location), "{what}");
             // RFC 6797 section 7.2.
-            assert_eq!(answer.header("strict-transport-security").is_some(), status == 200, "{what}");
+            assert_eq!(answer.header("strict-transport-security").is_some(), lines.contains("https"), "{what}");
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
         }
     }
@@ -221,7 +228,7 @@ async fn plain_request_is_let_through_redirected_or_refused_by_policy() {
 async fn signed_post_by_plain_http_is_refused_before_its_body() {
     for adapter in ADAPTERS {
         for policy in [PlainHttp::Redirect, PlainHttp::Refuse] {
-            let server = start(adapter, Harden::builder().plain_http(policy).trusted_hops(one_proxy()), text()).await;
+            let server = start(adapter, redirecting().plain_http(policy), text()).await;
             let post = Post::signed("x".repeat(100)).with("x-forwarded-proto", "http");
             // The answer comes though the body does not.
             let answer = server.connect().await.exchange(&post.head("Content-Length: 100\r\n")).await;
@@ -237,23 +244,23 @@ async fn signed_post_by_plain_http_is_refused_before_its_body() {
 async fn word_of_the_transport_is_believed_from_declared_proxies_alone() {
     const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
-    let counted = || Harden::builder().trusted_hops(one_proxy());
-    let named = || counted().trusted_proxies(["10.0.0.0/8", "127.0.0.2"]);
-    let forwarded = || Harden::builder().trusted_hops(TrustedHops::forwarded(1).expect("one proxy"));
-    let cases: [(&str, HardenBuilder, IpAddr, &str, u16); 12] = [
+    let named = || Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/8", "127.0.0.2"]);
+    let forwarded = || named().trusted_hops(TrustedHops::forwarded(1).expect("one proxy"));
+    let cases: [(&str, HardenBuilder, IpAddr, &str, u16); 13] = [
         // A client's own word, where no proxy is declared, is not believed: it is a trace of a proxy and nothing more.
         ("undeclared", Harden::builder(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
         ("undeclared", Harden::builder(), OTHER, "Forwarded: proto=https\r\n", 403),
-        ("counted", counted(), OTHER, "X-Forwarded-Proto: https\r\n", 200),
-        ("counted", counted(), OTHER, "X-Forwarded-Proto: https, http\r\n", 403),
-        ("counted", counted(), OTHER, "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", 403),
-        ("counted", counted(), OTHER, "Forwarded: proto=https\r\n", 403),
-        ("counted", counted(), OTHER, "", 403),
         ("named", named(), PROXY, "X-Forwarded-Proto: https\r\n", 200),
-        ("named", named(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
         ("named", named(), PROXY, "X-Forwarded-Proto: http\r\n", 403),
-        ("forwarded", forwarded(), OTHER, "Forwarded: proto=https, for=1.1.1.1;proto=http\r\n", 403),
-        ("forwarded", forwarded(), OTHER, "Forwarded: proto=http, for=1.1.1.1;proto=https\r\n", 200),
+        ("named", named(), PROXY, "X-Forwarded-Proto: https, http\r\n", 403),
+        ("named", named(), PROXY, "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", 403),
+        ("named", named(), PROXY, "Forwarded: proto=https\r\n", 403),
+        ("named", named(), PROXY, "", 403),
+        ("named", named(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
+        ("named", named(), OTHER, "", 403),
+        ("forwarded", forwarded(), PROXY, "Forwarded: proto=https, for=1.1.1.1;proto=http\r\n", 403),
+        ("forwarded", forwarded(), PROXY, "Forwarded: for=1.1.1.1;host=\"a;proto=https\";proto=http\r\n", 403),
+        ("forwarded", forwarded(), PROXY, "Forwarded: proto=http, for=1.1.1.1;proto=https\r\n", 200),
     ];
     for (what, harden, from, lines, status) in cases {
         let harden = harden.build().expect("settings");
@@ -275,12 +282,15 @@ type Local = (&'static [(&'static str, &'static str)], Option<&'static str>, boo
 
 #[tokio::test]
 async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine() {
-    const CASES: [Local; 12] = [
+    const CASES: [Local; 15] = [
         (&[], Some("127.0.0.1"), false, 200),
         (&[], Some("::1"), false, 200),
         (&[], Some("::ffff:127.0.0.1"), false, 200),
         (&[("x-forwarded-for", "203.0.113.9")], Some("127.0.0.1"), false, 403),
         (&[("via", "1.1 proxy")], Some("127.0.0.1"), false, 403),
+        (&[("x-forwarded-host", "hooks.example.com")], Some("127.0.0.1"), false, 403),
+        (&[("x-forwarded-port", "80")], Some("127.0.0.1"), false, 403),
+        (&[("cf-connecting-ip", "203.0.113.9")], Some("127.0.0.1"), false, 403),
         (&[("x-real-ip", "203.0.113.9")], Some("127.0.0.1"), false, 403),
         (&[], Some("203.0.113.9"), false, 403),
         (&[], Some("10.0.0.7"), false, 403),
@@ -314,54 +324,78 @@ async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine(
         }
         let answer = layered.clone().oneshot(request).await.expect("an answer");
         assert_eq!(answer.status(), status, "{what}");
+        assert_eq!(answer.headers().contains_key("strict-transport-security"), is_tls, "{what}");
         let answer = app.call(on_actix).await.expect("an answer");
         assert_eq!(answer.status(), ActixStatus::from_u16(status).expect("a status"), "{what}");
+        assert_eq!(answer.headers().contains_key("strict-transport-security"), is_tls, "{what}");
     }
 }
 
 #[tokio::test]
-async fn redirect_names_no_host_but_a_sound_one() {
-    // The target and the header lines, and where the redirect leads.
-    const CASES: [(&str, &str, Option<&str>); 13] = [
-        ("/own", "Host: hooks.example.com\r\n", Some("https://hooks.example.com/own")),
-        ("/own", "Host: HOOKS.example.com:80\r\n", Some("https://hooks.example.com/own")),
-        ("/own", "Host: [2001:db8::7]:80\r\n", Some("https://[2001:db8::7]/own")),
-        ("/nested/deep?a", "Host: hooks.example.com\r\n", Some("https://hooks.example.com/nested/deep?a")),
-        ("http://other.example:80/own", "Host: other.example\r\n", Some("https://other.example/own")),
-        ("/own", "Host: user@evil.example\r\n", None),
-        ("/own", "Host: hooks.example.com:80@evil.example\r\n", None),
-        ("/own", "Host: evil.example/x?\r\n", None),
-        ("/own", "Host: evil.example\\@hooks.example.com\r\n", None),
-        ("/own", "Host: hooks.example.com%0d%0aset-cookie: a=b\r\n", None),
-        ("/own", "Host: a.example\r\nHost: b.example\r\n", None),
-        ("/own", "Host: \r\n", None),
-        (
-            "/own",
-            "X-Forwarded-Host: evil.example\r\nHost: hooks.example.com\r\n",
-            Some("https://hooks.example.com/own"),
-        ),
-    ];
-    let redirecting = || Harden::builder().plain_http(PlainHttp::Redirect).trusted_hops(one_proxy());
+async fn connection_that_is_no_proxys_is_judged_by_its_own_encryption() {
+    let harden = Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/8"]).build().expect("settings");
+    let layered = HardenLayer::new(harden).layer(tower::service_fn(async |_: Request<Body>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    }));
+    for (peer, is_tls, status) in [
+        (Some("127.0.0.1"), false, 403),
+        (Some("127.0.0.1"), true, 200),
+        (None, false, 403),
+        (None, true, 200),
+        // The client's connection to the proxy counts, and nothing is said of it.
+        (Some("10.0.0.7"), true, 403),
+    ] {
+        let mut request = Request::new(Body::empty());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(PeerAddress(peer.parse().expect("an address")));
+        }
+        if is_tls {
+            request.extensions_mut().insert(TlsConnection);
+        }
+        let answer = layered.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), status, "{peer:?} {is_tls}");
+    }
+}
+
+#[tokio::test]
+async fn body_behind_a_refusal_that_does_not_end_ends_the_connection() {
+    for adapter in ADAPTERS {
+        let server = start(adapter, behind_a_proxy(), text()).await;
+        let mut connection = server.connect().await;
+        let head = request("POST", "/own", "Transfer-Encoding: chunked\r\n");
+        let answer = connection.exchange(format!("{head}1\r\nx\r\n").as_bytes()).await.expect("an answer");
+        assert_eq!(answer.status, 403, "{adapter:?}");
+        let end = tokio::time::timeout(Duration::from_secs(5), connection.answer()).await;
+        assert_eq!(end.expect("the connection to be closed").map(|answer| answer.status), None, "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn redirect_leads_to_the_host_that_was_set_whatever_the_client_names() {
     for adapter in ADAPTERS {
         let server = start(adapter, redirecting(), text()).await;
-        for (target, lines, location) in CASES {
-            let request = format!("GET {target} HTTP/1.1\r\n{lines}\r\n");
-            let answer = ask(&server, &request).await;
-            assert_eq!(answer.header("location"), location, "{adapter:?} {request}");
+        for (target, lines) in [
+            ("/own?a", "Host: evil.example\r\n"),
+            ("/own?a", "Host: user@evil.example\r\n"),
+            ("/own?a", "Host: own.example.com:80\r\nX-Forwarded-Host: evil.example\r\n"),
+            ("/own?a", "Host: hooks.example.com%0d%0aset-cookie: a=b\r\n"),
+            ("http://evil.example/own?a", "Host: own.example.com\r\n"),
+            ("/nested/deep?a", "Host: evil.example\r\n"),
+        ] {
+            let answer = ask(&server, &format!("GET {target} HTTP/1.1\r\n{lines}\r\n")).await;
+            let what = format!("{adapter:?} {target} {lines:?}: {}", answer.head);
             // A server may refuse such a head before anybody sees it.
-            let statuses: &[u16] = if location.is_some() { &[308] } else { &[400, 403] };
-            assert!(statuses.contains(&answer.status), "{adapter:?} {request}: {}", answer.head);
-            assert_eq!(answer.header("set-cookie"), None, "{adapter:?} {request}");
+            assert!([308, 400].contains(&answer.status), "{what}");
+            let path = if target.starts_with("/nested") { "/nested/deep?a" } else { "/own?a" };
+            let there = format!("https://own.example.com:8443{path}");
+            assert!(answer.header("location").is_none_or(|location| location == there), "{what}");
+            assert_eq!(answer.header("location").is_some(), answer.status == 308, "{what}");
+            assert_eq!(answer.header("set-cookie"), None, "{what}");
         }
-        let server = start(adapter, redirecting().redirect_host("Own.example.com:8443"), text()).await;
-        for host in ["evil.example", "user@evil.example"] {
-            let answer = ask(&server, &format!("GET //x?y HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
-            // No route has such a path, and actix-web asks resources alone.
-            if let Adapter::Axum = adapter {
-                assert_eq!(answer.header("location"), Some("https://own.example.com:8443//x?y"), "{adapter:?} {host}");
-            }
-            let answer = ask(&server, &format!("GET /own HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
-            assert_eq!(answer.header("location"), Some("https://own.example.com:8443/own"), "{adapter:?} {host}");
+        let answer = ask(&server, &request("GET", "//evil.example/x?y", "")).await;
+        // No route has such a path, and actix-web asks resources alone.
+        if let Adapter::Axum = adapter {
+            assert_eq!(answer.header("location"), Some("https://own.example.com:8443//evil.example/x?y"));
         }
     }
 }
@@ -377,6 +411,10 @@ fn setting_that_cannot_be_right_is_a_config_error() {
         (Harden::builder().redirect_host("https://hooks.example.com"), "redirect host"),
         (Harden::builder().redirect_host("hooks.example.com/x"), "redirect host"),
         (Harden::builder().redirect_host(""), "redirect host"),
+        (Harden::builder().plain_http(PlainHttp::Redirect), "redirect host"),
+        (Harden::builder().trusted_hops(one_proxy()), "trusted proxies"),
+        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies([]), "trusted proxies"),
+        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["0.0.0.0/0"]), "trusted proxies"),
     ] {
         assert_eq!(harden.build().expect_err("a fault").field(), field);
     }
@@ -408,11 +446,14 @@ async fn security_txt_is_served_until_it_expires() {
             .build()
             .expect("a text");
         assert_eq!(text.as_str(), TEXT);
+        let text_service = text.clone();
         let server = start(adapter, Harden::builder(), text).await;
         let get = request("GET", SecurityTxt::PATH, "");
         let answer = ask(&server, &get).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
         assert_eq!(String::from_utf8(answer.body).expect("text"), TEXT, "{adapter:?}");
+        let head = Request::head(SecurityTxt::PATH).body(Body::empty()).expect("a request");
+        assert_eq!(text_service.oneshot(head).await.expect("an answer").status(), 200);
         let answer = ask(&server, &request("POST", SecurityTxt::PATH, "Content-Length: 0\r\n")).await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{adapter:?}");
         clock.advance(Duration::from_secs(86_399));

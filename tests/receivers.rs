@@ -185,7 +185,7 @@ async fn what_did_not_come_by_tls_is_turned_away_unless_a_declared_proxy_says_th
     let settings = [
         ("HOOKWARDEN_TRUSTED_HOPS", "1"),
         ("HOOKWARDEN_TRUSTED_PROXIES", "127.0.0.2,10.0.0.0/8"),
-        ("HOOKWARDEN_PLAIN_HTTP", "redirect"),
+        ("HOOKWARDEN_PLAIN_HTTP", "redirect:hooks.example.com"),
         ("HOOKWARDEN_SECURITY_CONTACT", "mailto:security@example.com"),
     ];
     let (proxy, other) = ([127, 0, 0, 2].into(), [127, 0, 0, 1].into());

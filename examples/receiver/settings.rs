@@ -12,8 +12,8 @@
 //! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
 //! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
 //! | `HOOKWARDEN_TRUSTED_HOPS` | proxies in front that add to `X-Forwarded-For` and tell `X-Forwarded-Proto` | none |
-//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | anywhere |
-//! | `HOOKWARDEN_PLAIN_HTTP` | `refuse`, `redirect` or `allow` what did not come by TLS and is not from this machine | `refuse` |
+//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; needed with the former |
+//! | `HOOKWARDEN_PLAIN_HTTP` | what did not come by TLS nor from this machine: `refuse`, `redirect:hooks.example.com`, `danger-allow` | `refuse` |
 //! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: no such page |
 
 use std::env::{self, VarError};
@@ -90,9 +90,11 @@ impl Settings {
         }
         harden = match setting::<String>("HOOKWARDEN_PLAIN_HTTP")?.as_deref() {
             None | Some("refuse") => harden.plain_http(PlainHttp::Refuse),
-            Some("redirect") => harden.plain_http(PlainHttp::Redirect),
-            Some("allow") => harden.plain_http(PlainHttp::DangerAllow),
-            Some(_) => return Err("HOOKWARDEN_PLAIN_HTTP: is none of refuse, redirect and allow".into()),
+            Some("danger-allow") => harden.plain_http(PlainHttp::DangerAllow),
+            Some(other) => match other.strip_prefix("redirect:") {
+                Some(host) => harden.plain_http(PlainHttp::Redirect).redirect_host(host),
+                None => return Err("HOOKWARDEN_PLAIN_HTTP: is none of refuse, redirect:HOST and danger-allow".into()),
+            },
         };
         let security_txt = match setting::<String>("HOOKWARDEN_SECURITY_CONTACT")? {
             Some(contact) => {

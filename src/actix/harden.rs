@@ -68,24 +68,24 @@ where
         let (inner, harden) = (Rc::clone(&self.inner), self.harden.clone());
         Box::pin(async move {
             let passage = harden.policy().judge(request.request());
-            if passage != Passage::Through {
+            let Passage::Through { is_encrypted } = passage else {
                 // What has arrived of the body by then leaves the connection usable; the rest closes it (see `Unread`).
                 tokio::task::yield_now().await;
                 let (http, payload) = request.into_parts();
                 let mut response = turned_away(passage);
                 response.extensions_mut().insert(payload);
-                complete(&harden, response.headers_mut(), true);
+                complete(&harden, response.headers_mut(), false);
                 return Ok(ServiceResponse::new(http, response.map_into_right_body()));
-            }
+            };
             match inner.call(request).await {
                 Ok(mut response) => {
-                    complete(&harden, response.headers_mut(), false);
+                    complete(&harden, response.headers_mut(), is_encrypted);
                     Ok(response.map_into_left_body())
                 }
                 // actix-web makes an answer of it, outside of all middleware.
                 Err(error) => {
                     let mut response = error.error_response();
-                    complete(&harden, response.headers_mut(), false);
+                    complete(&harden, response.headers_mut(), is_encrypted);
                     Err(InternalError::from_response(error, response).into())
                 }
             }
@@ -116,8 +116,8 @@ fn turned_away(passage: Passage) -> HttpResponse {
     }
 }
 
-fn complete(harden: &Harden, headers: &mut HeaderMap, is_turned_away: bool) {
-    for (name, value) in harden.headers().of(is_turned_away) {
+fn complete(harden: &Harden, headers: &mut HeaderMap, is_encrypted: bool) {
+    for (name, value) in harden.headers().of(is_encrypted) {
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_str().as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
             && !headers.contains_key(&name)
@@ -140,12 +140,12 @@ impl Arriving for HttpRequest {
         self.uri().path_and_query().map(|path| path.as_str())
     }
 
-    fn authority(&self) -> Option<&str> {
-        self.uri().authority().map(|authority| authority.as_str())
-    }
-
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
         self.headers().get_all(name).map(HeaderValue::as_bytes)
+    }
+
+    fn has_header(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.headers().keys().any(|name| is(name.as_str()))
     }
 
     fn address(&self) -> Option<IpAddr> {

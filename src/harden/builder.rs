@@ -50,25 +50,24 @@ impl HardenBuilder {
     /// Proxies whose word on the client's connection counts: `X-Forwarded-Proto`, or `Forwarded` with its `proto`. They
     /// must set or add to that header themselves. By default there are none, and such headers are not believed.
     ///
-    /// With them every request has to say how it came, one from a loopback address as well.
+    /// With them every request has to say how it came, one from a loopback address as well, and
+    /// [`trusted_proxies`](Self::trusted_proxies) has to be said, too.
     pub const fn trusted_hops(mut self, hops: TrustedHops) -> Self {
         self.policy.proxies.count_by(hops);
         self
     }
 
-    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. By
-    /// default every connection is taken for the proxy's, which is right only where nobody else can reach this server.
+    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+    /// Called again, it adds to them. A connection from elsewhere, or from a Unix socket, is judged by itself.
     pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
-        for text in networks {
-            if let Err(fault) = self.policy.proxies.name(text) {
-                self.fault.get_or_insert(fault);
-            }
+        if let Err(fault) = self.policy.proxies.name(networks) {
+            self.fault.get_or_insert(fault);
         }
         self
     }
 
-    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. By default it is the
-    /// one that the client asked for, without its port.
+    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. The one that a request
+    /// names is never used, as anybody can name any.
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some((name, port)) => {
@@ -89,13 +88,16 @@ impl HardenBuilder {
     /// Builds the settings.
     ///
     /// # Errors
-    /// A header's name or value, a network or the host is malformed; there are trusted proxies and no number of trusted
-    /// hops.
+    /// A header's name or value, a network or the host is malformed; of trusted proxies and the number of trusted hops
+    /// one is said without the other; there is no host to redirect to.
     pub fn build(self) -> Result<Harden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.policy.proxies.check()?;
+        self.policy.proxies.check_named()?;
+        if self.policy.plain_http == PlainHttp::Redirect && self.policy.redirect_host.is_none() {
+            return Err(ConfigError::new("redirect host", "is not said"));
+        }
         Ok(Harden { inner: Arc::new(Settings { headers: self.headers, policy: self.policy }) })
     }
 

@@ -19,15 +19,15 @@ impl Headers {
         self.0.retain(|(other, _)| other != name);
     }
 
-    /// Those for an answer to a request that was let through, or was turned away because it was plain. RFC 6797 section
-    /// 7.2: a host tells of its strictness by a secure transport alone.
-    pub(crate) fn of(&self, is_turned_away: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter().filter(move |(name, _)| !(is_turned_away && name == STRICT_TRANSPORT_SECURITY))
+    /// Those for an answer to a request that came encrypted, or not. RFC 6797 section 7.2: a host tells of its
+    /// strictness by a secure transport alone.
+    pub(crate) fn of(&self, is_encrypted: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter().filter(move |(name, _)| is_encrypted || name != STRICT_TRANSPORT_SECURITY)
     }
 
     /// Adds those that an answer has not.
-    pub(super) fn complete(&self, headers: &mut HeaderMap, is_turned_away: bool) {
-        for (name, value) in self.of(is_turned_away) {
+    pub(super) fn complete(&self, headers: &mut HeaderMap, is_encrypted: bool) {
+        for (name, value) in self.of(is_encrypted) {
             if !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }

@@ -66,11 +66,11 @@ where
         let harden = self.harden.clone();
         let (parts, body) = request.into_parts();
         match harden.policy().judge(&parts) {
-            Passage::Through => {
+            Passage::Through { is_encrypted } => {
                 let answering = self.inner.call(Request::from_parts(parts, body));
                 Box::pin(async move {
                     let mut response = answering.await?.map(GuardedBody::of_service);
-                    harden.headers().complete(response.headers_mut(), false);
+                    harden.headers().complete(response.headers_mut(), is_encrypted);
                     Ok(response)
                 })
             }
@@ -89,7 +89,7 @@ fn turned_away(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
         }
         None => StatusCode::FORBIDDEN,
     };
-    harden.headers().complete(response.headers_mut(), true);
+    harden.headers().complete(response.headers_mut(), false);
     response
 }
 
@@ -102,12 +102,12 @@ impl Arriving for Parts {
         sent_uri(self).path_and_query().map(http::uri::PathAndQuery::as_str)
     }
 
-    fn authority(&self) -> Option<&str> {
-        sent_uri(self).authority().map(http::uri::Authority::as_str)
-    }
-
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
         self.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+
+    fn has_header(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.headers.keys().any(|name| is(name.as_str()))
     }
 
     fn address(&self) -> Option<IpAddr> {

@@ -1,7 +1,7 @@
 //! What becomes of requests that came by plain HTTP.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::peer::Proxies;
 
@@ -11,8 +11,9 @@ use crate::peer::Proxies;
 pub enum PlainHttp {
     /// It goes on like any other. For servers whose port only encrypted traffic reaches.
     DangerAllow,
-    /// A GET or HEAD without a signature is sent on with 308 to the same address by `https`. Any other is refused with
-    /// 403: its body has been read by whoever wanted to, and a redirect would keep that from the sender.
+    /// A GET or HEAD without a signature is sent on with 308 to the same path by `https`, at the
+    /// [`redirect_host`](super::HardenBuilder::redirect_host). Any other is refused with 403: its body has been read by
+    /// whoever wanted to, and a redirect would keep that from the sender.
     Redirect,
     /// It is refused with 403.
     #[default]
@@ -29,9 +30,9 @@ pub(crate) trait Arriving {
     fn method(&self) -> &str;
     /// The path and query as sent.
     fn path(&self) -> Option<&str>;
-    /// The host in the request's target, which HTTP/2 and absolute targets have.
-    fn authority(&self) -> Option<&str>;
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]>;
+    /// Whether a header's name, in lower case, is such.
+    fn has_header(&self, is: impl Fn(&str) -> bool) -> bool;
     /// The address of the connection.
     fn address(&self) -> Option<IpAddr>;
     /// Whether this server ended the connection's TLS.
@@ -45,72 +46,95 @@ pub(crate) struct Policy {
     pub(super) proxies: Proxies,
     pub(super) redirect_host: Option<String>,
     pub(super) signatures: Vec<String>,
-    told: AtomicBool,
+    turned_away: AtomicU64,
 }
 
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
-    Through,
+    Through {
+        is_encrypted: bool,
+    },
     /// To this address.
     Redirected(String),
     Refused,
 }
 
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Encrypted,
+    /// It never left the machine.
+    Local,
+    Plain,
+}
+
 impl Policy {
     pub(crate) fn judge(&self, request: &impl Arriving) -> Passage {
-        if self.plain_http == PlainHttp::DangerAllow || self.is_encrypted(request) {
-            return Passage::Through;
+        match self.transport(request) {
+            Transport::Encrypted => Passage::Through { is_encrypted: true },
+            Transport::Local => Passage::Through { is_encrypted: false },
+            Transport::Plain if self.plain_http == PlainHttp::DangerAllow => Passage::Through { is_encrypted: false },
+            Transport::Plain => {
+                self.tell(request.address());
+                self.location(request).map_or(Passage::Refused, Passage::Redirected)
+            }
         }
-        if !self.told.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                target: "hookwarden::harden",
-                peer = request.address().map(tracing::field::display),
-                "a request by plain http was turned away, as all further ones will be without a word: a proxy that ends TLS \
-                 has to be declared by trusted_hops"
-            );
-        }
-        let is_redirectable = self.plain_http == PlainHttp::Redirect
-            && matches!(request.method(), "GET" | "HEAD")
-            && !self.signatures.iter().any(|name| request.values(name).next().is_some());
-        let location = if is_redirectable { self.location(request) } else { None };
-        location.map_or(Passage::Refused, Passage::Redirected)
     }
 
-    fn is_encrypted(&self, request: &impl Arriving) -> bool {
+    fn transport(&self, request: &impl Arriving) -> Transport {
         let address = request.address().map(|address| address.to_canonical());
         match self.proxies.behind(address) {
             // The client's connection counts, whatever the proxy's own is.
-            Some(hops) => hops.is_https(request.values(hops.protocol_header_name())),
-            None if self.proxies.are_declared() => request.is_tls(),
-            None => {
-                let is_local = address.is_some_and(|address| address.is_loopback());
-                request.is_tls() || (is_local && TRACES.iter().all(|name| request.values(name).next().is_none()))
+            Some(hops) if hops.is_https(request.values(hops.protocol_header_name())) => Transport::Encrypted,
+            None if request.is_tls() => Transport::Encrypted,
+            None if !self.proxies.are_declared()
+                && address.is_some_and(|address| address.is_loopback())
+                && !request.has_header(is_trace_of_a_proxy) =>
+            {
+                Transport::Local
             }
+            _ => Transport::Plain,
         }
     }
 
-    /// The same address by `https`. `None` where the request names no host, or one that is none.
+    /// The first request that is turned away is logged, and then the second, the fourth, the eighth …
+    fn tell(&self, address: Option<IpAddr>) {
+        let count = self.turned_away.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if !count.is_power_of_two() {
+            return;
+        }
+        match address {
+            Some(address) => tracing::warn!(
+                target: "hookwarden::harden",
+                count,
+                peer = %address,
+                "requests by plain http are turned away; a proxy that ends TLS has to be declared by trusted_hops and \
+                 trusted_proxies"
+            ),
+            None => tracing::warn!(
+                target: "hookwarden::harden",
+                count,
+                "requests by plain http are turned away; the server does not tell where they connect from"
+            ),
+        }
+    }
+
+    /// The same path by `https`, for a request that may be sent there.
     fn location(&self, request: &impl Arriving) -> Option<String> {
-        let host = match &self.redirect_host {
-            Some(host) => host.clone(),
-            None => {
-                let asked = match request.authority() {
-                    Some(authority) => authority,
-                    None => {
-                        let mut hosts = request.values("host");
-                        let (host, None) = (hosts.next()?, hosts.next()) else { return None };
-                        std::str::from_utf8(host).ok()?
-                    }
-                };
-                // The port is that of plain HTTP, and of no use for TLS.
-                host_and_port(asked)?.0
-            }
-        };
+        let host = self.redirect_host.as_ref().filter(|_| self.plain_http == PlainHttp::Redirect)?;
+        let is_signed = self.signatures.iter().any(|name| request.values(name).next().is_some());
+        if is_signed || !matches!(request.method(), "GET" | "HEAD") {
+            return None;
+        }
         let path = request.path().filter(|path| path.starts_with('/')).unwrap_or("/");
         // A path that no header can hold is none that a browser writes.
         path.bytes().all(|byte| byte.is_ascii_graphic()).then(|| format!("https://{host}{path}"))
     }
+}
+
+fn is_trace_of_a_proxy(name: &str) -> bool {
+    name.starts_with("x-forwarded") || TRACES.contains(&name)
 }
 
 /// A host's name or address, in lower case, and its port. Nothing that could end the host early or start another one is
@@ -131,8 +155,8 @@ pub(super) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     (is_host && (1..=MOST_OF_A_HOST).contains(&host.len())).then(|| (host.to_ascii_lowercase(), port))
 }
 
-/// The headers by which proxies are known.
-const TRACES: [&str; 6] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+/// The headers by which proxies are known, beside `X-Forwarded-…`.
+const TRACES: [&str; 6] = ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
 
 /// The most bytes of a name in DNS.
 const MOST_OF_A_HOST: usize = 253;

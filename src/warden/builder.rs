@@ -116,8 +116,9 @@ impl WardenBuilder {
         self
     }
 
-    /// The methods of the requests that the endpoint is for, `POST` alone by default. Any other is answered 405, with
-    /// `Allow`, before anything else is judged. A head without a method, a bare list of headers, passes.
+    /// The methods of the requests that the endpoint is for, in capitals, `POST` alone by default; `GET` is without
+    /// `HEAD`. Any other is answered 405, with `Allow`, before anything else is judged. A head without a method, a bare
+    /// list of headers, passes.
     pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         if let Err(fault) = self.intended.take_methods(methods.into_iter().map(Into::into).collect()) {
             self.keep(fault);
@@ -149,14 +150,12 @@ impl WardenBuilder {
         self
     }
 
-    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. A
-    /// connection from elsewhere is its own peer, whatever its headers say. By default every connection is taken for
-    /// the proxy's, which is right only where nobody else can reach this server.
+    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+    /// Called again, it adds to them. A connection from elsewhere is its own peer, whatever its headers say. By default
+    /// every connection is taken for the proxy's, which is right only where nobody else can reach this server.
     pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
-        for text in networks {
-            if let Err(fault) = self.proxies.name(text) {
-                self.keep(fault);
-            }
+        if let Err(fault) = self.proxies.name(networks) {
+            self.keep(fault);
         }
         self
     }

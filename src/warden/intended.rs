@@ -24,7 +24,9 @@ struct Listed {
 
 impl Intended {
     pub(super) fn take_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
-        self.methods = Listed::new("methods", names, is_token, ALLOW)?;
+        // All methods are in capitals, and are compared with their case.
+        let is_method = |name: &str| is_token(name) && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+        self.methods = Listed::new("methods", names, is_method, ALLOW)?;
         Ok(())
     }
 
@@ -77,9 +79,9 @@ impl Listed {
             return Err(ConfigError::new(field, "there is none"));
         }
         if let Some(name) = names.iter().find(|name| !is_name(name)) {
-            return Err(ConfigError::new(field, format!("{name:?} is none")));
+            return Err(ConfigError::new(field, format!("{name:?} is not one of their form")));
         }
-        let told = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "are too many"))?;
+        let told = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "make no header"))?;
         Ok(Self { names, told: Arc::new((header, told)) })
     }
 }
@@ -105,6 +107,7 @@ mod tests {
             (warden().methods(["POST", ""]).build(), "methods"),
             (warden().methods(["POST, GET"]).build(), "methods"),
             (warden().methods(["PO\r\nST"]).build(), "methods"),
+            (warden().methods(["post"]).build(), "methods"),
             (warden().content_types([""; 0]).build(), "content types"),
             (warden().content_types(["json"]).build(), "content types"),
             (warden().content_types(["application/"]).build(), "content types"),

@@ -36,7 +36,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn begin(warden: &Warden, peer: Option<IpAddr>) -> Self {
-        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_declared()) {
+        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_everybody()) {
             warden.notify(notice);
         }
         Self {
@@ -208,11 +208,11 @@ pub(super) struct PeerWatch {
 }
 
 impl PeerWatch {
-    fn look_at(&self, peer: Option<IpAddr>, behind_proxies: bool) -> Option<Notice> {
+    fn look_at(&self, peer: Option<IpAddr>, all_are_proxies: bool) -> Option<Notice> {
         let Some(peer) = peer else {
             return (!self.unknown_told.swap(true, Ordering::Relaxed)).then_some(Notice::PeerUnknown);
         };
-        if behind_proxies || self.private_streak.load(Ordering::Relaxed) > PRIVATE_STREAK {
+        if all_are_proxies || self.private_streak.load(Ordering::Relaxed) > PRIVATE_STREAK {
             return None;
         }
         if !is_private(peer) {

@@ -89,9 +89,7 @@ fn each_unsafe_setting_has_its_finding_with_its_line() {
     }
     // A note is no failure.
     let reachable = "listen = \"0.0.0.0:3000\"\ntrusted_hops = { count = 1 }\n";
-    for (proxies, is_noted) in
-        [("", true), ("trusted_proxies = []\n", true), ("trusted_proxies = [\"10.0.0.7\"]\n", false)]
-    {
+    for (proxies, is_noted) in [("", true), ("trusted_proxies = [\"10.0.0.7\"]\n", false)] {
         let scratch = scratch();
         scratch.write("receiver.toml", &format!("{reachable}{proxies}"));
         let said = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).out;
@@ -162,6 +160,7 @@ fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
             "trusted_hops = { count = 1 }\ntrusted_proxies = [\"proxy.example\"]\n",
             "line 2: trusted proxies: \"proxy.example\" is neither an address nor a network",
         ),
+        ("trusted_hops = { count = 1 }\ntrusted_proxies = []\n", "line 2: trusted proxies: there is none"),
         ("trusted_proxies = [\"10.0.0.7\"]\n", "line 1: trusted proxies: the number of trusted hops is not said"),
         ("replicas = 0\n", "line 1: replicas are zero"),
         ("listen = \"here\"\n", "line 1: listen is no address"),

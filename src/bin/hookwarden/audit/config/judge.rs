@@ -98,7 +98,7 @@ fn hops(document: &Document) -> Option<Finding> {
 }
 
 fn names_no_proxy(document: &Document) -> bool {
-    document.settings.trusted_proxies.as_ref().is_none_or(|networks| networks.get_ref().is_empty())
+    document.settings.trusted_proxies.is_none()
 }
 
 fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {
