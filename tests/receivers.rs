@@ -13,10 +13,10 @@ use util::program::{RECEIVERS, Running, ended};
 use util::sender::{Post, SECRET, now};
 
 const SIGNATURE: &str = "X-Webhook-Signature";
-/// A refusal with the headers that every answer has.
+/// A refusal with the headers that every answer has by plain HTTP.
 const HARDENED_401: &str = "401 Unauthorized | cache-control: no-store | content-length: 0 | content-security-policy: \
-    default-src 'none'; frame-ancestors 'none' | strict-transport-security: max-age=31536000; includeSubDomains; preload | \
-    www-authenticate: Webhook | x-content-type-options: nosniff | x-frame-options: DENY | x-xss-protection: 1; mode=block";
+    default-src 'none'; frame-ancestors 'none' | www-authenticate: Webhook | x-content-type-options: nosniff | \
+    x-frame-options: DENY | x-xss-protection: 1; mode=block";
 
 fn of_type(kind: &str, note: u32) -> Post {
     Post::signed(format!(r#"{{"type":"{kind}","note":{note}}}"#))

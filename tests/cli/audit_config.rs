@@ -153,9 +153,9 @@ fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
         ("quota = { limit = 1, per = 0 }\n", "line 1: quota: "),
         ("trusted_hops = { count = 17 }\n", "line 1: trusted hops: 17 is outside 1..=16"),
         ("# one\nmethods = []\n", "line 2: methods: there is none"),
-        ("methods = [\"PO ST\"]\n", "line 1: methods: \"PO ST\" is none"),
+        ("methods = [\"PO ST\"]\n", "line 1: methods: \"PO ST\" is not one of their form"),
         ("methods = \"POST\"\n", "line 1: expected a sequence"),
-        ("\ncontent_types = [\"json\"]\n", "line 2: content types: \"json\" is none"),
+        ("\ncontent_types = [\"json\"]\n", "line 2: content types: \"json\" is not one of their form"),
         (
             "trusted_hops = { count = 1 }\ntrusted_proxies = [\"proxy.example\"]\n",
             "line 2: trusted proxies: \"proxy.example\" is neither an address nor a network",
