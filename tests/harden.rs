@@ -14,7 +14,7 @@ use axum::routing::{any, post};
 use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
 use hookwarden::harden::{Harden, HardenBuilder, HardenLayer, PlainHttp, SecurityTxt, TlsConnection};
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::tower::{GuardedBody, PeerAddress, WardenLayer};
 use hookwarden::{Scheme, Timestamp, TrustedHops};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _};
@@ -131,6 +131,12 @@ fn later(seconds: i64) -> Timestamp {
 
 async fn ask(server: &Running, request: &str) -> Answer {
     server.connect().await.exchange(request.as_bytes()).await.expect("an answer")
+}
+
+/// What a bare tower service behind the layer answers.
+async fn pass(harden: Harden, request: Request<Body>) -> Response<GuardedBody<Body>> {
+    let empty = tower::service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(Body::empty())));
+    HardenLayer::new(harden).layer(empty).oneshot(request).await.expect("an answer")
 }
 
 /// A request with header lines of its own.
@@ -299,9 +305,6 @@ async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine(
         (&[], None, false, 403),
         (&[], None, true, 200),
     ];
-    let layered = HardenLayer::default().layer(tower::service_fn(async |_: Request<Body>| {
-        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-    }));
     let app = App::new().service(web::resource("/").wrap(HardenMiddleware::default()).to(async || ""));
     let app = test::init_service(app).await;
     for (headers, peer, is_tls, status) in CASES {
@@ -322,7 +325,7 @@ async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine(
             request.extensions_mut().insert(TlsConnection);
             actix_web::HttpMessage::extensions_mut(&on_actix).insert(TlsConnection);
         }
-        let answer = layered.clone().oneshot(request).await.expect("an answer");
+        let answer = pass(Harden::default(), request).await;
         assert_eq!(answer.status(), status, "{what}");
         assert_eq!(answer.headers().contains_key("strict-transport-security"), is_tls, "{what}");
         let answer = app.call(on_actix).await.expect("an answer");
@@ -334,9 +337,6 @@ async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine(
 #[tokio::test]
 async fn connection_that_is_no_proxys_is_judged_by_its_own_encryption() {
     let harden = Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/8"]).build().expect("settings");
-    let layered = HardenLayer::new(harden).layer(tower::service_fn(async |_: Request<Body>| {
-        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-    }));
     for (peer, is_tls, status) in [
         (Some("127.0.0.1"), false, 403),
         (Some("127.0.0.1"), true, 200),
@@ -352,7 +352,7 @@ async fn connection_that_is_no_proxys_is_judged_by_its_own_encryption() {
         if is_tls {
             request.extensions_mut().insert(TlsConnection);
         }
-        let answer = layered.clone().oneshot(request).await.expect("an answer");
+        let answer = pass(harden.clone(), request).await;
         assert_eq!(answer.status(), status, "{peer:?} {is_tls}");
     }
 }

@@ -42,7 +42,8 @@ where
     type Future = Ready<Result<HardenService<S>, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(HardenService { inner: Rc::new(inner), harden: self.harden.clone() }))
+        let headers = Rc::new(Headers::new(&self.harden));
+        ready(Ok(HardenService { inner: Rc::new(inner), harden: self.harden.clone(), headers }))
     }
 }
 
@@ -51,6 +52,7 @@ where
 pub struct HardenService<S> {
     inner: Rc<S>,
     harden: Harden,
+    headers: Rc<Headers>,
 }
 
 impl<S, B> Service<ServiceRequest> for HardenService<S>
@@ -65,31 +67,58 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let (inner, harden) = (Rc::clone(&self.inner), self.harden.clone());
+        let (inner, headers) = (Rc::clone(&self.inner), Rc::clone(&self.headers));
+        let passage = self.harden.policy().judge(request.request());
         Box::pin(async move {
-            let passage = harden.policy().judge(request.request());
             let Passage::Through { is_encrypted } = passage else {
                 // What has arrived of the body by then leaves the connection usable; the rest closes it (see `Unread`).
                 tokio::task::yield_now().await;
                 let (http, payload) = request.into_parts();
                 let mut response = turned_away(passage);
                 response.extensions_mut().insert(payload);
-                complete(&harden, response.headers_mut(), false);
+                headers.complete(response.headers_mut(), false);
                 return Ok(ServiceResponse::new(http, response.map_into_right_body()));
             };
             match inner.call(request).await {
                 Ok(mut response) => {
-                    complete(&harden, response.headers_mut(), is_encrypted);
+                    headers.complete(response.headers_mut(), is_encrypted);
                     Ok(response.map_into_left_body())
                 }
                 // actix-web makes an answer of it, outside of all middleware.
                 Err(error) => {
                     let mut response = error.error_response();
-                    complete(&harden, response.headers_mut(), is_encrypted);
+                    headers.complete(response.headers_mut(), is_encrypted);
                     Err(InternalError::from_response(error, response).into())
                 }
             }
         })
+    }
+}
+
+/// The headers in actix-web's own types, for answers to requests that came plain and to those that came encrypted.
+#[derive(Debug)]
+struct Headers {
+    plain: Vec<(HeaderName, HeaderValue)>,
+    encrypted: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Headers {
+    fn new(harden: &Harden) -> Self {
+        let converted = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+            let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+        };
+        let of = |is_encrypted| harden.headers().of(is_encrypted).filter_map(converted).collect();
+        Self { plain: of(false), encrypted: of(true) }
+    }
+
+    /// Adds those that an answer has not.
+    fn complete(&self, headers: &mut HeaderMap, is_encrypted: bool) {
+        for (name, value) in if is_encrypted { &self.encrypted } else { &self.plain } {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -113,17 +142,6 @@ fn turned_away(passage: Passage) -> HttpResponse {
     match passage {
         Passage::Redirected(address) => HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish(),
         _ => HttpResponse::Forbidden().finish(),
-    }
-}
-
-fn complete(harden: &Harden, headers: &mut HeaderMap, is_encrypted: bool) {
-    for (name, value) in harden.headers().of(is_encrypted) {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_str().as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
-            && !headers.contains_key(&name)
-        {
-            headers.insert(name, value);
-        }
     }
 }
 

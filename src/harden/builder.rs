@@ -70,10 +70,7 @@ impl HardenBuilder {
     /// names is never used, as anybody can name any.
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
-            Some((name, port)) => {
-                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-                self.policy.redirect_host = Some(format!("{name}{port}"));
-            }
+            Some(host) => self.policy.redirect_host = Some(host),
             None => self.keep("redirect host", format!("{host:?} is no host")),
         }
         self

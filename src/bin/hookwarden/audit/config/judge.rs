@@ -88,17 +88,13 @@ fn hops(document: &Document) -> Option<Finding> {
         let finding = Finding::new("hops-missing", Severity::Low, "no trusted hop behind a proxy", detail, fix);
         return Some(finding.at_line(document.line(&document.settings.listen)));
     }
-    if count > 0 && listen.is_some() && !is_local && names_no_proxy(document) {
+    if count > 0 && listen.is_some() && !is_local && document.settings.trusted_proxies.is_none() {
         let detail = "who reaches the receiver without the proxy writes the header, and so its own address";
         let fix = "name the proxy's addresses by trusted_proxies, or make sure that only the proxy can connect";
         let finding = Finding::new("hops-reachable", Severity::Note, "trusted hops and a public address", detail, fix);
         return Some(finding.at_line(document.line(setting)));
     }
     None
-}
-
-fn names_no_proxy(document: &Document) -> bool {
-    document.settings.trusted_proxies.is_none()
 }
 
 fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {
