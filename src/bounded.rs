@@ -174,11 +174,8 @@ impl Hasher for AsItIs {
         self.0
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
+    /// A [`HashedKey`] is one number, and no bytes.
+    fn write(&mut self, _: &[u8]) {}
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
@@ -272,6 +269,29 @@ mod tests {
         }
         assert_eq!(len(&table), 1);
         assert!(slots(&table) < 64, "{}", slots(&table));
+    }
+
+    #[test]
+    fn call_sweeps_its_own_shard_and_one_more_while_there_is_room() {
+        let table = BoundedTable::new(1_000);
+        for number in 0..64 {
+            assert_eq!(put(&table, number, 0, SECOND), Ok(()));
+        }
+        let swept = |table: &BoundedTable<Until>, now: u64| {
+            table.shards.iter().filter(|shard| shard.rests_until.load(Ordering::Relaxed) == now + REST_NANOS).count()
+        };
+        assert_eq!(put(&table, 0, 2 * SECOND, 3 * SECOND), Ok(()));
+        assert!((1..=2).contains(&swept(&table, 2 * SECOND)));
+        table.tend(3 * SECOND);
+        assert_eq!(swept(&table, 3 * SECOND), 1);
+    }
+
+    #[test]
+    fn shard_that_was_swept_rests_for_a_quarter_of_a_second() {
+        let table = BoundedTable::new(1);
+        assert_eq!(put(&table, 1, 0, 1), Ok(()));
+        assert_eq!(put(&table, 2, REST_NANOS - 1, SECOND), Err(Full));
+        assert_eq!(put(&table, 2, REST_NANOS, SECOND), Ok(()));
     }
 
     #[test]

@@ -162,7 +162,8 @@ impl LocalReplay {
             hasher.write(key.as_bytes());
             hasher.write(delivery.webhook_id.as_bytes());
             let Hash128 { h1, h2 } = hasher.finish128();
-            (self.index(usize::try_from(h2 & 0xffff_ffff).unwrap_or_default()), Fingerprint(h1, h2))
+            let [.., high, low] = h2.to_be_bytes();
+            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(h1, h2))
         };
         let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
         prints.as_mut_slice().sort_unstable_by_key(|(index, _)| *index);

@@ -81,6 +81,12 @@ fn memory_shrinks_after_a_burst() {
 }
 
 #[test]
+fn every_memory_has_a_secret_of_its_own() {
+    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|memory| memory.secret.finish128());
+    assert!(one.h1 != other.h1 && one.h2 != other.h2);
+}
+
+#[test]
 fn debug_prints_no_entries() {
     let memory = LocalReplay::new(10);
     claim(&memory, 1, at(0)).unwrap();
