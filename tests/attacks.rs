@@ -101,6 +101,11 @@ fn main() -> ExitCode {
             copies::thousand_copies_are_handled_once_by_two_processes_that_share_a_redis,
         ),
         trial(
+            "copies::copy_with_another_of_its_signatures_is_handled_by_nobody",
+            false,
+            copies::copy_with_another_of_its_signatures_is_handled_by_nobody,
+        ),
+        trial(
             "floods::delivery_in_frames_of_the_floods_is_handled",
             false,
             floods::delivery_in_frames_of_the_floods_is_handled,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hookwarden::Scheme;
 
 use crate::process::{Receiver, attack};
-use crate::receiver::{Framework, HANDLER, Settings};
+use crate::receiver::{Framework, HANDLER, Settings, secret};
 use crate::server::Server;
-use crate::util::sender::Post;
+use crate::util::sender::{PATH, Post, now, signer};
 
 /// Sends a thousand copies of one delivery over many connections, several on each before the first is answered. The
 /// handler must run for one of them, and the others be told that.
@@ -64,4 +65,27 @@ pub(crate) async fn thousand_copies_are_handled_once_by_two_processes_that_share
     send_copies(&[&axum, &other], "to two processes on axum").await;
     let memory = [&axum, &actix, &other].map(Receiver::most_resident);
     println!("the most memory of each: {memory:?} KiB");
+}
+
+/// While keys are rotated a delivery has a signature by each, and whoever saw it may send it again with either alone.
+pub(crate) async fn copy_with_another_of_its_signatures_is_handled_by_nobody() {
+    const NAME: &str = "Stripe-Signature";
+    let settings = |settings| Settings { is_stripe: true, ..settings };
+    attack(&Framework::ALL, settings, async |receiver| {
+        receiver.control("turn", 1).await;
+        let stamp = now(0);
+        let by = |turn| Post::signed_by(&signer(Scheme::stripe(), &secret(turn)), PATH, &[], "order", stamp);
+        let (old, new) = (by(0), by(1));
+        let text = |post: &Post| String::from_utf8(post.value(NAME)).unwrap();
+        let signature = text(&old).split_once("v1=").unwrap().1.to_owned();
+        let both = new.clone().replacing(NAME, format!("{},v1={signature}", text(&new)));
+        let shouted = old.clone().replacing(NAME, text(&old).replace(&signature, &signature.to_uppercase()));
+        receiver.demand("the old signature", &old.sized(), 200).await;
+        for (what, copy) in [("the new signature", new), ("both", both), ("upper case", shouted), ("the same", old)] {
+            // A handler that ran would say so.
+            receiver.demand(what, &copy.with(HANDLER, "500").sized(), 200).await;
+        }
+        assert_eq!(receiver.ran().await.values().sum::<u32>(), 1, "{:?}", receiver.framework);
+    })
+    .await;
 }
