@@ -1,4 +1,5 @@
-//! Any capture is diagnosed within the bounds, and what is called proven holds once it is put right.
+//! Any capture is diagnosed within the bounds, and holds exactly if a verifier says so. A proven cause that can be put right
+//! in one way (newlines at the end, a byte order mark, the time, the scheme) makes the signature hold.
 #![no_main]
 
 use arbitrary::Arbitrary;
