@@ -123,12 +123,14 @@ pub(crate) async fn thousands_of_candidates_are_refused_in_the_time_that_their_h
         const NAME: &str = "Stripe-Signature";
         let signer: Signer = signer(Scheme::stripe(), SECRET);
         let good = Post::signed_by(&signer, PATH, &[], "x", now(0));
-        let candidates = |count: usize| format!(",v1={}", "0".repeat(41)).repeat(count);
         let spoiled = |more: String| good.clone().replacing(NAME, [good.value(NAME), more.into_bytes()].concat());
         // actix-web takes no head of more than 128 KiB, and 2,500 candidates of this length have 112.
+        let long = format!(",v1={}", "0".repeat(41)).repeat(2_500);
+        receiver.demand("2,500 candidates in 112 KiB", &spoiled(long).sized(), 401).await;
+        // A header that is longer than 8 KiB is refused before its entries are looked at; these are not.
         let attacks = [
-            ("2,500 candidates", spoiled(candidates(2_500))),
-            ("one candidate as long", spoiled(format!(",v1={}", "0".repeat(112_500)))),
+            ("2,000 candidates", spoiled(",v1=".repeat(2_000))),
+            ("one candidate as long", spoiled(format!(",v1={}", "0".repeat(7_996)))),
         ];
         let mut fastest = [Duration::MAX; 2];
         for _ in 0..20 {
@@ -138,9 +140,8 @@ pub(crate) async fn thousands_of_candidates_are_refused_in_the_time_that_their_h
                 *fastest = began.elapsed().min(*fastest);
             }
         }
-        println!("{:?}: 2,500 candidates in {:?}, one as long in {:?}", receiver.framework, fastest[0], fastest[1]);
-        // As many MACs would take a hundred times as long.
-        assert!(fastest[0] < fastest[1] * 3 + Duration::from_millis(5), "{fastest:?}");
+        println!("{:?}: 2,000 candidates in {:?}, one as long in {:?}", receiver.framework, fastest[0], fastest[1]);
+        assert!(fastest[0] < fastest[1] * 3 + Duration::from_millis(1), "{fastest:?}");
         let wrong = format!(",v1={}", "0".repeat(64));
         receiver.demand("33 candidates", &spoiled(wrong.repeat(32)).sized(), 401).await;
         receiver.demand("32 candidates", &spoiled(wrong.repeat(31)).sized(), 200).await;

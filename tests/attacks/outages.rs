@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -116,6 +117,7 @@ pub(crate) async fn troubles_of_a_shared_redis_double_nothing_and_are_over_at_on
         lag: Mutex::default(),
         statuses: Mutex::default(),
     });
+    let before = join_all(load.receivers.iter().map(Receiver::footprint)).await;
     let mut tasks = JoinSet::new();
     tasks.spawn(load.clone().watch());
     for _ in 0..SENDERS {
@@ -143,9 +145,9 @@ pub(crate) async fn troubles_of_a_shared_redis_double_nothing_and_are_over_at_on
     load.check("scripts flushed").await;
 
     // Until here nothing was forgotten.
-    let (doubled, before) = load.doubled().await;
-    assert_eq!(doubled, [""; 0], "of {before}");
-    assert!(before > 50, "{before} deliveries are no load");
+    let (doubled, unforgotten) = load.doubled().await;
+    assert_eq!(doubled, [""; 0], "of {unforgotten}");
+    assert!(unforgotten > 50, "{unforgotten} deliveries are no load");
 
     let () = server.ask(&["FLUSHALL"]);
     sleep(PHASE / 2).await;
@@ -155,5 +157,8 @@ pub(crate) async fn troubles_of_a_shared_redis_double_nothing_and_are_over_at_on
     // What was in progress when all was forgotten may have been handled by both.
     let (doubled, handled) = load.doubled().await;
     assert!(doubled.len() <= SENDERS, "{doubled:?} were handled twice after the flush");
-    println!("{handled} deliveries handled, {before} of them before the flush");
+    println!("{handled} deliveries handled, {unforgotten} of them before the flush");
+    for (receiver, before) in load.receivers.iter().zip(&before) {
+        receiver.assert_unharmed(before).await;
+    }
 }

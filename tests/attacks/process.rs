@@ -103,18 +103,34 @@ impl Receiver {
 
     /// How often handlers have ended by now.
     pub(crate) async fn ran(&self) -> Runs {
+        self.mark().await;
+        self.said.lock().expect("no panic with the lock").ran.clone()
+    }
+
+    /// Waits for everything that the process has written to its standard output by now.
+    async fn mark(&self) -> u64 {
         let mark = self.next_mark.fetch_add(1, Ordering::SeqCst);
         self.control("mark", mark).await;
         let mut marked = self.marked.clone();
         timeout(PATIENCE, marked.wait_for(|seen| *seen >= mark)).await.expect("a mark in time").expect("a receiver");
-        self.said.lock().expect("no panic with the lock").ran.clone()
+        mark
     }
 
     /// Everything that the process has written: to its standard output, and to its standard error.
     pub(crate) async fn output(&self) -> [Vec<u8>; 2] {
-        self.ran().await;
-        let said = self.said.lock().expect("no panic with the lock");
-        [said.stdout.clone(), said.stderr.clone()]
+        let mark = format!("mark {}\n", self.mark().await);
+        let began = Instant::now();
+        loop {
+            let (stdout, stderr) = {
+                let said = self.said.lock().expect("no panic with the lock");
+                (said.stdout.clone(), said.stderr.clone())
+            };
+            if stderr.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+                return [stdout, stderr];
+            }
+            assert!(began.elapsed() < PATIENCE, "no mark in time");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Resident memory in KiB.
@@ -142,6 +158,33 @@ impl Receiver {
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("a running process")
     }
+
+    /// What it takes before an attack. What is set up with the first requests is no growth.
+    pub(crate) async fn footprint(&self) -> Footprint {
+        self.control("mark", 0).await;
+        Footprint { memory: self.resident(), files: self.open_files() }
+    }
+
+    /// Demands that it still serves, and that it never took much more memory than `before` and holds no connection that is
+    /// over.
+    pub(crate) async fn assert_unharmed(&self, before: &Footprint) {
+        self.control("mark", 0).await;
+        let grown = self.most_resident().saturating_sub(before.memory);
+        println!("{:?}: at most {grown} KiB more than before the attack", self.framework);
+        assert!(grown <= MEMORY, "{:?} has grown by {grown} KiB", self.framework);
+        let began = Instant::now();
+        while self.open_files() > before.files.saturating_add(SPARE_FILES) {
+            assert!(began.elapsed() < PATIENCE, "{:?} has {} open files", self.framework, self.open_files());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Resident memory in KiB, and the number of open files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Footprint {
+    memory: u64,
+    files: usize,
 }
 
 /// Keeps what the process writes, and counts the runs of its handlers.
@@ -180,30 +223,27 @@ async fn keep(mut stderr: impl AsyncRead + Unpin, said: Arc<Mutex<Said>>) {
     }
 }
 
-/// Attacks a receiver with `settings` on each framework in turn. Afterwards it must still serve, within memory, and hold
-/// no connection that is over.
+/// Attacks a receiver with `settings` on each framework in turn, or on the one that [`ONLY`] names. Afterwards it must still
+/// serve, within memory, and hold no connection that is over.
 pub(crate) async fn attack(
     frameworks: &[Framework],
     settings: impl Fn(Settings) -> Settings,
     attack: impl AsyncFn(&Receiver),
 ) {
-    for &framework in frameworks {
+    let only = std::env::var(ONLY).ok();
+    let wanted = |framework: &&Framework| only.as_ref().is_none_or(|only| *only == format!("{framework:?}"));
+    let frameworks: Vec<Framework> = frameworks.iter().filter(wanted).copied().collect();
+    assert!(!frameworks.is_empty(), "this is no attack on {only:?}");
+    for framework in frameworks {
         let receiver = Receiver::start(&settings(Settings::of(framework))).await;
-        // What is set up with the first requests is no growth.
-        receiver.control("mark", 0).await;
-        let (memory, files) = (receiver.resident(), receiver.open_files());
+        let before = receiver.footprint().await;
         timeout(LONGEST, attack(&receiver)).await.unwrap_or_else(|_| panic!("{framework:?}: the attack does not end"));
-        receiver.control("mark", 0).await;
-        let grown = receiver.most_resident().saturating_sub(memory);
-        println!("{framework:?}: at most {grown} KiB more than before the attack");
-        assert!(grown <= MEMORY, "{framework:?} has grown by {grown} KiB");
-        let began = Instant::now();
-        while receiver.open_files() > files.saturating_add(SPARE_FILES) {
-            assert!(began.elapsed() < PATIENCE, "{framework:?} has {} open files", receiver.open_files());
-            sleep(Duration::from_millis(20)).await;
-        }
+        receiver.assert_unharmed(&before).await;
     }
 }
+
+/// The variable that names the one framework to attack, `Axum` or `Actix`.
+const ONLY: &str = "HOOKWARDEN_ATTACKED";
 
 /// How long an attack on one receiver may take.
 const LONGEST: Duration = Duration::from_secs(60);

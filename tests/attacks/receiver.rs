@@ -125,7 +125,10 @@ impl Controls {
         match what {
             "turn" => self.keys.replace_one(ID, keys(&self.scheme, value.parse().expect("a turn"))).expect("keys"),
             "step" => self.step.store(value.parse().expect("seconds"), Ordering::SeqCst),
-            "mark" => println!("mark {value}"),
+            "mark" => {
+                println!("mark {value}");
+                eprintln!("mark {value}");
+            }
             "metrics" => return self.metrics.render(),
             _ => panic!("no control is named {what}"),
         }

@@ -14,6 +14,7 @@ const BODIES: [&str; 8] = ["good", "goox", "stale", "failing", "panicking", "tur
 
 fn canaries(time: Timestamp) -> Canaries {
     let mut canaries = Canaries::default();
+    canaries.add_mac(&secret(0), b"stale", stale(time));
     for turn in 0..3 {
         canaries.add(&format!("secret {turn}"), secret(turn).as_bytes());
         for body in BODIES {
@@ -23,6 +24,10 @@ fn canaries(time: Timestamp) -> Canaries {
     canaries
 }
 
+fn stale(time: Timestamp) -> Timestamp {
+    Timestamp::from_unix(time.as_unix().saturating_sub(400))
+}
+
 /// Makes a request of every kind, and returns what was answered.
 async fn answers(receiver: &Receiver, time: Timestamp) -> Vec<u8> {
     let good = Post::signed_at("good", time);
@@ -30,7 +35,6 @@ async fn answers(receiver: &Receiver, time: Timestamp) -> Vec<u8> {
     let wrong = good.clone().replacing("X-Webhook-Signature", "0".repeat(64));
     receiver.control("turn", 1).await;
     let turned = signer(Scheme::timestamped(), &secret(1));
-    let stale = Timestamp::from_unix(time.as_unix().saturating_sub(400));
     let mut said = Vec::new();
     for bytes in [
         good.sized(),
@@ -39,7 +43,7 @@ async fn answers(receiver: &Receiver, time: Timestamp) -> Vec<u8> {
         good.clone().carrying("goox").sized(),
         wrong.clone().carrying("forged").sized(),
         wrong.to("/webhooks/nobody").sized(),
-        Post::signed_at("stale", stale).sized(),
+        Post::signed_at("stale", stale(time)).sized(),
         good.clone().with("X-Webhook-Signature", signature.clone()).sized(),
         good.clone().replacing("X-Webhook-Timestamp", signature.clone()).sized(),
         good.clone().replacing("X-Webhook-Signature", [&signature[..], b"00"].concat()).sized(),
