@@ -77,6 +77,16 @@ impl Scene {
 // Time.
 
 #[test]
+fn facts_tell_how_far_the_clocks_are_apart() {
+    let scene = scene();
+    for seconds in [-200, 0, 7] {
+        let admitted = scene.admit(&scene.stamped(seconds));
+        let stamp = Timestamp::from_unix(scene.clock.now().wall.as_unix() + seconds);
+        assert_eq!((admitted.facts().skew(), admitted.facts().timestamp()), (Some(-seconds), Some(stamp)));
+    }
+}
+
+#[test]
 fn message_is_known_for_as_long_as_it_is_fresh() {
     let scene = scene();
     let early = scene.stamped(300);
