@@ -398,19 +398,15 @@ impl Hold {
         })
     }
 
-    #[cfg(feature = "tower")]
+    /// A runtime to wait on is looked for with the feature `tower` alone.
+    #[cfg_attr(not(feature = "tower"), expect(unused_variables, reason = "without a runtime nothing is waited for"))]
     fn settle_in_background(self, warden: &Warden, facts: &Facts, done: bool) {
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                let (warden, facts) = (warden.clone(), facts.clone());
-                runtime.spawn(async move { self.settle_async(&warden, &facts, done).await });
-            }
-            Err(_) => warden.store_failed(Store::Replay, &StoreError::new(NO_BACKGROUND)),
+        #[cfg(feature = "tower")]
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (warden, facts) = (warden.clone(), facts.clone());
+            runtime.spawn(async move { self.settle_async(&warden, &facts, done).await });
+            return;
         }
-    }
-
-    #[cfg(not(feature = "tower"))]
-    fn settle_in_background(self, warden: &Warden, _: &Facts, _: bool) {
         warden.store_failed(Store::Replay, &StoreError::new(NO_BACKGROUND));
     }
 }
