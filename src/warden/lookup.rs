@@ -73,3 +73,26 @@ impl From<Result<Option<PreparedKeys>, StoreError>> for Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::StaticKeys;
+    use crate::scheme::Scheme;
+    use crate::secret::{Key, Keyring};
+
+    #[test]
+    fn decoy_is_as_large_as_most_rings() {
+        let scheme = Scheme::timestamped();
+        let ring = |id: &str, size: usize| {
+            let key = |number: usize| {
+                let secret = scheme.secret(&format!("secret {number} of the sender {id}")).expect("a secret");
+                Key::new(&number.to_string(), secret).expect("a key")
+            };
+            Keyring::from_keys((0..size).map(key)).expect("a keyring")
+        };
+        let senders = [("a", ring("a", 3)), ("b", ring("b", 3)), ("c", ring("c", 1))];
+        let store = StaticKeys::new(&scheme, senders).expect("keys");
+        assert_eq!(KeySource::Ready(Box::new(store)).common_size(), 3);
+    }
+}

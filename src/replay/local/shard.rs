@@ -41,7 +41,7 @@ impl Shard {
         if wanted(self) > limit {
             return Err(StoreError::new("the replay memory is full").with_retry_after(self.soonest(now)));
         }
-        if wanted(self) > self.entries.capacity() || self.room() < self.slack() {
+        if self.room() < more.max(self.slack()) {
             let mut entries = Entries::default();
             let size = self.entries.len().saturating_add(more.max(self.slack()));
             entries.try_reserve(size).map_err(|_| StoreError::new("no memory for the replay memory"))?;

@@ -15,11 +15,20 @@ fn at(seconds: u32) -> Moment {
     }
 }
 
-fn claim(memory: &LocalReplay, number: u64, now: Moment) -> Result<Claim, StoreError> {
+fn key(number: u64) -> ReplayKey {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
-    let keys = [ReplayKey::from_bytes(bytes)];
+    ReplayKey::from_bytes(bytes)
+}
+
+fn claim(memory: &LocalReplay, number: u64, now: Moment) -> Result<Claim, StoreError> {
+    let keys = [key(number)];
     memory.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), LEASE, now)
+}
+
+fn release(memory: &LocalReplay, number: u64, now: Moment) -> bool {
+    let keys = [key(number)];
+    memory.release_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), now)
 }
 
 fn entries(memory: &LocalReplay) -> usize {
@@ -63,6 +72,22 @@ fn memory_in_steady_use_stays_below_64_bytes_for_an_entry() {
             assert!(second < 15 || bytes <= 64 * entries, "{bytes} bytes for {entries} entries at {rate} a second");
             assert!(entries <= usize::try_from(rate).unwrap() * 62, "{entries} entries at {rate} a second");
         }
+    }
+}
+
+/// The places of entries that went cannot all be used again, and still the table must not double.
+#[test]
+fn memory_of_claims_that_are_given_back_and_made_anew_does_not_grow() {
+    const HELD: u64 = 6_500;
+    let memory = LocalReplay::new(1 << 13);
+    for number in 0..HELD {
+        assert_eq!(claim(&memory, number, at(0)), Ok(Claim::Granted));
+    }
+    let before = bytes(&memory);
+    for number in 0..20_000 {
+        assert!(release(&memory, number, at(0)));
+        assert_eq!(claim(&memory, HELD + number, at(0)), Ok(Claim::Granted));
+        assert_eq!(bytes(&memory), before, "after {number} more");
     }
 }
 
