@@ -103,6 +103,14 @@ pub(crate) async fn danger_remembers_here() {
     let told = Told::default();
     let warden = builder().shared_store(store.clone()).replicas(10).danger_replay_falls_back_to_this_process();
     let endpoint = Endpoint::new(warden.observer(told.clone()));
+
+    // As long as the server is there, it is the one that remembers.
+    let ready = builder().shared_store(store.clone()).danger_replay_falls_back_to_this_process();
+    let [here, elsewhere] = [Endpoint::new(ready), Endpoint::new(builder().shared_store(store.clone()))];
+    let before = Signed::new("before");
+    assert_eq!((here.status(&before).await, here.handled()), (StatusCode::OK, 1));
+    assert_eq!((elsewhere.status(&before).await, elsewhere.handled()), (StatusCode::OK, 0));
+
     server.kill();
     let deliveries: Vec<_> = (0..20).map(|number| Signed::new(format!("{number}"))).collect();
     let mut accepted = 0;
