@@ -40,6 +40,18 @@ fn warden(clock: &TestClock) -> WardenBuilder {
     Warden::builder(Scheme::timestamped()).sender(ID, keyring()).clock(clock.clone())
 }
 
+#[test]
+fn body_that_outgrew_the_cap_stays_refused_though_its_reader_goes_on() {
+    let clock = TestClock::default();
+    let warden = warden(&clock).body_limit(BODY.len()).build().unwrap();
+    let head = signed_at(clock.now().wall);
+    let mut receiving = warden.examine(&head, peer()).unwrap().identify(ID).unwrap();
+    receiving.update(BODY).unwrap();
+    // It is not taken, so that what was taken is what was signed.
+    assert_eq!(receiving.update(b"x").unwrap_err().reason(), Reason::BodyTooLarge);
+    assert_eq!(receiving.finish().unwrap_err().reason(), Reason::BodyTooLarge);
+}
+
 /// Knows nobody and counts how often it is asked.
 #[derive(Default)]
 struct Nobody(AtomicUsize);
