@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use hookwarden::testing::TestClock;
 use hookwarden::{
     AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Clock, Decision, Delivery, KeyStore, Keyring, LocalReplay,
-    Moment, Observer, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme, SecurityEvent, Signer, Store,
-    StoreError, Timestamp, Warden, WardenBuilder,
+    Moment, Observer, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme, SecurityEvent, Signer, Standing,
+    Store, StoreError, Timestamp, Warden, WardenBuilder,
 };
 
 const ID: &str = "acme";
@@ -235,6 +235,7 @@ impl ReplayStore for Slow {
 struct Told {
     outcomes: Mutex<Vec<&'static str>>,
     failed: Mutex<Vec<Store>>,
+    recovered: Mutex<Vec<Store>>,
 }
 
 impl Observer for Told {
@@ -244,6 +245,10 @@ impl Observer for Told {
 
     fn store_failed(&self, store: Store, _: &StoreError) {
         self.failed.lock().unwrap().push(store);
+    }
+
+    fn store_recovered(&self, store: Store) {
+        self.recovered.lock().unwrap().push(store);
     }
 }
 
@@ -322,6 +327,34 @@ async fn limiter_that_panics_is_one_that_does_not_answer() {
     deliver(&warden, &signed_at(clock.now().wall)).await.unwrap().commit();
     assert_eq!(*told.failed.lock().unwrap(), [Store::Limits]);
     assert_eq!(*told.outcomes.lock().unwrap(), ["accepted"]);
+}
+
+/// What a limiter answers, the last one first.
+struct Answers(Mutex<Vec<Result<Decision, StoreError>>>);
+
+impl RateLimiter for Answers {
+    fn check<'a>(&'a self, _: &'a str, _: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(ready(self.0.lock().unwrap().pop().unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn limiter_is_back_once_and_not_by_a_denial_that_it_may_remember() {
+    let standing = Standing { remaining: 0, reset: Duration::from_secs(1) };
+    let (allowed, denied) =
+        (Decision::Allowed(standing), Decision::Denied { retry_after: Duration::from_secs(1), standing });
+    let answers = Answers(Mutex::new(vec![Ok(allowed), Ok(allowed), Ok(denied), Err(StoreError::new("it is down"))]));
+    let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
+    let warden = warden(&clock).shared_limiter(answers).observer(told.clone()).build().unwrap();
+    for (age, recovered) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
+        let _ = deliver(&warden, &signed_at(Timestamp::from_unix(clock.now().wall.as_unix() - age))).await;
+        assert_eq!(told.recovered.lock().unwrap().len(), recovered, "delivery {age}");
+    }
+    assert_eq!(
+        (&*told.failed.lock().unwrap(), &*told.recovered.lock().unwrap()),
+        (&vec![Store::Limits], &vec![Store::Limits])
+    );
+    assert_eq!(*told.outcomes.lock().unwrap(), ["released", "refused", "released", "released"]);
 }
 
 #[tokio::test]
