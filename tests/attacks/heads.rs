@@ -128,9 +128,11 @@ pub(crate) async fn thousands_of_candidates_are_refused_in_the_time_that_their_h
         let long = format!(",v1={}", "0".repeat(41)).repeat(2_500);
         receiver.demand("2,500 candidates in 112 KiB", &spoiled(long).sized(), 401).await;
         // A header that is longer than 8 KiB is refused before its entries are looked at; these are not.
+        let header = text(&good, NAME);
+        let (stamp, _) = header.split_once(',').unwrap();
         let attacks = [
             ("2,000 candidates", spoiled(",v1=".repeat(2_000))),
-            ("one candidate as long", spoiled(format!(",v1={}", "0".repeat(7_996)))),
+            ("one candidate as long", good.clone().replacing(NAME, format!("{stamp},v1={}", "0".repeat(8_060)))),
         ];
         let mut fastest = [Duration::MAX; 2];
         for _ in 0..20 {
