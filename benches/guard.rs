@@ -59,7 +59,7 @@ fn allocating(table: &mut Table) {
 
 /// The whole of `verify_at` against the floor of its work.
 fn verifying(table: &mut Table) {
-    // Without a body the ratio is the processor's: 1.42 to 1.55 on one, and 1.80 to 1.88 by the same code on an AMD EPYC with
+    // Without a body the ratio is the processor's: 1.42 to 1.55 on one, and 1.73 to 1.88 by the same code on an AMD EPYC with
     // SHA instructions and AVX-512.
     for (size, name, limit) in [
         (0, "verify_at, 0 bytes, against the floor", Limit { goal: 1.5, budget: 1.85 }),
