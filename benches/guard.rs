@@ -59,10 +59,10 @@ fn allocating(table: &mut Table) {
 
 /// The whole of `verify_at` against the floor of its work.
 fn verifying(table: &mut Table) {
-    // Without a body the ratio is the processor's: 1.42 to 1.55 on one, and 1.73 to 1.88 by the same code on an AMD EPYC with
+    // Without a body the ratio is the processor's and the build's: 1.42 to 1.55 on one, and 1.58 to 1.65 on an AMD EPYC with
     // SHA instructions and AVX-512.
     for (size, name, limit) in [
-        (0, "verify_at, 0 bytes, against the floor", Limit { goal: 1.5, budget: 1.85 }),
+        (0, "verify_at, 0 bytes, against the floor", Limit { goal: 1.5, budget: 1.75 }),
         (1 << 10, "verify_at, 1 KiB, against the floor", Limit::goal(1.15)),
         (16 << 10, "verify_at, 16 KiB, against the floor", Limit::goal(1.03)),
         (1 << 20, "verify_at, 1 MiB, against the floor", Limit::goal(1.03)),
@@ -99,6 +99,8 @@ fn streaming(table: &mut Table) {
     let turn = || {
         let mut verification: Verification = verifier.begin_at(&head, sender::NOW).unwrap();
         chunks.iter().for_each(|chunk| verification.update(chunk));
+        // A chunk that has just arrived is in the cache, for both.
+        black_box(floor.mac(last));
         let began = Instant::now();
         verification.update(black_box(last));
         black_box(verification.finish().unwrap());

@@ -29,7 +29,7 @@ impl Encoding {
                     return None;
                 }
                 // The decoder would skip a `0x`, but then it has too few bytes for the slice, and says so.
-                let mut tag = Tag { bytes: [0; MAX_TAG], size };
+                let mut tag = Tag { bytes: [0; MAX_TAG], size: u8::try_from(size).ok()? };
                 const_hex::decode_to_slice(text, tag.bytes.get_mut(..size)?).ok()?;
                 Some(tag)
             }
@@ -69,7 +69,7 @@ impl Encoding {
 #[derive(Clone)]
 pub(crate) struct Tag {
     bytes: [u8; MAX_TAG],
-    size: usize,
+    size: u8,
 }
 
 impl Tag {
@@ -77,18 +77,18 @@ impl Tag {
     pub(crate) fn from_bytes(source: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_TAG];
         bytes.get_mut(..source.len())?.copy_from_slice(source);
-        Some(Self { bytes, size: source.len() })
+        Some(Self { bytes, size: u8::try_from(source.len()).ok()? })
     }
 
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.size).unwrap_or_default()
+        self.bytes.get(..usize::from(self.size)).unwrap_or_default()
     }
 
     /// The tag in words of eight bytes, the last one filled up with zeros.
     #[inline]
     pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
-        self.bytes.as_chunks().0.iter().take(self.size.div_ceil(8)).map(|word| u64::from_le_bytes(*word))
+        self.bytes.as_chunks().0.iter().take(usize::from(self.size.div_ceil(8))).map(|word| u64::from_le_bytes(*word))
     }
 }
 

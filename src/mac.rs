@@ -149,6 +149,7 @@ impl Mac {
     /// The MAC of what was fed and `message`, on a copy of this state: one that has its own size, not that of the largest.
     #[inline]
     pub(crate) fn tag_of(&self, message: &(impl Message + ?Sized)) -> Option<Tag> {
+        #[inline]
         fn tag(mut mac: impl hmac::Mac, message: &(impl Message + ?Sized)) -> Option<Tag> {
             message.feed(&mut |bytes| mac.update(bytes));
             Tag::from_bytes(&mac.finalize().into_bytes())

@@ -292,8 +292,9 @@ fn verdict(
     let skew = timestamp.map(|stamp| now.seconds_since(stamp));
     match keys.reveal(matches(candidates, macs)) {
         Some(key_id) => {
-            let replay_keys = macs.iter().filter_map(|(_, mac)| ReplayKey::of(mac)).collect();
-            Ok(Verified { key_id, timestamp, skew, replay_keys })
+            let mut verified = Verified { key_id, timestamp, skew, replay_keys: ArrayVec::new() };
+            verified.replay_keys.extend(macs.iter().filter_map(|(_, mac)| ReplayKey::of(mac)));
+            Ok(verified)
         }
         None => {
             let reason = if keys.is_decoy() {
