@@ -59,10 +59,10 @@ fn allocating(table: &mut Table) {
 
 /// The whole of `verify_at` against the floor of its work.
 fn verifying(table: &mut Table) {
-    // Without a body the ratio is the machine's: 1.59 to 1.65 on an AMD EPYC with SHA instructions and AVX-512, where the code
-    // before had 1.73 to 1.88; that code had 1.42 to 1.55 on another machine, and 1.93 on one that CI ran on.
+    // Without a body the ratio is the machine's and the build's: on an AMD EPYC with SHA instructions and AVX-512 it is 1.56
+    // with the features that CI measures, and 1.59 to 1.65 with all.
     for (size, name, limit) in [
-        (0, "verify_at, 0 bytes, against the floor", Limit { goal: 1.5, budget: 1.75 }),
+        (0, "verify_at, 0 bytes, against the floor", Limit { goal: 1.5, budget: 1.65 }),
         (1 << 10, "verify_at, 1 KiB, against the floor", Limit::goal(1.15)),
         (16 << 10, "verify_at, 16 KiB, against the floor", Limit::goal(1.03)),
         (1 << 20, "verify_at, 1 MiB, against the floor", Limit::goal(1.03)),
