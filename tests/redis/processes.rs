@@ -100,8 +100,9 @@ impl Connection {
 pub(crate) async fn copies_are_handled_once() {
     let server = Server::start();
     let receivers = [Receiver::start(&server.url(), &[]).await, Receiver::start(&server.url(), &[]).await];
+    let first = Signed::new("a first one");
     for receiver in &receivers {
-        assert_eq!(receiver.connect().await.send(&Signed::new("a first one")).await, StatusCode::OK);
+        assert_eq!(receiver.connect().await.send(&first).await, StatusCode::OK);
     }
     let before = receivers[0].handled().await + receivers[1].handled().await;
     assert_eq!(before, 1, "the first one was the same for both");
