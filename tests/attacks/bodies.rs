@@ -130,8 +130,8 @@ pub(crate) async fn endless_chunk_size_line_is_cut_off_at_the_deadline() {
             let stream = TcpStream::connect(receiver.address()).await.unwrap();
             let (mut reader, mut writer) = stream.into_split();
             let head = [Post::signed("").head("Transfer-Encoding: chunked\r\n"), first.into()].concat();
-            writer.write_all(&head).await.unwrap();
             let began = Instant::now();
+            writer.write_all(&head).await.unwrap();
             let flooding = tokio::spawn(async move {
                 let mut sent = 0_u64;
                 while began.elapsed() < PATIENCE && writer.write_all(&[pattern; PIECE]).await.is_ok() {

@@ -374,6 +374,11 @@ impl State {
             Hole::EmptySignature => lower.is_empty(),
             Hole::EmptyPlainSignature => lower.trim().is_empty(),
             Hole::MissingSignature => signature == "absent",
+            // Whatever the second in which it was signed.
+            Hole::MissingTimestamp if head.all(TIMESTAMP).is_empty() => {
+                let of = |ago| [now().saturating_sub(ago).to_string().as_bytes(), b".", body].concat();
+                (0..10).any(|ago| lower == mac(secret, &of(ago)))
+            }
             Hole::EmptySecret => lower == mac("", &message(body)),
             Hole::GuessableSecret => lower == mac("changeme", &message(body)),
             Hole::BodyAlone => lower == mac(secret, body),

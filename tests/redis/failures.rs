@@ -14,7 +14,7 @@ use crate::server::Server;
 
 pub(crate) async fn limiter_falls_back() {
     let mut server = Server::start();
-    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     let observer = metrics::with_local_recorder(&recorder, MetricsObserver::new);
@@ -49,9 +49,9 @@ pub(crate) async fn limiter_falls_back() {
     server.run();
     let returned = Instant::now();
     while !told.has("recovered Limits") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
         endpoint.status(&Signed::new(format!("{:?}", returned.elapsed()))).await;
         assert!(returned.elapsed() < RETURN, "no recovery");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(up().ends_with(" 1"), "{}", up());
     assert_eq!(endpoint.status(&Signed::new("after it")).await, StatusCode::OK);
@@ -75,7 +75,7 @@ pub(crate) async fn replay_fails_closed() {
     for number in 0..200 {
         assert_eq!(endpoint.status(&Signed::new(format!("{number}"))).await, StatusCode::SERVICE_UNAVAILABLE);
     }
-    assert!(began.elapsed() < TIMEOUT * 10, "200 answers took {:?}", began.elapsed());
+    assert!(began.elapsed() < TIMEOUT * 2, "200 answers took {:?}", began.elapsed());
     assert!(told.has("failed Replay"));
     assert_eq!(endpoint.handled(), 1);
 
@@ -93,14 +93,15 @@ async fn recovers(endpoint: &Endpoint) {
     let returned = Instant::now();
     let delivery = Signed::new(format!("{returned:?}"));
     while endpoint.status(&delivery).await != StatusCode::OK {
-        assert!(returned.elapsed() < RETURN, "no recovery");
         tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(returned.elapsed() < RETURN, "no recovery");
     }
+    assert!(returned.elapsed() < RETURN, "a late recovery");
 }
 
 pub(crate) async fn danger_remembers_here() {
     let mut server = Server::start();
-    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let told = Told::default();
     let warden = builder().shared_store(store.clone()).replicas(10).danger_replay_falls_back_to_this_process();
     let endpoint = Endpoint::new(warden.observer(told.clone()));
@@ -137,7 +138,7 @@ pub(crate) async fn connects_later() {
     let mut server = Server::stopped(&[]);
     let eager = RedisStore::builder(server.url()).connect().await;
     assert!(eager.is_err(), "there is nobody to connect to");
-    let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect_later().unwrap();
+    let store = server.patient_store().connect_later().unwrap();
     let endpoint = Endpoint::new(builder().shared_store(store));
     assert_eq!(endpoint.status(&Signed::new("too early")).await, StatusCode::SERVICE_UNAVAILABLE);
     server.run();
@@ -175,7 +176,8 @@ pub(crate) async fn abandoned_claim_is_given_back() {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a server that is stopped is waited for: short for the tests, and longer than one that runs may take.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Normal service is back within this time of the server's return.
 const RETURN: Duration = Duration::from_secs(2);

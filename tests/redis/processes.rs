@@ -146,8 +146,8 @@ pub(crate) async fn quota_is_one() {
             connection.send(&delivery).await
         });
     }
-    barrier.wait().await;
     let began = Instant::now();
+    barrier.wait().await;
     let statuses = senders.join_all().await;
     let elapsed = began.elapsed();
     let accepted = statuses.iter().filter(|status| status.is_success()).count();

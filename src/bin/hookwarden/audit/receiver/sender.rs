@@ -112,7 +112,16 @@ impl Sender {
 
     /// The text of the timestamp `offset` seconds from now, where the scheme has one.
     pub(super) fn stamp(&self, offset: i64) -> Option<String> {
-        let time = Timestamp::now().as_unix().saturating_add(offset);
+        self.written(Timestamp::now().as_unix().saturating_add(offset))
+    }
+
+    /// The texts of the timestamps of now and `offset` seconds from it, which are never the same.
+    pub(super) fn stamps(&self, offset: i64) -> Option<(String, String)> {
+        let now = Timestamp::now().as_unix();
+        Some((self.written(now)?, self.written(now.saturating_add(offset))?))
+    }
+
+    fn written(&self, time: i64) -> Option<String> {
         match self.scheme.timestamp_format()? {
             TimestampFormat::Seconds => Some(time.to_string()),
             TimestampFormat::Milliseconds => Some(time.saturating_mul(1000).to_string()),

@@ -150,13 +150,13 @@ pub(super) async fn parts_signed(session: &Session) -> Verdict {
     let mut tries = vec![("a signature over the body alone".to_owned(), message.signed())];
     if let Some(name) = sender.timestamp_name() {
         for offset in [-1, 1] {
-            let other = sender.stamp(offset).unwrap_or_default();
+            let (now, other) = sender.stamps(offset).unwrap_or_default();
             let what = format!("a timestamp changed by {offset} s");
-            tries.push((what, sender.message().signed().replacing(name, other)));
+            tries.push((what, sender.message().at(now).signed().replacing(name, other)));
         }
     }
     if let Some(key) = sender.timestamp_field() {
-        let (now, other) = (sender.stamp(0).unwrap_or_default(), sender.stamp(-1).unwrap_or_default());
+        let (now, other) = sender.stamps(-1).unwrap_or_default();
         let delivery = sender.message().at(now.clone()).signed();
         let value = String::from_utf8_lossy(&delivery.value(sender.signature_name())).into_owned();
         let value = value.replacen(&format!("{key}={now}"), &format!("{key}={other}"), 1);
