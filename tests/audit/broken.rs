@@ -376,8 +376,8 @@ impl State {
             Hole::MissingSignature => signature == "absent",
             // Whatever the second in which it was signed.
             Hole::MissingTimestamp if head.all(TIMESTAMP).is_empty() => {
-                let of = |ago| [now().saturating_sub(ago).to_string().as_bytes(), b".", body].concat();
-                (0..10).any(|ago| lower == mac(secret, &of(ago)))
+                let signed = |ago| [now().saturating_sub(ago).to_string().as_bytes(), b".", body].concat();
+                (0..10).any(|ago| lower == mac(secret, &signed(ago)))
             }
             Hole::EmptySecret => lower == mac("", &message(body)),
             Hole::GuessableSecret => lower == mac("changeme", &message(body)),

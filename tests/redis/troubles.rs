@@ -17,7 +17,7 @@ use crate::wire::Wire;
 pub(crate) async fn replica_is_left() {
     let (old, new) = (Server::start(), Server::start());
     let wire = Wire::to(old.port()).await;
-    let store = RedisStore::builder(wire.url()).timeout(PATIENT).connect().await.unwrap();
+    let store = RedisStore::builder(wire.url()).timeout(PATIENT).connect_timeout(PATIENT).connect().await.unwrap();
     let endpoint = Endpoint::new(builder().shared_store(store));
     assert_eq!(endpoint.status(&Signed::new("before")).await, StatusCode::OK);
     // Its primary does not answer, so that it has nothing to load and goes on answering all but writes.
@@ -36,7 +36,7 @@ pub(crate) async fn replica_is_left() {
 pub(crate) async fn lost_answer() {
     let server = Server::start();
     let wire = Wire::to(server.port()).await;
-    let store = RedisStore::builder(wire.url()).timeout(PATIENT).connect().await.unwrap();
+    let store = RedisStore::builder(wire.url()).timeout(PATIENT).connect_timeout(PATIENT).connect().await.unwrap();
     let quota = Quota::new(1, Duration::from_secs(3_600)).unwrap();
     let keys = [ReplayKey::from_bytes([1; 16])];
     let (delivery, now) = delivery(&keys);
@@ -79,7 +79,7 @@ pub(crate) async fn late_claim() {
 
 pub(crate) async fn denial_is_no_sign_of_life() {
     let mut server = Server::start();
-    let store = RedisStore::builder(server.url()).timeout(PATIENT).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let told = Told::default();
     let warden = builder().shared_store(store).quota(Quota::new(1, Duration::from_secs(3_600)).unwrap());
     let endpoint = Endpoint::sharing(warden.observer(told.clone()), Handled::default(), Duration::from_secs(1));
@@ -98,7 +98,7 @@ pub(crate) async fn denial_is_no_sign_of_life() {
 /// During an outage every refused request gives its claim back, whether it was made or not.
 pub(crate) async fn many_releases() {
     let mut server = Server::durable();
-    let store = RedisStore::builder(server.url()).timeout(PATIENT).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let keys = [ReplayKey::from_bytes([1; 16])];
     let (handled, now) = delivery(&keys);
     assert_eq!(store.claim(handled, Claimant::new(1), LEASE, now).await.unwrap(), Claim::Granted);
@@ -124,7 +124,7 @@ pub(crate) async fn many_releases() {
 
 pub(crate) async fn refused_settlement() {
     let mut server = Server::durable();
-    let store = RedisStore::builder(server.url()).timeout(PATIENT).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let [done, finished, new] = [1, 2, 3].map(|number| [ReplayKey::from_bytes([number; 16])]);
     let (done, now) = delivery(&done);
     let (finished, _) = delivery(&finished);
@@ -171,7 +171,7 @@ async fn free_again(store: &RedisStore, delivery: Delivery<'_>, now: Moment) {
     }
 }
 
-/// How long an answer that is held back is waited for: short for the tests, and longer than any other may take.
+/// How long an answer that is held back is waited for: short for the tests, and longer than others take.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Longer than a busy machine takes.

@@ -163,3 +163,21 @@ impl Run {
         Delivery { latency: due.elapsed(), size, answer }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_due_in_each_space_that_the_rate_leaves() {
+        let second = Duration::from_secs(1);
+        let plan = Plan { repeat: 50, concurrency: 10, rate: Some(100.0), timeout: second, duration: second };
+        for (index, milliseconds) in [(0, 0), (1, 10), (22, 220), (49, 490)] {
+            assert_eq!(plan.due(index), Some(Duration::from_millis(milliseconds)));
+        }
+        for (milliseconds, due) in [(0, 0), (1, 1), (10, 1), (11, 2), (490, 49), (491, 50), (900, 50)] {
+            assert_eq!(plan.due_within(Duration::from_millis(milliseconds)), due, "{milliseconds} ms");
+        }
+        assert_eq!(Plan { rate: None, ..plan }.due(7), None);
+    }
+}

@@ -115,7 +115,7 @@ impl Sender {
         self.written(Timestamp::now().as_unix().saturating_add(offset))
     }
 
-    /// The texts of the timestamps of now and `offset` seconds from it, which are never the same.
+    /// The texts of the timestamps of now and `offset` seconds from it, by one reading of the clock.
     pub(super) fn stamps(&self, offset: i64) -> Option<(String, String)> {
         let now = Timestamp::now().as_unix();
         Some((self.written(now)?, self.written(now.saturating_add(offset))?))
@@ -183,3 +183,26 @@ impl Sender {
 
 /// Stands for a count in the body that the caller gives.
 pub(super) const PLACE: &str = "{number}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_stamps_differ_by_what_was_asked_for() {
+        let number = |text: &str| text.parse::<i64>().unwrap();
+        for format in [TimestampFormat::Seconds, TimestampFormat::Milliseconds, TimestampFormat::Rfc3339] {
+            let scheme = Scheme::timestamped().into_builder().timestamp_format(format).build().unwrap();
+            let sender = Sender::new(scheme, "a-secret", Vec::new(), Body::new(b"{}".to_vec()), "/").unwrap();
+            let seconds = |text: &str| match format {
+                TimestampFormat::Seconds => number(text),
+                TimestampFormat::Milliseconds => number(text) / 1000,
+                _ => text.parse::<jiff::Timestamp>().unwrap().as_second(),
+            };
+            for offset in [-1, 1] {
+                let (now, other) = sender.stamps(offset).unwrap();
+                assert_eq!(seconds(&other) - seconds(&now), offset, "{format:?}: {now} and {other}");
+            }
+        }
+    }
+}
