@@ -144,7 +144,9 @@ fn no_more_arrive_than_the_rate_says() {
     let (scratch, endpoint) = (Scratch::new(), Endpoint::http1());
     let url = endpoint.url("/open");
     let began = Instant::now();
-    scratch.run(&["send", &url, "--body", "x", "--repeat", "50", "--rate", "100"]).expect(0);
+    let arguments = ["send", &url, "--body", "x", "--repeat", "50", "--rate", "100", "--json"];
+    let ended = scratch.run(&arguments).expect(0).json();
+    assert!(ended["elapsed_ms"].as_u64().unwrap() >= 490, "{ended}");
     let mut arrivals = endpoint.seen().arrivals.lock().unwrap().clone();
     assert_eq!(arrivals.len(), 50);
     arrivals.sort_unstable();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use hookwarden::{Quota, Tolerance};
 
-use crate::endpoint::{Endpoint, Signed, builder};
+use crate::endpoint::{Endpoint, Signed, assert_retry_after, builder};
 use crate::server::Server;
 
 pub(crate) async fn round_trips_are_counted() {
@@ -32,8 +32,7 @@ pub(crate) async fn round_trips_are_counted() {
     for _ in 0..500 {
         let response = endpoint.send(&deliveries[20]).await;
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-        let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-        assert!((3_600 - began.elapsed().as_secs()..=3_600).contains(&seconds), "{seconds}");
+        assert_retry_after(&response, 3_600, began);
     }
     assert_eq!(server.calls("evalsha"), 51, "none for a remembered denial");
     let others = ["eval", "script|load"].map(|command| server.calls(command));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -46,9 +46,32 @@ impl Endpoint {
         self.send(delivery).await.status()
     }
 
+    /// Sends one delivery until it is accepted, which it must be in time.
+    pub(crate) async fn recovers(&self) {
+        let returned = Instant::now();
+        let delivery = Signed::new(format!("{returned:?}"));
+        loop {
+            let status = self.status(&delivery).await;
+            assert!(returned.elapsed() < RETURN, "no recovery: {status}");
+            if status == StatusCode::OK {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) fn handled(&self) -> u32 {
         self.handled.lock().unwrap().values().sum()
     }
+}
+
+/// Normal service is back within this time of the server's return.
+pub(crate) const RETURN: Duration = Duration::from_secs(2);
+
+/// Asserts that a sender is told to come back after `period` seconds, of which those since `began` may be over.
+pub(crate) fn assert_retry_after(response: &Response<Body>, period: u64, began: Instant) {
+    let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((period - began.elapsed().as_secs()..=period).contains(&seconds), "{seconds}");
 }
 
 /// A Warden whose peers may send anything.

@@ -9,7 +9,7 @@ use hookwarden::{
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::endpoint::{Endpoint, Signed, Told, builder};
+use crate::endpoint::{Endpoint, RETURN, Signed, Told, assert_retry_after, builder};
 use crate::server::Server;
 
 pub(crate) async fn limiter_falls_back() {
@@ -38,10 +38,7 @@ pub(crate) async fn limiter_falls_back() {
         let response = endpoint.send(&Signed::new(format!("{number}"))).await;
         match response.status() {
             StatusCode::OK => accepted += 1,
-            StatusCode::TOO_MANY_REQUESTS => {
-                let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-                assert!((1_800 - began.elapsed().as_secs()..=1_800).contains(&seconds), "{seconds}");
-            }
+            StatusCode::TOO_MANY_REQUESTS => assert_retry_after(&response, 1_800, began),
             other => panic!("{other} while the limiter falls back"),
         }
     }
@@ -83,23 +80,13 @@ pub(crate) async fn replay_fails_closed() {
     assert_eq!(endpoint.handled(), 1);
 
     server.signal("CONT");
-    recovers(&endpoint).await;
+    endpoint.recovers().await;
     // Neither the claim that the server read too late nor its charge stands.
     assert_eq!(endpoint.status(&Signed::new("after")).await, StatusCode::OK);
     assert_eq!(told.all().iter().filter(|what| *what == "recovered Replay").count(), 1, "{:?}", told.all());
     server.kill();
     server.run();
-    recovers(&endpoint).await;
-}
-
-async fn recovers(endpoint: &Endpoint) {
-    let returned = Instant::now();
-    let delivery = Signed::new(format!("{returned:?}"));
-    while endpoint.status(&delivery).await != StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert!(returned.elapsed() < RETURN, "no recovery");
-    }
-    assert!(returned.elapsed() < RETURN, "a late recovery");
+    endpoint.recovers().await;
 }
 
 pub(crate) async fn danger_remembers_here() {
@@ -145,13 +132,13 @@ pub(crate) async fn connects_later() {
     let endpoint = Endpoint::new(builder().shared_store(store));
     assert_eq!(endpoint.status(&Signed::new("too early")).await, StatusCode::SERVICE_UNAVAILABLE);
     server.run();
-    recovers(&endpoint).await;
+    endpoint.recovers().await;
 }
 
 /// A client that goes away while its claim is on its way must not hold the delivery for the whole lease.
 pub(crate) async fn abandoned_claim_is_given_back() {
     let server = Server::start();
-    let store = RedisStore::builder(server.url()).timeout(Duration::from_secs(5)).connect().await.unwrap();
+    let store = server.patient_store().connect().await.unwrap();
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16])];
     let delivery = Delivery { webhook_id: "acme", keys: &keys, until: now.wall };
@@ -181,6 +168,3 @@ pub(crate) async fn abandoned_claim_is_given_back() {
 
 /// How long a server that is stopped is waited for: short for the tests, and longer than one that runs may take.
 const TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Normal service is back within this time of the server's return.
-const RETURN: Duration = Duration::from_secs(2);

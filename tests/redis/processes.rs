@@ -12,7 +12,6 @@ use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use hookwarden::axum::WardenLayer;
-use hookwarden::redis::RedisStore;
 use hookwarden::{Keyring, Scheme};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -24,7 +23,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::endpoint::{SECRET, Signed, builder};
-use crate::server::Server;
+use crate::server::{Server, patient_store};
 
 pub(crate) fn is_receiver() -> bool {
     env::var_os(REDIS_URL).is_some()
@@ -34,8 +33,7 @@ pub(crate) fn is_receiver() -> bool {
 pub(crate) fn receive() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let timeout = Duration::from_secs(5);
-        let setting = RedisStore::builder(env::var(REDIS_URL).unwrap()).timeout(timeout).connect_timeout(timeout);
+        let setting = patient_store(env::var(REDIS_URL).unwrap());
         let keys = Keyring::new(Scheme::timestamped().secret(SECRET).unwrap());
         let warden = builder().shared_store(setting.connect_later().unwrap()).sender("acme", keys).build().unwrap();
         let handled = Arc::new(AtomicU32::new(0));

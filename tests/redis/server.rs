@@ -133,10 +133,14 @@ impl Server {
         line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
     }
 
-    /// A store that waits longer than a busy machine takes.
     pub(crate) fn patient_store(&self) -> RedisStoreBuilder {
-        RedisStore::builder(self.url()).timeout(Duration::from_secs(5)).connect_timeout(Duration::from_secs(5))
+        patient_store(self.url())
     }
+}
+
+/// A store that waits longer than a busy machine takes.
+pub(crate) fn patient_store(url: impl Into<String>) -> RedisStoreBuilder {
+    RedisStore::builder(url).timeout(Duration::from_secs(5)).connect_timeout(Duration::from_secs(5))
 }
 
 impl Drop for Server {

@@ -95,6 +95,7 @@ fn bad(session: &Session, name: &str, delivery: &Delivery) -> Vec<u8> {
     if name.eq_ignore_ascii_case(sender.signature_name()) {
         delivery.clone().with_tag_flipped_at(0).value(name)
     } else if sender.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name)) {
+        // Another one, though a second may have ended since the delivery was signed.
         sender.stamp(-10).unwrap_or_default().into_bytes()
     } else {
         b"audit_another".to_vec()
