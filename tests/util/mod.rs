@@ -2,7 +2,6 @@
 //! loopback, and the events that they raise.
 #![expect(dead_code, reason = "each test crate uses a part of its own")]
 
-#[cfg(feature = "actix")]
 pub(crate) mod actix;
 pub(crate) mod canaries;
 pub(crate) mod client;
@@ -11,7 +10,6 @@ pub(crate) mod frames;
 pub(crate) mod program;
 pub(crate) mod receiver;
 pub(crate) mod sender;
-#[cfg(all(feature = "actix", feature = "testing"))]
 pub(crate) mod site;
 
 use std::time::Duration;

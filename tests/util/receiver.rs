@@ -4,12 +4,10 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-#[cfg(feature = "actix")]
 use actix_web::web;
 use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::routing::post;
-#[cfg(feature = "actix")]
 use hookwarden::actix::WardenMiddleware;
 use hookwarden::tower::WardenLayer;
 use hookwarden::{IdSource, WardenBuilder};
@@ -109,7 +107,6 @@ pub(crate) enum Server {
     /// hyper, the layer around a function, the webhook id a segment of the path.
     Hyper,
     /// actix-web, the middleware on a resource, the webhook id a path parameter.
-    #[cfg(feature = "actix")]
     Actix,
 }
 
@@ -119,7 +116,6 @@ impl Server {
     pub(crate) const ALL: &[Self] = &[
         Self::Axum,
         Self::Hyper,
-        #[cfg(feature = "actix")]
         Self::Actix,
     ];
 }
@@ -128,7 +124,6 @@ impl Server {
 #[derive(Debug)]
 pub(crate) enum Running {
     Hyper(Receiver),
-    #[cfg(feature = "actix")]
     Actix(super::actix::ActixReceiver),
 }
 
@@ -136,7 +131,6 @@ impl Running {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Hyper(receiver) => receiver.address(),
-            #[cfg(feature = "actix")]
             Self::Actix(receiver) => receiver.address(),
         }
     }
@@ -186,7 +180,6 @@ impl Bench {
                 });
                 Running::Hyper(Receiver::hyper(WardenLayer::new(warden).layer(handler)).await)
             }
-            #[cfg(feature = "actix")]
             Server::Actix => {
                 let warden = warden.build().expect("a Warden");
                 let configure = move |config: &mut web::ServiceConfig| {
@@ -221,7 +214,6 @@ async fn handle<B: Body<Data = Bytes, Error: Debug>>(
     Response::new(Full::from("handled"))
 }
 
-#[cfg(feature = "actix")]
 async fn handle_actix(
     request: actix_web::HttpRequest,
     body: web::Bytes,

@@ -16,6 +16,7 @@ mod files;
 #[expect(dead_code, reason = "the command's own tests use the rest")]
 #[path = "cli/scratch.rs"]
 mod scratch;
+#[path = "../../tests/util/mod.rs"]
 mod util;
 
 use std::collections::BTreeSet;
@@ -61,7 +62,7 @@ async fn shell_lines_are_run_here_or_elsewhere() {
 #[test]
 fn line_that_nobody_runs_is_noticed() {
     for (text, comment) in [
-        ("cargo run --features cli -- demo --twice", ""),
+        ("cargo run -p hookwarden-cli -- demo --twice", ""),
         ("cargo bench --all-features --bench guard", "by hand: not in the list"),
         ("cargo bench --manifest-path benches/peers/Cargo.toml", "in the list, and does not say so"),
         ("cargo add hookwarden --features axum,no-such-feature", ""),
@@ -126,7 +127,7 @@ fn pages() -> BTreeSet<PathBuf> {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// What a line runs, its variables aside.

