@@ -27,7 +27,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookwarden::{Admitted, Keyring, Quota, Reason, Scheme, SignedHeaders, Signer, Warden};
+use hookwarden::signer::SignedHeaders;
+use hookwarden::warden::Admitted;
+use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Warden};
 
 fn main() -> ExitCode {
     // Without `--bench` it is `cargo test --benches`, which has no use for figures of a build that is not optimized.

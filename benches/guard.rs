@@ -23,7 +23,9 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use floor::{Floor, Signed};
-use hookwarden::{MetricsObserver, SecurityEvent, Timestamp, Verification, Verifier};
+use hookwarden::event::{MetricsObserver, SecurityEvent};
+use hookwarden::verifier::Verification;
+use hookwarden::{Timestamp, Verifier};
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pipeline::Pipeline;

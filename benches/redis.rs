@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hookwarden::clock::{Clock as _, SystemClock};
 use hookwarden::redis::RedisStore;
-use hookwarden::{
-    Admittance, Claimant, Clock as _, Delivery, Quota, ReplayKey, SharedStore as _, SystemClock, Timestamp,
-};
+use hookwarden::replay::{Claimant, Delivery};
+use hookwarden::shared_store::{AdmitOutcome, SharedStore as _};
+use hookwarden::verifier::ReplayKey;
+use hookwarden::{Quota, Timestamp};
 use redis::aio::ConnectionManager;
 use tokio::task::JoinSet;
 
@@ -113,7 +115,7 @@ async fn admit(store: RedisStore, next: Arc<AtomicU64>) {
     let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
     let now = SystemClock::default().now();
     let admittance = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), &quota, now).await;
-    assert!(matches!(admittance, Ok(Admittance::Granted(_))), "{admittance:?}");
+    assert!(matches!(admittance, Ok(AdmitOutcome::Granted(_))), "{admittance:?}");
 }
 
 fn median(numbers: &mut [f64]) -> f64 {

@@ -18,10 +18,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hookwarden::{
-    Admitted, Key, KeyStore, Keyring, Part, PreparedKeys, Quota, Reason, Refused, Scheme, Secret, StoreError,
-    Timestamp, Verifier, Warden, WardenBuilder,
-};
+use hookwarden::crypto::PreparedKeys;
+use hookwarden::error::StoreError;
+use hookwarden::keys::KeyStore;
+use hookwarden::scheme::SignedPart;
+use hookwarden::warden::{Admitted, Refused, WardenBuilder};
+use hookwarden::{Key, Keyring, Quota, Reason, Scheme, Secret, Timestamp, Verifier, Warden};
 use http::{HeaderMap, HeaderValue};
 use sender::NOW;
 
@@ -116,8 +118,8 @@ fn lapsed() -> Keyring {
 
 /// The timestamped scheme with the method signed too, which a bare map of headers does not have.
 fn with_method() -> Scheme {
-    let dot = || Part::literal(".");
-    let parts = [Part::Timestamp, dot(), Part::Method, dot(), Part::Body];
+    let dot = || SignedPart::literal(".");
+    let parts = [SignedPart::Timestamp, dot(), SignedPart::Method, dot(), SignedPart::Body];
     Scheme::timestamped().into_builder().signed(parts).build().unwrap()
 }
 

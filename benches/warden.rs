@@ -16,7 +16,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hookwarden::{MetricsObserver, TracingObserver, WardenBuilder};
+use hookwarden::event::{MetricsObserver, TracingObserver};
+use hookwarden::warden::WardenBuilder;
 use http::HeaderMap;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pipeline::Pipeline;

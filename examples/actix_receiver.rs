@@ -19,7 +19,7 @@ use hookwarden::actix::{HardenMiddleware, WardenMiddleware, Webhook, security_tx
 use settings::Settings;
 
 async fn handle(webhook: Webhook<Bytes>) -> HttpResponse {
-    let (status, answer) = settings::handle(webhook.facts().webhook_id(), &webhook.payload);
+    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload);
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).json(answer)
 }
 

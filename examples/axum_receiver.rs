@@ -27,7 +27,7 @@ use settings::Settings;
 use tokio::net::TcpListener;
 
 async fn handle(webhook: Webhook<Bytes>) -> (StatusCode, Json<Value>) {
-    let (status, answer) = settings::handle(webhook.facts().webhook_id(), &webhook.payload);
+    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload);
     (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(answer))
 }
 

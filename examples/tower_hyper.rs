@@ -8,8 +8,10 @@ use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 
+use hookwarden::event::SecurityEvent;
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
-use hookwarden::{Facts, IdSource, Keyring, Scheme, SecurityEvent, Warden};
+use hookwarden::warden::VerifiedDelivery;
+use hookwarden::{IdSource, Keyring, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -21,7 +23,7 @@ use tower::{ServiceBuilder, service_fn};
 
 async fn handle(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let sender = parts.extensions.get::<Facts>().map_or("nobody", Facts::webhook_id);
+    let sender = parts.extensions.get::<VerifiedDelivery>().map_or("nobody", VerifiedDelivery::webhook_id);
     let Ok(bytes) = body.collect().await.map(|body| body.to_bytes());
     Ok(Response::new(Full::from(format!("{} bytes from {sender}\n", bytes.len()))))
 }

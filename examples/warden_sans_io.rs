@@ -7,7 +7,9 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use hookwarden::{IdSource, Keyring, Quota, Refused, Scheme, SecurityEvent, Signer, Warden};
+use hookwarden::event::SecurityEvent;
+use hookwarden::warden::Refused;
+use hookwarden::{IdSource, Keyring, Quota, Scheme, Signer, Warden};
 
 /// A request as a server of one's own might hold it.
 struct Request {
@@ -28,7 +30,7 @@ fn receive(warden: &Warden, request: &Request, work: impl FnOnce(&str) -> bool) 
     }
     // The signature, the replay memory, the quota.
     let admitted = receiving.finish()?;
-    if work(admitted.facts().webhook_id()) {
+    if work(admitted.delivery().webhook_id()) {
         admitted.commit();
     }
     // Otherwise the delivery is given back here, and the sender may try again.

@@ -6,7 +6,7 @@
 //! use hookwarden::{Keyring, Scheme, Warden};
 //!
 //! async fn order(webhook: Webhook<web::Bytes>) -> String {
-//!     format!("{} bytes of {}", webhook.payload.len(), webhook.facts().webhook_id())
+//!     format!("{} bytes of {}", webhook.payload.len(), webhook.delivery().webhook_id())
 //! }
 //!
 //! let scheme = Scheme::timestamped();
@@ -53,10 +53,10 @@ pub use guard::SignedGuard;
 #[cfg(feature = "harden")]
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 
-use request::{insert_standing, payload_of, receive};
+use request::{insert_quota_state, payload_of, receive};
 
 /// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx or 3xx answer of theirs says that the
-/// work is done. What is proven of the request is among its extensions, as [`Facts`](crate::Facts).
+/// work is done. What is proven of the request is among its extensions, as [`VerifiedDelivery`](crate::warden::VerifiedDelivery).
 #[derive(Debug, Clone)]
 pub struct WardenMiddleware {
     warden: Warden,
@@ -112,11 +112,11 @@ where
                 Ok(received) => received,
                 Err(unread) => return Ok(ServiceResponse::new(http, unread.into_response().map_into_right_body())),
             };
-            http.extensions_mut().insert(admitted.facts().clone());
-            http.extensions_mut().insert(Verdict { facts: admitted.facts().clone(), body: body.clone() });
+            http.extensions_mut().insert(admitted.delivery().clone());
+            http.extensions_mut().insert(Verdict { facts: admitted.delivery().clone(), body: body.clone() });
             let mut response = inner.call(ServiceRequest::from_parts(http, payload_of(body))).await?;
-            if let Some((quota, standing)) = admitted.standing() {
-                insert_standing(response.headers_mut(), quota, standing);
+            if let Some((quota, quota_state)) = admitted.quota_state() {
+                insert_quota_state(response.headers_mut(), quota, quota_state);
             }
             admitted.settle_by_status(response.status().as_u16()).await;
             Ok(response.map_into_left_body())

@@ -9,7 +9,7 @@
 //! struct Order { id: u64 }
 //!
 //! async fn order(webhook: Webhook<Json<Order>>) {
-//!     println!("order {} of {}", webhook.payload.id, webhook.facts().webhook_id());
+//!     println!("order {} of {}", webhook.payload.id, webhook.delivery().webhook_id());
 //! }
 //!
 //! let scheme = Scheme::timestamped();
@@ -21,7 +21,7 @@
 //!
 //! * Put the layer on the handler, as above, or on routes by `Router::route_layer`. `Router::layer` wraps the fallback as
 //!   well, where there is no path parameter, and a well-formed request to an unknown path is then answered 500.
-//! * What is proven of a request is also among its extensions, as [`Facts`](crate::Facts), for handlers whose router has a state of its
+//! * What is proven of a request is also among its extensions, as [`VerifiedDelivery`](crate::warden::VerifiedDelivery), for handlers whose router has a state of its
 //!   own.
 //! * hyper keeps a connection whose refused body was small, and closes one with more of it unread.
 //! * `axum::serve` gives a head any time to arrive; the Warden's deadline is for what comes behind it. A proxy in front, or
@@ -36,9 +36,9 @@ use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::intake;
-use crate::origin::{SentHead, origin};
-use crate::respond::Answer;
+use crate::body;
+use crate::request_context::{SentHead, origin};
+use crate::warden::answer::Answer;
 use crate::warden::{Refused, Warden};
 use crate::webhook::Verdict;
 
@@ -65,10 +65,9 @@ where
                     return Err(WebhookRejection::NoWarden);
                 };
                 let origin = origin(&warden, &mut parts).await;
-                let (admitted, body) = intake::receive(&warden, &SentHead(&parts), origin, body)
-                    .await
-                    .map_err(WebhookRejection::Refused)?;
-                (admitted.facts().clone(), Some(Box::new(admitted)), body)
+                let (admitted, body) =
+                    body::receive(&warden, &SentHead(&parts), origin, body).await.map_err(WebhookRejection::Refused)?;
+                (admitted.delivery().clone(), Some(Box::new(admitted)), body)
             }
         };
         let mut request = Request::from_parts(parts, Body::new(body));

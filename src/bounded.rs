@@ -23,9 +23,9 @@ impl HashedKey {
 }
 
 /// What is worth its place in a table for a time only.
-pub(crate) trait Lapses {
+pub(crate) trait Expires {
     /// The first moment, in nanoseconds of the monotonic clock, at which the entry is as good as none.
-    fn lapses_at(&self) -> u64;
+    fn expires_at(&self) -> u64;
 }
 
 /// There is no room for one more key.
@@ -52,7 +52,7 @@ struct Shard<V> {
 
 type Entries<V> = HashMap<HashedKey, V, BuildHasherDefault<AsItIs>>;
 
-impl<V: Default + Lapses> BoundedTable<V> {
+impl<V: Default + Expires> BoundedTable<V> {
     pub(crate) fn new(capacity: usize) -> Self {
         let shards = (capacity / ENTRIES_PER_SHARD).clamp(MIN_SHARDS, MAX_SHARDS).next_power_of_two();
         Self {
@@ -112,7 +112,7 @@ impl<V: Default + Lapses> BoundedTable<V> {
         }
         shard.rests_until.store(now.saturating_add(REST_NANOS), Ordering::Relaxed);
         let before = entries.len();
-        entries.retain(|_, entry| now < entry.lapses_at());
+        entries.retain(|_, entry| now < entry.expires_at());
         self.len.fetch_sub(before.saturating_sub(entries.len()), Ordering::Relaxed);
         if entries.len() < entries.capacity() / 4 {
             entries.shrink_to(entries.len().saturating_mul(2));
@@ -201,8 +201,8 @@ mod tests {
     #[derive(Default)]
     struct Until(u64);
 
-    impl Lapses for Until {
-        fn lapses_at(&self) -> u64 {
+    impl Expires for Until {
+        fn expires_at(&self) -> u64 {
             self.0
         }
     }

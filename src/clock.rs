@@ -8,14 +8,14 @@ use crate::time::Timestamp;
 /// Both clocks at one moment. Freshness follows the wall clock; quotas follow the monotonic one, which no operator and no
 /// time server can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClockReading {
     /// The wall clock.
     pub wall: Timestamp,
     /// The time since some start of the clock's own; it never goes back.
     pub monotonic: Duration,
 }
 
-impl Moment {
+impl ClockReading {
     /// The moment at which the monotonic clock shows `monotonic`, if nobody sets the wall clock until then. What was
     /// reckoned by the wall clock of this moment can be held against that one.
     pub(crate) fn carried_on_to(self, monotonic: Duration) -> Self {
@@ -27,7 +27,7 @@ impl Moment {
 /// Gives the time. Applications have no need for one but the system's; tests have.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
-    fn now(&self) -> Moment;
+    fn now(&self) -> ClockReading;
 
     /// The present moment by the monotonic clock alone, for what has no need of the wall clock. It must be what
     /// [`now`](Self::now) would say of it.
@@ -37,7 +37,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         (**self).now()
     }
 
@@ -59,8 +59,8 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    fn now(&self) -> Moment {
-        Moment { wall: Timestamp::now(), monotonic: self.monotonic() }
+    fn now(&self) -> ClockReading {
+        ClockReading { wall: Timestamp::now(), monotonic: self.monotonic() }
     }
 
     fn monotonic(&self) -> Duration {

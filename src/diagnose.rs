@@ -56,7 +56,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigError, Reason};
-use crate::head::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Candidates, Reading, Scheme};
 use crate::secret::{Key, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};

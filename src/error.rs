@@ -28,7 +28,7 @@ impl ConfigError {
     }
 }
 
-/// A message that [`Signer`](crate::Signer) cannot sign as it was given: a header that the scheme signs is missing,
+/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: a header that the scheme signs is missing,
 /// say, or a timestamp has no form on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
@@ -43,7 +43,7 @@ impl SignError {
     }
 
     /// Why a verifier would refuse what the sender gave.
-    pub(crate) fn because(rejection: Rejection, scheme: &crate::Scheme) -> Self {
+    pub(crate) fn because(rejection: Rejection, scheme: &crate::scheme::Scheme) -> Self {
         let part = rejection.header(scheme).unwrap_or("request line");
         let problem = match rejection.reason {
             Reason::MissingHeader => "is signed and was not given",
@@ -142,7 +142,7 @@ impl Rejection {
 
     /// The header that the reason is about, as `scheme` spells it.
     #[must_use]
-    pub fn header<'s>(&self, scheme: &'s crate::Scheme) -> Option<&'s str> {
+    pub fn header<'s>(&self, scheme: &'s crate::scheme::Scheme) -> Option<&'s str> {
         scheme.header_in(self.slot?)
     }
 }

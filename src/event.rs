@@ -1,7 +1,7 @@
 //! What operators learn: one event for each request, whatever its end.
 //!
 //! ```
-//! use hookwarden::{Outcome, SecurityEvent};
+//! use hookwarden::event::{Outcome, SecurityEvent};
 //!
 //! // Any closure over an event is an observer.
 //! let observer = |event: &SecurityEvent<'_>| {
@@ -129,7 +129,7 @@ impl fmt::Display for Outcome {
 /// Something that an operator should know and that is not about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum Warning {
     /// The table that counts the refused requests of each peer is full: peers that are not in it are not turned away.
     RejectedTableFull,
     /// The table that counts the accepted requests of each webhook id is full.
@@ -148,8 +148,8 @@ pub enum Notice {
     KeyReloadFailed,
 }
 
-impl Notice {
-    /// Every notice.
+impl Warning {
+    /// Every warning.
     pub const ALL: &[Self] = &[
         Self::RejectedTableFull,
         Self::AcceptedTableFull,
@@ -160,7 +160,7 @@ impl Notice {
         Self::KeyReloadFailed,
     ];
 
-    /// The notice in snake case, for a log field or a metric's label.
+    /// The warning in snake case, for a log field or a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -187,7 +187,7 @@ impl Notice {
     }
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
     }
@@ -196,7 +196,7 @@ impl fmt::Display for Notice {
 /// A store that a Warden depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Store {
+pub enum StoreKind {
     /// Where keys are looked up.
     Keys,
     /// Where accepted requests are counted.
@@ -205,7 +205,7 @@ pub enum Store {
     Replay,
 }
 
-impl Store {
+impl StoreKind {
     /// The store in one word, for a log field or a metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -227,18 +227,18 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Called when there is something to know that is not about one request. It can come again and again while the cause
     /// lasts.
-    fn notice(&self, notice: &Notice) {
-        let _ = notice;
+    fn warning(&self, warning: &Warning) {
+        let _ = warning;
     }
 
     /// Called when a store of keys, quotas or deliveries failed. The requests that this concerns have events of their own.
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         let _ = (store, error);
     }
 
     /// Called when a shared store of quotas or deliveries that had failed answered a request. A denial for the quota does not
     /// count, as it may be a remembered one.
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         let _ = store;
     }
 }
@@ -254,15 +254,15 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).observe(event);
     }
 
-    fn notice(&self, notice: &Notice) {
-        (**self).notice(notice);
+    fn warning(&self, warning: &Warning) {
+        (**self).warning(warning);
     }
 
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         (**self).store_failed(store, error);
     }
 
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         (**self).store_recovered(store);
     }
 }

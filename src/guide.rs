@@ -25,7 +25,7 @@ macro_rules! page {
         /// [page-readme]: https://docs.rs/crate/hookwarden/latest
         /// [page-replay]: crate::guide::replay
         /// [page-rotation]: crate::guide::rotation
-        /// [page-schemes]: crate::Scheme
+        /// [page-schemes]: crate::scheme::Scheme
         ///
         #[doc = include_str!($file)]
         pub mod $name {}

@@ -1,7 +1,7 @@
 //! What stands around a guarded endpoint: the headers of its answers, what becomes of plain HTTP, and `security.txt`.
 //!
 //! ```
-//! use hookwarden::TrustedHops;
+//! use hookwarden::proxies::TrustedHops;
 //! use hookwarden::harden::{Harden, HardenLayer, PlainHttp};
 //!
 //! let harden = Harden::builder()

@@ -1,12 +1,13 @@
 //! Where the Warden's keys come from.
 //!
 //! * [`StaticKeys`]: from the application itself, replaced atomically while requests run.
-//! * [`FileKeys`](crate::FileKeys): from a TOML file or a directory of mounted secrets, read again when they change.
+//! * [`FileKeys`]: from a TOML file or a directory of mounted secrets, read again when they change.
 //! * [`CachedKeys`]: from a secrets manager, an [`AsyncKeyStore`] behind a bounded cache.
 //! * Anything else that answers at once is a [`KeyStore`].
 //!
 //! ```
-//! use hookwarden::{KeyStore, Keyring, Scheme, StaticKeys};
+//! use hookwarden::keys::{KeyStore, StaticKeys};
+//! use hookwarden::{Keyring, Scheme};
 //!
 //! let scheme = Scheme::timestamped();
 //! let keys = StaticKeys::new(&scheme, [("acme", Keyring::new(scheme.secret("a-subscription-secret")?))])?;
@@ -26,9 +27,9 @@ mod table;
 
 use std::sync::Arc;
 
+use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
-use crate::limit::BoxFuture;
-use crate::mac::PreparedKeys;
+use crate::future::BoxFuture;
 use crate::secret::Keyring;
 
 pub use cached::{CachedKeys, CachedKeysBuilder};
@@ -41,7 +42,7 @@ pub(crate) use decoy::Decoys;
 
 /// Finds keys by webhook id, at once: it neither waits nor does I/O.
 ///
-/// The keys come prepared for the scheme, by [`Scheme::prepare`](crate::Scheme::prepare), so that no request has to
+/// The keys come prepared for the scheme, by [`Scheme::prepare`](crate::scheme::Scheme::prepare), so that no request has to
 /// schedule them. Whether a key counts at the time of a request is judged anew at each request and is not the store's
 /// concern.
 pub trait KeyStore: Send + Sync + 'static {
@@ -76,7 +77,9 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
 /// before it.
 ///
 /// ```
-/// use hookwarden::{AsyncKeyStore, BoxFuture, CachedKeys, Keyring, Scheme, StoreError};
+/// use hookwarden::error::StoreError;
+/// use hookwarden::keys::{AsyncKeyStore, CachedKeys};
+/// use hookwarden::{BoxFuture, Keyring, Scheme};
 ///
 /// struct Vault { scheme: Scheme }
 ///

@@ -38,18 +38,23 @@ extern crate alloc;
 pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "tower")]
+mod body;
 #[cfg(feature = "warden")]
 mod bounded;
 #[cfg(feature = "warden")]
-mod clock;
+pub mod clock;
+pub mod crypto;
 #[cfg(feature = "diagnose")]
 pub mod diagnose;
-mod encoding;
-mod error;
+pub mod encoding;
+pub mod error;
 #[cfg(feature = "warden")]
-mod event;
+pub mod event;
 mod few;
-// It is text alone. Its doc-tests need what they show.
+#[cfg(feature = "warden")]
+mod future;
+// Docs only; its doctests need these features.
 #[cfg(all(
     doc,
     any(
@@ -68,79 +73,49 @@ mod few;
 pub mod guide;
 #[cfg(feature = "harden")]
 pub mod harden;
-mod head;
-#[cfg(feature = "tower")]
-mod intake;
+pub mod headers;
 #[cfg(feature = "warden")]
-mod keys;
+pub mod keys;
 #[cfg(feature = "warden")]
-mod limit;
-mod mac;
-#[cfg(feature = "tower")]
-mod origin;
+pub mod limit;
 #[cfg(feature = "warden")]
-mod peer;
+pub mod proxies;
 #[cfg(feature = "redis")]
 pub mod redis;
-mod replay;
 #[cfg(feature = "warden")]
-mod respond;
-mod scheme;
-mod secret;
+pub mod replay;
+#[cfg(feature = "tower")]
+mod request_context;
+pub mod scheme;
+pub mod secret;
 #[cfg(feature = "warden")]
-mod shared;
-mod signer;
+pub mod shared_store;
+pub mod signer;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod time;
+pub mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
-mod verifier;
+pub mod verifier;
 #[cfg(feature = "warden")]
-mod warden;
-// The docs say which adapter an item needs; of `_router` they say nothing.
+pub mod warden;
+// The docs name the adapter that an item needs; `_router` is an implementation detail.
 #[cfg(feature = "_router")]
 #[cfg_attr(docsrs, doc(cfg(all())))]
 mod webhook;
 
+pub use error::{ConfigError, Reason, Rejection};
 #[cfg(feature = "warden")]
-pub use clock::{Clock, Moment, SystemClock};
-pub use encoding::Encoding;
+pub use future::BoxFuture;
 #[cfg(feature = "warden")]
-pub use error::StoreError;
-pub use error::{ConfigError, Reason, Rejection, SignError};
-#[cfg(feature = "metrics")]
-pub use event::MetricsObserver;
-#[cfg(feature = "tracing")]
-pub use event::TracingObserver;
+pub use limit::Quota;
+pub use scheme::Scheme;
+pub use secret::{Key, Keyring, Secret};
+pub use signer::Signer;
+pub use time::{Timestamp, Tolerance};
+pub use verifier::Verifier;
 #[cfg(feature = "warden")]
-pub use event::{
-    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Notice, Observer, Outcome, SecurityEvent, Store,
-};
-pub use head::{FieldName, Head, Occurrence, RequestHead};
-#[cfg(feature = "warden")]
-pub use keys::{AsyncKeyStore, CachedKeys, CachedKeysBuilder, KeyStore, StaticKeys};
-#[cfg(all(feature = "warden", feature = "serde"))]
-pub use keys::{FileKeys, FileKeysBuilder, KeyFileError};
-#[cfg(feature = "warden")]
-pub use limit::{BoxFuture, Decision, LocalLimiter, Quota, RateLimiter, Standing};
-pub use mac::{Algorithm, PreparedKeys};
-#[cfg(feature = "warden")]
-pub use peer::TrustedHops;
-pub use replay::ReplayKey;
-#[cfg(feature = "warden")]
-pub use replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
-#[cfg(feature = "warden")]
-pub use respond::{Answer, AnswerBody};
-pub use scheme::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, SchemeBuilder, SecretFormat, TimestampSource};
-pub use secret::{Key, KeyId, Keyring, Secret};
-#[cfg(feature = "warden")]
-pub use shared::{Admittance, SharedStore};
-pub use signer::{SignedHeaders, Signer};
-pub use time::{Timestamp, TimestampFormat, Tolerance};
-pub use verifier::{Verification, Verified, Verifier};
-#[cfg(feature = "warden")]
-pub use warden::{Admitted, Examined, Facts, IdSource, Receiving, Refused, Warden, WardenBuilder};
+pub use warden::{IdSource, Warden};
 
 /// The README's code blocks as doc-tests.
 #[cfg(all(doctest, feature = "axum"))]

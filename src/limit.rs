@@ -5,13 +5,12 @@ mod rejected;
 mod usage;
 
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{ConfigError, StoreError};
+use crate::future::BoxFuture;
 
 pub use local::LocalLimiter;
 pub(crate) use local::Uncounted;
@@ -131,7 +130,7 @@ fn round_up(period: Duration, count: NonZeroU32) -> Duration {
 
 /// How a key stands with its quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct QuotaState {
     /// How many more requests would pass at once.
     pub remaining: u32,
     /// The time until the quota is whole again, if nothing more is counted.
@@ -143,18 +142,15 @@ pub struct Standing {
 #[non_exhaustive]
 pub enum Decision {
     /// It passes, and was counted.
-    Allowed(Standing),
+    Allowed(QuotaState),
     /// It does not pass, and was not counted.
     Denied {
         /// The next one passes after this time, unless another takes its place, and not before.
         retry_after: Duration,
         /// How the key stands.
-        standing: Standing,
+        quota_state: QuotaState,
     },
 }
-
-/// A future on the heap, as the stores' traits return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Counts accepted requests by webhook id. The one in this process is [`LocalLimiter`].
 ///

@@ -4,21 +4,22 @@ mod builder;
 mod denials;
 mod link;
 mod names;
-mod unsettled;
+mod pending;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, ClockReading};
 use crate::error::StoreError;
-use crate::limit::{BoxFuture, Decision, Quota, RateLimiter, Standing};
+use crate::future::BoxFuture;
+use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
-use crate::shared::{Admittance, SharedStore};
+use crate::shared_store::{AdmitOutcome, SharedStore};
 use denials::Denials;
 use link::{Link, Script};
 use names::Names;
-use unsettled::Settlement;
+use pending::Settlement;
 
 pub use builder::{ConnectError, RedisStoreBuilder};
 
@@ -64,9 +65,9 @@ impl RedisStore {
         let Inner { link, prefix, denials } = &*self.inner;
         if let Some(quota) = quota
             && self.time.is_none()
-            && let Some((retry_after, standing)) = denials.find(webhook_id, quota)
+            && let Some((retry_after, quota_state)) = denials.find(webhook_id, quota)
         {
-            return Ok(Verdict::Denied { retry_after, standing });
+            return Ok(Verdict::Denied { retry_after, quota_state });
         }
         link.ready()?;
         let names = Names::new(prefix, webhook_id);
@@ -105,8 +106,8 @@ impl RedisStore {
         if let (Some(orphan), false) = (&mut orphan, may_hold) {
             orphan.forget();
         }
-        if let (Verdict::Denied { retry_after, standing }, Some(quota), None) = (&verdict, quota, &self.time) {
-            denials.remember(webhook_id, quota, asked, *retry_after, standing.reset);
+        if let (Verdict::Denied { retry_after, quota_state }, Some(quota), None) = (&verdict, quota, &self.time) {
+            denials.remember(webhook_id, quota, asked, *retry_after, quota_state.reset);
         }
         Ok(verdict)
     }
@@ -119,10 +120,10 @@ impl RedisStore {
         let Inner { link, prefix, .. } = &*self.inner;
         let keys = Names::new(prefix, delivery.webhook_id).deliveries(&delivery).collect();
         // Kept for later if the server cannot be told now, or if the caller goes away meanwhile.
-        let mut unsettled = link.settle_if_dropped(settlement(keys));
+        let mut pending = link.settle_if_dropped(settlement(keys));
         link.ready()?;
-        let settled = link.settle(unsettled.settlement()).await?;
-        unsettled.forget();
+        let settled = link.settle(pending.settlement()).await?;
+        pending.forget();
         Ok(settled)
     }
 }
@@ -131,8 +132,8 @@ impl RateLimiter for RedisStore {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(async move {
             match self.ask(webhook_id, None, Some(quota)).await? {
-                Verdict::Granted(standing) => Ok(Decision::Allowed(standing)),
-                Verdict::Denied { retry_after, standing } => Ok(Decision::Denied { retry_after, standing }),
+                Verdict::Granted(quota_state) => Ok(Decision::Allowed(quota_state)),
+                Verdict::Denied { retry_after, quota_state } => Ok(Decision::Denied { retry_after, quota_state }),
                 Verdict::InProgress { .. } | Verdict::Finished => Err(unexpected()),
             }
         })
@@ -145,7 +146,7 @@ impl ReplayStore for RedisStore {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        _: Moment,
+        _: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(async move {
             check_keys(&delivery)?;
@@ -162,7 +163,7 @@ impl ReplayStore for RedisStore {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         // `until` belongs to the time that is remembered.
         let seconds = delivery.until.as_unix().saturating_sub(now.wall.as_unix()).saturating_add(1);
@@ -174,7 +175,7 @@ impl ReplayStore for RedisStore {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        _: Moment,
+        _: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.settle(delivery, move |keys| Settlement::release(keys, by, RELEASE_PATIENCE)))
     }
@@ -187,15 +188,15 @@ impl SharedStore for RedisStore {
         by: Claimant,
         lease: Duration,
         quota: &'a Quota,
-        _: Moment,
-    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        _: ClockReading,
+    ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
             check_keys(&delivery)?;
             Ok(match self.ask(delivery.webhook_id, Some((delivery, by, lease)), Some(quota)).await? {
-                Verdict::Granted(standing) => Admittance::Granted(standing),
-                Verdict::InProgress { retry_after } => Admittance::InProgress { retry_after },
-                Verdict::Finished => Admittance::Finished,
-                Verdict::Denied { retry_after, standing } => Admittance::OverQuota { retry_after, standing },
+                Verdict::Granted(quota_state) => AdmitOutcome::Granted(quota_state),
+                Verdict::InProgress { retry_after } => AdmitOutcome::InProgress { retry_after },
+                Verdict::Finished => AdmitOutcome::Finished,
+                Verdict::Denied { retry_after, quota_state } => AdmitOutcome::OverQuota { retry_after, quota_state },
             })
         })
     }
@@ -214,10 +215,10 @@ impl fmt::Debug for RedisStore {
 
 /// What the script says.
 enum Verdict {
-    Granted(Standing),
+    Granted(QuotaState),
     InProgress { retry_after: Duration },
     Finished,
-    Denied { retry_after: Duration, standing: Standing },
+    Denied { retry_after: Duration, quota_state: QuotaState },
 }
 
 impl Verdict {
@@ -231,15 +232,16 @@ impl Verdict {
                     let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
                     u32::try_from(count).unwrap_or(u32::MAX)
                 });
-                Self::Granted(Standing { remaining, reset })
+                Self::Granted(QuotaState { remaining, reset })
             }
             [FINISHED, _] => Self::Finished,
             [IN_PROGRESS, _, wait] => {
                 Self::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
             }
-            [DENIED, _, wait, ahead] => {
-                Self::Denied { retry_after: micros(wait)?, standing: Standing { remaining: 0, reset: micros(ahead)? } }
-            }
+            [DENIED, _, wait, ahead] => Self::Denied {
+                retry_after: micros(wait)?,
+                quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
+            },
             [LATE, _] => return Err(StoreError::new("redis got the question too late")),
             _ => return Err(unexpected()),
         })

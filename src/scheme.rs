@@ -4,14 +4,17 @@
 //! verifying, signing, the command line and the tests.
 //!
 //! ```
-//! use hookwarden::{Encoding, Layout, Part, Scheme, TimestampFormat};
+//! use hookwarden::Scheme;
+//! use hookwarden::encoding::Encoding;
+//! use hookwarden::scheme::{Layout, SignedPart};
+//! use hookwarden::time::TimestampFormat;
 //!
 //! let scheme = Scheme::builder("acme")
 //!     .signature_header("Acme-Signature")
 //!     .layout(Layout::plain("sha256="))
 //!     .encoding(Encoding::Base64)
 //!     .timestamp_header("Acme-Sent-At", TimestampFormat::Rfc3339)
-//!     .signed([Part::Timestamp, Part::literal(":"), Part::Body])
+//!     .signed([SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body])
 //!     .build()?;
 //!
 //! // A preset with one thing changed.
@@ -35,16 +38,16 @@ mod timestamped;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use crate::crypto::mac::{Algorithm, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, Slot};
-use crate::head::FieldName;
-use crate::mac::{Algorithm, PreparedKeys};
+use crate::headers::FieldName;
 use crate::secret::{Keyring, Secret, WHSEC};
 use crate::time::{TimestampFormat, Tolerance};
 
 pub use builder::SchemeBuilder;
 pub use layout::Layout;
-pub use template::{ListedHeaders, NamesIn, Pair, Part};
+pub use template::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
 
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
@@ -63,7 +66,7 @@ pub struct Scheme {
     layout: Layout,
     encoding: Encoding,
     timestamp: Option<TimestampPlace>,
-    signed: Vec<Part>,
+    signed: Vec<SignedPart>,
     secret_format: SecretFormat,
     tolerance: Tolerance,
 }
@@ -201,7 +204,7 @@ impl Scheme {
 
     /// What is signed, in its order.
     #[must_use]
-    pub fn signed(&self) -> &[Part] {
+    pub fn signed(&self) -> &[SignedPart] {
         &self.signed
     }
 
@@ -229,7 +232,7 @@ impl Scheme {
 
     pub(crate) fn lists(&self) -> impl Iterator<Item = &ListedHeaders> {
         self.signed.iter().filter_map(|part| match part {
-            Part::ListedHeaders(listed) => Some(listed),
+            SignedPart::ListedHeaders(listed) => Some(listed),
             _ => None,
         })
     }
@@ -238,7 +241,7 @@ impl Scheme {
     pub(crate) fn unknown_field(&self) -> Option<&str> {
         let timestamp = self.timestamp.as_ref().map(|place| &place.source);
         self.signed.iter().find_map(|part| match part {
-            Part::Field(key)
+            SignedPart::Field(key)
                 if timestamp != Some(&TimestampSource::Field(key.clone()))
                     && !self.lists().any(|listed| listed.names_in == NamesIn::Field(key.clone())) =>
             {
@@ -256,9 +259,8 @@ impl Scheme {
                 TimestampSource::Field(_) => self.signature_headers.first(),
             },
             Slot::Part(index) => match self.signed.get(usize::from(index))? {
-                Part::Header(name) | Part::ListedHeaders(ListedHeaders { names_in: NamesIn::Header(name), .. }) => {
-                    Some(name)
-                }
+                SignedPart::Header(name)
+                | SignedPart::ListedHeaders(ListedHeaders { names_in: NamesIn::Header(name), .. }) => Some(name),
                 _ => self.signature_headers.first(),
             },
         };

@@ -34,7 +34,7 @@ pub struct Secret {
 
 impl Secret {
     /// The UTF-8 bytes of `text` themselves, nothing decoded. A scheme whose provider hands its secrets out in base64
-    /// or hex refuses such a secret; [`Scheme::secret`](crate::Scheme::secret) knows what each provider's text means.
+    /// or hex refuses such a secret; [`Scheme::secret`](crate::scheme::Scheme::secret) knows what each provider's text means.
     ///
     /// # Errors
     /// Empty text, nothing but white space, white space at an end (a line break that came with a file, say), or a

@@ -20,9 +20,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, SignError};
-use crate::head::{FieldName, Head, Occurrence};
-use crate::mac::PreparedKeys;
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;

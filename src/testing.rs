@@ -6,7 +6,8 @@
 //! ```
 //! use std::time::Duration;
 //! use hookwarden::testing::{TestClock, replay_store_contract};
-//! use hookwarden::{LocalReplay, SystemClock};
+//! use hookwarden::clock::SystemClock;
+//! use hookwarden::replay::LocalReplay;
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! let clock = TestClock::default();

@@ -1,7 +1,7 @@
 //! A tower layer that guards any HTTP service: axum, tonic's router, bare hyper.
 //!
 //! The handlers behind it stay as they are. They see only requests that were admitted, with the body that was verified,
-//! and find the [`Facts`](crate::Facts) among the request's extensions. A 2xx or 3xx answer of theirs says that the work is done.
+//! and find the [`VerifiedDelivery`](crate::warden::VerifiedDelivery) among the request's extensions. A 2xx or 3xx answer of theirs says that the work is done.
 //!
 //! ```
 //! use hookwarden::tower::WardenLayer;
@@ -18,7 +18,7 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
-mod body;
+mod response_body;
 
 use std::future::Future;
 use std::mem;
@@ -30,14 +30,14 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::intake;
-use crate::origin::{SentHead, origin};
-use crate::respond::insert_standing;
+use crate::body;
+use crate::request_context::{SentHead, origin};
 use crate::warden::Warden;
+use crate::warden::answer::insert_quota_state;
 
-pub use self::body::GuardedBody;
-pub use crate::intake::VerifiedBody;
-pub use crate::origin::PeerAddress;
+pub use self::response_body::GuardedBody;
+pub use crate::body::VerifiedBody;
+pub use crate::request_context::PeerAddress;
 
 /// Guards the service that it wraps by a [`Warden`].
 #[derive(Debug, Clone)]
@@ -93,21 +93,21 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let origin = origin(&warden, &mut parts).await;
-            let (admitted, body) = match intake::receive(&warden, &SentHead(&parts), origin, body).await {
+            let (admitted, body) = match body::receive(&warden, &SentHead(&parts), origin, body).await {
                 Ok(received) => received,
                 Err(refused) => return Ok(refused.into_answer().into_response().map(GuardedBody::of_refusal)),
             };
-            parts.extensions.insert(admitted.facts().clone());
+            parts.extensions.insert(admitted.delivery().clone());
             #[cfg(feature = "axum")]
-            parts.extensions.insert(crate::webhook::Verdict { facts: admitted.facts().clone(), body: body.clone() });
+            parts.extensions.insert(crate::webhook::Verdict { facts: admitted.delivery().clone(), body: body.clone() });
             #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "only axum has a limit to lift"))]
             let mut request = Request::from_parts(parts, body);
             // The Warden's cap has been kept to already; axum's own would only refuse what was admitted.
             #[cfg(feature = "axum")]
             axum::extract::DefaultBodyLimit::disable().apply(&mut request);
             let mut response = inner.call(request).await?;
-            if let Some((quota, standing)) = admitted.standing() {
-                insert_standing(response.headers_mut(), quota, standing);
+            if let Some((quota, quota_state)) = admitted.quota_state() {
+                insert_quota_state(response.headers_mut(), quota, quota_state);
             }
             admitted.settle_by_status(response.status().as_u16()).await;
             Ok(response.map(GuardedBody::of_service))

@@ -22,21 +22,24 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod replay_key;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use arrayvec::ArrayVec;
 
+use crate::crypto::mac::{Mac, Macs, PreparedKeys, matches};
 use crate::encoding::Tag;
 use crate::error::{ConfigError, Reason, Rejection};
 use crate::few::Few;
-use crate::head::Head;
-use crate::mac::{Mac, Macs, PreparedKeys, matches};
-use crate::replay::ReplayKey;
+use crate::headers::Head;
 use crate::scheme::{Candidates, Content, MAX_CANDIDATES, Reading, Scheme};
 use crate::secret::{KeyId, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};
+
+pub use replay_key::ReplayKey;
 
 /// Verifies the requests of one sender. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -28,19 +28,20 @@
 //! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 0 to 4
 //! receiving.update(body)?;                                            // step 5
 //! let admitted = receiving.finish()?;                                 // steps 6 and 7
-//! println!("a delivery of {}", admitted.facts().webhook_id());        // step 8: the work
+//! println!("a delivery of {}", admitted.delivery().webhook_id());        // step 8: the work
 //! admitted.commit();                                                  // it is done
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod accept;
 mod admission;
 mod admitted;
+pub(crate) mod answer;
 mod builder;
 mod id;
-mod intended;
 mod lookup;
-mod record;
 mod refused;
+mod request_log;
 mod steps;
 
 use std::net::IpAddr;
@@ -50,15 +51,16 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::StoreError;
-use crate::event::{Notice, Observer, Store};
+use crate::event::{Observer, StoreKind, Warning};
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
-use crate::peer::{Proxies, TrustedHops};
-use crate::respond::AnswerWriter;
+use crate::proxies::{Proxies, TrustedHops};
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
+use crate::warden::answer::AnswerWriter;
 
-pub use admitted::{Admitted, Facts};
+pub use admitted::{Admitted, VerifiedDelivery};
+pub use answer::{Answer, AnswerBody};
 pub use builder::WardenBuilder;
 pub use id::IdSource;
 pub use refused::Refused;
@@ -68,7 +70,7 @@ pub(crate) use id::{IdFault, WebhookId};
 
 use admission::Admission;
 use lookup::KeySource;
-use record::notify;
+use request_log::notify;
 
 /// Guards a webhook endpoint: one for each scheme, for any number of senders. Cheap to clone.
 #[derive(Clone)]
@@ -77,7 +79,7 @@ pub struct Warden {
 }
 
 struct Inner {
-    intended: intended::Intended,
+    accept: accept::Accept,
     rules: Rules,
     keys: KeySource,
     decoys: Decoys,
@@ -91,7 +93,7 @@ struct Inner {
     observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
     replay_is_conflict: bool,
-    peers: record::PeerWatch,
+    peers: request_log::PeerWatch,
     outages: Outages,
 }
 
@@ -103,11 +105,11 @@ struct Outages {
 }
 
 impl Outages {
-    const fn of(&self, store: Store) -> Option<&AtomicBool> {
+    const fn of(&self, store: StoreKind) -> Option<&AtomicBool> {
         match store {
-            Store::Keys => None,
-            Store::Limits => Some(&self.limits),
-            Store::Replay => Some(&self.replay),
+            StoreKind::Keys => None,
+            StoreKind::Limits => Some(&self.limits),
+            StoreKind::Replay => Some(&self.replay),
         }
     }
 }
@@ -160,11 +162,11 @@ impl Warden {
 
     /// Whether a head is of the scheme's shape and fresh. It proves nothing and raises no event.
     #[cfg(feature = "actix")]
-    pub(crate) fn has_fresh_shape(&self, head: &impl crate::head::Head) -> bool {
+    pub(crate) fn has_fresh_shape(&self, head: &impl crate::headers::Head) -> bool {
         self.inner.rules.open(head, self.inner.clock.now().wall).is_ok()
     }
 
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         if let Some(outage) = self.inner.outages.of(store) {
             outage.store(true, Ordering::Relaxed);
         }
@@ -172,7 +174,7 @@ impl Warden {
     }
 
     /// Notes that a shared store answered, if it did; a failure is told by whoever deals with it.
-    fn heard<T>(&self, store: Store, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn heard<T>(&self, store: StoreKind, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         let outage = self.inner.outages.of(store);
         // It is read first, so that requests don't pull the flag from each other.
         if answer.is_ok()
@@ -183,8 +185,8 @@ impl Warden {
         answer
     }
 
-    fn notify(&self, notice: Notice) {
-        notify(&self.inner.observers, |observer| observer.notice(&notice));
+    fn notify(&self, warning: Warning) {
+        notify(&self.inner.observers, |observer| observer.warning(&warning));
     }
 }
 

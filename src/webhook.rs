@@ -1,14 +1,14 @@
 //! What the extractors hand over, whatever the framework, and what a layer leaves for them.
 
-use crate::intake::VerifiedBody;
-use crate::warden::{Admitted, Facts};
+use crate::body::VerifiedBody;
+use crate::warden::{Admitted, VerifiedDelivery};
 
 /// A verified webhook: the payload, parsed only after the verdict, and what is proven of it.
 ///
 /// `T` is any of the framework's extractors of a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`.
 ///
 /// Behind the adapter's layer or middleware the handler's status tells whether the work was done. Without it the extractor
-/// verifies by the [`Warden`](crate::Warden) that the application holds; then nobody sees the status, and the handler
+/// verifies by the [`Warden`](crate::warden::Warden) that the application holds; then nobody sees the status, and the handler
 /// calls [`commit`](Self::commit) when its work is done.
 ///
 /// * On axum that Warden is in the router's state. With neither a layer nor that, a router that has a state does not
@@ -19,19 +19,19 @@ use crate::warden::{Admitted, Facts};
 pub struct Webhook<T> {
     /// The payload.
     pub payload: T,
-    facts: Facts,
+    facts: VerifiedDelivery,
     /// The handler's to settle, unless a layer does it.
     admitted: Option<Box<Admitted>>,
 }
 
 impl<T> Webhook<T> {
-    pub(crate) const fn new(payload: T, facts: Facts, admitted: Option<Box<Admitted>>) -> Self {
+    pub(crate) const fn new(payload: T, facts: VerifiedDelivery, admitted: Option<Box<Admitted>>) -> Self {
         Self { payload, facts, admitted }
     }
 
     /// What is proven of the request: the webhook id, the key, the timestamp.
     #[must_use]
-    pub const fn facts(&self) -> &Facts {
+    pub const fn delivery(&self) -> &VerifiedDelivery {
         &self.facts
     }
 
@@ -49,6 +49,6 @@ impl<T> Webhook<T> {
 /// between the two can have changed it.
 #[derive(Clone)]
 pub(crate) struct Verdict {
-    pub(crate) facts: Facts,
+    pub(crate) facts: VerifiedDelivery,
     pub(crate) body: VerifiedBody,
 }

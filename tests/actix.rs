@@ -16,7 +16,8 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{App, HttpResponse, Route};
 use futures_core::Stream;
 use hookwarden::actix::{SignedGuard, WardenMiddleware, Webhook};
-use hookwarden::{Outcome, Reason, Warden};
+use hookwarden::event::Outcome;
+use hookwarden::{Reason, Warden};
 
 use util::actix::ActixReceiver;
 use util::events::{Events, events};

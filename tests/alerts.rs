@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
-use hookwarden::testing::TestClock;
-use hookwarden::{
-    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Keyring, Observer, Outcome, Reason, Scheme,
-    SecurityEvent, Warden,
+use hookwarden::event::{
+    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Observer, Outcome, SecurityEvent,
 };
+use hookwarden::testing::TestClock;
+use hookwarden::{Keyring, Reason, Scheme, Warden};
 
 use AlertState::{Cleared, Raised};
 

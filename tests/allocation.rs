@@ -5,7 +5,8 @@
 mod preset;
 
 use allocation_counter::measure;
-use hookwarden::{Head, Reason, Verifier};
+use hookwarden::headers::Head;
+use hookwarden::{Reason, Verifier};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use preset::{NOW, PRESETS, keys, sign};
 

@@ -5,11 +5,17 @@ mod util;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hookwarden::{
-    Answer, AnswerBody, AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Decision, Delivery, Head, IdSource,
-    KeyStore, Keyring, LocalReplay, Moment, Outcome, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme,
-    SecurityEvent, StoreError, TrustedHops,
-};
+use hookwarden::clock::ClockReading;
+use hookwarden::crypto::PreparedKeys;
+use hookwarden::error::StoreError;
+use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::headers::Head;
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
+use hookwarden::limit::{Decision, RateLimiter};
+use hookwarden::proxies::TrustedHops;
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+use hookwarden::warden::{Answer, AnswerBody};
+use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Reason, Scheme};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -133,7 +139,7 @@ fn sizes() -> Vec<Row> {
     ]
 }
 
-fn unlimited(warden: hookwarden::WardenBuilder) -> hookwarden::WardenBuilder {
+fn unlimited(warden: hookwarden::warden::WardenBuilder) -> hookwarden::warden::WardenBuilder {
     warden.danger_without_quota().danger_without_rejected_quotas().danger_without_replay_protection()
 }
 
@@ -176,7 +182,7 @@ async fn address_in_a_header_is_believed_on_a_connection_of_a_named_proxy_alone(
 async fn forger_past_the_named_proxy_is_one_peer_whatever_it_writes() {
     let quota = || Quota::new(2, Duration::from_secs(3_600)).expect("a quota");
     let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
-    let settings = |warden: hookwarden::WardenBuilder| {
+    let settings = |warden: hookwarden::warden::WardenBuilder| {
         warden.rejected_quotas(quota(), quota()).trusted_hops(hops()).trusted_proxies(["127.0.0.2"])
     };
     agree(settings, async |site| {
@@ -777,7 +783,7 @@ impl ReplayStore for Remote {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -789,7 +795,7 @@ impl ReplayStore for Remote {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -801,7 +807,7 @@ impl ReplayStore for Remote {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -846,16 +852,16 @@ impl ReplayStore for Unreachable {
         _: Delivery<'a>,
         _: Claimant,
         _: Duration,
-        _: Moment,
+        _: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(std::future::ready(Err(StoreError::new("unreachable").with_retry_after(Duration::from_secs(5)))))
     }
 
-    fn commit<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn commit<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: ClockReading) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(std::future::ready(Err(StoreError::new("unreachable"))))
     }
 
-    fn release<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn release<'a>(&'a self, _: Delivery<'a>, _: Claimant, _: ClockReading) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(std::future::ready(Err(StoreError::new("unreachable"))))
     }
 }

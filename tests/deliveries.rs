@@ -15,12 +15,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
+use hookwarden::clock::{Clock as _, ClockReading};
+use hookwarden::error::StoreError;
+use hookwarden::event::{Outcome, StoreKind, Warning};
+use hookwarden::keys::StaticKeys;
+use hookwarden::limit::{Decision, QuotaState, RateLimiter};
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
-use hookwarden::{
-    Admitted, BoxFuture, Claim, Claimant, Clock as _, Decision, Delivery, IdSource, Key, Keyring, LocalReplay, Moment,
-    Notice, Outcome, Quota, RateLimiter, Reason, Refused, ReplayKey, ReplayStore, Scheme, Signer, Standing, StaticKeys,
-    Store, StoreError, Timestamp, Warden, WardenBuilder,
-};
+use hookwarden::verifier::ReplayKey;
+use hookwarden::warden::{Admitted, Refused, WardenBuilder};
+use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -82,7 +86,7 @@ fn facts_tell_how_far_the_clocks_are_apart() {
     for seconds in [-200, 0, 7] {
         let admitted = scene.admit(&scene.stamped(seconds));
         let stamp = Timestamp::from_unix(scene.clock.now().wall.as_unix() + seconds);
-        assert_eq!((admitted.facts().skew(), admitted.facts().timestamp()), (Some(-seconds), Some(stamp)));
+        assert_eq!((admitted.delivery().skew(), admitted.delivery().timestamp()), (Some(-seconds), Some(stamp)));
     }
 }
 
@@ -274,7 +278,7 @@ fn delivery_by_a_key_that_expired_is_known_by_the_signature_of_the_other() {
         let (scene, _) = after_a_delivery_by_two_keys(&scheme, |_, _| {});
         let later = Timestamp::from_unix(scene.clock.now().wall.as_unix() + 1);
         let post = signed_with(&scheme, ring([key(&scheme, "new"), key(&scheme, "old")]), later);
-        assert_eq!(scene.admit(&with_only(&post, 1)).facts().key_id().as_str(), "old");
+        assert_eq!(scene.admit(&with_only(&post, 1)).delivery().key_id().as_str(), "old");
         assert_eq!(scene.send(&with_only(&post, 1)), Ok(()));
         scene.clock.advance(11 * SECOND);
         assert_eq!(scene.send(&with_only(&post, 0)), Err(Reason::Replayed), "{}", scheme.name());
@@ -395,12 +399,12 @@ fn handler_slower_than_its_lease_may_run_twice() {
     let slow = scene.admit(&post);
     scene.clock.advance(5 * SECOND);
     let second = scene.admit(&post);
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     slow.commit();
-    assert_eq!(scene.told.notices.take(), [Notice::LeaseOutlived]);
+    assert_eq!(scene.told.warnings.take(), [Warning::LeaseOutlived]);
     assert_eq!(scene.refuse(&post).reason(), Reason::InProgress, "the late one cannot settle what is another's");
     second.commit();
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     assert_eq!(scene.send(&post), Err(Reason::Replayed));
     let accepted = scene.outcomes().into_iter().filter(|outcome| *outcome == Outcome::Accepted);
     assert_eq!(accepted.count(), 2);
@@ -482,7 +486,7 @@ fn full_memory_refuses_and_forgets_nothing() {
         assert_eq!((refused.reason(), answer.status().as_u16()), (Reason::ReplayStoreUnavailable, 503));
         // The first is forgotten when it is stale by the slowest replica's clock too, and its copies' bodies are late.
         assert_eq!(answer.retry_after(), Some(322 * SECOND));
-        assert!(matches!(scene.told.failures.take()[..], [(Store::Replay, _)]));
+        assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
     }
     for post in &known {
         assert_eq!(scene.send(post), Err(Reason::Replayed));
@@ -517,7 +521,14 @@ struct Call {
 }
 
 impl Remote {
-    fn note(&self, what: &'static str, delivery: &Delivery<'_>, by: Claimant, lease: Option<Duration>, now: Moment) {
+    fn note(
+        &self,
+        what: &'static str,
+        delivery: &Delivery<'_>,
+        by: Claimant,
+        lease: Option<Duration>,
+        now: ClockReading,
+    ) {
         let (id, keys, until) = (delivery.webhook_id.to_owned(), delivery.keys.to_vec(), delivery.until);
         let seconds = until.as_unix() - now.wall.as_unix();
         self.calls.lock().unwrap().push(Call { what, id, keys, until, seconds, by, lease });
@@ -563,7 +574,7 @@ impl ReplayStore for Remote {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(async move {
             self.note("claim", &delivery, by, Some(lease), now);
@@ -576,7 +587,7 @@ impl ReplayStore for Remote {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.travel().await?;
@@ -593,7 +604,7 @@ impl ReplayStore for Remote {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.travel().await?;
@@ -698,10 +709,10 @@ async fn shared_store_that_fails_lets_nothing_pass() {
     let refused = scene.judge_async(&second).await.unwrap_err();
     assert_eq!((refused.reason(), refused.answer().status().as_u16()), (Reason::ReplayStoreUnavailable, 503));
     assert_eq!(refused.answer().retry_after(), Some(7 * SECOND));
-    assert_eq!(scene.told.failures.take(), [(Store::Replay, "the network is down".to_owned())]);
+    assert_eq!(scene.told.failures.take(), [(StoreKind::Replay, "the network is down".to_owned())]);
 
     assert_eq!(admitted.commit_async().await.unwrap_err().to_string(), "the network is down");
-    assert_eq!(scene.told.failures.take(), [(Store::Replay, "the network is down".to_owned())]);
+    assert_eq!(scene.told.failures.take(), [(StoreKind::Replay, "the network is down".to_owned())]);
     assert_eq!(scene.outcomes()[1..], [Outcome::Accepted], "the work was done all the same");
 
     remote.fails.store(false, Ordering::Relaxed);
@@ -761,11 +772,11 @@ impl RateLimiter for Counter {
             let mut asked = self.asked.lock().unwrap();
             asked.push((webhook_id.to_owned(), *quota));
             let remaining = 2_u32.saturating_sub(u32::try_from(asked.len()).unwrap());
-            let standing = Standing { remaining, reset: 9 * SECOND };
+            let quota_state = QuotaState { remaining, reset: 9 * SECOND };
             Ok(if asked.len() <= 2 {
-                Decision::Allowed(standing)
+                Decision::Allowed(quota_state)
             } else {
-                Decision::Denied { retry_after: 8 * SECOND, standing }
+                Decision::Denied { retry_after: 8 * SECOND, quota_state }
             })
         })
     }
@@ -778,7 +789,7 @@ async fn shared_limiter_decides_and_a_denied_delivery_is_given_back() {
     let (scene, remote) = shared(|warden| warden.quota_for(ID, quota).shared_limiter(limiter.clone()));
     for remaining in [1, 0] {
         let admitted = scene.judge_async(&scene.signed(format!("{remaining}"))).await.unwrap();
-        assert_eq!(admitted.standing(), Some((quota, Standing { remaining, reset: 9 * SECOND })));
+        assert_eq!(admitted.quota_state(), Some((quota, QuotaState { remaining, reset: 9 * SECOND })));
         admitted.commit_async().await.unwrap();
     }
     remote.take();
@@ -798,12 +809,12 @@ async fn shared_limiter_that_fails_is_stood_in_for_by_this_process() {
     limiter.fails.store(true, Ordering::Relaxed);
     for (body, verdict) in [("1", Ok(())), ("2", Ok(())), ("3", Err(Reason::QuotaExceeded))] {
         assert_eq!(scene.send_async(&scene.signed(body)).await, verdict, "{body}");
-        assert_eq!(scene.told.failures.take(), [(Store::Limits, "the network is down".to_owned())]);
-        assert_eq!(scene.told.notices.take(), [Notice::LimiterFellBack]);
+        assert_eq!(scene.told.failures.take(), [(StoreKind::Limits, "the network is down".to_owned())]);
+        assert_eq!(scene.told.warnings.take(), [Warning::LimiterFellBack]);
     }
     limiter.fails.store(false, Ordering::Relaxed);
     assert_eq!(scene.send_async(&scene.signed("3")).await, Ok(()), "its word counts again");
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
 }
 
 /// Polls `future` some times and drops it, as a server does whose client breaks the connection off.
@@ -914,7 +925,7 @@ async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
     remote.answers_hang.store(false, Ordering::Relaxed);
     assert_eq!(remote.called().await.what, "commit");
     tokio::task::yield_now().await;
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
 }
 

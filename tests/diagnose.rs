@@ -11,8 +11,8 @@
 mod body;
 #[path = "diagnose/head.rs"]
 mod head;
-#[path = "diagnose/laws.rs"]
-mod laws;
+#[path = "diagnose/properties.rs"]
+mod properties;
 #[path = "diagnose/secret.rs"]
 mod secret;
 #[path = "diagnose/sender.rs"]

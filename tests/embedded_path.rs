@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use allocation_counter::measure;
+use hookwarden::clock::Clock as _;
+use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::headers::Head;
+use hookwarden::keys::StaticKeys;
 use hookwarden::testing::TestClock;
-use hookwarden::{
-    Clock as _, Head, Key, Keyring, Outcome, Quota, Reason, Scheme, SecurityEvent, Signer, StaticKeys, Timestamp,
-    Verifier, Warden,
-};
+use hookwarden::{Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Verifier, Warden};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const ID: &str = "acme-3f6c1d2e-7a51-4a0e-9d24-0b8f5f1f6c55";

@@ -11,7 +11,9 @@ use axum::middleware::map_request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use hookwarden::axum::{StateWarden, WardenLayer, Webhook};
-use hookwarden::{Outcome, Part, Reason, Scheme, Warden};
+use hookwarden::event::Outcome;
+use hookwarden::scheme::SignedPart;
+use hookwarden::{Reason, Scheme, Warden};
 use http_body_util::BodyExt as _;
 use hyper::{Request, StatusCode};
 use tokio::sync::mpsc::unbounded_channel;
@@ -138,7 +140,7 @@ async fn webhook_is_accepted_and_refused_wherever_its_warden_is() {
 #[tokio::test]
 async fn facts_and_other_extractors_stand_beside_the_payload() {
     let handler = async |State(state): State<AppState>, webhook: Webhook<String>| {
-        let facts = webhook.facts();
+        let facts = webhook.delivery();
         let time = facts.timestamp().unwrap().as_unix();
         let text = format!("{} {} {} {time}", state.greeting, facts.webhook_id(), facts.key_id());
         webhook.commit();
@@ -153,8 +155,11 @@ async fn facts_and_other_extractors_stand_beside_the_payload() {
 
 #[tokio::test]
 async fn state_verifies_the_path_as_the_sender_wrote_it() {
-    let scheme =
-        Scheme::timestamped().into_builder().name("path-signing").signed([Part::Path, Part::Timestamp, Part::Body]);
+    let scheme = Scheme::timestamped().into_builder().name("path-signing").signed([
+        SignedPart::Path,
+        SignedPart::Timestamp,
+        SignedPart::Body,
+    ]);
     let scheme = scheme.build().unwrap();
     let keys = keyring(&scheme, SECRET);
     let warden = Warden::builder(scheme.clone()).sender(ID, keys).build().unwrap();

@@ -17,11 +17,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use hookwarden::clock::Clock as _;
+use hookwarden::crypto::PreparedKeys;
+use hookwarden::error::StoreError;
+use hookwarden::event::{Outcome, StoreKind, Warning};
+use hookwarden::keys::{KeyStore, StaticKeys};
+use hookwarden::proxies::TrustedHops;
 use hookwarden::tower::{PeerAddress, WardenLayer};
-use hookwarden::{
-    Admitted, Clock as _, IdSource, Key, KeyStore, Keyring, Notice, Outcome, PreparedKeys, Quota, Reason, Scheme,
-    StaticKeys, Store, StoreError, Timestamp, TrustedHops, Warden, WardenBuilder,
-};
+use hookwarden::warden::{Admitted, WardenBuilder};
+use hookwarden::{IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -593,12 +597,12 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     for nth in 0..CAPACITY {
         assert_eq!(offend(peer(nth)), Reason::MissingHeader);
     }
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     for nth in CAPACITY..CAPACITY + 100 {
         offend(peer(nth));
-        assert_eq!(scene.told.notices.take(), [Notice::RejectedTableFull], "{nth}");
+        assert_eq!(scene.told.warnings.take(), [Warning::RejectedTableFull], "{nth}");
         assert!(!scene.is_blocked(peer(nth), ID), "a full table fails open");
-        scene.told.notices.take();
+        scene.told.warnings.take();
     }
     let mut forgotten = (0..CAPACITY).filter(|nth| !scene.is_blocked(peer(*nth), ID));
     assert_eq!(forgotten.next(), None);
@@ -607,7 +611,7 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     // Once the offences have lapsed there is room again.
     scene.clock.advance(Duration::from_secs(86_401));
     offend(FORGER);
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     assert!(scene.is_blocked(FORGER, ID));
 }
 
@@ -633,10 +637,10 @@ fn full_table_of_accepted_requests_is_told_and_refuses_nobody() {
     for nth in 0..CAPACITY {
         assert_eq!(scene.deliver(Some(SENDER), &nth.to_string(), &post), Ok(()));
     }
-    assert_eq!(scene.told.notices.take(), []);
+    assert_eq!(scene.told.warnings.take(), []);
     for _ in 0..3 {
         assert_eq!(scene.deliver(Some(SENDER), "one more", &post), Ok(()));
-        assert_eq!(scene.told.notices.take(), [Notice::AcceptedTableFull]);
+        assert_eq!(scene.told.warnings.take(), [Warning::AcceptedTableFull]);
     }
     assert_eq!(scene.deliver(Some(SENDER), "0", &post), Err(Reason::QuotaExceeded), "none is forgotten");
 }
@@ -647,19 +651,19 @@ fn unknown_peer_is_told_once_and_never_blocked() {
     for _ in 0..200 {
         assert_eq!(scene.deliver(None, ID, &scene.forged()), Err(Reason::Mismatch));
     }
-    assert_eq!(scene.told.notices.take(), [Notice::PeerUnknown]);
+    assert_eq!(scene.told.warnings.take(), [Warning::PeerUnknown]);
     assert_eq!(scene.deliver(None, ID, &scene.signed("genuine")), Ok(()));
 }
 
 /// What is told of requests from `peers` in turn.
-fn told_of(count: usize, peers: &[IpAddr], set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Vec<Notice> {
+fn told_of(count: usize, peers: &[IpAddr], set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Vec<Warning> {
     let scene = scene_with(set);
     let forged = scene.forged();
     for peer in peers.iter().cycle().take(count) {
         // Whatever becomes of it.
         let _ = scene.deliver(Some(*peer), ID, &forged);
     }
-    scene.told.notices.take()
+    scene.told.warnings.take()
 }
 
 #[test]
@@ -678,7 +682,7 @@ fn private_peers_alone_are_told_once() {
     .map(address);
     let hops = |warden: WardenBuilder| warden.trusted_hops(TrustedHops::x_forwarded_for(1).unwrap());
     assert_eq!(told_of(1_000, &private, |warden| warden), []);
-    assert_eq!(told_of(5_000, &private, |warden| warden), [Notice::PeersAllPrivate]);
+    assert_eq!(told_of(5_000, &private, |warden| warden), [Warning::PeersAllPrivate]);
     assert_eq!(told_of(5_000, &private, hops), [], "declared proxies");
 }
 
@@ -776,5 +780,5 @@ fn denied_deliveries_leave_the_memory_of_deliveries_as_it_was() {
     }
     assert_eq!(scene.told.failures.take(), []);
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(Reason::ReplayStoreUnavailable));
-    assert!(matches!(scene.told.failures.take()[..], [(Store::Replay, _)]));
+    assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
 }

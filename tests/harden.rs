@@ -13,9 +13,10 @@ use axum::body::Body;
 use axum::routing::{any, post};
 use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
 use hookwarden::harden::{Harden, HardenBuilder, HardenLayer, PlainHttp, SecurityTxt, TlsConnection};
+use hookwarden::proxies::TrustedHops;
 use hookwarden::testing::TestClock;
 use hookwarden::tower::{GuardedBody, PeerAddress, WardenLayer};
-use hookwarden::{Scheme, Timestamp, TrustedHops};
+use hookwarden::{Scheme, Timestamp};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _};
 

@@ -8,7 +8,9 @@ mod file;
 #[path = "keys/held.rs"]
 mod held;
 
-use hookwarden::{KeyStore, Keyring, PreparedKeys, Scheme};
+use hookwarden::crypto::PreparedKeys;
+use hookwarden::keys::KeyStore;
+use hookwarden::{Keyring, Scheme};
 
 /// A secret that must not show up anywhere.
 const CANARY: &str = "canary-7f3a91c2d4";

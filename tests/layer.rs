@@ -9,8 +9,11 @@ use axum::extract::{Extension, Form, Json};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, post};
 use axum::{Router, body::Bytes};
+use hookwarden::event::Outcome;
+use hookwarden::scheme::SignedPart;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
-use hookwarden::{Facts, IdSource, Key, Keyring, Outcome, Part, Reason, Scheme, Warden};
+use hookwarden::warden::VerifiedDelivery;
+use hookwarden::{IdSource, Key, Keyring, Reason, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -114,7 +117,7 @@ async fn facts_are_among_the_extensions() {
     let keys = Keyring::from_keys([new, old]).unwrap();
     // One message, signed with either key, is one delivery.
     let warden = Warden::builder(scheme).sender(ID, keys).danger_without_replay_protection().build().unwrap();
-    let handler = async |Extension(facts): Extension<Facts>| {
+    let handler = async |Extension(facts): Extension<VerifiedDelivery>| {
         format!("{} {} {}", facts.webhook_id(), facts.key_id(), facts.timestamp().unwrap().as_unix())
     };
     let router = Router::new().route("/webhooks/{id}", post(handler)).route_layer(WardenLayer::new(warden));
@@ -128,8 +131,16 @@ async fn facts_are_among_the_extensions() {
 
 /// A scheme that signs the method and the path too.
 fn path_signing() -> Scheme {
-    let dot = || Part::literal(".");
-    let parts = [Part::Method, Part::literal(" "), Part::Path, dot(), Part::Timestamp, dot(), Part::Body];
+    let dot = || SignedPart::literal(".");
+    let parts = [
+        SignedPart::Method,
+        SignedPart::literal(" "),
+        SignedPart::Path,
+        dot(),
+        SignedPart::Timestamp,
+        dot(),
+        SignedPart::Body,
+    ];
     Scheme::timestamped().into_builder().name("path-signing").signed(parts).build().expect("a scheme")
 }
 
@@ -232,7 +243,7 @@ async fn body_reaches_the_handler_byte_for_byte_in_whatever_chunks_it_was_sent()
 async fn bare_hyper_takes_the_id_from_a_path_segment() {
     let warden = warden().webhook_id(IdSource::path_segment(2)).build().unwrap();
     let handler = service_fn(async |request: Request<VerifiedBody>| {
-        let id = request.extensions().get::<Facts>().map(|facts| facts.webhook_id().to_owned());
+        let id = request.extensions().get::<VerifiedDelivery>().map(|facts| facts.webhook_id().to_owned());
         let body = request.into_body().collect().await.unwrap_or_else(|never| match never {}).to_bytes();
         Ok::<_, Infallible>(Response::new(Full::from([id.unwrap().as_bytes(), b":", &body].concat())))
     });

@@ -6,21 +6,23 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hookwarden::{Clock, Decision, LocalLimiter, Moment, Quota, RateLimiter, Standing, Timestamp};
+use hookwarden::clock::{Clock, ClockReading};
+use hookwarden::limit::{Decision, LocalLimiter, QuotaState, RateLimiter};
+use hookwarden::{Quota, Timestamp};
 use proptest::prelude::*;
 
 /// A clock that stands where it was put.
-struct Hand(Mutex<Moment>);
+struct Hand(Mutex<ClockReading>);
 
 impl Clock for Hand {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         *self.0.lock().unwrap()
     }
 }
 
 impl Hand {
     fn new() -> Arc<Self> {
-        let start = Moment { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_millis(1_234) };
+        let start = ClockReading { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_millis(1_234) };
         Arc::new(Self(Mutex::new(start)))
     }
 
@@ -38,11 +40,11 @@ fn check(limiter: &LocalLimiter, id: &str, quota: &Quota) -> Decision {
 }
 
 const fn allowed(remaining: u32, reset: Duration) -> Decision {
-    Decision::Allowed(Standing { remaining, reset })
+    Decision::Allowed(QuotaState { remaining, reset })
 }
 
 const fn denied(retry_after: Duration, reset: Duration) -> Decision {
-    Decision::Denied { retry_after, standing: Standing { remaining: 0, reset } }
+    Decision::Denied { retry_after, quota_state: QuotaState { remaining: 0, reset } }
 }
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -312,8 +314,8 @@ enum Wait {
 impl Wait {
     fn after(self, last: Decision) -> Duration {
         let (retry, reset) = match last {
-            Decision::Denied { retry_after, standing } => (retry_after, standing.reset),
-            Decision::Allowed(standing) => (Duration::ZERO, standing.reset),
+            Decision::Denied { retry_after, quota_state } => (retry_after, quota_state.reset),
+            Decision::Allowed(quota_state) => (Duration::ZERO, quota_state.reset),
             _ => unreachable!(),
         };
         let (time, micros) = match self {

@@ -10,12 +10,17 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use hookwarden::clock::{Clock, ClockReading};
+use hookwarden::crypto::PreparedKeys;
+use hookwarden::error::StoreError;
+use hookwarden::event::StoreKind;
+use hookwarden::event::{Observer, SecurityEvent};
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
+use hookwarden::limit::{Decision, QuotaState, RateLimiter};
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::testing::TestClock;
-use hookwarden::{
-    AsyncKeyStore, BoxFuture, CachedKeys, Claim, Claimant, Clock, Decision, Delivery, KeyStore, Keyring, LocalReplay,
-    Moment, Observer, PreparedKeys, Quota, RateLimiter, Reason, ReplayStore, Scheme, SecurityEvent, Signer, Standing,
-    Store, StoreError, Timestamp, Warden, WardenBuilder,
-};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use tokio::sync::Notify;
 
 const ID: &str = "acme";
@@ -199,7 +204,7 @@ impl ReplayStore for Slow {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(async move {
             self.wait().await;
@@ -213,7 +218,7 @@ impl ReplayStore for Slow {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.wait().await;
@@ -225,7 +230,7 @@ impl ReplayStore for Slow {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             self.releases.notify_one();
@@ -239,8 +244,8 @@ impl ReplayStore for Slow {
 #[derive(Default)]
 struct Told {
     outcomes: Mutex<Vec<&'static str>>,
-    failed: Mutex<Vec<Store>>,
-    recovered: Mutex<Vec<Store>>,
+    failed: Mutex<Vec<StoreKind>>,
+    recovered: Mutex<Vec<StoreKind>>,
 }
 
 impl Observer for Told {
@@ -248,16 +253,16 @@ impl Observer for Told {
         self.outcomes.lock().unwrap().push(event.outcome.as_str());
     }
 
-    fn store_failed(&self, store: Store, _: &StoreError) {
+    fn store_failed(&self, store: StoreKind, _: &StoreError) {
         self.failed.lock().unwrap().push(store);
     }
 
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         self.recovered.lock().unwrap().push(store);
     }
 }
 
-async fn deliver(warden: &Warden, head: &Head) -> Result<hookwarden::Admitted, hookwarden::Refused> {
+async fn deliver(warden: &Warden, head: &Head) -> Result<hookwarden::warden::Admitted, hookwarden::warden::Refused> {
     let mut receiving = warden.examine(head, peer())?.identify_async(ID).await?;
     receiving.update(BODY)?;
     receiving.finish_async().await
@@ -321,7 +326,7 @@ fn commit_that_nothing_can_tell_to_a_shared_store_is_a_failure_of_the_store() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let admitted = runtime.block_on(deliver(&warden, &signed_at(clock.now().wall))).unwrap();
     admitted.commit(); // outside the runtime
-    assert_eq!(*told.failed.lock().unwrap(), [Store::Replay]);
+    assert_eq!(*told.failed.lock().unwrap(), [StoreKind::Replay]);
 }
 
 struct Panics;
@@ -337,7 +342,7 @@ async fn limiter_that_panics_is_one_that_does_not_answer() {
     let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
     let warden = warden(&clock).shared_limiter(Panics).observer(told.clone()).build().unwrap();
     deliver(&warden, &signed_at(clock.now().wall)).await.unwrap().commit();
-    assert_eq!(*told.failed.lock().unwrap(), [Store::Limits]);
+    assert_eq!(*told.failed.lock().unwrap(), [StoreKind::Limits]);
     assert_eq!(*told.outcomes.lock().unwrap(), ["accepted"]);
 }
 
@@ -352,9 +357,9 @@ impl RateLimiter for Answers {
 
 #[tokio::test]
 async fn limiter_is_back_once_and_not_by_a_denial_that_it_may_remember() {
-    let standing = Standing { remaining: 0, reset: Duration::from_secs(1) };
+    let quota_state = QuotaState { remaining: 0, reset: Duration::from_secs(1) };
     let (allowed, denied) =
-        (Decision::Allowed(standing), Decision::Denied { retry_after: Duration::from_secs(1), standing });
+        (Decision::Allowed(quota_state), Decision::Denied { retry_after: Duration::from_secs(1), quota_state });
     let answers = Answers(Mutex::new(vec![Ok(allowed), Ok(allowed), Ok(denied), Err(StoreError::new("it is down"))]));
     let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
     let warden = warden(&clock).shared_limiter(answers).observer(told.clone()).build().unwrap();
@@ -364,7 +369,7 @@ async fn limiter_is_back_once_and_not_by_a_denial_that_it_may_remember() {
     }
     assert_eq!(
         (&*told.failed.lock().unwrap(), &*told.recovered.lock().unwrap()),
-        (&vec![Store::Limits], &vec![Store::Limits])
+        (&vec![StoreKind::Limits], &vec![StoreKind::Limits])
     );
     assert_eq!(*told.outcomes.lock().unwrap(), ["released", "refused", "released", "released"]);
 }
@@ -381,7 +386,7 @@ async fn memory_that_panics_refuses_and_stops_nothing() {
     assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), Reason::ReplayStoreUnavailable);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(*told.outcomes.lock().unwrap(), ["released", "refused"]);
-    assert!(told.failed.lock().unwrap().iter().all(|store| *store == Store::Replay));
+    assert!(told.failed.lock().unwrap().iter().all(|store| *store == StoreKind::Replay));
 }
 
 /// Answers never.
@@ -417,19 +422,20 @@ async fn key_store_that_hangs_holds_a_request_no_longer_than_the_deadline() {
     assert_eq!(answer.await.expect("an answer").unwrap().status(), 503);
 }
 
-fn scheme_of(parts: Vec<hookwarden::Part>) -> Scheme {
+fn scheme_of(parts: Vec<hookwarden::scheme::SignedPart>) -> Scheme {
     Scheme::builder("acme").signature_header("X-Sig").signed(parts).build().unwrap()
 }
 
 #[test]
 fn header_whose_value_could_end_elsewhere_is_refused() {
-    use hookwarden::{Part, Verifier};
-    let (id, literal) = (|| Part::header("X-Id").unwrap(), Part::literal);
+    use hookwarden::Verifier;
+    use hookwarden::scheme::SignedPart;
+    let (id, literal) = (|| SignedPart::header("X-Id").unwrap(), SignedPart::literal);
     let cases = [
         // The literal would begin in the value and end in itself: `a:` and `b` is `a` and `:b`.
-        (vec![id(), literal("::"), Part::Body], ("a:", b"b".as_slice())),
+        (vec![id(), literal("::"), SignedPart::Body], ("a:", b"b".as_slice())),
         // Behind the body it is the literal in front that counts: `x` and `y.z` is `x.y` and `z`.
-        (vec![Part::Body, literal("."), id()], ("y.z", b"x".as_slice())),
+        (vec![SignedPart::Body, literal("."), id()], ("y.z", b"x".as_slice())),
     ];
     for (parts, (value, body)) in cases {
         let scheme = scheme_of(parts);
@@ -444,11 +450,12 @@ fn header_whose_value_could_end_elsewhere_is_refused() {
 
 #[test]
 fn field_without_a_key_is_ignored_like_any_other() {
-    use hookwarden::{Layout, Part, Verifier};
+    use hookwarden::Verifier;
+    use hookwarden::scheme::{Layout, SignedPart};
     let scheme = Scheme::builder("acme")
         .signature_header("X-Sig")
         .layout(Layout::fields(',', "v1"))
-        .signed([Part::Body])
+        .signed([SignedPart::Body])
         .build()
         .unwrap();
     let head = [("X-Sig", format!("=a,=b,v1={}", "0".repeat(64)))];

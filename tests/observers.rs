@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookwarden::{
-    Clock, KeyId, Keyring, MetricsObserver, Moment, Notice, Observer, Outcome, Reason, Scheme, SecurityEvent, Store,
-    StoreError, Timestamp, TracingObserver, Warden,
-};
+use hookwarden::clock::{Clock, ClockReading};
+use hookwarden::error::StoreError;
+use hookwarden::event::StoreKind;
+use hookwarden::event::{MetricsObserver, Observer, Outcome, SecurityEvent, TracingObserver, Warning};
+use hookwarden::secret::KeyId;
+use hookwarden::{Keyring, Reason, Scheme, Timestamp, Warden};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing::Level;
 use tracing::field::{Field, Visit};
@@ -34,8 +36,8 @@ impl TestClock {
 }
 
 impl Clock for TestClock {
-    fn now(&self) -> Moment {
-        Moment { wall: NOW, monotonic: Duration::from_micros(self.0.load(Ordering::Relaxed)) }
+    fn now(&self) -> ClockReading {
+        ClockReading { wall: NOW, monotonic: Duration::from_micros(self.0.load(Ordering::Relaxed)) }
     }
 }
 
@@ -131,7 +133,7 @@ fn deliver(warden: &Warden, id: &str, signature: &str) -> Result<(), Reason> {
         receiving.update(BODY)?;
         receiving.finish()
     };
-    judge().map(hookwarden::Admitted::commit).map_err(|refused| refused.reason())
+    judge().map(hookwarden::warden::Admitted::commit).map_err(|refused| refused.reason())
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn flood_hides_neither_an_outage_nor_a_delivery() {
             observer.observe(&refused(Reason::Mismatch, Ipv4Addr::from_bits(peer)));
         }
         observer.observe(&full(Outcome::Refused(Reason::KeyStoreUnavailable)));
-        observer.notice(&Notice::RejectedTableFull);
+        observer.warning(&Warning::RejectedTableFull);
         observer.observe(&full(Outcome::Accepted));
         observer.observe(&full(Outcome::Released));
     });
@@ -285,12 +287,12 @@ fn outage_is_sampled_by_its_reason_and_names_no_single_peer() {
 fn notice_has_its_level_and_is_sampled_by_kind() {
     let lines = logged(|observer, _| {
         for _ in 0..50 {
-            observer.notice(&Notice::LimiterFellBack);
+            observer.warning(&Warning::LimiterFellBack);
         }
-        observer.notice(&Notice::KeyReloadFailed);
+        observer.warning(&Warning::KeyReloadFailed);
     });
     let told: Vec<_> =
-        lines.iter().map(|line| (line.level, line.field("notice").unwrap(), line.suppressed())).collect();
+        lines.iter().map(|line| (line.level, line.field("warning").unwrap(), line.suppressed())).collect();
     let single = (Level::WARN, "limiter_fell_back", None);
     let failed = (Level::ERROR, "key_reload_failed", None);
     let count = (Level::WARN, "limiter_fell_back", Some(45));
@@ -429,11 +431,11 @@ fn shared_store_is_up_until_it_fails_and_after_it_recovered() {
     };
     let error = StoreError::new("gone");
     assert_eq!(up(&measured(|_| ())), [1.0, 1.0]);
-    assert_eq!(up(&measured(|observer| observer.store_failed(Store::Replay, &error))), [1.0, 0.0]);
+    assert_eq!(up(&measured(|observer| observer.store_failed(StoreKind::Replay, &error))), [1.0, 0.0]);
     let metrics = measured(|observer| {
-        observer.store_failed(Store::Keys, &error);
-        observer.store_failed(Store::Limits, &error);
-        observer.store_recovered(Store::Limits);
+        observer.store_failed(StoreKind::Keys, &error);
+        observer.store_failed(StoreKind::Limits, &error);
+        observer.store_recovered(StoreKind::Limits);
     });
     assert_eq!(up(&metrics), [1.0, 1.0]);
 }
@@ -537,9 +539,9 @@ fn labels_of_known_ids_keys_and_schemes_are_bounded() {
 
 #[test]
 fn notice_is_counted_by_kind() {
-    let metrics = measured(|observer| observer.notice(&Notice::PeerUnknown));
-    assert_eq!(metrics.nonzero("hookwarden_notices_total"), BTreeMap::from([("{kind=peer_unknown}", 1)]));
-    assert_eq!(metrics.counters["hookwarden_notices_total{kind=key_reload_failed}"], 0);
+    let metrics = measured(|observer| observer.warning(&Warning::PeerUnknown));
+    assert_eq!(metrics.nonzero("hookwarden_warnings_total"), BTreeMap::from([("{kind=peer_unknown}", 1)]));
+    assert_eq!(metrics.counters["hookwarden_warnings_total{kind=key_reload_failed}"], 0);
 }
 
 #[test]

@@ -15,10 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use hookwarden::Timestamp;
+use hookwarden::clock::{Clock, ClockReading};
+use hookwarden::error::StoreError;
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::testing::TestClock;
-use hookwarden::{
-    Claim, Claimant, Clock, Delivery, LocalReplay, Moment, ReplayKey, ReplayStore, StoreError, Timestamp,
-};
+use hookwarden::verifier::ReplayKey;
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -294,10 +296,10 @@ fn threads_that_claim_the_same_deliveries_are_granted_each_once() {
 fn extreme_clocks_neither_panic_nor_forget() {
     let walls = [i64::MIN, -1, 0, 1_800_000_000, i64::MAX].map(Timestamp::from_unix);
     let times = [Duration::ZERO, Duration::from_secs(1), Duration::MAX];
-    for start in walls.iter().flat_map(|wall| times.map(|monotonic| Moment { wall: *wall, monotonic })) {
-        for then in walls.iter().flat_map(|wall| times.map(|monotonic| Moment { wall: *wall, monotonic })) {
+    for start in walls.iter().flat_map(|wall| times.map(|monotonic| ClockReading { wall: *wall, monotonic })) {
+        for then in walls.iter().flat_map(|wall| times.map(|monotonic| ClockReading { wall: *wall, monotonic })) {
             let memory = Memory::new(1_000);
-            let set = |moment: Moment| {
+            let set = |moment: ClockReading| {
                 memory.clock.set_wall(moment.wall);
                 memory.clock.set_monotonic(moment.monotonic);
             };
@@ -327,18 +329,18 @@ enum Entry {
 }
 
 impl Model {
-    fn live(&self, id: u8, key: u32, now: Moment) -> Option<Entry> {
+    fn live(&self, id: u8, key: u32, now: ClockReading) -> Option<Entry> {
         self.entries.get(&(id, key)).copied().filter(|entry| match *entry {
             Entry::Claimed { end, .. } => now.monotonic < end,
             Entry::Finished { until, end } => now.wall.as_unix() <= until || (now.monotonic.as_secs() as i64) < end,
         })
     }
 
-    fn expired(&self, now: Moment) -> Vec<(u8, u32)> {
+    fn expired(&self, now: ClockReading) -> Vec<(u8, u32)> {
         self.entries.keys().copied().filter(|(id, key)| self.live(*id, *key, now).is_none()).collect()
     }
 
-    fn claim(&mut self, id: u8, keys: &[u32], by: u128, lease: Duration, now: Moment) -> Claim {
+    fn claim(&mut self, id: u8, keys: &[u32], by: u128, lease: Duration, now: ClockReading) -> Claim {
         let live: Vec<Entry> = keys.iter().filter_map(|key| self.live(id, *key, now)).collect();
         if live.iter().any(|entry| matches!(entry, Entry::Finished { .. })) {
             return Claim::Finished;
@@ -356,7 +358,7 @@ impl Model {
         Claim::Granted
     }
 
-    fn commit(&mut self, id: u8, keys: &[u32], by: u128, until: i64, now: Moment) -> bool {
+    fn commit(&mut self, id: u8, keys: &[u32], by: u128, until: i64, now: ClockReading) -> bool {
         let is_free = |entry: Entry| matches!(entry, Entry::Claimed { by: other, .. } if other == by);
         if !keys.iter().filter_map(|key| self.live(id, *key, now)).all(is_free) {
             return false;
@@ -368,7 +370,7 @@ impl Model {
         true
     }
 
-    fn release(&mut self, id: u8, keys: &[u32], by: u128, now: Moment) -> bool {
+    fn release(&mut self, id: u8, keys: &[u32], by: u128, now: ClockReading) -> bool {
         let is_own = |entry: &Option<Entry>| matches!(entry, Some(Entry::Claimed { by: owner, .. }) if *owner == by);
         let own: Vec<u32> = keys.iter().copied().filter(|key| is_own(&self.live(id, *key, now))).collect();
         for key in &own {

@@ -1,9 +1,11 @@
 //! Schemes as TOML and JSON documents: what a good one means, and what is said about a bad one.
 
-use hookwarden::{
-    Algorithm, Encoding, FieldName, Keyring, Layout, ListedHeaders, NamesIn, Pair, Part, RequestHead, Scheme, Secret,
-    SecretFormat, Signer, Timestamp, TimestampFormat, Tolerance, Verifier,
-};
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::{FieldName, RequestHead};
+use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SecretFormat, SignedPart};
+use hookwarden::time::TimestampFormat;
+use hookwarden::{Keyring, Scheme, Secret, Signer, Timestamp, Tolerance, Verifier};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -34,7 +36,7 @@ fn built() -> Scheme {
     let listed = ListedHeaders {
         names_in: NamesIn::Field("h".into()),
         separator: '~',
-        pair: Pair::NameAndValue,
+        pair: ListedHeaderForm::NameAndValue,
         join: "&".into(),
         require: vec![FieldName::new("Acme-Kind").expect("a token")],
     };
@@ -47,16 +49,16 @@ fn built() -> Scheme {
         .tolerance(Tolerance::from_seconds(60).expect("in the range"))
         .timestamp_field("at", TimestampFormat::Milliseconds)
         .signed([
-            Part::Method,
-            Part::literal(" "),
-            Part::Url { base: "https://hooks.example.com".into(), decode: "/".into() },
-            Part::literal("\n"),
-            Part::Path,
-            Part::header("Acme-Id").expect("a token"),
-            Part::ListedHeaders(listed),
-            Part::field("at"),
-            Part::Timestamp,
-            Part::Body,
+            SignedPart::Method,
+            SignedPart::literal(" "),
+            SignedPart::Url { base: "https://hooks.example.com".into(), decode: "/".into() },
+            SignedPart::literal("\n"),
+            SignedPart::Path,
+            SignedPart::header("Acme-Id").expect("a token"),
+            SignedPart::ListedHeaders(listed),
+            SignedPart::field("at"),
+            SignedPart::Timestamp,
+            SignedPart::Body,
         ])
         .build()
         .expect("the description is consistent")
@@ -119,7 +121,7 @@ fn document_means_what_the_builder_makes() {
 #[test]
 fn settings_left_out_are_those_of_the_builder() {
     let document: Scheme = toml::from_str(&signing("", r#"["body"]"#)).unwrap();
-    let built = Scheme::builder("acme").signature_header("Acme-Signature").signed([Part::Body]).build().unwrap();
+    let built = Scheme::builder("acme").signature_header("Acme-Signature").signed([SignedPart::Body]).build().unwrap();
     assert_same_scheme(&document, &built, "a-secret");
     // A layout may leave out its prefix.
     let document: Scheme = toml::from_str(&signing("layout = { plain = {} }", r#"["body"]"#)).unwrap();

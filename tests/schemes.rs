@@ -1,9 +1,9 @@
 //! What a scheme tells of itself, and which schemes can be signed by.
 
-use hookwarden::{
-    ConfigError, FieldName, Keyring, Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, Secret, Signer,
-    TimestampFormat, TimestampSource,
-};
+use hookwarden::headers::FieldName;
+use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SignedPart, TimestampSource};
+use hookwarden::time::TimestampFormat;
+use hookwarden::{ConfigError, Keyring, Scheme, Secret, Signer};
 
 fn header(name: &str) -> Option<TimestampSource> {
     Some(TimestampSource::Header(FieldName::new(name).expect("a name")))
@@ -25,23 +25,26 @@ fn scheme_tells_where_its_timestamp_stands_and_how_it_is_written() {
 
 #[test]
 fn signer_takes_only_schemes_whose_fields_it_can_fill() {
-    let fields = |parts: Vec<Part>| {
+    let fields = |parts: Vec<SignedPart>| {
         let scheme = Scheme::builder("fields").signature_header("X-Signature").layout(Layout::fields(',', "v1"));
         scheme.timestamp_field("t", TimestampFormat::Seconds).signed(parts).build().expect("a scheme")
     };
-    let listed = Part::ListedHeaders(ListedHeaders {
+    let listed = SignedPart::ListedHeaders(ListedHeaders {
         names_in: NamesIn::Field("h".into()),
         separator: ' ',
-        pair: Pair::NameAndValue,
+        pair: ListedHeaderForm::NameAndValue,
         join: "\n".into(),
         require: Vec::new(),
     });
     for (parts, unknown) in [
-        (vec![Part::field("t"), Part::Body], None),
-        (vec![Part::Timestamp, Part::field("h"), listed.clone(), Part::Body], None),
-        (vec![Part::Timestamp, Part::field("n"), Part::Body], Some("n")),
-        (vec![Part::field("t"), Part::field("h"), listed, Part::field("n"), Part::Body], Some("n")),
-        (vec![Part::field("t"), Part::field("h"), Part::Body], Some("h")),
+        (vec![SignedPart::field("t"), SignedPart::Body], None),
+        (vec![SignedPart::Timestamp, SignedPart::field("h"), listed.clone(), SignedPart::Body], None),
+        (vec![SignedPart::Timestamp, SignedPart::field("n"), SignedPart::Body], Some("n")),
+        (
+            vec![SignedPart::field("t"), SignedPart::field("h"), listed, SignedPart::field("n"), SignedPart::Body],
+            Some("n"),
+        ),
+        (vec![SignedPart::field("t"), SignedPart::field("h"), SignedPart::Body], Some("h")),
     ] {
         let told = sign_by(fields(parts.clone())).err().map(|fault| fault.to_string());
         let wanted = unknown.map(|key| format!("signed.field: a signer cannot know the value of {key}"));

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use hookwarden::{
-    BoxFuture, Claim, Claimant, Decision, Delivery, Keyring, LocalLimiter, LocalReplay, Moment, Quota, RateLimiter,
-    ReplayStore, Scheme, SharedStore, StaticKeys, StoreError, Warden, WardenBuilder,
-};
+use hookwarden::clock::ClockReading;
+use hookwarden::error::StoreError;
+use hookwarden::keys::StaticKeys;
+use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+use hookwarden::shared_store::SharedStore;
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{BoxFuture, Keyring, Quota, Scheme, Warden};
 
 fn keyring() -> Keyring {
     Keyring::new(Scheme::timestamped().secret("a-secret-of-the-tests-and-of-no-one-else").expect("a secret"))
@@ -28,7 +32,7 @@ impl ReplayStore for Both {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         self.deliveries.claim(delivery, by, lease, now)
     }
@@ -37,7 +41,7 @@ impl ReplayStore for Both {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.deliveries.commit(delivery, by, now)
     }
@@ -46,7 +50,7 @@ impl ReplayStore for Both {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.deliveries.release(delivery, by, now)
     }

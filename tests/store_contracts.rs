@@ -6,8 +6,12 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use hookwarden::clock::Clock;
+use hookwarden::error::StoreError;
+use hookwarden::limit::{Decision, LocalLimiter, QuotaState, RateLimiter};
+use hookwarden::replay::LocalReplay;
 use hookwarden::testing::{TestClock, rate_limiter_contract, replay_store_contract};
-use hookwarden::{BoxFuture, Clock, Decision, LocalLimiter, LocalReplay, Quota, RateLimiter, Standing, StoreError};
+use hookwarden::{BoxFuture, Quota};
 
 #[tokio::test]
 async fn local_replay_keeps_the_contract() {
@@ -41,31 +45,31 @@ async fn limiter_of_a_few_lines_keeps_the_contract() {
 /// A store behind an `Arc`, as a shared one is.
 struct Handle(std::sync::Arc<LocalReplay>);
 
-impl hookwarden::ReplayStore for Handle {
+impl hookwarden::replay::ReplayStore for Handle {
     fn claim<'a>(
         &'a self,
-        delivery: hookwarden::Delivery<'a>,
-        by: hookwarden::Claimant,
+        delivery: hookwarden::replay::Delivery<'a>,
+        by: hookwarden::replay::Claimant,
         lease: Duration,
-        now: hookwarden::Moment,
-    ) -> BoxFuture<'a, Result<hookwarden::Claim, StoreError>> {
+        now: hookwarden::clock::ClockReading,
+    ) -> BoxFuture<'a, Result<hookwarden::replay::Claim, StoreError>> {
         self.0.claim(delivery, by, lease, now)
     }
 
     fn commit<'a>(
         &'a self,
-        delivery: hookwarden::Delivery<'a>,
-        by: hookwarden::Claimant,
-        now: hookwarden::Moment,
+        delivery: hookwarden::replay::Delivery<'a>,
+        by: hookwarden::replay::Claimant,
+        now: hookwarden::clock::ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.commit(delivery, by, now)
     }
 
     fn release<'a>(
         &'a self,
-        delivery: hookwarden::Delivery<'a>,
-        by: hookwarden::Claimant,
-        now: hookwarden::Moment,
+        delivery: hookwarden::replay::Delivery<'a>,
+        by: hookwarden::replay::Claimant,
+        now: hookwarden::clock::ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.release(delivery, by, now)
     }
@@ -82,15 +86,17 @@ impl RateLimiter for Gcra {
         let mut used_until = self.used_until.lock().unwrap();
         let used = used_until.entry(webhook_id.to_owned()).or_default();
         let next = (*used).max(now) + quota.period();
-        let standing = |until: Duration| Standing {
+        let quota_state = |until: Duration| QuotaState {
             remaining: u32::try_from((now + quota.window() - until).as_micros() / quota.period().as_micros()).unwrap(),
             reset: until - now,
         };
         let decision = match next.checked_sub(now + quota.window()) {
-            Some(retry_after) if !retry_after.is_zero() => Decision::Denied { retry_after, standing: standing(*used) },
+            Some(retry_after) if !retry_after.is_zero() => {
+                Decision::Denied { retry_after, quota_state: quota_state(*used) }
+            }
             _ => {
                 *used = next;
-                Decision::Allowed(standing(next))
+                Decision::Allowed(quota_state(next))
             }
         };
         Box::pin(async move { Ok(decision) })

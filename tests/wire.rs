@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::response::Response;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
-use hookwarden::{Answer, AnswerBody, Key, Keyring, Outcome, Reason, Scheme, SecurityEvent, Warden, WardenBuilder};
+use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::warden::{Answer, AnswerBody, WardenBuilder};
+use hookwarden::{Key, Keyring, Reason, Scheme, Warden};
 
 use util::events::events;
 use util::receiver::{Bench, Receiver, Server};

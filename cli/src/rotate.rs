@@ -18,8 +18,10 @@ use crate::audit::finding::{Format, Severity};
 use crate::failure::Failure;
 use crate::input::{SchemeArgument, SecretText};
 use crate::output::Output;
+use crate::private_file;
+use crate::secret;
 use crate::secret::kind::Kind;
-use crate::{private_file, secret, when};
+use crate::when;
 
 pub(crate) use report::findings;
 

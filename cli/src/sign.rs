@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use hookwarden::{Head, RequestHead, Timestamp};
+use hookwarden::Timestamp;
+use hookwarden::headers::{Head, RequestHead};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Map, Value, json};

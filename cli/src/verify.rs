@@ -10,7 +10,8 @@ use std::str::FromStr;
 
 use clap::Args;
 use hookwarden::diagnose::{Capture, Diagnosis, Verdict};
-use hookwarden::{Reason, RequestHead, Timestamp, Tolerance};
+use hookwarden::headers::RequestHead;
+use hookwarden::{Reason, Timestamp, Tolerance};
 
 use crate::failure::Failure;
 use crate::input::{self, SchemeArgument, SecretArguments, SecretText};
@@ -146,7 +147,7 @@ fn named(path: &Path, problem: String) -> Failure {
     }
 }
 
-fn diagnose<H: hookwarden::Head + ?Sized>(
+fn diagnose<H: hookwarden::headers::Head + ?Sized>(
     arguments: &Verify,
     scheme: &hookwarden::Scheme,
     secret: &SecretText,

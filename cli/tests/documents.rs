@@ -22,7 +22,8 @@ mod util;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use hookwarden::{Keyring, Scheme, Signer, Warden, WardenBuilder};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{Keyring, Scheme, Signer, Warden};
 
 use blocks::{Block, blocks};
 use files::FILES;

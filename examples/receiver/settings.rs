@@ -21,11 +21,10 @@ use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hookwarden::event::{MetricsObserver, TracingObserver};
 use hookwarden::harden::{Harden, PlainHttp, SecurityTxt};
-use hookwarden::{
-    ConfigError, Key, Keyring, MetricsObserver, Quota, Scheme, Timestamp, Tolerance, TracingObserver, TrustedHops,
-    Warden,
-};
+use hookwarden::proxies::TrustedHops;
+use hookwarden::{ConfigError, Key, Keyring, Quota, Scheme, Timestamp, Tolerance, Warden};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use hookwarden::{Keyring, Part, Scheme, Secret, TimestampSource, Verifier};
+use hookwarden::scheme::{SignedPart, TimestampSource};
+use hookwarden::{Keyring, Scheme, Secret, Verifier};
 use hookwarden_fuzz::clock::NOW;
 use hookwarden_fuzz::document::mutate;
 use hookwarden_fuzz::draft::Draft;
@@ -40,29 +41,29 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 
 /// What the documentation promises of every scheme.
 fn assert_consistent(scheme: &Scheme) {
-    assert_eq!(scheme.signed().iter().filter(|part| **part == Part::Body).count(), 1, "{scheme:?}");
+    assert_eq!(scheme.signed().iter().filter(|part| **part == SignedPart::Body).count(), 1, "{scheme:?}");
     assert!(scheme.signed().len() <= 16 && (1..=86_400).contains(&scheme.tolerance().as_seconds()));
     assert!((1..=64).contains(&scheme.name().len()) && scheme.name().is_ascii());
     let headers = scheme.signature_headers();
     let distinct: BTreeSet<String> = headers.iter().map(|name| name.as_str().to_ascii_lowercase()).collect();
     assert!(distinct.len() == headers.len() && (1..=32).contains(&headers.len()), "{scheme:?}");
-    let signs = |wanted: &dyn Fn(&Part) -> bool| scheme.signed().iter().any(wanted);
+    let signs = |wanted: &dyn Fn(&SignedPart) -> bool| scheme.signed().iter().any(wanted);
     let is_stamp_signed = match scheme.timestamp_source() {
         Some(TimestampSource::Header(stamp)) => {
             assert!(!headers.contains(stamp), "{scheme:?}");
             signs(&|part| match part {
-                Part::Header(name) => name == stamp,
-                Part::ListedHeaders(listed) => listed.require.contains(stamp),
-                part => *part == Part::Timestamp,
+                SignedPart::Header(name) => name == stamp,
+                SignedPart::ListedHeaders(listed) => listed.require.contains(stamp),
+                part => *part == SignedPart::Timestamp,
             })
         }
         Some(TimestampSource::Field(stamp)) => {
-            signs(&|part| *part == Part::Timestamp || *part == Part::field(stamp.clone()))
+            signs(&|part| *part == SignedPart::Timestamp || *part == SignedPart::field(stamp.clone()))
         }
         _ => true,
     };
     assert!(is_stamp_signed, "{scheme:?}");
-    assert!(!signs(&|part| matches!(part, Part::Header(name) if headers.contains(name))), "{scheme:?}");
+    assert!(!signs(&|part| matches!(part, SignedPart::Header(name) if headers.contains(name))), "{scheme:?}");
     assert!(scheme.clone().into_builder().build().is_ok(), "{scheme:?}");
 }
 
@@ -74,8 +75,10 @@ fn names(scheme: &Scheme) -> BTreeSet<String> {
     }
     for part in scheme.signed() {
         match part {
-            Part::Header(name) => names.extend([name.as_str().to_owned()]),
-            Part::ListedHeaders(listed) => names.extend(listed.require.iter().map(|name| name.as_str().to_owned())),
+            SignedPart::Header(name) => names.extend([name.as_str().to_owned()]),
+            SignedPart::ListedHeaders(listed) => {
+                names.extend(listed.require.iter().map(|name| name.as_str().to_owned()))
+            }
             _ => {}
         }
     }

@@ -1,7 +1,9 @@
 //! Requests from a fuzzer's bytes, signed as a sender would: by the oracle, with any key of the ring.
 
 use arbitrary::Arbitrary;
-use hookwarden::{FieldName, Layout, NamesIn, Part, Scheme, TimestampSource};
+use hookwarden::Scheme;
+use hookwarden::headers::FieldName;
+use hookwarden::scheme::{Layout, NamesIn, SignedPart, TimestampSource};
 
 use crate::keys::PlainKey;
 use crate::oracle::{content, encode, tag, write_stamp};
@@ -75,8 +77,8 @@ impl Draft {
         let mut values = self.values();
         for part in scheme.signed() {
             match part {
-                Part::Header(name) if !self.is_stamp(scheme, name) => request.set(name.as_str(), values()),
-                Part::ListedHeaders(listed) => {
+                SignedPart::Header(name) if !self.is_stamp(scheme, name) => request.set(name.as_str(), values()),
+                SignedPart::ListedHeaders(listed) => {
                     for name in &listed.require {
                         if !self.is_stamp(scheme, name) {
                             request.set(name.as_str(), values());
@@ -110,7 +112,7 @@ impl Draft {
         }
         for part in scheme.signed() {
             match part {
-                Part::ListedHeaders(listed) => {
+                SignedPart::ListedHeaders(listed) => {
                     let names: Vec<&str> = listed.require.iter().map(FieldName::as_str).collect();
                     let list = names.join(&listed.separator.to_string()).into_bytes();
                     match &listed.names_in {
@@ -119,7 +121,7 @@ impl Draft {
                         _ => {}
                     }
                 }
-                Part::Field(key) if !fields.iter().any(|(other, _)| other == key) => {
+                SignedPart::Field(key) if !fields.iter().any(|(other, _)| other == key) => {
                     fields.push((key.to_string(), values()));
                 }
                 _ => {}
@@ -178,8 +180,8 @@ impl Draft {
     }
 }
 
-const fn needs_line(part: &Part) -> bool {
-    matches!(part, Part::Method | Part::Path | Part::Url { .. })
+const fn needs_line(part: &SignedPart) -> bool {
+    matches!(part, SignedPart::Method | SignedPart::Path | SignedPart::Url { .. })
 }
 
 fn add(fields: &mut Vec<(String, Vec<u8>)>, key: &str, value: Vec<u8>) {

@@ -7,7 +7,10 @@ mod signatures;
 mod stamp;
 mod text;
 
-use hookwarden::{Algorithm, Encoding, Scheme, TimestampSource};
+use hookwarden::Scheme;
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::TimestampSource;
 use ring::hmac;
 
 use crate::keys::PlainKey;

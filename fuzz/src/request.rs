@@ -1,6 +1,6 @@
 //! A request in plain parts.
 
-use hookwarden::{Head, RequestHead};
+use hookwarden::headers::{Head, RequestHead};
 
 /// A request.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! What the crate's own signer signs.
 
-use hookwarden::{Keyring, Layout, Scheme, Signer, Timestamp, TimestampSource, Verifier};
+use hookwarden::scheme::{Layout, TimestampSource};
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 
 use crate::oracle::{decode, encode};
 use crate::request::Request;
@@ -78,8 +79,8 @@ pub fn with_flipped_body(sent: &Request, bit: usize) -> Option<Request> {
 
 fn tag_size(scheme: &Scheme) -> usize {
     match scheme.algorithm() {
-        hookwarden::Algorithm::HmacSha1 => 20,
-        hookwarden::Algorithm::HmacSha512 => 64,
+        hookwarden::crypto::Algorithm::HmacSha1 => 20,
+        hookwarden::crypto::Algorithm::HmacSha512 => 64,
         _ => 32,
     }
 }

@@ -1,10 +1,12 @@
 //! Schemes from a fuzzer's bytes.
 
 use arbitrary::Arbitrary;
-use hookwarden::{
-    Algorithm, ConfigError, Encoding, FieldName, Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampFormat,
-    Tolerance,
-};
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::FieldName;
+use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
+use hookwarden::time::TimestampFormat;
+use hookwarden::{ConfigError, Scheme, Tolerance};
 
 use crate::parts::{DrawnKey, DrawnName, DrawnSeparator, DrawnText};
 
@@ -76,7 +78,7 @@ impl DrawnDescription {
         for part in &self.before {
             signed.push(part.part()?);
         }
-        signed.push(Part::Body);
+        signed.push(SignedPart::Body);
         for part in &self.after {
             signed.push(part.part()?);
         }
@@ -97,7 +99,7 @@ impl DrawnDescription {
                 DrawnPlace::Field(key) => builder.timestamp_field(key.text(), format),
             };
             if timestamp.is_signed_first {
-                signed.insert(0, Part::Timestamp);
+                signed.insert(0, SignedPart::Timestamp);
             }
         }
         builder.signed(signed).build()
@@ -194,28 +196,30 @@ enum DrawnPart {
 }
 
 impl DrawnPart {
-    fn part(&self) -> Result<Part, ConfigError> {
+    fn part(&self) -> Result<SignedPart, ConfigError> {
         Ok(match self {
-            Self::Literal(text) => Part::literal(text.text()),
-            Self::Timestamp => Part::Timestamp,
-            Self::Method => Part::Method,
-            Self::Path => Part::Path,
-            Self::Header(name) => Part::header(&name.text())?,
-            Self::Field(key) => Part::field(key.text()),
+            Self::Literal(text) => SignedPart::literal(text.text()),
+            Self::Timestamp => SignedPart::Timestamp,
+            Self::Method => SignedPart::Method,
+            Self::Path => SignedPart::Path,
+            Self::Header(name) => SignedPart::header(&name.text())?,
+            Self::Field(key) => SignedPart::field(key.text()),
             Self::Url { decode } => {
-                Part::Url { base: "https://hooks.example.com".into(), decode: decode.clone().into() }
+                SignedPart::Url { base: "https://hooks.example.com".into(), decode: decode.clone().into() }
             }
-            Self::Listed { names_in, separator, with_names, join, require } => Part::ListedHeaders(ListedHeaders {
-                names_in: match names_in {
-                    DrawnPlace::Header(name) => NamesIn::Header(FieldName::new(name.text())?),
-                    DrawnPlace::Field(key) => NamesIn::Field(key.text().into()),
-                },
-                separator: separator.char(),
-                pair: if *with_names { Pair::NameAndValue } else { Pair::Value },
-                join: join.text().into(),
-                require: require.iter().map(|name| FieldName::new(name.text())).collect::<Result<_, _>>()?,
-            }),
-            Self::Body => Part::Body,
+            Self::Listed { names_in, separator, with_names, join, require } => {
+                SignedPart::ListedHeaders(ListedHeaders {
+                    names_in: match names_in {
+                        DrawnPlace::Header(name) => NamesIn::Header(FieldName::new(name.text())?),
+                        DrawnPlace::Field(key) => NamesIn::Field(key.text().into()),
+                    },
+                    separator: separator.char(),
+                    pair: if *with_names { ListedHeaderForm::NameAndValue } else { ListedHeaderForm::Value },
+                    join: join.text().into(),
+                    require: require.iter().map(|name| FieldName::new(name.text())).collect::<Result<_, _>>()?,
+                })
+            }
+            Self::Body => SignedPart::Body,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The crate's verdict on a request, taken in every way that it can be taken.
 
-use hookwarden::{Head, Rejection, Timestamp, Verified, Verifier};
+use hookwarden::headers::Head;
+use hookwarden::verifier::Verified;
+use hookwarden::{Rejection, Timestamp, Verifier};
 
 use crate::request::Request;
 

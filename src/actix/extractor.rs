@@ -34,7 +34,7 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
                         return Err(InternalError::from_response("no Warden", answer).into());
                     };
                     let (admitted, body) = receive(warden, &request, payload).await?;
-                    (admitted.facts().clone(), Some(Box::new(admitted)), body)
+                    (admitted.delivery().clone(), Some(Box::new(admitted)), body)
                 }
             };
             let payload = T::from_request(&request, &mut payload_of(body)).await.map_err(Into::into)?;

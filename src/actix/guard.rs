@@ -10,8 +10,8 @@ use crate::warden::Warden;
 /// It proves nothing: no key is looked at and no body read. It answers nothing by itself, so requests that it does not
 /// match get whatever the router gives them, and no event is raised for them.
 ///
-/// Method and content type are not looked at: [`methods`](crate::WardenBuilder::methods) and
-/// [`content_types`](crate::WardenBuilder::content_types) are for the middleware or the extractor behind the guard,
+/// Method and content type are not looked at: [`methods`](crate::warden::WardenBuilder::methods) and
+/// [`content_types`](crate::warden::WardenBuilder::content_types) are for the middleware or the extractor behind the guard,
 /// which answer 405 or 415 and raise the event. In front of a `web::post()`, other methods go by to the next route.
 #[derive(Debug, Clone)]
 pub struct SignedGuard {

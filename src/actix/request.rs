@@ -15,12 +15,12 @@ use futures_core::Stream;
 use http_body::{Body, Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 
+use crate::body::{self, VerifiedBody};
 use crate::error::Reason;
-use crate::head::{FieldName, Head, Occurrence};
-use crate::intake::{self, VerifiedBody};
-use crate::limit::{Quota, Standing};
-use crate::origin::Origin;
-use crate::respond::{Answer, STANDING, standing_fields};
+use crate::headers::{FieldName, Head, Occurrence};
+use crate::limit::{Quota, QuotaState};
+use crate::request_context::Origin;
+use crate::warden::answer::{Answer, STANDING, quota_state_fields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
 /// Judges a request, and leaves what was not read of it with a refusal.
@@ -34,7 +34,7 @@ pub(super) async fn receive(
     let origin = Origin { id: path_parameter(warden, request), peer: peer(warden, request) };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body = ActixBody { payload, length: length.unwrap_or(0) };
-    match intake::receive(warden, &head, origin, &mut body).await {
+    match body::receive(warden, &head, origin, &mut body).await {
         Ok(received) => Ok(received),
         Err(refused) => {
             // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After
@@ -160,8 +160,8 @@ impl Stream for Chunks {
     }
 }
 
-pub(super) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: Standing) {
-    for (name, text) in STANDING.into_iter().zip(standing_fields(quota, standing)) {
+pub(super) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
+    for (name, text) in STANDING.into_iter().zip(quota_state_fields(quota, quota_state)) {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -5,32 +5,32 @@ mod url;
 
 use super::cause::{Cause, CauseKind};
 use super::search::{Form, Piece};
-use crate::head::{FieldName, Head, Occurrence};
-use crate::scheme::{Part, Scheme};
+use crate::headers::{FieldName, Head, Occurrence};
+use crate::scheme::{Scheme, SignedPart};
 
 type Content = Vec<Piece>;
 
 /// A part of the template with what it stands for in this request.
 #[derive(Clone, PartialEq)]
 struct Element<'s> {
-    part: &'s Part,
+    part: &'s SignedPart,
     piece: Piece,
 }
 
 impl Element<'_> {
     const fn is_literal(&self) -> bool {
-        matches!(self.part, Part::Literal(_))
+        matches!(self.part, SignedPart::Literal(_))
     }
 
     const fn is_body(&self) -> bool {
-        matches!(self.part, Part::Body)
+        matches!(self.part, SignedPart::Body)
     }
 }
 
 /// Every content, the scheme's own first, if the head has all that it needs.
 pub(super) fn contents<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<Content>> {
     let content = |part| match part {
-        &Part::Body => Some(Element { part, piece: Piece::Body }),
+        &SignedPart::Body => Some(Element { part, piece: Piece::Body }),
         part => Some(Element { part, piece: Piece::Bytes(scheme.part_content(part, head)?) }),
     };
     let elements: Vec<Element<'_>> = scheme.signed().iter().filter_map(content).collect();
@@ -136,7 +136,7 @@ fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Elemen
 
 fn without_literals(contents: &mut Contents, elements: &[Element<'_>]) {
     for (index, element) in elements.iter().enumerate() {
-        if let (Part::Literal(text), Piece::Bytes(_)) = (element.part, &element.piece) {
+        if let (SignedPart::Literal(text), Piece::Bytes(_)) = (element.part, &element.piece) {
             let cause = Cause::new(
                 CauseKind::TemplateLiteral,
                 format!("the sender left out the {text:?} that the scheme signs"),
@@ -203,7 +203,7 @@ fn orders(contents: &mut Contents, elements: &[Element<'_>]) {
 /// Signed headers and methods with other values.
 fn values(contents: &mut Contents, elements: &[Element<'_>]) {
     for (index, element) in elements.iter().enumerate() {
-        let (Part::Header(name), Piece::Bytes(value)) = (element.part, &element.piece) else { continue };
+        let (SignedPart::Header(name), Piece::Bytes(value)) = (element.part, &element.piece) else { continue };
         let lower = value.to_ascii_lowercase();
         for (other, how) in [(lower, "in lower case"), (value.to_ascii_uppercase(), "in upper case")] {
             let cause = Cause::new(
@@ -237,17 +237,17 @@ fn header_value<'h, H: Head + ?Sized>(head: &'h H, name: &str) -> Option<&'h [u8
     }
 }
 
-fn described(part: &Part) -> String {
+fn described(part: &SignedPart) -> String {
     match part {
-        Part::Literal(text) => format!("{text:?}"),
-        Part::Timestamp => "timestamp".to_owned(),
-        Part::Body => "body".to_owned(),
-        Part::Method => "method".to_owned(),
-        Part::Path => "path".to_owned(),
-        Part::Header(name) => name.as_str().to_owned(),
-        Part::Field(key) => format!("field {key}"),
-        Part::Url { .. } => "URL".to_owned(),
-        Part::ListedHeaders(_) => "listed headers".to_owned(),
+        SignedPart::Literal(text) => format!("{text:?}"),
+        SignedPart::Timestamp => "timestamp".to_owned(),
+        SignedPart::Body => "body".to_owned(),
+        SignedPart::Method => "method".to_owned(),
+        SignedPart::Path => "path".to_owned(),
+        SignedPart::Header(name) => name.as_str().to_owned(),
+        SignedPart::Field(key) => format!("field {key}"),
+        SignedPart::Url { .. } => "URL".to_owned(),
+        SignedPart::ListedHeaders(_) => "listed headers".to_owned(),
     }
 }
 

@@ -4,8 +4,8 @@ use super::Capture;
 use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
 use crate::error::{Reason, Rejection};
-use crate::head::{FieldName, Head, Occurrence};
-use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Part, Scheme, TimestampSource};
+use crate::headers::{FieldName, Head, Occurrence};
+use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
 
 /// A head in which other headers stand in for some.
 pub(super) struct Overlay<'c, H: ?Sized> {
@@ -45,8 +45,8 @@ pub(super) fn examine<'c, H: Head + ?Sized>(capture: &Capture<'c, H>) -> (Overla
     }
     for part in scheme.signed() {
         match part {
-            Part::Header(name) => wanted.push((name.clone(), Role::Other)),
-            Part::ListedHeaders(listed) => {
+            SignedPart::Header(name) => wanted.push((name.clone(), Role::Other)),
+            SignedPart::ListedHeaders(listed) => {
                 if let NamesIn::Header(name) = &listed.names_in {
                     wanted.push((name.clone(), Role::Other));
                 }

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, CauseKind};
 use super::search::Form;
-use crate::mac::{Algorithm, KeyPlace, Method};
+use crate::crypto::mac::{Algorithm, KeyPlace, Method};
 
 /// Every way to sign, the scheme's own first.
 pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {

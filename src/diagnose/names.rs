@@ -1,6 +1,6 @@
 //! Headers that stand for another one under a similar name.
 
-use crate::head::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, Occurrence};
 
 /// What a header is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::Capture;
 use super::cause::{Cause, CauseKind};
-use crate::head::{Head, Occurrence};
+use crate::headers::{Head, Occurrence};
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
 use crate::time::Timestamp;

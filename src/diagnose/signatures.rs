@@ -4,7 +4,7 @@ mod spelling;
 
 use super::cause::{Cause, CauseKind};
 use super::search::Form;
-use crate::head::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
 use spelling::{decoded, wrong_spelling};
 

@@ -34,7 +34,8 @@ use crate::limit::Peer;
 ///
 /// ```
 /// use std::time::Duration;
-/// use hookwarden::{Alert, AlertObserver, AlertThreshold, Keyring, Scheme, Warden};
+/// use hookwarden::event::{Alert, AlertObserver, AlertThreshold};
+/// use hookwarden::{Keyring, Scheme, Warden};
 ///
 /// let alerts = AlertObserver::new(|alert: &Alert| eprintln!("{alert}"))
 ///     .with_peer_threshold(AlertThreshold::new(50, Duration::from_secs(300))?.with_clear_below(5)?);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::sampling::Suppressed;
-use super::{Notice, Outcome, SecurityEvent, Store};
+use super::{Outcome, SecurityEvent, StoreKind, Warning};
 use crate::error::{Reason, StoreError};
 use crate::secret::KeyId;
 
@@ -15,8 +15,8 @@ use crate::secret::KeyId;
 #[derive(Hash)]
 pub(super) enum Subject<'e> {
     Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },
-    Notice(Notice),
-    Store(Store),
+    Warning(Warning),
+    Store(StoreKind),
 }
 
 impl Subject<'_> {
@@ -29,7 +29,7 @@ impl Subject<'_> {
                 webhook_id: webhook_id.as_ref().map(owned),
                 peer: *peer,
             },
-            Self::Notice(notice) => Subject::Notice(*notice),
+            Self::Warning(warning) => Subject::Warning(*warning),
             Self::Store(store) => Subject::Store(*store),
         }
     }
@@ -49,8 +49,8 @@ pub(super) struct Line<'e> {
     scheme: Option<&'e str>,
     header: Option<&'e str>,
     suppressed: Option<u64>,
-    notice: Option<Notice>,
-    store: Option<Store>,
+    warning: Option<Warning>,
+    store: Option<StoreKind>,
     error: Option<&'e StoreError>,
 }
 
@@ -69,7 +69,7 @@ impl<'e> Line<'e> {
             scheme: None,
             header: None,
             suppressed: None,
-            notice: None,
+            warning: None,
             store: None,
             error: None,
         }
@@ -100,19 +100,19 @@ impl<'e> Line<'e> {
         }
     }
 
-    pub(super) const fn of_notice(notice: Notice) -> Self {
-        let level = match notice {
-            Notice::KeyReloadFailed => Level::ERROR,
+    pub(super) const fn of_warning(warning: Warning) -> Self {
+        let level = match warning {
+            Warning::KeyReloadFailed => Level::ERROR,
             _ => Level::WARN,
         };
-        Self { notice: Some(notice), ..Self::new(level, notice.text()) }
+        Self { warning: Some(warning), ..Self::new(level, warning.text()) }
     }
 
-    pub(super) const fn of_store(store: Store, error: Option<&'e StoreError>) -> Self {
+    pub(super) const fn of_store(store: StoreKind, error: Option<&'e StoreError>) -> Self {
         Self { store: Some(store), error, ..Self::new(Level::ERROR, "a store failed") }
     }
 
-    pub(super) const fn of_recovered(store: Store) -> Self {
+    pub(super) const fn of_recovered(store: StoreKind) -> Self {
         Self { store: Some(store), ..Self::new(Level::INFO, "a store answers again") }
     }
 
@@ -124,7 +124,7 @@ impl<'e> Line<'e> {
                 peer: *peer,
                 ..Self::of_outcome(*outcome)
             },
-            Some(Subject::Notice(notice)) => Self::of_notice(*notice),
+            Some(Subject::Warning(warning)) => Self::of_warning(*warning),
             Some(Subject::Store(store)) => Self::of_store(*store, None),
             None => Self::new(level, "more than the log has room for"),
         };
@@ -149,8 +149,8 @@ impl<'e> Line<'e> {
                     scheme = self.scheme,
                     header = self.header,
                     suppressed = self.suppressed,
-                    notice = self.notice.map(Notice::as_str),
-                    store = self.store.map(Store::as_str),
+                    warning = self.warning.map(Warning::as_str),
+                    store = self.store.map(StoreKind::as_str),
                     error = self.error.map(tracing::field::display),
                     "{}",
                     self.message

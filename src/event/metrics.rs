@@ -9,7 +9,7 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::{Notice, Observer, Outcome, SecurityEvent, Store};
+use super::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
 use crate::error::{Reason, StoreError};
 
 /// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for whatever exporter is installed.
@@ -22,7 +22,7 @@ use crate::error::{Reason, StoreError};
 /// | `hookwarden_request_duration_seconds` | `outcome` | from a head's arrival to the end |
 /// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative when that is ahead; held within a day |
 /// | `hookwarden_body_bytes` | | bytes taken of each body |
-/// | `hookwarden_notices_total` | `kind` | [notices](Notice) |
+/// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
 /// | `hookwarden_store_up` | `store` | 1 if the shared store of `limits` or `replay` answered when it was last asked, 0 if it failed |
 ///
 /// The skew of a refused request is what a stranger wrote; that of an accepted one is the sender's clock.
@@ -35,7 +35,8 @@ use crate::error::{Reason, StoreError};
 /// allocation nor a lock.
 ///
 /// ```
-/// use hookwarden::{Keyring, MetricsObserver, Scheme, Warden};
+/// use hookwarden::event::MetricsObserver;
+/// use hookwarden::{Keyring, Scheme, Warden};
 ///
 /// let scheme = Scheme::timestamped();
 /// let secret = scheme.secret("a-subscription-secret")?;
@@ -45,7 +46,7 @@ use crate::error::{Reason, StoreError};
 #[derive(Debug)]
 pub struct MetricsObserver {
     schemes: Family<Arc<SchemeMetrics>>,
-    notices: Family<Counter>,
+    warnings: Family<Counter>,
     durations: ByOutcome<Histogram>,
     skews: ByOutcome<Histogram>,
     body_bytes: Histogram,
@@ -59,18 +60,18 @@ impl MetricsObserver {
     #[must_use]
     pub fn new() -> Self {
         describe();
-        let notices = Family::new(Notice::ALL.len());
-        for notice in Notice::ALL {
-            notices.with(notice.as_str(), notice_counter, |_| ());
+        let warnings = Family::new(Warning::ALL.len());
+        for warning in Warning::ALL {
+            warnings.with(warning.as_str(), warning_counter, |_| ());
         }
         Self {
             schemes: Family::new(MAX_SCHEMES),
-            notices,
+            warnings,
             durations: ByOutcome::new(|outcome| histogram!(DURATION, "outcome" => outcome)),
             skews: ByOutcome::new(|outcome| histogram!(SKEW, "outcome" => outcome)),
             body_bytes: histogram!(BODY_BYTES),
-            limits_up: store_gauge(Store::Limits),
-            replay_up: store_gauge(Store::Replay),
+            limits_up: store_gauge(StoreKind::Limits),
+            replay_up: store_gauge(StoreKind::Replay),
             max_ids: MAX_IDS,
         }
     }
@@ -83,11 +84,11 @@ impl MetricsObserver {
         self
     }
 
-    fn set_up(&self, store: Store, up: u32) {
+    fn set_up(&self, store: StoreKind, up: u32) {
         match store {
-            Store::Keys => {}
-            Store::Limits => self.limits_up.set(up),
-            Store::Replay => self.replay_up.set(up),
+            StoreKind::Keys => {}
+            StoreKind::Limits => self.limits_up.set(up),
+            StoreKind::Replay => self.replay_up.set(up),
         }
     }
 }
@@ -110,15 +111,15 @@ impl Observer for MetricsObserver {
         self.body_bytes.record(u32::try_from(event.body_bytes).unwrap_or(u32::MAX));
     }
 
-    fn notice(&self, notice: &Notice) {
-        self.notices.with(notice.as_str(), notice_counter, |counter| counter.increment(1));
+    fn warning(&self, warning: &Warning) {
+        self.warnings.with(warning.as_str(), warning_counter, |counter| counter.increment(1));
     }
 
-    fn store_failed(&self, store: Store, _: &StoreError) {
+    fn store_failed(&self, store: StoreKind, _: &StoreError) {
         self.set_up(store, 0);
     }
 
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         self.set_up(store, 1);
     }
 }
@@ -308,12 +309,12 @@ impl<T> Default for Members<T> {
     }
 }
 
-fn notice_counter(kind: &str) -> Counter {
+fn warning_counter(kind: &str) -> Counter {
     counter!(NOTICES, "kind" => String::from(kind))
 }
 
 /// A store is up until it fails.
-fn store_gauge(store: Store) -> Gauge {
+fn store_gauge(store: StoreKind) -> Gauge {
     let gauge = gauge!(STORE_UP, "store" => store.as_str());
     gauge.set(1);
     gauge
@@ -345,7 +346,7 @@ const KEY_REQUESTS: &str = "hookwarden_key_requests_total";
 const DURATION: &str = "hookwarden_request_duration_seconds";
 const SKEW: &str = "hookwarden_timestamp_skew_seconds";
 const BODY_BYTES: &str = "hookwarden_body_bytes";
-const NOTICES: &str = "hookwarden_notices_total";
+const NOTICES: &str = "hookwarden_warnings_total";
 const STORE_UP: &str = "hookwarden_store_up";
 
 /// The label of everything beyond a bound.

@@ -11,7 +11,7 @@ use tracing::Level;
 
 use super::line::{Line, Subject};
 use super::sampling::{Sampler, Suppressed};
-use super::{Notice, Observer, Outcome, SecurityEvent, Store};
+use super::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::limit::Peer;
@@ -23,9 +23,9 @@ use crate::limit::Peer;
 /// | accepted | INFO |
 /// | released | WARN |
 /// | refused | WARN |
-/// | refused because the receiver is at fault ([`Reason::is_receiver_fault`](crate::Reason::is_receiver_fault)) | ERROR |
+/// | refused because the receiver is at fault ([`Reason::is_receiver_fault`](crate::error::Reason::is_receiver_fault)) | ERROR |
 /// | abandoned | INFO |
-/// | a [`Notice`] | WARN; ERROR for keys that could not be read anew |
+/// | a [`Warning`] | WARN; ERROR for keys that could not be read anew |
 /// | a store failed | ERROR |
 /// | a shared store answers again | INFO |
 ///
@@ -42,7 +42,7 @@ use crate::limit::Peer;
 /// | `scheme` | the scheme's name |
 /// | `header` | the name of the header that a refusal is about |
 /// | `suppressed` | how many events of this kind got no line |
-/// | `notice` | a notice, in snake case |
+/// | `warning` | a warning, in snake case |
 ///
 /// A field that is not known is left out. Secrets, MACs, header values and bodies are in none.
 ///
@@ -50,7 +50,7 @@ use crate::limit::Peer;
 /// Strangers cannot fill a disk. Refused and abandoned requests of one peer (an IPv6 one by its /64 network), webhook id
 /// and reason get 5 lines; those that follow within a minute of the first are counted, and one line with `suppressed`
 /// tells how many there were. Over all peers there are at most 10 such lines each second; what has no room is counted
-/// together and told once a minute in a line of `suppressed` alone. Where the receiver is at fault, and for notices, the
+/// together and told once a minute in a line of `suppressed` alone. Where the receiver is at fault, and for warnings, the
 /// same holds apart from that, by reason: a flood does not hide an outage. Accepted and released requests proved
 /// themselves, and each has its line.
 ///
@@ -58,7 +58,8 @@ use crate::limit::Peer;
 /// when the observer is dropped.
 ///
 /// ```
-/// use hookwarden::{Keyring, Scheme, TracingObserver, Warden};
+/// use hookwarden::event::TracingObserver;
+/// use hookwarden::{Keyring, Scheme, Warden};
 ///
 /// let scheme = Scheme::timestamped();
 /// let secret = scheme.secret("a-subscription-secret")?;
@@ -157,15 +158,15 @@ impl Observer for TracingObserver {
         }
     }
 
-    fn notice(&self, notice: &Notice) {
-        self.sample(&self.faults, Subject::Notice(*notice), &Line::of_notice(*notice));
+    fn warning(&self, warning: &Warning) {
+        self.sample(&self.faults, Subject::Warning(*warning), &Line::of_warning(*warning));
     }
 
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         self.sample(&self.faults, Subject::Store(store), &Line::of_store(store, Some(error)));
     }
 
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         self.sample(&self.faults, Subject::Store(store), &Line::of_recovered(store));
     }
 }

@@ -8,7 +8,7 @@ use super::headers::Headers;
 use super::plain_http::{PlainHttp, Policy, host_and_port};
 use super::{Harden, Settings};
 use crate::error::ConfigError;
-use crate::peer::TrustedHops;
+use crate::proxies::TrustedHops;
 use crate::scheme::Scheme;
 
 /// Collects the settings of a [`Harden`].

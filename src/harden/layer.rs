@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::Harden;
 use super::plain_http::{Arriving, Passage, TlsConnection};
-use crate::origin::{connection_address, sent_uri};
+use crate::request_context::{connection_address, sent_uri};
 use crate::tower::GuardedBody;
 
 /// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. It belongs outside of the

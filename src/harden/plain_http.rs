@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::peer::Proxies;
+use crate::proxies::Proxies;
 
 /// What becomes of a request that came by plain HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

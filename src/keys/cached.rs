@@ -14,9 +14,9 @@ use futures_util::future::Shared;
 use super::AsyncKeyStore;
 use super::bounded::Bounded;
 use super::table::most_common;
+use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
-use crate::limit::BoxFuture;
-use crate::mac::PreparedKeys;
+use crate::future::BoxFuture;
 use crate::scheme::Scheme;
 use crate::secret::MAX_KEYS;
 

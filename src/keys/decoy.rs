@@ -1,7 +1,7 @@
 //! The keys that unknown ids are judged by.
 
+use crate::crypto::mac::PreparedKeys;
 use crate::error::ConfigError;
-use crate::mac::PreparedKeys;
 use crate::scheme::Scheme;
 use crate::secret::{Key, Keyring, MAX_KEYS, Secret};
 

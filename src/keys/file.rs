@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime};
 
 use super::KeyStore;
 use super::table::StaticKeys;
+use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, StoreError};
-use crate::mac::PreparedKeys;
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
 

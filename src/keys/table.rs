@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 
 use super::KeyStore;
+use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, StoreError};
-use crate::mac::PreparedKeys;
 use crate::scheme::Scheme;
 use crate::secret::{Keyring, MAX_KEYS};
 

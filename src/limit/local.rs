@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{BoxFuture, Decision, Quota, RateLimiter, nanos};
+use super::{Decision, Quota, RateLimiter, nanos};
 use crate::bounded::{BoundedTable, HashedKey};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
+use crate::future::BoxFuture;
 
 /// Counts accepted requests by webhook id in this process, by the monotonic clock.
 ///

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{Decision, Quota, Standing, nanos};
-use crate::bounded::{BoundedTable, Full, HashedKey, Lapses};
+use super::{Decision, Quota, QuotaState, nanos};
+use crate::bounded::{BoundedTable, Expires, Full, HashedKey};
 use crate::clock::Clock;
 
 /// The quotas of refused traffic: one for each peer, one for each peer and webhook id.
@@ -200,7 +200,7 @@ struct Offences {
 impl Offences {
     fn add(&mut self, quota: &Quota, now: u64) {
         let mut decision = self.usage.count(quota, now);
-        if let Decision::Allowed(Standing { remaining: 0, .. }) = decision {
+        if let Decision::Allowed(QuotaState { remaining: 0, .. }) = decision {
             // The quota is used up to the last: asking once more is refused, counts nothing, and tells until when. It
             // spares the work for one more request each time that a single one is due again.
             decision = self.usage.count(quota, now);
@@ -211,10 +211,10 @@ impl Offences {
     }
 }
 
-impl Lapses for Offences {
+impl Expires for Offences {
     /// It is blocked no longer than its quota is not whole.
-    fn lapses_at(&self) -> u64 {
-        self.usage.lapses_at()
+    fn expires_at(&self) -> u64 {
+        self.usage.expires_at()
     }
 }
 
@@ -223,8 +223,8 @@ struct Proven {
     until: u64,
 }
 
-impl Lapses for Proven {
-    fn lapses_at(&self) -> u64 {
+impl Expires for Proven {
+    fn expires_at(&self) -> u64 {
         self.until
     }
 }
@@ -240,14 +240,14 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::clock::Moment;
+    use crate::clock::ClockReading;
     use crate::time::Timestamp;
 
     /// A clock that stands where it was put.
-    struct Hand(Mutex<Moment>);
+    struct Hand(Mutex<ClockReading>);
 
     impl Clock for Hand {
-        fn now(&self) -> Moment {
+        fn now(&self) -> ClockReading {
             *self.0.lock().unwrap()
         }
     }
@@ -260,7 +260,7 @@ mod tests {
     impl Scene {
         /// One refused request each second, three at once, for a peer and for a pair.
         fn new(capacity: usize) -> Self {
-            let start = Moment { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_secs(5) };
+            let start = ClockReading { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_secs(5) };
             let clock = Arc::new(Hand(Mutex::new(start)));
             let quota = Quota::new(3, SECOND).unwrap();
             Self { traffic: RejectedTraffic::new(quota, quota, capacity, clock.clone()), clock }

@@ -9,8 +9,8 @@ use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, RateLimiter, StateStore};
 
-use super::{Decision, Quota, Standing, nanos};
-use crate::bounded::Lapses;
+use super::{Decision, Quota, QuotaState, nanos};
+use crate::bounded::Expires;
 
 /// How much of a quota is used, told by the moment at which it is whole again: the theoretical arrival time of GCRA, in
 /// nanoseconds of the monotonic clock. By default nothing is used.
@@ -33,11 +33,11 @@ impl Usage {
         match verdict {
             Ok(state) => {
                 self.whole_at = now.saturating_add(ahead.get());
-                Decision::Allowed(Standing { remaining: state.remaining_burst_capacity(), reset })
+                Decision::Allowed(QuotaState { remaining: state.remaining_burst_capacity(), reset })
             }
             Err(not_until) => Decision::Denied {
                 retry_after: not_until.wait_time_from(Now.now()),
-                standing: Standing { remaining: 0, reset },
+                quota_state: QuotaState { remaining: 0, reset },
             },
         }
     }
@@ -48,9 +48,9 @@ impl Usage {
     }
 }
 
-impl Lapses for Usage {
+impl Expires for Usage {
     /// A quota that is whole needs no entry.
-    fn lapses_at(&self) -> u64 {
+    fn expires_at(&self) -> u64 {
         self.whole_at
     }
 }

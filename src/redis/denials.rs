@@ -3,8 +3,8 @@
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use crate::bounded::{BoundedTable, HashedKey, Lapses};
-use crate::limit::{Quota, Standing};
+use crate::bounded::{BoundedTable, Expires, HashedKey};
+use crate::limit::{Quota, QuotaState};
 
 #[derive(Debug)]
 pub(super) struct Denials {
@@ -20,8 +20,8 @@ struct Denial {
     whole_at: u64,
 }
 
-impl Lapses for Denial {
-    fn lapses_at(&self) -> u64 {
+impl Expires for Denial {
+    fn expires_at(&self) -> u64 {
         self.ends_at
     }
 }
@@ -47,12 +47,12 @@ impl Denials {
     }
 
     /// How long `webhook_id` is still denied, and how it stands.
-    pub(super) fn find(&self, webhook_id: &str, quota: &Quota) -> Option<(Duration, Standing)> {
+    pub(super) fn find(&self, webhook_id: &str, quota: &Quota) -> Option<(Duration, QuotaState)> {
         let denial = self.table.read(self.key(webhook_id, quota), |denial| *denial)?;
         let now = self.nanos(Instant::now());
         let remaining = |until: u64| Duration::from_nanos(until.saturating_sub(now));
-        let standing = Standing { remaining: 0, reset: remaining(denial.whole_at) };
-        (now < denial.ends_at).then(|| (remaining(denial.ends_at), standing))
+        let quota_state = QuotaState { remaining: 0, reset: remaining(denial.whole_at) };
+        (now < denial.ends_at).then(|| (remaining(denial.ends_at), quota_state))
     }
 
     fn key(&self, webhook_id: &str, quota: &Quota) -> HashedKey {

@@ -3,7 +3,7 @@
 //! The first call that fails closes the link, and all calls fail at once until the server was heard again: nobody waits
 //! for a dead server but the requests that were under way.
 
-mod mending;
+mod reconnect;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::unsettled::{Queue, Settlement, Unsettled};
+use super::pending::{PendingSettlement, Queue, Settlement};
 use crate::error::StoreError;
 
 pub(super) struct Link {
@@ -29,8 +29,8 @@ pub(super) struct Link {
     down: AtomicBool,
     /// The connection leads to a server that takes no writes, so that its being alive means nothing.
     astray: AtomicBool,
-    mending: AtomicBool,
-    unsettled: Queue,
+    reconnecting: AtomicBool,
+    pending: Queue,
     start: Instant,
     /// The server's clock minus the time since `start`, in microseconds.
     server_offset: AtomicI64,
@@ -86,8 +86,8 @@ impl Link {
             runtime,
             down: AtomicBool::new(false),
             astray: AtomicBool::new(false),
-            mending: AtomicBool::new(false),
-            unsettled: Queue::default(),
+            reconnecting: AtomicBool::new(false),
+            pending: Queue::default(),
             start: Instant::now(),
             server_offset: AtomicI64::new(UNKNOWN),
             told_at: AtomicI64::new(0),
@@ -185,12 +185,12 @@ impl Link {
         Ok(reply.numbers == [1])
     }
 
-    pub(super) fn settle_if_dropped(self: &Arc<Self>, settlement: Settlement) -> Unsettled {
-        Unsettled::new(self.clone(), settlement)
+    pub(super) fn settle_if_dropped(self: &Arc<Self>, settlement: Settlement) -> PendingSettlement {
+        PendingSettlement::new(self.clone(), settlement)
     }
 
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
-        self.unsettled.push(settlement);
+        self.pending.push(settlement);
         self.mend();
     }
 
@@ -230,8 +230,8 @@ impl Link {
 
     /// Starts the task that brings the link back, unless it runs.
     fn mend(self: &Arc<Self>) {
-        if !self.mending.swap(true, Ordering::AcqRel) {
-            self.runtime.spawn(mending::mend(Arc::downgrade(self)));
+        if !self.reconnecting.swap(true, Ordering::AcqRel) {
+            self.runtime.spawn(reconnect::run(Arc::downgrade(self)));
         }
     }
 

@@ -5,8 +5,8 @@
 //! signature, which nobody who reads the database should learn.
 
 use super::Delivery;
+use crate::crypto::mac::digest;
 use crate::limit::Quota;
-use crate::mac::digest;
 
 /// The names of one webhook id's keys.
 pub(super) struct Names {
@@ -19,7 +19,8 @@ impl Names {
     }
 
     pub(super) fn deliveries(&self, delivery: &Delivery<'_>) -> impl Iterator<Item = String> {
-        let name = |key: &crate::ReplayKey| format!("{}:d:{}", self.stem, const_hex::encode(digest(key.as_bytes())));
+        let name =
+            |key: &crate::verifier::ReplayKey| format!("{}:d:{}", self.stem, const_hex::encode(digest(key.as_bytes())));
         delivery.keys.iter().map(name)
     }
 

@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
 
-use super::{Claim, Claimant, Delivery, ReplayKey, ReplayStore};
-use crate::clock::Moment;
+use super::{Claim, Claimant, Delivery, ReplayStore};
+use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::few::Few;
-use crate::limit::BoxFuture;
+use crate::future::BoxFuture;
 use crate::secret::MAX_KEYS;
+use crate::verifier::ReplayKey;
 use shard::{Fingerprint, Shard};
-use state::{Mark, Now, Standing, State};
+use state::{Mark, Now, QuotaState, State};
 
 /// Remembers deliveries in this process, in at most 64 bytes for each key of a delivery, taken when needed and given
 /// back after a burst. Other processes know nothing of it: behind more than one, use a shared store.
@@ -36,7 +37,10 @@ use state::{Mark, Now, Standing, State};
 ///
 /// ```
 /// use std::time::Duration;
-/// use hookwarden::{Claim, Claimant, Clock, Delivery, LocalReplay, ReplayKey, ReplayStore, SystemClock, Timestamp};
+/// use hookwarden::Timestamp;
+/// use hookwarden::clock::{Clock, SystemClock};
+/// use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+/// use hookwarden::verifier::ReplayKey;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let (memory, clock) = (LocalReplay::default(), SystemClock::default());
@@ -48,7 +52,7 @@ use state::{Mark, Now, Standing, State};
 /// assert!(memory.commit(delivery, Claimant::new(1), clock.now()).await?);
 /// let again = memory.claim(delivery, Claimant::new(2), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(again, Claim::Finished);
-/// # Ok::<(), hookwarden::StoreError>(())
+/// # Ok::<(), hookwarden::error::StoreError>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,7 +61,7 @@ pub struct LocalReplay {
     shards: Box<[Mutex<Shard>]>,
     shard_limit: usize,
     next_sweep: AtomicUsize,
-    start: OnceLock<Moment>,
+    start: OnceLock<ClockReading>,
     /// Nobody outside can foresee where a delivery falls.
     secret: SipHasher13,
 }
@@ -88,20 +92,20 @@ impl LocalReplay {
         delivery: Delivery<'_>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> Result<Claim, StoreError> {
         let (by, now) = (Mark::from(by), self.now(now));
         self.sweep_next(&now);
         let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery has from one to eight keys"))?;
 
         let mut in_progress = None;
-        for standing in keys.standings(&now) {
-            match standing {
-                Standing::Finished { .. } => return Ok(Claim::Finished),
-                Standing::Claimed { by: other, remaining } if other != by => {
+        for quota_state in keys.standings(&now) {
+            match quota_state {
+                QuotaState::Finished { .. } => return Ok(Claim::Finished),
+                QuotaState::Claimed { by: other, remaining } if other != by => {
                     in_progress = in_progress.max(Some(remaining));
                 }
-                Standing::Claimed { .. } | Standing::Free => {}
+                QuotaState::Claimed { .. } | QuotaState::Free => {}
             }
         }
         if let Some(retry_after) = in_progress {
@@ -113,13 +117,13 @@ impl LocalReplay {
     }
 
     /// As [`ReplayStore::commit`], at once. A commit exceeds the capacity rather than being lost.
-    pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: Moment) -> bool {
+    pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_anothers = |standing| match standing {
-            Standing::Finished { .. } => true,
-            Standing::Claimed { by: other, .. } => other != by,
-            Standing::Free => false,
+        let is_anothers = |quota_state| match quota_state {
+            QuotaState::Finished { .. } => true,
+            QuotaState::Claimed { by: other, .. } => other != by,
+            QuotaState::Free => false,
         };
         if keys.standings(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
             return false;
@@ -129,16 +133,16 @@ impl LocalReplay {
     }
 
     /// As [`ReplayStore::release`], at once.
-    pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: Moment) -> bool {
+    pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_own = |standing| matches!(standing, Standing::Claimed { by: owner, .. } if owner == by);
+        let is_own = |quota_state| matches!(quota_state, QuotaState::Claimed { by: owner, .. } if owner == by);
         let all_own = keys.standings(&now).all(is_own);
         keys.remove_if(is_own, &now);
         all_own
     }
 
-    fn now(&self, now: Moment) -> Now {
+    fn now(&self, now: ClockReading) -> Now {
         Now::since(*self.start.get_or_init(|| now), now)
     }
 
@@ -208,7 +212,7 @@ impl ReplayStore for LocalReplay {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         Box::pin(ready(self.claim_now(delivery, by, lease, now)))
     }
@@ -217,7 +221,7 @@ impl ReplayStore for LocalReplay {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(ready(Ok(self.commit_now(delivery, by, now))))
     }
@@ -226,7 +230,7 @@ impl ReplayStore for LocalReplay {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(ready(Ok(self.release_now(delivery, by, now))))
     }
@@ -242,10 +246,10 @@ struct LockedKeys<'a> {
 }
 
 impl LockedKeys<'_> {
-    fn standings(&self, now: &Now) -> impl Iterator<Item = Standing> {
+    fn standings(&self, now: &Now) -> impl Iterator<Item = QuotaState> {
         self.prints.as_slice().iter().map(move |(index, print)| {
             let shard = self.shards.as_slice().iter().find(|(locked, _)| locked == index);
-            shard.map_or(Standing::Free, |(_, shard)| shard.standing(print, now))
+            shard.map_or(QuotaState::Free, |(_, shard)| shard.quota_state(print, now))
         })
     }
 
@@ -253,7 +257,7 @@ impl LockedKeys<'_> {
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
         for (locked, shard) in self.shards.as_mut_slice() {
             let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
-            let more = prints.filter(|(_, print)| shard.standing(print, now) == Standing::Free).count();
+            let more = prints.filter(|(_, print)| shard.quota_state(print, now) == QuotaState::Free).count();
             shard.make_room(more, limit, now)?;
         }
         Ok(())
@@ -263,9 +267,9 @@ impl LockedKeys<'_> {
         self.each(|shard, print| shard.put(*print, state));
     }
 
-    fn remove_if(&mut self, condition: impl Fn(Standing) -> bool, now: &Now) {
+    fn remove_if(&mut self, condition: impl Fn(QuotaState) -> bool, now: &Now) {
         self.each(|shard, print| {
-            if condition(shard.standing(print, now)) {
+            if condition(shard.quota_state(print, now)) {
                 shard.remove(print);
             }
         });

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ReplayKey;
-use crate::clock::Moment;
+use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::limit::BoxFuture;
+use crate::future::BoxFuture;
 use crate::time::Timestamp;
+use crate::verifier::ReplayKey;
 
 /// One delivery: any request of the webhook id that has any of the keys.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ pub trait ReplayStore: Send + Sync + 'static {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>>;
 
     /// Marks the delivery as handled, until its `until`. Returns whether it now is by this call: `false` says that
@@ -99,7 +99,7 @@ pub trait ReplayStore: Send + Sync + 'static {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Gives the claim back. Returns whether it was still the claimant's; what is another's or finished stays.
@@ -110,7 +110,7 @@ pub trait ReplayStore: Send + Sync + 'static {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
@@ -120,7 +120,7 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         (**self).claim(delivery, by, lease, now)
     }
@@ -129,7 +129,7 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         (**self).commit(delivery, by, now)
     }
@@ -138,7 +138,7 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         (**self).release(delivery, by, now)
     }

@@ -4,11 +4,11 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Layout, Part, Scheme, SecretFormat, TimestampPlace, TimestampSource};
+use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
-use crate::head::FieldName;
-use crate::mac::Algorithm;
+use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
 /// Describes a scheme. Faults are kept until [`build`](Self::build), so that a description reads in one piece.
@@ -102,7 +102,7 @@ impl SchemeBuilder {
     }
 
     /// What is signed, in its order.
-    pub fn signed(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+    pub fn signed(mut self, parts: impl IntoIterator<Item = SignedPart>) -> Self {
         self.scheme.signed = parts.into_iter().collect();
         self
     }

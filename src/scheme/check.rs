@@ -1,6 +1,6 @@
 //! What makes a description a scheme that can be right.
 
-use super::{Layout, ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
+use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
 
@@ -59,29 +59,29 @@ impl Scheme {
 
     fn check_signed(&self) -> Result<(), ConfigError> {
         demand(
-            self.signed.iter().filter(|part| **part == Part::Body).count() == 1,
+            self.signed.iter().filter(|part| **part == SignedPart::Body).count() == 1,
             "signed",
             "the body must be in it exactly once",
         )?;
         demand(self.signed.len() <= MAX_PARTS, "signed", "more than 16 parts")?;
         for part in &self.signed {
             match part {
-                Part::Header(name) => {
+                SignedPart::Header(name) => {
                     demand(!self.signature_headers.contains(name), "signed.header", "a signature cannot sign itself")?;
                 }
-                Part::Field(key) => self.check_field("signed.field", key)?,
-                Part::Url { base, decode } => {
+                SignedPart::Field(key) => self.check_field("signed.field", key)?,
+                SignedPart::Url { base, decode } => {
                     let host = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
                     let well_formed =
                         host.is_some_and(|host| !host.is_empty() && !host.ends_with('/') && is_header_text(host));
                     demand(well_formed, "signed.url.base", "is not http(s)://host without a slash at its end")?;
                     demand(decode.is_ascii(), "signed.url.decode", "is not ASCII")?;
                 }
-                Part::ListedHeaders(listed) => self.check_listed(listed)?,
-                Part::Timestamp => {
+                SignedPart::ListedHeaders(listed) => self.check_listed(listed)?,
+                SignedPart::Timestamp => {
                     demand(self.timestamp.is_some(), "signed.timestamp", "the scheme has no timestamp")?;
                 }
-                Part::Literal(_) | Part::Body | Part::Method | Part::Path => {}
+                SignedPart::Literal(_) | SignedPart::Body | SignedPart::Method | SignedPart::Path => {}
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Scheme {
                 let stamp = self.timestamp.as_ref().map(|place| &place.source);
                 let other = stamp != Some(&TimestampSource::Field(key.clone()));
                 demand(other, "signed.listed_headers.names_in", "is the field of the timestamp")?;
-                ("signed.listed_headers.names_in", self.signed.contains(&Part::Field(key.clone())))
+                ("signed.listed_headers.names_in", self.signed.contains(&SignedPart::Field(key.clone())))
             }
             NamesIn::Header(name) => {
                 let unsigned = !self.signature_headers.contains(name);
@@ -104,11 +104,11 @@ impl Scheme {
                 let stamp = self.timestamp.as_ref().map(|place| &place.source);
                 let other = stamp != Some(&TimestampSource::Header(name.clone()));
                 demand(other, "signed.listed_headers.names_in", "is the header of the timestamp")?;
-                ("signed.listed_headers.names_in", self.signed.contains(&Part::Header(name.clone())))
+                ("signed.listed_headers.names_in", self.signed.contains(&SignedPart::Header(name.clone())))
             }
         };
         demand(
-            listed.pair == Pair::NameAndValue || names_signed,
+            listed.pair == ListedHeaderForm::NameAndValue || names_signed,
             field,
             "values alone are signed, so the list of names must be signed too",
         )?;
@@ -130,18 +130,18 @@ impl Scheme {
                 let cut = matches!(&self.layout, Layout::Fields { separator: '-' | ':' | '.', .. });
                 let whole = place.format != TimestampFormat::Rfc3339 || !cut;
                 demand(whole, "timestamp.format", "contains what separates the layout's fields")?;
-                self.signed.contains(&Part::Field(key.clone()))
+                self.signed.contains(&SignedPart::Field(key.clone()))
             }
             TimestampSource::Header(name) => {
                 demand(!self.signature_headers.contains(name), "timestamp.header", "is a signature header")?;
                 self.signed.iter().any(|part| match part {
-                    Part::Header(signed) => signed == name,
-                    Part::ListedHeaders(listed) => listed.require.contains(name),
+                    SignedPart::Header(signed) => signed == name,
+                    SignedPart::ListedHeaders(listed) => listed.require.contains(name),
                     _ => false,
                 })
             }
         };
-        demand(signed_by_name || self.signed.contains(&Part::Timestamp), "timestamp", "is checked but not signed")
+        demand(signed_by_name || self.signed.contains(&SignedPart::Timestamp), "timestamp", "is checked but not signed")
     }
 
     fn check_field(&self, field: &'static str, key: &str) -> Result<(), ConfigError> {
@@ -176,11 +176,12 @@ pub(super) const MAX_PARTS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FieldName, SchemeBuilder};
+    use crate::headers::FieldName;
+    use crate::scheme::SchemeBuilder;
     use alloc::vec;
 
     fn good() -> SchemeBuilder {
-        Scheme::builder("acme").signature_header("X-Sig").signed([Part::Body])
+        Scheme::builder("acme").signature_header("X-Sig").signed([SignedPart::Body])
     }
 
     #[track_caller]
@@ -188,8 +189,8 @@ mod tests {
         assert_eq!(builder.build().unwrap_err().field(), field);
     }
 
-    fn listed(pair: Pair, require: &[&str]) -> Part {
-        Part::ListedHeaders(ListedHeaders {
+    fn listed(pair: ListedHeaderForm, require: &[&str]) -> SignedPart {
+        SignedPart::ListedHeaders(ListedHeaders {
             names_in: NamesIn::Header(FieldName::new("X-Signed").unwrap()),
             separator: ',',
             pair,
@@ -213,21 +214,28 @@ mod tests {
     #[test]
     fn body_not_exactly_once_is_a_config_error() {
         assert_fault(good().signed([]), "signed");
-        assert_fault(good().signed([Part::literal("x")]), "signed");
-        assert_fault(good().signed([Part::Body, Part::Body]), "signed");
-        assert_fault(good().signed((0..17).map(|n| if n == 0 { Part::Body } else { Part::literal("x") })), "signed");
+        assert_fault(good().signed([SignedPart::literal("x")]), "signed");
+        assert_fault(good().signed([SignedPart::Body, SignedPart::Body]), "signed");
+        assert_fault(
+            good().signed((0..17).map(|n| if n == 0 { SignedPart::Body } else { SignedPart::literal("x") })),
+            "signed",
+        );
     }
 
     #[test]
     fn timestamp_checked_but_not_signed_is_a_config_error() {
         let stamped = || good().timestamp_header("X-Time", TimestampFormat::Seconds);
         assert_fault(stamped(), "timestamp");
-        assert_fault(stamped().signed([listed(Pair::NameAndValue, &[]), Part::Body]), "timestamp");
-        assert!(stamped().signed([Part::Timestamp, Part::Body]).build().is_ok());
-        assert!(stamped().signed([listed(Pair::NameAndValue, &["x-time"]), Part::Body]).build().is_ok());
-        assert_fault(good().signed([Part::Timestamp, Part::Body]), "signed.timestamp");
+        assert_fault(stamped().signed([listed(ListedHeaderForm::NameAndValue, &[]), SignedPart::Body]), "timestamp");
+        assert!(stamped().signed([SignedPart::Timestamp, SignedPart::Body]).build().is_ok());
+        assert!(
+            stamped().signed([listed(ListedHeaderForm::NameAndValue, &["x-time"]), SignedPart::Body]).build().is_ok()
+        );
+        assert_fault(good().signed([SignedPart::Timestamp, SignedPart::Body]), "signed.timestamp");
         assert_fault(
-            good().timestamp_header("x-sig", TimestampFormat::Seconds).signed([Part::Timestamp, Part::Body]),
+            good()
+                .timestamp_header("x-sig", TimestampFormat::Seconds)
+                .signed([SignedPart::Timestamp, SignedPart::Body]),
             "timestamp.header",
         );
         assert_fault(good().timestamp_format(TimestampFormat::Seconds), "timestamp.format");
@@ -240,9 +248,9 @@ mod tests {
         assert_fault(good().signature_headers(["bad name"]), "signature_headers");
         assert_fault(good().signature_headers((0..33).map(|n| alloc::format!("X-{n}"))), "signature_headers");
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");
-        assert_fault(good().signed([Part::header("X-SIG").unwrap(), Part::Body]), "signed.header");
+        assert_fault(good().signed([SignedPart::header("X-SIG").unwrap(), SignedPart::Body]), "signed.header");
         assert_fault(
-            good().signed([listed(Pair::NameAndValue, &["X-Sig"]), Part::Body]),
+            good().signed([listed(ListedHeaderForm::NameAndValue, &["X-Sig"]), SignedPart::Body]),
             "signed.listed_headers.require",
         );
     }
@@ -262,14 +270,14 @@ mod tests {
     #[test]
     fn fields_outside_the_layout_fields_are_a_config_error() {
         assert_fault(
-            good().timestamp_field("t", TimestampFormat::Seconds).signed([Part::Timestamp, Part::Body]),
+            good().timestamp_field("t", TimestampFormat::Seconds).signed([SignedPart::Timestamp, SignedPart::Body]),
             "timestamp.field",
         );
-        assert_fault(good().signed([Part::field("h"), Part::Body]), "signed.field");
+        assert_fault(good().signed([SignedPart::field("h"), SignedPart::Body]), "signed.field");
         let fields = || good().layout(Layout::fields(',', "v1"));
-        assert_fault(fields().signed([Part::field("v1"), Part::Body]), "signed.field");
+        assert_fault(fields().signed([SignedPart::field("v1"), SignedPart::Body]), "signed.field");
         assert_fault(
-            fields().timestamp_field("v1", TimestampFormat::Seconds).signed([Part::Timestamp, Part::Body]),
+            fields().timestamp_field("v1", TimestampFormat::Seconds).signed([SignedPart::Timestamp, SignedPart::Body]),
             "timestamp.field",
         );
     }
@@ -277,49 +285,57 @@ mod tests {
     #[test]
     fn fields_that_the_layout_would_cut_are_a_config_error() {
         let in_field = |separator, key: &'static str| {
-            Part::ListedHeaders(ListedHeaders {
+            SignedPart::ListedHeaders(ListedHeaders {
                 names_in: NamesIn::Field(key.into()),
                 separator,
-                pair: Pair::NameAndValue,
+                pair: ListedHeaderForm::NameAndValue,
                 join: ";".into(),
                 require: vec![],
             })
         };
         let fields = |separator| good().layout(Layout::fields(separator, "v1"));
-        assert_fault(fields(' ').signed([in_field(' ', "h"), Part::Body]), "signed.listed_headers.separator");
-        assert!(fields(',').signed([in_field(' ', "h"), Part::Body]).build().is_ok());
+        assert_fault(fields(' ').signed([in_field(' ', "h"), SignedPart::Body]), "signed.listed_headers.separator");
+        assert!(fields(',').signed([in_field(' ', "h"), SignedPart::Body]).build().is_ok());
         for separator in ['-', ':', '.'] {
-            let stamped = |format| fields(separator).timestamp_field("t", format).signed([Part::Timestamp, Part::Body]);
+            let stamped = |format| {
+                fields(separator).timestamp_field("t", format).signed([SignedPart::Timestamp, SignedPart::Body])
+            };
             assert_fault(stamped(TimestampFormat::Rfc3339), "timestamp.format");
             assert!(stamped(TimestampFormat::Milliseconds).build().is_ok());
         }
         let one_for_two = fields(',').timestamp_field("t", TimestampFormat::Seconds);
         assert_fault(
-            one_for_two.signed([Part::Timestamp, in_field(' ', "t"), Part::Body]),
+            one_for_two.signed([SignedPart::Timestamp, in_field(' ', "t"), SignedPart::Body]),
             "signed.listed_headers.names_in",
         );
     }
 
     #[test]
     fn values_without_their_names_are_a_config_error() {
-        assert_fault(good().signed([listed(Pair::Value, &[]), Part::Body]), "signed.listed_headers.names_in");
-        let names = Part::header("X-Signed").unwrap();
-        assert!(good().signed([names, listed(Pair::Value, &[]), Part::Body]).build().is_ok());
+        assert_fault(
+            good().signed([listed(ListedHeaderForm::Value, &[]), SignedPart::Body]),
+            "signed.listed_headers.names_in",
+        );
+        let names = SignedPart::header("X-Signed").unwrap();
+        assert!(good().signed([names, listed(ListedHeaderForm::Value, &[]), SignedPart::Body]).build().is_ok());
     }
 
     #[test]
     fn one_list_read_with_two_demands_is_a_config_error() {
-        let (one, other) = (listed(Pair::NameAndValue, &["X-A"]), listed(Pair::NameAndValue, &["X-B"]));
-        assert_fault(good().signed([one.clone(), other, Part::Body]), "signed.listed_headers.require");
-        assert!(good().signed([one.clone(), one, Part::Body]).build().is_ok());
+        let (one, other) =
+            (listed(ListedHeaderForm::NameAndValue, &["X-A"]), listed(ListedHeaderForm::NameAndValue, &["X-B"]));
+        assert_fault(good().signed([one.clone(), other, SignedPart::Body]), "signed.listed_headers.require");
+        assert!(good().signed([one.clone(), one, SignedPart::Body]).build().is_ok());
     }
 
     #[test]
     fn url_without_a_fixed_host_is_a_config_error() {
         for base in ["", "hooks.example.com", "https://", "https://a/", "ftp://a", "https://a b"] {
-            assert_fault(good().signed([Part::url(base), Part::Body]), "signed.url.base");
+            assert_fault(good().signed([SignedPart::url(base), SignedPart::Body]), "signed.url.base");
         }
-        assert!(good().signed(vec![Part::url("https://hooks.example.com:8443"), Part::Body]).build().is_ok());
+        assert!(
+            good().signed(vec![SignedPart::url("https://hooks.example.com:8443"), SignedPart::Body]).build().is_ok()
+        );
     }
 
     #[test]

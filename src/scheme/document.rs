@@ -18,10 +18,10 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::{Layout, Part, Scheme, SecretFormat};
+use super::{Layout, Scheme, SecretFormat, SignedPart};
+use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
-use crate::mac::Algorithm;
 use crate::time::{TimestampFormat, Tolerance};
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub(super) struct SchemeDocument {
     #[serde(default)]
     encoding: Encoding,
     timestamp: Option<TimestampDocument>,
-    signed: Vec<Part>,
+    signed: Vec<SignedPart>,
     #[serde(default)]
     secret: SecretFormat,
     tolerance: Option<u32>,

@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use super::{Layout, Part, Scheme, SecretFormat};
+use super::{Layout, Scheme, SecretFormat, SignedPart};
+use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
-use crate::head::FieldName;
-use crate::mac::Algorithm;
+use crate::headers::FieldName;
 use crate::time::Tolerance;
 
 pub(super) fn scheme() -> Scheme {
@@ -16,7 +16,7 @@ pub(super) fn scheme() -> Scheme {
         layout: Layout::plain("sha256="),
         encoding: Encoding::Hex,
         timestamp: None,
-        signed: vec![Part::Body],
+        signed: vec![SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
     }

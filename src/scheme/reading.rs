@@ -7,11 +7,11 @@ use arrayvec::ArrayVec;
 
 use super::check::MAX_PARTS;
 use super::layout::Entry;
-use super::{ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
+use super::{ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
+use crate::crypto::mac::Message;
 use crate::encoding::Tag;
 use crate::error::{Reason, Rejection, Slot};
-use crate::head::{FieldName, Head, Occurrence};
-use crate::mac::Message;
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::time::Timestamp;
 
 /// The signature candidates of a request.
@@ -77,19 +77,19 @@ impl Scheme {
     /// body the literal in front. The specification of Standard Webhooks asks that ids have no `.` for that reason.
     fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
         let literal = |index: Option<usize>| match self.signed.get(index?)? {
-            Part::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
+            SignedPart::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
             _ => None,
         };
-        let is_before = self.signed.iter().skip(index).any(|part| *part == Part::Body);
+        let is_before = self.signed.iter().skip(index).any(|part| *part == SignedPart::Body);
         match self.signed.get(index) {
-            Some(Part::Header(_)) if is_before => literal(index.checked_add(1)).is_some_and(|literal| {
+            Some(SignedPart::Header(_)) if is_before => literal(index.checked_add(1)).is_some_and(|literal| {
                 // It may begin within the value and end within itself.
                 let at = |start: usize| value.iter().skip(start).chain(literal).take(literal.len()).eq(literal);
                 (0..value.len()).any(at)
             }),
             // A timestamp is of one form, and no part of it is of the same.
-            Some(Part::Header(name)) if self.is_timestamp_header(name) => false,
-            Some(Part::Header(_)) => literal(index.checked_sub(1)).is_some_and(|literal| {
+            Some(SignedPart::Header(name)) if self.is_timestamp_header(name) => false,
+            Some(SignedPart::Header(_)) => literal(index.checked_sub(1)).is_some_and(|literal| {
                 let at = |start: usize| literal.iter().chain(value).skip(start).take(literal.len()).eq(literal);
                 (1..=value.len()).any(at)
             }),
@@ -151,19 +151,19 @@ impl Scheme {
 
     fn read_part<'h, H: Head + ?Sized>(
         &self,
-        part: &Part,
+        part: &SignedPart,
         head: &'h H,
         slot: Slot,
     ) -> Result<Option<&'h [u8]>, Rejection> {
         let value = match part {
-            Part::Literal(_) | Part::Timestamp | Part::Body => return Ok(None),
-            Part::Method => head.method().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?,
-            Part::Path | Part::Url { .. } => {
+            SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Body => return Ok(None),
+            SignedPart::Method => head.method().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?,
+            SignedPart::Path | SignedPart::Url { .. } => {
                 head.path().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?
             }
-            Part::Header(name) => once(head.header(name), slot)?,
-            Part::Field(key) => self.read_field(head, key, slot)?,
-            Part::ListedHeaders(listed) => {
+            SignedPart::Header(name) => once(head.header(name), slot)?,
+            SignedPart::Field(key) => self.read_field(head, key, slot)?,
+            SignedPart::ListedHeaders(listed) => {
                 let names = match &listed.names_in {
                     NamesIn::Header(name) => once(head.header(name), slot)?,
                     NamesIn::Field(key) => self.read_field(head, key, slot)?,
@@ -201,9 +201,9 @@ impl Scheme {
 
     /// What is signed of one part that is not the body, or `None` for what the head does not hold once.
     #[cfg(feature = "diagnose")]
-    pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &Part, head: &H) -> Option<alloc::vec::Vec<u8>> {
+    pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &SignedPart, head: &H) -> Option<alloc::vec::Vec<u8>> {
         let timestamp_text = match part {
-            Part::Timestamp => self.timestamp_text(head)?,
+            SignedPart::Timestamp => self.timestamp_text(head)?,
             _ => b"",
         };
         let value = self.read_part(part, head, Slot::Part(0)).ok()?;
@@ -221,7 +221,7 @@ impl Scheme {
         head: &'r H,
         sink: &mut impl FnMut(&[u8]),
     ) -> Rest<'r> {
-        let body = self.signed.iter().position(|part| *part == Part::Body).unwrap_or_default();
+        let body = self.signed.iter().position(|part| *part == SignedPart::Body).unwrap_or_default();
         let (before, rest) = self.signed.split_at_checked(body).unwrap_or_default();
         let mut values = reading.values.iter();
         feed(before, reading, &mut values, head, sink);
@@ -247,7 +247,7 @@ impl<H: Head + ?Sized> Message for Content<'_, H> {
 
 /// The parts of a template behind the body.
 pub(crate) struct Rest<'r> {
-    parts: &'r [Part],
+    parts: &'r [SignedPart],
     values: core::slice::Iter<'r, &'r [u8]>,
 }
 
@@ -258,7 +258,7 @@ impl Rest<'_> {
 }
 
 fn feed<'r, H: Head + ?Sized>(
-    parts: &[Part],
+    parts: &[SignedPart],
     reading: &Reading<'_>,
     values: &mut impl Iterator<Item = &'r &'r [u8]>,
     head: &H,
@@ -266,17 +266,17 @@ fn feed<'r, H: Head + ?Sized>(
 ) {
     for part in parts {
         match part {
-            Part::Literal(text) => sink(text.as_bytes()),
-            Part::Timestamp => sink(reading.timestamp_text),
-            Part::Body => {}
-            Part::Method | Part::Path | Part::Header(_) | Part::Field(_) => {
+            SignedPart::Literal(text) => sink(text.as_bytes()),
+            SignedPart::Timestamp => sink(reading.timestamp_text),
+            SignedPart::Body => {}
+            SignedPart::Method | SignedPart::Path | SignedPart::Header(_) | SignedPart::Field(_) => {
                 sink(values.next().copied().unwrap_or_default())
             }
-            Part::Url { base, decode } => {
+            SignedPart::Url { base, decode } => {
                 sink(base.as_bytes());
                 decode_some(values.next().copied().unwrap_or_default(), decode.as_bytes(), sink);
             }
-            Part::ListedHeaders(listed) => listed.feed(values.next().copied().unwrap_or_default(), head, sink),
+            SignedPart::ListedHeaders(listed) => listed.feed(values.next().copied().unwrap_or_default(), head, sink),
         }
     }
 }
@@ -301,7 +301,7 @@ impl ListedHeaders {
         for name in self.names(names).flatten() {
             sink(join.as_bytes());
             join = &self.join;
-            if self.pair == Pair::NameAndValue {
+            if self.pair == ListedHeaderForm::NameAndValue {
                 sink(name.as_str().to_ascii_lowercase().as_bytes());
                 sink(b":");
             }

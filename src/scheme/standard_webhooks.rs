@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use super::{Layout, Part, Scheme, SecretFormat, TimestampPlace, TimestampSource};
+use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
-use crate::head::FieldName;
-use crate::mac::Algorithm;
+use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
 pub(super) fn scheme() -> Scheme {
@@ -20,11 +20,11 @@ pub(super) fn scheme() -> Scheme {
             format: TimestampFormat::Seconds,
         }),
         signed: vec![
-            Part::Header(FieldName::preset("webhook-id")),
-            Part::literal("."),
-            Part::Timestamp,
-            Part::literal("."),
-            Part::Body,
+            SignedPart::Header(FieldName::preset("webhook-id")),
+            SignedPart::literal("."),
+            SignedPart::Timestamp,
+            SignedPart::literal("."),
+            SignedPart::Body,
         ],
         secret_format: SecretFormat::Whsec,
         tolerance: Tolerance::DEFAULT,

@@ -3,13 +3,13 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::head::FieldName;
+use crate::headers::FieldName;
 
 /// A part of the signed content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
-pub enum Part {
+pub enum SignedPart {
     /// Fixed text.
     Literal(Cow<'static, str>),
     /// The timestamp's text, as it was received.
@@ -37,7 +37,7 @@ pub enum Part {
     ListedHeaders(ListedHeaders),
 }
 
-impl Part {
+impl SignedPart {
     /// Fixed text.
     #[must_use]
     pub fn literal(text: impl Into<Cow<'static, str>>) -> Self {
@@ -48,7 +48,7 @@ impl Part {
     ///
     /// # Errors
     /// The name is not a token.
-    pub fn header(name: &str) -> Result<Self, crate::ConfigError> {
+    pub fn header(name: &str) -> Result<Self, crate::error::ConfigError> {
         FieldName::new(name).map(Self::Header)
     }
 
@@ -74,7 +74,7 @@ pub struct ListedHeaders {
     /// What stands between two names in the list.
     pub separator: char,
     /// What is signed of each header.
-    pub pair: Pair,
+    pub pair: ListedHeaderForm,
     /// What stands between two headers in the signed content.
     pub join: Cow<'static, str>,
     /// Headers that must be in the list. They are what a signer lists, in this order.
@@ -97,7 +97,7 @@ pub enum NamesIn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
 #[non_exhaustive]
-pub enum Pair {
+pub enum ListedHeaderForm {
     /// The name in lower case, a colon and the value.
     #[cfg_attr(feature = "serde", serde(rename = "name:value"))]
     NameAndValue,

@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use super::{Layout, Part, Scheme, SecretFormat, TimestampPlace, TimestampSource};
+use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
-use crate::head::FieldName;
-use crate::mac::Algorithm;
+use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
 pub(super) fn scheme() -> Scheme {
@@ -19,7 +19,7 @@ pub(super) fn scheme() -> Scheme {
             source: TimestampSource::Header(FieldName::preset("X-Webhook-Timestamp")),
             format: TimestampFormat::Seconds,
         }),
-        signed: vec![Part::Timestamp, Part::literal("."), Part::Body],
+        signed: vec![SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, ClockReading};
 use crate::time::Timestamp;
 
 /// A clock that stands still until it is told otherwise. Clones are the same clock.
@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 /// ```
 /// use std::time::Duration;
 /// use hookwarden::testing::TestClock;
-/// use hookwarden::{Clock, Timestamp};
+/// use hookwarden::Timestamp;
+/// use hookwarden::clock::Clock;
 ///
 /// let clock = TestClock::new(Timestamp::from_unix(1_800_000_000));
 /// clock.advance(Duration::from_millis(1_500));
@@ -78,9 +79,9 @@ impl Default for TestClock {
 }
 
 impl Clock for TestClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
-        Moment { wall: Timestamp::from_unix(time.wall), monotonic: time.monotonic }
+        ClockReading { wall: Timestamp::from_unix(time.wall), monotonic: time.monotonic }
     }
 }
 
@@ -95,20 +96,23 @@ mod tests {
         for _ in 0..3 {
             clock.advance(Duration::from_millis(400));
         }
-        assert_eq!(seen.now(), Moment { wall: Timestamp::from_unix(11), monotonic: Duration::from_millis(1_200) });
+        assert_eq!(
+            seen.now(),
+            ClockReading { wall: Timestamp::from_unix(11), monotonic: Duration::from_millis(1_200) }
+        );
     }
 
     #[test]
     fn clocks_are_set_apart_and_saturate() {
         let clock = TestClock::new(Timestamp::from_unix(10));
         clock.set_wall(Timestamp::from_unix(-5));
-        assert_eq!(clock.now(), Moment { wall: Timestamp::from_unix(-5), monotonic: Duration::ZERO });
+        assert_eq!(clock.now(), ClockReading { wall: Timestamp::from_unix(-5), monotonic: Duration::ZERO });
         clock.set_monotonic(Duration::from_secs(9));
-        assert_eq!(clock.now(), Moment { wall: Timestamp::from_unix(-5), monotonic: Duration::from_secs(9) });
+        assert_eq!(clock.now(), ClockReading { wall: Timestamp::from_unix(-5), monotonic: Duration::from_secs(9) });
         clock.step_wall(i64::MIN);
         assert_eq!(clock.now().wall.as_unix(), i64::MIN);
         clock.set_wall(Timestamp::from_unix(0));
         clock.advance(Duration::MAX);
-        assert_eq!(clock.now(), Moment { wall: Timestamp::from_unix(i64::MAX), monotonic: Duration::MAX });
+        assert_eq!(clock.now(), ClockReading { wall: Timestamp::from_unix(i64::MAX), monotonic: Duration::MAX });
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{all, fresh_id};
-use crate::limit::{Decision, Quota, RateLimiter, Standing};
+use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 
 /// Runs every rule of [`RateLimiter`] against limiters that `make` gives, one for each rule; they may share one memory.
 ///
@@ -42,9 +42,9 @@ impl<L: RateLimiter> Case<L> {
         self.check_of(&self.id).await
     }
 
-    async fn assert_allowed(&self, rule: &str) -> Standing {
+    async fn assert_allowed(&self, rule: &str) -> QuotaState {
         match self.check().await {
-            Decision::Allowed(standing) => standing,
+            Decision::Allowed(quota_state) => quota_state,
             denied @ Decision::Denied { .. } => panic!("{rule}, and was {denied:?} of {}", self.quota),
         }
     }
@@ -52,35 +52,35 @@ impl<L: RateLimiter> Case<L> {
     /// Returns how long to wait.
     async fn assert_denied(&self, rule: &str) -> Duration {
         match self.check().await {
-            Decision::Denied { retry_after, standing } => {
+            Decision::Denied { retry_after, quota_state } => {
                 assert!(
                     !retry_after.is_zero() && retry_after <= self.quota.period(),
                     "retry_after must be within a period of {}, and was {retry_after:?}",
                     self.quota
                 );
-                assert_eq!(standing.remaining, 0, "nothing can remain when a request is denied");
-                self.assert_reset(&standing);
+                assert_eq!(quota_state.remaining, 0, "nothing can remain when a request is denied");
+                self.assert_reset(&quota_state);
                 retry_after
             }
             allowed @ Decision::Allowed(_) => panic!("{rule}, and was {allowed:?} of {}", self.quota),
         }
     }
 
-    fn assert_reset(&self, standing: &Standing) {
+    fn assert_reset(&self, quota_state: &QuotaState) {
         assert!(
-            !standing.reset.is_zero() && standing.reset <= self.quota.window(),
+            !quota_state.reset.is_zero() && quota_state.reset <= self.quota.window(),
             "the reset must be within the window of {}, and was {:?}",
             self.quota,
-            standing.reset
+            quota_state.reset
         );
     }
 }
 
 async fn burst_passes_and_no_more(case: &Case<impl RateLimiter>) {
     for remaining in (0..case.quota.burst()).rev() {
-        let standing = case.assert_allowed("the whole burst must pass at once").await;
-        assert_eq!(standing.remaining, remaining, "each request must take one of what remains");
-        case.assert_reset(&standing);
+        let quota_state = case.assert_allowed("the whole burst must pass at once").await;
+        assert_eq!(quota_state.remaining, remaining, "each request must take one of what remains");
+        case.assert_reset(&quota_state);
     }
     case.assert_denied("a request beyond the burst must be denied").await;
 }
@@ -118,8 +118,8 @@ async fn one_passes_each_period(case: &Case<impl RateLimiter>, pass: &impl Async
     }
     pass(case.quota.period().saturating_mul(2).saturating_add(MARGIN)).await;
     for remaining in [1, 0] {
-        let standing = case.assert_allowed("after two periods two requests must pass").await;
-        assert_eq!(standing.remaining, remaining, "each request must take one of what remains");
+        let quota_state = case.assert_allowed("after two periods two requests must pass").await;
+        assert_eq!(quota_state.remaining, remaining, "each request must take one of what remains");
     }
     let retry_after = case.assert_denied("after two periods no third request must pass").await;
     assert!(retry_after < case.quota.period(), "a part of the period went by and must count");

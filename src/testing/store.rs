@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{all, fresh_id};
 use crate::clock::Clock;
-use crate::replay::{Claim, Claimant, Delivery, ReplayKey, ReplayStore};
+use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::time::Timestamp;
+use crate::verifier::ReplayKey;
 
 /// Runs every rule of [`ReplayStore`] against stores that `make` gives, one for each rule; they may share one memory.
 ///

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::{Facts, Warden};
-use crate::clock::Moment;
+use super::{VerifiedDelivery, Warden};
+use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::event::{Notice, Store};
-use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Standing, Uncounted};
+use crate::event::{StoreKind, Warning};
+use crate::limit::{Decision, LocalLimiter, Quota, QuotaState, RateLimiter, Uncounted};
 use crate::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
-use crate::shared::{Admittance, SharedStore};
+use crate::shared_store::{AdmitOutcome, SharedStore};
 use crate::time::{Timestamp, Tolerance};
 
 /// What step 7 needs.
@@ -31,8 +31,8 @@ pub(super) struct Admission {
 /// What step 7 finds.
 pub(super) enum Verdict {
     Admitted {
-        standing: Option<(Quota, Standing)>,
-        hold: Option<Hold>,
+        quota_state: Option<(Quota, QuotaState)>,
+        hold: Option<ReplayClaim>,
     },
     Finished,
     InProgress {
@@ -41,7 +41,7 @@ pub(super) enum Verdict {
     OverQuota {
         retry_after: Duration,
         quota: Quota,
-        standing: Standing,
+        quota_state: QuotaState,
     },
     Unavailable(StoreError),
     /// A store has to be waited for, and the caller cannot.
@@ -56,7 +56,7 @@ impl Admission {
         counts_here && remembers_here
     }
 
-    pub(super) fn judge(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
+    pub(super) fn judge(&self, warden: &Warden, facts: &VerifiedDelivery, now: ClockReading) -> Verdict {
         if self.quotas.as_ref().is_some_and(|quotas| quotas.shared.is_some()) {
             return Verdict::NeedsWaiting;
         }
@@ -65,7 +65,7 @@ impl Admission {
             Some(replay) => match &replay.store {
                 ReplayBackend::Shared(_) | ReplayBackend::Joint(_) => return Verdict::NeedsWaiting,
                 ReplayBackend::Local(store) => {
-                    let hold = Hold::new(replay, facts, self.claimants.next(), now);
+                    let hold = ReplayClaim::new(replay, facts, self.claimants.next(), now);
                     match granted(store.claim_now(hold.delivery(facts), hold.claimant, replay.lease, now)) {
                         Ok(()) => Some(hold),
                         Err(verdict) => return verdict,
@@ -82,11 +82,11 @@ impl Admission {
         verdict
     }
 
-    pub(super) async fn judge_async(&self, warden: &Warden, facts: &Facts, now: Moment) -> Verdict {
+    pub(super) async fn judge_async(&self, warden: &Warden, facts: &VerifiedDelivery, now: ClockReading) -> Verdict {
         let mut claimed = None;
         let mut joint_failed = false;
         if let Some(replay) = &self.replay {
-            let mut hold = Hold::new(replay, facts, self.claimants.next(), now);
+            let mut hold = ReplayClaim::new(replay, facts, self.claimants.next(), now);
             let guard = claimed.insert(Unsettled { warden, facts, done: false, hold: Some(hold) });
             let delivery = hold.delivery(facts);
             let quota = || self.quotas.as_ref().and_then(|quotas| quotas.quota_of(facts.webhook_id()));
@@ -100,8 +100,8 @@ impl Admission {
                         let admittance = guarded(admit).await;
                         // A denial may be one that this process remembers, and then no server was asked.
                         let admittance = match admittance {
-                            Ok(Admittance::OverQuota { .. }) => admittance,
-                            _ => warden.heard(Store::Replay, admittance),
+                            Ok(AdmitOutcome::OverQuota { .. }) => admittance,
+                            _ => warden.heard(StoreKind::Replay, admittance),
                         };
                         match admittance {
                             Ok(admittance) => {
@@ -115,7 +115,7 @@ impl Admission {
             };
             let claim = match (claim, &replay.fallback) {
                 (Err(error), Some(store)) => {
-                    warden.store_failed(Store::Replay, &error);
+                    warden.store_failed(StoreKind::Replay, &error);
                     hold.fallen_back = true;
                     guard.hold = Some(hold);
                     joint_failed = matches!(replay.store, ReplayBackend::Joint(_));
@@ -149,10 +149,10 @@ impl Admission {
 /// A claim that is settled in the background if the request is dropped while it still waits for a store.
 struct Unsettled<'a> {
     warden: &'a Warden,
-    facts: &'a Facts,
+    facts: &'a VerifiedDelivery,
     /// Whether the work is done.
     done: bool,
-    hold: Option<Hold>,
+    hold: Option<ReplayClaim>,
 }
 
 impl Drop for Unsettled<'_> {
@@ -177,21 +177,25 @@ fn granted(claim: Result<Claim, StoreError>) -> Result<(), Verdict> {
     }
 }
 
-fn admitted(admittance: Admittance, quota: Quota, hold: Hold) -> Verdict {
+fn admitted(admittance: AdmitOutcome, quota: Quota, hold: ReplayClaim) -> Verdict {
     match admittance {
-        Admittance::Granted(standing) => Verdict::Admitted { standing: Some((quota, standing)), hold: Some(hold) },
-        Admittance::InProgress { retry_after } => Verdict::InProgress { retry_after },
-        Admittance::Finished => Verdict::Finished,
-        Admittance::OverQuota { retry_after, standing } => Verdict::OverQuota { retry_after, quota, standing },
+        AdmitOutcome::Granted(quota_state) => {
+            Verdict::Admitted { quota_state: Some((quota, quota_state)), hold: Some(hold) }
+        }
+        AdmitOutcome::InProgress { retry_after } => Verdict::InProgress { retry_after },
+        AdmitOutcome::Finished => Verdict::Finished,
+        AdmitOutcome::OverQuota { retry_after, quota_state } => Verdict::OverQuota { retry_after, quota, quota_state },
     }
 }
 
-fn weigh(decision: Option<(Quota, Decision)>, hold: Option<Hold>) -> Verdict {
+fn weigh(decision: Option<(Quota, Decision)>, hold: Option<ReplayClaim>) -> Verdict {
     match decision {
-        None => Verdict::Admitted { standing: None, hold },
-        Some((quota, Decision::Allowed(standing))) => Verdict::Admitted { standing: Some((quota, standing)), hold },
-        Some((quota, Decision::Denied { retry_after, standing })) => {
-            Verdict::OverQuota { retry_after, quota, standing }
+        None => Verdict::Admitted { quota_state: None, hold },
+        Some((quota, Decision::Allowed(quota_state))) => {
+            Verdict::Admitted { quota_state: Some((quota, quota_state)), hold }
+        }
+        Some((quota, Decision::Denied { retry_after, quota_state })) => {
+            Verdict::OverQuota { retry_after, quota, quota_state }
         }
     }
 }
@@ -245,7 +249,7 @@ impl Quotas {
 
     fn count_here(&self, warden: &Warden, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
         self.local.check_at(webhook_id, quota, now).unwrap_or_else(|Uncounted(decision)| {
-            warden.notify(Notice::AcceptedTableFull);
+            warden.notify(Warning::AcceptedTableFull);
             decision
         })
     }
@@ -253,7 +257,7 @@ impl Quotas {
     /// This process's part of a quota whose shared count is not to be had.
     fn check_share(&self, warden: &Warden, webhook_id: &str) -> Option<(Quota, Decision)> {
         let quota = self.quota_of(webhook_id)?.share(self.replicas);
-        warden.notify(Notice::LimiterFellBack);
+        warden.notify(Warning::LimiterFellBack);
         Some((quota, self.count_here(warden, webhook_id, &quota, warden.inner.clock.monotonic())))
     }
 
@@ -267,12 +271,12 @@ impl Quotas {
         let decision = match decision {
             // It may be one that this process remembers.
             Ok(Decision::Denied { .. }) => decision,
-            _ => warden.heard(Store::Limits, decision),
+            _ => warden.heard(StoreKind::Limits, decision),
         };
         match decision {
             Ok(decision) => Some((quota, decision)),
             Err(error) => {
-                warden.store_failed(Store::Limits, &error);
+                warden.store_failed(StoreKind::Limits, &error);
                 self.check_share(warden, webhook_id)
             }
         }
@@ -300,18 +304,18 @@ impl Claimants {
 
 /// A claim on a delivery, to be settled once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hold {
+pub(super) struct ReplayClaim {
     claimant: Claimant,
     until: Timestamp,
-    claimed: Moment,
+    claimed: ClockReading,
     /// The store failed, and what stands in for it has the claim.
     fallen_back: bool,
     /// The store was told of the end, and its answer not waited for.
     told: bool,
 }
 
-impl Hold {
-    fn new(replay: &Replay, facts: &Facts, claimant: Claimant, now: Moment) -> Self {
+impl ReplayClaim {
+    fn new(replay: &Replay, facts: &VerifiedDelivery, claimant: Claimant, now: ClockReading) -> Self {
         let until = match replay.lifetime {
             Lifetime::WhileFresh { tolerance, margin } => {
                 facts.timestamp().unwrap_or(now.wall).later_by(tolerance.as_seconds()).later_by(margin)
@@ -329,21 +333,21 @@ impl Hold {
         lease: Duration,
     ) -> Result<Claim, StoreError> {
         let claim = async { store.claim(delivery, self.claimant, lease, self.claimed).await };
-        warden.heard(Store::Replay, guarded(claim).await)
+        warden.heard(StoreKind::Replay, guarded(claim).await)
     }
 
     /// The present moment by the wall clock of the claim. `until` was reckoned by that one; if the clock was set while
     /// the handler ran, by the present one it would come too early.
-    fn moment(&self, warden: &Warden) -> Moment {
+    fn moment(&self, warden: &Warden) -> ClockReading {
         self.claimed.carried_on_to(warden.inner.clock.monotonic())
     }
 
-    fn delivery<'d>(&self, facts: &'d Facts) -> Delivery<'d> {
+    fn delivery<'d>(&self, facts: &'d VerifiedDelivery) -> Delivery<'d> {
         Delivery { webhook_id: facts.webhook_id(), keys: facts.replay_keys(), until: self.until }
     }
 
     /// Settles at once where the store is this process's own, and in the background elsewhere.
-    pub(super) fn settle(self, warden: &Warden, facts: &Facts, now: Moment, done: bool) {
+    pub(super) fn settle(self, warden: &Warden, facts: &VerifiedDelivery, now: ClockReading, done: bool) {
         let Some(replay) = &warden.inner.admission.replay else { return };
         match self.settle_local(replay, facts, now, done) {
             Some(kept) => tell_of_lost_claim(warden, done, kept),
@@ -351,7 +355,12 @@ impl Hold {
         }
     }
 
-    pub(super) async fn settle_async(self, warden: &Warden, facts: &Facts, done: bool) -> Result<(), StoreError> {
+    pub(super) async fn settle_async(
+        self,
+        warden: &Warden,
+        facts: &VerifiedDelivery,
+        done: bool,
+    ) -> Result<(), StoreError> {
         let Some(replay) = &warden.inner.admission.replay else { return Ok(()) };
         let now = self.moment(warden);
         if let Some(kept) = self.settle_local(replay, facts, now, done) {
@@ -379,13 +388,13 @@ impl Hold {
         match &settled {
             // What was told twice is not the claimant's any more the second time.
             Ok(kept) => tell_of_lost_claim(warden, done, *kept || self.told),
-            Err(error) => warden.store_failed(Store::Replay, error),
+            Err(error) => warden.store_failed(StoreKind::Replay, error),
         }
         settled.map(drop)
     }
 
     /// Settles if the claim is this process's own, and then says whether it was still there to be settled.
-    fn settle_local(self, replay: &Replay, facts: &Facts, now: Moment, done: bool) -> Option<bool> {
+    fn settle_local(self, replay: &Replay, facts: &VerifiedDelivery, now: ClockReading, done: bool) -> Option<bool> {
         let store = match (&replay.store, &replay.fallback) {
             (ReplayBackend::Local(store), _) => store,
             (_, Some(store)) if self.fallen_back => store,
@@ -400,21 +409,21 @@ impl Hold {
 
     /// A runtime to wait on is looked for with the feature `tower` alone.
     #[cfg_attr(not(feature = "tower"), expect(unused_variables, reason = "without a runtime nothing is waited for"))]
-    fn settle_in_background(self, warden: &Warden, facts: &Facts, done: bool) {
+    fn settle_in_background(self, warden: &Warden, facts: &VerifiedDelivery, done: bool) {
         #[cfg(feature = "tower")]
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (warden, facts) = (warden.clone(), facts.clone());
             runtime.spawn(async move { self.settle_async(&warden, &facts, done).await });
             return;
         }
-        warden.store_failed(Store::Replay, &StoreError::new(NO_BACKGROUND));
+        warden.store_failed(StoreKind::Replay, &StoreError::new(NO_BACKGROUND));
     }
 }
 
 /// Work that was done under a claim which was another's by then may have been done twice.
 fn tell_of_lost_claim(warden: &Warden, done: bool, kept: bool) {
     if done && !kept {
-        warden.notify(Notice::LeaseOutlived);
+        warden.notify(Warning::LeaseOutlived);
     }
 }
 

@@ -5,18 +5,18 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use super::admission::{Hold, Verdict};
-use super::record::Record;
+use super::admission::{ReplayClaim, Verdict};
+use super::request_log::RequestLog;
 use super::{Refused, WebhookId};
-use crate::clock::Moment;
+use crate::clock::ClockReading;
 use crate::error::{Reason, Rejection, StoreError};
-use crate::event::{Outcome, Store};
-use crate::limit::{Quota, Standing};
-use crate::replay::ReplayKey;
-use crate::respond::Delay;
+use crate::event::{Outcome, StoreKind};
+use crate::limit::{Quota, QuotaState};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
+use crate::verifier::ReplayKey;
 use crate::verifier::Verified;
+use crate::warden::answer::RetryHint;
 
 /// The proof that a request passed every step. Only [`Receiving::finish`](super::Receiving::finish) makes one.
 ///
@@ -24,22 +24,22 @@ use crate::verifier::Verified;
 /// handled again; dropping it says that it is not, so that the sender's retry is welcome.
 #[must_use = "dropping it tells that the work was not done"]
 pub struct Admitted {
-    facts: Facts,
-    standing: Option<(Quota, Standing)>,
-    hold: Option<Hold>,
-    record: Record,
+    facts: VerifiedDelivery,
+    quota_state: Option<(Quota, QuotaState)>,
+    hold: Option<ReplayClaim>,
+    record: RequestLog,
 }
 
 impl Admitted {
-    pub(super) fn admit(record: Record, facts: Facts, now: Moment) -> Result<Self, Refused> {
+    pub(super) fn admit(record: RequestLog, facts: VerifiedDelivery, now: ClockReading) -> Result<Self, Refused> {
         let verdict = record.warden.inner.admission.judge(&record.warden, &facts, now);
         Self::by(verdict, record, facts)
     }
 
     /// A store that has not answered when `deadline` comes is taken to be unavailable.
     pub(super) async fn admit_until(
-        record: Record,
-        facts: Facts,
+        record: RequestLog,
+        facts: VerifiedDelivery,
         deadline: impl Future<Output = ()>,
     ) -> Result<Self, Refused> {
         // Shared stores reckon how long to remember by the wall clock, which may have been set meanwhile.
@@ -54,37 +54,37 @@ impl Admitted {
         Self::by(verdict, record, facts)
     }
 
-    fn by(verdict: Verdict, mut record: Record, facts: Facts) -> Result<Self, Refused> {
+    fn by(verdict: Verdict, mut record: RequestLog, facts: VerifiedDelivery) -> Result<Self, Refused> {
         let (reason, delay) = match verdict {
-            Verdict::Admitted { standing, hold } => {
+            Verdict::Admitted { quota_state, hold } => {
                 record.note_success();
                 record.conclude(Outcome::Released);
-                return Ok(Self { facts, standing, hold, record });
+                return Ok(Self { facts, quota_state, hold, record });
             }
-            Verdict::Finished => (Reason::Replayed, Delay::None),
-            Verdict::InProgress { retry_after } => (Reason::InProgress, Delay::For(retry_after)),
-            Verdict::OverQuota { retry_after, quota, standing } => {
-                (Reason::QuotaExceeded, Delay::ByQuota { retry_after, quota, standing })
+            Verdict::Finished => (Reason::Replayed, RetryHint::None),
+            Verdict::InProgress { retry_after } => (Reason::InProgress, RetryHint::For(retry_after)),
+            Verdict::OverQuota { retry_after, quota, quota_state } => {
+                (Reason::QuotaExceeded, RetryHint::ByQuota { retry_after, quota, quota_state })
             }
             Verdict::Unavailable(error) => {
-                record.warden.store_failed(Store::Replay, &error);
-                (Reason::ReplayStoreUnavailable, Delay::For(error.retry_after()))
+                record.warden.store_failed(StoreKind::Replay, &error);
+                (Reason::ReplayStoreUnavailable, RetryHint::For(error.retry_after()))
             }
-            Verdict::NeedsWaiting => (Reason::Misconfigured, Delay::None),
+            Verdict::NeedsWaiting => (Reason::Misconfigured, RetryHint::None),
         };
         Err(Refused::new(&mut record, Rejection::new(reason), delay))
     }
 
     /// What is proven of the request.
     #[must_use]
-    pub const fn facts(&self) -> &Facts {
+    pub const fn delivery(&self) -> &VerifiedDelivery {
         &self.facts
     }
 
     /// The quota that the request was counted against, and how its webhook id stands with it.
     #[must_use]
-    pub const fn standing(&self) -> Option<(Quota, Standing)> {
-        self.standing
+    pub const fn quota_state(&self) -> Option<(Quota, QuotaState)> {
+        self.quota_state
     }
 
     /// The work is done. A shared store is told in the background, on the tokio runtime that this is called on (with the
@@ -158,12 +158,12 @@ impl fmt::Debug for Admitted {
 
 /// What is proven of an admitted request.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct VerifiedDelivery {
     webhook_id: WebhookId,
     verified: Verified,
 }
 
-impl Facts {
+impl VerifiedDelivery {
     pub(super) const fn new(webhook_id: WebhookId, verified: Verified) -> Self {
         Self { webhook_id, verified }
     }

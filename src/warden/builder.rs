@@ -6,29 +6,29 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accept::Accept;
 use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
-use super::intended::Intended;
 use super::lookup::KeySource;
-use super::record::PeerWatch;
+use super::request_log::PeerWatch;
 use super::{IdSource, Inner, Outages, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
 use crate::keys::{CachedKeys, Decoys, KeyStore, StaticKeys};
 use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
-use crate::peer::{Proxies, TrustedHops};
+use crate::proxies::{Proxies, TrustedHops};
 use crate::replay::{LocalReplay, ReplayStore};
-use crate::respond::{Answer, AnswerBody, AnswerWriter};
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
-use crate::shared::SharedStore;
+use crate::shared_store::SharedStore;
 use crate::time::Tolerance;
 use crate::verifier::Rules;
+use crate::warden::answer::{Answer, AnswerBody, AnswerWriter};
 
 /// Collects the settings of a [`Warden`].
 #[must_use]
 pub struct WardenBuilder {
-    intended: Intended,
+    accept: Accept,
     rules: Rules,
     senders: Vec<(String, Keyring)>,
     keys: Option<KeySource>,
@@ -68,7 +68,7 @@ impl WardenBuilder {
         let quota = default_quota(DEFAULT_QUOTA);
         let rejected = default_quota(DEFAULT_REJECTED_QUOTA);
         Self {
-            intended: Intended::default(),
+            accept: Accept::default(),
             rules: Rules::new(scheme),
             senders: Vec::new(),
             keys: None,
@@ -120,7 +120,7 @@ impl WardenBuilder {
     /// `HEAD`. Any other is answered 405, with `Allow`, before anything else is judged. A head without a method, a bare
     /// list of headers, passes.
     pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
-        if let Err(fault) = self.intended.take_methods(methods.into_iter().map(Into::into).collect()) {
+        if let Err(fault) = self.accept.take_methods(methods.into_iter().map(Into::into).collect()) {
             self.keep(fault);
         }
         self
@@ -132,7 +132,7 @@ impl WardenBuilder {
     ///
     /// Few schemes sign the content type: this keeps mistakes out, and proves nothing of the body.
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
-        if let Err(fault) = self.intended.take_content_types(content_types.into_iter().map(Into::into).collect()) {
+        if let Err(fault) = self.accept.take_content_types(content_types.into_iter().map(Into::into).collect()) {
             self.keep(fault);
         }
         self
@@ -387,7 +387,7 @@ impl WardenBuilder {
             .rejected_quotas
             .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
         let inner = Inner {
-            intended: self.intended,
+            accept: self.accept,
             decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
             keys,

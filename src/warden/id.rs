@@ -9,7 +9,7 @@ use arrayvec::ArrayString;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
-use crate::head::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, Occurrence};
 
 /// Where the webhook id of a request is found.
 #[derive(Clone)]

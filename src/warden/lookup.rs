@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
 use crate::keys::{CachedKeys, KeyStore, Look, Waiter};
-use crate::mac::PreparedKeys;
 
 /// Where keys come from.
 pub(super) enum KeySource {

@@ -1,8 +1,8 @@
 //! A refused request.
 
-use super::record::Record;
+use super::request_log::RequestLog;
 use crate::error::{Reason, Rejection};
-use crate::respond::{Answer, Delay};
+use crate::warden::answer::{Answer, RetryHint};
 
 /// A refused request with its answer.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +13,12 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(record: &mut Record, rejection: Rejection, delay: Delay) -> Self {
+    pub(super) fn new(record: &mut RequestLog, rejection: Rejection, delay: RetryHint) -> Self {
         record.refuse(rejection);
         let reason = rejection.reason();
         let inner = &record.warden.inner;
         let answer = Answer::to(reason, delay, inner.replay_is_conflict, inner.answer_writer.as_ref());
-        let answer = answer.telling(inner.intended.told(reason));
+        let answer = answer.telling(inner.accept.told(reason));
         Self { reason, answer }
     }
 

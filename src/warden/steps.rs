@@ -7,21 +7,21 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use super::admitted::{Admitted, Facts};
+use super::admitted::{Admitted, VerifiedDelivery};
 use super::lookup::{Found, Looked};
-use super::record::Record;
+use super::request_log::RequestLog;
 use super::{IdFault, Refused, Warden, WebhookId};
-use crate::clock::Moment;
+use crate::clock::ClockReading;
 use crate::error::{Reason, Rejection, StoreError};
-use crate::event::Store;
-use crate::head::Head;
-use crate::respond::Delay;
+use crate::event::StoreKind;
+use crate::headers::Head;
 use crate::verifier::{Opening, Verification};
+use crate::warden::answer::RetryHint;
 
 impl Warden {
     /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer`
     /// is the address that the request comes from, where it is known; behind proxies, [`Warden::trusted_hops`] and
-    /// [`TrustedHops::client`](crate::TrustedHops::client) find it.
+    /// [`TrustedHops::client`](crate::proxies::TrustedHops::client) find it.
     ///
     /// # Errors
     /// The request is refused.
@@ -30,16 +30,16 @@ impl Warden {
         head: &'h H,
         peer: Option<IpAddr>,
     ) -> Result<Examined<'h, H>, Refused> {
-        let mut record = Record::begin(self, peer);
-        if let Err(reason) = self.inner.intended.judge(head) {
-            return Err(Refused::new(&mut record, Rejection::new(reason), Delay::None));
+        let mut record = RequestLog::begin(self, peer);
+        if let Err(reason) = self.inner.accept.judge(head) {
+            return Err(Refused::new(&mut record, Rejection::new(reason), RetryHint::None));
         }
         match self.inner.rules.open(head, record.began.wall) {
             Ok(opening) => {
                 record.skew = opening.skew();
                 Ok(Examined { record, opening })
             }
-            Err(rejection) => Err(Refused::new(&mut record, rejection, Delay::None)),
+            Err(rejection) => Err(Refused::new(&mut record, rejection, RetryHint::None)),
         }
     }
 }
@@ -47,7 +47,7 @@ impl Warden {
 /// A request of good shape and fresh. Its keys are still to be found.
 #[must_use = "the request is not judged yet"]
 pub struct Examined<'h, H: ?Sized> {
-    record: Record,
+    record: RequestLog,
     opening: Opening<'h, H>,
 }
 
@@ -64,7 +64,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     }
 
     /// [`identify`](Self::identify)s the request by the id that its head holds, where the Warden's
-    /// [`IdSource`](crate::IdSource) says.
+    /// [`IdSource`](crate::warden::IdSource) says.
     ///
     /// # Errors
     /// As there; the head has no id; the id is a path parameter, which only a framework knows.
@@ -115,7 +115,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
                     Looked::Found(found) => found,
                     Looked::TurnedAway(wait) => {
                         let blocked = Rejection::new(Reason::PeerBlocked);
-                        return Err(Refused::new(&mut self.record, blocked, Delay::For(wait)));
+                        return Err(Refused::new(&mut self.record, blocked, RetryHint::For(wait)));
                     }
                     Looked::Awaited(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
                         Either::Left((answer, _)) => Found::from(answer),
@@ -144,10 +144,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
             Err(IdFault::Header(reason)) => Some(reason),
         };
         if let Some(wait) = self.record.blocked_for() {
-            return Err(Refused::new(&mut self.record, Rejection::new(Reason::PeerBlocked), Delay::For(wait)));
+            return Err(Refused::new(&mut self.record, Rejection::new(Reason::PeerBlocked), RetryHint::For(wait)));
         }
         match fault {
-            Some(reason) => Err(Refused::new(&mut self.record, Rejection::new(reason), Delay::None)),
+            Some(reason) => Err(Refused::new(&mut self.record, Rejection::new(reason), RetryHint::None)),
             None => {
                 self.record.identified = true;
                 Ok(self.record.webhook_id.clone())
@@ -160,11 +160,11 @@ impl<H: Head + ?Sized> Examined<'_, H> {
             Found::Known(keys) => Ok(Some(keys)),
             Found::Unknown => Ok(None),
             Found::Unavailable(error) => {
-                self.record.warden.store_failed(Store::Keys, &error);
-                Err((Reason::KeyStoreUnavailable, Delay::For(error.retry_after())))
+                self.record.warden.store_failed(StoreKind::Keys, &error);
+                Err((Reason::KeyStoreUnavailable, RetryHint::For(error.retry_after())))
             }
-            Found::Panicked => Err((Reason::LookupPanicked, Delay::None)),
-            Found::NeedsWaiting => Err((Reason::Misconfigured, Delay::None)),
+            Found::Panicked => Err((Reason::LookupPanicked, RetryHint::None)),
+            Found::NeedsWaiting => Err((Reason::Misconfigured, RetryHint::None)),
         };
         let keys = keys.map_err(|(reason, delay)| Refused::new(&mut self.record, Rejection::new(reason), delay))?;
         self.record.known_id = keys.is_some();
@@ -191,7 +191,7 @@ pub struct Receiving {
     verification: Verification,
     /// What a refusal under the decoy means.
     decoy_reason: Reason,
-    record: Record,
+    record: RequestLog,
 }
 
 impl Receiving {
@@ -242,7 +242,7 @@ impl Receiving {
     }
 
     #[inline]
-    fn verify(mut self) -> Result<(Record, Facts, Moment), Refused> {
+    fn verify(mut self) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
         let now = self.record.moment();
         let rejection = match self.record.refused() {
             Some(rejection) => rejection,
@@ -250,18 +250,18 @@ impl Receiving {
             None => match (self.verification.judge(), self.record.webhook_id.clone()) {
                 (Ok(verified), Some(webhook_id)) => {
                     self.record.key_id = Some(verified.key_id());
-                    return Ok((self.record, Facts::new(webhook_id, verified), now));
+                    return Ok((self.record, VerifiedDelivery::new(webhook_id, verified), now));
                 }
                 (Err(rejection), _) if rejection.reason() != Reason::UnknownId => rejection,
                 _ => Rejection::new(self.decoy_reason),
             },
         };
-        Err(Refused::new(&mut self.record, rejection, Delay::None))
+        Err(Refused::new(&mut self.record, rejection, RetryHint::None))
     }
 
     /// Gives the request up, for a reason that only the reader of its body knows.
     pub(crate) fn refuse(&mut self, reason: Reason) -> Refused {
-        Refused::new(&mut self.record, Rejection::new(reason), Delay::None)
+        Refused::new(&mut self.record, Rejection::new(reason), RetryHint::None)
     }
 }
 

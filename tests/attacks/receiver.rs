@@ -18,11 +18,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use hookwarden::actix::WardenMiddleware;
 use hookwarden::axum::WardenLayer;
+use hookwarden::clock::{Clock, ClockReading, SystemClock};
+use hookwarden::event::{MetricsObserver, TracingObserver};
+use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
-use hookwarden::{
-    Clock, Key, Keyring, MetricsObserver, Moment, Quota, Scheme, StaticKeys, SystemClock, Timestamp, Tolerance,
-    TracingObserver, Warden,
-};
+use hookwarden::{Key, Keyring, Quota, Scheme, Timestamp, Tolerance, Warden};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 
@@ -104,10 +104,10 @@ struct SteppedClock {
 }
 
 impl Clock for SteppedClock {
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let now = self.system.now();
         let wall = now.wall.as_unix().saturating_add(self.step.load(Ordering::SeqCst));
-        Moment { wall: Timestamp::from_unix(wall), ..now }
+        ClockReading { wall: Timestamp::from_unix(wall), ..now }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Faults of the head: headers, clocks, and the wrong provider.
 
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis, Verdict};
-use hookwarden::{Part, Reason, Scheme, TimestampFormat, Tolerance};
+use hookwarden::scheme::SignedPart;
+use hookwarden::time::TimestampFormat;
+use hookwarden::{Reason, Scheme, Tolerance};
 
 use crate::sender::{
     Headers, NOW, SECRET, STAMP, assert_causes, assert_hidden, assert_kinds, assert_proven, base64, headers, hex,
@@ -112,7 +114,8 @@ fn head_of_the_wrong_shape_is_named() {
     assert_eq!(diagnosis.causes()[0].kind(), CauseKind::HeaderMalformed, "{diagnosis}");
     assert_eq!(diagnosis.causes()[0].header(), Some("webhook-id"));
 
-    let scheme = Scheme::builder("acme").signature_header("X-Sig").signed([Part::Path, Part::Body]).build().unwrap();
+    let scheme =
+        Scheme::builder("acme").signature_header("X-Sig").signed([SignedPart::Path, SignedPart::Body]).build().unwrap();
     let head = headers(&[("X-Sig", &right())]);
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
     assert_eq!(diagnosis.causes()[0].kind(), CauseKind::RequestLineMissing, "{diagnosis}");

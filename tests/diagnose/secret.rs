@@ -1,7 +1,8 @@
 //! Faults of the secret.
 
+use hookwarden::Scheme;
 use hookwarden::diagnose::{Capture, CauseKind, Verdict};
-use hookwarden::{Scheme, SecretFormat};
+use hookwarden::scheme::SecretFormat;
 
 use crate::sender::{
     NOW, SECRET, STAMP, assert_hidden, assert_kinds, assert_proven, base64, headers, hex, sha256, signed_body, stamped,

@@ -1,7 +1,8 @@
 //! A sender of webhooks over `ring`, with its own hex and base64, and how a diagnosis of what it sends is checked.
 
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis};
-use hookwarden::{Head, RequestHead, Scheme, Timestamp};
+use hookwarden::headers::{Head, RequestHead};
+use hookwarden::{Scheme, Timestamp};
 use ring::{digest, hmac};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

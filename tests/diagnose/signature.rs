@@ -1,7 +1,9 @@
 //! Faults in how the signature is written and with what it is made.
 
 use hookwarden::diagnose::{Capture, Cause, CauseKind};
-use hookwarden::{Encoding, Layout, Scheme, Timestamp};
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::Layout;
+use hookwarden::{Scheme, Timestamp};
 use ring::{digest, hmac};
 
 use crate::sender::{

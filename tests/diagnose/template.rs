@@ -1,7 +1,9 @@
 //! Faults in what is signed.
 
+use hookwarden::Scheme;
 use hookwarden::diagnose::CauseKind;
-use hookwarden::{Part, Scheme, TimestampFormat};
+use hookwarden::scheme::SignedPart;
+use hookwarden::time::TimestampFormat;
 
 use crate::sender::{
     Headers, SECRET, STAMP, assert_causes, assert_proven, base64, headers, hex, request, sha256, signed_message,
@@ -100,7 +102,7 @@ fn timestamp_signed_in_another_form_is_named() {
     }
 }
 
-fn with_parts(parts: impl IntoIterator<Item = Part>) -> Scheme {
+fn with_parts(parts: impl IntoIterator<Item = SignedPart>) -> Scheme {
     Scheme::builder("acme").signature_header("Acme-Signature").signed(parts).build().unwrap()
 }
 
@@ -112,7 +114,13 @@ fn acme(message: &[u8], more: &[(&str, &str)]) -> Headers {
 #[test]
 fn other_method_or_path_is_named() {
     use CauseKind::*;
-    let scheme = with_parts([Part::Method, Part::literal("\n"), Part::Path, Part::literal("\n"), Part::Body]);
+    let scheme = with_parts([
+        SignedPart::Method,
+        SignedPart::literal("\n"),
+        SignedPart::Path,
+        SignedPart::literal("\n"),
+        SignedPart::Body,
+    ]);
     for (method, path, more, kind) in [
         ("PUT", "/hooks?id=7", &[][..], MethodDiffers),
         ("post", "/hooks?id=7", &[], MethodDiffers),
@@ -130,7 +138,7 @@ fn other_method_or_path_is_named() {
 #[test]
 fn other_url_is_named() {
     use CauseKind::*;
-    let scheme = with_parts([Part::url("https://hooks.example.com"), Part::Body]);
+    let scheme = with_parts([SignedPart::url("https://hooks.example.com"), SignedPart::Body]);
     let proxied = [("Host", "10.0.0.7:8080"), ("X-Forwarded-Host", "public.example.org")];
     for (url, kinds) in [
         ("http://hooks.example.com/a%20b?id=7", &[UrlScheme][..]),
@@ -151,7 +159,7 @@ fn other_url_is_named() {
 
 #[test]
 fn header_signed_with_another_value_is_named() {
-    let scheme = with_parts([Part::header("Acme-Event").unwrap(), Part::literal("."), Part::Body]);
+    let scheme = with_parts([SignedPart::header("Acme-Event").unwrap(), SignedPart::literal("."), SignedPart::Body]);
     for signed in ["user_created", "USER_CREATED"] {
         let head = acme(&text(&[signed, ".", "BODY"]), &[("Acme-Event", "User_Created")]);
         let diagnosis = assert_proven(&scheme, SECRET, &head, BODY, &[CauseKind::HeaderValueDiffers]);

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hookwarden::{
-    AsyncKeyStore, BoxFuture, CachedKeys, CachedKeysBuilder, Clock, Keyring, Moment, Scheme, Secret, StoreError,
-    Timestamp,
-};
+use hookwarden::clock::{Clock, ClockReading};
+use hookwarden::error::StoreError;
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, CachedKeysBuilder};
+use hookwarden::{BoxFuture, Keyring, Scheme, Secret, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::{CANARY, assert_no_canary, keyring, shown};
@@ -113,8 +113,8 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Moment {
-        Moment { wall: Timestamp::from_unix(1_800_000_000), monotonic: *lock(&self.0) }
+    fn now(&self) -> ClockReading {
+        ClockReading { wall: Timestamp::from_unix(1_800_000_000), monotonic: *lock(&self.0) }
     }
 }
 

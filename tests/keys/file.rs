@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookwarden::{FileKeys, FileKeysBuilder, KeyFileError, KeyStore, Scheme};
+use hookwarden::Scheme;
+use hookwarden::keys::{FileKeys, FileKeysBuilder, KeyFileError, KeyStore};
 
 use super::{CANARY, assert_no_canary, found};
 

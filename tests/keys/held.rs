@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use hookwarden::keys::StaticKeys;
 use hookwarden::testing::TestClock;
-use hookwarden::{Key, Keyring, Scheme, StaticKeys, Timestamp, Warden};
+use hookwarden::{Key, Keyring, Scheme, Timestamp, Warden};
 
 use super::{CANARY, assert_no_canary, found, keyring};
 

@@ -9,7 +9,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::post;
 use hookwarden::axum::WardenLayer;
-use hookwarden::{Keyring, Notice, Observer, Scheme, SecurityEvent, Signer, Store, StoreError, Warden, WardenBuilder};
+use hookwarden::error::StoreError;
+use hookwarden::event::StoreKind;
+use hookwarden::event::{Observer, SecurityEvent, Warning};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{Keyring, Scheme, Signer, Warden};
 use tower::ServiceExt as _;
 
 /// How often each body was handled.
@@ -127,15 +131,15 @@ impl Observer for Told {
         self.0.lock().unwrap().push(format!("event {event:?}"));
     }
 
-    fn notice(&self, notice: &Notice) {
-        self.0.lock().unwrap().push(format!("notice {notice:?}"));
+    fn warning(&self, warning: &Warning) {
+        self.0.lock().unwrap().push(format!("warning {warning:?}"));
     }
 
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         self.0.lock().unwrap().push(format!("failed {store:?} {error} {error:?}"));
     }
 
-    fn store_recovered(&self, store: Store) {
+    fn store_recovered(&self, store: StoreKind) {
         self.0.lock().unwrap().push(format!("recovered {store:?}"));
     }
 }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::Quota;
+use hookwarden::clock::{Clock as _, SystemClock};
+use hookwarden::event::MetricsObserver;
 use hookwarden::redis::RedisStore;
-use hookwarden::{
-    Claim, Claimant, Clock as _, Delivery, MetricsObserver, Quota, ReplayKey, ReplayStore as _, SystemClock,
-};
+use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore as _};
+use hookwarden::verifier::ReplayKey;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::endpoint::{Endpoint, RETURN, Signed, Told, assert_retry_after, builder};
@@ -31,7 +33,7 @@ pub(crate) async fn limiter_falls_back() {
     };
 
     assert_eq!(endpoint.status(&Signed::new("while it is there")).await, StatusCode::OK);
-    assert!(up().ends_with(" 1") && !told.has("failed") && !told.has("notice LimiterFellBack"), "{:?}", told.all());
+    assert!(up().ends_with(" 1") && !told.has("failed") && !told.has("warning LimiterFellBack"), "{:?}", told.all());
     server.kill();
     let (began, mut accepted) = (Instant::now(), 0);
     for number in 0..10 {
@@ -43,7 +45,7 @@ pub(crate) async fn limiter_falls_back() {
         }
     }
     assert_eq!(accepted, 3, "a third of the quota of 10");
-    assert!(told.has("notice LimiterFellBack") && told.has("failed Limits"), "{:?}", told.all());
+    assert!(told.has("warning LimiterFellBack") && told.has("failed Limits"), "{:?}", told.all());
     assert!(up().ends_with(" 0"), "{}", up());
 
     server.run();
@@ -114,14 +116,14 @@ pub(crate) async fn danger_remembers_here() {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK, "a replay is known as one");
     }
     assert_eq!(endpoint.handled(), 10);
-    assert!(told.has("failed Replay") && told.has("notice LimiterFellBack"));
+    assert!(told.has("failed Replay") && told.has("warning LimiterFellBack"));
 
     // Where there is no quota, no limiter falls back.
     let told = Told::default();
     let warden = builder().shared_store(store).danger_replay_falls_back_to_this_process().observer(told.clone());
     let endpoint = Endpoint::new(warden.danger_without_quota().quota_for("other", Quota::per_minute(1).unwrap()));
     assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
-    assert!(told.has("failed Replay") && !told.has("notice LimiterFellBack"), "{:?}", told.all());
+    assert!(told.has("failed Replay") && !told.has("warning LimiterFellBack"), "{:?}", told.all());
 }
 
 pub(crate) async fn connects_later() {

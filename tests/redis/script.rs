@@ -8,12 +8,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use governor::clock::FakeRelativeClock;
 use governor::middleware::StateInformationMiddleware;
+use hookwarden::clock::{Clock as _, ClockReading, SystemClock};
+use hookwarden::error::StoreError;
+use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
 use hookwarden::redis::RedisStore;
+use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore};
+use hookwarden::shared_store::{AdmitOutcome, SharedStore};
 use hookwarden::testing::{TestClock, rate_limiter_contract, replay_store_contract};
-use hookwarden::{
-    Admittance, BoxFuture, Claim, Claimant, Clock as _, Decision, Delivery, LocalLimiter, Moment, Quota, RateLimiter,
-    ReplayKey, ReplayStore, SharedStore, StoreError, SystemClock, Timestamp,
-};
+use hookwarden::verifier::ReplayKey;
+use hookwarden::{BoxFuture, Quota, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -50,16 +53,26 @@ impl ReplayStore for InTwoCalls {
         of: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         self.0.claim(of, by, lease, now)
     }
 
-    fn commit<'a>(&'a self, of: Delivery<'a>, by: Claimant, now: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn commit<'a>(
+        &'a self,
+        of: Delivery<'a>,
+        by: Claimant,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.commit(of, by, now)
     }
 
-    fn release<'a>(&'a self, of: Delivery<'a>, by: Claimant, now: Moment) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn release<'a>(
+        &'a self,
+        of: Delivery<'a>,
+        by: Claimant,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.release(of, by, now)
     }
 }
@@ -84,25 +97,29 @@ async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
     let (lease, by) = (Duration::from_secs(30), Claimant::new);
     let admit = async |keys, claimant| store.admit(of(keys), by(claimant), lease, &quota, now).await.unwrap();
 
-    let Admittance::Granted(standing) = admit(&a, 1).await else { panic!("a new delivery within the quota passes") };
-    assert_eq!((standing.remaining, standing.reset), (1, Duration::from_secs(10)));
-    assert!(matches!(admit(&a, 2).await, Admittance::InProgress { .. }), "a copy does not pass");
+    let AdmitOutcome::Granted(quota_state) = admit(&a, 1).await else {
+        panic!("a new delivery within the quota passes")
+    };
+    assert_eq!((quota_state.remaining, quota_state.reset), (1, Duration::from_secs(10)));
+    assert!(matches!(admit(&a, 2).await, AdmitOutcome::InProgress { .. }), "a copy does not pass");
     assert!(store.commit(of(&a), by(1), now).await.unwrap());
-    assert_eq!(admit(&a, 2).await, Admittance::Finished);
-    let Admittance::Granted(standing) = admit(&b, 3).await else { panic!("neither copy was counted") };
-    assert_eq!((standing.remaining, standing.reset), (0, Duration::from_secs(20)));
+    assert_eq!(admit(&a, 2).await, AdmitOutcome::Finished);
+    let AdmitOutcome::Granted(quota_state) = admit(&b, 3).await else { panic!("neither copy was counted") };
+    assert_eq!((quota_state.remaining, quota_state.reset), (0, Duration::from_secs(20)));
 
-    let Admittance::OverQuota { retry_after, standing } = admit(&c, 4).await else { panic!("the quota is used up") };
+    let AdmitOutcome::OverQuota { retry_after, quota_state } = admit(&c, 4).await else {
+        panic!("the quota is used up")
+    };
     assert_eq!(
-        (retry_after, standing.remaining, standing.reset),
+        (retry_after, quota_state.remaining, quota_state.reset),
         (Duration::from_secs(10), 0, Duration::from_secs(20))
     );
     // The replay comes before the quota: it is told as what it is.
-    assert_eq!(admit(&a, 5).await, Admittance::Finished);
+    assert_eq!(admit(&a, 5).await, AdmitOutcome::Finished);
     assert_eq!(store.claim(of(&c), by(6), lease, now).await.unwrap(), Claim::Granted, "a denial leaves no claim");
     assert!(store.release(of(&c), by(6), now).await.unwrap());
     clock.advance(retry_after);
-    assert!(matches!(admit(&c, 7).await, Admittance::Granted(_)), "it passes after retry_after");
+    assert!(matches!(admit(&c, 7).await, AdmitOutcome::Granted(_)), "it passes after retry_after");
 }
 
 /// Requests to one key, each some microseconds after the one before.
@@ -188,8 +205,8 @@ async fn run(store: &RedisStore, id: String, schedule: &Schedule) -> Result<[u64
         fake.advance(pause);
         let decision = store.check(&id, &quota).await.unwrap();
         match (governor.check(), decision) {
-            (Ok(state), Decision::Allowed(standing)) => {
-                prop_assert_eq!(state.remaining_burst_capacity(), standing.remaining);
+            (Ok(state), Decision::Allowed(quota_state)) => {
+                prop_assert_eq!(state.remaining_burst_capacity(), quota_state.remaining);
                 counts[1] += 1;
             }
             (Err(not_until), Decision::Denied { retry_after, .. }) => {
@@ -213,10 +230,10 @@ pub(crate) async fn clock_set_back_denies_one_window() {
     let quota = Quota::new(2, Duration::from_secs(10)).unwrap();
     assert!(matches!(store.check("acme", &quota).await.unwrap(), Decision::Allowed(_)));
     clock.set_monotonic(Duration::from_secs(3_600));
-    let Decision::Denied { retry_after, standing } = store.check("acme", &quota).await.unwrap() else {
+    let Decision::Denied { retry_after, quota_state } = store.check("acme", &quota).await.unwrap() else {
         panic!("the quota is used up as far as it can be")
     };
-    assert_eq!((retry_after, standing.reset), (Duration::from_secs(10), Duration::from_secs(20)));
+    assert_eq!((retry_after, quota_state.reset), (Duration::from_secs(10), Duration::from_secs(20)));
 }
 
 const BATCHES: u32 = 200;

@@ -4,8 +4,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use hookwarden::Quota;
+use hookwarden::clock::{Clock as _, SystemClock};
+use hookwarden::limit::RateLimiter as _;
 use hookwarden::redis::{ConnectError, RedisStore};
-use hookwarden::{Claimant, Clock as _, Delivery, Quota, RateLimiter as _, ReplayKey, ReplayStore as _, SystemClock};
+use hookwarden::replay::{Claimant, Delivery, ReplayStore as _};
+use hookwarden::verifier::ReplayKey;
 
 use crate::endpoint::{Endpoint, Signed, Told, builder};
 use crate::processes::Receiver;
@@ -97,10 +101,10 @@ pub(crate) async fn settings_are_checked() {
         assert_eq!(field(setting.connect().await.unwrap_err()), expected);
     }
     let store = builder().connect().await.unwrap();
-    let warden = |builder: hookwarden::WardenBuilder| {
+    let warden = |builder: hookwarden::warden::WardenBuilder| {
         builder
             .keys(
-                hookwarden::StaticKeys::new(
+                hookwarden::keys::StaticKeys::new(
                     &hookwarden::Scheme::timestamped(),
                     [("acme", hookwarden::Keyring::new(hookwarden::Secret::from_text("a-secret-of-a-test").unwrap()))],
                 )

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::clock::{Clock as _, ClockReading, SystemClock};
 use hookwarden::redis::RedisStore;
-use hookwarden::{
-    Admittance, Claim, Claimant, Clock as _, Delivery, Moment, Quota, ReplayKey, ReplayStore as _, SharedStore as _,
-    SystemClock, Timestamp,
-};
+use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore as _};
+use hookwarden::shared_store::{AdmitOutcome, SharedStore as _};
+use hookwarden::verifier::ReplayKey;
+use hookwarden::{Quota, Timestamp};
 use tokio::time::sleep;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, Signed, Told, builder};
@@ -36,10 +37,10 @@ pub(crate) async fn lost_answer() {
     let (delivery, now) = delivery(&keys);
     wire.lose_next_answer();
     let admittance = store.admit(delivery, Claimant::new(1), LEASE, &quota, now).await.unwrap();
-    if matches!(admittance, Admittance::OverQuota { .. }) {
+    if matches!(admittance, AdmitOutcome::OverQuota { .. }) {
         free_again(&store, delivery, now).await;
     } else {
-        assert!(matches!(admittance, Admittance::Granted(_)), "{admittance:?}");
+        assert!(matches!(admittance, AdmitOutcome::Granted(_)), "{admittance:?}");
         assert!(store.release(delivery, Claimant::new(1), now).await.unwrap());
     }
 }
@@ -135,14 +136,14 @@ pub(crate) async fn refused_settlement() {
 }
 
 /// A delivery that is remembered for a minute, and the present moment.
-fn delivery(keys: &[ReplayKey]) -> (Delivery<'_>, Moment) {
+fn delivery(keys: &[ReplayKey]) -> (Delivery<'_>, ClockReading) {
     let now = SystemClock::default().now();
     let until = Timestamp::from_unix(now.wall.as_unix() + 60);
     (Delivery { webhook_id: "acme", keys, until }, now)
 }
 
 /// What a claim finds as soon as the server answers, which it must in time.
-async fn first_answer(store: &RedisStore, delivery: Delivery<'_>, now: Moment) -> Claim {
+async fn first_answer(store: &RedisStore, delivery: Delivery<'_>, now: ClockReading) -> Claim {
     let began = Instant::now();
     loop {
         let claim = store.claim(delivery, Claimant::new(98), LEASE, now).await;
@@ -154,7 +155,7 @@ async fn first_answer(store: &RedisStore, delivery: Delivery<'_>, now: Moment) -
     }
 }
 
-async fn free_again(store: &RedisStore, delivery: Delivery<'_>, now: Moment) {
+async fn free_again(store: &RedisStore, delivery: Delivery<'_>, now: ClockReading) {
     let began = Instant::now();
     while store.claim(delivery, Claimant::new(99), LEASE, now).await.unwrap() != Claim::Granted {
         assert!(began.elapsed() < RETURN, "the claim is still held");

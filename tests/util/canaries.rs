@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use hookwarden::{RequestHead, Scheme, Signer, Timestamp};
+use hookwarden::headers::RequestHead;
+use hookwarden::{Scheme, Signer, Timestamp};
 
 use super::sender::keyring;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hookwarden::{Observer, Outcome, SecurityEvent};
+use hookwarden::event::{Observer, Outcome, SecurityEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 

@@ -8,9 +8,10 @@ use actix_web::web;
 use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::routing::post;
+use hookwarden::IdSource;
 use hookwarden::actix::WardenMiddleware;
 use hookwarden::tower::WardenLayer;
-use hookwarden::{IdSource, WardenBuilder};
+use hookwarden::warden::WardenBuilder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::{HeaderMap, Request, Response};
@@ -113,11 +114,7 @@ pub(crate) enum Server {
 impl Server {
     /// Those on hyper.
     pub(crate) const BOTH: [Self; 2] = [Self::Axum, Self::Hyper];
-    pub(crate) const ALL: &[Self] = &[
-        Self::Axum,
-        Self::Hyper,
-        Self::Actix,
-    ];
+    pub(crate) const ALL: &[Self] = &[Self::Axum, Self::Hyper, Self::Actix];
 }
 
 /// A server that runs until it is dropped.

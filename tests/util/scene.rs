@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use hookwarden::clock::Clock as _;
+use hookwarden::error::StoreError;
+use hookwarden::event::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
 use hookwarden::testing::TestClock;
-use hookwarden::{
-    Admitted, Clock as _, Notice, Observer, Outcome, Reason, Refused, Scheme, SecurityEvent, Store, StoreError, Warden,
-    WardenBuilder,
-};
+use hookwarden::warden::{Admitted, Refused, WardenBuilder};
+use hookwarden::{Reason, Scheme, Warden};
 
 use crate::util::sender::Post;
 
@@ -52,8 +53,8 @@ impl Scene {
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) requests: Kept<(Outcome, Option<IpAddr>)>,
-    pub(crate) notices: Kept<Notice>,
-    pub(crate) failures: Kept<(Store, String)>,
+    pub(crate) warnings: Kept<Warning>,
+    pub(crate) failures: Kept<(StoreKind, String)>,
 }
 
 /// In the order of their coming.
@@ -82,11 +83,11 @@ impl Observer for Told {
         self.requests.push((event.outcome, event.peer));
     }
 
-    fn notice(&self, notice: &Notice) {
-        self.notices.push(*notice);
+    fn warning(&self, warning: &Warning) {
+        self.warnings.push(*warning);
     }
 
-    fn store_failed(&self, store: Store, error: &StoreError) {
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
         self.failures.push((store, error.to_string()));
     }
 }

@@ -1,6 +1,8 @@
 //! The sending side: requests that are signed, and that can then be spoiled piece by piece.
 
-use hookwarden::{Keyring, RequestHead, Scheme, Signer, Timestamp, Warden, WardenBuilder};
+use hookwarden::headers::RequestHead;
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Warden};
 use hyper::Request;
 
 /// The webhook id of the one sender.

@@ -12,9 +12,11 @@ use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::routing::any;
 use hookwarden::actix::WardenMiddleware;
+use hookwarden::event::Outcome;
 use hookwarden::testing::TestClock;
 use hookwarden::tower::{PeerAddress, WardenLayer};
-use hookwarden::{Facts, IdSource, Outcome, Scheme, Timestamp, Warden, WardenBuilder};
+use hookwarden::warden::{VerifiedDelivery, WardenBuilder};
+use hookwarden::{IdSource, Scheme, Timestamp, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Bytes};
 use hyper::{Request, Response};
@@ -63,7 +65,7 @@ pub(crate) enum Act {
     Answer(u16),
     Panic,
     /// Answers with the status that is sent.
-    Hold(oneshot::Receiver<u16>),
+    ReplayClaim(oneshot::Receiver<u16>),
 }
 
 /// A handler that does as it is told and says with which body it ran.
@@ -82,20 +84,20 @@ impl Handler {
             None => 200,
             Some(Act::Answer(status)) => status,
             Some(Act::Panic) => panic!("as this test wants it"),
-            Some(Act::Hold(release)) => release.await.unwrap_or(500),
+            Some(Act::ReplayClaim(release)) => release.await.unwrap_or(500),
         }
     }
 
     async fn handle<B: Body<Data = Bytes>>(self, request: Request<B>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let Ok(body) = body.collect().await else { panic!("a body that was verified cannot fail") };
-        let facts = parts.extensions.get::<Facts>().expect("facts");
+        let facts = parts.extensions.get::<VerifiedDelivery>().expect("facts");
         let status = self.run(body.to_bytes()).await;
         Response::builder().status(status).header(MARK, facts.webhook_id()).body(Full::default()).expect("an answer")
     }
 
     async fn handle_actix(self, request: HttpRequest, body: Bytes) -> HttpResponse {
-        let facts = request.extensions().get::<Facts>().expect("facts").clone();
+        let facts = request.extensions().get::<VerifiedDelivery>().expect("facts").clone();
         let status = self.run(body).await;
         let status = actix_web::http::StatusCode::from_u16(status).expect("a status");
         HttpResponse::build(status).insert_header((MARK, facts.webhook_id())).finish()
@@ -174,7 +176,7 @@ impl Site {
     /// Tells the handler to wait, and returns what lets it go on.
     pub(crate) fn hold(&self) -> oneshot::Sender<u16> {
         let (release, held) = oneshot::channel();
-        self.then(Act::Hold(held));
+        self.then(Act::ReplayClaim(held));
         release
     }
 

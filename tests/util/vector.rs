@@ -1,6 +1,9 @@
 //! A vector in a TOML file: a message, and the headers that its sender made for it.
 
-use hookwarden::{Keyring, RequestHead, Scheme, SignedHeaders, Signer, Timestamp, Verified, Verifier};
+use hookwarden::headers::RequestHead;
+use hookwarden::signer::SignedHeaders;
+use hookwarden::verifier::Verified;
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]

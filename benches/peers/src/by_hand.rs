@@ -9,8 +9,10 @@ use http::HeaderMap;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use crate::Call;
 use crate::floor::{Floor, Signed};
-use crate::{Call, ours, sender};
+use crate::ours;
+use crate::sender;
 
 pub(crate) fn floor(size: usize) -> Call {
     let (head, body) = message(size);

@@ -3,11 +3,14 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use hookwarden::{Layout, Part, Scheme, TimestampFormat};
+use hookwarden::Scheme;
+use hookwarden::scheme::{Layout, SignedPart};
+use hookwarden::time::TimestampFormat;
 use webhook_verify::{CustomScheme, Encoding, HashAlg, HeaderMap, Provider, Secret, VerifyOptions};
 
+use crate::Call;
 use crate::ours::{WHSEC, message};
-use crate::{Call, sender};
+use crate::sender;
 
 pub(crate) fn standardwebhooks(size: usize) -> Call {
     let (head, body) = message(&Scheme::standard_webhooks(), WHSEC, size);
@@ -59,7 +62,7 @@ pub(crate) fn hook0_client(size: usize) -> Call {
         .signature_header("X-Hook0-Signature")
         .layout(Layout::fields(',', "v0"))
         .timestamp_field("t", TimestampFormat::Seconds)
-        .signed([Part::Timestamp, Part::literal("."), Part::Body])
+        .signed([SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body])
         .build()
         .unwrap();
     let (head, body) = message(&scheme, sender::SECRET, size);

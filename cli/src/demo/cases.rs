@@ -7,7 +7,8 @@ use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 
-use hookwarden::{Key, Keyring, Outcome, Reason, Scheme, Secret, Signer, Timestamp};
+use hookwarden::event::Outcome;
+use hookwarden::{Key, Keyring, Reason, Scheme, Secret, Signer, Timestamp};
 
 use super::receiver::{BODY_LIMIT, Seen, Senders, WEBHOOK_ID};
 

@@ -8,10 +8,12 @@ use axum::Router;
 use axum::extract::Json;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
-use hookwarden::{
-    ConfigError, Key, KeyId, Keyring, Outcome, Reason, Scheme, Secret, SecurityEvent, StaticKeys, Warden, WardenBuilder,
-};
+use hookwarden::secret::KeyId;
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{ConfigError, Key, Keyring, Reason, Scheme, Secret, Warden};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -112,7 +114,7 @@ fn router(
 }
 
 async fn handle(webhook: Webhook<Json<Value>>) -> Json<Value> {
-    Json(json!({ "accepted": webhook.facts().webhook_id() }))
+    Json(json!({ "accepted": webhook.delivery().webhook_id() }))
 }
 
 fn guarded(warden: Warden) -> axum::routing::MethodRouter {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hookwarden::{FileKeys, KeyFileError, Scheme};
+use hookwarden::Scheme;
+use hookwarden::keys::{FileKeys, KeyFileError};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;

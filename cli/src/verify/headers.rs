@@ -1,6 +1,6 @@
 //! Headers as people and loggers write them down.
 
-use hookwarden::FieldName;
+use hookwarden::headers::FieldName;
 use serde_json::{Map, Value};
 
 use super::Captured;

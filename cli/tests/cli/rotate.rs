@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use hookwarden::{FileKeys, KeyStore, Scheme};
+use hookwarden::Scheme;
+use hookwarden::keys::{FileKeys, KeyStore};
 
 use super::scratch::{Scratch, mode, set_mode, wait};
 

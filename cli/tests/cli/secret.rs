@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use hookwarden::{FileKeys, Scheme};
+use hookwarden::Scheme;
+use hookwarden::keys::FileKeys;
 
 use super::scratch::{Scratch, mode};
 

@@ -1,6 +1,7 @@
 //! What is signed.
 
-use hookwarden::{ListedHeaders, NamesIn, Pair, Part, Scheme, TimestampSource};
+use hookwarden::Scheme;
+use hookwarden::scheme::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart, TimestampSource};
 
 use super::signatures::{Signatures, signatures, split};
 use crate::request::Request;
@@ -9,20 +10,20 @@ use crate::request::Request;
 pub fn content(scheme: &Scheme, request: &Request, stamp_text: &[u8]) -> Option<Vec<u8>> {
     let signatures = signatures(scheme, request)?;
     let parts = scheme.signed();
-    let body = parts.iter().position(|part| *part == Part::Body).expect("a scheme signs the body");
+    let body = parts.iter().position(|part| *part == SignedPart::Body).expect("a scheme signs the body");
     let mut content = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         match part {
-            Part::Literal(text) => content.extend_from_slice(text.as_bytes()),
-            Part::Timestamp => content.extend_from_slice(stamp_text),
-            Part::Body => content.extend_from_slice(&request.body),
-            Part::Method => content.extend(short(request.line.as_ref()?.0.as_bytes())?),
-            Part::Path => content.extend(short(request.line.as_ref()?.1.as_bytes())?),
-            Part::Url { base, decode } => {
+            SignedPart::Literal(text) => content.extend_from_slice(text.as_bytes()),
+            SignedPart::Timestamp => content.extend_from_slice(stamp_text),
+            SignedPart::Body => content.extend_from_slice(&request.body),
+            SignedPart::Method => content.extend(short(request.line.as_ref()?.0.as_bytes())?),
+            SignedPart::Path => content.extend(short(request.line.as_ref()?.1.as_bytes())?),
+            SignedPart::Url { base, decode } => {
                 content.extend_from_slice(base.as_bytes());
                 content.extend(decoded(&short(request.line.as_ref()?.1.as_bytes())?, decode));
             }
-            Part::Header(name) => {
+            SignedPart::Header(name) => {
                 let value = short(request.single(name.as_str())?)?;
                 let is_stamp =
                     matches!(scheme.timestamp_source(), Some(TimestampSource::Header(stamp)) if stamp == name);
@@ -37,8 +38,8 @@ pub fn content(scheme: &Scheme, request: &Request, stamp_text: &[u8]) -> Option<
                 }
                 content.extend(value);
             }
-            Part::Field(key) => content.extend(short(&signatures.field(key)?)?),
-            Part::ListedHeaders(listed) => content.extend(listed_headers(listed, request, &signatures)?),
+            SignedPart::Field(key) => content.extend(short(&signatures.field(key)?)?),
+            SignedPart::ListedHeaders(listed) => content.extend(listed_headers(listed, request, &signatures)?),
             other => panic!("the oracle does not know {other:?}"),
         }
     }
@@ -49,9 +50,9 @@ fn short(value: &[u8]) -> Option<Vec<u8>> {
     if value.len() > 8_192 { None } else { Some(value.to_vec()) }
 }
 
-fn literal(part: Option<&Part>) -> Option<&[u8]> {
+fn literal(part: Option<&SignedPart>) -> Option<&[u8]> {
     match part {
-        Some(Part::Literal(text)) if !text.is_empty() => Some(text.as_bytes()),
+        Some(SignedPart::Literal(text)) if !text.is_empty() => Some(text.as_bytes()),
         _ => None,
     }
 }
@@ -89,7 +90,7 @@ fn listed_headers(listed: &ListedHeaders, request: &Request, signatures: &Signat
         let name = String::from_utf8(name).ok()?.to_ascii_lowercase();
         let value = short(request.single(&name)?)?;
         lines.push(match listed.pair {
-            Pair::NameAndValue => [name.as_bytes(), b":", &value].concat(),
+            ListedHeaderForm::NameAndValue => [name.as_bytes(), b":", &value].concat(),
             _ => value,
         });
         lower_names.push(name);

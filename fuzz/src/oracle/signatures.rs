@@ -1,6 +1,7 @@
 //! What stands in the signature headers.
 
-use hookwarden::{Layout, Scheme};
+use hookwarden::Scheme;
+use hookwarden::scheme::Layout;
 
 use crate::request::Request;
 

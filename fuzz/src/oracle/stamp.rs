@@ -1,6 +1,6 @@
 //! Timestamps, by counting days.
 
-use hookwarden::TimestampFormat;
+use hookwarden::time::TimestampFormat;
 
 /// The seconds that `text` stands for.
 pub(super) fn read(format: TimestampFormat, text: &[u8]) -> Option<i64> {

@@ -4,13 +4,13 @@ use super::{Content, Contents, Element, header_value, joined};
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::search::{Form, Piece};
 use crate::diagnose::time;
-use crate::head::Head;
-use crate::scheme::{Part, Scheme};
+use crate::headers::Head;
+use crate::scheme::{Scheme, SignedPart};
 use crate::time::{Timestamp, TimestampFormat};
 
 /// The template with the timestamp in other forms.
 pub(super) fn forms(contents: &mut Contents, scheme: &Scheme, elements: &[Element<'_>]) {
-    let place = elements.iter().position(|element| *element.part == Part::Timestamp);
+    let place = elements.iter().position(|element| *element.part == SignedPart::Timestamp);
     let Some((index, element)) = place.and_then(|index| Some((index, elements.get(index)?))) else { return };
     let Piece::Bytes(text) = &element.piece else { return };
     let Some(format) = scheme.timestamp().map(|place| place.format) else { return };

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use super::{Contents, Element, header_value};
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::search::Piece;
-use crate::head::Head;
-use crate::scheme::Part;
+use crate::headers::Head;
+use crate::scheme::SignedPart;
 
 pub(super) fn forms<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], head: &H) {
     for (index, element) in elements.iter().enumerate() {
         match element.part {
-            Part::Method => methods(contents, elements, index),
-            Part::Path => paths(contents, elements, index, head),
-            Part::Url { base, .. } => urls(contents, elements, index, base, head),
+            SignedPart::Method => methods(contents, elements, index),
+            SignedPart::Path => paths(contents, elements, index, head),
+            SignedPart::Url { base, .. } => urls(contents, elements, index, base, head),
             _ => {}
         }
     }
@@ -42,7 +42,7 @@ fn paths<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], in
         let cause = Cause::new(
             CauseKind::UrlForm,
             "the sender signed the whole URL, and the scheme signs the path and query alone",
-            "on the receiver, use Part::url with the public scheme and host in place of Part::Path",
+            "on the receiver, use SignedPart::url with the public scheme and host in place of SignedPart::Path",
         );
         contents.replace(elements, index, [base.as_bytes(), &path].concat(), [cause]);
     }
@@ -93,7 +93,7 @@ fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
     let cause = Cause::new(
         CauseKind::UrlForm,
         "the sender signed the path with its percent-encoding decoded",
-        "on the receiver, name the decoded characters in the scheme's Part::Url; or have the sender sign the path as sent",
+        "on the receiver, name the decoded characters in the scheme's SignedPart::Url; or have the sender sign the path as sent",
     );
     choices.push((decoded.into_owned(), Some(cause)));
     for name in ["X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"] {
@@ -139,7 +139,8 @@ fn base_choices<H: Head + ?Sized>(base: &str, head: &H) -> Vec<Choice> {
         (Vec::new(), "the sender signed the path and query alone, and the scheme signs the whole URL"),
         (host.as_bytes().to_vec(), "the sender signed the URL without its scheme"),
     ] {
-        let fix = "on the receiver, use Part::Path, or the parts that the sender signs, in place of Part::url";
+        let fix =
+            "on the receiver, use SignedPart::Path, or the parts that the sender signs, in place of SignedPart::url";
         choices.push((form, Some(Cause::new(CauseKind::UrlForm, what, fix))));
     }
     choices

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::encoding::Encoding;
-use crate::head::FieldName;
+use crate::headers::FieldName;
 
 /// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

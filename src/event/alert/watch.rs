@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Alert, AlertState, AlertSubject, AlertThreshold};
-use crate::bounded::{BoundedTable, HashedKey, Lapses};
+use crate::bounded::{BoundedTable, Expires, HashedKey};
 
 /// Counts failures by subject against one threshold.
 ///
@@ -17,14 +17,14 @@ pub(super) struct Watch {
     threshold: AlertThreshold,
     table: BoundedTable<Failures>,
     hasher: RandomState,
-    standing: Mutex<Vec<Standing>>,
+    quota_state: Mutex<Vec<QuotaState>>,
     /// The step in which alerts were last cleared: counts fall from one step to the next alone.
     looked_at: AtomicU64,
 }
 
 /// An alert that was raised and not cleared.
 #[derive(Debug)]
-struct Standing {
+struct QuotaState {
     key: HashedKey,
     subject: AlertSubject,
 }
@@ -35,7 +35,7 @@ impl Watch {
             threshold,
             table: BoundedTable::new(capacity),
             hasher: RandomState::new(),
-            standing: Mutex::default(),
+            quota_state: Mutex::default(),
             looked_at: AtomicU64::new(0),
         }
     }
@@ -52,8 +52,8 @@ impl Watch {
         if counted != Ok(true) {
             return None;
         }
-        let mut standing = self.lock();
-        if standing.len() >= MAX_STANDING {
+        let mut quota_state = self.lock();
+        if quota_state.len() >= MAX_STANDING {
             return None;
         }
         let raised = self.table.update(key, now, |failures| {
@@ -64,7 +64,7 @@ impl Watch {
         });
         let count = raised.ok().flatten()?;
         let subject = subject();
-        standing.push(Standing { key, subject: subject.clone() });
+        quota_state.push(QuotaState { key, subject: subject.clone() });
         Some(self.alert(subject, AlertState::Raised, count))
     }
 
@@ -83,17 +83,17 @@ impl Watch {
 
     /// The next alert, from the `rest`-th backwards, that is over.
     fn next_cleared(&self, rest: &mut usize, step: u64, now: u64) -> Option<Alert> {
-        let mut standing = self.lock();
-        *rest = standing.len().min(*rest);
+        let mut quota_state = self.lock();
+        *rest = quota_state.len().min(*rest);
         while let Some(index) = rest.checked_sub(1) {
             *rest = index;
-            let cleared = self.table.update(standing.get(index)?.key, now, |failures| {
+            let cleared = self.table.update(quota_state.get(index)?.key, now, |failures| {
                 let count = failures.at(step);
                 failures.raised = count >= self.threshold.clear_below;
                 (!failures.raised).then_some(count)
             });
             if let Ok(Some(count)) = cleared {
-                let over = standing.swap_remove(index);
+                let over = quota_state.swap_remove(index);
                 return Some(self.alert(over.subject, AlertState::Cleared, count));
             }
         }
@@ -114,8 +114,8 @@ impl Watch {
     }
 
     /// A panic under the lock leaves every alert whole.
-    fn lock(&self) -> MutexGuard<'_, Vec<Standing>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<QuotaState>> {
+        self.quota_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,9 +153,9 @@ impl Failures {
     }
 }
 
-impl Lapses for Failures {
+impl Expires for Failures {
     /// An entry whose alert stands is kept until that is cleared.
-    fn lapses_at(&self) -> u64 {
+    fn expires_at(&self) -> u64 {
         if self.raised { u64::MAX } else { self.lapses }
     }
 }

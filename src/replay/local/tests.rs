@@ -1,15 +1,15 @@
 //! What the memory costs. How it behaves is tested from outside.
 
 use super::*;
-use crate::replay::ReplayKey;
 use crate::time::Timestamp;
+use crate::verifier::ReplayKey;
 
 /// As many entries in each shard as the default has, in fewer of them.
 const CAPACITY: usize = 1 << 17;
 const LEASE: Duration = Duration::from_secs(30);
 
-fn at(seconds: u32) -> Moment {
-    Moment {
+fn at(seconds: u32) -> ClockReading {
+    ClockReading {
         wall: Timestamp::from_unix(i64::from(seconds).saturating_add(1_800_000_000)),
         monotonic: Duration::from_secs(seconds.into()),
     }
@@ -21,12 +21,12 @@ fn key(number: u64) -> ReplayKey {
     ReplayKey::from_bytes(bytes)
 }
 
-fn claim(memory: &LocalReplay, number: u64, now: Moment) -> Result<Claim, StoreError> {
+fn claim(memory: &LocalReplay, number: u64, now: ClockReading) -> Result<Claim, StoreError> {
     let keys = [key(number)];
     memory.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), LEASE, now)
 }
 
-fn release(memory: &LocalReplay, number: u64, now: Moment) -> bool {
+fn release(memory: &LocalReplay, number: u64, now: ClockReading) -> bool {
     let keys = [key(number)];
     memory.release_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), now)
 }

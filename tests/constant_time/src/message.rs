@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookwarden::{Algorithm, Keyring, Scheme, Secret, Signer, Timestamp};
+use hookwarden::crypto::Algorithm;
+use hookwarden::{Keyring, Scheme, Secret, Signer, Timestamp};
 
 /// When all of it happens.
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -1,7 +1,8 @@
 //! A sender's verifier and Warden, their keys being no secret to valgrind.
 
 use hookwarden::testing::TestClock;
-use hookwarden::{Admitted, Keyring, Refused, Scheme, Secret, Verifier, Warden};
+use hookwarden::warden::{Admitted, Refused};
+use hookwarden::{Keyring, Scheme, Secret, Verifier, Warden};
 
 use crate::message::{BODY, NOW, Sort};
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hookwarden::{ConfigError, Keyring, Quota, Scheme, Secret, Tolerance, TrustedHops, Warden, WardenBuilder};
+use hookwarden::proxies::TrustedHops;
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{ConfigError, Keyring, Quota, Scheme, Secret, Tolerance, Warden};
 use toml::Spanned;
 
 use super::settings::{Document, HopHeader, Rate, ReplayStore, is_on};

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hookwarden::{FileKeys, Scheme, Timestamp};
+use hookwarden::keys::FileKeys;
+use hookwarden::{Scheme, Timestamp};
 use zeroize::Zeroizing;
 
 use super::settings::{Document, is_on};
 use crate::audit::finding::{Finding, Severity};
 use crate::failure::Failure;
+use crate::input;
+use crate::keys_file;
+use crate::rotate;
 use crate::secret::{Entry, weaknesses};
 use crate::when::DAY;
-use crate::{input, keys_file, rotate};
 
 /// The details name the keys file; the line is that of the setting, since a report is about one file.
 pub(super) fn findings(

@@ -1,6 +1,9 @@
 //! Any message that a sender might have been made to sign.
 
-use hookwarden::{Algorithm, FieldName, Keyring, Layout, Part, RequestHead, Scheme, Secret, Signer, TimestampSource};
+use hookwarden::crypto::Algorithm;
+use hookwarden::headers::{FieldName, RequestHead};
+use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
+use hookwarden::{Keyring, Scheme, Secret, Signer};
 
 use super::delivery::Delivery;
 use super::sender::Sender;
@@ -16,7 +19,7 @@ pub(super) struct Message<'s> {
     pub(super) stamp: Option<String>,
     pub(super) keys: Keyring,
     pub(super) algorithm: Algorithm,
-    pub(super) signed: Vec<Part>,
+    pub(super) signed: Vec<SignedPart>,
 }
 
 impl Message<'_> {
@@ -48,14 +51,14 @@ impl Message<'_> {
         let scheme = &self.sender.scheme;
         let source = scheme.timestamp_source();
         let stamp = self.stamp.clone().unwrap_or_default();
-        let part = |part: &Part| {
+        let part = |part: &SignedPart| {
             let is_stamp = match (part, source) {
-                (Part::Timestamp, _) => true,
-                (Part::Header(name), Some(TimestampSource::Header(own))) => name == own,
-                (Part::Field(key), Some(TimestampSource::Field(own))) => key == own,
+                (SignedPart::Timestamp, _) => true,
+                (SignedPart::Header(name), Some(TimestampSource::Header(own))) => name == own,
+                (SignedPart::Field(key), Some(TimestampSource::Field(own))) => key == own,
                 _ => false,
             };
-            if is_stamp { Part::literal(stamp.clone()) } else { part.clone() }
+            if is_stamp { SignedPart::literal(stamp.clone()) } else { part.clone() }
         };
         // A signer writes only timestamps that are right, so to this one the timestamp is fixed text.
         let names = scheme.signature_headers().iter().map(FieldName::as_str);

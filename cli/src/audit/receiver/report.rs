@@ -94,13 +94,13 @@ pub(super) fn print(session: &Session, lines: &[Line], format: Format, output: O
         }
         Format::Sarif => {
             let mut document = report.sarif();
-            let notices = unjudged().map(|line| {
+            let warnings = unjudged().map(|line| {
                 let text = format!("{} was not judged: {}", line.check.id(), line.detail());
                 json!({ "level": "note", "message": { "text": text } })
             });
             let invocation = json!({
                 "executionSuccessful": true,
-                "toolExecutionNotifications": notices.collect::<Vec<_>>(),
+                "toolExecutionNotifications": warnings.collect::<Vec<_>>(),
             });
             if let Some(run) = document.pointer_mut("/runs/0").and_then(Value::as_object_mut) {
                 run.insert("invocations".into(), json!([invocation]));

@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hookwarden::{Encoding, FieldName, Keyring, Layout, Part, Scheme, Timestamp, TimestampFormat, TimestampSource};
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::FieldName;
+use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
+use hookwarden::time::TimestampFormat;
+use hookwarden::{Keyring, Scheme, Timestamp};
 
 use super::delivery::Delivery;
 use super::message::Message;
@@ -160,7 +164,7 @@ impl Sender {
 
     /// Whether more than the body is signed.
     pub(super) fn signs_more_than_the_body(&self) -> bool {
-        self.scheme.signed() != [Part::Body]
+        self.scheme.signed() != [SignedPart::Body]
     }
 
     pub(super) fn is_hex(&self) -> bool {
@@ -172,10 +176,10 @@ impl Sender {
     }
 
     /// A header that is signed and for which the caller gave no value: the message's id.
-    fn fresh_id<'p>(&self, part: &'p Part) -> Option<&'p FieldName> {
+    fn fresh_id<'p>(&self, part: &'p SignedPart) -> Option<&'p FieldName> {
         let is_own = |name: &FieldName| self.own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name.as_str()));
         match part {
-            Part::Header(name) if !self.is_timestamp_header(name.as_str()) && !is_own(name) => Some(name),
+            SignedPart::Header(name) if !self.is_timestamp_header(name.as_str()) && !is_own(name) => Some(name),
             _ => None,
         }
     }

@@ -8,10 +8,15 @@ use std::process::ExitCode;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use hookwarden::clock::ClockReading;
+use hookwarden::error::StoreError;
+use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+use hookwarden::secret::KeyId;
 use hookwarden::testing::TestClock;
+use hookwarden::verifier::{ReplayKey, Verification, Verified};
+use hookwarden::warden::Refused;
 use hookwarden::{
-    BoxFuture, Claim, Claimant, ConfigError, Delivery, Key, KeyId, Keyring, LocalReplay, Moment, Reason, Refused,
-    Rejection, ReplayKey, ReplayStore, Scheme, Secret, StoreError, Timestamp, Verification, Verified, Verifier, Warden,
+    BoxFuture, ConfigError, Key, Keyring, Reason, Rejection, Scheme, Secret, Timestamp, Verifier, Warden,
 };
 use hookwarden_constant_time::early_exit;
 use hookwarden_constant_time::message::{BODY, Message, NOW, Sort};
@@ -172,7 +177,7 @@ fn judged(warden: &Warden, id: &str, message: &Message) -> Judged {
         let mut receiving = warden.examine(&message.head, None)?.identify(id)?;
         BODY.chunks(40).try_for_each(|chunk| receiving.update(chunk))?;
         let admitted = receiving.finish_async().await?;
-        let key_id = admitted.facts().key_id();
+        let key_id = admitted.delivery().key_id();
         admitted.commit_async().await.expect("a memory that answers");
         Ok(key_id)
     };
@@ -203,7 +208,7 @@ impl ReplayStore for Boundary {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
         assert_secret(delivery.keys);
         Self::cross(delivery);
@@ -214,7 +219,7 @@ impl ReplayStore for Boundary {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Self::cross(delivery);
         self.0.commit(delivery, by, now)
@@ -224,7 +229,7 @@ impl ReplayStore for Boundary {
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
-        now: Moment,
+        now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Self::cross(delivery);
         self.0.release(delivery, by, now)

@@ -1,6 +1,6 @@
 //! Headers that are missing, come twice, come too late, or are no text.
 
-use hookwarden::{NamesIn, Part};
+use hookwarden::scheme::{NamesIn, SignedPart};
 
 use super::super::delivery::Delivery;
 use super::super::session::Session;
@@ -71,8 +71,8 @@ pub(super) fn needed(session: &Session) -> Vec<String> {
     names.extend(sender.timestamp_name().map(ToOwned::to_owned));
     for part in sender.scheme.signed() {
         match part {
-            Part::Header(name) => names.push(name.as_str().to_owned()),
-            Part::ListedHeaders(listed) => {
+            SignedPart::Header(name) => names.push(name.as_str().to_owned()),
+            SignedPart::ListedHeaders(listed) => {
                 if let NamesIn::Header(name) = &listed.names_in {
                     names.push(name.as_str().to_owned());
                 }

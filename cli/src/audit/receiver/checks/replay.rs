@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hookwarden::{Layout, Part};
+use hookwarden::scheme::{Layout, SignedPart};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 
@@ -94,7 +94,7 @@ pub(super) async fn unsigned_id(session: &Session) -> Verdict {
             .scheme
             .signed()
             .iter()
-            .any(|part| matches!(part, Part::Header(signed) if signed.as_str().eq_ignore_ascii_case(name)))
+            .any(|part| matches!(part, SignedPart::Header(signed) if signed.as_str().eq_ignore_ascii_case(name)))
     };
     let mut first = session.sender.delivery();
     let mut second = first.clone();

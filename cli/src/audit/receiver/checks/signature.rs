@@ -1,6 +1,9 @@
 //! Whether nothing but the right signature is accepted.
 
-use hookwarden::{Algorithm, Encoding, Layout, Part, Scheme, Secret};
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::{Layout, SignedPart};
+use hookwarden::{Scheme, Secret};
 
 use super::super::delivery::Delivery;
 use super::super::session::Session;
@@ -146,7 +149,7 @@ pub(super) async fn parts_signed(session: &Session) -> Verdict {
         return Err(Unjudged::new("the scheme signs the body alone"));
     }
     let mut message = sender.message();
-    message.signed = vec![Part::Body];
+    message.signed = vec![SignedPart::Body];
     let mut tries = vec![("a signature over the body alone".to_owned(), message.signed())];
     if let Some(name) = sender.timestamp_name() {
         for offset in [-1, 1] {
@@ -163,7 +166,7 @@ pub(super) async fn parts_signed(session: &Session) -> Verdict {
         tries.push(("a timestamp changed by -1 s".to_owned(), delivery.replacing(sender.signature_name(), value)));
     }
     for part in sender.scheme.signed() {
-        let Part::Header(name) = part else { continue };
+        let SignedPart::Header(name) = part else { continue };
         if sender.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str())) {
             continue;
         }

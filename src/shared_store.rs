@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::limit::{BoxFuture, Decision, Quota, RateLimiter, Standing};
+use crate::future::BoxFuture;
+use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 
 /// A store of deliveries that is the store of quotas too, so that one call can judge a request by both.
 ///
-/// `RedisStore` (feature `redis`) is one. [`WardenBuilder::shared_store`](crate::WardenBuilder::shared_store) takes it.
+/// `RedisStore` (feature `redis`) is one. [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) takes it.
 pub trait SharedStore: ReplayStore + RateLimiter {
     /// Claims a delivery for `lease`, as [`ReplayStore::claim`] does, and if it is granted, counts one request of its
     /// webhook id against `quota`, as [`RateLimiter::check`] does. Where the quota denies, no claim is left behind.
@@ -25,20 +26,20 @@ pub trait SharedStore: ReplayStore + RateLimiter {
         by: Claimant,
         lease: Duration,
         quota: &'a Quota,
-        now: Moment,
-    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
             match self.claim(delivery, by, lease, now).await? {
                 Claim::Granted => {}
-                Claim::InProgress { retry_after } => return Ok(Admittance::InProgress { retry_after }),
-                Claim::Finished => return Ok(Admittance::Finished),
+                Claim::InProgress { retry_after } => return Ok(AdmitOutcome::InProgress { retry_after }),
+                Claim::Finished => return Ok(AdmitOutcome::Finished),
             }
             match self.check(delivery.webhook_id, quota).await {
-                Ok(Decision::Allowed(standing)) => Ok(Admittance::Granted(standing)),
-                Ok(Decision::Denied { retry_after, standing }) => {
+                Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(quota_state)),
+                Ok(Decision::Denied { retry_after, quota_state }) => {
                     // The denial stands whether or not the store could be told; the lease ends by itself.
                     let _ = self.release(delivery, by, now).await;
-                    Ok(Admittance::OverQuota { retry_after, standing })
+                    Ok(AdmitOutcome::OverQuota { retry_after, quota_state })
                 }
                 Err(error) => {
                     let _ = self.release(delivery, by, now).await;
@@ -52,9 +53,9 @@ pub trait SharedStore: ReplayStore + RateLimiter {
 /// What a [`SharedStore`] says of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Admittance {
+pub enum AdmitOutcome {
     /// The delivery is the claimant's to handle, and was counted.
-    Granted(Standing),
+    Granted(QuotaState),
     /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
     InProgress {
         /// How long the other claim lasts at the most.
@@ -67,7 +68,7 @@ pub enum Admittance {
         /// The next one passes after this time, unless another takes its place, and not before.
         retry_after: Duration,
         /// How the webhook id stands.
-        standing: Standing,
+        quota_state: QuotaState,
     },
 }
 
@@ -78,8 +79,8 @@ impl<S: SharedStore + ?Sized> SharedStore for Arc<S> {
         by: Claimant,
         lease: Duration,
         quota: &'a Quota,
-        now: Moment,
-    ) -> BoxFuture<'a, Result<Admittance, StoreError>> {
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         (**self).admit(delivery, by, lease, quota, now)
     }
 }

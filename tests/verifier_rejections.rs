@@ -3,10 +3,14 @@
 #[path = "util/preset.rs"]
 mod preset;
 
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::{FieldName, Head};
+use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SecretFormat, SignedPart};
+use hookwarden::time::TimestampFormat;
+use hookwarden::verifier::{ReplayKey, Verified};
 use hookwarden::{
-    Algorithm, ConfigError, Encoding, FieldName, Head, Key, Keyring, Layout, ListedHeaders, NamesIn, Pair, Part,
-    Reason, Rejection, ReplayKey, Scheme, Secret, SecretFormat, Signer, Timestamp, TimestampFormat, Tolerance,
-    Verified, Verifier,
+    ConfigError, Key, Keyring, Reason, Rejection, Scheme, Secret, Signer, Timestamp, Tolerance, Verifier,
 };
 use preset::{NOW, PRESETS, keys, sign};
 
@@ -515,14 +519,14 @@ fn list_of_signed_headers_is_held_to_its_word() {
     let listed = ListedHeaders {
         names_in: NamesIn::Header(FieldName::new("X-Names").unwrap()),
         separator: ',',
-        pair: Pair::NameAndValue,
+        pair: ListedHeaderForm::NameAndValue,
         join: ";".into(),
         require: vec![FieldName::new("X-Time").unwrap(), FieldName::new("X-Names").unwrap()],
     };
     let scheme = Scheme::builder("listed")
         .signature_header("X-Signature")
         .timestamp_header("X-Time", TimestampFormat::Seconds)
-        .signed([Part::ListedHeaders(listed), Part::Body])
+        .signed([SignedPart::ListedHeaders(listed), SignedPart::Body])
         .build()
         .unwrap();
     let own = [("X-Names", "x-time,x-names,x-kind"), ("X-Kind", "order")];
@@ -568,9 +572,10 @@ fn list_of_signed_headers_is_held_to_its_word() {
 
 #[test]
 fn scheme_that_signs_the_request_line_refuses_a_head_without_it() {
-    let with_method = Scheme::github().into_builder().signed([Part::Method, Part::Body]);
-    let with_path = Scheme::github().into_builder().signed([Part::Path, Part::Body]);
-    let with_url = Scheme::github().into_builder().signed([Part::url("https://hooks.example.com"), Part::Body]);
+    let with_method = Scheme::github().into_builder().signed([SignedPart::Method, SignedPart::Body]);
+    let with_path = Scheme::github().into_builder().signed([SignedPart::Path, SignedPart::Body]);
+    let with_url =
+        Scheme::github().into_builder().signed([SignedPart::url("https://hooks.example.com"), SignedPart::Body]);
     for scheme in [with_method, with_path, with_url].map(|builder| builder.build().unwrap()) {
         let verifier = Verifier::new(scheme.clone(), keys(&scheme, "one-secret")).unwrap();
         let head = [("X-Hub-Signature-256", format!("sha256={}", "0".repeat(64)))];

@@ -1,9 +1,12 @@
 //! Laws that hold for every scheme that can be described, every key and every body.
 
-use hookwarden::{
-    Algorithm, Encoding, FieldName, Head, Key, Keyring, Layout, ListedHeaders, NamesIn, Pair, Part, Reason, Rejection,
-    RequestHead, Scheme, Secret, Signer, Timestamp, TimestampFormat, Tolerance, Verified, Verifier,
-};
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::{FieldName, Head, RequestHead};
+use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
+use hookwarden::time::TimestampFormat;
+use hookwarden::verifier::Verified;
+use hookwarden::{Key, Keyring, Reason, Rejection, Scheme, Secret, Signer, Timestamp, Tolerance, Verifier};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -21,9 +24,19 @@ enum Piece {
     Timestamp,
     Method,
     Path,
-    Url { decode: &'static str },
+    Url {
+        decode: &'static str,
+    },
     Header(u8),
-    Listed { pair: Pair, separator: char, join: &'static str, count: u8, in_field: bool, itself: bool, by_sender: bool },
+    Listed {
+        pair: ListedHeaderForm,
+        separator: char,
+        join: &'static str,
+        count: u8,
+        in_field: bool,
+        itself: bool,
+        by_sender: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +72,7 @@ fn formats() -> impl Strategy<Value = TimestampFormat> {
 
 fn pieces() -> impl Strategy<Value = Piece> {
     let listed = (
-        select(&[Pair::NameAndValue, Pair::Value][..]),
+        select(&[ListedHeaderForm::NameAndValue, ListedHeaderForm::Value][..]),
         // No separator of a layout below, so that a list fits into a field.
         select(&['~', '!', '/'][..]),
         select(&[";", ".", "", "\n"][..]),
@@ -136,20 +149,20 @@ fn design(
     let stamped = !matches!(stamp, Stamp::None);
     let mut own: Headers = (0..3).zip(values).map(|(n, value)| (format!("X-Own-{n}"), value)).collect();
     let mut listed_already = false;
-    let mut parts = |pieces: &[Piece]| -> Vec<Part> {
+    let mut parts = |pieces: &[Piece]| -> Vec<SignedPart> {
         let mut parts = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Literal(text) => parts.push(Part::literal(*text)),
-                Piece::Timestamp if stamped => parts.push(Part::Timestamp),
+                Piece::Literal(text) => parts.push(SignedPart::literal(*text)),
+                Piece::Timestamp if stamped => parts.push(SignedPart::Timestamp),
                 Piece::Timestamp => {}
-                Piece::Method => parts.push(Part::Method),
-                Piece::Path => parts.push(Part::Path),
+                Piece::Method => parts.push(SignedPart::Method),
+                Piece::Path => parts.push(SignedPart::Path),
                 Piece::Url { decode } => {
                     let base = "https://hooks.example.com:8443".into();
-                    parts.push(Part::Url { base, decode: (*decode).into() });
+                    parts.push(SignedPart::Url { base, decode: (*decode).into() });
                 }
-                Piece::Header(n) => parts.push(Part::Header(field_name(format!("X-Own-{n}")))),
+                Piece::Header(n) => parts.push(SignedPart::Header(field_name(format!("X-Own-{n}")))),
                 Piece::Listed { .. } if listed_already => {}
                 Piece::Listed { pair, separator, join, count, in_field, itself, by_sender } => {
                     listed_already = true;
@@ -160,11 +173,11 @@ fn design(
                         require.push(field_name("X-Names"));
                     }
                     let (names_in, names) = if in_field {
-                        (NamesIn::Field("h".into()), Part::field("h"))
+                        (NamesIn::Field("h".into()), SignedPart::field("h"))
                     } else {
-                        (NamesIn::Header(field_name("X-Names")), Part::Header(field_name("X-Names")))
+                        (NamesIn::Header(field_name("X-Names")), SignedPart::Header(field_name("X-Names")))
                     };
-                    if *pair == Pair::Value {
+                    if *pair == ListedHeaderForm::Value {
                         parts.push(names);
                     }
                     if *by_sender && !in_field {
@@ -176,20 +189,26 @@ fn design(
                         ]);
                     }
                     let (separator, join) = (*separator, (*join).into());
-                    parts.push(Part::ListedHeaders(ListedHeaders { names_in, separator, pair: *pair, join, require }));
+                    parts.push(SignedPart::ListedHeaders(ListedHeaders {
+                        names_in,
+                        separator,
+                        pair: *pair,
+                        join,
+                        require,
+                    }));
                 }
             }
         }
         parts
     };
     let (mut signed, after) = (parts(before), parts(after));
-    signed.push(Part::Body);
+    signed.push(SignedPart::Body);
     signed.extend(after);
-    if stamped && !signed.contains(&Part::Timestamp) {
+    if stamped && !signed.contains(&SignedPart::Timestamp) {
         signed.push(match (stamp_signed, stamp) {
-            (StampSigned::ByName, Stamp::Header(_)) => Part::Header(field_name(STAMP_HEADER)),
-            (StampSigned::ByName, Stamp::Field(_)) => Part::field("t"),
-            _ => Part::Timestamp,
+            (StampSigned::ByName, Stamp::Header(_)) => SignedPart::Header(field_name(STAMP_HEADER)),
+            (StampSigned::ByName, Stamp::Field(_)) => SignedPart::field("t"),
+            _ => SignedPart::Timestamp,
         });
     }
     let scheme = builder.signed(signed).build().expect("the description is consistent");
@@ -279,12 +298,12 @@ fn tag_of<'h>(design: &Design, headers: &'h mut Headers) -> &'h mut [u8] {
 /// The size of a signature's text, as the scheme itself writes it.
 fn tag_text_size(scheme: &Scheme) -> usize {
     let bare = scheme.clone().into_builder().layout(Layout::plain("")).signature_header("X-Signature");
-    let bare = match bare.clone().signed([Part::Body]).build() {
+    let bare = match bare.clone().signed([SignedPart::Body]).build() {
         Ok(bare) => bare,
         // A timestamp has to be signed, and one among fields needs a place of its own here.
         Err(_) => bare
             .timestamp_header(STAMP_HEADER, TimestampFormat::Seconds)
-            .signed([Part::Timestamp, Part::Body])
+            .signed([SignedPart::Timestamp, SignedPart::Body])
             .build()
             .expect("the description is consistent"),
     };
@@ -563,13 +582,14 @@ fn stamp_of(text: &str, now: Timestamp) -> Result<Option<i64>, Reason> {
     let builder = || Scheme::builder("stamped").signature_header("X-Signature");
     let keys = || Keyring::new(Secret::from_bytes(b"key").expect("a key"));
     // To the sender it is a header like any other.
-    let signing = builder().signed([Part::Header(field_name(STAMP_HEADER)), Part::Body]).build().expect("consistent");
+    let signing =
+        builder().signed([SignedPart::Header(field_name(STAMP_HEADER)), SignedPart::Body]).build().expect("consistent");
     let own = [(STAMP_HEADER, text)];
     let signed = Signer::new(signing, keys()).expect("a signer").sign_at(&own, b"{}", now).expect("it can be signed");
     let headers: Vec<_> = own.into_iter().chain(signed.iter()).collect();
 
     let judging = builder().timestamp_header(STAMP_HEADER, TimestampFormat::Rfc3339);
-    let judging = judging.signed([Part::Timestamp, Part::Body]).build().expect("consistent");
+    let judging = judging.signed([SignedPart::Timestamp, SignedPart::Body]).build().expect("consistent");
     let verifier = Verifier::new(judging, keys()).expect("a verifier");
     let verifier = verifier.with_tolerance(Tolerance::from_seconds(1).expect("within the range"));
     let verdict = verifier.verify_at(&headers, b"{}", now);

@@ -110,7 +110,10 @@ proptest! {
 fn header_that_quotes_the_secret_is_not_quoted() {
     let scheme = Scheme::builder("acme")
         .signature_header("X-Sig")
-        .signed([hookwarden::Part::url("https://hooks.example.com"), hookwarden::Part::Body])
+        .signed([
+            hookwarden::scheme::SignedPart::url("https://hooks.example.com"),
+            hookwarden::scheme::SignedPart::Body,
+        ])
         .build()
         .unwrap();
     for host in [SECRET.to_owned(), hex(SECRET.as_bytes()), base64(SECRET.as_bytes())] {

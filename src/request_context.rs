@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::Uri;
 use http::request::Parts;
 
-use crate::head::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::warden::{IdFault, Warden, WebhookId};
 
 /// What only the server and the router know.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
 
 use crate::error::{ConfigError, Reason};
-use crate::head::{FieldName, Head, Occurrence, is_token_byte};
+use crate::headers::{FieldName, Head, Occurrence, is_token_byte};
 
 /// The methods and content types of the requests that are judged further.
-pub(super) struct Intended {
+pub(super) struct Accept {
     methods: Listed,
     /// Of any, if there is no list.
     content_types: Option<Listed>,
@@ -22,7 +22,7 @@ struct Listed {
     told: Arc<(HeaderName, HeaderValue)>,
 }
 
-impl Intended {
+impl Accept {
     pub(super) fn take_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
         // All methods are in capitals, and are compared with their case.
         let is_method = |name: &str| is_token(name) && !name.bytes().any(|byte| byte.is_ascii_lowercase());
@@ -60,7 +60,7 @@ impl Intended {
     }
 }
 
-impl Default for Intended {
+impl Default for Accept {
     fn default() -> Self {
         let methods =
             Listed { names: vec!["POST".to_owned()], told: Arc::new((ALLOW, HeaderValue::from_static("POST"))) };
@@ -92,7 +92,11 @@ fn is_token(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Keyring, Reason, RequestHead, Scheme, Warden, WardenBuilder};
+    use crate::error::Reason;
+    use crate::headers::RequestHead;
+    use crate::scheme::Scheme;
+    use crate::secret::Keyring;
+    use crate::warden::{Warden, WardenBuilder};
 
     fn warden() -> WardenBuilder {
         let scheme = Scheme::timestamped();
@@ -122,7 +126,7 @@ mod tests {
     fn head_without_a_method_is_of_any() {
         let headers = [("", ""); 0];
         let warden = warden().build().unwrap();
-        let reason = |refused: Option<crate::Refused>| refused.map(|refused| refused.reason());
+        let reason = |refused: Option<crate::warden::Refused>| refused.map(|refused| refused.reason());
         assert_eq!(reason(warden.examine(&headers, None).err()), Some(Reason::MissingHeader));
         let head = RequestHead::new("GET", "/", &headers);
         assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MethodNotAllowed));

@@ -15,13 +15,13 @@ use tokio::time::{sleep, timeout};
 use super::{Link, Settlement};
 
 /// Ends when the server knows all, or when nobody has the link any more.
-pub(super) async fn mend(link: Weak<Link>) {
+pub(super) async fn run(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
     while let Some(link) = link.upgrade() {
         if link.mend_once().await {
-            link.mending.store(false, Ordering::Release);
+            link.reconnecting.store(false, Ordering::Release);
             // Something may have come after the last look, and before the flag was set.
-            if (link.unsettled.is_empty() && link.ready().is_ok()) || link.mending.swap(true, Ordering::AcqRel) {
+            if (link.pending.is_empty() && link.ready().is_ok()) || link.reconnecting.swap(true, Ordering::AcqRel) {
                 return;
             }
             pause = Duration::ZERO;
@@ -41,13 +41,13 @@ impl Link {
         }
         // Nobody may be granted what was done already, and the requests that the outage cut off should find their claims
         // gone. After those come the claims of the outage itself, which were never made: they don't keep anybody waiting.
-        if !self.make_up(|| self.unsettled.take_commits(BATCH), usize::MAX).await
-            || !self.make_up(|| self.unsettled.take_releases(BATCH), FIRST_BATCHES).await
+        if !self.make_up(|| self.pending.take_commits(BATCH), usize::MAX).await
+            || !self.make_up(|| self.pending.take_releases(BATCH), FIRST_BATCHES).await
         {
             return false;
         }
         self.down.store(false, Ordering::Release);
-        self.make_up(|| self.unsettled.take_releases(BATCH), usize::MAX).await && self.unsettled.is_empty()
+        self.make_up(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
     }
 
     /// Tells the server what it could not be told, a batch after the other. Returns whether it was there to be told; what it
@@ -58,9 +58,9 @@ impl Link {
             let failed = batch.into_iter().zip(told).filter_map(|(settlement, told)| Some((settlement, told.err()?)));
             let (untold, refused): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| failure.outage);
             let someone_refused = !refused.is_empty();
-            refused.into_iter().for_each(|(settlement, _)| self.unsettled.push(settlement));
+            refused.into_iter().for_each(|(settlement, _)| self.pending.push(settlement));
             if !untold.is_empty() {
-                self.unsettled.put_back(untold.into_iter().map(|(settlement, _)| settlement).collect());
+                self.pending.put_back(untold.into_iter().map(|(settlement, _)| settlement).collect());
                 return false;
             }
             if someone_refused {

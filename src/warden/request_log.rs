@@ -9,16 +9,16 @@ use std::time::Duration;
 use arrayvec::ArrayString;
 
 use super::{Warden, WebhookId};
-use crate::clock::Moment;
+use crate::clock::ClockReading;
 use crate::error::{Reason, Rejection};
-use crate::event::{Notice, Observer, Outcome, SecurityEvent};
+use crate::event::{Observer, Outcome, SecurityEvent, Warning};
 use crate::limit::{Charge, Peer, Reservation};
 use crate::secret::KeyId;
 
 /// The record of one request. Dropping it raises the event, so that no end is without one.
-pub(super) struct Record {
+pub(super) struct RequestLog {
     pub(super) warden: Warden,
-    pub(super) began: Moment,
+    pub(super) began: ClockReading,
     pub(super) body_bytes: u64,
     pub(super) skew: Option<i64>,
     pub(super) key_id: Option<KeyId>,
@@ -34,10 +34,10 @@ pub(super) struct Record {
     rejection: Option<Rejection>,
 }
 
-impl Record {
+impl RequestLog {
     pub(super) fn begin(warden: &Warden, peer: Option<IpAddr>) -> Self {
-        if let Some(notice) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_everybody()) {
-            warden.notify(notice);
+        if let Some(warning) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_everybody()) {
+            warden.notify(warning);
         }
         Self {
             warden: warden.clone(),
@@ -62,12 +62,12 @@ impl Record {
 
     /// The present moment, by the wall clock of the request's beginning. It is enough for what this process remembers,
     /// which ends by both clocks.
-    pub(super) fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> ClockReading {
         self.began.carried_on_to(self.warden.inner.clock.monotonic())
     }
 
     /// Whether the request has taken longer than the deadline permits.
-    pub(super) fn is_overdue(&self, now: Moment) -> bool {
+    pub(super) fn is_overdue(&self, now: ClockReading) -> bool {
         now.monotonic.saturating_sub(self.began.monotonic) > self.warden.inner.deadline
     }
 
@@ -118,7 +118,7 @@ impl Record {
         if let (Some(rejected), Some(peer)) = (&self.warden.inner.rejected, self.peer)
             && rejected.charge(Peer::from(peer), self.claimed_id(), self.reservation) == Charge::TableFull
         {
-            self.warden.notify(Notice::RejectedTableFull);
+            self.warden.notify(Warning::RejectedTableFull);
         }
     }
 
@@ -127,7 +127,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for RequestLog {
     fn drop(&mut self) {
         // It cost a look-up and has proven nothing. For nothing, one could have any number of them by hanging up early.
         if self.outcome == Outcome::Abandoned && self.identified && self.key_id.is_none() {
@@ -208,9 +208,9 @@ pub(super) struct PeerWatch {
 }
 
 impl PeerWatch {
-    fn look_at(&self, peer: Option<IpAddr>, all_are_proxies: bool) -> Option<Notice> {
+    fn look_at(&self, peer: Option<IpAddr>, all_are_proxies: bool) -> Option<Warning> {
         let Some(peer) = peer else {
-            return (!self.unknown_told.swap(true, Ordering::Relaxed)).then_some(Notice::PeerUnknown);
+            return (!self.unknown_told.swap(true, Ordering::Relaxed)).then_some(Warning::PeerUnknown);
         };
         if all_are_proxies || self.private_streak.load(Ordering::Relaxed) > PRIVATE_STREAK {
             return None;
@@ -221,7 +221,7 @@ impl PeerWatch {
         }
         let more = |streak: u32| streak.checked_add(1);
         let before = self.private_streak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        (before == Ok(PRIVATE_STREAK)).then_some(Notice::PeersAllPrivate)
+        (before == Ok(PRIVATE_STREAK)).then_some(Warning::PeersAllPrivate)
     }
 }
 

@@ -45,7 +45,7 @@ impl Algorithm {
 
 /// The keys of one sender with their HMAC states already computed for one scheme. Cheap to clone.
 ///
-/// Made by [`Scheme::prepare`](crate::Scheme::prepare).
+/// Made by [`Scheme::prepare`](crate::scheme::Scheme::prepare).
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,

@@ -14,25 +14,25 @@ pub(super) struct Settlement {
     pub(super) by: Claimant,
     finished: bool,
     /// When the settlement means nothing any more.
-    lapses_at: Instant,
+    expires_at: Instant,
 }
 
 impl Settlement {
     pub(super) fn commit(keys: Vec<String>, by: Claimant, remembered: Duration) -> Self {
-        Self { keys, by, finished: true, lapses_at: after(remembered) }
+        Self { keys, by, finished: true, expires_at: after(remembered) }
     }
 
     pub(super) fn release(keys: Vec<String>, by: Claimant, lease: Duration) -> Self {
-        Self { keys, by, finished: false, lapses_at: after(lease) }
+        Self { keys, by, finished: false, expires_at: after(lease) }
     }
 
     /// How long the server remembers the delivery from now on, in milliseconds; zero gives it back.
     pub(super) fn remembered(&self) -> u64 {
-        if self.finished { millis(self.lapses_at.saturating_duration_since(Instant::now())) } else { 0 }
+        if self.finished { millis(self.expires_at.saturating_duration_since(Instant::now())) } else { 0 }
     }
 
-    fn has_lapsed(&self) -> bool {
-        self.lapses_at <= Instant::now()
+    fn has_expired(&self) -> bool {
+        self.expires_at <= Instant::now()
     }
 }
 
@@ -57,7 +57,7 @@ impl Queue {
             }
         } else {
             let mut releases = self.releases.lock();
-            while releases.front().is_some_and(Settlement::has_lapsed) {
+            while releases.front().is_some_and(Settlement::has_expired) {
                 releases.pop_front();
             }
             if releases.len() < CAPACITY {
@@ -93,7 +93,7 @@ impl Line {
         while taken.len() < most
             && let Some(settlement) = waiting.pop_front()
         {
-            if !settlement.has_lapsed() {
+            if !settlement.has_expired() {
                 taken.push(settlement);
             }
         }
@@ -106,12 +106,12 @@ impl Line {
 }
 
 /// A settlement that is made up for in the background unless it is told to be forgotten.
-pub(super) struct Unsettled {
+pub(super) struct PendingSettlement {
     link: Arc<Link>,
     settlement: Option<Settlement>,
 }
 
-impl Unsettled {
+impl PendingSettlement {
     pub(super) const fn new(link: Arc<Link>, settlement: Settlement) -> Self {
         Self { link, settlement: Some(settlement) }
     }
@@ -125,7 +125,7 @@ impl Unsettled {
     }
 }
 
-impl Drop for Unsettled {
+impl Drop for PendingSettlement {
     fn drop(&mut self) {
         if let Some(settlement) = self.settlement.take() {
             self.link.settle_later(settlement);

@@ -7,8 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use hookwarden::event::Outcome;
+use hookwarden::scheme::Layout;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
-use hookwarden::{IdSource, Layout, Outcome, Reason, Scheme, Warden, WardenBuilder};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{IdSource, Reason, Scheme, Warden};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame};
 use hyper::{Request, Response, StatusCode};

@@ -14,8 +14,8 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::Reason;
-use crate::head::Head;
-use crate::origin::Origin;
+use crate::headers::Head;
+use crate::request_context::Origin;
 use crate::warden::{Admitted, Refused, Warden};
 
 /// Judges a request, reading its body only once the head has passed.

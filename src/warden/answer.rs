@@ -10,13 +10,13 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER
 use http::{Response, StatusCode};
 
 use crate::error::Reason;
-use crate::limit::{Quota, Standing};
+use crate::limit::{Quota, QuotaState};
 
 /// The answer to a refused request. All failures to authenticate have the same one.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
-    delay: Delay,
+    delay: RetryHint,
     /// A header by which the right kind of request is told.
     told: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
@@ -24,7 +24,7 @@ pub struct Answer {
 
 /// When the sender may come back.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Delay {
+pub(crate) enum RetryHint {
     /// Nothing is said of it.
     None,
     For(Duration),
@@ -32,7 +32,7 @@ pub(crate) enum Delay {
     ByQuota {
         retry_after: Duration,
         quota: Quota,
-        standing: Standing,
+        quota_state: QuotaState,
     },
 }
 
@@ -56,7 +56,12 @@ impl AnswerBody {
 }
 
 impl Answer {
-    pub(crate) fn to(reason: Reason, delay: Delay, replay_is_conflict: bool, writer: Option<&AnswerWriter>) -> Self {
+    pub(crate) fn to(
+        reason: Reason,
+        delay: RetryHint,
+        replay_is_conflict: bool,
+        writer: Option<&AnswerWriter>,
+    ) -> Self {
         let status = match reason {
             Reason::Replayed if replay_is_conflict => StatusCode::CONFLICT,
             _ => status(reason),
@@ -83,8 +88,8 @@ impl Answer {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.delay {
-            Delay::None => None,
-            Delay::For(wait) | Delay::ByQuota { retry_after: wait, .. } => Some(wait),
+            RetryHint::None => None,
+            RetryHint::For(wait) | RetryHint::ByQuota { retry_after: wait, .. } => Some(wait),
         }
     }
 
@@ -102,8 +107,8 @@ impl Answer {
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        if let Delay::ByQuota { quota, standing, .. } = self.delay {
-            insert_standing(&mut headers, quota, standing);
+        if let RetryHint::ByQuota { quota, quota_state, .. } = self.delay {
+            insert_quota_state(&mut headers, quota, quota_state);
         }
         match self.body {
             Some(body) => {
@@ -125,9 +130,9 @@ impl Answer {
 }
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature held.
-pub(crate) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: Standing) {
+pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
     const NAMES: [HeaderName; 2] = [HeaderName::from_static(STANDING[0]), HeaderName::from_static(STANDING[1])];
-    for (name, text) in NAMES.into_iter().zip(standing_fields(quota, standing)) {
+    for (name, text) in NAMES.into_iter().zip(quota_state_fields(quota, quota_state)) {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
         }
@@ -135,11 +140,11 @@ pub(crate) fn insert_standing(headers: &mut HeaderMap, quota: Quota, standing: S
 }
 
 /// The values of the [`STANDING`] fields. Every answer to a good sender has them, so they are written without the heap.
-pub(crate) fn standing_fields(quota: Quota, standing: Standing) -> [ArrayString<STANDING_BYTES>; 2] {
+pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<STANDING_BYTES>; 2] {
     let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
     // There is room for numbers of any size.
     let _ = write!(policy, "\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
-    let _ = write!(limit, "\"webhook\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
+    let _ = write!(limit, "\"webhook\";r={};t={}", quota_state.remaining, whole_seconds(quota_state.reset));
     [policy, limit]
 }
 
@@ -205,7 +210,7 @@ mod tests {
     #[test]
     fn retry_after_is_rounded_up() {
         for (millis, seconds) in [(1, 1), (600, 1), (1_000, 1), (1_001, 2), (59_400, 60)] {
-            let delay = Delay::For(Duration::from_millis(millis));
+            let delay = RetryHint::For(Duration::from_millis(millis));
             let (_, headers, _) = Answer::to(Reason::PeerBlocked, delay, false, None).into_parts();
             assert_eq!(headers[RETRY_AFTER], seconds.to_string(), "{millis} ms");
         }
@@ -214,8 +219,8 @@ mod tests {
     #[test]
     fn quota_is_told_in_the_fields_of_the_draft() {
         let quota = Quota::per_minute(100).unwrap();
-        let standing = Standing { remaining: 7, reset: Duration::from_millis(55_800) };
-        let delay = Delay::ByQuota { retry_after: Duration::from_millis(600), quota, standing };
+        let quota_state = QuotaState { remaining: 7, reset: Duration::from_millis(55_800) };
+        let delay = RetryHint::ByQuota { retry_after: Duration::from_millis(600), quota, quota_state };
         let (status, headers, body) = Answer::to(Reason::QuotaExceeded, delay, false, None).into_parts();
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(headers["ratelimit-policy"], "\"webhook\";q=100;w=60");
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn replay_is_a_success_or_a_conflict_by_setting() {
-        let status = |conflict| Answer::to(Reason::Replayed, Delay::None, conflict, None).status();
+        let status = |conflict| Answer::to(Reason::Replayed, RetryHint::None, conflict, None).status();
         assert_eq!((status(false), status(true)), (StatusCode::OK, StatusCode::CONFLICT));
     }
 }

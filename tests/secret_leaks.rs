@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookwarden::{
-    CachedKeys, Keyring, MetricsObserver, Outcome, Quota, Reason, Scheme, SecurityEvent, Signer, StaticKeys,
-    TracingObserver, Verifier, Warden, WardenBuilder,
-};
+use hookwarden::event::{MetricsObserver, Outcome, SecurityEvent, TracingObserver};
+use hookwarden::keys::{CachedKeys, StaticKeys};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Verifier, Warden};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -232,7 +232,7 @@ fn secret_and_macs_are_in_no_debug_output() {
     assert_absent("what is received", debug(&receiving));
     let admitted = receiving.finish().unwrap();
     assert_absent("what is admitted", debug(&admitted));
-    assert_absent("its facts", debug(admitted.facts()));
+    assert_absent("its facts", debug(admitted.delivery()));
     admitted.commit();
     let mut receiving = warden.examine(&head, None).unwrap().identify(ID).unwrap();
     receiving.update(b"bodx").unwrap();
@@ -252,8 +252,11 @@ fn secret_and_macs_are_in_no_debug_output() {
 
 struct Nowhere;
 
-impl hookwarden::AsyncKeyStore for Nowhere {
-    fn find<'a>(&'a self, _: &'a str) -> hookwarden::BoxFuture<'a, Result<Option<Keyring>, hookwarden::StoreError>> {
+impl hookwarden::keys::AsyncKeyStore for Nowhere {
+    fn find<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> hookwarden::BoxFuture<'a, Result<Option<Keyring>, hookwarden::error::StoreError>> {
         Box::pin(std::future::ready(Ok(Some(keys()))))
     }
 }
