@@ -26,7 +26,7 @@
 //! * After a refusal a connection goes on if all of the body has arrived; otherwise actix-web closes it, a second after the
 //!   answer by default (`HttpServer::client_disconnect_timeout`).
 //! * actix-web lets a handler finish whose client has left, and then its status counts: the sender's retry is told that the
-//!   delivery is in progress, and after a 2xx or 3xx that it was handled. hyper drops such a handler.
+//!   delivery is in progress, and after a 2xx that it was handled. hyper drops such a handler.
 //! * A head of more than 128 KiB is answered 431 by actix-web itself, and raises no event.
 //! * A scheme that signs the path is judged by the one that a middleware like `NormalizePath` leaves, where one stands
 //!   before the Warden's.
@@ -53,10 +53,10 @@ pub use guard::SignedGuard;
 #[cfg(feature = "harden")]
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 
-use request::{insert_quota_state, payload_of, receive};
+use request::{http_status, insert_quota_state, payload_of, receive};
 
-/// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx or 3xx answer of theirs says that the
-/// work is done. What is proven of the request is among its extensions, as [`VerifiedDelivery`](crate::warden::VerifiedDelivery).
+/// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx answer of theirs
+/// commits the delivery. What is proven of the request is among its extensions, as [`VerifiedDelivery`](crate::warden::VerifiedDelivery).
 #[derive(Debug, Clone)]
 pub struct WardenMiddleware {
     warden: Warden,
@@ -118,7 +118,7 @@ where
             if let Some((quota, quota_state)) = admitted.quota_state() {
                 insert_quota_state(response.headers_mut(), quota, quota_state);
             }
-            admitted.settle_by_status(response.status().as_u16()).await;
+            admitted.settle_by_status(http_status(response.status())).await;
             Ok(response.map_into_left_body())
         })
     }

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::error::Reason;
+use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::request_context::Origin;
 use crate::warden::{Admitted, Refused, Warden};
@@ -27,9 +27,9 @@ pub(crate) async fn receive<H: Head, B: Body>(
 ) -> Result<(Admitted, VerifiedBody), Refused> {
     // A deadline beyond what the clock can show is none that can pass.
     let deadline = Instant::now().checked_add(warden.deadline());
-    let examined = warden.examine(head, origin.peer)?;
+    let examined = warden.examine_for(head, origin.peer, origin.id.as_ref())?;
     let id = origin.id.unwrap_or_else(|| warden.id_source().find(head));
-    let at_once = warden.answers_at_once();
+    let at_once = warden.is_local();
     let mut receiving = if at_once {
         examined.identify_by(id)?
     } else {
@@ -44,9 +44,9 @@ pub(crate) async fn receive<H: Head, B: Body>(
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
         let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
         match next {
-            Err(TooSlow) => return Err(receiving.refuse(Reason::BodyTooSlow)),
+            Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow)),
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(receiving.refuse(Reason::BodyInterrupted)),
+            Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted)),
             // Trailers are not signed, so they go no further.
             Ok(Some(Ok(frame))) => {
                 if let Ok(mut data) = frame.into_data() {

@@ -139,7 +139,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             }
             Err(rejection) => Verdict::Refused {
                 reason: rejection.reason(),
-                header: rejection.header(self.scheme).map(str::to_owned),
+                header: rejection.header().map(str::to_owned),
                 skew: rejection.skew(),
             },
         }
@@ -183,8 +183,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             return;
         }
         let malformed = match self.scheme.read(&overlay, &mut Reading::default(), &mut Candidates::new()) {
-            Err(rejection) if rejection.reason() == Reason::MissingHeader && !causes.is_empty() => None,
-            Err(rejection) => head::refused(rejection, self.scheme),
+            Err(fault) if fault.reason == Reason::MissingHeader && !causes.is_empty() => None,
+            Err(fault) => head::refused(fault, self.scheme),
             Ok(_) => None,
         };
         let signature_malformed = malformed.filter(|cause| match cause.kind() {

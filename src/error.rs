@@ -1,7 +1,22 @@
-//! What can go wrong, told apart by who has to act.
+//! The error types, one for each kind of reader.
 //!
-//! [`ConfigError`] speaks to the person who builds a verifier and names the setting. [`Rejection`] is the verdict on
-//! one request: it prints nothing that a sender could learn from, and gives its [`Reason`] to the operator.
+//! * [`ConfigError`] is for the person who configures the crate. It names the setting and the fix.
+//! * [`Rejection`] is the result of a failed verification. Its `Display` tells the sender nothing; its [`Reason`] is for
+//!   the operator. A [`Warden`](crate::warden) adds reasons of its own.
+//! * [`SignError`] is for a sender whose message cannot be signed.
+//! * `StoreError` (feature `warden`) is what a store of keys, quotas or deliveries returns when it cannot answer.
+//!
+//! ```
+//! use hookwarden::{Keyring, Reason, Scheme, Timestamp, Verifier};
+//!
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let rejection = Verifier::new(scheme, keys)?.verify_at(&[("a", "b")], b"{}", Timestamp::from_unix(0)).unwrap_err();
+//! assert_eq!(rejection.to_string(), "webhook refused"); // safe to send
+//! assert_eq!(rejection.reason(), Reason::MissingHeader); // for the log
+//! assert_eq!(rejection.header(), Some("X-Webhook-Signature"));
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -40,18 +55,6 @@ pub struct SignError {
 impl SignError {
     pub(crate) fn new(part: impl Into<Cow<'static, str>>, problem: &'static str) -> Self {
         Self { part: part.into(), problem }
-    }
-
-    /// Why a verifier would refuse what the sender gave.
-    pub(crate) fn because(rejection: Rejection, scheme: &crate::scheme::Scheme) -> Self {
-        let part = rejection.header(scheme).unwrap_or("request line");
-        let problem = match rejection.reason {
-            Reason::MissingHeader => "is signed and was not given",
-            Reason::DuplicateHeader => "is signed and was given twice",
-            Reason::NoRequestLine => "is signed and was not given with the head",
-            _ => "is too long, or contains what the scheme puts behind it",
-        };
-        Self { part: alloc::string::String::from(part).into(), problem }
     }
 
     /// The part of the message at fault: a header's name, `request line`, `timestamp` or `key`.
@@ -103,19 +106,15 @@ impl StoreError {
     }
 }
 
-/// The verdict that a request is not to be trusted.
-///
-/// `Display` says only that, so that the error can travel into an answer unharmed. The operator reads
-/// [`reason`](Self::reason), [`skew`](Self::skew) and [`header`](Self::header).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("webhook refused")]
-pub struct Rejection {
-    reason: Reason,
-    slot: Option<Slot>,
-    skew: Option<i64>,
+/// Why a head or a signature does not pass, with the header at fault by its place in the scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) skew: Option<i64>,
 }
 
-impl Rejection {
+impl Fault {
     pub(crate) const fn new(reason: Reason) -> Self {
         Self { reason, slot: None, skew: None }
     }
@@ -126,24 +125,6 @@ impl Rejection {
 
     pub(crate) const fn with_skew(self, skew: Option<i64>) -> Self {
         Self { skew, ..self }
-    }
-
-    /// Why the request was refused.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// The receiver's clock minus the request's timestamp, in seconds, once a timestamp was read.
-    #[must_use]
-    pub const fn skew(&self) -> Option<i64> {
-        self.skew
-    }
-
-    /// The header that the reason is about, as `scheme` spells it.
-    #[must_use]
-    pub fn header<'s>(&self, scheme: &'s crate::scheme::Scheme) -> Option<&'s str> {
-        scheme.header_in(self.slot?)
     }
 }
 
@@ -158,14 +139,10 @@ pub(crate) enum Slot {
     Part(u8),
 }
 
-/// Why a request was refused. For logs, metrics and events, never for the sender.
+/// Why a verifier rejected a request. For logs, metrics and events, never for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The method is none of those that the endpoint is for.
-    MethodNotAllowed,
-    /// The content type is none of those that the endpoint is for, or is not said once.
-    UnsupportedMediaType,
     /// A header that the scheme needs is not there.
     MissingHeader,
     /// A header that may come once came more often, or a field within it did.
@@ -188,30 +165,6 @@ pub enum Reason {
     NoLiveKey,
     /// No candidate equals the MAC under any live key.
     Mismatch,
-    /// No keys are known for this webhook id.
-    UnknownId,
-    /// The body is larger than the cap.
-    BodyTooLarge,
-    /// The body did not arrive within the deadline.
-    BodyTooSlow,
-    /// The body ended with an error before it was complete.
-    BodyInterrupted,
-    /// The delivery was made before, and its handler finished the work.
-    Replayed,
-    /// The same delivery is being handled right now.
-    InProgress,
-    /// The webhook id has used up its quota of accepted requests.
-    QuotaExceeded,
-    /// The peer has used up its quota of refused requests.
-    PeerBlocked,
-    /// The store of keys did not answer.
-    KeyStoreUnavailable,
-    /// The store of deliveries did not answer, or had no room. Without it a replay would pass, so nothing does.
-    ReplayStoreUnavailable,
-    /// The application's own look-up of the id or the keys panicked.
-    LookupPanicked,
-    /// The endpoint gives the Warden nothing to judge by: no webhook id where one is looked for, or no Warden at all.
-    Misconfigured,
 }
 
 impl Reason {
@@ -219,8 +172,6 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MissingHeader => "missing_header",
             Self::DuplicateHeader => "duplicate_header",
             Self::MalformedSignature => "malformed_signature",
@@ -232,39 +183,11 @@ impl Reason {
             Self::Early => "early",
             Self::NoLiveKey => "no_live_key",
             Self::Mismatch => "mismatch",
-            Self::UnknownId => "unknown_id",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::BodyInterrupted => "body_interrupted",
-            Self::Replayed => "replayed",
-            Self::InProgress => "in_progress",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::PeerBlocked => "peer_blocked",
-            Self::KeyStoreUnavailable => "key_store_unavailable",
-            Self::ReplayStoreUnavailable => "replay_store_unavailable",
-            Self::LookupPanicked => "lookup_panicked",
-            Self::Misconfigured => "misconfigured",
         }
-    }
-
-    /// Whether the receiving side is at fault and not the request: a store does not answer, or the endpoint is set up
-    /// wrongly. Someone should look at it now; the sender is told a status of 500 or 503.
-    #[must_use]
-    pub const fn is_receiver_fault(self) -> bool {
-        matches!(
-            self,
-            Self::KeyStoreUnavailable
-                | Self::ReplayStoreUnavailable
-                | Self::LookupPanicked
-                | Self::NoRequestLine
-                | Self::Misconfigured
-        )
     }
 
     /// Every reason.
     pub const ALL: &[Self] = &[
-        Self::MethodNotAllowed,
-        Self::UnsupportedMediaType,
         Self::MissingHeader,
         Self::DuplicateHeader,
         Self::MalformedSignature,
@@ -276,18 +199,6 @@ impl Reason {
         Self::Early,
         Self::NoLiveKey,
         Self::Mismatch,
-        Self::UnknownId,
-        Self::BodyTooLarge,
-        Self::BodyTooSlow,
-        Self::BodyInterrupted,
-        Self::Replayed,
-        Self::InProgress,
-        Self::QuotaExceeded,
-        Self::PeerBlocked,
-        Self::KeyStoreUnavailable,
-        Self::ReplayStoreUnavailable,
-        Self::LookupPanicked,
-        Self::Misconfigured,
     ];
 }
 

@@ -17,6 +17,7 @@ mod alert;
 mod line;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod refusal_reason;
 #[cfg(feature = "tracing")]
 mod sampling;
 #[cfg(feature = "tracing")]
@@ -27,12 +28,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Reason, StoreError};
+use http::StatusCode;
+
+use crate::error::StoreError;
 use crate::secret::KeyId;
 
 pub use self::alert::{Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold};
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
+pub use self::refusal_reason::RefusalReason;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 
@@ -42,11 +46,14 @@ pub use self::tracing::TracingObserver;
 pub struct SecurityEvent<'e> {
     /// How the request ended.
     pub outcome: Outcome,
-    /// The webhook id that the request gave, with control and non-ASCII characters escaped, cut to 128 bytes. It is the
-    /// sender's claim: only an accepted or released outcome proves it.
+    /// The status of the handler's answer, where a layer or middleware saw one. `None` for a refusal, for a handler that
+    /// panicked, and with an extractor alone.
+    pub status: Option<StatusCode>,
+    /// The webhook id that the request names, with control and non-ASCII characters escaped, cut to 128 bytes. The
+    /// sender claims it: only an accepted or released outcome proves it.
     pub webhook_id: Option<&'e str>,
-    /// Whether the Warden has keys for that webhook id. One that it has none for is whatever a stranger wrote, and must
-    /// not become a metric's label: there is no end of them.
+    /// Whether the Warden has keys for that webhook id. An unknown id is whatever a stranger wrote. Do not use it as a
+    /// metric's label: their number is unbounded.
     pub known_id: bool,
     /// The address that the request came from, as far as the Warden was told.
     pub peer: Option<IpAddr>,
@@ -71,6 +78,7 @@ impl<'e> SecurityEvent<'e> {
     pub const fn new(outcome: Outcome, scheme: &'e str) -> Self {
         Self {
             outcome,
+            status: None,
             webhook_id: None,
             known_id: false,
             peer: None,
@@ -88,13 +96,14 @@ impl<'e> SecurityEvent<'e> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was admitted and its handler finished the work.
+    /// The delivery was admitted and committed: the handler answered 2xx, or called `commit`.
     Accepted,
-    /// It was admitted and its handler did not finish: it failed, or was dropped. The sender's retry is welcome.
+    /// The delivery was admitted and not committed: the handler answered another status, panicked or was dropped. The
+    /// sender's retry runs the handler again.
     Released,
-    /// It was refused.
-    Refused(Reason),
-    /// It was dropped before there was a verdict: the client went away.
+    /// The request was refused.
+    Refused(RefusalReason),
+    /// The client disconnected before the request was accepted or refused.
     Abandoned,
 }
 
@@ -112,7 +121,7 @@ impl Outcome {
 
     /// Why the request was refused, if it was.
     #[must_use]
-    pub const fn reason(self) -> Option<Reason> {
+    pub const fn reason(self) -> Option<RefusalReason> {
         match self {
             Self::Refused(reason) => Some(reason),
             _ => None,

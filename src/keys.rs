@@ -37,7 +37,7 @@ pub use cached::{CachedKeys, CachedKeysBuilder};
 pub use file::{FileKeys, FileKeysBuilder, KeyFileError};
 pub use table::StaticKeys;
 
-pub(crate) use cached::{Look, Waiter};
+pub(crate) use cached::{KeyAnswer, Lookup};
 pub(crate) use decoy::Decoys;
 
 /// Finds keys by webhook id, at once: it neither waits nor does I/O.

@@ -104,7 +104,7 @@ pub mod warden;
 #[cfg_attr(docsrs, doc(cfg(all())))]
 mod webhook;
 
-pub use error::{ConfigError, Reason, Rejection};
+pub use error::{ConfigError, Reason};
 #[cfg(feature = "warden")]
 pub use future::BoxFuture;
 #[cfg(feature = "warden")]
@@ -113,7 +113,7 @@ pub use scheme::Scheme;
 pub use secret::{Key, Keyring, Secret};
 pub use signer::Signer;
 pub use time::{Timestamp, Tolerance};
-pub use verifier::Verifier;
+pub use verifier::{Rejection, Verifier};
 #[cfg(feature = "warden")]
 pub use warden::{IdSource, Warden};
 

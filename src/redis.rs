@@ -61,13 +61,13 @@ impl RedisStore {
         webhook_id: &str,
         claim: Option<(Delivery<'_>, Claimant, Duration)>,
         quota: Option<&Quota>,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<AdmitOutcome, StoreError> {
         let Inner { link, prefix, denials } = &*self.inner;
         if let Some(quota) = quota
             && self.time.is_none()
             && let Some((retry_after, quota_state)) = denials.find(webhook_id, quota)
         {
-            return Ok(Verdict::Denied { retry_after, quota_state });
+            return Ok(AdmitOutcome::OverQuota { retry_after, quota_state });
         }
         link.ready()?;
         let names = Names::new(prefix, webhook_id);
@@ -100,16 +100,17 @@ impl RedisStore {
                 break (reply, asked);
             }
         };
-        let verdict = Verdict::read(&reply.numbers, quota)?;
+        let outcome = read_reply(&reply.numbers, quota)?;
         // The first of two questions may have made the claim, and used up the place that the second was denied.
-        let may_hold = reply.repeated && matches!(verdict, Verdict::Denied { .. });
+        let may_hold = reply.repeated && matches!(outcome, AdmitOutcome::OverQuota { .. });
         if let (Some(orphan), false) = (&mut orphan, may_hold) {
             orphan.forget();
         }
-        if let (Verdict::Denied { retry_after, quota_state }, Some(quota), None) = (&verdict, quota, &self.time) {
+        if let (AdmitOutcome::OverQuota { retry_after, quota_state }, Some(quota), None) = (&outcome, quota, &self.time)
+        {
             denials.remember(webhook_id, quota, asked, *retry_after, quota_state.reset);
         }
-        Ok(verdict)
+        Ok(outcome)
     }
 
     async fn settle(
@@ -132,9 +133,13 @@ impl RateLimiter for RedisStore {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(async move {
             match self.ask(webhook_id, None, Some(quota)).await? {
-                Verdict::Granted(quota_state) => Ok(Decision::Allowed(quota_state)),
-                Verdict::Denied { retry_after, quota_state } => Ok(Decision::Denied { retry_after, quota_state }),
-                Verdict::InProgress { .. } | Verdict::Finished => Err(unexpected()),
+                AdmitOutcome::Granted(Some(quota_state)) => Ok(Decision::Allowed(quota_state)),
+                AdmitOutcome::OverQuota { retry_after, quota_state } => {
+                    Ok(Decision::Denied { retry_after, quota_state })
+                }
+                AdmitOutcome::Granted(None) | AdmitOutcome::InProgress { .. } | AdmitOutcome::Finished => {
+                    Err(unexpected())
+                }
             }
         })
     }
@@ -151,10 +156,10 @@ impl ReplayStore for RedisStore {
         Box::pin(async move {
             check_keys(&delivery)?;
             match self.ask(delivery.webhook_id, Some((delivery, by, lease)), None).await? {
-                Verdict::Granted(_) => Ok(Claim::Granted),
-                Verdict::InProgress { retry_after } => Ok(Claim::InProgress { retry_after }),
-                Verdict::Finished => Ok(Claim::Finished),
-                Verdict::Denied { .. } => Err(unexpected()),
+                AdmitOutcome::Granted(_) => Ok(Claim::Granted),
+                AdmitOutcome::InProgress { retry_after } => Ok(Claim::InProgress { retry_after }),
+                AdmitOutcome::Finished => Ok(Claim::Finished),
+                AdmitOutcome::OverQuota { .. } => Err(unexpected()),
             }
         })
     }
@@ -187,17 +192,12 @@ impl SharedStore for RedisStore {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         _: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
             check_keys(&delivery)?;
-            Ok(match self.ask(delivery.webhook_id, Some((delivery, by, lease)), Some(quota)).await? {
-                Verdict::Granted(quota_state) => AdmitOutcome::Granted(quota_state),
-                Verdict::InProgress { retry_after } => AdmitOutcome::InProgress { retry_after },
-                Verdict::Finished => AdmitOutcome::Finished,
-                Verdict::Denied { retry_after, quota_state } => AdmitOutcome::OverQuota { retry_after, quota_state },
-            })
+            self.ask(delivery.webhook_id, Some((delivery, by, lease)), quota).await
         })
     }
 }
@@ -213,39 +213,29 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What the script says.
-enum Verdict {
-    Granted(QuotaState),
-    InProgress { retry_after: Duration },
-    Finished,
-    Denied { retry_after: Duration, quota_state: QuotaState },
-}
-
-impl Verdict {
-    fn read(reply: &[i64], quota: Option<&Quota>) -> Result<Self, StoreError> {
-        let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
-        Ok(match *reply {
-            [ahead] | [GRANTED, _, ahead] => {
-                let reset = micros(ahead)?;
-                let remaining = quota.map_or(0, |quota| {
-                    let unused = quota.window().saturating_sub(reset).as_micros();
-                    let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
-                    u32::try_from(count).unwrap_or(u32::MAX)
-                });
-                Self::Granted(QuotaState { remaining, reset })
-            }
-            [FINISHED, _] => Self::Finished,
-            [IN_PROGRESS, _, wait] => {
-                Self::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
-            }
-            [DENIED, _, wait, ahead] => Self::Denied {
-                retry_after: micros(wait)?,
-                quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
-            },
-            [LATE, _] => return Err(StoreError::new("redis got the question too late")),
-            _ => return Err(unexpected()),
-        })
-    }
+/// Reads the script's reply.
+fn read_reply(reply: &[i64], quota: Option<&Quota>) -> Result<AdmitOutcome, StoreError> {
+    let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
+    Ok(match *reply {
+        [ahead] | [GRANTED, _, ahead] => {
+            let reset = micros(ahead)?;
+            AdmitOutcome::Granted(quota.map(|quota| {
+                let unused = quota.window().saturating_sub(reset).as_micros();
+                let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
+                QuotaState { remaining: u32::try_from(count).unwrap_or(u32::MAX), reset }
+            }))
+        }
+        [FINISHED, _] => AdmitOutcome::Finished,
+        [IN_PROGRESS, _, wait] => {
+            AdmitOutcome::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
+        }
+        [DENIED, _, wait, ahead] => AdmitOutcome::OverQuota {
+            retry_after: micros(wait)?,
+            quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
+        },
+        [LATE, _] => return Err(StoreError::new("request reached Redis after its deadline")),
+        _ => return Err(unexpected()),
+    })
 }
 
 fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
@@ -257,7 +247,7 @@ fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
 }
 
 fn unexpected() -> StoreError {
-    StoreError::new("redis answered with something else than a verdict")
+    StoreError::new("unexpected reply from the Redis script")
 }
 
 /// Rounded up, so that nothing ends before its time.

@@ -25,7 +25,7 @@ pub trait SharedStore: ReplayStore + RateLimiter {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
@@ -34,8 +34,9 @@ pub trait SharedStore: ReplayStore + RateLimiter {
                 Claim::InProgress { retry_after } => return Ok(AdmitOutcome::InProgress { retry_after }),
                 Claim::Finished => return Ok(AdmitOutcome::Finished),
             }
+            let Some(quota) = quota else { return Ok(AdmitOutcome::Granted(None)) };
             match self.check(delivery.webhook_id, quota).await {
-                Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(quota_state)),
+                Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(Some(quota_state))),
                 Ok(Decision::Denied { retry_after, quota_state }) => {
                     // The denial stands whether or not the store could be told; the lease ends by itself.
                     let _ = self.release(delivery, by, now).await;
@@ -54,8 +55,8 @@ pub trait SharedStore: ReplayStore + RateLimiter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdmitOutcome {
-    /// The delivery is the claimant's to handle, and was counted.
-    Granted(QuotaState),
+    /// The claimant handles the delivery. It was counted if there is a quota.
+    Granted(Option<QuotaState>),
     /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
     InProgress {
         /// How long the other claim lasts at the most.
@@ -78,7 +79,7 @@ impl<S: SharedStore + ?Sized> SharedStore for Arc<S> {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         (**self).admit(delivery, by, lease, quota, now)

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::crypto::mac::PreparedKeys;
-use crate::error::{ConfigError, SignError};
+use crate::error::{ConfigError, Fault, Reason, SignError};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
@@ -105,7 +105,7 @@ impl Signer {
     /// The signature's text under each live key.
     fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
         let scheme = &*self.scheme;
-        let cannot = |rejection| SignError::because(rejection, scheme);
+        let cannot = |fault| unsignable(fault, scheme);
         let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
         let content = Content { scheme, reading: &reading, head, body };
         let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
@@ -126,6 +126,18 @@ impl Signer {
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
     }
+}
+
+/// Why a verifier would reject what the sender gave.
+fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
+    let part = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("request line");
+    let problem = match fault.reason {
+        Reason::MissingHeader => "is signed and was not given",
+        Reason::DuplicateHeader => "is signed and was given twice",
+        Reason::NoRequestLine => "is signed and was not given with the head",
+        _ => "is too long, or contains what the scheme puts behind it",
+    };
+    SignError::new(String::from(part), problem)
 }
 
 /// The headers that carry a signature, each name once.

@@ -1,7 +1,7 @@
 //! A tower layer that guards any HTTP service: axum, tonic's router, bare hyper.
 //!
 //! The handlers behind it stay as they are. They see only requests that were admitted, with the body that was verified,
-//! and find the [`VerifiedDelivery`](crate::warden::VerifiedDelivery) among the request's extensions. A 2xx or 3xx answer of theirs says that the work is done.
+//! and find the [`VerifiedDelivery`](crate::warden::VerifiedDelivery) among the request's extensions. A 2xx answer commits the delivery.
 //!
 //! ```
 //! use hookwarden::tower::WardenLayer;
@@ -109,7 +109,7 @@ where
             if let Some((quota, quota_state)) = admitted.quota_state() {
                 insert_quota_state(response.headers_mut(), quota, quota_state);
             }
-            admitted.settle_by_status(response.status().as_u16()).await;
+            admitted.settle_by_status(response.status()).await;
             Ok(response.map(GuardedBody::of_service))
         })
     }

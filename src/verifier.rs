@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod rejection;
 mod replay_key;
 
 use alloc::sync::Arc;
@@ -32,13 +33,14 @@ use arrayvec::ArrayVec;
 
 use crate::crypto::mac::{Mac, Macs, PreparedKeys, matches};
 use crate::encoding::Tag;
-use crate::error::{ConfigError, Reason, Rejection};
+use crate::error::{ConfigError, Fault, Reason};
 use crate::few::Few;
 use crate::headers::Head;
 use crate::scheme::{Candidates, Content, MAX_CANDIDATES, Reading, Scheme};
 use crate::secret::{KeyId, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};
 
+pub use rejection::Rejection;
 pub use replay_key::ReplayKey;
 
 /// Verifies the requests of one sender. Cheap to clone.
@@ -71,7 +73,7 @@ impl Verifier {
     /// The [`Rejection`] says why the request is not to be trusted.
     pub fn verify_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<Verified, Rejection> {
         let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
-        self.rules.read(head, now, &mut reading, &mut candidates)?;
+        self.rules.read(head, now, &mut reading, &mut candidates).map_err(|fault| self.rejection(fault))?;
         let content = Content { scheme: &self.rules.scheme, reading: &reading, head, body };
         let mut macs = Macs::new();
         for (index, mac) in self.keys.live(now) {
@@ -79,7 +81,7 @@ impl Verifier {
                 macs.push((index, tag));
             }
         }
-        verdict(&self.keys, &candidates, &macs, reading.timestamp, now)
+        verdict(&self.keys, &candidates, &macs, reading.timestamp, now).map_err(|fault| self.rejection(fault))
     }
 
     /// [`verify_at`](Self::verify_at) the wall clock's time.
@@ -96,9 +98,9 @@ impl Verifier {
     /// # Errors
     /// As for [`verify_at`](Self::verify_at), but for a mismatch.
     pub fn begin_at<H: Head + ?Sized>(&self, head: &H, now: Timestamp) -> Result<Verification, Rejection> {
-        let opening = self.rules.open(head, now)?;
+        let opening = self.rules.open(head, now).map_err(|fault| self.rejection(fault))?;
         if !self.keys.has_live(now) {
-            return Err(Rejection::new(Reason::NoLiveKey).with_skew(opening.skew()));
+            return Err(self.rejection(Fault::new(Reason::NoLiveKey).with_skew(opening.skew())));
         }
         Ok(opening.with_keys(&self.keys))
     }
@@ -116,6 +118,11 @@ impl Verifier {
     #[must_use]
     pub fn scheme(&self) -> &Scheme {
         &self.rules.scheme
+    }
+
+    #[cold]
+    fn rejection(&self, fault: Fault) -> Rejection {
+        Rejection::new(fault, &self.rules.scheme)
     }
 }
 
@@ -137,20 +144,16 @@ impl Rules {
         now: Timestamp,
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Fault> {
         self.scheme.read(head, reading, candidates)?;
         if let Some(stamp) = reading.timestamp {
-            let stale = |reason| Rejection::new(reason).with_skew(Some(now.seconds_since(stamp)));
+            let stale = |reason| Fault::new(reason).with_skew(Some(now.seconds_since(stamp)));
             self.tolerance.judge(stamp, now).map_err(stale)?;
         }
         Ok(())
     }
 
-    pub(crate) fn open<'h, H: Head + ?Sized>(
-        &'h self,
-        head: &'h H,
-        now: Timestamp,
-    ) -> Result<Opening<'h, H>, Rejection> {
+    pub(crate) fn open<'h, H: Head + ?Sized>(&'h self, head: &'h H, now: Timestamp) -> Result<Opening<'h, H>, Fault> {
         let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
         self.read(head, now, &mut reading, &mut candidates)?;
         let candidates = candidates.drain(..).collect();
@@ -223,11 +226,11 @@ impl Verification {
     /// # Errors
     /// [`Reason::Mismatch`] if no candidate equals the MAC under any key that was live at the beginning.
     pub fn finish(self) -> Result<Verified, Rejection> {
-        self.judge()
+        self.verdict().map_err(Rejection::without_header)
     }
 
     /// [`finish`](Self::finish) without a move.
-    pub(crate) fn judge(&self) -> Result<Verified, Rejection> {
+    pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
         let mut macs = Macs::new();
         for (index, mac) in self.macs.as_slice() {
             if let Some(tag) = mac.tag_of(&*self.after_body) {
@@ -291,7 +294,7 @@ fn verdict(
     macs: &Macs,
     timestamp: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Verified, Rejection> {
+) -> Result<Verified, Fault> {
     let skew = timestamp.map(|stamp| now.seconds_since(stamp));
     match keys.reveal(matches(candidates, macs)) {
         Some(key_id) => {
@@ -300,14 +303,8 @@ fn verdict(
             Ok(verified)
         }
         None => {
-            let reason = if keys.is_decoy() {
-                Reason::UnknownId
-            } else if macs.is_empty() {
-                Reason::NoLiveKey
-            } else {
-                Reason::Mismatch
-            };
-            Err(Rejection::new(reason).with_skew(skew))
+            let reason = if macs.is_empty() { Reason::NoLiveKey } else { Reason::Mismatch };
+            Err(Fault::new(reason).with_skew(skew))
         }
     }
 }

@@ -16,7 +16,7 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{App, HttpResponse, Route};
 use futures_core::Stream;
 use hookwarden::actix::{SignedGuard, WardenMiddleware, Webhook};
-use hookwarden::event::Outcome;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::{Reason, Warden};
 
 use util::actix::ActixReceiver;
@@ -122,8 +122,11 @@ async fn webhook_is_accepted_and_refused_wherever_its_warden_is() {
             let headless = connection.exchange(&post.without(SIGNATURE).sized()).await.unwrap();
             assert_eq!(headless.essence(), refused.essence(), "{payload}, {}", way.0);
             drop((receiver, connection));
-            let outcomes =
-                [Outcome::Accepted, Outcome::Refused(Reason::Mismatch), Outcome::Refused(Reason::MissingHeader)];
+            let outcomes = [
+                Outcome::Accepted,
+                Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)),
+                Outcome::Refused(RefusalReason::Unverified(Reason::MissingHeader)),
+            ];
             assert_eq!(events.outcomes().await, outcomes, "{payload}, {}", way.0);
         }
     }
@@ -147,7 +150,7 @@ async fn payload_is_parsed_only_after_the_verdict() {
             assert_eq!(connection.exchange(&forged.sized()).await.unwrap().status, 401, "{body}, {}", way.0);
             assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 400, "{body}, {}", way.0);
             drop((receiver, connection));
-            let outcomes = [Outcome::Refused(Reason::Mismatch), Outcome::Released];
+            let outcomes = [Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Outcome::Released];
             assert_eq!(events.outcomes().await, outcomes, "{body}, {}", way.0);
         }
     }
@@ -201,7 +204,7 @@ async fn behind_the_middleware_the_status_decides() {
     type Case = (fn() -> Route, u16, Outcome);
     let cases: [Case; 4] = [
         (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::NoContent().finish()), 204, Outcome::Accepted),
-        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::Found().finish()), 302, Outcome::Accepted),
+        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::Found().finish()), 302, Outcome::Released),
         (
             || {
                 web::post().to(async |webhook: Webhook<Bytes>| {
@@ -319,7 +322,7 @@ async fn guard_leaves_the_method_to_what_stands_behind_it() {
     let ask = async |head: Vec<u8>| receiver.connect().await.exchange(&head).await.unwrap();
     let put = ask(good.head_of("PUT", "Content-Length: 0\r\n")).await;
     assert_eq!((put.status, put.header("allow")), (405, Some("POST")));
-    assert_eq!(events.next().await.outcome, Outcome::Refused(Reason::MethodNotAllowed));
+    assert_eq!(events.next().await.outcome, Outcome::Refused(RefusalReason::MethodNotAllowed));
     let unsigned = ask(good.clone().without(SIGNATURE).head_of("PUT", "Content-Length: 0\r\n")).await;
     assert_eq!((unsigned.status, &unsigned.body[..]), (200, &b"other"[..]));
     let post = ask(good.sized()).await;
@@ -446,7 +449,7 @@ fn middleware_around_the_application_finds_no_path_parameter() {
     });
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     let outcomes = actix_web::rt::System::new().block_on(events.outcomes());
-    assert_eq!(outcomes, [Outcome::Refused(Reason::Misconfigured)]);
+    assert_eq!(outcomes, [Outcome::Refused(RefusalReason::Misconfigured)]);
 }
 
 /// The bytes that were judged, whatever stands between the middleware and the extractor.

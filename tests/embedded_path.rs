@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use hookwarden::clock::Clock as _;
-use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
 use hookwarden::headers::Head;
 use hookwarden::keys::StaticKeys;
 use hookwarden::testing::TestClock;
@@ -85,7 +85,7 @@ impl Scene {
     }
 }
 
-const fn refused(reason: Reason) -> Outcome {
+const fn refused(reason: RefusalReason) -> Outcome {
     Outcome::Refused(reason)
 }
 
@@ -102,8 +102,8 @@ fn judging_counting_and_remembering_allocate_nothing() {
     let (known, known_body) = scene.message(0);
     let (other, other_body) = scene.message(u32::MAX);
     for peer in [PEER, FORGER] {
-        assert_eq!(scene.judge(&other, peer, ID, b"forged"), refused(Reason::Mismatch));
-        assert_eq!(scene.judge(&other, peer, "unknown", b"forged"), refused(Reason::UnknownId));
+        assert_eq!(scene.judge(&other, peer, ID, b"forged"), refused(RefusalReason::Unverified(Reason::Mismatch)));
+        assert_eq!(scene.judge(&other, peer, "unknown", b"forged"), refused(RefusalReason::UnknownId));
     }
 
     for number in WARM_UP..WARM_UP + 10 {
@@ -112,19 +112,20 @@ fn judging_counting_and_remembering_allocate_nothing() {
     }
     let stale = scene.message_at(0, Timestamp::from_unix(scene.clock.now().wall.as_unix() - 301)).0;
     for (head, id, body, reason) in [
-        (&known, ID, &known_body, Reason::Replayed),
-        (&other, ID, &other_body, Reason::QuotaExceeded),
-        (&other, ID, &known_body, Reason::Mismatch),
-        (&other, "unknown", &other_body, Reason::UnknownId),
-        (&stale, ID, &known_body, Reason::Stale),
-        (&HeaderMap::new(), ID, &known_body, Reason::MissingHeader),
-        (&other, ID, &vec![0; 2 * 1_024 * 1_024], Reason::BodyTooLarge),
+        (&known, ID, &known_body, RefusalReason::Replayed),
+        (&other, ID, &other_body, RefusalReason::QuotaExceeded),
+        (&other, ID, &known_body, RefusalReason::Unverified(Reason::Mismatch)),
+        (&other, "unknown", &other_body, RefusalReason::UnknownId),
+        (&stale, ID, &known_body, RefusalReason::Unverified(Reason::Stale)),
+        (&HeaderMap::new(), ID, &known_body, RefusalReason::Unverified(Reason::MissingHeader)),
+        (&other, ID, &vec![0; 2 * 1_024 * 1_024], RefusalReason::BodyTooLarge),
     ] {
         assert_eq!(scene.allocations(head, FORGER, id, body, refused(reason)), 0, "{reason}");
     }
-    let turned_away = (0..1_000).any(|_| scene.judge(&other, FORGER, ID, b"forged") == refused(Reason::PeerBlocked));
+    let turned_away =
+        (0..1_000).any(|_| scene.judge(&other, FORGER, ID, b"forged") == refused(RefusalReason::PeerBlocked));
     assert!(turned_away);
-    assert_eq!(scene.allocations(&other, FORGER, ID, b"forged", refused(Reason::PeerBlocked)), 0);
+    assert_eq!(scene.allocations(&other, FORGER, ID, b"forged", refused(RefusalReason::PeerBlocked)), 0);
 }
 
 /// More keys than those of a rotation are seldom, and have their states on the heap while a body arrives; a whole body that
@@ -176,7 +177,7 @@ fn flood_from_ever_new_peers_for_ever_new_ids_takes_less_than_8_mib() {
             // Each in a network of its own.
             let peer = IpAddr::from((0x2001_0db8 << 96 | number << 64).to_be_bytes());
             let outcome = scene.judge(&head, peer, &format!("id-{number}"), b"forged");
-            if outcome != refused(Reason::UnknownId) {
+            if outcome != refused(RefusalReason::UnknownId) {
                 turned_away += 1;
             }
         }

@@ -11,7 +11,7 @@ use axum::middleware::map_request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use hookwarden::axum::{StateWarden, WardenLayer, Webhook};
-use hookwarden::event::Outcome;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
 use hookwarden::{Reason, Scheme, Warden};
 use http_body_util::BodyExt as _;
@@ -105,7 +105,7 @@ where
         assert_eq!(accepted, (StatusCode::OK, Bytes::from(understood)), "{payload}, {place}");
         let refused = answer(router, forged.into_request()).await;
         assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{payload}, {place}");
-        let outcomes = [Outcome::Accepted, Outcome::Refused(Reason::Mismatch)];
+        let outcomes = [Outcome::Accepted, Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch))];
         assert_eq!(events.outcomes().await, outcomes, "{payload}, {place}");
     }
 }
@@ -204,7 +204,7 @@ async fn payload_is_parsed_only_after_the_verdict() {
             let refused = answer(router.clone(), forged.into_request()).await;
             assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{body}");
             assert_eq!(answer(router, post.into_request()).await.0, status, "{body}");
-            let outcomes = [Outcome::Refused(Reason::Mismatch), Outcome::Released];
+            let outcomes = [Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Outcome::Released];
             assert_eq!(events.outcomes().await, outcomes, "{body}, place {place}");
         }
     }
@@ -243,8 +243,8 @@ async fn with_the_layer_the_status_decides() {
         (200, Outcome::Accepted),
         (202, Outcome::Accepted),
         (204, Outcome::Accepted),
-        (302, Outcome::Accepted),
-        (304, Outcome::Accepted),
+        (302, Outcome::Released),
+        (304, Outcome::Released),
         (400, Outcome::Released),
         (404, Outcome::Released),
         (429, Outcome::Released),
@@ -332,7 +332,7 @@ async fn client_that_leaves_within_its_body_is_one_event() {
             connection.send(&Post::signed("x").head(framing)).await;
             connection.send(b"5\r\nabcde\r\n").await;
             drop(connection);
-            assert_eq!(events.next().await.outcome, Outcome::Refused(Reason::BodyInterrupted), "{framing}");
+            assert_eq!(events.next().await.outcome, Outcome::Refused(RefusalReason::BodyInterrupted), "{framing}");
         }
         drop(receiver);
         assert!(events.rest().await.is_empty());

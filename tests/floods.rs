@@ -20,7 +20,7 @@ use axum::routing::post;
 use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
-use hookwarden::event::{Outcome, StoreKind, Warning};
+use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
 use hookwarden::keys::{KeyStore, StaticKeys};
 use hookwarden::proxies::TrustedHops;
 use hookwarden::tower::{PeerAddress, WardenLayer};
@@ -103,8 +103,8 @@ impl Scene {
         let (mut judged, mut blocked) = (0, 0);
         for _ in 0..count {
             match self.deliver(Some(peer), id, &forged) {
-                Err(Reason::Mismatch | Reason::UnknownId) => judged += 1,
-                Err(Reason::PeerBlocked) => blocked += 1,
+                Err(RefusalReason::Unverified(Reason::Mismatch) | RefusalReason::UnknownId) => judged += 1,
+                Err(RefusalReason::PeerBlocked) => blocked += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -118,7 +118,7 @@ impl Scene {
                 false
             }
             Err(refused) => {
-                assert_eq!(refused.reason(), Reason::PeerBlocked);
+                assert_eq!(refused.reason(), RefusalReason::PeerBlocked);
                 true
             }
         }
@@ -262,7 +262,11 @@ fn sender_that_shares_a_forgers_address_is_locked_out_only_while_it_is_unproven(
     let scene = scene();
     assert_eq!(scene.flood(SENDER, ID, 500), (REFUSED, 500 - REFUSED));
     let first = scene.signed("first");
-    assert_eq!(scene.deliver(Some(SENDER), ID, &first), Err(Reason::PeerBlocked), "nothing genuine came from there");
+    assert_eq!(
+        scene.deliver(Some(SENDER), ID, &first),
+        Err(RefusalReason::PeerBlocked),
+        "nothing genuine came from there"
+    );
 
     scene.clock.advance(SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &first), Ok(()), "its turn came");
@@ -276,7 +280,11 @@ fn sender_that_shares_a_forgers_address_is_locked_out_only_while_it_is_unproven(
     scene.clock.advance(600 * SECOND - SECOND / 2);
     assert_eq!(scene.flood(SENDER, ID, 500), (500, 0));
     scene.clock.advance(SECOND / 2);
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("late")), Err(Reason::PeerBlocked), "ten minutes later");
+    assert_eq!(
+        scene.deliver(Some(SENDER), ID, &scene.signed("late")),
+        Err(RefusalReason::PeerBlocked),
+        "ten minutes later"
+    );
 }
 
 #[test]
@@ -285,8 +293,8 @@ fn request_that_was_refused_proves_no_peer() {
     let [first, second] = ["first", "second"].map(|body| scene.signed(body));
     assert_eq!(scene.deliver(Some(address("192.0.2.9")), ID, &first), Ok(()));
     // Their signatures hold, and neither was admitted: whoever copied a message from the wire could send them.
-    assert_eq!(scene.deliver(Some(FORGER), ID, &first), Err(Reason::Replayed));
-    assert_eq!(scene.deliver(Some(FORGER), ID, &second), Err(Reason::QuotaExceeded));
+    assert_eq!(scene.deliver(Some(FORGER), ID, &first), Err(RefusalReason::Replayed));
+    assert_eq!(scene.deliver(Some(FORGER), ID, &second), Err(RefusalReason::QuotaExceeded));
     assert_eq!(scene.flood(FORGER, ID, 100), (REFUSED - 1, 100 - REFUSED + 1));
 }
 
@@ -413,7 +421,10 @@ async fn address_in_a_header_counts_for_nothing_without_trusted_proxies() {
     let scene = scene_with(|warden| warden.webhook_id(IdSource::fixed(ID)));
     let post = scene.forged().with("x-forwarded-for", "203.0.113.9").with("forwarded", "for=203.0.113.9");
     pass(&scene.warden, FORGER, post.request(Frames::pieces(&post.body, 64))).await;
-    assert_eq!(scene.told.requests.take(), [(Outcome::Refused(Reason::Mismatch), Some(FORGER))]);
+    assert_eq!(
+        scene.told.requests.take(),
+        [(Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Some(FORGER))]
+    );
 }
 
 // What is charged.
@@ -458,7 +469,7 @@ impl Trial {
     }
 
     /// Refuses the forger's request for `reason`, and says whether the forger is blocked for it.
-    async fn is_charged<B>(&self, post: &Post, body: B, reason: Reason) -> bool
+    async fn is_charged<B>(&self, post: &Post, body: B, reason: RefusalReason) -> bool
     where
         B: hyper::body::Body<Data: Send, Error: Send> + Send + 'static,
     {
@@ -473,50 +484,56 @@ impl Trial {
 #[tokio::test]
 async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
     let whole = |post: &Post| Frames::pieces(&post.body, 64);
-    for reason in Reason::ALL {
+    for reason in RefusalReason::all() {
         let trial = match reason {
-            Reason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
-            Reason::BodyTooSlow => Trial::new(|warden| warden.deadline(Duration::from_millis(1))),
-            Reason::QuotaExceeded => Trial::new(|warden| warden.quota(Quota::new(2, 3_600 * SECOND).unwrap())),
-            Reason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay_capacity(2)),
-            Reason::Misconfigured => Trial::new(|warden| warden.webhook_id(IdSource::path_parameter("none"))),
+            RefusalReason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
+            RefusalReason::BodyTooSlow => Trial::new(|warden| warden.deadline(Duration::from_millis(1))),
+            RefusalReason::QuotaExceeded => Trial::new(|warden| warden.quota(Quota::new(2, 3_600 * SECOND).unwrap())),
+            RefusalReason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay_capacity(2)),
+            RefusalReason::Misconfigured => Trial::new(|warden| warden.webhook_id(IdSource::path_parameter("none"))),
             _ => Trial::new(|warden| warden),
         };
         let good = trial.scene.signed("good");
         let at = |seconds: i64| Post::signed_at("x", Timestamp::from_unix(1_800_000_000 + seconds));
         let (post, charged) = match reason {
-            Reason::MethodNotAllowed => (good, false),
-            Reason::MissingHeader => (good.without("x-webhook-signature"), true),
-            Reason::DuplicateHeader => (good.clone().with("x-webhook-timestamp", "1800000000"), true),
-            Reason::MalformedSignature => (good.replacing("x-webhook-signature", "v1"), true),
-            Reason::MalformedTimestamp => (good.replacing("x-webhook-timestamp", "01"), true),
-            Reason::Stale => (at(-301), true),
-            Reason::Early => (at(301), true),
-            Reason::Mismatch => (trial.scene.forged(), true),
-            Reason::UnknownId => (good.to("/webhooks/nobody"), true),
-            Reason::NoLiveKey => (good.to("/webhooks/expired"), true),
-            Reason::BodyTooLarge => (good.carrying(vec![0; 101]), true),
-            Reason::BodyTooSlow => {
-                assert!(trial.is_charged(&good, Bad::Stalled, *reason).await);
+            RefusalReason::MethodNotAllowed => (good, false),
+            RefusalReason::Unverified(Reason::MissingHeader) => (good.without("x-webhook-signature"), true),
+            RefusalReason::Unverified(Reason::DuplicateHeader) => {
+                (good.clone().with("x-webhook-timestamp", "1800000000"), true)
+            }
+            RefusalReason::Unverified(Reason::MalformedSignature) => {
+                (good.replacing("x-webhook-signature", "v1"), true)
+            }
+            RefusalReason::Unverified(Reason::MalformedTimestamp) => {
+                (good.replacing("x-webhook-timestamp", "01"), true)
+            }
+            RefusalReason::Unverified(Reason::Stale) => (at(-301), true),
+            RefusalReason::Unverified(Reason::Early) => (at(301), true),
+            RefusalReason::Unverified(Reason::Mismatch) => (trial.scene.forged(), true),
+            RefusalReason::UnknownId => (good.to("/webhooks/nobody"), true),
+            RefusalReason::Unverified(Reason::NoLiveKey) => (good.to("/webhooks/expired"), true),
+            RefusalReason::BodyTooLarge => (good.carrying(vec![0; 101]), true),
+            RefusalReason::BodyTooSlow => {
+                assert!(trial.is_charged(&good, Bad::Stalled, reason).await);
                 continue;
             }
             // It may have been genuine, but it cost a look-up, and whoever breaks off could go on doing so.
-            Reason::BodyInterrupted => {
-                assert!(trial.is_charged(&good, Bad::Broken, *reason).await);
+            RefusalReason::BodyInterrupted => {
+                assert!(trial.is_charged(&good, Bad::Broken, reason).await);
                 continue;
             }
-            Reason::Replayed => (trial.handled.clone(), true),
-            Reason::InProgress => (trial.pending.clone(), false),
-            Reason::QuotaExceeded | Reason::ReplayStoreUnavailable => (good, false),
-            Reason::KeyStoreUnavailable => (good.to("/webhooks/unavailable"), false),
-            Reason::LookupPanicked => (good.to("/webhooks/panicking"), false),
-            Reason::Misconfigured => (good, false),
+            RefusalReason::Replayed => (trial.handled.clone(), true),
+            RefusalReason::InProgress => (trial.pending.clone(), false),
+            RefusalReason::QuotaExceeded | RefusalReason::ReplayStoreUnavailable => (good, false),
+            RefusalReason::KeyStoreUnavailable => (good.to("/webhooks/unavailable"), false),
+            RefusalReason::LookupPanicked => (good.to("/webhooks/panicking"), false),
+            RefusalReason::Misconfigured => (good, false),
             // What has no place in this scheme: other headers, several candidates, the request line. `PeerBlocked` and
             // `UnsupportedMediaType` have tests of their own.
             _ => continue,
         };
         let body = whole(&post);
-        assert_eq!(trial.is_charged(&post, body, *reason).await, charged, "{reason}");
+        assert_eq!(trial.is_charged(&post, body, reason).await, charged, "{reason}");
     }
 }
 
@@ -526,7 +543,12 @@ async fn other_content_type_is_not_charged() {
         scene_with(|warden| unforgiving(warden).webhook_id(IdSource::fixed(ID)).content_types(["application/json"]));
     let bare = scene.forged();
     let forged = bare.clone().with("content-type", "application/json");
-    let refused = [Reason::UnsupportedMediaType, Reason::Mismatch, Reason::PeerBlocked, Reason::UnsupportedMediaType];
+    let refused = [
+        RefusalReason::UnsupportedMediaType,
+        RefusalReason::Unverified(Reason::Mismatch),
+        RefusalReason::PeerBlocked,
+        RefusalReason::UnsupportedMediaType,
+    ];
     for (post, reason) in [&bare, &forged, &forged, &bare].into_iter().zip(refused) {
         pass(&scene.warden, FORGER, post.request(Frames::pieces(&post.body, 64))).await;
         assert_eq!(scene.told.requests.take(), [(Outcome::Refused(reason), Some(FORGER))]);
@@ -578,7 +600,7 @@ fn client_that_goes_away_before_its_signature_held_is_charged() {
         receiving.update(b"gen")
     };
     leave().unwrap();
-    assert_eq!(leave().unwrap_err().reason(), Reason::PeerBlocked);
+    assert_eq!(leave().unwrap_err().reason(), RefusalReason::PeerBlocked);
     // One whose signature held has proven itself, whatever becomes of its request.
     for body in ["one", "two", "three"] {
         drop(scene.judge(Some(SENDER), ID, &scene.signed(body)).unwrap());
@@ -595,7 +617,7 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     let bad: [(&str, &str); 0] = [];
     let offend = |peer| scene.warden.examine(&bad, Some(peer)).unwrap_err().reason();
     for nth in 0..CAPACITY {
-        assert_eq!(offend(peer(nth)), Reason::MissingHeader);
+        assert_eq!(offend(peer(nth)), RefusalReason::Unverified(Reason::MissingHeader));
     }
     assert_eq!(scene.told.warnings.take(), []);
     for nth in CAPACITY..CAPACITY + 100 {
@@ -642,14 +664,14 @@ fn full_table_of_accepted_requests_is_told_and_refuses_nobody() {
         assert_eq!(scene.deliver(Some(SENDER), "one more", &post), Ok(()));
         assert_eq!(scene.told.warnings.take(), [Warning::AcceptedTableFull]);
     }
-    assert_eq!(scene.deliver(Some(SENDER), "0", &post), Err(Reason::QuotaExceeded), "none is forgotten");
+    assert_eq!(scene.deliver(Some(SENDER), "0", &post), Err(RefusalReason::QuotaExceeded), "none is forgotten");
 }
 
 #[test]
 fn unknown_peer_is_told_once_and_never_blocked() {
     let scene = scene_with(unforgiving);
     for _ in 0..200 {
-        assert_eq!(scene.deliver(None, ID, &scene.forged()), Err(Reason::Mismatch));
+        assert_eq!(scene.deliver(None, ID, &scene.forged()), Err(RefusalReason::Unverified(Reason::Mismatch)));
     }
     assert_eq!(scene.told.warnings.take(), [Warning::PeerUnknown]);
     assert_eq!(scene.deliver(None, ID, &scene.signed("genuine")), Ok(()));
@@ -714,7 +736,7 @@ fn ids_have_their_own_quotas_where_they_are_set() {
             match scene.deliver(Some(SENDER), id, &post) {
                 Ok(()) => true,
                 Err(reason) => {
-                    assert_eq!(reason, Reason::QuotaExceeded);
+                    assert_eq!(reason, RefusalReason::QuotaExceeded);
                     false
                 }
             }
@@ -729,7 +751,7 @@ fn quota_of_one_id_holds_although_the_others_have_none() {
     let scene =
         scene_with(|warden| warden.danger_without_quota().quota_for(ID, Quota::new(1, 3_600 * SECOND).unwrap()));
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("1")), Ok(()));
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("2")), Err(Reason::QuotaExceeded));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("2")), Err(RefusalReason::QuotaExceeded));
 }
 
 #[test]
@@ -739,7 +761,7 @@ fn quota_at_most_per_minute_is_kept_by_a_sender_that_sends_all_the_time() {
     for nth in 0..3 * 60 * 5 {
         match scene.deliver(Some(SENDER), ID, &scene.signed(format!("{nth}"))) {
             Ok(()) => accepted.push(scene.clock.now().monotonic),
-            Err(reason) => assert_eq!(reason, Reason::QuotaExceeded),
+            Err(reason) => assert_eq!(reason, RefusalReason::QuotaExceeded),
         }
         scene.clock.advance(Duration::from_millis(200));
     }
@@ -755,12 +777,12 @@ fn delivery_denied_by_its_quota_is_handled_when_it_comes_again() {
     let denied = scene.signed("second");
     for _ in 0..50 {
         let refused = scene.judge(Some(SENDER), ID, &denied).unwrap_err();
-        assert_eq!(refused.reason(), Reason::QuotaExceeded);
+        assert_eq!(refused.reason(), RefusalReason::QuotaExceeded);
         assert_eq!(refused.answer().retry_after(), Some(10 * SECOND));
     }
     scene.clock.advance(10 * SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Ok(()));
-    assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(Reason::Replayed));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -771,14 +793,14 @@ fn denied_deliveries_leave_the_memory_of_deliveries_as_it_was() {
     assert_eq!(scene.deliver(Some(SENDER), ID, &second), Ok(()));
     for nth in 0..100 {
         let denied = scene.signed(format!("denied {nth}"));
-        assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(Reason::QuotaExceeded), "{nth}");
+        assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(RefusalReason::QuotaExceeded), "{nth}");
     }
     scene.clock.advance(10 * SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &third), Ok(()), "there was room for a third");
     for known in [&first, &second, &third] {
-        assert_eq!(scene.deliver(Some(SENDER), ID, known), Err(Reason::Replayed));
+        assert_eq!(scene.deliver(Some(SENDER), ID, known), Err(RefusalReason::Replayed));
     }
     assert_eq!(scene.told.failures.take(), []);
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(Reason::ReplayStoreUnavailable));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(RefusalReason::ReplayStoreUnavailable));
     assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
 }

@@ -9,7 +9,7 @@ use axum::extract::{Extension, Form, Json};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, post};
 use axum::{Router, body::Bytes};
-use hookwarden::event::Outcome;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
 use hookwarden::warden::VerifiedDelivery;
@@ -92,7 +92,7 @@ async fn unchanged_handler_is_served_and_guarded_wherever_the_layer_is_put() {
             assert_eq!(accepted, (StatusCode::OK, Bytes::from(understood)), "{handler}, {way}");
             let refused = answer(router, forged.into_request()).await;
             assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{handler}, {way}");
-            let outcomes = [Outcome::Accepted, Outcome::Refused(Reason::Mismatch)];
+            let outcomes = [Outcome::Accepted, Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch))];
             assert_eq!(events.outcomes().await, outcomes, "{handler}, {way}");
         }
     }
@@ -281,13 +281,17 @@ async fn every_source_of_the_id_finds_it() {
     for (source, post, outcome) in [
         (IdSource::fixed(ID), plain.clone().to("/anywhere"), Outcome::Accepted),
         (by_header.clone(), tenant(ID), Outcome::Accepted),
-        (by_header.clone(), tenant("other"), Outcome::Refused(Reason::UnknownId)),
-        (by_header.clone(), tenant("").replacing("X-Tenant", *b"acm\xff"), Outcome::Refused(Reason::UnknownId)),
-        (by_header.clone(), plain.clone(), Outcome::Refused(Reason::MissingHeader)),
-        (by_header, tenant(ID).with("x-tenant", ID), Outcome::Refused(Reason::DuplicateHeader)),
+        (by_header.clone(), tenant("other"), Outcome::Refused(RefusalReason::UnknownId)),
+        (by_header.clone(), tenant("").replacing("X-Tenant", *b"acm\xff"), Outcome::Refused(RefusalReason::UnknownId)),
+        (by_header.clone(), plain.clone(), Outcome::Refused(RefusalReason::Unverified(Reason::MissingHeader))),
+        (
+            by_header,
+            tenant(ID).with("x-tenant", ID),
+            Outcome::Refused(RefusalReason::Unverified(Reason::DuplicateHeader)),
+        ),
         (by_closure.clone(), plain.clone().to("/webhooks/of-acme"), Outcome::Accepted),
-        (by_closure, plain.clone(), Outcome::Refused(Reason::UnknownId)),
-        (IdSource::path_parameter("tenant"), plain.clone(), Outcome::Refused(Reason::Misconfigured)),
+        (by_closure, plain.clone(), Outcome::Refused(RefusalReason::UnknownId)),
+        (IdSource::path_parameter("tenant"), plain.clone(), Outcome::Refused(RefusalReason::Misconfigured)),
     ] {
         let (observer, events) = events();
         let described = format!("{source:?}");
@@ -296,7 +300,7 @@ async fn every_source_of_the_id_finds_it() {
         let status = answer(router, post.into_request()).await.0;
         let expected = match outcome {
             Outcome::Accepted => StatusCode::OK,
-            Outcome::Refused(Reason::Misconfigured) => StatusCode::INTERNAL_SERVER_ERROR,
+            Outcome::Refused(RefusalReason::Misconfigured) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNAUTHORIZED,
         };
         assert_eq!(status, expected, "{described}");

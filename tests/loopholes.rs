@@ -14,7 +14,7 @@ use hookwarden::clock::{Clock, ClockReading};
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::StoreKind;
-use hookwarden::event::{Observer, SecurityEvent};
+use hookwarden::event::{Observer, RefusalReason, SecurityEvent};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
@@ -56,8 +56,8 @@ fn body_that_outgrew_the_cap_stays_refused_though_its_reader_goes_on() {
     let mut receiving = warden.examine(&head, peer()).unwrap().identify(ID).unwrap();
     receiving.update(BODY).unwrap();
     // It is not taken, so that what was taken is what was signed.
-    assert_eq!(receiving.update(b"x").unwrap_err().reason(), Reason::BodyTooLarge);
-    assert_eq!(receiving.finish().unwrap_err().reason(), Reason::BodyTooLarge);
+    assert_eq!(receiving.update(b"x").unwrap_err().reason(), RefusalReason::BodyTooLarge);
+    assert_eq!(receiving.finish().unwrap_err().reason(), RefusalReason::BodyTooLarge);
 }
 
 /// Knows nobody and counts how often it is asked.
@@ -146,9 +146,9 @@ async fn look_ups_that_find_keys_cost_their_peer_nothing() {
         receiving.finish_async().await
     };
     for _ in 0..60 {
-        assert_eq!(forge().await.unwrap_err().reason(), Reason::Mismatch);
+        assert_eq!(forge().await.unwrap_err().reason(), RefusalReason::Unverified(Reason::Mismatch));
     }
-    assert_eq!(forge().await.unwrap_err().reason(), Reason::PeerBlocked);
+    assert_eq!(forge().await.unwrap_err().reason(), RefusalReason::PeerBlocked);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn copy_whose_body_drips_until_the_delivery_is_forgotten_is_not_handled_again() 
 
         clock.advance(Duration::from_secs(deadline));
         copy.update(BODY).unwrap();
-        assert_eq!(copy.finish().unwrap_err().reason(), Reason::Replayed, "deadline {deadline} s");
+        assert_eq!(copy.finish().unwrap_err().reason(), RefusalReason::Replayed, "deadline {deadline} s");
     }
 }
 
@@ -175,7 +175,7 @@ fn body_that_is_complete_after_the_deadline_is_refused_whoever_reads_it() {
     let clock = TestClock::default();
     let warden = warden(&clock).build().unwrap();
     let head = signed_at(clock.now().wall);
-    for (late, reason) in [(Duration::ZERO, None), (Duration::from_nanos(1), Some(Reason::BodyTooSlow))] {
+    for (late, reason) in [(Duration::ZERO, None), (Duration::from_nanos(1), Some(RefusalReason::BodyTooSlow))] {
         let mut receiving = warden.examine(&head, peer()).unwrap().identify(ID).unwrap();
         receiving.update(BODY).unwrap();
         clock.advance(Duration::from_secs(10) + late);
@@ -283,9 +283,9 @@ async fn handled_delivery_is_committed_though_the_client_leaves_meanwhile() {
     let admitted = deliver(&warden, &head).await.unwrap();
     drop_midway(admitted.commit_async()).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), Reason::Replayed);
+    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), RefusalReason::Replayed);
     clock.advance(Duration::from_secs(61));
-    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), Reason::Replayed);
+    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), RefusalReason::Replayed);
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn memory_that_panics_refuses_and_stops_nothing() {
 
     store.panics.store(true, Ordering::Relaxed);
     assert!(admitted.release_async().await.is_err());
-    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), Reason::ReplayStoreUnavailable);
+    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), RefusalReason::ReplayStoreUnavailable);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(*told.outcomes.lock().unwrap(), ["released", "refused"]);
     assert!(told.failed.lock().unwrap().iter().all(|store| *store == StoreKind::Replay));

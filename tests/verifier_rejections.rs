@@ -361,7 +361,7 @@ fn candidates_of_all_signature_headers_are_counted_together() {
     assert_eq!(reason(judge(&verifier, &headers, BODY, NOW)), Ok(()));
     headers[length].1 = noise(16);
     let rejection = judge(&verifier, &headers, BODY, NOW).unwrap_err();
-    assert_eq!((rejection.reason(), rejection.header(&scheme)), (Reason::TooManyCandidates, Some("X-C")));
+    assert_eq!((rejection.reason(), rejection.header()), (Reason::TooManyCandidates, Some("X-C")));
 }
 
 // Headers
@@ -373,7 +373,7 @@ fn head_without_a_needed_header_is_missing_it() {
             let mut headers = case.headers.clone();
             let (name, _) = headers.remove(index);
             let rejection = case.assert_refused(&headers, Reason::MissingHeader);
-            assert_eq!(rejection.header(&case.scheme), Some(&*name), "{}", case.name());
+            assert_eq!(rejection.header(), Some(&*name), "{}", case.name());
         }
         case.assert_refused(&Vec::new(), Reason::MissingHeader);
     }
@@ -412,7 +412,7 @@ fn needed_header_that_comes_twice_is_a_duplicate() {
                     let mut headers = case.headers.clone();
                     headers.insert(place, (name.clone(), value.clone()));
                     let rejection = case.assert_refused(&headers, Reason::DuplicateHeader);
-                    assert!(rejection.header(&case.scheme).unwrap().eq_ignore_ascii_case(&name), "{name}");
+                    assert!(rejection.header().unwrap().eq_ignore_ascii_case(&name), "{name}");
                 }
             }
         }
@@ -430,7 +430,7 @@ fn stripe_timestamp_field_that_comes_twice_is_a_duplicate() {
         format!("t=1800000000,t=,v1={tag}"),
     ] {
         let rejection = case.assert_refused(&case.with_signature(value), Reason::DuplicateHeader);
-        assert_eq!(rejection.header(&case.scheme), Some("Stripe-Signature"));
+        assert_eq!(rejection.header(), Some("Stripe-Signature"));
     }
 }
 
@@ -496,7 +496,7 @@ fn webhook_id_with_the_separator_in_it_is_malformed() {
     let case = case(Scheme::standard_webhooks);
     for id in [".", "msg.1", "msg_1.", ".msg_1", "msg_1.1800000000"] {
         let rejection = case.assert_refused(&case.with(0, id), Reason::MalformedHeader);
-        assert_eq!(rejection.header(&case.scheme), Some("webhook-id"));
+        assert_eq!(rejection.header(), Some("webhook-id"));
     }
     let signer = Signer::new(Scheme::standard_webhooks(), keys(&case.scheme, case.secret)).unwrap();
     let fault = signer.sign_at(&[("webhook-id", "msg.1")], BODY, NOW).unwrap_err();

@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 
 use crate::body::{self, VerifiedBody};
-use crate::error::Reason;
+use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::limit::{Quota, QuotaState};
 use crate::request_context::Origin;
@@ -39,7 +39,7 @@ pub(super) async fn receive(
         Err(refused) => {
             // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After
             // a broken body the server gives the connection up at its next turn, and the answer has to be out by then.
-            if refused.reason() != Reason::BodyInterrupted {
+            if refused.reason() != RefusalReason::BodyInterrupted {
                 tokio::task::yield_now().await;
             }
             Err(Unread { answer: refused.into_answer(), payload: Cell::new(Some(body.payload)) })
@@ -186,4 +186,9 @@ fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
             to.insert(name, value);
         }
     }
+}
+
+/// actix-web's status in the types of the current `http` crate.
+pub(super) fn http_status(status: actix_web::http::StatusCode) -> http::StatusCode {
+    http::StatusCode::from_u16(status.as_u16()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }

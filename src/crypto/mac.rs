@@ -72,6 +72,7 @@ impl PreparedKeys {
         Self { decoy: true, ..self }
     }
 
+    #[cfg(all(test, feature = "warden"))]
     pub(crate) const fn is_decoy(&self) -> bool {
         self.decoy
     }

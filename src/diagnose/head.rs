@@ -3,7 +3,7 @@
 use super::Capture;
 use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
-use crate::error::{Reason, Rejection};
+use crate::error::{Fault, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
 
@@ -97,9 +97,9 @@ fn missing(name: &FieldName) -> Cause {
 }
 
 /// The cause that a verifier's refusal is itself, for a fault of the head's form.
-pub(super) fn refused(rejection: Rejection, scheme: &Scheme) -> Option<Cause> {
-    let header = rejection.header(scheme).unwrap_or("a header").to_owned();
-    let cause = match rejection.reason() {
+pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
+    let header = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("a header").to_owned();
+    let cause = match fault.reason {
         Reason::DuplicateHeader => Cause::new(
             CauseKind::HeaderDuplicated,
             format!("{header}, or a field in it, came more than once"),

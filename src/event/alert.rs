@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::watch::Watch;
+use super::RefusalReason;
 use super::{Observer, SecurityEvent};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ConfigError, Reason};
+use crate::error::ConfigError;
 use crate::limit::Peer;
 
 /// Calls back once when too many requests of one webhook id or one peer failed, and once when that is over.
 ///
 /// A failure is a refused request, but for a replay, a copy of a delivery in progress and what is the receiver's own fault
-/// ([`Reason::is_receiver_fault`]); [`with_failures`](Self::with_failures) chooses otherwise. By default 20 failures
+/// ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) chooses otherwise. By default 20 failures
 /// within a minute raise an alert, and fewer than 10 clear it. Webhook ids count only where the Warden has keys for them,
 /// and anybody may claim such an id: an alert says that something goes on, not who is to blame. A peer is its IPv4
 /// address or its IPv6 /64 network.
@@ -47,7 +48,7 @@ use crate::limit::Peer;
 pub struct AlertObserver {
     clock: Arc<dyn Clock>,
     callback: Box<dyn Fn(&Alert) + Send + Sync>,
-    is_failure: Box<dyn Fn(Reason) -> bool + Send + Sync>,
+    is_failure: Box<dyn Fn(RefusalReason) -> bool + Send + Sync>,
     webhooks: Watch,
     peers: Watch,
 }
@@ -81,7 +82,7 @@ impl AlertObserver {
 
     /// Sets which reasons of a refusal are failures.
     #[must_use]
-    pub fn with_failures(mut self, is_failure: impl Fn(Reason) -> bool + Send + Sync + 'static) -> Self {
+    pub fn with_failures(mut self, is_failure: impl Fn(RefusalReason) -> bool + Send + Sync + 'static) -> Self {
         self.is_failure = Box::new(is_failure);
         self
     }
@@ -226,8 +227,8 @@ impl AlertThreshold {
 }
 
 /// Whether a refusal speaks of its sender, and not of a retry or of the receiver.
-fn is_failure(reason: Reason) -> bool {
-    !reason.is_receiver_fault() && !matches!(reason, Reason::Replayed | Reason::InProgress)
+fn is_failure(reason: RefusalReason) -> bool {
+    !reason.is_receiver_fault() && !matches!(reason, RefusalReason::Replayed | RefusalReason::InProgress)
 }
 
 const MAX_WEBHOOKS: usize = 16_384;

@@ -9,8 +9,9 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use super::RefusalReason;
 use super::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
-use crate::error::{Reason, StoreError};
+use crate::error::StoreError;
 
 /// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for whatever exporter is installed.
 ///
@@ -142,12 +143,12 @@ impl SchemeMetrics {
                 REFUSED => Counter::noop(),
                 _ => counter!(REQUESTS, "scheme" => Arc::clone(&name), "outcome" => outcome, "reason" => ""),
             }),
-            reasons: Family::new(Reason::ALL.len()),
+            reasons: Family::new(RefusalReason::all().count()),
             ids: Family::new(max_ids),
             name,
         };
         // A series that starts at zero shows its first increment as one.
-        for reason in Reason::ALL {
+        for reason in RefusalReason::all() {
             this.reasons.with(reason.as_str(), |reason| this.refused(reason), |_| ());
         }
         this
@@ -310,7 +311,7 @@ impl<T> Default for Members<T> {
 }
 
 fn warning_counter(kind: &str) -> Counter {
-    counter!(NOTICES, "kind" => String::from(kind))
+    counter!(WARNINGS, "kind" => String::from(kind))
 }
 
 /// A store is up until it fails.
@@ -334,11 +335,11 @@ fn describe() {
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
     describe_gauge!(STORE_UP, Unit::Count, "Whether a shared store answered when it was last asked.");
-    describe_counter!(NOTICES, Unit::Count, "Notices to the operator that are not about one request.");
+    describe_counter!(WARNINGS, Unit::Count, "Notices to the operator that are not about one request.");
 }
 
 /// What [`Outcome::as_str`] says of every refusal.
-const REFUSED: &str = Outcome::Refused(Reason::Mismatch).as_str();
+const REFUSED: &str = Outcome::Refused(RefusalReason::UnknownId).as_str();
 
 const REQUESTS: &str = "hookwarden_requests_total";
 const WEBHOOK_REQUESTS: &str = "hookwarden_webhook_requests_total";
@@ -346,7 +347,7 @@ const KEY_REQUESTS: &str = "hookwarden_key_requests_total";
 const DURATION: &str = "hookwarden_request_duration_seconds";
 const SKEW: &str = "hookwarden_timestamp_skew_seconds";
 const BODY_BYTES: &str = "hookwarden_body_bytes";
-const NOTICES: &str = "hookwarden_warnings_total";
+const WARNINGS: &str = "hookwarden_warnings_total";
 const STORE_UP: &str = "hookwarden_store_up";
 
 /// The label of everything beyond a bound.

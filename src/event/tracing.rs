@@ -23,7 +23,7 @@ use crate::limit::Peer;
 /// | accepted | INFO |
 /// | released | WARN |
 /// | refused | WARN |
-/// | refused because the receiver is at fault ([`Reason::is_receiver_fault`](crate::error::Reason::is_receiver_fault)) | ERROR |
+/// | refused because the receiver is at fault ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)) | ERROR |
 /// | abandoned | INFO |
 /// | a [`Warning`] | WARN; ERROR for keys that could not be read anew |
 /// | a store failed | ERROR |

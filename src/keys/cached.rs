@@ -78,20 +78,20 @@ impl CachedKeys {
     /// # Errors
     /// The store cannot tell now.
     pub async fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
-        match self.look(webhook_id, || Ok(())) {
-            Look::Answered(answer) => answer,
-            Look::Awaited(waiter) => waiter.answer().await,
-            Look::TurnedAway(_) => Ok(None),
+        match self.look_up(webhook_id, || Ok(())) {
+            Lookup::Answered(answer) => answer,
+            Lookup::Pending(waiter) => waiter.answer().await,
+            Lookup::Denied(_) => Ok(None),
         }
     }
 
     /// Looks without waiting. The store is asked if `permit` permits it; to wait for what it is being asked already needs no
     /// permit.
-    pub(crate) fn look(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+    pub(crate) fn look_up(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         if webhook_id.is_empty() || webhook_id.len() > MAX_ID_BYTES {
-            return Look::Answered(Ok(None));
+            return Lookup::Answered(Ok(None));
         }
-        self.inner.look(webhook_id, permit)
+        self.inner.look_up(webhook_id, permit)
     }
 
     /// How many keys most of the cached ids have.
@@ -134,8 +134,8 @@ impl fmt::Debug for CachedKeys {
     }
 }
 
-/// What a look-up comes to.
-pub(crate) type Answer = Result<Option<PreparedKeys>, StoreError>;
+/// A key store's answer.
+pub(crate) type KeyAnswer = Result<Option<PreparedKeys>, StoreError>;
 
 struct State {
     known: Bounded<Known>,
@@ -164,14 +164,14 @@ struct Flight {
     number: u64,
     began: Duration,
     waiting: usize,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, KeyAnswer>>,
 }
 
-pub(crate) enum Look {
-    Answered(Answer),
-    Awaited(Waiter),
-    /// For so long.
-    TurnedAway(Duration),
+pub(crate) enum Lookup {
+    Answered(KeyAnswer),
+    Pending(Waiter),
+    /// `permit` denied the lookup, for this long.
+    Denied(Duration),
 }
 
 /// One that waits for a flight. When the last one is gone, so is the flight.
@@ -179,11 +179,11 @@ pub(crate) struct Waiter {
     inner: Arc<Inner>,
     id: Arc<str>,
     number: u64,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, KeyAnswer>>,
 }
 
 impl Waiter {
-    pub(crate) async fn answer(mut self) -> Answer {
+    pub(crate) async fn answer(mut self) -> KeyAnswer {
         (&mut self.answer).await
     }
 }
@@ -202,16 +202,16 @@ impl Drop for Waiter {
 }
 
 impl Inner {
-    fn look(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+    fn look_up(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         let now = self.settings.clock.monotonic();
         let mut guard = self.lock();
         let state = &mut *guard;
         let known = state.known.get(id);
         if let Some(known) = known.filter(|known| now.saturating_sub(known.since) < self.settings.ttl) {
-            return Look::Answered(Ok(Some(known.keys.clone())));
+            return Lookup::Answered(Ok(Some(known.keys.clone())));
         }
         if let Some(without) = state.without.get(id).filter(|without| now < without.until) {
-            return Look::Answered(match &without.error {
+            return Lookup::Answered(match &without.error {
                 None => Ok(None),
                 Some(error) => known.and_then(|known| self.stale(known, now)).map(Some).ok_or_else(|| error.clone()),
             });
@@ -223,16 +223,16 @@ impl Inner {
             if let Some(flight) = state.flights.get_mut(&id) {
                 flight.waiting = flight.waiting.saturating_add(1);
             }
-            return Look::Awaited(Waiter { inner: self.clone(), id, number, answer });
+            return Lookup::Pending(Waiter { inner: self.clone(), id, number, answer });
         }
         if let Err(wait) = permit() {
-            return Look::TurnedAway(wait);
+            return Lookup::Denied(wait);
         }
         let superseded = state.flights.remove(id);
         let waiter = self.begin(state, id.into(), now);
         drop(guard);
         drop(superseded); // the store's own code may run here
-        Look::Awaited(waiter)
+        Lookup::Pending(waiter)
     }
 
     fn begin(self: &Arc<Self>, state: &mut State, id: Arc<str>, now: Duration) -> Waiter {
@@ -251,7 +251,7 @@ impl Inner {
         Waiter { inner: self.clone(), id, number, answer }
     }
 
-    async fn ask(&self, id: &str) -> Answer {
+    async fn ask(&self, id: &str) -> KeyAnswer {
         let Some(keyring) = self.store.find(id).await? else { return Ok(None) };
         // The text names the key and never its secret.
         let prepared = self.scheme.prepare(&keyring);
@@ -260,7 +260,7 @@ impl Inner {
 
     /// Keeps an answer, unless it was called for by a flight that was given up meanwhile, and turns it into the one that
     /// those who wait get.
-    fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: Answer) -> Answer {
+    fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: KeyAnswer) -> KeyAnswer {
         let now = self.settings.clock.monotonic();
         let mut state = self.lock();
         if state.flights.get(&id).is_none_or(|flight| flight.number != number) {
@@ -351,7 +351,7 @@ mod tests {
         }
     }
 
-    fn at_once(keys: &CachedKeys, id: &str) -> Answer {
+    fn at_once(keys: &CachedKeys, id: &str) -> KeyAnswer {
         keys.find(id).now_or_never().unwrap()
     }
 

@@ -21,7 +21,7 @@ use crate::future::BoxFuture;
 use crate::secret::MAX_KEYS;
 use crate::verifier::ReplayKey;
 use shard::{Fingerprint, Shard};
-use state::{Mark, Now, QuotaState, State};
+use state::{KeyState, Mark, Now, State};
 
 /// Remembers deliveries in this process, in at most 64 bytes for each key of a delivery, taken when needed and given
 /// back after a burst. Other processes know nothing of it: behind more than one, use a shared store.
@@ -99,13 +99,13 @@ impl LocalReplay {
         let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery has from one to eight keys"))?;
 
         let mut in_progress = None;
-        for quota_state in keys.standings(&now) {
-            match quota_state {
-                QuotaState::Finished { .. } => return Ok(Claim::Finished),
-                QuotaState::Claimed { by: other, remaining } if other != by => {
+        for state in keys.states(&now) {
+            match state {
+                KeyState::Finished { .. } => return Ok(Claim::Finished),
+                KeyState::Claimed { by: other, remaining } if other != by => {
                     in_progress = in_progress.max(Some(remaining));
                 }
-                QuotaState::Claimed { .. } | QuotaState::Free => {}
+                KeyState::Claimed { .. } | KeyState::Free => {}
             }
         }
         if let Some(retry_after) = in_progress {
@@ -120,12 +120,12 @@ impl LocalReplay {
     pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_anothers = |quota_state| match quota_state {
-            QuotaState::Finished { .. } => true,
-            QuotaState::Claimed { by: other, .. } => other != by,
-            QuotaState::Free => false,
+        let is_anothers = |state| match state {
+            KeyState::Finished { .. } => true,
+            KeyState::Claimed { by: other, .. } => other != by,
+            KeyState::Free => false,
         };
-        if keys.standings(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
+        if keys.states(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
             return false;
         }
         keys.put(State::finished(delivery.until, &now));
@@ -136,8 +136,8 @@ impl LocalReplay {
     pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_own = |quota_state| matches!(quota_state, QuotaState::Claimed { by: owner, .. } if owner == by);
-        let all_own = keys.standings(&now).all(is_own);
+        let is_own = |state| matches!(state, KeyState::Claimed { by: owner, .. } if owner == by);
+        let all_own = keys.states(&now).all(is_own);
         keys.remove_if(is_own, &now);
         all_own
     }
@@ -246,10 +246,10 @@ struct LockedKeys<'a> {
 }
 
 impl LockedKeys<'_> {
-    fn standings(&self, now: &Now) -> impl Iterator<Item = QuotaState> {
+    fn states(&self, now: &Now) -> impl Iterator<Item = KeyState> {
         self.prints.as_slice().iter().map(move |(index, print)| {
             let shard = self.shards.as_slice().iter().find(|(locked, _)| locked == index);
-            shard.map_or(QuotaState::Free, |(_, shard)| shard.quota_state(print, now))
+            shard.map_or(KeyState::Free, |(_, shard)| shard.state(print, now))
         })
     }
 
@@ -257,7 +257,7 @@ impl LockedKeys<'_> {
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
         for (locked, shard) in self.shards.as_mut_slice() {
             let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
-            let more = prints.filter(|(_, print)| shard.quota_state(print, now) == QuotaState::Free).count();
+            let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
             shard.make_room(more, limit, now)?;
         }
         Ok(())
@@ -267,9 +267,9 @@ impl LockedKeys<'_> {
         self.each(|shard, print| shard.put(*print, state));
     }
 
-    fn remove_if(&mut self, condition: impl Fn(QuotaState) -> bool, now: &Now) {
+    fn remove_if(&mut self, condition: impl Fn(KeyState) -> bool, now: &Now) {
         self.each(|shard, print| {
-            if condition(shard.quota_state(print, now)) {
+            if condition(shard.state(print, now)) {
                 shard.remove(print);
             }
         });

@@ -10,7 +10,7 @@ use super::layout::Entry;
 use super::{ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::Message;
 use crate::encoding::Tag;
-use crate::error::{Reason, Rejection, Slot};
+use crate::error::{Fault, Reason, Slot};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::time::Timestamp;
 
@@ -33,26 +33,26 @@ impl Scheme {
         head: &'h H,
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Fault> {
         let field_text = self.read_signatures(head, candidates)?;
         if let Some(place) = &self.timestamp {
             let text = match &place.source {
                 TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp)?,
-                TimestampSource::Field(_) => field_text.ok_or(Rejection::at(Reason::MissingHeader, Slot::Timestamp))?,
+                TimestampSource::Field(_) => field_text.ok_or(Fault::at(Reason::MissingHeader, Slot::Timestamp))?,
             };
             let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
-            reading.timestamp = Some(stamp.ok_or(Rejection::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
+            reading.timestamp = Some(stamp.ok_or(Fault::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
             reading.timestamp_text = text;
         }
         self.read_content(head, reading)
     }
 
     /// Reads the values that are signed.
-    fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Rejection> {
+    fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Fault> {
         for (index, part) in (0_u8..).zip(&self.signed) {
             if let Some(value) = self.read_part(part, head, Slot::Part(index))? {
                 if self.is_ambiguous(usize::from(index), value) {
-                    return Err(Rejection::at(Reason::MalformedHeader, Slot::Part(index)));
+                    return Err(Fault::at(Reason::MalformedHeader, Slot::Part(index)));
                 }
                 // A template has no more parts than this holds.
                 let _ = reading.values.try_push(value);
@@ -66,7 +66,7 @@ impl Scheme {
         &self,
         head: &'h H,
         timestamp_text: &'h [u8],
-    ) -> Result<Reading<'h>, Rejection> {
+    ) -> Result<Reading<'h>, Fault> {
         let mut reading = Reading { timestamp_text, ..Reading::default() };
         self.read_content(head, &mut reading)?;
         Ok(reading)
@@ -108,7 +108,7 @@ impl Scheme {
         &self,
         head: &'h H,
         candidates: &mut Candidates,
-    ) -> Result<Option<&'h [u8]>, Rejection> {
+    ) -> Result<Option<&'h [u8]>, Fault> {
         let timestamp_key = match self.timestamp.as_ref().map(|place| &place.source) {
             Some(TimestampSource::Field(key)) => Some(key.as_bytes()),
             Some(TimestampSource::Header(_)) | None => None,
@@ -122,13 +122,13 @@ impl Scheme {
             };
             present.get_or_insert(slot);
             if value.len() > MAX_VALUE_BYTES {
-                return Err(Rejection::at(Reason::MalformedSignature, slot));
+                return Err(Fault::at(Reason::MalformedSignature, slot));
             }
             self.layout.visit(value, |entry| match entry {
                 Entry::Signature(text) => {
                     seen = seen.saturating_add(1);
                     if seen > MAX_CANDIDATES {
-                        return Err(Rejection::at(Reason::TooManyCandidates, slot));
+                        return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
                     if let Some(tag) = self.encoding.decode_tag(text, self.algorithm.tag_size()) {
                         candidates.push(tag);
@@ -137,14 +137,14 @@ impl Scheme {
                 }
                 Entry::Field(key, text) if Some(key) == timestamp_key => match timestamp.replace(text) {
                     None => Ok(()),
-                    Some(_) => Err(Rejection::at(Reason::DuplicateHeader, Slot::Timestamp)),
+                    Some(_) => Err(Fault::at(Reason::DuplicateHeader, Slot::Timestamp)),
                 },
                 Entry::Field(..) => Ok(()),
             })?;
         }
-        let first = present.ok_or(Rejection::at(Reason::MissingHeader, Slot::Signature(0)))?;
+        let first = present.ok_or(Fault::at(Reason::MissingHeader, Slot::Signature(0)))?;
         if candidates.is_empty() {
-            return Err(Rejection::at(Reason::MalformedSignature, first));
+            return Err(Fault::at(Reason::MalformedSignature, first));
         }
         Ok(timestamp)
     }
@@ -154,12 +154,12 @@ impl Scheme {
         part: &SignedPart,
         head: &'h H,
         slot: Slot,
-    ) -> Result<Option<&'h [u8]>, Rejection> {
+    ) -> Result<Option<&'h [u8]>, Fault> {
         let value = match part {
             SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Body => return Ok(None),
-            SignedPart::Method => head.method().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?,
+            SignedPart::Method => head.method().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?,
             SignedPart::Path | SignedPart::Url { .. } => {
-                head.path().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?
+                head.path().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?
             }
             SignedPart::Header(name) => once(head.header(name), slot)?,
             SignedPart::Field(key) => self.read_field(head, key, slot)?,
@@ -172,22 +172,22 @@ impl Scheme {
                 names
             }
         };
-        if value.len() > MAX_VALUE_BYTES { Err(Rejection::at(Reason::MalformedHeader, slot)) } else { Ok(Some(value)) }
+        if value.len() > MAX_VALUE_BYTES { Err(Fault::at(Reason::MalformedHeader, slot)) } else { Ok(Some(value)) }
     }
 
-    fn read_field<'h, H: Head + ?Sized>(&self, head: &'h H, wanted: &str, slot: Slot) -> Result<&'h [u8], Rejection> {
+    fn read_field<'h, H: Head + ?Sized>(&self, head: &'h H, wanted: &str, slot: Slot) -> Result<&'h [u8], Fault> {
         let mut found = None;
         for name in &self.signature_headers {
             if let Occurrence::Once(value) = head.header(name) {
                 self.layout.visit(value, |entry| match entry {
                     Entry::Field(key, text) if key == wanted.as_bytes() && found.replace(text).is_some() => {
-                        Err(Rejection::at(Reason::DuplicateHeader, slot))
+                        Err(Fault::at(Reason::DuplicateHeader, slot))
                     }
                     _ => Ok(()),
                 })?;
             }
         }
-        found.ok_or(Rejection::at(Reason::MissingHeader, slot))
+        found.ok_or(Fault::at(Reason::MissingHeader, slot))
     }
 
     /// The timestamp's text, whatever its form.
@@ -282,8 +282,8 @@ fn feed<'r, H: Head + ?Sized>(
 }
 
 impl ListedHeaders {
-    fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Rejection> {
-        let malformed = Rejection::at(Reason::MalformedHeader, slot);
+    fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Fault> {
+        let malformed = Fault::at(Reason::MalformedHeader, slot);
         let mut count = 0_usize;
         for name in self.names(names) {
             count = count.saturating_add(1);
@@ -293,7 +293,7 @@ impl ListedHeaders {
             }
         }
         let listed = |name: &FieldName| self.names(names).any(|other| other.as_ref() == Some(name));
-        if self.require.iter().all(listed) { Ok(()) } else { Err(Rejection::at(Reason::MissingHeader, slot)) }
+        if self.require.iter().all(listed) { Ok(()) } else { Err(Fault::at(Reason::MissingHeader, slot)) }
     }
 
     fn feed<H: Head + ?Sized>(&self, names: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
@@ -331,11 +331,11 @@ impl ListedHeaders {
     }
 }
 
-fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Rejection> {
+fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Fault> {
     match occurrence {
         Occurrence::Once(value) => Ok(value),
-        Occurrence::Absent => Err(Rejection::at(Reason::MissingHeader, slot)),
-        Occurrence::Repeated => Err(Rejection::at(Reason::DuplicateHeader, slot)),
+        Occurrence::Absent => Err(Fault::at(Reason::MissingHeader, slot)),
+        Occurrence::Repeated => Err(Fault::at(Reason::DuplicateHeader, slot)),
     }
 }
 

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accept::Accept;
-use super::admission::{Admission, Claimants, Lifetime, Quotas, Replay, ReplayBackend};
+use super::answer::{Answer, AnswerBody, AnswerWriter};
 use super::lookup::KeySource;
-use super::request_log::PeerWatch;
-use super::{IdSource, Inner, Outages, Warden};
+use super::monitor::Monitor;
+use super::peer_watch::PeerWatch;
+use super::quota_limits::QuotaLimits;
+use super::stores::{Claimants, Lifetime, ReplayBackend, ReplayProtection, Stores};
+use super::{IdSource, Inner, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
@@ -23,7 +26,6 @@ use crate::secret::Keyring;
 use crate::shared_store::SharedStore;
 use crate::time::Tolerance;
 use crate::verifier::Rules;
-use crate::warden::answer::{Answer, AnswerBody, AnswerWriter};
 
 /// Collects the settings of a [`Warden`].
 #[must_use]
@@ -46,7 +48,7 @@ pub struct WardenBuilder {
     replay_margin: u32,
     replay_lifetime: Option<u32>,
     lease: Duration,
-    replay_is_conflict: bool,
+    duplicates_conflict: bool,
     body_limit: usize,
     deadline: Duration,
     clock: Arc<dyn Clock>,
@@ -59,6 +61,16 @@ enum ReplaySetting {
     Local,
     Shared(Box<dyn ReplayStore>),
     Off,
+}
+
+impl Warden {
+    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
+    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100
+    /// accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
+    /// webhook id; deliveries are remembered in this process.
+    pub fn builder(scheme: Scheme) -> WardenBuilder {
+        WardenBuilder::new(scheme)
+    }
 }
 
 impl WardenBuilder {
@@ -86,7 +98,7 @@ impl WardenBuilder {
             replay_margin: DEFAULT_REPLAY_MARGIN,
             replay_lifetime: None,
             lease: DEFAULT_LEASE,
-            replay_is_conflict: false,
+            duplicates_conflict: false,
             body_limit: DEFAULT_BODY_LIMIT,
             deadline: DEFAULT_DEADLINE,
             clock: Arc::new(SystemClock::default()),
@@ -259,7 +271,7 @@ impl WardenBuilder {
 
     /// Answers a delivery that was handled before with 409 and not 200, for senders that should see it.
     pub fn answer_replays_with_conflict(mut self) -> Self {
-        self.replay_is_conflict = true;
+        self.duplicates_conflict = true;
         self
     }
 
@@ -367,7 +379,7 @@ impl WardenBuilder {
             (None, _) => None,
             (Some(store), Some(lifetime)) => {
                 let fallback = self.replay_falls_back.then(|| LocalReplay::new(self.replay_capacity));
-                Some(Replay { store, fallback, lease: self.lease, lifetime })
+                Some(ReplayProtection { store, fallback, lease: self.lease, lifetime })
             }
             (Some(_), None) => {
                 let problem = format!("{} signs no timestamp, so one must be set", self.rules.scheme.name());
@@ -376,7 +388,7 @@ impl WardenBuilder {
         };
         let local = LocalLimiter::new(self.clock.clone());
         let is_limited = self.quota.is_some() || !self.quota_overrides.is_empty();
-        let quotas = is_limited.then_some(Quotas {
+        let quotas = is_limited.then_some(QuotaLimits {
             standard: self.quota,
             overrides: self.quota_overrides,
             local,
@@ -386,6 +398,8 @@ impl WardenBuilder {
         let rejected = self
             .rejected_quotas
             .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
+        let monitor = Arc::new(Monitor::new(self.clock, self.observers));
+        let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
         let inner = Inner {
             accept: self.accept,
             decoys: Decoys::new(&self.rules.scheme)?,
@@ -394,15 +408,13 @@ impl WardenBuilder {
             id_source: self.id_source,
             proxies: self.proxies,
             rejected,
-            admission: Admission { replay, quotas, claimants: Claimants::default() },
+            stores: Arc::new(stores),
             body_limit: self.body_limit,
             deadline: self.deadline,
-            clock: self.clock,
-            observers: self.observers,
             answer_writer: self.answer_writer,
-            replay_is_conflict: self.replay_is_conflict,
+            duplicates_conflict: self.duplicates_conflict,
             peers: PeerWatch::default(),
-            outages: Outages::default(),
+            monitor,
         };
         Ok(Warden { inner: Arc::new(inner) })
     }

@@ -69,17 +69,20 @@ impl IdSource {
         }
     }
 
-    /// The id, wherever it is but in a path parameter, which only a framework knows.
+    /// The id, if it is fixed or in the path as sent.
+    pub(crate) fn in_path<H: Head + ?Sized>(&self, head: &H) -> Option<Result<WebhookId, IdFault>> {
+        match &self.0 {
+            Source::Fixed(id) => Some(Ok(WebhookId::from(&**id))),
+            Source::PathSegment(index) => Some(segment(head.path(), *index)),
+            Source::PathParameter(_) | Source::Header(_) | Source::Closure(_) => None,
+        }
+    }
+
+    /// The id, unless it is a path parameter, which only a framework knows.
     pub(crate) fn find(&self, head: &dyn Head) -> Result<WebhookId, IdFault> {
         match &self.0 {
-            Source::Fixed(id) => Ok(WebhookId::from(&**id)),
-            Source::PathParameter(_) => Err(IdFault::NoSuchParameter),
-            Source::PathSegment(index) => {
-                let path = head.path().ok_or(IdFault::NoSuchParameter)?;
-                let path = path.split_once('?').map_or(path, |(path, _)| path);
-                let segment = path.trim_start_matches('/').split('/').nth(*index).ok_or(IdFault::Unreadable)?;
-                let text = percent_decode_str(segment).decode_utf8().map_err(|_| IdFault::Unreadable)?;
-                Ok(WebhookId::from(&*text))
+            Source::Fixed(_) | Source::PathSegment(_) | Source::PathParameter(_) => {
+                self.in_path(head).unwrap_or(Err(IdFault::NoSuchParameter))
             }
             Source::Header(name) => match head.header(name) {
                 Occurrence::Once(value) => {
@@ -128,6 +131,15 @@ impl WebhookId {
             Self::Long(text) => text,
         }
     }
+}
+
+/// Segment `index` of a path, percent-decoded once.
+fn segment(path: Option<&str>, index: usize) -> Result<WebhookId, IdFault> {
+    let path = path.ok_or(IdFault::NoSuchParameter)?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let segment = path.trim_start_matches('/').split('/').nth(index).ok_or(IdFault::Unreadable)?;
+    let text = percent_decode_str(segment).decode_utf8().map_err(|_| IdFault::Unreadable)?;
+    Ok(WebhookId::from(&*text))
 }
 
 /// Bytes enough for a UUID with a prefix.

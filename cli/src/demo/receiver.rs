@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Json;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::event::RefusalReason;
 use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
@@ -43,7 +44,7 @@ pub(crate) struct Senders {
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) outcome: Outcome,
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<RefusalReason>,
     pub(crate) key_id: Option<KeyId>,
     pub(crate) skew: Option<i64>,
     pub(crate) duration: Duration,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Duration;
 
-use super::state::{Now, QuotaState, State};
+use super::state::{KeyState, Now, State};
 use crate::bounded::AsItIs;
 use crate::error::StoreError;
 
@@ -26,8 +26,8 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn quota_state(&self, print: &Fingerprint, now: &Now) -> QuotaState {
-        self.entries.get(print).map_or(QuotaState::Free, |state| state.at(now))
+    pub(super) fn state(&self, print: &Fingerprint, now: &Now) -> KeyState {
+        self.entries.get(print).map_or(KeyState::Free, |state| state.at(now))
     }
 
     /// Makes sure that `more` entries fit below `limit`, and in the table without its growing: what is expired goes,
@@ -68,7 +68,7 @@ impl Shard {
     /// Drops what is expired, and memory with it once half the table does.
     pub(super) fn sweep(&mut self, now: &Now) {
         self.swept = now.monotonic();
-        self.entries.retain(|_, state| state.at(now) != QuotaState::Free);
+        self.entries.retain(|_, state| state.at(now) != KeyState::Free);
         self.entries.shrink_to(self.entries.len().saturating_add(self.slack()));
     }
 
@@ -85,8 +85,8 @@ impl Shard {
     /// When an entry may expire at the earliest, and no less than a second.
     fn soonest(&self, now: &Now) -> Duration {
         let remaining = self.entries.values().map(|state| match state.at(now) {
-            QuotaState::Free => Duration::ZERO,
-            QuotaState::Claimed { remaining, .. } | QuotaState::Finished { remaining } => remaining,
+            KeyState::Free => Duration::ZERO,
+            KeyState::Claimed { remaining, .. } | KeyState::Finished { remaining } => remaining,
         });
         remaining.min().unwrap_or_default().max(Duration::from_secs(1))
     }
