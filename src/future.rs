@@ -1,7 +1,7 @@
-//! Futures as the store traits return them.
+//! The future type of the store traits.
 
 use std::future::Future;
 use std::pin::Pin;
 
-/// A boxed, sendable future, as the store traits return it.
+/// A boxed future that is `Send`, as the store traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
