@@ -1,14 +1,42 @@
-//! What can go wrong, told apart by who has to act.
+//! Errors, by who has to act on them.
 //!
-//! [`ConfigError`] speaks to the person who builds a verifier and names the setting. [`Rejection`] is the verdict on
-//! one request: it prints nothing that a sender could learn from, and gives its [`Reason`] to the operator.
+//! * [`ConfigError`]: a setting is wrong. The developer fixes it; it is found while building, never while a request is
+//!   verified.
+//! * [`Rejection`]: a request does not verify. Its text is the same for every reason, so that it can be shown to the
+//!   sender; the operator reads its [`Reason`].
+//! * [`SignError`]: a message cannot be signed as it was given.
+//! * `StoreError` (feature `warden`): a store of keys, quotas or deliveries cannot answer.
+//!
+//! ```
+//! use hookwarden::{Keyring, Reason, Scheme, Timestamp, Verifier};
+//!
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let verifier = Verifier::new(scheme, keys)?;
+//!
+//! let head = [("X-Webhook-Timestamp", "1800000000")];
+//! let rejection = verifier.verify_at(&head, b"{}", Timestamp::from_unix(1_800_000_000)).unwrap_err();
+//! assert_eq!(rejection.to_string(), "webhook refused"); // for the sender
+//! assert_eq!(rejection.reason(), Reason::MissingHeader); // for the operator
+//! assert_eq!(rejection.header(verifier.scheme()), Some("X-Webhook-Signature"));
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
 
 use alloc::borrow::Cow;
 use core::fmt;
 
-/// A setting that cannot be right, found while building and never while judging a request.
+/// A setting that is missing, malformed or contradicts another one. It is found while building, never while a request
+/// is verified.
 ///
-/// Its text names the field and what is wrong with it, and never holds a secret.
+/// The text names the setting and the problem, and never contains a secret.
+///
+/// ```
+/// use hookwarden::Scheme;
+///
+/// let error = Scheme::builder("acme").build().unwrap_err();
+/// assert_eq!(error.field(), "signature_headers");
+/// println!("{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConfigError {
@@ -21,15 +49,25 @@ impl ConfigError {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The setting at fault, as it is called in the builder and in a scheme's TOML.
+    /// The name of the setting, as in the builder and in the TOML of a scheme.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 }
 
-/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: a header that the scheme signs is missing,
-/// say, or a timestamp has no form on the wire.
+/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: for example, a header that the scheme
+/// signs is missing, or the timestamp cannot be written in the scheme's format.
+///
+/// ```
+/// use hookwarden::{Keyring, Scheme, Signer};
+///
+/// let scheme = Scheme::standard_webhooks(); // signs the header `webhook-id`
+/// let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
+/// let error = Signer::new(scheme, keys)?.sign(&[("Content-Type", "application/json")], b"{}").unwrap_err();
+/// assert_eq!(error.part(), "webhook-id");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct SignError {
@@ -42,7 +80,7 @@ impl SignError {
         Self { part: part.into(), problem }
     }
 
-    /// Why a verifier would refuse what the sender gave.
+    /// The error for what a verifier would refuse.
     pub(crate) fn because(rejection: Rejection, scheme: &crate::scheme::Scheme) -> Self {
         let part = rejection.header(scheme).unwrap_or("request line");
         let problem = match rejection.reason {
@@ -54,16 +92,27 @@ impl SignError {
         Self { part: alloc::string::String::from(part).into(), problem }
     }
 
-    /// The part of the message at fault: a header's name, `request line`, `timestamp` or `key`.
+    /// The part of the message that is at fault: the name of a header, `request line`, `timestamp` or `key`.
     #[must_use]
     pub fn part(&self) -> &str {
         &self.part
     }
 }
 
-/// A store of keys, limits or deliveries that cannot answer now.
+/// A store of keys, quotas or deliveries cannot answer now. The request is answered with 503 and `Retry-After`, unless
+/// the Warden has a fallback for the store.
 ///
-/// Its text is for the operator: a store must not put a secret or an address with a password into it.
+/// The text is for the operator, and goes to observers. Do not put a secret or an address with a password into it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::error::StoreError;
+///
+/// let error = StoreError::new("vault: connection refused").with_retry_after(Duration::from_secs(5));
+/// assert_eq!(error.to_string(), "vault: connection refused");
+/// assert_eq!(error.retry_after(), Duration::from_secs(5));
+/// ```
 #[cfg(feature = "warden")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -75,19 +124,19 @@ pub struct StoreError {
 
 #[cfg(feature = "warden")]
 impl StoreError {
-    /// An error that says what is wrong with the store; the sender is asked to come back in a second.
+    /// Creates an error with a text for the operator. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
     }
 
-    /// The same, with the time after which the sender may come back.
+    /// Sets the time after which the sender is asked to retry. On the wire it is rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(self, retry_after: core::time::Duration) -> Self {
         Self { retry_after, ..self }
     }
 
-    /// The application's own store panicked.
+    /// The application's store panicked.
     pub(crate) fn panicked() -> Self {
         Self { panic: true, ..Self::new("the store panicked") }
     }
@@ -96,17 +145,17 @@ impl StoreError {
         self.panic
     }
 
-    /// How long the sender should wait.
+    /// The time after which the sender is asked to retry.
     #[must_use]
     pub const fn retry_after(&self) -> core::time::Duration {
         self.retry_after
     }
 }
 
-/// The verdict that a request is not to be trusted.
+/// A request does not verify.
 ///
-/// `Display` says only that, so that the error can travel into an answer unharmed. The operator reads
-/// [`reason`](Self::reason), [`skew`](Self::skew) and [`header`](Self::header).
+/// `Display` prints `webhook refused` for every reason, so that the error can be returned to the sender. The operator
+/// reads [`reason`](Self::reason), [`skew`](Self::skew) and [`header`](Self::header).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("webhook refused")]
 pub struct Rejection {
@@ -134,20 +183,20 @@ impl Rejection {
         self.reason
     }
 
-    /// The receiver's clock minus the request's timestamp, in seconds, once a timestamp was read.
+    /// The receiver's clock minus the request's timestamp, in seconds. `None` if no timestamp was read.
     #[must_use]
     pub const fn skew(&self) -> Option<i64> {
         self.skew
     }
 
-    /// The header that the reason is about, as `scheme` spells it.
+    /// The name of the header that the reason is about, as `scheme` spells it.
     #[must_use]
     pub fn header<'s>(&self, scheme: &'s crate::scheme::Scheme) -> Option<&'s str> {
         scheme.header_in(self.slot?)
     }
 }
 
-/// A header by the place that it has in its scheme.
+/// A header, by its place in the scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// The n-th signature header.
