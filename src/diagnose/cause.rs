@@ -1,9 +1,9 @@
-//! What is wrong with a request, in words and in measures.
+//! What is wrong with a request, in words and numbers.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One thing that is wrong with a request or with the way it is verified.
+/// One thing that is wrong with a request, or with how it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     kind: CauseKind,
@@ -47,44 +47,45 @@ impl Cause {
         [&*self.what, &*self.fix].into_iter().chain(self.header.as_deref())
     }
 
-    /// The kind, whose name is stable.
+    /// The kind of the cause. Its name is stable.
     #[must_use]
     pub const fn kind(&self) -> CauseKind {
         self.kind
     }
 
-    /// What happened, in one sentence.
+    /// What is wrong, in one sentence.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// What to change and on which side, in one sentence.
+    /// What to change, and on which side, in one sentence.
     #[must_use]
     pub fn fix(&self) -> &str {
         &self.fix
     }
 
-    /// Whether the received signature was found to hold once this and every other proven cause is put right. The other
-    /// causes are read off the head or suspected.
+    /// Whether the received signature verifies once this and every other proven cause is corrected. The other causes
+    /// are read from the head or suspected.
     #[must_use]
     pub const fn is_proven(&self) -> bool {
         self.proven
     }
 
-    /// The header that it is about.
+    /// The header at fault, if there is one.
     #[must_use]
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// By how many seconds the timestamp lies outside: positive for a timestamp in the past, negative for one in the future.
+    /// The receiver's clock minus the timestamp, in seconds, for a cause about the timestamp: positive for a timestamp
+    /// in the past, negative for one in the future.
     #[must_use]
     pub const fn seconds(&self) -> Option<i64> {
         self.seconds
     }
 
-    /// The first byte of the captured body, counted from 0, at which it differs from what was signed.
+    /// The index of the first byte of the captured body that differs from what was signed.
     #[must_use]
     pub const fn offset(&self) -> Option<usize> {
         self.offset
