@@ -219,7 +219,7 @@ impl<H: Head + ?Sized> Opening<'_, H> {
 type FewMacs = Few<(u8, Mac), 2, MAX_KEYS>;
 type FewCandidates = Few<Tag, 2, MAX_CANDIDATES>;
 
-/// A verification whose head was accepted and whose body is still arriving. [`Verifier::begin`] creates it.
+/// A verification whose head was accepted and whose body is still arriving. [`Verifier::begin_at`] creates it.
 ///
 /// Feed the body with [`update`](Self::update) as it arrives, then call [`finish`](Self::finish). Do not act on the
 /// body before `finish` returned `Ok`.
