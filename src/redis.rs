@@ -68,7 +68,7 @@ impl RedisStore {
         Self { inner: self.inner.clone(), time: Some(Arc::new(clock)) }
     }
 
-    /// Claims and counts, as far as it is asked to. The answer is the server's, or that of its remembered denial.
+    /// Claims and counts, as requested. The answer is the server's, or a cached denial.
     async fn ask(
         &self,
         webhook_id: &str,
@@ -226,7 +226,7 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What the script says.
+/// The answer of the script.
 enum Verdict {
     Granted(QuotaState),
     InProgress { retry_after: Duration },
@@ -286,9 +286,9 @@ const IN_PROGRESS: i64 = 2;
 const DENIED: i64 = 3;
 const LATE: i64 = 4;
 
-/// Ten years, far from the end of what the server can count.
+/// Ten years, far below the server's maximum.
 const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// How long it is worth trying to give a claim back. The store is not told what its lease was, which may be longer than
-/// that of a usual handler; giving back what is not there any more does nothing.
+/// How long to retry a release. The store does not know the lease of the claim, which may be longer than usual;
+/// releasing a claim that has expired does nothing.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3_600);

@@ -67,7 +67,7 @@ impl PreparedKeys {
         Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
     }
 
-    /// Keys that cost what real ones cost and that nothing is ever accepted under.
+    /// Keys that cost as much as real ones, and under which nothing is accepted.
     #[cfg(feature = "warden")]
     pub(crate) fn into_decoy(self) -> Self {
         Self { decoy: true, ..self }
@@ -77,10 +77,10 @@ impl PreparedKeys {
         self.decoy
     }
 
-    /// The newest of the keys that match, so that an old one shows as out of use. None, if nothing may be accepted.
+    /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.
     ///
-    /// This is where a match becomes a verdict, and nothing else branches on one. The check of that knows this function
-    /// by its name, for which it has to stay one.
+    /// This is where a match becomes a decision; nothing else branches on one. The constant-time check finds this
+    /// function by its name, so it must not be inlined.
     #[inline(never)]
     pub(crate) fn reveal(&self, matches: Matches) -> Option<KeyId> {
         if self.decoy || matches.0 == 0 {
@@ -163,7 +163,7 @@ impl Mac {
     }
 }
 
-/// What a MAC is computed of, in pieces. A trait, and no closure, so that each algorithm is fed by code of its own.
+/// The input of a MAC, in pieces. A trait rather than a closure, so that the code is compiled for each algorithm.
 pub(crate) trait Message {
     fn feed(&self, sink: &mut impl FnMut(&[u8]));
 }
