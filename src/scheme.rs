@@ -57,8 +57,8 @@ pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
 
 /// A description of a signing scheme.
 ///
-/// Every value of this type is consistent: the body is signed exactly once, a timestamp that is checked is also signed,
-/// and each header that the scheme reads must occur exactly once in a request.
+/// Every value of this type is consistent: the body is signed exactly once, and a timestamp that is checked is also
+/// signed. A request in which a header that the scheme reads occurs twice is refused.
 ///
 /// ```
 /// use hookwarden::{Keyring, Scheme, Verifier};
