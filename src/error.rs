@@ -60,11 +60,13 @@ impl ConfigError {
 /// signs is missing, or the timestamp cannot be written in the scheme's format.
 ///
 /// ```
-/// use hookwarden::{Keyring, Scheme, Signer};
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
 ///
 /// let scheme = Scheme::standard_webhooks(); // signs the header `webhook-id`
 /// let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
-/// let error = Signer::new(scheme, keys)?.sign(&[("Content-Type", "application/json")], b"{}").unwrap_err();
+/// let head = [("Content-Type", "application/json")];
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let error = Signer::new(scheme, keys)?.sign_at(&head, b"{}", now).unwrap_err();
 /// assert_eq!(error.part(), "webhook-id");
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```

@@ -200,7 +200,7 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
 /// ```
 /// use hookwarden::headers::RequestHead;
 /// use hookwarden::scheme::SignedPart;
-/// use hookwarden::{Keyring, Scheme, Signer, Verifier};
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 ///
 /// let scheme = Scheme::builder("acme")
 ///     .signature_header("Acme-Signature")
@@ -211,11 +211,12 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
 ///
 /// let signer = Signer::new(scheme, keys)?;
 /// let headers = [("Content-Type", "application/json")];
-/// let signed = signer.sign(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}")?;
+/// let now = Timestamp::from_unix(1_800_000_000);
+/// let signed = signer.sign_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
 /// let headers: Vec<(&str, &str)> = signed.iter().collect();
-/// verifier.verify(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}")?;
-/// assert!(verifier.verify(&RequestHead::new("POST", "/hooks?id=8", &headers), b"{}").is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// verifier.verify_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
+/// assert!(verifier.verify_at(&RequestHead::new("POST", "/hooks?id=8", &headers), b"{}", now).is_err());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct RequestHead<'h, H: ?Sized> {

@@ -74,7 +74,8 @@ pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
 /// With the feature `serde`, a scheme can be read from TOML, JSON or any other serde format. It is checked like one
 /// from [`SchemeBuilder::build`].
 ///
-/// ```
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use hookwarden::Scheme;
 ///
 /// let scheme: Scheme = toml::from_str(r#"

@@ -3,7 +3,8 @@
 //! Replicas share both through a [`SharedStore`]. `hookwarden::redis::RedisStore` (feature `redis`) is one; implement
 //! the trait for another database.
 //!
-//! ```no_run
+#![cfg_attr(feature = "redis", doc = "```no_run")]
+#![cfg_attr(not(feature = "redis"), doc = "```ignore")]
 //! use hookwarden::redis::RedisStore;
 //! use hookwarden::shared_store::SharedStore;
 //!

@@ -36,17 +36,18 @@ use crate::time::Timestamp;
 /// valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
 ///
 /// ```
-/// use hookwarden::{Keyring, Scheme, Signer, Verifier};
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 ///
 /// let scheme = Scheme::timestamped();
 /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
 /// let signer = Signer::new(scheme.clone(), keys.clone())?;
 ///
 /// let body = br#"{"event":"user.created"}"#;
-/// let signed = signer.sign(&[("Content-Type", "application/json")], body)?;
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let signed = signer.sign_at(&[("Content-Type", "application/json")], body, now)?;
 ///
 /// let headers: Vec<(&str, &str)> = signed.iter().collect();
-/// Verifier::new(scheme, keys)?.verify(&headers, body)?;
+/// Verifier::new(scheme, keys)?.verify_at(&headers, body, now)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -150,7 +151,8 @@ impl Signer {
 /// The headers that a [`Signer`] adds to a message: the signatures, and the timestamp and list of names if the scheme
 /// has them in headers. Each name occurs once.
 ///
-/// ```
+#[cfg_attr(feature = "http", doc = "```")]
+#[cfg_attr(not(feature = "http"), doc = "```ignore")]
 /// use hookwarden::{Keyring, Scheme, Signer};
 ///
 /// let scheme = Scheme::github();

@@ -19,7 +19,8 @@ use crate::error::{ConfigError, Reason};
 
 /// A point in time, in whole seconds since 1970-01-01T00:00:00Z. It is negative before that.
 ///
-/// ```
+#[cfg_attr(feature = "std", doc = "```")]
+#[cfg_attr(not(feature = "std"), doc = "```ignore")]
 /// use hookwarden::Timestamp;
 ///
 /// let deadline = Timestamp::from_unix(Timestamp::now().as_unix() + 3_600);

@@ -48,7 +48,8 @@ pub use replay_key::ReplayKey;
 ///
 /// Pass the body as raw bytes, exactly as received: a body that was decoded and serialized again has another MAC.
 ///
-/// ```
+#[cfg_attr(feature = "std", doc = "```")]
+#[cfg_attr(not(feature = "std"), doc = "```ignore")]
 /// use hookwarden::{Keyring, Scheme, Tolerance, Verifier};
 ///
 /// let scheme = Scheme::slack();
