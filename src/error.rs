@@ -1,19 +1,23 @@
-//! The error types, one for each kind of reader.
+//! Errors, by who has to act on them.
 //!
-//! * [`ConfigError`] is for the person who configures the crate. It names the setting and the fix.
-//! * [`Rejection`] is the result of a failed verification. Its `Display` tells the sender nothing; its [`Reason`] is for
-//!   the operator. A [`Warden`](crate::warden) adds reasons of its own.
-//! * [`SignError`] is for a sender whose message cannot be signed.
-//! * `StoreError` (feature `warden`) is what a store of keys, quotas or deliveries returns when it cannot answer.
+//! * [`ConfigError`]: a setting is wrong. The developer fixes it; it is found while building, never while a request is
+//!   verified.
+//! * [`Rejection`](crate::Rejection): a request does not verify. Its text is the same for every reason, so that it can be shown to the
+//!   sender; the operator reads its [`Reason`].
+//! * [`SignError`]: a message cannot be signed as it was given.
+//! * `StoreError` (feature `warden`): a store of keys, quotas or deliveries cannot answer.
 //!
 //! ```
 //! use hookwarden::{Keyring, Reason, Scheme, Timestamp, Verifier};
 //!
 //! let scheme = Scheme::timestamped();
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
-//! let rejection = Verifier::new(scheme, keys)?.verify_at(&[("a", "b")], b"{}", Timestamp::from_unix(0)).unwrap_err();
-//! assert_eq!(rejection.to_string(), "webhook refused"); // safe to send
-//! assert_eq!(rejection.reason(), Reason::MissingHeader); // for the log
+//! let verifier = Verifier::new(scheme, keys)?;
+//!
+//! let head = [("X-Webhook-Timestamp", "1800000000")];
+//! let rejection = verifier.verify_at(&head, b"{}", Timestamp::from_unix(1_800_000_000)).unwrap_err();
+//! assert_eq!(rejection.to_string(), "webhook refused"); // for the sender
+//! assert_eq!(rejection.reason(), Reason::MissingHeader); // for the operator
 //! assert_eq!(rejection.header(), Some("X-Webhook-Signature"));
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
@@ -21,9 +25,18 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-/// A setting that cannot be right, found while building and never while judging a request.
+/// A setting that is missing, malformed or contradicts another one. It is found while building, never while a request
+/// is verified.
 ///
-/// Its text names the field and what is wrong with it, and never holds a secret.
+/// The text names the setting and the problem, and never contains a secret.
+///
+/// ```
+/// use hookwarden::Scheme;
+///
+/// let error = Scheme::builder("acme").build().unwrap_err();
+/// assert_eq!(error.field(), "signature_headers");
+/// println!("{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConfigError {
@@ -36,15 +49,27 @@ impl ConfigError {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The setting at fault, as it is called in the builder and in a scheme's TOML.
+    /// The name of the setting, as in the builder and in the TOML of a scheme.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 }
 
-/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: a header that the scheme signs is missing,
-/// say, or a timestamp has no form on the wire.
+/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: for example, a header that the scheme
+/// signs is missing, or the timestamp cannot be written in the scheme's format.
+///
+/// ```
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+///
+/// let scheme = Scheme::standard_webhooks(); // signs the header `webhook-id`
+/// let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
+/// let head = [("Content-Type", "application/json")];
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let error = Signer::new(scheme, keys)?.sign_at(&head, b"{}", now).unwrap_err();
+/// assert_eq!(error.part(), "webhook-id");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct SignError {
@@ -64,9 +89,20 @@ impl SignError {
     }
 }
 
-/// A store of keys, limits or deliveries that cannot answer now.
+/// A store of keys, quotas or deliveries cannot answer now. The request is answered with 503 and `Retry-After`, unless
+/// the Warden has a fallback for the store.
 ///
-/// Its text is for the operator: a store must not put a secret or an address with a password into it.
+/// The text is for the operator, and goes to observers. Do not put a secret or an address with a password into it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::error::StoreError;
+///
+/// let error = StoreError::new("vault: connection refused").with_retry_after(Duration::from_secs(5));
+/// assert_eq!(error.to_string(), "vault: connection refused");
+/// assert_eq!(error.retry_after(), Duration::from_secs(5));
+/// ```
 #[cfg(feature = "warden")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -78,19 +114,19 @@ pub struct StoreError {
 
 #[cfg(feature = "warden")]
 impl StoreError {
-    /// An error that says what is wrong with the store; the sender is asked to come back in a second.
+    /// Creates an error with a text for the operator. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
     }
 
-    /// The same, with the time after which the sender may come back.
+    /// Sets the time after which the sender is asked to retry. On the wire it is rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(self, retry_after: core::time::Duration) -> Self {
         Self { retry_after, ..self }
     }
 
-    /// The application's own store panicked.
+    /// The application's store panicked.
     pub(crate) fn panicked() -> Self {
         Self { panic: true, ..Self::new("the store panicked") }
     }
@@ -99,7 +135,7 @@ impl StoreError {
         self.panic
     }
 
-    /// How long the sender should wait.
+    /// The time after which the sender is asked to retry.
     #[must_use]
     pub const fn retry_after(&self) -> core::time::Duration {
         self.retry_after
@@ -128,7 +164,7 @@ impl Fault {
     }
 }
 
-/// A header by the place that it has in its scheme.
+/// A header, by its place in the scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// The n-th signature header.

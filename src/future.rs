@@ -1,4 +1,4 @@
-//! Futures as the store traits return them.
+//! The future type of the store traits.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 
 use crate::error::StoreError;
 
-/// A boxed, sendable future, as the store traits return it.
+/// A boxed future that is `Send`, as the store traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A panic in an application's store is an error of the store, and must not take the request with it.

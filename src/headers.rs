@@ -1,4 +1,18 @@
-//! The view of a request's head that schemes read: all values of a header, the method, the path.
+//! The request head that a scheme reads: header values, and the request line where a scheme signs it.
+//!
+//! A verifier and a signer read a request through the trait [`Head`]. It is implemented for slices, arrays and vectors
+//! of `(name, value)` pairs, for [`RequestHead`], and with the feature `http` for `http::HeaderMap`, `http::Request`
+//! and `http::request::Parts`. A header that a scheme reads must occur exactly once, which [`Occurrence`] expresses.
+//!
+//! ```
+//! use hookwarden::headers::{FieldName, Head, Occurrence};
+//!
+//! let head = [("X-One", "1"), ("x-two", "2"), ("X-TWO", "3")];
+//! assert_eq!(head.header(&FieldName::new("x-one")?), Occurrence::Once(b"1"));
+//! assert_eq!(head.header(&FieldName::new("x-two")?), Occurrence::Repeated);
+//! assert_eq!(head.header(&FieldName::new("x-three")?), Occurrence::Absent);
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,37 +23,67 @@ use crate::error::ConfigError;
 
 /// The head of a request, as far as a signature can cover it.
 ///
-/// Implemented for slices, arrays and vectors of `(name, value)` pairs, for [`RequestHead`], and with the feature
-/// `http` for that crate's `HeaderMap`, `Request` and `request::Parts`.
+/// Implement it for a type that is not covered by the implementations below, so that no header has to be copied. Report
+/// a header that occurs more than once as [`Occurrence::Repeated`], never as its first value: a proxy and a receiver
+/// may each use a different one.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use hookwarden::headers::{FieldName, Head, Occurrence};
+///
+/// /// A request as an API gateway passes it to a function.
+/// struct GatewayEvent {
+///     headers: HashMap<String, Vec<String>>,
+///     method: String,
+///     path_and_query: String,
+/// }
+///
+/// impl Head for GatewayEvent {
+///     fn header(&self, name: &FieldName) -> Occurrence<'_> {
+///         let same_name = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_str()));
+///         Occurrence::from_values(same_name.flat_map(|(_, values)| values).map(String::as_bytes))
+///     }
+///
+///     fn method(&self) -> Option<&str> {
+///         Some(&self.method)
+///     }
+///
+///     fn path(&self) -> Option<&str> {
+///         Some(&self.path_and_query)
+///     }
+/// }
+/// ```
 pub trait Head {
-    /// What the head holds of the header `name`, whatever the case of its letters.
+    /// Looks up the header `name`. The comparison must ignore the case of ASCII letters.
     fn header(&self, name: &FieldName) -> Occurrence<'_>;
 
-    /// The method, if this head knows it.
+    /// The method as sent, such as `POST`, or `None` if it is not known. Only schemes that sign it need it.
     fn method(&self) -> Option<&str> {
         None
     }
 
-    /// The path and query of the request line, as sent, if this head knows it.
+    /// The path and query of the request line as sent, such as `/hooks?id=7`, or `None` if they are not known. Only
+    /// schemes that sign the path or the URL need them.
     fn path(&self) -> Option<&str> {
         None
     }
 }
 
-/// How often a header occurs. Only a header that occurs once can be read: of two values, a proxy and a receiver may
-/// each believe another one.
+/// How often a header occurs. Only a header that occurs once has a usable value: with two values, a proxy and a
+/// receiver may each use a different one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurrence<'h> {
-    /// Not at all.
+    /// The header does not occur.
     Absent,
-    /// Once, with this value.
+    /// It occurs once, with this value.
     Once(&'h [u8]),
-    /// Twice or more.
+    /// It occurs twice or more.
     Repeated,
 }
 
 impl<'h> Occurrence<'h> {
-    /// From the values of a header, in any order.
+    /// Counts the values of one header, in any order.
     pub fn from_values(mut values: impl Iterator<Item = &'h [u8]>) -> Self {
         match (values.next(), values.next()) {
             (None, _) => Self::Absent,
@@ -49,21 +93,34 @@ impl<'h> Occurrence<'h> {
     }
 }
 
-/// The name of a header, with its letters as they were given (RFC 9110 section 5.1: a token, compared without case).
+/// The name of a header: a token of up to 128 bytes ([RFC 9110 section
+/// 5.1](https://www.rfc-editor.org/rfc/rfc9110#section-5.1)).
+///
+/// Comparison ignores case; [`as_str`](Self::as_str) returns the name as it was given.
+///
+/// ```
+/// use hookwarden::headers::FieldName;
+///
+/// let name = FieldName::new("X-Webhook-Signature")?;
+/// assert_eq!(name.as_str(), "X-Webhook-Signature");
+/// assert_eq!(name, FieldName::new("x-webhook-signature")?);
+/// assert!(FieldName::new("X Webhook Signature").is_err());
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "String"))]
 pub struct FieldName {
     text: Cow<'static, str>,
-    /// The same name as the `http` crate wants it, so that no look-up has to parse it again.
+    /// The same name as the type of the `http` crate, so that a lookup does not parse it again.
     #[cfg(feature = "http")]
     http: Option<http::HeaderName>,
 }
 
 impl FieldName {
-    /// Takes a header's name of up to 128 bytes.
+    /// Checks a header name.
     ///
     /// # Errors
-    /// The name is not a token.
+    /// The name is empty, longer than 128 bytes, or contains a byte that a token must not contain.
     pub fn new(name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token_byte) {
@@ -72,7 +129,7 @@ impl FieldName {
         Ok(Self::of(name.into()))
     }
 
-    /// For the names in the presets, which their tests check.
+    /// For the names in the presets, which a test checks.
     pub(crate) fn preset(name: &'static str) -> Self {
         Self::of(name.into())
     }
@@ -139,6 +196,28 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
 }
 
 /// Headers together with the request line, for schemes that sign the method, the path or the URL.
+///
+/// ```
+/// use hookwarden::headers::RequestHead;
+/// use hookwarden::scheme::SignedPart;
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+///
+/// let scheme = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .signed([SignedPart::Path, SignedPart::literal("\n"), SignedPart::Body])
+///     .build()?;
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let verifier = Verifier::new(scheme.clone(), keys.clone())?;
+///
+/// let signer = Signer::new(scheme, keys)?;
+/// let headers = [("Content-Type", "application/json")];
+/// let now = Timestamp::from_unix(1_800_000_000);
+/// let signed = signer.sign_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
+/// let headers: Vec<(&str, &str)> = signed.iter().collect();
+/// verifier.verify_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
+/// assert!(verifier.verify_at(&RequestHead::new("POST", "/hooks?id=8", &headers), b"{}", now).is_err());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RequestHead<'h, H: ?Sized> {
     method: &'h str,
@@ -147,7 +226,7 @@ pub struct RequestHead<'h, H: ?Sized> {
 }
 
 impl<'h, H: Head + ?Sized> RequestHead<'h, H> {
-    /// `path` is the path and query as sent, such as `/hooks?id=7`.
+    /// Combines a request line with headers. `path` is the path and query as sent, such as `/hooks?id=7`.
     #[must_use]
     pub const fn new(method: &'h str, path: &'h str, headers: &'h H) -> Self {
         Self { method, path, headers }

@@ -23,14 +23,27 @@ use pending::Settlement;
 
 pub use builder::{ConnectError, RedisStoreBuilder};
 
-/// Deliveries and quotas in Redis or Valkey, shared by every process that is given the same server and prefix. Cheap to
+/// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to
 /// clone; all clones share one connection.
 ///
-/// See the [module](self) for what it does when the server does not answer, and for running a fleet.
+/// The [module](self) describes what happens when the server does not answer, what is stored and for how long, and how
+/// to size the server.
+///
+/// ```no_run
+/// use hookwarden::redis::RedisStore;
+/// use hookwarden::shared_store::SharedStore;
+///
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::builder("redis://localhost:6379").connect().await?;
+/// # fn is_shared_store(_: &impl SharedStore) {}
+/// # is_shared_store(&store);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RedisStore {
     inner: Arc<Inner>,
-    /// The time that scripts go by in a test; otherwise it is the server's.
+    /// The clock of the scripts in a test; otherwise the server's.
     time: Option<Arc<dyn Clock>>,
 }
 
@@ -41,21 +54,21 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// A store on the server of `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
+    /// Starts a store on the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
     /// `redis+unix:///path` for a socket.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(url.into())
     }
 
-    /// The same store, whose quotas go by the monotonic clock of `clock` in place of the server's, for tests. Their keys
-    /// then live for a minute of real time.
+    /// The same store, with quotas that use the monotonic clock of `clock` instead of the server's, for tests. Their
+    /// keys in the database then live for one minute of real time.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_time(&self, clock: impl Clock) -> Self {
         Self { inner: self.inner.clone(), time: Some(Arc::new(clock)) }
     }
 
-    /// Claims and counts, as far as it is asked to. The answer is the server's, or that of its remembered denial.
+    /// Claims and counts, as requested. The answer is the server's, or a cached denial.
     async fn ask(
         &self,
         webhook_id: &str,
@@ -263,9 +276,9 @@ const IN_PROGRESS: i64 = 2;
 const DENIED: i64 = 3;
 const LATE: i64 = 4;
 
-/// Ten years, far from the end of what the server can count.
+/// Ten years, far below the server's maximum.
 const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// How long it is worth trying to give a claim back. The store is not told what its lease was, which may be longer than
-/// that of a usual handler; giving back what is not there any more does nothing.
+/// How long to retry a release. The store does not know the lease of the claim, which may be longer than usual;
+/// releasing a claim that has expired does nothing.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3_600);

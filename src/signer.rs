@@ -1,4 +1,7 @@
-//! The sending side of a scheme: what a sender puts into a message's head so that a verifier accepts it.
+//! The sending side of a scheme: the headers that make a message verify.
+//!
+//! A [`Signer`] has a scheme and the keys of one sender, like a [`Verifier`](crate::verifier::Verifier). It returns the
+//! headers to add to the message, as [`SignedHeaders`]. Use it to send webhooks, and to test a receiver.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Signer, Timestamp};
@@ -7,7 +10,7 @@
 //! let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
 //! let signer = Signer::new(scheme, keys)?;
 //!
-//! // Headers that the scheme signs are the sender's; the signature and the timestamp are added to them.
+//! // The scheme signs `webhook-id`, which the sender chooses.
 //! let own = [("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")];
 //! let signed = signer.sign_at(&own, br#"{"test": 2432232314}"#, Timestamp::from_unix(1_614_265_330))?;
 //! let signature = signed.iter().find(|(name, _)| *name == "webhook-signature").map(|(_, value)| value);
@@ -29,8 +32,24 @@ use crate::time::Timestamp;
 
 /// Signs messages by a scheme. Cheap to clone.
 ///
-/// Where the scheme's header holds several signatures, or the scheme has several signature headers, every key that is
-/// live signs, so that a receiver may rotate in its own time. Elsewhere the newest live key signs.
+/// If the scheme's header can hold several signatures, or the scheme has several signature headers, every key that is
+/// valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
+///
+/// ```
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let signer = Signer::new(scheme.clone(), keys.clone())?;
+///
+/// let body = br#"{"event":"user.created"}"#;
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let signed = signer.sign_at(&[("Content-Type", "application/json")], body, now)?;
+///
+/// let headers: Vec<(&str, &str)> = signed.iter().collect();
+/// Verifier::new(scheme, keys)?.verify_at(&headers, body, now)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Signer {
     scheme: Arc<Scheme>,
@@ -38,10 +57,11 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer for `scheme`.
+    /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`], and a scheme that signs a field which nothing says how to fill.
+    /// As for [`Scheme::prepare`]; or the scheme signs a field of the signature header that is neither the timestamp
+    /// nor a list of names, so that its value is unknown.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare(&keys)?;
         if let Some(key) = scheme.unknown_field() {
@@ -50,12 +70,12 @@ impl Signer {
         Ok(Self { scheme: Arc::new(scheme), keys })
     }
 
-    /// Signs a message: `head` holds the headers of the sender's own that the scheme signs, and the request line where
-    /// the scheme signs that. Returns the headers to add.
+    /// Signs a message at the time `now`, and returns the headers to add. `head` holds the sender's headers that the
+    /// scheme signs, and the request line if the scheme signs it.
     ///
     /// # Errors
-    /// A header that the scheme signs is missing, repeated or ambiguous; the request line is missing; `now` cannot be
-    /// written in the scheme's format; no key is live.
+    /// A header that the scheme signs is missing, occurs twice or contains the separator that follows it; the request
+    /// line is missing; `now` cannot be written in the scheme's format; or no key is valid.
     pub fn sign_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
         let scheme = &*self.scheme;
         let mut message = Message { head, added: Vec::new() };
@@ -102,7 +122,7 @@ impl Signer {
         Ok(SignedHeaders(message.added))
     }
 
-    /// The signature's text under each live key.
+    /// The text of the signature under each valid key.
     fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
         let scheme = &*self.scheme;
         let cannot = |fault| unsignable(fault, scheme);
@@ -112,10 +132,10 @@ impl Signer {
         Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
     }
 
-    /// [`sign_at`](Self::sign_at) the wall clock's time.
+    /// Signs a message now, by the wall clock.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`sign_at`](Self::sign_at).
     #[cfg(feature = "std")]
     pub fn sign<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> Result<SignedHeaders, SignError> {
         self.sign_at(head, body, Timestamp::now())
@@ -140,17 +160,39 @@ fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
     SignError::new(String::from(part), problem)
 }
 
-/// The headers that carry a signature, each name once.
+/// The headers that a [`Signer`] adds to a message: the signatures, and the timestamp and list of names if the scheme
+/// has them in headers. Each name occurs once.
+///
+#[cfg_attr(feature = "http", doc = "```")]
+#[cfg_attr(not(feature = "http"), doc = "```ignore")]
+/// use hookwarden::{Keyring, Scheme, Signer};
+///
+/// let scheme = Scheme::github();
+/// let keys = Keyring::new(scheme.secret("It's a Secret to Everybody")?);
+/// let mut request = http::Request::post("https://example.com/hooks").body("Hello, World!")?;
+/// let signed = Signer::new(scheme, keys)?.sign(&request, request.body().as_bytes())?;
+/// for (name, value) in signed.iter() {
+///     println!("{name}: {value}");
+/// }
+/// signed.insert_into(request.headers_mut());
+/// assert_eq!(
+///     request.headers()["x-hub-signature-256"],
+///     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `Debug` prints the names only: the values are valid until the timestamp is stale.
 #[derive(Clone)]
 pub struct SignedHeaders(Vec<(FieldName, String)>);
 
 impl SignedHeaders {
-    /// The headers' names and values.
+    /// The names and values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Puts the headers into `map`, in the place of any of the same name.
+    /// Inserts the headers into `map`. They replace headers with the same names.
     #[cfg(feature = "http")]
     pub fn insert_into(&self, map: &mut http::HeaderMap) {
         for (name, value) in self.iter() {
@@ -162,14 +204,14 @@ impl SignedHeaders {
     }
 }
 
-/// The names alone: the values are good for a delivery until it is stale.
+/// Prints the names alone: the values are valid until the timestamp is stale.
 impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// A message while it is being signed: the sender's head, with the headers that signing adds in front of it.
+/// A message while it is signed: the sender's head, and the headers that signing adds, which take precedence.
 struct Message<'m, H: ?Sized> {
     head: &'m H,
     added: Vec<(FieldName, String)>,

@@ -1,5 +1,5 @@
-//! The one file that names the cryptography: HMAC states that are keyed once and cloned for each message, and the
-//! comparison that takes the same time whatever it compares.
+//! The only file that names cryptographic crates: HMAC states that are keyed once and cloned for each message, and a
+//! comparison in constant time.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -15,7 +15,8 @@ use crate::error::ConfigError;
 use crate::secret::{KeyId, Keyring, MAX_KEYS, Window};
 use crate::time::Timestamp;
 
-/// The MAC of a scheme. The scheme alone decides on it; nothing in a request does.
+/// The MAC of a scheme ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)). The scheme fixes it; a request cannot
+/// choose another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
 #[non_exhaustive]
@@ -24,7 +25,7 @@ pub enum Algorithm {
     #[default]
     #[cfg_attr(feature = "serde", serde(rename = "hmac-sha256"))]
     HmacSha256,
-    /// HMAC-SHA-1, 20 bytes, for providers that have not moved on.
+    /// HMAC-SHA-1, 20 bytes, for providers that still use it.
     #[cfg_attr(feature = "serde", serde(rename = "hmac-sha1"))]
     HmacSha1,
     /// HMAC-SHA-512, 64 bytes.
@@ -43,9 +44,9 @@ impl Algorithm {
     }
 }
 
-/// The keys of one sender with their HMAC states already computed for one scheme. Cheap to clone.
+/// The keys of one sender with their HMAC states, prepared for one scheme. Cheap to clone.
 ///
-/// Made by [`Scheme::prepare`](crate::scheme::Scheme::prepare).
+/// [`Scheme::prepare`](crate::scheme::Scheme::prepare) makes them. `Debug` prints the key ids only.
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
@@ -66,7 +67,7 @@ impl PreparedKeys {
         Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
     }
 
-    /// Keys that cost what real ones cost and that nothing is ever accepted under.
+    /// Keys that cost as much as real ones, and under which nothing is accepted.
     #[cfg(feature = "warden")]
     pub(crate) fn into_decoy(self) -> Self {
         Self { decoy: true, ..self }
@@ -77,10 +78,10 @@ impl PreparedKeys {
         self.decoy
     }
 
-    /// The newest of the keys that match, so that an old one shows as out of use. None, if nothing may be accepted.
+    /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.
     ///
-    /// This is where a match becomes a verdict, and nothing else branches on one. The check of that knows this function
-    /// by its name, for which it has to stay one.
+    /// This is where a match becomes a decision; nothing else branches on one. The constant-time check finds this
+    /// function by its name, so it must not be inlined.
     #[inline(never)]
     pub(crate) fn reveal(&self, matches: Matches) -> Option<KeyId> {
         if self.decoy || matches.0 == 0 {
@@ -163,7 +164,7 @@ impl Mac {
     }
 }
 
-/// What a MAC is computed of, in pieces. A trait, and no closure, so that each algorithm is fed by code of its own.
+/// The input of a MAC, in pieces. A trait rather than a closure, so that the code is compiled for each algorithm.
 pub(crate) trait Message {
     fn feed(&self, sink: &mut impl FnMut(&[u8]));
 }

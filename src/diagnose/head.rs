@@ -1,4 +1,4 @@
-//! What is wrong with a head, and a head with similarly named headers in the place of missing ones.
+//! What is wrong with a head, and a head in which similarly named headers replace missing ones.
 
 use super::Capture;
 use super::cause::{Cause, CauseKind};
@@ -137,7 +137,7 @@ pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
     Some(cause.at_header(header))
 }
 
-/// The cause for a request whose signature holds and is not looked at.
+/// The cause for a request whose signature is valid and is not read by the scheme.
 pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     let is_long = |name: &&FieldName| match head.header(name) {
         Occurrence::Once(value) => value.len() > MAX_VALUE_BYTES,
@@ -152,7 +152,7 @@ pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     Some(cause.at_header(header).proven())
 }
 
-/// The causes that the length and the encoding in the head let suspect.
+/// The causes suggested by the length and the encoding in the head.
 pub(super) fn suspicions<H: Head + ?Sized>(capture: &Capture<'_, H>) -> Vec<Cause> {
     let body = capture.body;
     let mut causes = Vec::new();

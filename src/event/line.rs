@@ -14,7 +14,7 @@ use super::{Outcome, SecurityEvent, StoreKind, Warning};
 use crate::error::StoreError;
 use crate::secret::KeyId;
 
-/// What like events have in common.
+/// What similar events have in common.
 #[derive(Hash)]
 pub(super) enum Subject<'e> {
     Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },

@@ -1,10 +1,10 @@
-//! A map that never holds more than its capacity.
+//! A map with a maximum size.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Values by id. When it is full, a new id takes the place of one that was not asked for in the last round: the "clock"
-/// approximation of least recently used, at a constant cost.
+/// Values by id. When it is full, a new id replaces one that was not used in the last round: the "clock" approximation
+/// of least recently used, at constant cost.
 pub(super) struct Bounded<V> {
     places: HashMap<Arc<str>, usize>,
     slots: Vec<Slot<V>>,
@@ -19,7 +19,7 @@ struct Slot<V> {
 }
 
 impl<V> Bounded<V> {
-    /// Memory is taken as it is needed. A capacity of zero counts as one.
+    /// Memory is allocated as needed. A capacity of zero counts as one.
     pub(super) fn new(capacity: usize) -> Self {
         Self { places: HashMap::new(), slots: Vec::new(), capacity: capacity.max(1), hand: 0 }
     }
@@ -30,7 +30,7 @@ impl<V> Bounded<V> {
         Some(&slot.value)
     }
 
-    /// Puts `value` in its place, and returns the value that had to go: the id's own or another's.
+    /// Inserts a value, and returns the value that it replaced: the id's own or the evicted one.
     pub(super) fn insert(&mut self, id: Arc<str>, value: V) -> Option<V> {
         let slot = Slot { id, value, asked_for: false };
         let place = if let Some(place) = self.places.get(&slot.id) {
@@ -72,7 +72,7 @@ impl<V> Bounded<V> {
         self.slots.len()
     }
 
-    /// The next place that was not asked for since the hand last came by. After one round of clearing there is one.
+    /// The next place that was not used since the last round. After one round of clearing there is one.
     fn free_place(&mut self) -> usize {
         loop {
             let place = if self.hand < self.slots.len() { self.hand } else { 0 };

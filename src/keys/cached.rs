@@ -1,4 +1,4 @@
-//! A bounded cache of prepared keys before a store that has to be asked.
+//! A bounded cache of prepared keys in front of an asynchronous store.
 
 mod settings;
 
@@ -24,19 +24,37 @@ pub use settings::CachedKeysBuilder;
 
 use settings::Settings;
 
-/// Keys from an [`AsyncKeyStore`], prepared and kept for a while. Cheap to clone; every clone is a handle of the same
-/// cache.
+/// A cache of prepared keys in front of an [`AsyncKeyStore`]. Cheap to clone; all clones share one cache.
 ///
-/// * An id is asked for once at a time, however many requests wait for it. If the one that asks is dropped, another
-///   goes on with the same look-up; if all are, it is given up.
-/// * Known and unknown ids are kept apart, so that a flood of made-up ids pushes no sender out. An id of more than
-///   256 bytes is unknown without being asked for.
-/// * A store that fails, panics or returns keys which are not of the scheme's form is a [`StoreError`]. That is
-///   remembered for a second, so that a store in trouble is not asked by every request.
-/// * A key past its `not_after` is dead at once, cached or not. One that was taken out of the store lives on until its
-///   time in the cache is over, or until [`invalidate`](Self::invalidate).
+/// * **One lookup at a time** for each id, however many requests wait for it. The waiting requests drive it, so no
+///   runtime is needed. It is cancelled when the last of them is dropped.
+/// * **Unknown ids** are cached separately, so that a flood of invented ids evicts no sender. An id of more than 256
+///   bytes is unknown without a lookup.
+/// * **A failed lookup** (an error, a panic, or keys that the scheme refuses) is a [`StoreError`]. It is cached for one
+///   second, so that a failing store is not asked by every request.
+/// * **Expiry**: a key past its `not_after` is refused at once, cached or not. A key that was removed from the store
+///   stays valid until its entry expires, or until [`invalidate`](Self::invalidate).
 ///
-/// No runtime is needed: the requests that wait drive the look-up.
+/// ```
+/// use hookwarden::keys::CachedKeys;
+/// use hookwarden::{Scheme, Warden};
+/// # use hookwarden::error::StoreError;
+/// # use hookwarden::keys::AsyncKeyStore;
+/// # use hookwarden::{BoxFuture, Keyring};
+/// # struct Vault;
+/// # impl AsyncKeyStore for Vault {
+/// #     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+/// #         Box::pin(std::future::ready(Ok(None)))
+/// #     }
+/// # }
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = CachedKeys::new(&scheme, Vault); // `Vault` implements `AsyncKeyStore`
+/// let warden = Warden::builder(scheme).cached_keys(keys.clone()).build()?;
+///
+/// keys.invalidate("acme"); // when the vault reports that a secret was rotated or leaked
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct CachedKeys {
     inner: Arc<Inner>,
@@ -50,7 +68,7 @@ struct Inner {
 }
 
 impl CachedKeys {
-    /// A cache before `store` with the defaults of [`CachedKeysBuilder`].
+    /// Creates a cache in front of `store`, with the defaults of [`CachedKeysBuilder`].
     #[must_use]
     pub fn new(scheme: &Scheme, store: impl AsyncKeyStore) -> Self {
         Self::of(scheme, Box::new(store), Settings::default())
@@ -72,11 +90,10 @@ impl CachedKeys {
         Self { inner: Arc::new(Inner { store, scheme: scheme.clone(), settings, state: Mutex::new(state) }) }
     }
 
-    /// The keys of `webhook_id`, from the cache or from the store behind it. What is cached is returned at the first
-    /// poll.
+    /// Returns the keys of `webhook_id`, from the cache or from the store. A cached answer is ready at the first poll.
     ///
     /// # Errors
-    /// The store cannot tell now.
+    /// The store cannot answer now.
     pub async fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
         match self.look_up(webhook_id, || Ok(())) {
             Lookup::Answered(answer) => answer,
@@ -85,8 +102,8 @@ impl CachedKeys {
         }
     }
 
-    /// Looks without waiting. The store is asked if `permit` permits it; to wait for what it is being asked already needs no
-    /// permit.
+    /// Looks up keys without waiting. `permit` decides whether the store may be asked; to wait for a lookup in progress
+    /// needs no permit.
     pub(crate) fn look_up(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         if webhook_id.is_empty() || webhook_id.len() > MAX_ID_BYTES {
             return Lookup::Answered(Ok(None));
@@ -94,13 +111,13 @@ impl CachedKeys {
         self.inner.look_up(webhook_id, permit)
     }
 
-    /// How many keys most of the cached ids have.
+    /// The number of keys that most of the cached ids have.
     #[must_use]
     pub fn common_size(&self) -> usize {
         most_common(&self.inner.lock().sizes)
     }
 
-    /// Forgets what is known of `webhook_id`: the next request asks the store, even if it is being asked already.
+    /// Removes `webhook_id` from the cache. The next request asks the store, even if a lookup is in progress.
     pub fn invalidate(&self, webhook_id: &str) {
         let mut state = self.inner.lock();
         state.forget_keys(webhook_id);
@@ -110,7 +127,7 @@ impl CachedKeys {
         drop(given_up); // the store's own code may run here
     }
 
-    /// Forgets everything.
+    /// Empties the cache.
     pub fn invalidate_all(&self) {
         let mut state = self.inner.lock();
         state.known.clear();
@@ -134,14 +151,14 @@ impl fmt::Debug for CachedKeys {
     }
 }
 
-/// A key store's answer.
+/// The result of a lookup.
 pub(crate) type KeyAnswer = Result<Option<PreparedKeys>, StoreError>;
 
 struct State {
     known: Bounded<Known>,
-    /// How many of the known ids have one key, two keys and so on.
+    /// The number of known ids with one key, with two keys, and so on.
     sizes: [usize; MAX_KEYS],
-    /// The ids that the last look-up gave no keys for.
+    /// The ids for which the last lookup returned no keys.
     without: Bounded<Without>,
     flights: HashMap<Arc<str>, Flight>,
     next_flight: u64,
@@ -154,12 +171,12 @@ struct Known {
 }
 
 struct Without {
-    /// `None`: the store knows no such id.
+    /// `None` if the id is unknown.
     error: Option<StoreError>,
     until: Duration,
 }
 
-/// A look-up under way. It is driven by those who wait for it.
+/// A lookup in progress. The requests that wait for it drive it.
 struct Flight {
     number: u64,
     began: Duration,
@@ -174,7 +191,7 @@ pub(crate) enum Lookup {
     Denied(Duration),
 }
 
-/// One that waits for a flight. When the last one is gone, so is the flight.
+/// A request that waits for a lookup. The lookup is cancelled when the last one is dropped.
 pub(crate) struct Waiter {
     inner: Arc<Inner>,
     id: Arc<str>,
@@ -258,8 +275,7 @@ impl Inner {
         prepared.map(Some).map_err(|error| StoreError::new(format!("keys that cannot be used: {error}")))
     }
 
-    /// Keeps an answer, unless it was called for by a flight that was given up meanwhile, and turns it into the one that
-    /// those who wait get.
+    /// Caches an answer, unless its lookup was cancelled meanwhile, and converts it into the waiting requests' answer.
     fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: KeyAnswer) -> KeyAnswer {
         let now = self.settings.clock.monotonic();
         let mut state = self.lock();
@@ -294,7 +310,7 @@ impl Inner {
         answer
     }
 
-    /// The keys whose time is over, where the settings let them serve while the store fails.
+    /// Expired keys, if the settings allow to use them while the store fails.
     fn stale(&self, known: &Known, now: Duration) -> Option<PreparedKeys> {
         let stale_for = self.settings.stale_for?;
         let end = known.since.saturating_add(self.settings.ttl).saturating_add(stale_for);
@@ -327,13 +343,13 @@ impl State {
     }
 }
 
-/// A longer id is no id. The bound keeps a flood of long ones from filling the memory of the unknown ones.
+/// The bound keeps a flood of long ids from using up memory.
 const MAX_ID_BYTES: usize = 256;
 
-/// How long the store is not asked again for an id that it failed for.
+/// How long the store is not asked again after it failed for an id.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A look-up that is older than this is joined by nobody: it may hang, and would hold up every request after it.
+/// No request joins a lookup that is older: it may hang, and would delay every request after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

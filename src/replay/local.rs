@@ -1,4 +1,4 @@
-//! A memory of deliveries within this process.
+//! The replay store in this process.
 
 mod shard;
 mod state;
@@ -23,34 +23,36 @@ use crate::verifier::ReplayKey;
 use shard::{Fingerprint, Shard};
 use state::{KeyState, Mark, Now, State};
 
-/// Remembers deliveries in this process, in at most 64 bytes for each key of a delivery, taken when needed and given
-/// back after a burst. Other processes know nothing of it: behind more than one, use a shared store.
+/// Stores deliveries in this process. Other processes don't see them: with several replicas, use a shared store.
 ///
-/// A memory of a given capacity carries a rate of capacity ÷ (seconds remembered × live keys). The default of 2²⁰
-/// entries, 600 s (the longest that a tolerance of 300 s asks for) and one live key carry 1,747 deliveries a second, in
-/// up to 64 MiB. While keys rotate, a delivery has two keys, and the rate halves.
+/// **Capacity.** A delivery uses one entry for each key that is valid when it arrives, of up to 64 bytes each. The
+/// memory is allocated as needed and shrinks again after a burst. A store carries a rate of capacity ÷ (seconds
+/// remembered × valid keys). The default of 2²⁰ entries carries 1,747 deliveries a second, in up to 64 MiB, if each is
+/// remembered for 600 s (the maximum for a tolerance of 300 s) and one key is valid. During a rotation two keys are
+/// valid, and the rate halves.
 ///
-/// A full memory refuses: nothing is forgotten before its time to make room, since whoever fills it could then replay
-/// what was forgotten. Expired entries are swept by the calls themselves; there is no task and no timer.
+/// **When it is full**, claims fail. No entry is removed before its end to make room: an attacker could fill the store
+/// and then replay what was removed. Expired entries are removed during calls; there is no task and no timer.
 ///
 /// Leases are rounded up to the next 1/64 s.
 ///
 /// ```
 /// use std::time::Duration;
+///
 /// use hookwarden::Timestamp;
 /// use hookwarden::clock::{Clock, SystemClock};
 /// use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 /// use hookwarden::verifier::ReplayKey;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let (memory, clock) = (LocalReplay::default(), SystemClock::default());
+/// let (store, clock) = (LocalReplay::default(), SystemClock::default());
 /// let until = Timestamp::from_unix(clock.now().wall.as_unix() + 300);
 /// let delivery = Delivery { webhook_id: "orders", keys: &[ReplayKey::from_bytes([7; 16])], until };
 ///
-/// let first = memory.claim(delivery, Claimant::new(1), Duration::from_secs(30), clock.now()).await?;
+/// let first = store.claim(delivery, Claimant::new(1), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(first, Claim::Granted);
-/// assert!(memory.commit(delivery, Claimant::new(1), clock.now()).await?);
-/// let again = memory.claim(delivery, Claimant::new(2), Duration::from_secs(30), clock.now()).await?;
+/// assert!(store.commit(delivery, Claimant::new(1), clock.now()).await?);
+/// let again = store.claim(delivery, Claimant::new(2), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(again, Claim::Finished);
 /// # Ok::<(), hookwarden::error::StoreError>(())
 /// # })?;
@@ -62,15 +64,16 @@ pub struct LocalReplay {
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
-    /// Nobody outside can foresee where a delivery falls.
+    /// Random, so that an attacker cannot predict the shard of a delivery.
     secret: SipHasher13,
 }
 
 impl LocalReplay {
-    /// A memory of at least `capacity` entries; a delivery takes one for each of its keys. With a capacity of zero every
-    /// claim fails.
+    /// Creates a store with room for at least `capacity` entries; a delivery uses one for each of its keys. With a
+    /// capacity of zero every claim fails.
     ///
-    /// Above 16,384 it is spread over several locks by chance, and room for chance lets it hold up to 7 % more.
+    /// Above 16,384 entries the store is split into shards with a lock each. Deliveries are distributed by a random
+    /// hash, so each shard has some room to spare, and the store can hold up to 7 % more than `capacity`.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let shards = capacity.div_euclid(ENTRIES_PER_SHARD).clamp(1, MAX_SHARDS).next_power_of_two();
@@ -86,7 +89,7 @@ impl LocalReplay {
         }
     }
 
-    /// As [`ReplayStore::claim`], at once.
+    /// [`ReplayStore::claim`] without a future.
     pub(crate) fn claim_now(
         &self,
         delivery: Delivery<'_>,
@@ -116,7 +119,7 @@ impl LocalReplay {
         Ok(Claim::Granted)
     }
 
-    /// As [`ReplayStore::commit`], at once. A commit exceeds the capacity rather than being lost.
+    /// [`ReplayStore::commit`] without a future. A commit exceeds the capacity rather than fail.
     pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
@@ -132,7 +135,7 @@ impl LocalReplay {
         true
     }
 
-    /// As [`ReplayStore::release`], at once.
+    /// [`ReplayStore::release`] without a future.
     pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
@@ -146,7 +149,7 @@ impl LocalReplay {
         Now::since(*self.start.get_or_init(|| now), now)
     }
 
-    /// Looks at one shard more with each claim, so that the memory shrinks although no claim may fall into a shard.
+    /// Sweeps one more shard with each claim, so that the store shrinks even if no claim reaches that shard.
     fn sweep_next(&self, now: &Now) {
         let shard = self.shards.get(self.index(self.next_sweep.fetch_add(1, Ordering::Relaxed)));
         if let Some(Ok(mut shard)) = shard.map(Mutex::try_lock)
@@ -156,7 +159,7 @@ impl LocalReplay {
         }
     }
 
-    /// Locks the shards of a delivery's keys, always in ascending order, so that no two calls wait for each other.
+    /// Locks the shards of a delivery's keys in ascending order, so that calls cannot deadlock.
     fn lock(&self, delivery: &Delivery<'_>) -> Option<LockedKeys<'_>> {
         if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
             return None;
@@ -191,7 +194,7 @@ fn random() -> u64 {
 }
 
 impl Default for LocalReplay {
-    /// A memory of 2²⁰ entries.
+    /// A store of 2²⁰ entries.
     fn default() -> Self {
         Self::new(1 << 20)
     }
@@ -236,10 +239,10 @@ impl ReplayStore for LocalReplay {
     }
 }
 
-/// One for each key of a delivery, of which few have more than two.
+/// One value for each key of a delivery. Few deliveries have more than two.
 type PerKey<T> = Few<T, 2, MAX_KEYS>;
 
-/// The keys of one delivery with all their shards locked, both in ascending order of the shards.
+/// The keys of one delivery with their shards locked, both in ascending order of the shards.
 struct LockedKeys<'a> {
     prints: PerKey<(usize, Fingerprint)>,
     shards: PerKey<(usize, MutexGuard<'a, Shard>)>,
@@ -253,7 +256,7 @@ impl LockedKeys<'_> {
         })
     }
 
-    /// Makes room in every shard for the keys that are not held, before any of them is put.
+    /// Makes room in every shard for the keys that are not stored yet, before any is stored.
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
         for (locked, shard) in self.shards.as_mut_slice() {
             let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
@@ -284,7 +287,7 @@ impl LockedKeys<'_> {
     }
 }
 
-/// A sweep of a shard takes some tens of microseconds under its lock.
+/// A sweep of a shard holds its lock for some tens of microseconds.
 const ENTRIES_PER_SHARD: usize = 8_192;
 const MAX_SHARDS: usize = 4_096;
 

@@ -1,5 +1,5 @@
-//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size, and the signature
-//! candidates decoded. No key is needed for it and no allocation made.
+//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size limit, with the
+//! signature candidates decoded. It needs no key and allocates nothing.
 
 use alloc::string::String;
 
@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 /// The signature candidates of a request.
 pub(crate) type Candidates = ArrayVec<Tag, MAX_CANDIDATES>;
 
-/// What a scheme read from a head. It is filled in where it stands, since it has room for many values and seldom holds
-/// more than one: handing it on by value would cost more than reading does.
+/// The values that a scheme read from a head. It is filled in place, because it has room for many values and is usually
+/// almost empty: returning it by value would cost more than reading.
 #[derive(Debug, Default)]
 pub(crate) struct Reading<'h> {
     pub(crate) timestamp: Option<Timestamp>,
@@ -61,7 +61,7 @@ impl Scheme {
         Ok(())
     }
 
-    /// The values that are signed, of a message whose timestamp is written and not yet in a head.
+    /// Reads the signed values of a message whose timestamp is already formatted but not yet in the head.
     pub(crate) fn read_unsigned<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
@@ -72,9 +72,9 @@ impl Scheme {
         Ok(reading)
     }
 
-    /// Whether the literal between a signed header's value and what else is signed can be found at another place too, so
-    /// that one MAC would fit two messages: for a header before the body it is the literal behind it, for one after the
-    /// body the literal in front. The specification of Standard Webhooks asks that ids have no `.` for that reason.
+    /// Whether the literal that separates a signed header from other signed content also occurs at another offset, so
+    /// that one MAC would fit two messages. For a header before the body this is the literal after it, and for a header
+    /// after the body the literal before it. Standard Webhooks forbids `.` in ids for this reason.
     fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
         let literal = |index: Option<usize>| match self.signed.get(index?)? {
             SignedPart::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
@@ -103,7 +103,7 @@ impl Scheme {
             .is_some_and(|place| matches!(&place.source, TimestampSource::Header(header) if header == name))
     }
 
-    /// Decodes every candidate, and returns the timestamp's text if it stands among the signatures.
+    /// Decodes every candidate, and returns the text of the timestamp if it is a field of the signature header.
     fn read_signatures<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
@@ -190,7 +190,7 @@ impl Scheme {
         found.ok_or(Fault::at(Reason::MissingHeader, slot))
     }
 
-    /// The timestamp's text, whatever its form.
+    /// The text of the timestamp, valid or not.
     #[cfg(feature = "diagnose")]
     pub(crate) fn timestamp_text<'h, H: Head + ?Sized>(&self, head: &'h H) -> Option<&'h [u8]> {
         match &self.timestamp.as_ref()?.source {
@@ -199,7 +199,7 @@ impl Scheme {
         }
     }
 
-    /// What is signed of one part that is not the body, or `None` for what the head does not hold once.
+    /// The signed bytes of one part other than the body, or `None` if the head does not hold them exactly once.
     #[cfg(feature = "diagnose")]
     pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &SignedPart, head: &H) -> Option<alloc::vec::Vec<u8>> {
         let timestamp_text = match part {
@@ -214,7 +214,7 @@ impl Scheme {
         Some(content)
     }
 
-    /// Hands the signed content before the body to `sink`, then returns what is left for after it.
+    /// Passes the signed content before the body to `sink`, and returns the parts after it.
     pub(crate) fn feed_before<'r, H: Head + ?Sized>(
         &'r self,
         reading: &'r Reading<'_>,
@@ -245,7 +245,7 @@ impl<H: Head + ?Sized> Message for Content<'_, H> {
     }
 }
 
-/// The parts of a template behind the body.
+/// The parts of a template after the body.
 pub(crate) struct Rest<'r> {
     parts: &'r [SignedPart],
     values: core::slice::Iter<'r, &'r [u8]>,
@@ -323,7 +323,7 @@ impl ListedHeaders {
         list
     }
 
-    /// The listed names, `None` for one that is none. An empty list has no names.
+    /// The listed names, with `None` for one that is not a valid name. An empty list has no names.
     fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
         let separator = self.separator;
         let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
@@ -339,7 +339,7 @@ fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Fault> {
     }
 }
 
-/// Feeds `text` with the percent-encoded forms of `decode`'s characters decoded, and nothing else.
+/// Passes on `text` with the percent-encoded forms of the characters in `decode` decoded, and no others.
 fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
     while let Some(percent) = text.iter().position(|byte| *byte == b'%').filter(|_| !decode.is_empty()) {
         let (before, rest) = text.split_at_checked(percent).unwrap_or((text, b""));
@@ -358,14 +358,15 @@ fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
     sink(text);
 }
 
-/// The most signature candidates that a request may have.
+/// The maximum number of signature candidates in a request.
 pub(crate) const MAX_CANDIDATES: usize = 32;
 
-/// The longest value of a header that a scheme reads, in bytes.
+/// The maximum length, in bytes, of a header value that a scheme reads.
 pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
 
-/// The longest text of a timestamp, in bytes: RFC 3339 with an offset and more fractional digits than any clock has.
+/// The maximum length of a timestamp's text in bytes: enough for RFC 3339 with an offset and a fraction finer than any
+/// clock's.
 const MAX_TIMESTAMP_BYTES: usize = 64;
 
-/// The most headers that a list names.
+/// The maximum number of names in a list of headers.
 const MAX_LISTED: usize = 32;

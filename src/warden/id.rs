@@ -1,4 +1,4 @@
-//! Where a request says which webhook it is for.
+//! The webhook id of a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,31 @@ use percent_encoding::percent_decode_str;
 use crate::error::{ConfigError, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
 
-/// Where the webhook id of a request is found.
+/// Where the webhook id of a request is: the name under which the Warden finds the sender's keys.
+///
+/// The default is the path parameter `id`, which the axum and actix adapters know from the route. Choose another source
+/// if the route has no such parameter, or if there is no router.
+///
+/// ```
+/// use hookwarden::{IdSource, Keyring, Scheme, Warden};
+///
+/// let scheme = Scheme::stripe();
+/// let keys = Keyring::new(scheme.secret("whsec_a-secret-as-stripe-shows-it")?);
+///
+/// // One sender: the id is only a name, here and in `sender`, for logs and quotas.
+/// let warden = Warden::builder(scheme).sender("stripe", keys).webhook_id(IdSource::fixed("stripe")).build()?;
+///
+/// // `/hooks/acme` without a router.
+/// let by_path = IdSource::path_segment(1);
+/// // `X-Tenant: acme`
+/// let by_header = IdSource::header("X-Tenant")?;
+/// // Anything else in the head: here `/hooks?tenant=acme`.
+/// let by_closure = IdSource::closure(|head| head.path()?.strip_prefix("/hooks?tenant=").map(str::to_owned));
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+///
+/// A route without the path parameter is a fault of the endpoint: its requests are answered with 500. Any other source
+/// that finds no id refuses the request with 401, like an unknown id.
 #[derive(Clone)]
 pub struct IdSource(Source);
 
@@ -27,40 +51,42 @@ enum Source {
 type Closure = dyn Fn(&dyn Head) -> Option<String> + Send + Sync;
 
 impl IdSource {
-    /// Always `id`: an endpoint of one sender.
+    /// Always `id`, for an endpoint with one sender. Use the same id for the keys: with another one, every request is
+    /// refused as unknown.
     #[must_use]
     pub fn fixed(id: impl Into<Cow<'static, str>>) -> Self {
         Self(Source::Fixed(id.into()))
     }
 
-    /// The parameter `name` of the route's path, where the framework has matched one: `id` of `/webhooks/{id}`.
+    /// The parameter `name` of the route's path, such as `id` of `/webhooks/{id}`. Only an adapter for a framework with
+    /// a router knows it.
     #[must_use]
     pub fn path_parameter(name: impl Into<Cow<'static, str>>) -> Self {
         Self(Source::PathParameter(name.into()))
     }
 
-    /// The segment `index` of the path as sent, counted from 0: `acme` is segment 1 of `/webhooks/acme`. It is
+    /// Segment `index` of the path as sent, counted from 0: in `/webhooks/acme`, `acme` is segment 1. It is
     /// percent-decoded once.
     #[must_use]
     pub const fn path_segment(index: usize) -> Self {
         Self(Source::PathSegment(index))
     }
 
-    /// The value of a header, which must occur once.
+    /// The value of the header `name`, which must occur exactly once.
     ///
     /// # Errors
-    /// The name is not a token.
+    /// The name is not a valid header name.
     pub fn header(name: &str) -> Result<Self, ConfigError> {
         FieldName::new(name).map(Source::Header).map(Self)
     }
 
-    /// What `find` makes of the head. `None` is treated as an unknown id.
+    /// The id that `find` extracts from the head. `None` is treated as an unknown id.
     #[must_use]
     pub fn closure(find: impl Fn(&dyn Head) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Source::Closure(Arc::new(find)))
     }
 
-    /// The route's parameter to read, if that is where the id is.
+    /// The route parameter to read, if the id is in one.
     #[cfg(feature = "_router")]
     pub(crate) fn parameter(&self) -> Option<&str> {
         match &self.0 {
@@ -111,7 +137,7 @@ impl fmt::Debug for IdSource {
     }
 }
 
-/// A webhook id as a request gave it. One of ordinary length is kept in place.
+/// A webhook id as the request gave it. One of ordinary length is stored inline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WebhookId {
     Short(ArrayString<SHORT>),
@@ -148,12 +174,12 @@ const SHORT: usize = 56;
 /// Why a request has no webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdFault {
-    /// The route has none where the Warden looks for it: the endpoint's own fault.
+    /// The route does not have the parameter: a fault of the endpoint.
     NoSuchParameter,
     /// The application's closure panicked.
     Panicked,
-    /// What the request gave is no id.
+    /// The value is not an id.
     Unreadable,
-    /// The header that carries it is missing or repeated.
+    /// The header of the id is missing or occurs twice.
     Header(Reason),
 }

@@ -1,4 +1,4 @@
-//! What the memory knows of one key, packed into eight bytes, and what it means at a given moment.
+//! The state of one key, packed into eight bytes.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use crate::clock::ClockReading;
 use crate::replay::Claimant;
 use crate::time::Timestamp;
 
-/// Both clocks, with the moment that the memory was first used as their zero: a few bits then last for decades,
-/// whatever a clock counts from.
+/// Both clocks, relative to the first use of the store: a few bits then last for decades, whatever a clock counts from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     start: Timestamp,
@@ -37,7 +36,7 @@ impl From<Claimant> for Mark {
     }
 }
 
-/// How a key stands at a moment.
+/// The state of a key at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyState {
     Free,
@@ -58,7 +57,7 @@ impl State {
         Self(CLAIMED | (by.0 << LEASE_END_BITS) | end)
     }
 
-    /// The monotonic clock ends with the second that follows `until`, as the wall clock stands now.
+    /// The monotonic end is the second after `until`, by the wall clock's present time.
     pub(super) fn finished(until: Timestamp, now: &Now) -> Self {
         let last = until.seconds_since(now.start).saturating_add(WALL_ZERO).clamp(0, i64::from(u32::MAX));
         let more = u64::try_from(until.seconds_since(now.wall).saturating_add(1)).unwrap_or_default();
@@ -79,8 +78,8 @@ impl State {
         KeyState::Claimed { by: Mark((self.0 >> LEASE_END_BITS) & MARK), remaining }
     }
 
-    /// Free when both clocks say so. A wall clock that is set forward forgets nothing before its time; one that is set
-    /// back keeps an entry until it is there again.
+    /// Free when both clocks have passed the end. Setting the wall clock forward does not remove an entry early;
+    /// setting it back keeps an entry longer.
     fn finished_at(self, now: &Now) -> KeyState {
         let (end, last) = (self.0 >> WALL_BITS, i64::try_from(self.0 & u64::from(u32::MAX)).unwrap_or_default());
         let today = now.wall.seconds_since(now.start).saturating_add(WALL_ZERO);
