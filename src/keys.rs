@@ -30,6 +30,7 @@ use std::sync::Arc;
 use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
+use crate::scheme::Scheme;
 use crate::secret::Keyring;
 
 pub use cached::{CachedKeys, CachedKeysBuilder};
@@ -61,6 +62,11 @@ pub trait KeyStore: Send + Sync + 'static {
     fn common_size(&self) -> usize {
         1
     }
+
+    /// The scheme that the keys are prepared for, if it is one scheme. A Warden for another one is refused when it is built.
+    fn scheme(&self) -> Option<&Scheme> {
+        None
+    }
 }
 
 impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
@@ -70,6 +76,10 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
 
     fn common_size(&self) -> usize {
         (**self).common_size()
+    }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        (**self).scheme()
     }
 }
 

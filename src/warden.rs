@@ -42,9 +42,9 @@ mod id;
 mod lookup;
 mod refused;
 mod request_log;
+mod settings;
 mod steps;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,7 +54,7 @@ use crate::error::StoreError;
 use crate::event::{Observer, StoreKind, Warning};
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
-use crate::proxies::{Proxies, TrustedHops};
+use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
 use crate::warden::answer::AnswerWriter;
@@ -64,6 +64,7 @@ pub use answer::{Answer, AnswerBody};
 pub use builder::WardenBuilder;
 pub use id::IdSource;
 pub use refused::Refused;
+pub use settings::{BodyLimits, Quotas, Replay};
 pub use steps::{Examined, Receiving};
 
 pub(crate) use id::{IdFault, WebhookId};
@@ -147,12 +148,10 @@ impl Warden {
         self.inner.deadline
     }
 
-    /// The proxies whose word on a request's address counts, where it came on a connection from the address
-    /// `connection`. `None` if none are declared, or the connection is not one of theirs
-    /// ([`trusted_proxies`](WardenBuilder::trusted_proxies)): the peer is then the connection's own address.
+    /// The reverse proxies in front of this server; [`Proxies::client`] finds a request's peer behind them.
     #[must_use]
-    pub fn trusted_hops(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
-        self.inner.proxies.behind(connection)
+    pub fn proxies(&self) -> &Proxies {
+        &self.inner.proxies
     }
 
     #[cfg(feature = "tower")]

@@ -94,6 +94,12 @@ impl CachedKeys {
         self.inner.look(webhook_id, permit)
     }
 
+    /// The scheme that the keys are prepared for.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.inner.scheme
+    }
+
     /// How many keys most of the cached ids have.
     #[must_use]
     pub fn common_size(&self) -> usize {

@@ -103,6 +103,10 @@ impl KeyStore for FileKeys {
     fn common_size(&self) -> usize {
         self.watched.keys.common_size()
     }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        Some(&self.watched.scheme)
+    }
 }
 
 impl fmt::Debug for FileKeys {

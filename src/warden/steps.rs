@@ -20,8 +20,8 @@ use crate::warden::answer::RetryHint;
 
 impl Warden {
     /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer`
-    /// is the address that the request comes from, where it is known; behind proxies, [`Warden::trusted_hops`] and
-    /// [`TrustedHops::client`](crate::proxies::TrustedHops::client) find it.
+    /// is the address that the request comes from, where it is known; behind proxies, [`Warden::proxies`] and
+    /// [`Proxies::client`](crate::proxies::Proxies::client) find it.
     ///
     /// # Errors
     /// The request is refused.
