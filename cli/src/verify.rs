@@ -7,6 +7,7 @@ mod verdict;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use hookwarden::diagnose::{Capture, Diagnosis, Verdict};

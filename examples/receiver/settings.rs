@@ -12,7 +12,7 @@
 //! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
 //! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
 //! | `HOOKWARDEN_TRUSTED_HOPS` | proxies in front that add to `X-Forwarded-For` and tell `X-Forwarded-Proto` | none |
-//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; needed with the former |
+//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; each requires the other |
 //! | `HOOKWARDEN_PLAIN_HTTP` | what did not come by TLS nor from this machine: `refuse`, `redirect:hooks.example.com`, `danger-allow` | `refuse` |
 //! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: no such page |
 

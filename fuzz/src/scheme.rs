@@ -1,5 +1,7 @@
 //! Schemes from a fuzzer's bytes.
 
+use std::time::Duration;
+
 use arbitrary::Arbitrary;
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;

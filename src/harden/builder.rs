@@ -63,7 +63,7 @@ impl HardenBuilder {
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some(host) => self.policy.redirect_host = Some(host),
-            None => self.keep("redirect host", format!("{host:?} is no host")),
+            None => self.keep("redirect_host", format!("must be a host such as hooks.example.com, not {host:?}")),
         }
         self
     }
@@ -89,7 +89,7 @@ impl HardenBuilder {
             return Err(ConfigError::new("proxies.networks", problem));
         }
         if self.policy.plain_http == PlainHttp::Redirect && self.policy.redirect_host.is_none() {
-            return Err(ConfigError::new("redirect host", "is not said"));
+            return Err(ConfigError::new("redirect_host", "must be set for `PlainHttp::Redirect`"));
         }
         Ok(Harden { inner: Arc::new(Settings { headers: self.headers, policy: self.policy }) })
     }

@@ -122,7 +122,8 @@ impl WardenBuilder {
         self
     }
 
-    /// Where a request carries its webhook id. The default is the path parameter `id`.
+    /// Where a request carries its webhook id. The default is the path parameter `id`. [`build`](Self::build) looks an id by
+    /// [`IdSource::fixed`] up once, unless the keys are [cached](Self::cached_keys).
     pub fn webhook_id(mut self, source: IdSource) -> Self {
         self.senders.id_source = Some(source);
         self
