@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use hookwarden::event::RefusalReason;
 use hookwarden::signer::SignedHeaders;
-use hookwarden::warden::Admitted;
+use hookwarden::warden::{Admitted, Quotas};
 use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Warden};
 
 fn main() -> ExitCode {
@@ -54,8 +54,8 @@ fn warden() -> Warden {
     // An offence is remembered for a minute, and not for the second after which the default has forgotten a single one:
     // nothing lapses while the flood lasts.
     let refused = Quota::new(60, Duration::from_secs(60)).unwrap();
-    let builder = builder.rejected_quotas(refused, refused);
-    builder.quota(Quota::per_minute(60_000_000).unwrap()).build().unwrap()
+    let quotas = Quotas::new().accepted(Quota::per_minute(60_000_000).unwrap()).rejected(refused, refused);
+    builder.quotas(quotas).build().unwrap()
 }
 
 struct Sender(Signer);

@@ -23,7 +23,7 @@ use hookwarden::error::StoreError;
 use hookwarden::event::RefusalReason;
 use hookwarden::keys::KeyStore;
 use hookwarden::scheme::SignedPart;
-use hookwarden::warden::{Admitted, Refused, WardenBuilder};
+use hookwarden::warden::{Admitted, BodyLimits, Quotas, Refused, WardenBuilder};
 use hookwarden::{Key, Keyring, Quota, Reason, Scheme, Secret, Timestamp, Verifier, Warden};
 use http::{HeaderMap, HeaderValue};
 use sender::NOW;
@@ -58,15 +58,17 @@ fn verifier(criterion: &mut Criterion) {
 
 fn warden(criterion: &mut Criterion) {
     // What offends so often would be turned away for that alone.
-    let lenient = || Warden::builder(Scheme::timestamped()).danger_without_rejected_quotas();
+    let unlimited = || Quotas::new().danger_unlimited_rejected();
+    let lenient = || Warden::builder(Scheme::timestamped()).quotas(unlimited());
     let known = || lenient().sender(ID, keyring());
-    let strict = Warden::builder(Scheme::timestamped()).sender(ID, keyring()).rejected_quotas(one(), one());
+    let strict = Warden::builder(Scheme::timestamped()).sender(ID, keyring());
+    let strict = strict.quotas(Quotas::new().rejected(one(), one()));
     let cases: [(RefusalReason, WardenBuilder, &str, Prepare); 6] = [
         (RefusalReason::UnknownId, known(), "globex", |_, _| ()),
         (RefusalReason::KeyStoreUnavailable, lenient().keys(Down), ID, |_, _| ()),
-        (RefusalReason::BodyTooLarge, known().body_limit(1023), ID, |_, _| ()),
+        (RefusalReason::BodyTooLarge, known().body(BodyLimits::new().max_bytes(1023)), ID, |_, _| ()),
         (RefusalReason::Replayed, known(), ID, |warden, head| judge(warden, ID, head).unwrap().commit()),
-        (RefusalReason::QuotaExceeded, known().quota(one()), ID, |warden, _| {
+        (RefusalReason::QuotaExceeded, known().quotas(unlimited().accepted(one())), ID, |warden, _| {
             let another = sender::signed(body(), Timestamp::from_unix(Timestamp::now().as_unix() - 1)).0;
             judge(warden, ID, &another).unwrap().commit();
         }),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hookwarden::event::{MetricsObserver, TracingObserver};
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{Quotas, Replay, WardenBuilder};
 use http::HeaderMap;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pipeline::Pipeline;
@@ -51,7 +51,10 @@ fn warden(criterion: &mut Criterion) {
 /// The time that a new Warden with these parts takes for so many deliveries.
 fn accept(count: u64, parts: &[&str], messages: &mut Messages, scrape: &PrometheusHandle) -> Duration {
     let pipeline = Pipeline::with(|builder| {
-        PARTS.iter().fold(builder, |builder, (name, switch)| switch(builder, parts.contains(name)))
+        let settings = (builder, Quotas::new());
+        let switched = |settings, (name, switch): &Part| switch(settings, parts.contains(name));
+        let (builder, quotas) = PARTS.iter().fold(settings, switched);
+        builder.quotas(quotas)
     });
     let taken = messages.time(count, |(head, body)| pipeline.accept("acme", head, body));
     // Or the samples of its histograms pile up.
@@ -82,14 +85,21 @@ impl Messages {
     }
 }
 
-type Part = (&'static str, fn(WardenBuilder, bool) -> WardenBuilder);
+/// Switches a part on or off.
+type Part = (&'static str, fn(Settings, bool) -> Settings);
+
+type Settings = (WardenBuilder, Quotas);
 
 const PARTS: [Part; 5] = [
-    ("quota", |builder, on| if on { builder.quota(pipeline::ample()) } else { builder.danger_without_quota() }),
-    ("rejected quotas", |builder, on| if on { builder } else { builder.danger_without_rejected_quotas() }),
-    ("replay", |builder, on| if on { builder } else { builder.danger_without_replay_protection() }),
-    ("metrics", |builder, on| if on { builder.observer(MetricsObserver::new()) } else { builder }),
-    ("tracing", |builder, on| if on { builder.observer(TracingObserver::new()) } else { builder }),
+    ("quota", |(builder, quotas), on| {
+        (builder, if on { quotas.accepted(pipeline::ample()) } else { quotas.danger_unlimited_accepted() })
+    }),
+    ("rejected quotas", |(builder, quotas), on| {
+        (builder, if on { quotas } else { quotas.danger_unlimited_rejected() })
+    }),
+    ("replay", |(builder, quotas), on| (if on { builder } else { builder.replay(Replay::danger_off()) }, quotas)),
+    ("metrics", |(builder, quotas), on| (if on { builder.observer(MetricsObserver::new()) } else { builder }, quotas)),
+    ("tracing", |(builder, quotas), on| (if on { builder.observer(TracingObserver::new()) } else { builder }, quotas)),
 ];
 
 /// Few enough to stay in a cache.

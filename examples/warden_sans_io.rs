@@ -8,7 +8,7 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use hookwarden::event::SecurityEvent;
-use hookwarden::warden::Refused;
+use hookwarden::warden::{Quotas, Refused};
 use hookwarden::{IdSource, Keyring, Quota, Scheme, Signer, Warden};
 
 /// A request as a server of one's own might hold it.
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let warden = Warden::builder(scheme)
         .sender("acme", keys)
         .webhook_id(IdSource::header("x-webhook-id")?)
-        .quota(Quota::at_most_per_minute(100)?)
+        .quotas(Quotas::new().accepted(Quota::at_most_per_minute(100)?))
         .observer(|event: &SecurityEvent<'_>| println!("  event: {:?} of {:?}", event.outcome, event.webhook_id))
         .build()?;
     let mut headers: Vec<_> = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

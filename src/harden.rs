@@ -1,16 +1,15 @@
 //! What stands around a guarded endpoint: the headers of its answers, what becomes of plain HTTP, and `security.txt`.
 //!
 //! ```
-//! use hookwarden::proxies::TrustedHops;
 //! use hookwarden::harden::{Harden, HardenLayer, PlainHttp};
+//! use hookwarden::proxies::Proxies;
 //!
 //! let harden = Harden::builder()
 //!     .header("content-security-policy", "default-src 'self'") // another value
 //!     .without_header("x-xss-protection")
 //!     .plain_http(PlainHttp::Redirect)
 //!     .redirect_host("hooks.example.com")
-//!     .trusted_hops(TrustedHops::x_forwarded_for(1)?) // one proxy, which ends TLS
-//!     .trusted_proxies(["10.0.0.0/8"])
+//!     .proxies(Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?) // one proxy, which ends TLS
 //!     .build()?;
 //! let layer = HardenLayer::new(harden); // outside of the `WardenLayer`, so that its refusals have the headers too
 //! # Ok::<(), hookwarden::ConfigError>(())
@@ -38,8 +37,7 @@
 //! What was sent by plain HTTP could be read by everybody on its way, so it is refused unless [`PlainHttp`] says
 //! otherwise. A request counts as encrypted
 //!
-//! * by the word of the proxies in front, where they are declared by [`trusted_hops`](HardenBuilder::trusted_hops) and
-//!   [`trusted_proxies`](HardenBuilder::trusted_proxies);
+//! * if a proxy declared by [`proxies`](HardenBuilder::proxies) reports TLS;
 //! * or because this server ends TLS itself: actix-web knows that, other servers put a [`TlsConnection`] among the
 //!   request's extensions;
 //! * or because it never left the machine: it came from a loopback address, without a trace of a proxy (`Forwarded`,

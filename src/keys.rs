@@ -35,6 +35,7 @@ use std::sync::Arc;
 use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
+use crate::scheme::Scheme;
 use crate::secret::Keyring;
 
 pub use cached::{CachedKeys, CachedKeysBuilder};
@@ -87,6 +88,11 @@ pub trait KeyStore: Send + Sync + 'static {
     fn common_size(&self) -> usize {
         1
     }
+
+    /// The scheme that the keys are prepared for, if it is one scheme. A Warden for another one is refused when it is built.
+    fn scheme(&self) -> Option<&Scheme> {
+        None
+    }
 }
 
 impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
@@ -96,6 +102,10 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
 
     fn common_size(&self) -> usize {
         (**self).common_size()
+    }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        (**self).scheme()
     }
 }
 

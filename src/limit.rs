@@ -121,6 +121,14 @@ impl Quota {
         }
     }
 
+    /// 100 a minute.
+    pub(crate) const DEFAULT_ACCEPTED: Self =
+        Self { burst: NonZeroU32::MIN.saturating_add(99), period: Duration::from_millis(600) };
+
+    /// 60 a minute.
+    pub(crate) const DEFAULT_REJECTED: Self =
+        Self { burst: NonZeroU32::MIN.saturating_add(59), period: Duration::from_secs(1) };
+
     /// The number of requests that pass at once.
     #[must_use]
     pub const fn burst(&self) -> u32 {
@@ -220,3 +228,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// 100 days. Sums of a few such windows are far below the maximum of 64 bits of nanoseconds.
 const MAX_WINDOW_MICROS: u64 = 100 * 86_400 * 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_quotas_are_per_minute() {
+        assert_eq!(Ok(Quota::DEFAULT_ACCEPTED), Quota::per_minute(100));
+        assert_eq!(Ok(Quota::DEFAULT_REJECTED), Quota::per_minute(60));
+    }
+}

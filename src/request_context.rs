@@ -27,14 +27,10 @@ pub(crate) async fn origin(warden: &Warden, parts: &mut Parts) -> Origin {
     Origin { id: path_parameter(warden, parts).await, peer: peer(warden, parts) }
 }
 
-/// The address that counts: the connection's, or what the trusted proxies say. A request that came past them, or whose
-/// header they garbled, is laid to the connection.
+/// The client's address behind the proxies.
 fn peer(warden: &Warden, parts: &Parts) -> Option<IpAddr> {
-    let connection = connection_address(parts);
-    let client = warden.trusted_hops(connection).and_then(|hops| {
-        hops.client(parts.headers.get_all(hops.header_name()).iter().map(http::HeaderValue::as_bytes))
-    });
-    client.or(connection)
+    let values_of = |name| parts.headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    warden.proxies().client(connection_address(parts), values_of)
 }
 
 /// The address that the connection came from, whoever sent the request.

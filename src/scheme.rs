@@ -338,6 +338,17 @@ impl Scheme {
         self.timestamp.as_ref()
     }
 
+    /// What makes keys that were prepared for `other` unfit for this scheme, if anything does.
+    #[cfg(feature = "warden")]
+    pub(crate) fn key_difference(&self, other: &Self) -> Option<&'static str> {
+        let differences = [
+            (self.name != other.name, "name"),
+            (self.algorithm != other.algorithm, "algorithm"),
+            (self.secret_format != other.secret_format, "secret format"),
+        ];
+        differences.into_iter().find_map(|(differs, what)| differs.then_some(what))
+    }
+
     pub(crate) fn lists(&self) -> impl Iterator<Item = &ListedHeaders> {
         self.signed.iter().filter_map(|part| match part {
             SignedPart::ListedHeaders(listed) => Some(listed),

@@ -14,6 +14,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::error::{ConfigError, Reason};
 
@@ -116,43 +117,54 @@ impl TimestampFormat {
 /// 301 s old is refused. No value turns the check off.
 ///
 /// ```
+/// use core::time::Duration;
 /// use hookwarden::{Keyring, Scheme, Tolerance, Verifier};
 ///
 /// let scheme = Scheme::timestamped();
 /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
-/// let verifier = Verifier::new(scheme, keys)?.with_tolerance(Tolerance::from_seconds(60)?);
+/// let verifier = Verifier::new(scheme, keys)?.with_tolerance(Tolerance::new(Duration::from_secs(60))?);
 ///
-/// assert!(Tolerance::from_seconds(0).is_err());
+/// assert!(Tolerance::new(Duration::ZERO).is_err());
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tolerance(u32);
+pub struct Tolerance {
+    /// 1 to 86,400.
+    seconds: u32,
+}
 
 impl Tolerance {
     /// 300 seconds, which most providers recommend.
-    pub const DEFAULT: Self = Self(300);
+    pub const DEFAULT: Self = Self { seconds: 300 };
 
-    /// Creates a tolerance of 1 to 86,400 seconds.
+    /// A tolerance from 1 second to 1 day, in whole seconds.
     ///
     /// # Errors
-    /// The value is outside that range.
-    pub fn from_seconds(seconds: u32) -> Result<Self, ConfigError> {
-        if (1..=86_400).contains(&seconds) {
-            Ok(Self(seconds))
-        } else {
-            Err(ConfigError::new("tolerance", format!("{seconds} s is outside 1..=86400")))
+    /// `tolerance` is outside that range or has a fraction of a second.
+    pub fn new(tolerance: Duration) -> Result<Self, ConfigError> {
+        match u32::try_from(tolerance.as_secs()) {
+            Ok(seconds @ 1..=86_400) if tolerance.subsec_nanos() == 0 => Ok(Self { seconds }),
+            _ => Err(ConfigError::new(
+                "tolerance",
+                format!("must be whole seconds from 1 s to 86400 s, not {tolerance:?}"),
+            )),
         }
     }
 
-    /// The tolerance in seconds.
+    /// The tolerance, in whole seconds.
     #[must_use]
-    pub const fn as_seconds(self) -> u32 {
-        self.0
+    pub fn as_duration(self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    #[cfg(any(feature = "diagnose", feature = "warden"))]
+    pub(crate) const fn as_seconds(self) -> u32 {
+        self.seconds
     }
 
     #[inline]
     pub(crate) fn judge(self, stamp: Timestamp, now: Timestamp) -> Result<(), Reason> {
-        if stamp.0.abs_diff(now.0) <= u64::from(self.0) {
+        if stamp.0.abs_diff(now.0) <= u64::from(self.seconds) {
             Ok(())
         } else if stamp < now {
             Err(Reason::Stale)
@@ -403,15 +415,15 @@ mod tests {
 
     #[test]
     fn extreme_clocks_do_not_overflow() {
-        for tolerance in [1, 86_400] {
-            let tolerance = Tolerance::from_seconds(tolerance).unwrap();
+        for seconds in [1, 86_400] {
+            let tolerance = Tolerance { seconds };
             for (stamp, now, verdict) in [
                 (i64::MIN, i64::MAX, Err(Reason::Stale)),
                 (i64::MAX, i64::MIN, Err(Reason::Early)),
                 (i64::MAX, i64::MAX, Ok(())),
                 (i64::MIN, i64::MIN, Ok(())),
                 (0, -1, Ok(())),
-                (-2, 0, if tolerance.as_seconds() == 1 { Err(Reason::Stale) } else { Ok(()) }),
+                (-2, 0, if seconds == 1 { Err(Reason::Stale) } else { Ok(()) }),
             ] {
                 assert_eq!(tolerance.judge(Timestamp(stamp), Timestamp(now)), verdict, "{stamp} {now}");
             }
@@ -420,9 +432,14 @@ mod tests {
 
     #[test]
     fn tolerance_outside_its_range_is_a_config_error() {
-        for seconds in [0, 86_401, u32::MAX] {
-            assert_eq!(Tolerance::from_seconds(seconds).unwrap_err().field(), "tolerance");
+        let second = Duration::from_secs(1);
+        for tolerance in
+            [Duration::ZERO, second / 2, second * 3 / 2, 86_400 * second + second / 2, 86_401 * second, Duration::MAX]
+        {
+            assert_eq!(Tolerance::new(tolerance).unwrap_err().field(), "tolerance", "{tolerance:?}");
         }
-        assert!(Tolerance::from_seconds(1).is_ok() && Tolerance::from_seconds(86_400).is_ok());
+        for tolerance in [second, 86_400 * second] {
+            assert_eq!(Tolerance::new(tolerance).unwrap().as_duration(), tolerance);
+        }
     }
 }

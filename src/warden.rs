@@ -46,18 +46,19 @@ mod peer_watch;
 mod quota_limits;
 mod refused;
 mod request_log;
+mod settings;
 mod steps;
 mod stores;
 mod verified_delivery;
 
 use std::fmt;
-use std::net::IpAddr;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
-use crate::proxies::{Proxies, TrustedHops};
+use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
 
@@ -66,6 +67,7 @@ pub use answer::{Answer, AnswerBody};
 pub use builder::WardenBuilder;
 pub use id::IdSource;
 pub use refused::Refused;
+pub use settings::{BodyLimits, Quotas, Replay};
 pub use steps::{Examined, Receiving};
 pub use verified_delivery::VerifiedDelivery;
 
@@ -127,12 +129,10 @@ impl Warden {
         self.inner.deadline
     }
 
-    /// The proxies whose word on a request's address counts, where it came on a connection from the address
-    /// `connection`. `None` if none are declared, or the connection is not one of theirs
-    /// ([`trusted_proxies`](WardenBuilder::trusted_proxies)): the peer is then the connection's own address.
+    /// The reverse proxies in front of this server; [`Proxies::client`] finds a request's peer behind them.
     #[must_use]
-    pub fn trusted_hops(&self, connection: Option<IpAddr>) -> Option<TrustedHops> {
-        self.inner.proxies.behind(connection)
+    pub fn proxies(&self) -> &Proxies {
+        &self.inner.proxies
     }
 
     #[cfg(feature = "tower")]

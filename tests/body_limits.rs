@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::Layout;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{BodyLimits, Quotas, WardenBuilder};
 use hookwarden::{IdSource, Reason, Scheme, Warden};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame};
@@ -110,7 +110,12 @@ async fn deadline_holds_for_a_body_that_is_always_ready() {
         // So that the test ends, whatever the deadline does.
         (began.elapsed() < Duration::from_secs(5)).then(|| Frame::data(Bytes::new()))
     });
-    let verdict = judge(warden().deadline(Duration::from_millis(300)), &Post::signed(""), Frames::new(empty)).await;
+    let verdict = judge(
+        warden().body(BodyLimits::new().deadline(Duration::from_millis(300))),
+        &Post::signed(""),
+        Frames::new(empty),
+    )
+    .await;
     assert_eq!(verdict, (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(RefusalReason::BodyTooSlow)));
     assert!(began.elapsed() < Duration::from_millis(1300), "{:?}", began.elapsed());
 }
@@ -139,7 +144,7 @@ async fn ten_gigabytes_that_are_only_announced_are_refused_at_once() {
 async fn sender_is_told_to_continue_only_behind_a_good_head() {
     let expecting = "Expect: 100-continue\r\nContent-Length: 4\r\n";
     for server in Server::BOTH {
-        let mut bench = Bench::start(server, warden().body_limit(5)).await;
+        let mut bench = Bench::start(server, warden().body(BodyLimits::new().max_bytes(5))).await;
         let mut connection = bench.connect().await;
         let good = Post::signed("body");
         let interim = connection.exchange(&good.head(expecting)).await.unwrap();
@@ -167,7 +172,7 @@ async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
     let deadline = Duration::from_millis(500);
     let pause = Duration::from_millis(50);
     for &server in Server::ALL {
-        let mut bench = Bench::start(server, warden().deadline(deadline)).await;
+        let mut bench = Bench::start(server, warden().body(BodyLimits::new().deadline(deadline))).await;
         for (framing, first, drop) in [
             ("Content-Length: 100\r\n", "ten bytes.", ""),
             ("Content-Length: 100\r\n", "", "x"),
@@ -209,7 +214,7 @@ async fn chunked_body_over_the_cap_is_refused() {
 #[tokio::test]
 async fn body_of_exactly_the_cap_is_accepted_and_one_byte_more_refused() {
     for &server in Server::ALL {
-        let mut bench = Bench::start(server, warden().body_limit(100_000)).await;
+        let mut bench = Bench::start(server, warden().body(BodyLimits::new().max_bytes(100_000))).await;
         let exact = Post::signed(vec![7; 100_000]);
         let larger = Post::signed(vec![7; 100_001]);
         for (bytes, status) in [
@@ -257,7 +262,7 @@ async fn refused_body_smuggles_no_request() {
     ];
     for &server in Server::ALL {
         for (attack, bytes, status) in &attacks {
-            let settings = warden().body_limit(64 * KIB).deadline(Duration::from_millis(400));
+            let settings = warden().body(BodyLimits::new().max_bytes(64 * KIB).deadline(Duration::from_millis(400)));
             let mut bench = Bench::start(server, settings).await;
             let mut connection = bench.connect().await;
             let next = Post::signed("next").sized();
@@ -344,7 +349,7 @@ fn schemes() -> [(Post, WardenBuilder); 3] {
         let post = Post::signed_by(&signer(scheme.clone(), secret), PATH, own, "x", now(0));
         let keys = keyring(&scheme, secret);
         // Some of what is wrong is found only by the MAC, and a peer has a quota of that.
-        (post, Warden::builder(scheme).sender(ID, keys).danger_without_rejected_quotas())
+        (post, Warden::builder(scheme).sender(ID, keys).quotas(Quotas::new().danger_unlimited_rejected()))
     };
     [
         of(Scheme::timestamped(), SECRET, &[]),
@@ -450,7 +455,7 @@ impl Body for Busy {
 #[tokio::test]
 async fn deadline_holds_for_a_body_that_is_always_at_work() {
     let began = Instant::now();
-    let warden = warden().deadline(Duration::from_millis(300));
+    let warden = warden().body(BodyLimits::new().deadline(Duration::from_millis(300)));
     let (status, outcome) = judge(warden, &Post::signed(""), Busy(began)).await;
     assert_eq!((status, outcome), (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(RefusalReason::BodyTooSlow)));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());

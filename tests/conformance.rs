@@ -12,9 +12,9 @@ use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
 use hookwarden::headers::Head;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
 use hookwarden::limit::{Decision, RateLimiter};
-use hookwarden::proxies::TrustedHops;
+use hookwarden::proxies::Proxies;
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
-use hookwarden::warden::{Answer, AnswerBody};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas, Replay};
 use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Reason, Scheme};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -145,14 +145,19 @@ fn sizes() -> Vec<Row> {
 }
 
 fn unlimited(warden: hookwarden::warden::WardenBuilder) -> hookwarden::warden::WardenBuilder {
-    warden.danger_without_quota().danger_without_rejected_quotas().danger_without_replay_protection()
+    warden.quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected()).replay(Replay::danger_off())
+}
+
+/// The sender may send as much as it likes.
+fn unmetered(warden: hookwarden::warden::WardenBuilder) -> hookwarden::warden::WardenBuilder {
+    warden.quotas(Quotas::new().danger_unlimited_accepted())
 }
 
 #[tokio::test]
 async fn every_request_has_one_answer_whatever_the_adapter() {
     for rows in [heads, signatures, sizes] {
         agree(
-            |warden| unlimited(warden).body_limit(1000),
+            |warden| unlimited(warden).body(BodyLimits::new().max_bytes(1000)),
             async |site| {
                 for (what, bytes, answer, outcome) in rows() {
                     site.assert(what, &bytes, answer, outcome).await;
@@ -167,9 +172,9 @@ async fn every_request_has_one_answer_whatever_the_adapter() {
 async fn address_in_a_header_is_believed_on_a_connection_of_a_named_proxy_alone() {
     let address = |text: &str| text.parse::<IpAddr>().expect("an address");
     let (proxy, other, client) = (address("127.0.0.2"), address("127.0.0.1"), address("203.0.113.9"));
-    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    let proxies = Proxies::x_forwarded_for(1, ["10.0.0.0/8", "127.0.0.2"]).expect("one proxy");
     agree(
-        |warden| unlimited(warden).trusted_hops(hops()).trusted_proxies(["10.0.0.0/8", "127.0.0.2"]),
+        |warden| unlimited(warden).proxies(proxies.clone()),
         async |site| {
             for (from, peer) in [(proxy, client), (other, other)] {
                 let post = signed("x", 0).with("X-Forwarded-For", "192.0.2.1, 203.0.113.9");
@@ -186,9 +191,9 @@ async fn address_in_a_header_is_believed_on_a_connection_of_a_named_proxy_alone(
 #[tokio::test]
 async fn forger_past_the_named_proxy_is_one_peer_whatever_it_writes() {
     let quota = || Quota::new(2, Duration::from_secs(3_600)).expect("a quota");
-    let hops = || TrustedHops::x_forwarded_for(1).expect("one proxy");
+    let proxies = Proxies::x_forwarded_for(1, ["127.0.0.2"]).expect("one proxy");
     let settings = |warden: hookwarden::warden::WardenBuilder| {
-        warden.rejected_quotas(quota(), quota()).trusted_hops(hops()).trusted_proxies(["127.0.0.2"])
+        warden.quotas(Quotas::new().rejected(quota(), quota())).proxies(proxies.clone())
     };
     agree(settings, async |site| {
         let mut statuses = Vec::new();
@@ -362,7 +367,7 @@ async fn any_of_32_candidates_may_match_and_33_are_refused() {
 #[tokio::test]
 async fn body_that_stalls_or_drips_is_answered_408() {
     agree(
-        |warden| unlimited(warden).deadline(SHORT_DEADLINE),
+        |warden| unlimited(warden).body(BodyLimits::new().deadline(SHORT_DEADLINE)),
         async |site| {
             for (framing, first, drop) in [
                 ("Content-Length: 100\r\n", "ten bytes.", ""),
@@ -390,7 +395,7 @@ async fn body_that_stalls_or_drips_is_answered_408() {
 async fn endless_body_of_a_refused_request_is_cut_off() {
     let chunk = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
     agree(
-        |warden| unlimited(warden).body_limit(1000),
+        |warden| unlimited(warden).body(BodyLimits::new().max_bytes(1000)),
         async |site| {
             for (post, answer, reason) in [
                 (signed("", -301), UNAUTHORIZED, RefusalReason::Unverified(Reason::Stale)),
@@ -412,7 +417,7 @@ async fn endless_body_of_a_refused_request_is_cut_off() {
 async fn quota_is_told_with_every_answer_behind_a_good_signature() {
     let policy = "ratelimit-policy: \"webhook\";q=2;w=60";
     agree(
-        |warden| warden.quota(Quota::per_minute(2).unwrap()),
+        |warden| warden.quotas(Quotas::new().accepted(Quota::per_minute(2).unwrap())),
         async |site| {
             let accepted = |r: u32, t: u32| {
                 format!("200 OK | content-length: 0 | {policy} | ratelimit: \"webhook\";r={r};t={t} | x-handled: acme")
@@ -445,7 +450,11 @@ async fn quota_is_told_with_every_answer_behind_a_good_signature() {
 async fn peer_that_was_refused_too_often_is_turned_away_without_a_word_of_quotas() {
     let quota = Quota::per_minute(3).unwrap();
     agree(
-        |warden| warden.rejected_quotas(quota, quota).sender("other", keyring(&Scheme::timestamped(), "of the other")),
+        |warden| {
+            warden
+                .quotas(Quotas::new().rejected(quota, quota))
+                .sender("other", keyring(&Scheme::timestamped(), "of the other"))
+        },
         async |site| {
             let forged = signed("x", 0).carrying("y").sized();
             let blocked = |seconds| format!("429 Too Many Requests | content-length: 0 | retry-after: {seconds}");
@@ -485,44 +494,41 @@ fn accepted_of_100(remaining: u32, seconds: u32) -> String {
 
 #[tokio::test]
 async fn delivery_is_handled_once_and_answered_409_while_it_is() {
-    agree(
-        |warden| warden.danger_without_quota(),
-        async |site| {
-            let post = signed("x", 0);
-            let release = site.hold();
-            let mut first = site.connect().await;
-            first.send(&post.sized()).await;
-            assert_eq!(site.run().await, "x");
-            let in_progress = |seconds| format!("409 Conflict | content-length: 0 | retry-after: {seconds}");
-            let upper = String::from_utf8(post.value(SIGNATURE)).unwrap().to_uppercase();
-            let copies = [post.sized(), post.chunked(1, ""), post.clone().replacing(SIGNATURE, upper).sized()];
-            for copy in &copies {
-                site.assert("during", copy, &in_progress(60), refused(RefusalReason::InProgress)).await;
-            }
-            site.clock.advance(Duration::from_millis(58_500));
-            site.assert("later", &copies[0], &in_progress(2), refused(RefusalReason::InProgress)).await;
-            // Another delivery is not in its way.
-            site.assert("other", &signed("y", 0).sized(), HANDLED, Outcome::Accepted).await;
+    agree(unmetered, async |site| {
+        let post = signed("x", 0);
+        let release = site.hold();
+        let mut first = site.connect().await;
+        first.send(&post.sized()).await;
+        assert_eq!(site.run().await, "x");
+        let in_progress = |seconds| format!("409 Conflict | content-length: 0 | retry-after: {seconds}");
+        let upper = String::from_utf8(post.value(SIGNATURE)).unwrap().to_uppercase();
+        let copies = [post.sized(), post.chunked(1, ""), post.clone().replacing(SIGNATURE, upper).sized()];
+        for copy in &copies {
+            site.assert("during", copy, &in_progress(60), refused(RefusalReason::InProgress)).await;
+        }
+        site.clock.advance(Duration::from_millis(58_500));
+        site.assert("later", &copies[0], &in_progress(2), refused(RefusalReason::InProgress)).await;
+        // Another delivery is not in its way.
+        site.assert("other", &signed("y", 0).sized(), HANDLED, Outcome::Accepted).await;
 
-            release.send(200).unwrap();
-            assert_eq!(first.answer().await.unwrap().essence(), HANDLED);
-            assert_eq!(site.events.next().await.outcome, Outcome::Accepted);
-            for copy in &copies {
-                site.assert("after", copy, REPLAYED, refused(RefusalReason::Replayed)).await;
-            }
-            // A message from the future is remembered as long as it is fresh.
-            site.assert("ahead", &signed("z", 300).sized(), HANDLED, Outcome::Accepted).await;
-            site.clock.advance(Duration::from_secs(541));
-            site.assert("ahead, later", &signed("z", 300).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
-        },
-    )
+        release.send(200).unwrap();
+        assert_eq!(first.answer().await.unwrap().essence(), HANDLED);
+        assert_eq!(site.events.next().await.outcome, Outcome::Accepted);
+        for copy in &copies {
+            site.assert("after", copy, REPLAYED, refused(RefusalReason::Replayed)).await;
+        }
+        // A message from the future is remembered as long as it is fresh.
+        site.assert("ahead", &signed("z", 300).sized(), HANDLED, Outcome::Accepted).await;
+        site.clock.advance(Duration::from_secs(541));
+        site.assert("ahead, later", &signed("z", 300).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
+    })
     .await;
 }
 
 #[tokio::test]
 async fn replay_is_a_conflict_where_the_application_wants_it() {
     agree(
-        |warden| warden.danger_without_quota().answer_replays_with_conflict(),
+        |warden| unmetered(warden).replay(Replay::new().duplicates_conflict()),
         async |site| {
             site.assert("first", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
             let conflict = "409 Conflict | content-length: 0";
@@ -535,7 +541,7 @@ async fn replay_is_a_conflict_where_the_application_wants_it() {
 #[tokio::test]
 async fn full_memory_of_deliveries_refuses_and_asks_to_come_back() {
     agree(
-        |warden| warden.danger_without_quota().replay_capacity(1),
+        |warden| unmetered(warden).replay(Replay::new().capacity(1)),
         async |site| {
             // How many entries there is room for is the memory's own affair. Room is made once the oldest can be no
             // replay any more, a second after its tolerance and the margin.
@@ -579,7 +585,7 @@ async fn trouble_of_the_key_store_is_not_the_senders() {
     for adapter in Adapter::ALL {
         let scheme = Scheme::timestamped();
         let keys = Troubled(scheme.prepare(&keyring(&scheme, SECRET)).unwrap());
-        let mut site = Site::of(adapter, scheme, |warden| warden.keys(keys).danger_without_quota()).await;
+        let mut site = Site::of(adapter, scheme, |warden| unmetered(warden).keys(keys)).await;
         let mut connection = site.connect().await;
         for round in 0..3 {
             for (id, answer, outcome) in [
@@ -733,49 +739,43 @@ async fn id_is_found_wherever_the_application_says() {
 
 #[tokio::test]
 async fn only_2xx_of_the_handler_commits() {
-    agree(
-        |warden| warden.danger_without_quota(),
-        async |site| {
-            for status in [200, 201, 202, 204] {
-                let bytes = signed(format!("done {status}"), 0).sized();
+    agree(unmetered, async |site| {
+        for status in [200, 201, 202, 204] {
+            let bytes = signed(format!("done {status}"), 0).sized();
+            site.then(Act::Answer(status));
+            let told = site.tell(&bytes).await;
+            assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
+            assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Accepted, 1), "{status}");
+            assert_eq!(told.event.status, Some(status), "{:?}", site.adapter);
+            site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
+        }
+        for status in [300, 302, 303, 304, 307, 400, 401, 404, 408, 409, 413, 429, 500, 503] {
+            let bytes = signed(format!("not done {status}"), 0).sized();
+            for _ in 0..2 {
                 site.then(Act::Answer(status));
                 let told = site.tell(&bytes).await;
                 assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
-                assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Accepted, 1), "{status}");
+                assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Released, 1), "{status}");
                 assert_eq!(told.event.status, Some(status), "{:?}", site.adapter);
-                site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
             }
-            for status in [300, 302, 303, 304, 307, 400, 401, 404, 408, 409, 413, 429, 500, 503] {
-                let bytes = signed(format!("not done {status}"), 0).sized();
-                for _ in 0..2 {
-                    site.then(Act::Answer(status));
-                    let told = site.tell(&bytes).await;
-                    assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
-                    assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Released, 1), "{status}");
-                    assert_eq!(told.event.status, Some(status), "{:?}", site.adapter);
-                }
-                site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-                site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
-            }
-        },
-    )
+            site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+            site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
+        }
+    })
     .await;
 }
 
 #[tokio::test]
 async fn handler_that_panics_gives_the_delivery_back() {
-    agree(
-        |warden| warden.danger_without_quota(),
-        async |site| {
-            let bytes = signed("x", 0).sized();
-            for _ in 0..3 {
-                site.then(Act::Panic);
-                site.assert("panic", &bytes, "closed", Outcome::Released).await;
-            }
-            site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-            site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
-        },
-    )
+    agree(unmetered, async |site| {
+        let bytes = signed("x", 0).sized();
+        for _ in 0..3 {
+            site.then(Act::Panic);
+            site.assert("panic", &bytes, "closed", Outcome::Released).await;
+        }
+        site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
+        site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
+    })
     .await;
 }
 
@@ -783,7 +783,7 @@ async fn handler_that_panics_gives_the_delivery_back() {
 #[tokio::test]
 async fn client_that_leaves_costs_no_delivery() {
     for adapter in Adapter::ALL {
-        let mut site = Site::start(adapter, |warden| warden.danger_without_quota()).await;
+        let mut site = Site::start(adapter, unmetered).await;
         let bytes = signed("x", 0).sized();
         let release = site.hold();
         let mut leaving = site.connect().await;
@@ -878,7 +878,7 @@ async fn shared_memory_of_deliveries_is_told_how_each_ended() {
     for adapter in Adapter::ALL {
         let (released, mut releases) = unbounded_channel();
         let store = Remote { memory: LocalReplay::default(), released };
-        let mut site = Site::start(adapter, |warden| warden.danger_without_quota().shared_replay(store)).await;
+        let mut site = Site::start(adapter, |warden| unmetered(warden).replay(Replay::shared(store))).await;
         let bytes = signed("x", 0).sized();
         site.then(Act::Answer(500));
         let failed = HANDLED.replace("200 OK", "500 Internal Server Error");
@@ -929,7 +929,7 @@ impl RateLimiter for Unreachable {
 async fn replay_protection_fails_closed_and_the_limiter_falls_back() {
     let unavailable = "503 Service Unavailable | content-length: 0 | retry-after: 5";
     agree(
-        |warden| warden.shared_replay(Unreachable),
+        |warden| warden.replay(Replay::shared(Unreachable)),
         async |site| {
             for _ in 0..2 {
                 let bytes = signed("x", 0).sized();
@@ -939,7 +939,7 @@ async fn replay_protection_fails_closed_and_the_limiter_falls_back() {
     )
     .await;
     agree(
-        |warden| warden.shared_limiter(Unreachable).quota(Quota::per_minute(1).unwrap()),
+        |warden| warden.quotas(Quotas::new().shared(Unreachable).accepted(Quota::per_minute(1).unwrap())),
         async |site| {
             let policy = "ratelimit-policy: \"webhook\";q=1;w=60 | ratelimit: \"webhook\";r=0;t=60";
             let accepted = format!("200 OK | content-length: 0 | {policy} | x-handled: acme");
@@ -958,7 +958,7 @@ async fn application_writes_the_same_bodies_on_every_adapter() {
         (answer.status() != 413).then(|| AnswerBody::new("application/problem+json", text))
     };
     agree(
-        |warden| warden.danger_without_quota().answer_body(write).body_limit(1000),
+        |warden| unmetered(warden).answer_body(write).body(BodyLimits::new().max_bytes(1000)),
         async |site| {
             let body = |line: &str, more: &str, text: &str| {
                 format!(

@@ -23,7 +23,7 @@ use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
 use hookwarden::verifier::ReplayKey;
-use hookwarden::warden::{Admitted, Refused, WardenBuilder};
+use hookwarden::warden::{Admitted, BodyLimits, Quotas, Refused, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -44,7 +44,10 @@ fn scene() -> Scene {
 }
 
 fn scene_with(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Scene {
-    Scene::new(|warden| set(warden.sender(ID, keyring(&Scheme::timestamped(), SECRET)).danger_without_quota()))
+    Scene::new(|warden| {
+        let warden = warden.sender(ID, keyring(&Scheme::timestamped(), SECRET));
+        set(warden.quotas(Quotas::new().danger_unlimited_accepted()))
+    })
 }
 
 impl Scene {
@@ -125,7 +128,7 @@ fn neither_clock_alone_ends_the_memory_of_a_message() {
 
 #[test]
 fn replicas_whose_clocks_lag_are_covered_by_the_margin() {
-    let scene = scene_with(|warden| warden.replay_margin(10));
+    let scene = scene_with(|warden| warden.replay(Replay::new().margin(10 * SECOND)));
     let post = scene.stamped(0);
     assert_eq!(scene.send(&post), Ok(()));
     scene.clock.advance(310 * SECOND);
@@ -191,7 +194,7 @@ fn wall_clock_that_is_set_while_a_handler_runs_shortens_no_memory() {
 #[test]
 fn limits_follow_the_monotonic_clock_alone() {
     let quota = Quota::new(2, 10 * SECOND).unwrap();
-    let scene = scene_with(|warden| warden.quota(quota).rejected_quotas(quota, quota));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(quota).rejected(quota, quota)));
     let forger = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)));
     let send = |body: &str| scene.send(&scene.signed(body));
     let forge = || scene.deliver(forger, ID, &scene.signed("genuine").carrying("forged"));
@@ -420,7 +423,7 @@ fn commit_after_the_lease_stands_if_nobody_else_has_the_work() {
 /// The price of a lease that is shorter than the work: the documented double.
 #[test]
 fn handler_slower_than_its_lease_may_run_twice() {
-    let scene = scene_with(|warden| warden.lease(5 * SECOND));
+    let scene = scene_with(|warden| warden.replay(Replay::new().lease(5 * SECOND)));
     let post = scene.signed("x");
     let slow = scene.admit(&post);
     scene.clock.advance(5 * SECOND);
@@ -470,21 +473,21 @@ fn github(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> WardenBuilder {
 #[test]
 fn scheme_without_a_timestamp_needs_a_lifetime_and_no_other_takes_one() {
     let lifetime = 600 * SECOND;
-    assert_eq!(github(|warden| warden).build().unwrap_err().field(), "replay lifetime");
-    assert!(github(|warden| warden.replay_lifetime(lifetime)).build().is_ok());
-    assert!(github(WardenBuilder::danger_without_replay_protection).build().is_ok());
+    assert_eq!(github(|warden| warden).build().unwrap_err().field(), "replay.lifetime");
+    assert!(github(|warden| warden.replay(Replay::new().lifetime(lifetime))).build().is_ok());
+    assert!(github(|warden| warden.replay(Replay::danger_off())).build().is_ok());
     for impossible in [Duration::ZERO, SECOND / 2, Duration::MAX] {
-        let refused = github(|warden| warden.replay_lifetime(impossible)).build().unwrap_err();
-        assert_eq!(refused.field(), "replay lifetime", "{impossible:?}");
+        let refused = github(|warden| warden.replay(Replay::new().lifetime(impossible))).build().unwrap_err();
+        assert_eq!(refused.field(), "replay.lifetime", "{impossible:?}");
     }
     let timestamped = util::sender::unlimited().sender(ID, keyring(&Scheme::timestamped(), SECRET));
-    assert_eq!(timestamped.replay_lifetime(lifetime).build().unwrap_err().field(), "replay lifetime");
+    assert_eq!(timestamped.replay(Replay::new().lifetime(lifetime)).build().unwrap_err().field(), "replay.lifetime");
 }
 
 #[test]
 fn lifetime_is_kept_to_the_second() {
     let scene = Scene::of(Scheme::github(), |warden| {
-        warden.sender(ID, keyring(&Scheme::github(), SECRET)).replay_lifetime(600 * SECOND)
+        warden.sender(ID, keyring(&Scheme::github(), SECRET)).replay(Replay::new().lifetime(600 * SECOND))
     });
     let now = scene.clock.now().wall;
     let post = Post::signed_by(&signer(Scheme::github(), SECRET), PATH, &[], "x", now);
@@ -503,7 +506,7 @@ fn lifetime_is_kept_to_the_second() {
 
 #[test]
 fn full_memory_refuses_and_forgets_nothing() {
-    let scene = scene_with(|warden| warden.replay_capacity(3));
+    let scene = scene_with(|warden| warden.replay(Replay::new().capacity(3)));
     let known = ["1", "2", "3"].map(|body| scene.signed(body));
     known.iter().for_each(|post| assert_eq!(scene.send(post), Ok(())));
     for nth in 0..100 {
@@ -643,7 +646,7 @@ impl ReplayStore for Remote {
 /// A scene whose deliveries are remembered elsewhere.
 fn shared(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> (Scene, Arc<Remote>) {
     let remote = Arc::new(Remote::default());
-    (scene_with(|warden| set(warden.shared_replay(remote.clone()))), remote)
+    (scene_with(|warden| set(warden.replay(Replay::shared(remote.clone())))), remote)
 }
 
 impl Scene {
@@ -662,7 +665,9 @@ impl Scene {
 
 #[tokio::test]
 async fn shared_store_is_asked_with_what_identifies_a_delivery() {
-    let (scene, remote) = shared(|warden| warden.lease(20 * SECOND).replay_margin(5));
+    let remote = Arc::new(Remote::default());
+    let replay = Replay::shared(remote.clone()).lease(20 * SECOND).margin(5 * SECOND);
+    let scene = scene_with(|warden| warden.replay(replay));
     let post = scene.stamped(7);
     assert_eq!(scene.send_async(&post).await, Ok(()));
     let [claim, commit] = &remote.take()[..] else { panic!("a claim and a commit") };
@@ -747,7 +752,10 @@ async fn shared_store_that_fails_lets_nothing_pass() {
 
 #[tokio::test]
 async fn shared_store_that_hangs_holds_no_request_beyond_its_deadline() {
-    let (scene, remote) = shared(|warden| warden.webhook_id(IdSource::fixed(ID)).deadline(Duration::from_millis(100)));
+    let (scene, remote) = shared(|warden| {
+        let limits = BodyLimits::new().deadline(Duration::from_millis(100));
+        warden.webhook_id(IdSource::fixed(ID)).body(limits)
+    });
     remote.hangs.store(true, Ordering::Relaxed);
     let handler = service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Body::empty())));
     let service = WardenLayer::new(scene.warden.clone()).layer(handler);
@@ -767,7 +775,7 @@ async fn steps_that_cannot_wait_refuse_where_a_store_has_to_be_waited_for() {
     assert_eq!(remote.take(), []);
 
     let limiter = Arc::new(Counter::default());
-    let scene = scene_with(|warden| warden.quota(two_an_hour()).shared_limiter(limiter.clone()));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
     let post = scene.signed("x");
     assert_eq!(scene.refuse(&post).reason(), RefusalReason::Misconfigured);
     assert_eq!(scene.send_async(&post).await, Ok(()), "and claimed nothing");
@@ -812,7 +820,8 @@ impl RateLimiter for Counter {
 async fn shared_limiter_decides_and_a_denied_delivery_is_given_back() {
     let limiter = Arc::new(Counter::default());
     let quota = Quota::new(7, SECOND).unwrap();
-    let (scene, remote) = shared(|warden| warden.quota_for(ID, quota).shared_limiter(limiter.clone()));
+    let quotas = Quotas::new().danger_unlimited_accepted().accepted_for(ID, quota).shared(limiter.clone());
+    let (scene, remote) = shared(|warden| warden.quotas(quotas));
     for remaining in [1, 0] {
         let admitted = scene.judge_async(&scene.signed(format!("{remaining}"))).await.unwrap();
         assert_eq!(admitted.quota_state(), Some((quota, QuotaState { remaining, reset: 9 * SECOND })));
@@ -831,7 +840,7 @@ async fn shared_limiter_decides_and_a_denied_delivery_is_given_back() {
 #[tokio::test]
 async fn shared_limiter_that_fails_is_stood_in_for_by_this_process() {
     let limiter = Arc::new(Counter::default());
-    let scene = scene_with(|warden| warden.quota(two_an_hour()).shared_limiter(limiter.clone()));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
     limiter.fails.store(true, Ordering::Relaxed);
     for (body, verdict) in [("1", Ok(())), ("2", Ok(())), ("3", Err(RefusalReason::QuotaExceeded))] {
         assert_eq!(scene.send_async(&scene.signed(body)).await, verdict, "{body}");
@@ -859,8 +868,9 @@ async fn break_off(future: impl Future) {
 #[tokio::test]
 async fn sender_that_breaks_off_while_the_limiter_is_asked_finds_its_delivery_free() {
     let limiter = Arc::new(Counter::default());
-    let local = scene_with(|warden| warden.quota(two_an_hour()).shared_limiter(limiter.clone()));
-    let (shared, remote) = shared(|warden| warden.quota(two_an_hour()).shared_limiter(limiter.clone()));
+    let local = scene_with(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
+    let (shared, remote) =
+        shared(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
     for scene in [&local, &shared] {
         let post = scene.signed("x");
         limiter.hangs.store(true, Ordering::Relaxed);
@@ -904,7 +914,7 @@ async fn sender_that_breaks_off_after_the_work_is_done_cannot_have_it_done_again
 #[tokio::test]
 async fn status_of_the_handler_settles_the_delivery_before_the_answer_is_given() {
     let remote = Arc::new(Remote::default());
-    let scene = scene_with(|warden| warden.shared_replay(remote.clone()).webhook_id(IdSource::fixed(ID)));
+    let scene = scene_with(|warden| warden.replay(Replay::shared(remote.clone())).webhook_id(IdSource::fixed(ID)));
     for (status, settled) in [
         (StatusCode::OK, "commit"),
         (StatusCode::NO_CONTENT, "commit"),
@@ -926,7 +936,7 @@ async fn status_of_the_handler_settles_the_delivery_before_the_answer_is_given()
 #[tokio::test]
 async fn handler_that_panics_gives_its_delivery_back() {
     let remote = Arc::new(Remote::default());
-    let scene = scene_with(|warden| warden.shared_replay(remote.clone()).webhook_id(IdSource::fixed(ID)));
+    let scene = scene_with(|warden| warden.replay(Replay::shared(remote.clone())).webhook_id(IdSource::fixed(ID)));
     let post = scene.signed("x");
     let handler = service_fn(async |_: Request<VerifiedBody>| -> Result<Response<Body>, Infallible> {
         panic!("the application's own handler")
@@ -958,7 +968,7 @@ async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
 #[tokio::test]
 async fn quota_is_counted_when_the_memory_has_answered() {
     let quota = Quota::new(2, SECOND).unwrap();
-    let (scene, _) = shared(|warden| warden.quota(quota));
+    let (scene, _) = shared(|warden| warden.quotas(Quotas::new().accepted(quota)));
     let posts = ["a", "b", "c", "d"].map(|body| scene.signed(body));
     let mut waiting: Vec<_> = posts.iter().map(|post| Box::pin(scene.judge_async(post))).collect();
     for request in waiting.iter_mut().take(2) {

@@ -11,6 +11,7 @@ use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
 use hookwarden::headers::Head;
 use hookwarden::keys::StaticKeys;
 use hookwarden::testing::TestClock;
+use hookwarden::warden::{Quotas, Replay};
 use hookwarden::{Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Verifier, Warden};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -39,7 +40,8 @@ impl Scene {
     fn new(quota: Quota) -> Self {
         let clock = TestClock::default();
         let store = StaticKeys::new(&Scheme::timestamped(), [(ID, keys())]).unwrap();
-        let builder = Warden::builder(Scheme::timestamped()).keys(store).quota(quota).replay_capacity(4_000);
+        let builder = Warden::builder(Scheme::timestamped()).keys(store);
+        let builder = builder.quotas(Quotas::new().accepted(quota)).replay(Replay::new().capacity(4_000));
         let warden = builder.clock(clock.clone()).observer(|_: &SecurityEvent<'_>| {}).build().unwrap();
         Self { warden, signer: Signer::new(Scheme::timestamped(), keys()).unwrap(), clock }
     }

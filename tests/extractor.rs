@@ -13,6 +13,7 @@ use axum::routing::{MethodRouter, post};
 use hookwarden::axum::{StateWarden, WardenLayer, Webhook};
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
+use hookwarden::warden::BodyLimits;
 use hookwarden::{Reason, Scheme, Warden};
 use http_body_util::BodyExt as _;
 use hyper::{Request, StatusCode};
@@ -359,7 +360,7 @@ async fn cap_of_the_warden_holds_and_axums_does_not_bite() {
     let sum = async |webhook: Webhook<Bytes>| webhook.commit().len().to_string();
     let mebibytes = |count: usize| vec![b'm'; count * 1024 * 1024];
     let unchanged = async |body: Bytes| body.len().to_string();
-    let warden = warden().body_limit(4 * 1024 * 1024).build().unwrap();
+    let warden = warden().body(BodyLimits::new().max_bytes(4 * 1024 * 1024)).build().unwrap();
     let [layered, by_state] = routers(&warden, post(sum));
     let layered_unchanged = Router::new().route(ROUTE, post(unchanged).layer(WardenLayer::new(warden)));
     for router in [layered, by_state, layered_unchanged] {

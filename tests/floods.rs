@@ -22,9 +22,9 @@ use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
 use hookwarden::keys::{KeyStore, StaticKeys};
-use hookwarden::proxies::TrustedHops;
+use hookwarden::proxies::Proxies;
 use hookwarden::tower::{PeerAddress, WardenLayer};
-use hookwarden::warden::{Admitted, WardenBuilder};
+use hookwarden::warden::{Admitted, BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
@@ -87,8 +87,12 @@ fn scene_with(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Scene {
 
 /// Refuses a peer everything after a single offence, for as long as any test takes.
 fn unforgiving(warden: WardenBuilder) -> WardenBuilder {
+    warden.quotas(one_offence())
+}
+
+fn one_offence() -> Quotas {
     let one = Quota::new(1, Duration::from_secs(86_400)).unwrap();
-    warden.rejected_quotas(one, one)
+    Quotas::new().rejected(one, one)
 }
 
 impl Scene {
@@ -289,7 +293,7 @@ fn sender_that_shares_a_forgers_address_is_locked_out_only_while_it_is_unproven(
 
 #[test]
 fn request_that_was_refused_proves_no_peer() {
-    let scene = scene_with(|warden| warden.quota(Quota::new(1, 3_600 * SECOND).unwrap()));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(Quota::new(1, 3_600 * SECOND).unwrap())));
     let [first, second] = ["first", "second"].map(|body| scene.signed(body));
     assert_eq!(scene.deliver(Some(address("192.0.2.9")), ID, &first), Ok(()));
     // Their signatures hold, and neither was admitted: whoever copied a message from the wire could send them.
@@ -319,7 +323,7 @@ fn random_ids_from_one_peer_make_as_many_look_ups_as_its_quota_has() {
 #[test]
 fn quotas_of_a_peer_and_of_its_pairs_are_counted_apart() {
     let (few, many) = (Quota::new(5, SECOND).unwrap(), Quota::new(20, SECOND).unwrap());
-    let scene = scene_with(|warden| warden.rejected_quotas(many, few));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().rejected(many, few)));
     assert_eq!(scene.flood(FORGER, "one", 100), (5, 95));
     assert_eq!(scene.flood(FORGER, "two", 100), (5, 95));
     assert!(!scene.is_blocked(SENDER, "one"));
@@ -355,8 +359,8 @@ fn each_peer_has_a_quota_of_its_own() {
 const SOCKET: &str = "10.0.0.1";
 
 /// The address that a request is laid to which comes from `SOCKET` with these lines of a header.
-async fn laid_to(hops: TrustedHops, name: &str, lines: &[&str]) -> IpAddr {
-    let scene = scene_with(|warden| warden.webhook_id(IdSource::fixed(ID)).trusted_hops(hops));
+async fn laid_to(proxies: Proxies, name: &str, lines: &[&str]) -> IpAddr {
+    let scene = scene_with(|warden| warden.webhook_id(IdSource::fixed(ID)).proxies(proxies));
     let post = lines.iter().fold(scene.forged(), |post, line| post.with(name, *line));
     assert_eq!(pass(&scene.warden, address(SOCKET), post.request(Frames::pieces(&post.body, 64))).await, 401);
     let [(_, Some(peer))] = scene.told.requests.take()[..] else { panic!("not one request of a known peer") };
@@ -365,10 +369,10 @@ async fn laid_to(hops: TrustedHops, name: &str, lines: &[&str]) -> IpAddr {
 
 #[tokio::test]
 async fn client_is_whom_the_outermost_trusted_proxy_saw() {
-    let one = || TrustedHops::x_forwarded_for(1).unwrap();
-    let two = || TrustedHops::x_forwarded_for(2).unwrap();
-    let forwarded = || TrustedHops::forwarded(2).unwrap();
-    for (hops, lines, client) in [
+    let one = || (Proxies::danger_x_forwarded_for_from_anywhere(1).unwrap(), "x-forwarded-for");
+    let two = || (Proxies::danger_x_forwarded_for_from_anywhere(2).unwrap(), "x-forwarded-for");
+    let forwarded = || (Proxies::danger_forwarded_from_anywhere(2).unwrap(), "forwarded");
+    for ((proxies, header), lines, client) in [
         (one(), &["203.0.113.9"][..], "203.0.113.9"),
         // What stands to the left is the client's own word.
         (one(), &["127.0.0.1, 192.0.2.1, 203.0.113.9"], "203.0.113.9"),
@@ -388,15 +392,15 @@ async fn client_is_whom_the_outermost_trusted_proxy_saw() {
         (forwarded(), &["for=10.0.0.2"], SOCKET),
         (forwarded(), &["for=_hidden, for=10.0.0.2"], SOCKET),
     ] {
-        assert_eq!(laid_to(hops, hops.header_name(), lines).await, address(client), "{hops:?} {lines:?}");
+        assert_eq!(laid_to(proxies.clone(), header, lines).await, address(client), "{proxies:?} {lines:?}");
     }
 }
 
 #[tokio::test]
 async fn header_that_no_trusted_proxy_writes_is_not_read() {
-    let hops = TrustedHops::forwarded(1).unwrap();
-    assert_eq!(laid_to(hops, "x-forwarded-for", &["203.0.113.9"]).await, address(SOCKET));
-    assert_eq!(laid_to(hops, "x-real-ip", &["203.0.113.9"]).await, address(SOCKET));
+    let proxies = Proxies::danger_forwarded_from_anywhere(1).unwrap();
+    assert_eq!(laid_to(proxies.clone(), "x-forwarded-for", &["203.0.113.9"]).await, address(SOCKET));
+    assert_eq!(laid_to(proxies, "x-real-ip", &["203.0.113.9"]).await, address(SOCKET));
 }
 
 #[tokio::test]
@@ -404,8 +408,9 @@ async fn forger_behind_a_proxy_gains_nothing_by_inventing_addresses() {
     let (keys, lookups) = counted();
     let scene = Scene::new(|warden| {
         let warden = warden.keys(keys).webhook_id(IdSource::fixed(ID));
-        warden.trusted_hops(TrustedHops::x_forwarded_for(1).unwrap())
+        warden.proxies(Proxies::danger_x_forwarded_for_from_anywhere(1).unwrap())
     });
+    lookups.take(); // `build` looks the fixed id up
     for nth in 0..500 {
         let post = scene.forged().with("x-forwarded-for", format!("192.0.2.{}, 203.0.113.9", nth % 256));
         pass(&scene.warden, address(SOCKET), post.request(Frames::pieces(&post.body, 64))).await;
@@ -451,6 +456,11 @@ struct Trial {
     _handler: Admitted,
 }
 
+/// Room for the messages of a trial.
+fn small() -> BodyLimits {
+    BodyLimits::new().max_bytes(100)
+}
+
 impl Trial {
     fn new(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Self {
         let scene = Scene::new(|warden| {
@@ -459,7 +469,7 @@ impl Trial {
             let expired = Keyring::from_keys([key.not_after(Timestamp::from_unix(1_799_999_999))]).unwrap();
             let senders = [(ID, keyring(&scheme, SECRET)), ("expired", expired)];
             let keys = Troubled(StaticKeys::new(&scheme, senders).unwrap());
-            set(unforgiving(warden).keys(keys).webhook_id(IdSource::path_segment(1)).body_limit(100))
+            set(unforgiving(warden).keys(keys).webhook_id(IdSource::path_segment(1)).body(small()))
         });
         let [handled, pending] = ["handled", "pending"].map(|body| scene.signed(body));
         assert_eq!(scene.deliver(Some(SENDER), ID, &handled), Ok(()));
@@ -487,9 +497,12 @@ async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
     for reason in RefusalReason::all() {
         let trial = match reason {
             RefusalReason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
-            RefusalReason::BodyTooSlow => Trial::new(|warden| warden.deadline(Duration::from_millis(1))),
-            RefusalReason::QuotaExceeded => Trial::new(|warden| warden.quota(Quota::new(2, 3_600 * SECOND).unwrap())),
-            RefusalReason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay_capacity(2)),
+            RefusalReason::BodyTooSlow => Trial::new(|warden| warden.body(small().deadline(Duration::from_millis(1)))),
+            RefusalReason::QuotaExceeded => {
+                let two = Quota::new(2, 3_600 * SECOND).unwrap();
+                Trial::new(|warden| warden.quotas(one_offence().accepted(two)))
+            }
+            RefusalReason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay(Replay::new().capacity(2))),
             RefusalReason::Misconfigured => Trial::new(|warden| warden.webhook_id(IdSource::path_parameter("none"))),
             _ => Trial::new(|warden| warden),
         };
@@ -580,7 +593,7 @@ impl hyper::body::Body for Bad {
 fn requests_of_a_blocked_peer_prolong_nothing() {
     let scene = scene_with(|warden| {
         let one = Quota::new(1, 10 * SECOND).unwrap();
-        warden.rejected_quotas(one, one)
+        warden.quotas(Quotas::new().rejected(one, one))
     });
     assert_eq!(scene.flood(FORGER, ID, 1), (1, 0));
     for _ in 0..9 {
@@ -653,7 +666,7 @@ fn full_table_of_accepted_requests_is_told_and_refuses_nobody() {
     let keys = Everyone(scheme.prepare(&keyring(&scheme, SECRET)).unwrap());
     let scene = Scene::new(|warden| {
         let one = Quota::new(1, Duration::from_secs(86_400)).unwrap();
-        warden.keys(keys).quota(one).danger_without_replay_protection()
+        warden.keys(keys).quotas(Quotas::new().accepted(one)).replay(Replay::danger_off())
     });
     let post = scene.signed("x");
     for nth in 0..CAPACITY {
@@ -702,10 +715,10 @@ fn private_peers_alone_are_told_once() {
         "::ffff:10.0.0.1",
     ]
     .map(address);
-    let hops = |warden: WardenBuilder| warden.trusted_hops(TrustedHops::x_forwarded_for(1).unwrap());
+    let declared = |warden: WardenBuilder| warden.proxies(Proxies::danger_x_forwarded_for_from_anywhere(1).unwrap());
     assert_eq!(told_of(1_000, &private, |warden| warden), []);
     assert_eq!(told_of(5_000, &private, |warden| warden), [Warning::PeersAllPrivate]);
-    assert_eq!(told_of(5_000, &private, hops), [], "declared proxies");
+    assert_eq!(told_of(5_000, &private, declared), [], "declared proxies");
 }
 
 #[test]
@@ -726,7 +739,7 @@ fn ids_have_their_own_quotas_where_they_are_set() {
     let quota = |burst| Quota::new(burst, 3_600 * SECOND).unwrap();
     let scene = Scene::new(|warden| {
         let warden = ["few", "many", "usual"].into_iter().fold(warden, |warden, id| warden.sender(id, key(id)));
-        warden.quota(quota(5)).quota_for("few", quota(1)).quota_for("many", quota(20))
+        warden.quotas(Quotas::new().accepted(quota(5)).accepted_for("few", quota(1)).accepted_for("many", quota(20)))
     });
     let now = scene.clock.now().wall;
     for (id, burst) in [("few", 1), ("many", 20), ("usual", 5)] {
@@ -748,15 +761,15 @@ fn ids_have_their_own_quotas_where_they_are_set() {
 /// Without a quota for all, one that is set for an id still holds.
 #[test]
 fn quota_of_one_id_holds_although_the_others_have_none() {
-    let scene =
-        scene_with(|warden| warden.danger_without_quota().quota_for(ID, Quota::new(1, 3_600 * SECOND).unwrap()));
+    let one = Quota::new(1, 3_600 * SECOND).unwrap();
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().danger_unlimited_accepted().accepted_for(ID, one)));
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("1")), Ok(()));
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("2")), Err(RefusalReason::QuotaExceeded));
 }
 
 #[test]
 fn quota_at_most_per_minute_is_kept_by_a_sender_that_sends_all_the_time() {
-    let scene = scene_with(|warden| warden.quota(Quota::at_most_per_minute(100).unwrap()));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(Quota::at_most_per_minute(100).unwrap())));
     let mut accepted = Vec::new();
     for nth in 0..3 * 60 * 5 {
         match scene.deliver(Some(SENDER), ID, &scene.signed(format!("{nth}"))) {
@@ -772,7 +785,7 @@ fn quota_at_most_per_minute_is_kept_by_a_sender_that_sends_all_the_time() {
 
 #[test]
 fn delivery_denied_by_its_quota_is_handled_when_it_comes_again() {
-    let scene = scene_with(|warden| warden.quota(Quota::new(1, 10 * SECOND).unwrap()));
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(Quota::new(1, 10 * SECOND).unwrap())));
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("first")), Ok(()));
     let denied = scene.signed("second");
     for _ in 0..50 {
@@ -787,7 +800,8 @@ fn delivery_denied_by_its_quota_is_handled_when_it_comes_again() {
 
 #[test]
 fn denied_deliveries_leave_the_memory_of_deliveries_as_it_was() {
-    let scene = scene_with(|warden| warden.quota(Quota::new(2, 10 * SECOND).unwrap()).replay_capacity(3));
+    let two = Quota::new(2, 10 * SECOND).unwrap();
+    let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(two)).replay(Replay::new().capacity(3)));
     let [first, second, third] = ["first", "second", "third"].map(|body| scene.signed(body));
     assert_eq!(scene.deliver(Some(SENDER), ID, &first), Ok(()));
     assert_eq!(scene.deliver(Some(SENDER), ID, &second), Ok(()));

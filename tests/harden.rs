@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::routing::{any, post};
 use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
 use hookwarden::harden::{Harden, HardenBuilder, HardenLayer, PlainHttp, SecurityTxt, TlsConnection};
-use hookwarden::proxies::TrustedHops;
+use hookwarden::proxies::Proxies;
 use hookwarden::testing::TestClock;
 use hookwarden::tower::{GuardedBody, PeerAddress, WardenLayer};
 use hookwarden::{Scheme, Timestamp};
@@ -109,11 +109,11 @@ fn redirecting() -> HardenBuilder {
 
 /// Each client of a test is the proxy.
 fn behind_a_proxy() -> HardenBuilder {
-    Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["127.0.0.0/8"])
+    Harden::builder().proxies(one_proxy(["127.0.0.0/8"]))
 }
 
-fn one_proxy() -> TrustedHops {
-    TrustedHops::x_forwarded_for(1).expect("a number of proxies")
+fn one_proxy<const N: usize>(networks: [&str; N]) -> Proxies {
+    Proxies::x_forwarded_for(1, networks).expect("one proxy")
 }
 
 fn text() -> SecurityTxt {
@@ -251,8 +251,9 @@ async fn signed_post_by_plain_http_is_refused_before_its_body() {
 async fn word_of_the_transport_is_believed_from_declared_proxies_alone() {
     const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
-    let named = || Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/8", "127.0.0.2"]);
-    let forwarded = || named().trusted_hops(TrustedHops::forwarded(1).expect("one proxy"));
+    let networks = ["10.0.0.0/8", "127.0.0.2"];
+    let named = || Harden::builder().proxies(one_proxy(networks));
+    let forwarded = || Harden::builder().proxies(Proxies::forwarded(1, networks).expect("one proxy"));
     let cases: [(&str, HardenBuilder, IpAddr, &str, u16); 13] = [
         // A client's own word, where no proxy is declared, is not believed: it is a trace of a proxy and nothing more.
         ("undeclared", Harden::builder(), OTHER, "X-Forwarded-Proto: https\r\n", 403),
@@ -337,7 +338,7 @@ async fn request_passes_by_default_if_it_is_encrypted_or_never_left_the_machine(
 
 #[tokio::test]
 async fn connection_that_is_no_proxys_is_judged_by_its_own_encryption() {
-    let harden = Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/8"]).build().expect("settings");
+    let harden = Harden::builder().proxies(one_proxy(["10.0.0.0/8"])).build().expect("settings");
     for (peer, is_tls, status) in [
         (Some("127.0.0.1"), false, 403),
         (Some("127.0.0.1"), true, 200),
@@ -403,19 +404,18 @@ async fn redirect_leads_to_the_host_that_was_set_whatever_the_client_names() {
 
 #[test]
 fn setting_that_cannot_be_right_is_a_config_error() {
+    let x_forwarded_for = Proxies::danger_x_forwarded_for_from_anywhere(1).expect("one proxy");
+    let forwarded = Proxies::danger_forwarded_from_anywhere(1).expect("one proxy");
     for (harden, field) in [
         (Harden::builder().header("a b", "c"), "header"),
         (Harden::builder().header("a", "b\r\nc: d"), "header"),
         (Harden::builder().without_header(""), "header"),
-        (Harden::builder().trusted_proxies(["10.0.0.0/8"]), "trusted proxies"),
-        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["10.0.0.0/33"]), "trusted proxies"),
-        (Harden::builder().redirect_host("https://hooks.example.com"), "redirect host"),
-        (Harden::builder().redirect_host("hooks.example.com/x"), "redirect host"),
-        (Harden::builder().redirect_host(""), "redirect host"),
-        (Harden::builder().plain_http(PlainHttp::Redirect), "redirect host"),
-        (Harden::builder().trusted_hops(one_proxy()), "trusted proxies"),
-        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies([]), "trusted proxies"),
-        (Harden::builder().trusted_hops(one_proxy()).trusted_proxies(["0.0.0.0/0"]), "trusted proxies"),
+        (Harden::builder().redirect_host("https://hooks.example.com"), "redirect_host"),
+        (Harden::builder().redirect_host("hooks.example.com/x"), "redirect_host"),
+        (Harden::builder().redirect_host(""), "redirect_host"),
+        (Harden::builder().plain_http(PlainHttp::Redirect), "redirect_host"),
+        (Harden::builder().proxies(x_forwarded_for), "proxies.networks"),
+        (Harden::builder().proxies(forwarded), "proxies.networks"),
     ] {
         assert_eq!(harden.build().expect_err("a fault").field(), field);
     }

@@ -12,7 +12,7 @@ use axum::{Router, body::Bytes};
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
-use hookwarden::warden::VerifiedDelivery;
+use hookwarden::warden::{Replay, VerifiedDelivery};
 use hookwarden::{IdSource, Key, Keyring, Reason, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, StatusCode};
@@ -116,7 +116,7 @@ async fn facts_are_among_the_extensions() {
     let new = Key::new("2027", scheme.secret(SECRET).unwrap()).unwrap();
     let keys = Keyring::from_keys([new, old]).unwrap();
     // One message, signed with either key, is one delivery.
-    let warden = Warden::builder(scheme).sender(ID, keys).danger_without_replay_protection().build().unwrap();
+    let warden = Warden::builder(scheme).sender(ID, keys).replay(Replay::danger_off()).build().unwrap();
     let handler = async |Extension(facts): Extension<VerifiedDelivery>| {
         format!("{} {} {}", facts.webhook_id(), facts.key_id(), facts.timestamp().unwrap().as_unix())
     };

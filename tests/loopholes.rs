@@ -19,7 +19,7 @@ use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::testing::TestClock;
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use tokio::sync::Notify;
 
@@ -51,7 +51,7 @@ fn warden(clock: &TestClock) -> WardenBuilder {
 #[test]
 fn body_that_outgrew_the_cap_stays_refused_though_its_reader_goes_on() {
     let clock = TestClock::default();
-    let warden = warden(&clock).body_limit(BODY.len()).build().unwrap();
+    let warden = warden(&clock).body(BodyLimits::new().max_bytes(BODY.len())).build().unwrap();
     let head = signed_at(clock.now().wall);
     let mut receiving = warden.examine(&head, peer()).unwrap().identify(ID).unwrap();
     receiving.update(BODY).unwrap();
@@ -155,7 +155,7 @@ async fn look_ups_that_find_keys_cost_their_peer_nothing() {
 fn copy_whose_body_drips_until_the_delivery_is_forgotten_is_not_handled_again() {
     for deadline in [10, 60, 3_600] {
         let clock = TestClock::default();
-        let warden = warden(&clock).deadline(Duration::from_secs(deadline)).build().unwrap();
+        let warden = warden(&clock).body(BodyLimits::new().deadline(Duration::from_secs(deadline))).build().unwrap();
         let head = signed_at(clock.now().wall);
         // Both heads arrive in the last fresh second.
         clock.advance(Duration::from_millis(300_999));
@@ -278,7 +278,7 @@ async fn drop_midway(future: impl Future) {
 #[tokio::test]
 async fn handled_delivery_is_committed_though_the_client_leaves_meanwhile() {
     let clock = TestClock::default();
-    let warden = warden(&clock).shared_replay(Slow::default()).build().unwrap();
+    let warden = warden(&clock).replay(Replay::shared(Slow::default())).build().unwrap();
     let head = signed_at(clock.now().wall);
     let admitted = deliver(&warden, &head).await.unwrap();
     drop_midway(admitted.commit_async()).await;
@@ -291,7 +291,7 @@ async fn handled_delivery_is_committed_though_the_client_leaves_meanwhile() {
 #[tokio::test]
 async fn delivery_that_was_not_handled_is_given_back_though_the_client_leaves_meanwhile() {
     let clock = TestClock::default();
-    let warden = warden(&clock).shared_replay(Slow::default()).build().unwrap();
+    let warden = warden(&clock).replay(Replay::shared(Slow::default())).build().unwrap();
     let head = signed_at(clock.now().wall);
     let admitted = deliver(&warden, &head).await.unwrap();
     drop_midway(admitted.release_async()).await;
@@ -304,7 +304,8 @@ async fn delivery_over_its_quota_is_given_back_though_the_client_leaves_meanwhil
     let clock = TestClock::default();
     let quota = Quota::new(1, Duration::from_secs(1)).unwrap();
     let slow = Slow::default();
-    let warden = warden(&clock).quota(quota).shared_replay(slow.clone()).build().unwrap();
+    let warden =
+        warden(&clock).quotas(Quotas::new().accepted(quota)).replay(Replay::shared(slow.clone())).build().unwrap();
     deliver(&warden, &signed_at(clock.now().wall)).await.unwrap().commit_async().await.unwrap();
 
     let second = signed_at(Timestamp::from_unix(clock.now().wall.as_unix() - 1));
@@ -322,7 +323,7 @@ async fn delivery_over_its_quota_is_given_back_though_the_client_leaves_meanwhil
 #[test]
 fn commit_that_nothing_can_tell_to_a_shared_store_is_a_failure_of_the_store() {
     let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
-    let warden = warden(&clock).shared_replay(Slow::default()).observer(told.clone()).build().unwrap();
+    let warden = warden(&clock).replay(Replay::shared(Slow::default())).observer(told.clone()).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let admitted = runtime.block_on(deliver(&warden, &signed_at(clock.now().wall))).unwrap();
     admitted.commit(); // outside the runtime
@@ -340,7 +341,7 @@ impl RateLimiter for Panics {
 #[tokio::test]
 async fn limiter_that_panics_is_one_that_does_not_answer() {
     let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
-    let warden = warden(&clock).shared_limiter(Panics).observer(told.clone()).build().unwrap();
+    let warden = warden(&clock).quotas(Quotas::new().shared(Panics)).observer(told.clone()).build().unwrap();
     deliver(&warden, &signed_at(clock.now().wall)).await.unwrap().commit();
     assert_eq!(*told.failed.lock().unwrap(), [StoreKind::Limits]);
     assert_eq!(*told.outcomes.lock().unwrap(), ["accepted"]);
@@ -362,7 +363,7 @@ async fn limiter_is_back_once_and_not_by_a_denial_that_it_may_remember() {
         (Decision::Allowed(quota_state), Decision::Denied { retry_after: Duration::from_secs(1), quota_state });
     let answers = Answers(Mutex::new(vec![Ok(allowed), Ok(allowed), Ok(denied), Err(StoreError::new("it is down"))]));
     let (clock, told) = (TestClock::default(), Arc::new(Told::default()));
-    let warden = warden(&clock).shared_limiter(answers).observer(told.clone()).build().unwrap();
+    let warden = warden(&clock).quotas(Quotas::new().shared(answers)).observer(told.clone()).build().unwrap();
     for (age, recovered) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
         let _ = deliver(&warden, &signed_at(Timestamp::from_unix(clock.now().wall.as_unix() - age))).await;
         assert_eq!(told.recovered.lock().unwrap().len(), recovered, "delivery {age}");
@@ -377,7 +378,7 @@ async fn limiter_is_back_once_and_not_by_a_denial_that_it_may_remember() {
 #[tokio::test]
 async fn memory_that_panics_refuses_and_stops_nothing() {
     let (clock, told, store) = (TestClock::default(), Arc::new(Told::default()), Slow::default());
-    let warden = warden(&clock).shared_replay(store.clone()).observer(told.clone()).build().unwrap();
+    let warden = warden(&clock).replay(Replay::shared(store.clone())).observer(told.clone()).build().unwrap();
     let head = signed_at(clock.now().wall);
     let admitted = deliver(&warden, &head).await.unwrap();
 
@@ -408,7 +409,7 @@ async fn key_store_that_hangs_holds_a_request_no_longer_than_the_deadline() {
     let warden = Warden::builder(scheme.clone())
         .cached_keys(CachedKeys::new(&scheme, Hung))
         .webhook_id(hookwarden::IdSource::fixed(ID))
-        .deadline(Duration::from_millis(100))
+        .body(BodyLimits::new().deadline(Duration::from_millis(100)))
         .build()
         .unwrap();
     let handler =

@@ -591,7 +591,8 @@ fn stamp_of(text: &str, now: Timestamp) -> Result<Option<i64>, Reason> {
     let judging = builder().timestamp_header(STAMP_HEADER, TimestampFormat::Rfc3339);
     let judging = judging.signed([SignedPart::Timestamp, SignedPart::Body]).build().expect("consistent");
     let verifier = Verifier::new(judging, keys()).expect("a verifier");
-    let verifier = verifier.with_tolerance(Tolerance::from_seconds(1).expect("within the range"));
+    let verifier =
+        verifier.with_tolerance(Tolerance::new(std::time::Duration::from_secs(1)).expect("within the range"));
     let verdict = verifier.verify_at(&headers, b"{}", now);
     verdict.map(|verified| verified.timestamp().map(Timestamp::as_unix)).map_err(|rejection| rejection.reason())
 }

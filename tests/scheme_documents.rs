@@ -1,5 +1,7 @@
 //! Schemes as TOML and JSON documents: what a good one means, and what is said about a bad one.
 
+use std::time::Duration;
+
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::{FieldName, RequestHead};
@@ -46,7 +48,7 @@ fn built() -> Scheme {
         .layout(Layout::fields(';', "v2"))
         .encoding(Encoding::Base64)
         .secret_format(SecretFormat::Hex)
-        .tolerance(Tolerance::from_seconds(60).expect("in the range"))
+        .tolerance(Tolerance::new(Duration::from_secs(60)).expect("in the range"))
         .timestamp_field("at", TimestampFormat::Milliseconds)
         .signed([
             SignedPart::Method,
@@ -84,7 +86,7 @@ fn assert_same_scheme(document: &Scheme, built: &Scheme, secret: &str) {
     let keys = Keyring::new(document.secret(secret).expect("of the scheme's form"));
     let verifier = Verifier::new(document.clone(), keys).expect("the secret fits the scheme");
     let head = RequestHead::new("PUT", "/a%2Fb?c", &headers);
-    let edge = i64::from(built.tolerance().as_seconds());
+    let edge = i64::try_from(built.tolerance().as_duration().as_secs()).expect("a day at most");
     for (skew, accepted) in [(0, true), (edge, true), (edge.saturating_add(1), !built.is_timestamped())] {
         let verdict = verifier.verify_at(&head, b"{}", Timestamp::from_unix(NOW.as_unix().saturating_add(skew)));
         assert_eq!(verdict.is_ok(), accepted, "{skew}: {verdict:?}");

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hookwarden::event::{MetricsObserver, Outcome, RefusalReason, SecurityEvent, TracingObserver};
 use hookwarden::keys::{CachedKeys, StaticKeys};
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{BodyLimits, Quotas, WardenBuilder};
 use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Verifier, Warden};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing_subscriber::fmt::MakeWriter;
@@ -168,10 +168,8 @@ async fn secret_and_macs_are_in_no_log_answer_metric_or_panic() {
         let mut site = Site::of(adapter, Scheme::timestamped(), |warden| {
             warden
                 .sender(ID, keys())
-                .quota(Quota::per_minute(1).unwrap())
-                .danger_without_rejected_quotas()
-                .body_limit(1000)
-                .deadline(SHORT_DEADLINE)
+                .quotas(Quotas::new().accepted(Quota::per_minute(1).unwrap()).danger_unlimited_rejected())
+                .body(BodyLimits::new().max_bytes(1000).deadline(SHORT_DEADLINE))
                 .observer(TracingObserver::new())
                 .observer(MetricsObserver::new())
                 .observer(talkative(events.clone()))

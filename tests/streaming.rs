@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::warden::BodyLimits;
 use hookwarden::{IdSource, Warden};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Frame};
@@ -47,7 +48,8 @@ fn streamed_body_takes_its_own_size_and_64_kib_at_most() {
     // Small frames are kept as they come too, from 4 KiB on, and each costs its handle: about a hundred bytes.
     let large = [(32 << 10, 64 << 10), (64 << 10, 64 << 10), (1 << 20, 64 << 10)];
     let small = [4 << 10, 16 << 10].map(|size| (size, (4 << 10) + BODY / size * 112));
-    let warden = warden().webhook_id(IdSource::path_segment(1)).body_limit(BODY).build().unwrap();
+    let warden =
+        warden().webhook_id(IdSource::path_segment(1)).body(BodyLimits::new().max_bytes(BODY)).build().unwrap();
     for (number, (size, overhead)) in (0_u8..).zip(large.into_iter().chain(small)) {
         let most = most_allocated(&warden, number, size);
         println!("frames of {size} bytes: {} bytes over the body's size", most.saturating_sub(BODY));

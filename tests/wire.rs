@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
 use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
-use hookwarden::warden::{Answer, AnswerBody, WardenBuilder};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, WardenBuilder};
 use hookwarden::{Key, Keyring, Reason, Scheme, Warden};
 
 use util::events::events;
@@ -25,6 +25,10 @@ const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Webho
 
 /// A request that is refused, with the reason and the header that the operator learns of.
 type Cause = (&'static str, Post, RefusalReason, Option<&'static str>);
+
+fn small_and_fast() -> BodyLimits {
+    BodyLimits::new().max_bytes(1000).deadline(Duration::from_millis(300))
+}
 
 /// What can be wrong with a request under the scheme `timestamped`.
 fn timestamped() -> Vec<Cause> {
@@ -242,7 +246,7 @@ async fn application_writes_the_bodies_and_cannot_tell_the_401s_apart() {
                 assert_eq!(answer.undated(), unauthorized, "{server:?}, {cause}");
             }
         }
-        let settings = warden().answer_body(write).body_limit(1000).deadline(Duration::from_millis(300));
+        let settings = warden().answer_body(write).body(small_and_fast());
         let bench = Bench::start(server, settings).await;
         let too_large = bench.connect().await.exchange(&Post::signed([0; 1001]).sized()).await.unwrap();
         assert_eq!(too_large.undated(), expected("413 Payload Too Large", "", 413), "{server:?}");
@@ -259,7 +263,7 @@ async fn application_writes_the_bodies_and_cannot_tell_the_401s_apart() {
 #[tokio::test]
 async fn refusal_that_is_no_failure_to_authenticate_has_no_challenge_and_no_body() {
     for server in Server::BOTH {
-        let mut bench = Bench::start(server, warden().body_limit(1000).deadline(Duration::from_millis(300))).await;
+        let mut bench = Bench::start(server, warden().body(small_and_fast())).await;
         for (bytes, line, reason) in [
             (Post::signed([0; 1001]).sized(), "413 Payload Too Large", RefusalReason::BodyTooLarge),
             (Post::signed("x").head("Content-Length: 1\r\n"), "408 Request Timeout", RefusalReason::BodyTooSlow),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hookwarden::event::Observer;
 use hookwarden::keys::StaticKeys;
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{Quotas, WardenBuilder};
 use hookwarden::{Quota, Scheme, Warden};
 use http::HeaderMap;
 
@@ -16,7 +16,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(observer: impl Observer) -> Self {
-        Self::with(|builder| builder.quota(ample()).observer(observer))
+        Self::with(|builder| builder.quotas(Quotas::new().accepted(ample())).observer(observer))
     }
 
     pub(crate) fn with(settings: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Self {

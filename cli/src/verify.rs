@@ -7,6 +7,7 @@ mod verdict;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use hookwarden::diagnose::{Capture, Diagnosis, Verdict};
@@ -168,8 +169,8 @@ fn diagnose<H: hookwarden::headers::Head + ?Sized>(
 }
 
 fn tolerance(text: &str) -> Result<Tolerance, String> {
-    let seconds = text.parse().map_err(|_| "is no number of seconds".to_owned())?;
-    Tolerance::from_seconds(seconds).map_err(|error| error.to_string())
+    let seconds = text.parse().map_err(|_| "must be a whole number of seconds".to_owned())?;
+    Tolerance::new(Duration::from_secs(seconds)).map_err(|error| error.to_string())
 }
 
 /// Lines that work when they are pasted.

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookwarden::warden::{BodyLimits, Replay};
 use hookwarden::{Scheme, Warden};
 use serde_json::Value;
 use tokio::process::Command;
@@ -172,10 +173,9 @@ async fn our_own_receivers_have_no_hole_by_any_scheme() {
         for server in Server::ALL {
             let mut warden = Warden::builder(scheme.clone())
                 .sender(ID, keyring(&scheme, secret))
-                .body_limit(broken::CAP)
-                .deadline(broken::DEADLINE);
+                .body(BodyLimits::new().max_bytes(broken::CAP).deadline(broken::DEADLINE));
             if !scheme.is_timestamped() {
-                warden = warden.replay_lifetime(Duration::from_secs(3600));
+                warden = warden.replay(Replay::new().lifetime(Duration::from_secs(3600)));
             }
             let bench = Bench::start(*server, warden).await;
             let ended = audit_at(bench.receiver.address(), secret, &["--json", "--scheme", scheme.name()]).await;

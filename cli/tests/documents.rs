@@ -22,7 +22,7 @@ mod util;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{Quotas, WardenBuilder};
 use hookwarden::{Keyring, Scheme, Signer, Warden};
 
 use blocks::{Block, blocks};
@@ -34,7 +34,7 @@ use util::sender::{ID, keyring};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shell_lines_are_run_here_or_elsewhere() {
     // A thousand requests of one sender are more than its quota. The audit looks for the usual one.
-    let unlimited = Bench::start(Server::Axum, warden().danger_without_quota()).await;
+    let unlimited = Bench::start(Server::Axum, warden().quotas(Quotas::new().danger_unlimited_accepted())).await;
     let usual = Bench::start(Server::Axum, warden()).await;
     let (mut ran, mut audited) = (0, BTreeSet::new());
     for block in documents() {

@@ -12,7 +12,7 @@
 //! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
 //! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
 //! | `HOOKWARDEN_TRUSTED_HOPS` | proxies in front that add to `X-Forwarded-For` and tell `X-Forwarded-Proto` | none |
-//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; needed with the former |
+//! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; each requires the other |
 //! | `HOOKWARDEN_PLAIN_HTTP` | what did not come by TLS nor from this machine: `refuse`, `redirect:hooks.example.com`, `danger-allow` | `refuse` |
 //! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: no such page |
 
@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use hookwarden::event::{MetricsObserver, TracingObserver};
 use hookwarden::harden::{Harden, PlainHttp, SecurityTxt};
-use hookwarden::proxies::TrustedHops;
+use hookwarden::proxies::Proxies;
+use hookwarden::warden::{BodyLimits, Quotas};
 use hookwarden::{ConfigError, Key, Keyring, Quota, Scheme, Timestamp, Tolerance, Warden};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
@@ -54,39 +55,35 @@ impl Settings {
             builder = builder.sender(id, keys);
         }
         if let Some(seconds) = setting("HOOKWARDEN_TOLERANCE")? {
-            builder = builder.tolerance(Tolerance::from_seconds(seconds)?);
+            builder = builder.tolerance(Tolerance::new(Duration::from_secs(seconds))?);
         }
+        let mut limits = BodyLimits::new();
         if let Some(seconds) = setting("HOOKWARDEN_DEADLINE")? {
-            builder = builder.deadline(Duration::from_secs(seconds));
+            limits = limits.deadline(Duration::from_secs(seconds));
         }
         if let Some(bytes) = setting("HOOKWARDEN_BODY_LIMIT")? {
-            builder = builder.body_limit(bytes);
+            limits = limits.max_bytes(bytes);
         }
+        let mut quotas = Quotas::new();
         if let Some(count) = setting("HOOKWARDEN_QUOTA")? {
-            builder = builder.quota(Quota::per_minute(count)?);
+            quotas = quotas.accepted(Quota::per_minute(count)?);
         }
         if let Some(count) = setting("HOOKWARDEN_REJECTED_QUOTA")? {
             let quota = Quota::per_minute(count)?;
-            builder = builder.rejected_quotas(quota, quota);
+            quotas = quotas.rejected(quota, quota);
         }
         #[cfg(feature = "redis")]
         if let Some(url) = setting::<String>("HOOKWARDEN_REDIS_URL")? {
             let store = hookwarden::redis::RedisStore::builder(url).connect_later()?;
-            builder = builder.shared_store(store).replicas(setting("HOOKWARDEN_REPLICAS")?.unwrap_or(1));
+            builder = builder.shared_store(store);
+            quotas = quotas.replicas(setting("HOOKWARDEN_REPLICAS")?.unwrap_or(1));
         }
         #[cfg(not(feature = "redis"))]
         if env::var_os("HOOKWARDEN_REDIS_URL").is_some() {
             return Err("HOOKWARDEN_REDIS_URL: this receiver was built without the feature redis".into());
         }
-        let mut harden = Harden::builder().signatures_of(&scheme);
-        if let Some(count) = setting("HOOKWARDEN_TRUSTED_HOPS")? {
-            let hops = TrustedHops::x_forwarded_for(count)?;
-            (builder, harden) = (builder.trusted_hops(hops), harden.trusted_hops(hops));
-        }
-        if let Some(networks) = setting::<String>("HOOKWARDEN_TRUSTED_PROXIES")? {
-            let networks = || networks.split(',');
-            (builder, harden) = (builder.trusted_proxies(networks()), harden.trusted_proxies(networks()));
-        }
+        let proxies = proxies()?;
+        let mut harden = Harden::builder().signatures_of(&scheme).proxies(proxies.clone());
         harden = match setting::<String>("HOOKWARDEN_PLAIN_HTTP")?.as_deref() {
             None | Some("refuse") => harden.plain_http(PlainHttp::Refuse),
             Some("danger-allow") => harden.plain_http(PlainHttp::DangerAllow),
@@ -114,8 +111,19 @@ impl Settings {
             }
         });
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+        let builder = builder.body(limits).quotas(quotas).proxies(proxies);
         let warden = builder.observer(TracingObserver::new()).observer(MetricsObserver::new()).build()?;
         Ok(Self { warden, harden: harden.build()?, security_txt, address, metrics })
+    }
+}
+
+/// The proxies in front, for the Warden and for `Harden`.
+fn proxies() -> Result<Proxies, Box<dyn Error>> {
+    match (setting("HOOKWARDEN_TRUSTED_HOPS")?, setting::<String>("HOOKWARDEN_TRUSTED_PROXIES")?) {
+        (None, None) => Ok(Proxies::default()),
+        (Some(hops), Some(networks)) => Ok(Proxies::x_forwarded_for(hops, networks.split(','))?),
+        (Some(_), None) => Err("HOOKWARDEN_TRUSTED_HOPS requires HOOKWARDEN_TRUSTED_PROXIES".into()),
+        (None, Some(_)) => Err("HOOKWARDEN_TRUSTED_PROXIES requires HOOKWARDEN_TRUSTED_HOPS".into()),
     }
 }
 

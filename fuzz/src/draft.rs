@@ -97,7 +97,7 @@ impl Draft {
         let mut request = self.prepared(scheme);
         let mut values = self.values();
         let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
-        let tolerance = i64::from(scheme.tolerance().as_seconds());
+        let tolerance = i64::try_from(scheme.tolerance().as_duration().as_secs()).expect("a day at most");
         // Every value of the skew has a meaning, up to a second beyond the tolerance.
         let skew = i64::from(self.skew) % (tolerance + 2);
         let mut stamp_text = Vec::new();

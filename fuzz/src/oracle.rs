@@ -38,7 +38,7 @@ pub fn judge(scheme: &Scheme, keys: &[PlainKey], request: &Request, now: i64) ->
     let (stamp_text, stamp) = timestamp(scheme, request, &signatures)?;
     if let Some(stamp) = stamp {
         let apart = (i128::from(now) - i128::from(stamp)).abs();
-        if apart > i128::from(scheme.tolerance().as_seconds()) {
+        if apart > i128::from(scheme.tolerance().as_duration().as_secs()) {
             return None;
         }
     }

@@ -1,5 +1,7 @@
 //! Schemes from a fuzzer's bytes.
 
+use std::time::Duration;
+
 use arbitrary::Arbitrary;
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
@@ -86,7 +88,7 @@ impl DrawnDescription {
             .algorithm(self.algorithm.algorithm())
             .encoding(if self.is_base64 { Encoding::Base64 } else { Encoding::Hex })
             .layout(self.layout.layout())
-            .tolerance(Tolerance::from_seconds(u32::from(self.tolerance) + 1)?);
+            .tolerance(Tolerance::new(Duration::from_secs(u64::from(self.tolerance) + 1))?);
         // Most drafts would fail for want of a name.
         builder = match self.signature_headers.as_slice() {
             [] => builder.signature_header("X-Sig"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookwarden::testing::TestClock;
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
+use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{IdSource, Quota, Scheme, Timestamp, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -37,11 +38,11 @@ pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -
     let mut builder = Warden::builder(scheme.clone())
         .sender("acme", ring)
         .webhook_id(IdSource::path_segment(1))
-        .rejected_quotas(few(9), few(4))
-        .body_limit(BODY_LIMIT)
+        .quotas(Quotas::new().rejected(few(9), few(4)))
+        .body(BodyLimits::new().max_bytes(BODY_LIMIT))
         .clock(TestClock::new(Timestamp::from_unix(NOW)));
     if !scheme.is_timestamped() {
-        builder = builder.replay_lifetime(Duration::from_secs(3_600));
+        builder = builder.replay(Replay::new().lifetime(Duration::from_secs(3_600)));
     }
     let warden = builder.build().expect("the harness's settings make a Warden");
     let handler =

@@ -99,10 +99,7 @@ fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<Webho
 
 fn peer(warden: &Warden, request: &HttpRequest) -> Option<IpAddr> {
     let connection = request.peer_addr().map(|address| address.ip());
-    let client = warden
-        .trusted_hops(connection)
-        .and_then(|hops| hops.client(request.headers().get_all(hops.header_name()).map(HeaderValue::as_bytes)));
-    client.or(connection)
+    warden.proxies().client(connection, |name| request.headers().get_all(name).map(HeaderValue::as_bytes))
 }
 
 pub(super) struct ActixHead<'r> {

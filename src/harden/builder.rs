@@ -8,7 +8,7 @@ use super::headers::Headers;
 use super::plain_http::{PlainHttp, Policy, host_and_port};
 use super::{Harden, Settings};
 use crate::error::ConfigError;
-use crate::proxies::TrustedHops;
+use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 
 /// Collects the settings of a [`Harden`].
@@ -47,22 +47,14 @@ impl HardenBuilder {
         self
     }
 
-    /// Proxies whose word on the client's connection counts: `X-Forwarded-Proto`, or `Forwarded` with its `proto`. They
-    /// must set or add to that header themselves. By default there are none, and such headers are not believed.
+    /// The reverse proxies in front of this server, the same value as for
+    /// [`WardenBuilder::proxies`](crate::warden::WardenBuilder::proxies). They must set `X-Forwarded-Proto`, or `proto` in
+    /// `Forwarded`, themselves. By default there is none, and these headers are not read.
     ///
-    /// With them every request has to say how it came, one from a loopback address as well, and
-    /// [`trusted_proxies`](Self::trusted_proxies) has to be said, too.
-    pub const fn trusted_hops(mut self, hops: TrustedHops) -> Self {
-        self.policy.proxies.count_by(hops);
-        self
-    }
-
-    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
-    /// Called again, it adds to them. A connection from elsewhere, or from a Unix socket, is judged by itself.
-    pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
-        if let Err(fault) = self.policy.proxies.name(networks) {
-            self.fault.get_or_insert(fault);
-        }
+    /// With proxies, a request passes only if one of them reports TLS for it. A connection from any other address, or from a
+    /// Unix socket, is checked by itself.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.policy.proxies = proxies;
         self
     }
 
@@ -71,7 +63,7 @@ impl HardenBuilder {
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some(host) => self.policy.redirect_host = Some(host),
-            None => self.keep("redirect host", format!("{host:?} is no host")),
+            None => self.keep("redirect_host", format!("must be a host such as hooks.example.com, not {host:?}")),
         }
         self
     }
@@ -85,15 +77,19 @@ impl HardenBuilder {
     /// Builds the settings.
     ///
     /// # Errors
-    /// A header's name or value, a network or the host is malformed; of trusted proxies and the number of trusted hops
-    /// one is said without the other; there is no host to redirect to.
+    /// A header's name or value or the host is malformed; the proxies' networks are not known
+    /// ([`Proxies::danger_x_forwarded_for_from_anywhere`]); there is no host to redirect to.
     pub fn build(self) -> Result<Harden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.policy.proxies.check_named()?;
+        if self.policy.proxies.trust_every_connection() {
+            let problem = "must be named, as anybody could claim TLS otherwise: use `Proxies::x_forwarded_for` or \
+                           `Proxies::forwarded`";
+            return Err(ConfigError::new("proxies.networks", problem));
+        }
         if self.policy.plain_http == PlainHttp::Redirect && self.policy.redirect_host.is_none() {
-            return Err(ConfigError::new("redirect host", "is not said"));
+            return Err(ConfigError::new("redirect_host", "must be set for `PlainHttp::Redirect`"));
         }
         Ok(Harden { inner: Arc::new(Settings { headers: self.headers, policy: self.policy }) })
     }

@@ -84,9 +84,10 @@ impl Policy {
 
     fn transport(&self, request: &impl Arriving) -> Transport {
         let address = request.address().map(|address| address.to_canonical());
-        match self.proxies.behind(address) {
-            // The client's connection counts, whatever the proxy's own is.
-            Some(hops) if hops.is_https(request.values(hops.protocol_header_name())) => Transport::Encrypted,
+        match self.proxies.is_https(address, |name| request.values(name)) {
+            // The client's connection counts, not the proxy's own.
+            Some(true) => Transport::Encrypted,
+            Some(false) => Transport::Plain,
             None if request.is_tls() => Transport::Encrypted,
             None if !self.proxies.are_declared()
                 && address.is_some_and(|address| address.is_loopback())
@@ -94,7 +95,7 @@ impl Policy {
             {
                 Transport::Local
             }
-            _ => Transport::Plain,
+            None => Transport::Plain,
         }
     }
 
@@ -109,8 +110,7 @@ impl Policy {
                 target: "hookwarden::harden",
                 count,
                 peer = %address,
-                "requests by plain http are turned away; a proxy that ends TLS has to be declared by trusted_hops and \
-                 trusted_proxies"
+                "requests by plain HTTP are refused; if a proxy ends TLS, declare it: HardenBuilder::proxies"
             ),
             None => tracing::warn!(
                 target: "hookwarden::harden",

@@ -111,6 +111,12 @@ impl CachedKeys {
         self.inner.look_up(webhook_id, permit)
     }
 
+    /// The scheme that the keys are prepared for.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.inner.scheme
+    }
+
     /// The number of keys that most of the cached ids have.
     #[must_use]
     pub fn common_size(&self) -> usize {

@@ -142,6 +142,10 @@ impl KeyStore for FileKeys {
     fn common_size(&self) -> usize {
         self.watched.keys.common_size()
     }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        Some(&self.watched.scheme)
+    }
 }
 
 impl fmt::Debug for FileKeys {
@@ -207,7 +211,7 @@ impl FileKeysBuilder {
         let fault =
             |field: &'static str, problem| KeyFileError::new(&self.path, None, ConfigError::new(field, problem));
         if self.poll_every.is_zero() {
-            return Err(fault("poll every", "is zero"));
+            return Err(fault("poll_every", "must be more than zero"));
         }
         let loaded = Loaded::read(&self.path)?;
         let senders = loaded.senders(scheme)?;

@@ -155,6 +155,10 @@ impl KeyStore for StaticKeys {
     fn common_size(&self) -> usize {
         self.inner.table.load().common_size
     }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        Some(&self.inner.scheme)
+    }
 }
 
 impl fmt::Debug for StaticKeys {

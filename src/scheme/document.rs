@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::Deserialize;
 
@@ -52,7 +53,7 @@ impl TryFrom<SchemeDocument> for Scheme {
             return Err(ConfigError::new("tolerance", "the scheme has no timestamp"));
         }
         if let Some(seconds) = document.tolerance {
-            builder = builder.tolerance(Tolerance::from_seconds(seconds)?);
+            builder = builder.tolerance(Tolerance::new(Duration::from_secs(seconds.into()))?);
         }
         builder = match document.timestamp {
             None => builder,

@@ -1,26 +1,21 @@
 //! Building a Warden.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::accept::Accept;
 use super::answer::{Answer, AnswerBody, AnswerWriter};
-use super::lookup::KeySource;
+use super::id::IdSource;
 use super::monitor::Monitor;
 use super::peer_watch::PeerWatch;
-use super::quota_limits::QuotaLimits;
-use super::stores::{Claimants, Lifetime, ReplayBackend, ReplayProtection, Stores};
-use super::{IdSource, Inner, Warden};
+use super::settings::{BodyLimits, Quotas, Replay, Senders};
+use super::stores::{Claimants, Stores};
+use super::{Inner, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
-use crate::keys::{CachedKeys, Decoys, KeyStore, StaticKeys};
-use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
-use crate::proxies::{Proxies, TrustedHops};
-use crate::replay::{LocalReplay, ReplayStore};
+use crate::keys::{CachedKeys, Decoys, KeyStore};
+use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
 use crate::shared_store::SharedStore;
@@ -28,46 +23,49 @@ use crate::time::Tolerance;
 use crate::verifier::Rules;
 
 /// Collects the settings of a [`Warden`].
+///
+/// Settings that belong together are one value: [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`]. Setting a group again
+/// replaces all of it. A setting that cannot be right is reported by [`build`](Self::build).
+///
+/// ```
+/// use std::time::Duration;
+/// use hookwarden::proxies::Proxies;
+/// use hookwarden::warden::{BodyLimits, Quotas, Replay};
+/// use hookwarden::{Keyring, Quota, Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme)
+///     .sender("acme", keys)
+///     .body(BodyLimits::new().max_bytes(256 * 1024).deadline(Duration::from_secs(5)))
+///     .quotas(Quotas::new().accepted(Quota::per_minute(300)?))
+///     .replay(Replay::new().lease(Duration::from_secs(120)))
+///     .proxies(Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?)
+///     .build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[must_use]
 pub struct WardenBuilder {
     accept: Accept,
     rules: Rules,
-    senders: Vec<(String, Keyring)>,
-    keys: Option<KeySource>,
-    id_source: IdSource,
-    proxies: Proxies,
-    quota: Option<Quota>,
-    quota_overrides: HashMap<String, Quota>,
-    shared_limiter: Option<Box<dyn RateLimiter>>,
+    senders: Senders,
+    tolerance: Option<Tolerance>,
+    body: BodyLimits,
+    quotas: Quotas,
+    replay: Replay,
     shared_store: Option<Arc<dyn SharedStore>>,
-    replicas: u32,
-    rejected_quotas: Option<(Quota, Quota)>,
-    replay: ReplaySetting,
-    replay_falls_back: bool,
-    replay_capacity: usize,
-    replay_margin: u32,
-    replay_lifetime: Option<u32>,
-    lease: Duration,
-    duplicates_conflict: bool,
-    body_limit: usize,
-    deadline: Duration,
+    proxies: Proxies,
     clock: Arc<dyn Clock>,
     observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
     fault: Option<ConfigError>,
 }
 
-enum ReplaySetting {
-    Local,
-    Shared(Box<dyn ReplayStore>),
-    Off,
-}
-
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
-    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100
-    /// accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
-    /// webhook id; deliveries are remembered in this process.
+    /// Starts the settings of a Warden for `scheme`, with safe defaults: requests are POSTs of any content type; the
+    /// webhook id is the path parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the
+    /// scheme's; each webhook id has 100 accepted requests a minute; each peer, and each peer and webhook id, has 60 refused
+    /// requests a minute; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -75,62 +73,76 @@ impl Warden {
 
 impl WardenBuilder {
     pub(super) fn new(scheme: Scheme) -> Self {
-        let mut fault = None;
-        let mut default_quota = |count| Quota::per_minute(count).map_err(|error| fault = Some(error)).ok();
-        let quota = default_quota(DEFAULT_QUOTA);
-        let rejected = default_quota(DEFAULT_REJECTED_QUOTA);
         Self {
             accept: Accept::default(),
             rules: Rules::new(scheme),
-            senders: Vec::new(),
-            keys: None,
-            id_source: IdSource::path_parameter("id"),
-            proxies: Proxies::default(),
-            quota,
-            quota_overrides: HashMap::new(),
-            shared_limiter: None,
+            senders: Senders::default(),
+            tolerance: None,
+            body: BodyLimits::new(),
+            quotas: Quotas::new(),
+            replay: Replay::new(),
             shared_store: None,
-            replicas: 1,
-            rejected_quotas: rejected.zip(rejected),
-            replay: ReplaySetting::Local,
-            replay_falls_back: false,
-            replay_capacity: DEFAULT_REPLAY_CAPACITY,
-            replay_margin: DEFAULT_REPLAY_MARGIN,
-            replay_lifetime: None,
-            lease: DEFAULT_LEASE,
-            duplicates_conflict: false,
-            body_limit: DEFAULT_BODY_LIMIT,
-            deadline: DEFAULT_DEADLINE,
+            proxies: Proxies::default(),
             clock: Arc::new(SystemClock::default()),
             observers: Vec::new(),
             answer_writer: None,
-            fault,
+            fault: None,
         }
     }
 
-    /// Adds a sender: the webhook id under which it posts, and its keys. Keys that change while the program runs come by
+    /// Adds a sender: the webhook id in its requests, and its keys. For keys that change while the program runs, use
     /// [`keys`](Self::keys).
     pub fn sender(mut self, webhook_id: impl Into<String>, keys: Keyring) -> Self {
-        self.senders.push((webhook_id.into(), keys));
+        self.senders.listed.push((webhook_id.into(), keys));
         self
     }
 
-    /// Takes the senders from a store that answers at once: [`StaticKeys`], which can be replaced at run time, or
-    /// an application's own.
+    /// Sets the one sender of an endpoint whose path has no webhook id. The scheme's name is its webhook id, in events and for
+    /// [`Quotas::accepted_for`].
+    ///
+    /// It takes the place of [`sender`](Self::sender), [`keys`](Self::keys), [`cached_keys`](Self::cached_keys) and
+    /// [`webhook_id`](Self::webhook_id), and none of them may be set beside it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hookwarden::warden::Replay;
+    /// use hookwarden::{Keyring, Scheme, Warden};
+    ///
+    /// let scheme = Scheme::github();
+    /// let keys = Keyring::new(scheme.secret("the-secret-in-the-repository's-settings")?);
+    /// let warden = Warden::builder(scheme)
+    ///     .only_sender(keys) // its webhook id is `github`
+    ///     .replay(Replay::new().lifetime(Duration::from_secs(3 * 86_400)))
+    ///     .build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    pub fn only_sender(mut self, keys: Keyring) -> Self {
+        self.senders.only = Some(keys);
+        self
+    }
+
+    /// Looks keys up in a store that answers at once: [`StaticKeys`](crate::keys::StaticKeys), whose keys can be replaced at
+    /// run time, or an application's own.
     pub fn keys(mut self, store: impl KeyStore) -> Self {
-        self.keys = Some(KeySource::Ready(Box::new(store)));
+        self.senders.store = Some(Box::new(store));
         self
     }
 
-    /// Takes the senders from a store that has to be waited for, behind a cache of prepared keys.
+    /// Looks keys up in an asynchronous store, behind a cache of prepared keys.
     pub fn cached_keys(mut self, keys: CachedKeys) -> Self {
-        self.keys = Some(KeySource::Cached(keys));
+        self.senders.cached = Some(keys);
         self
     }
 
-    /// The methods of the requests that the endpoint is for, in capitals, `POST` alone by default; `GET` is without
-    /// `HEAD`. Any other is answered 405, with `Allow`, before anything else is judged. A head without a method, a bare
-    /// list of headers, passes.
+    /// Where a request carries its webhook id. The default is the path parameter `id`. [`build`](Self::build) looks an id by
+    /// [`IdSource::fixed`] up once, unless the keys are [cached](Self::cached_keys).
+    pub fn webhook_id(mut self, source: IdSource) -> Self {
+        self.senders.id_source = Some(source);
+        self
+    }
+
+    /// The methods that the endpoint accepts, in capitals; `POST` alone by default. `GET` does not include `HEAD`. Any other
+    /// method is answered 405, with `Allow`, before any other check. A bare list of headers, which has no method, passes.
     pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         if let Err(fault) = self.accept.take_methods(methods.into_iter().map(Into::into).collect()) {
             self.keep(fault);
@@ -138,11 +150,10 @@ impl WardenBuilder {
         self
     }
 
-    /// The content types of the requests that the endpoint is for, such as `application/json`; their parameters are not
-    /// looked at. Any other, or none, is answered 415, with `Accept`, before the signature is judged. By default it may
-    /// be any.
+    /// The content types that the endpoint accepts, such as `application/json`, without regard to parameters. Any other
+    /// content type, or none, is answered 415, with `Accept`, before the signature is checked. By default any is accepted.
     ///
-    /// Few schemes sign the content type: this keeps mistakes out, and proves nothing of the body.
+    /// Few schemes sign the content type: this catches mistakes and proves nothing about the body.
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
         if let Err(fault) = self.accept.take_content_types(content_types.into_iter().map(Into::into).collect()) {
             self.keep(fault);
@@ -150,153 +161,45 @@ impl WardenBuilder {
         self
     }
 
-    /// Where the webhook id of a request is found. By default it is the path parameter `id`.
-    pub fn webhook_id(mut self, source: IdSource) -> Self {
-        self.id_source = source;
+    /// How far a timestamp may be from the clock. The default is the scheme's own tolerance.
+    pub const fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.tolerance = Some(tolerance);
         self
     }
 
-    /// Proxies whose word on a request's address counts. By default there is none, and the address is the connection's.
-    pub fn trusted_hops(mut self, hops: TrustedHops) -> Self {
-        self.proxies.count_by(hops);
+    /// The largest body, and how long it may take: 1 MiB within 10 seconds by default.
+    pub const fn body(mut self, limits: BodyLimits) -> Self {
+        self.body = limits;
         self
     }
 
-    /// The addresses that the last proxy connects from, or networks of them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
-    /// Called again, it adds to them. A connection from elsewhere is its own peer, whatever its headers say. By default
-    /// every connection is taken for the proxy's, which is right only where nobody else can reach this server.
-    pub fn trusted_proxies<'n>(mut self, networks: impl IntoIterator<Item = &'n str>) -> Self {
-        if let Err(fault) = self.proxies.name(networks) {
-            self.keep(fault);
-        }
+    /// The quotas of accepted and of refused requests: by default 100 accepted ones a minute for each webhook id, and 60
+    /// refused ones a minute for each peer, and for each peer and webhook id.
+    pub fn quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
         self
     }
 
-    /// The quota of accepted requests for each webhook id, 100 a minute by default.
-    pub fn quota(mut self, quota: Quota) -> Self {
-        self.quota = Some(quota);
+    /// Where deliveries are remembered and for how long: by default in this process, and in the
+    /// [`shared_store`](Self::shared_store) if there is one.
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
         self
     }
 
-    /// Another quota for one webhook id.
-    pub fn quota_for(mut self, webhook_id: impl Into<String>, quota: Quota) -> Self {
-        self.quota_overrides.insert(webhook_id.into(), quota);
-        self
-    }
-
-    /// Counts accepted requests elsewhere than in this process. When it fails, this process counts its own share
-    /// ([`replicas`](Self::replicas)) and observers are told.
-    pub fn shared_limiter(mut self, limiter: impl RateLimiter) -> Self {
-        self.shared_limiter = Some(Box::new(limiter));
-        self
-    }
-
-    /// Counts accepted requests and remembers deliveries elsewhere than in this process, in one call for both. It takes the
-    /// place of [`shared_limiter`](Self::shared_limiter) and [`shared_replay`](Self::shared_replay).
+    /// Remembers deliveries and counts accepted requests in `store`, which several processes share, with one call for both. It
+    /// takes the place of [`Quotas::shared`] and [`Replay::shared`].
     ///
-    /// When it fails, deliveries are refused with 503: nobody knows whether they are new.
+    /// While it fails, deliveries are refused with 503, as nothing shows whether they are duplicates.
     pub fn shared_store(mut self, store: impl SharedStore) -> Self {
         self.shared_store = Some(Arc::new(store));
         self
     }
 
-    /// How many processes share a shared limiter, 1 by default. While it fails, each of them counts one part in so many
-    /// of every quota, at least a burst of one.
-    pub fn replicas(mut self, replicas: u32) -> Self {
-        self.replicas = replicas;
-        self
-    }
-
-    /// Accepts any number of requests for a webhook id, unless it has a quota of its own by
-    /// [`quota_for`](Self::quota_for).
-    pub fn danger_without_quota(mut self) -> Self {
-        self.quota = None;
-        self
-    }
-
-    /// The quotas of refused requests: for each peer, and for each peer and webhook id. 60 a minute by default, both.
-    pub fn rejected_quotas(mut self, by_peer: Quota, by_peer_and_id: Quota) -> Self {
-        self.rejected_quotas = Some((by_peer, by_peer_and_id));
-        self
-    }
-
-    /// Lets a peer send any number of bad requests.
-    pub fn danger_without_rejected_quotas(mut self) -> Self {
-        self.rejected_quotas = None;
-        self
-    }
-
-    /// How many deliveries this process remembers, 2^20 by default: see [`LocalReplay`] for the rate that this carries.
-    pub fn replay_capacity(mut self, entries: usize) -> Self {
-        self.replay_capacity = entries;
-        self
-    }
-
-    /// Remembers deliveries elsewhere than in this process.
-    pub fn shared_replay(mut self, store: impl ReplayStore) -> Self {
-        self.replay = ReplaySetting::Shared(Box::new(store));
-        self
-    }
-
-    /// While a shared store of deliveries fails, remembers them in this process, and counts its share of the quota, in
-    /// place of refusing with 503. A replay that comes to another process, or after the outage, is then handled again.
-    pub fn danger_replay_falls_back_to_this_process(mut self) -> Self {
-        self.replay_falls_back = true;
-        self
-    }
-
-    /// How long a delivery is remembered whose scheme signs no timestamp, in whole seconds. A message of such a scheme is
-    /// valid for ever, and after this time it is accepted again.
-    pub fn replay_lifetime(mut self, lifetime: Duration) -> Self {
-        match u32::try_from(lifetime.as_secs()) {
-            Ok(seconds) if seconds > 0 => self.replay_lifetime = Some(seconds),
-            _ => self.keep(ConfigError::new("replay lifetime", "is not within 1..=4294967295 s")),
-        }
-        self
-    }
-
-    /// How much longer than the tolerance and the deadline a delivery is remembered, in seconds, for replicas whose clocks
-    /// differ: 10 by default.
-    pub fn replay_margin(mut self, seconds: u32) -> Self {
-        self.replay_margin = seconds;
-        self
-    }
-
-    /// How long a handler may take before the same delivery is free for another try, 60 seconds by default. A handler that
-    /// takes longer may run twice.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease;
-        self
-    }
-
-    /// Answers a delivery that was handled before with 409 and not 200, for senders that should see it.
-    pub fn answer_replays_with_conflict(mut self) -> Self {
-        self.duplicates_conflict = true;
-        self
-    }
-
-    /// Handles every valid request, the same delivery any number of times.
-    pub fn danger_without_replay_protection(mut self) -> Self {
-        self.replay = ReplaySetting::Off;
-        self
-    }
-
-    /// How far a timestamp may be from the clock. By default it is what the scheme says.
-    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
-        self.rules.tolerance = tolerance;
-        self
-    }
-
-    /// The most bytes that a body may have, 1 MiB by default.
-    pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
-        self
-    }
-
-    /// How long a body may take to arrive, counted from its head and with the look-up of its keys, 10 seconds by default.
-    /// A delivery is remembered for that much longer than its timestamp is fresh.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    /// The reverse proxies in front of this server. By default there is none, and a request's peer is the address of its
+    /// connection.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -312,7 +215,7 @@ impl WardenBuilder {
         self
     }
 
-    /// Gives answers a body of the application's own. `write` sees the status, and nothing that only an operator should
+    /// Gives refusals a body of the application's own. `write` sees the status, and nothing that only an operator should
     /// know; `None` leaves the body empty.
     pub fn answer_body(mut self, write: impl Fn(&Answer) -> Option<AnswerBody> + Send + Sync + 'static) -> Self {
         self.answer_writer = Some(AnswerWriter::new(write));
@@ -322,82 +225,32 @@ impl WardenBuilder {
     /// Builds the Warden.
     ///
     /// # Errors
-    /// A method, a content type or a network is malformed, or a list of the first two empty; there are trusted proxies
-    /// and no number of trusted hops; there is no sender, or there are senders beside a store; two have one webhook id,
-    /// or one secret; an id is empty; a secret is not of the scheme's form; the body limit, the deadline, the lease,
-    /// the replicas or the replay capacity is zero; the deadline is more than a day; there is a shared store beside a
-    /// shared limiter or a shared memory of deliveries; the scheme signs no timestamp and there is no replay lifetime.
-    pub fn build(self) -> Result<Warden, ConfigError> {
+    /// A setting cannot be right, or contradicts another one. The error names the setting, as `replay.lifetime` for
+    /// [`Replay::lifetime`], and how to fix it:
+    /// * a method, a content type, a limit or a duration is malformed or out of range;
+    /// * no sender is set; senders come from two sources; two senders have one webhook id or one secret; a secret is not of
+    ///   the scheme's form; a store's keys are prepared for another scheme;
+    /// * [`IdSource::fixed`] or [`Quotas::accepted_for`] names an id that no sender has;
+    /// * the scheme signs no timestamp and [`Replay::lifetime`] is missing, or a setting needs the timestamp that the
+    ///   scheme lacks;
+    /// * a setting has no effect beside the others, such as [`Quotas::replicas`] without anything shared.
+    pub fn build(mut self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.proxies.check()?;
-        demand(self.body_limit > 0, "body limit", "is zero bytes")?;
-        demand(!self.deadline.is_zero(), "deadline", "is zero")?;
-        demand(self.deadline <= LONGEST_DEADLINE, "deadline", "is more than a day")?;
-        demand(!self.lease.is_zero(), "lease", "is zero")?;
-        demand(self.replay_capacity > 0, "replay capacity", "is zero")?;
-        let keys = match self.keys {
-            Some(keys) => {
-                demand(self.senders.is_empty(), "senders", "they are given one by one and in a store")?;
-                keys
+        self.body.check()?;
+        if let Some(tolerance) = self.tolerance {
+            let scheme = &self.rules.scheme;
+            if !scheme.is_timestamped() {
+                let problem = format!("must not be set for {}, which signs no timestamp: remove it", scheme.name());
+                return Err(ConfigError::new("tolerance", problem));
             }
-            None => KeySource::Ready(Box::new(StaticKeys::new(&self.rules.scheme, self.senders)?)),
-        };
-        let lifetime = match (self.rules.scheme.is_timestamped(), self.replay_lifetime) {
-            (true, None) => {
-                // A head that was fresh in its last second may bring its body at the end of the deadline.
-                let body = u32::try_from(self.deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                let margin = self.replay_margin.saturating_add(body);
-                Some(Lifetime::WhileFresh { tolerance: self.rules.tolerance, margin })
-            }
-            (true, Some(_)) => return Err(ConfigError::new("replay lifetime", "the scheme's timestamp decides on it")),
-            (false, seconds) => seconds.map(|seconds| Lifetime::AfterArrival { seconds }),
-        };
-        let replicas = NonZeroU32::new(self.replicas).ok_or(ConfigError::new("replicas", "are zero"))?;
-        let no_other = self.shared_limiter.is_none() && !matches!(self.replay, ReplaySetting::Shared(_));
-        demand(
-            self.shared_store.is_none() || no_other,
-            "shared store",
-            "there is another for its quotas or deliveries",
-        )?;
-        let mut shared_limiter = self.shared_limiter;
-        let store = match self.replay {
-            ReplaySetting::Off => {
-                if let Some(store) = self.shared_store {
-                    shared_limiter = Some(Box::new(store));
-                }
-                None
-            }
-            ReplaySetting::Local => Some(match self.shared_store {
-                Some(store) => ReplayBackend::Joint(store),
-                None => ReplayBackend::Local(LocalReplay::new(self.replay_capacity)),
-            }),
-            ReplaySetting::Shared(store) => Some(ReplayBackend::Shared(store)),
-        };
-        let replay = match (store, lifetime) {
-            (None, _) => None,
-            (Some(store), Some(lifetime)) => {
-                let fallback = self.replay_falls_back.then(|| LocalReplay::new(self.replay_capacity));
-                Some(ReplayProtection { store, fallback, lease: self.lease, lifetime })
-            }
-            (Some(_), None) => {
-                let problem = format!("{} signs no timestamp, so one must be set", self.rules.scheme.name());
-                return Err(ConfigError::new("replay lifetime", problem));
-            }
-        };
-        let local = LocalLimiter::new(self.clock.clone());
-        let is_limited = self.quota.is_some() || !self.quota_overrides.is_empty();
-        let quotas = is_limited.then_some(QuotaLimits {
-            standard: self.quota,
-            overrides: self.quota_overrides,
-            local,
-            shared: shared_limiter,
-            replicas,
-        });
-        let rejected = self
-            .rejected_quotas
-            .map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, self.clock.clone()));
+            self.rules.tolerance = tolerance;
+        }
+        let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
+        let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
+        let duplicates_conflict = self.replay.is_conflict();
+        let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
         let monitor = Arc::new(Monitor::new(self.clock, self.observers));
         let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
         let inner = Inner {
@@ -405,14 +258,14 @@ impl WardenBuilder {
             decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
             keys,
-            id_source: self.id_source,
+            id_source,
             proxies: self.proxies,
             rejected,
             stores: Arc::new(stores),
-            body_limit: self.body_limit,
-            deadline: self.deadline,
+            body_limit: self.body.max_bytes,
+            deadline: self.body.deadline,
             answer_writer: self.answer_writer,
-            duplicates_conflict: self.duplicates_conflict,
+            duplicates_conflict,
             peers: PeerWatch::default(),
             monitor,
         };
@@ -429,23 +282,3 @@ impl fmt::Debug for WardenBuilder {
         f.debug_struct("WardenBuilder").field("scheme", &self.rules.scheme.name()).finish_non_exhaustive()
     }
 }
-
-fn demand(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError::new(field, problem)) }
-}
-
-const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
-/// Longer, and the memory of deliveries would fill with what can no longer come.
-const LONGEST_DEADLINE: Duration = Duration::from_secs(86_400);
-const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-/// Accepted requests a minute for each webhook id.
-const DEFAULT_QUOTA: u32 = 100;
-/// Refused requests a minute for each peer, and for each peer and webhook id.
-const DEFAULT_REJECTED_QUOTA: u32 = 60;
-/// Entries.
-const DEFAULT_REPLAY_CAPACITY: usize = 1 << 20;
-/// Seconds.
-const DEFAULT_REPLAY_MARGIN: u32 = 10;
-/// Entries of each table.
-const REJECTED_CAPACITY: usize = 65_536;

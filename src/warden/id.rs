@@ -104,6 +104,14 @@ impl IdSource {
         }
     }
 
+    /// The id, if it is the same for every request.
+    pub(super) fn fixed_id(&self) -> Option<&str> {
+        match &self.0 {
+            Source::Fixed(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// The id, unless it is a path parameter, which only a framework knows.
     pub(crate) fn find(&self, head: &dyn Head) -> Result<WebhookId, IdFault> {
         match &self.0 {

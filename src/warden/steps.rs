@@ -28,7 +28,7 @@ use crate::verifier::{Opening, Verification};
 impl Warden {
     /// Checks method, content type, shape and freshness, from the head alone (steps 0 to 2). A head without a method passes
     /// as any method. `peer` is the address of the client, where it is known;
-    /// [`Proxies::client`](crate::proxies) finds it behind proxies.
+    /// [`Proxies::client`](crate::proxies::Proxies::client) finds it behind proxies.
     ///
     /// # Errors
     /// The request is refused.
@@ -48,7 +48,7 @@ impl Warden {
         route_id: Option<&Result<WebhookId, IdFault>>,
     ) -> Result<Examined<'h, H>, Refused> {
         let inner = &self.inner;
-        if let Some(warning) = inner.peers.check(peer, inner.proxies.are_everybody()) {
+        if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
             inner.monitor.warn(warning);
         }
         let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());

@@ -22,6 +22,7 @@ use hookwarden::clock::{Clock, ClockReading, SystemClock};
 use hookwarden::event::{MetricsObserver, TracingObserver};
 use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
+use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{Key, Keyring, Quota, Scheme, Timestamp, Tolerance, Warden};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
@@ -161,28 +162,28 @@ fn warden(settings: &Settings) -> (Warden, Controls) {
     let mut builder = Warden::builder(scheme.clone())
         .keys(static_keys.clone())
         .clock(SteppedClock { system: SystemClock::default(), step: step.clone() })
-        .body_limit(settings.body_limit)
-        .deadline(settings.deadline)
-        .tolerance(Tolerance::from_seconds(settings.tolerance).expect("a tolerance"))
-        .replay_margin(0)
-        .quota(Quota::per_minute(settings.quota).expect("a quota"));
+        .body(BodyLimits::new().max_bytes(settings.body_limit).deadline(settings.deadline))
+        .tolerance(Tolerance::new(Duration::from_secs(settings.tolerance.into())).expect("a tolerance"))
+        .replay(Replay::new().margin(Duration::ZERO));
     if settings.metrics {
         builder = builder.observer(MetricsObserver::new());
     }
-    builder = match settings.rejected_quota.map(|count| Quota::per_minute(count).expect("a quota")) {
-        Some(quota) => builder.rejected_quotas(quota, quota),
-        None => builder.danger_without_rejected_quotas(),
+    let mut quotas = Quotas::new().accepted(Quota::per_minute(settings.quota).expect("a quota"));
+    quotas = match settings.rejected_quota.map(|count| Quota::per_minute(count).expect("a quota")) {
+        Some(quota) => quotas.rejected(quota, quota),
+        None => quotas.danger_unlimited_rejected(),
     };
     if let Some((url, timeout)) = &settings.redis {
         let store = RedisStore::builder(url).timeout(*timeout).connect_later().expect("a store");
-        builder = builder.shared_store(store).replicas(2);
+        builder = builder.shared_store(store);
+        quotas = quotas.replicas(2);
     }
     if settings.logs {
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
         log.with_writer(std::io::stderr).init();
         builder = builder.observer(TracingObserver::new());
     }
-    (builder.build().expect("a Warden"), Controls { scheme, keys: static_keys, step, metrics })
+    (builder.quotas(quotas).build().expect("a Warden"), Controls { scheme, keys: static_keys, step, metrics })
 }
 
 /// What every handler does: it says how it ended and for which body.

@@ -1,5 +1,7 @@
 //! Faults of the head: headers, clocks, and the wrong provider.
 
+use std::time::Duration;
+
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis, Verdict};
 use hookwarden::scheme::SignedPart;
 use hookwarden::time::TimestampFormat;
@@ -156,9 +158,10 @@ fn own_tolerance_is_the_one_that_counts() {
     let stamp = (NOW.as_unix() - 400).to_string();
     let tag = hex(&sha256(SECRET.as_bytes(), &[stamp.as_bytes(), b".", BODY].concat()));
     let head = stamped(&stamp, &tag);
-    let tolerant = Capture::new(&scheme, SECRET, &head, BODY).with_tolerance(Tolerance::from_seconds(400).unwrap());
+    let tolerant =
+        Capture::new(&scheme, SECRET, &head, BODY).with_tolerance(Tolerance::new(Duration::from_secs(400)).unwrap());
     assert_kinds(&tolerant.diagnose_at(NOW), &[]);
-    let strict = tolerant.with_tolerance(Tolerance::from_seconds(399).unwrap()).diagnose_at(NOW);
+    let strict = tolerant.with_tolerance(Tolerance::new(Duration::from_secs(399)).unwrap()).diagnose_at(NOW);
     assert_kinds(&strict, &[CauseKind::TimestampStale]);
 }
 

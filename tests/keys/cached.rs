@@ -449,9 +449,9 @@ fn zero_settings_are_a_config_error() {
     let changes: [(&str, Change); 5] = [
         ("ttl", |builder| builder.ttl(Duration::ZERO)),
         ("capacity", |builder| builder.capacity(0)),
-        ("unknown ttl", |builder| builder.unknown_ttl(Duration::ZERO)),
-        ("unknown capacity", |builder| builder.unknown_capacity(0)),
-        ("stale for", |builder| builder.danger_serve_stale_for(Duration::ZERO)),
+        ("unknown_ttl", |builder| builder.unknown_ttl(Duration::ZERO)),
+        ("unknown_capacity", |builder| builder.unknown_capacity(0)),
+        ("danger_serve_stale_for", |builder| builder.danger_serve_stale_for(Duration::ZERO)),
     ];
     for (field, change) in changes {
         let refused = change(CachedKeys::builder(Store::new(&[]))).build(&Scheme::timestamped()).unwrap_err();

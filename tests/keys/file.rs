@@ -395,5 +395,5 @@ fn interval_of_zero_is_refused() {
     let folder = Folder::new();
     let path = folder.write("senders.toml", sender("a", "k", "one"));
     let refused = FileKeys::builder(path).poll_every(Duration::ZERO).open(&Scheme::timestamped()).unwrap_err();
-    assert_eq!(refused.field(), "poll every");
+    assert_eq!(refused.field(), "poll_every");
 }

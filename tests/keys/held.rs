@@ -5,6 +5,7 @@ use std::thread;
 
 use hookwarden::keys::StaticKeys;
 use hookwarden::testing::TestClock;
+use hookwarden::warden::Replay;
 use hookwarden::{Key, Keyring, Scheme, Timestamp, Warden};
 
 use super::{CANARY, assert_no_canary, found, keyring};
@@ -77,7 +78,7 @@ fn key_past_its_last_second_is_refused_without_a_change_of_keys() {
     let clock = TestClock::new(last);
     let warden = Warden::builder(scheme)
         .sender("acme", Keyring::from_keys([key]).unwrap())
-        .danger_without_replay_protection()
+        .replay(Replay::danger_off())
         .clock(clock.clone())
         .build()
         .unwrap();

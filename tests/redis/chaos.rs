@@ -10,7 +10,7 @@ use hookwarden::Quota;
 use hookwarden::redis::RedisStore;
 use tokio::time::sleep;
 
-use crate::endpoint::{Endpoint, Handled, Signed, builder};
+use crate::endpoint::{Endpoint, Handled, Signed, builder, quotas};
 use crate::server::Server;
 
 /// What the senders saw.
@@ -115,7 +115,11 @@ pub(crate) async fn chaos() {
     for _ in 0..2 {
         let store = RedisStore::builder(server.url()).timeout(TIMEOUT).connect().await.unwrap();
         let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
-        endpoints.push(Endpoint::sharing(builder().shared_store(store).quota(quota), handled.clone(), HANDLER));
+        endpoints.push(Endpoint::sharing(
+            builder().shared_store(store).quotas(quotas().accepted(quota)),
+            handled.clone(),
+            HANDLER,
+        ));
     }
     let load = Arc::new(Load {
         endpoints: endpoints.try_into().unwrap_or_else(|_| panic!("two")),

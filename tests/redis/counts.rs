@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::warden::{BodyLimits, Replay};
 use hookwarden::{Quota, Tolerance};
 
-use crate::endpoint::{Endpoint, Signed, assert_retry_after, builder};
+use crate::endpoint::{Endpoint, Signed, assert_retry_after, builder, quotas};
 use crate::server::Server;
 
 pub(crate) async fn round_trips_are_counted() {
@@ -14,7 +15,7 @@ pub(crate) async fn round_trips_are_counted() {
     let store = server.patient_store().connect().await.unwrap();
     // Long enough that none comes back while the test runs.
     let quota = Quota::new(20, Duration::from_secs(3_600)).unwrap();
-    let endpoint = Endpoint::new(builder().shared_store(store).quota(quota));
+    let endpoint = Endpoint::new(builder().shared_store(store).quotas(quotas().accepted(quota)));
     let deliveries: Vec<_> = (0..21).map(|number| Signed::new(format!("{number}"))).collect();
     let () = server.ask(&["CONFIG", "RESETSTAT"]);
 
@@ -47,8 +48,10 @@ pub(crate) async fn no_key_outlives_its_use() {
     let server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     let quota = Quota::new(5, Duration::from_millis(300)).unwrap();
-    let warden = builder().shared_store(store).quota(quota).tolerance(Tolerance::from_seconds(1).unwrap());
-    let endpoint = Endpoint::new(warden.replay_margin(1).deadline(Duration::from_secs(1)));
+    let second = Duration::from_secs(1);
+    let warden = builder().shared_store(store).quotas(quotas().accepted(quota));
+    let warden = warden.tolerance(Tolerance::new(second).unwrap()).replay(Replay::new().margin(second));
+    let endpoint = Endpoint::new(warden.body(BodyLimits::new().deadline(second)));
     let mut accepted = 0;
     for number in 0..8 {
         accepted += u32::from(endpoint.status(&Signed::new(format!("{number}"))).await.is_success());

@@ -12,7 +12,7 @@ use hookwarden::axum::WardenLayer;
 use hookwarden::error::StoreError;
 use hookwarden::event::StoreKind;
 use hookwarden::event::{Observer, SecurityEvent, Warning};
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{Quotas, WardenBuilder};
 use hookwarden::{Keyring, Scheme, Signer, Warden};
 use tower::ServiceExt as _;
 
@@ -80,7 +80,12 @@ pub(crate) fn assert_retry_after(response: &Response<Body>, period: u64, began: 
 
 /// A Warden whose peers may send anything.
 pub(crate) fn builder() -> WardenBuilder {
-    Warden::builder(Scheme::timestamped()).danger_without_rejected_quotas()
+    Warden::builder(Scheme::timestamped()).quotas(quotas())
+}
+
+/// The quotas of [`builder`].
+pub(crate) fn quotas() -> Quotas {
+    Quotas::new().danger_unlimited_rejected()
 }
 
 fn keys() -> Keyring {

@@ -9,9 +9,10 @@ use hookwarden::event::MetricsObserver;
 use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore as _};
 use hookwarden::verifier::ReplayKey;
+use hookwarden::warden::Replay;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::endpoint::{Endpoint, RETURN, Signed, Told, assert_retry_after, builder};
+use crate::endpoint::{Endpoint, RETURN, Signed, Told, assert_retry_after, builder, quotas};
 use crate::server::Server;
 
 pub(crate) async fn limiter_falls_back() {
@@ -21,7 +22,8 @@ pub(crate) async fn limiter_falls_back() {
     let metrics = recorder.handle();
     let observer = metrics::with_local_recorder(&recorder, MetricsObserver::new);
     let told = Told::default();
-    let warden = builder().shared_limiter(store).replicas(3).quota(Quota::new(10, Duration::from_secs(600)).unwrap());
+    let quota = Quota::new(10, Duration::from_secs(600)).unwrap();
+    let warden = builder().quotas(quotas().accepted(quota).shared(store).replicas(3));
     let endpoint = Endpoint::new(warden.observer(told.clone()).observer(observer));
     let up = || {
         metrics
@@ -95,11 +97,12 @@ pub(crate) async fn danger_remembers_here() {
     let mut server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     let told = Told::default();
-    let warden = builder().shared_store(store.clone()).replicas(10).danger_replay_falls_back_to_this_process();
+    let fallback = || Replay::new().danger_fall_back_to_this_process();
+    let warden = builder().shared_store(store.clone()).quotas(quotas().replicas(10)).replay(fallback());
     let endpoint = Endpoint::new(warden.observer(told.clone()));
 
     // As long as the server is there, it is the one that remembers.
-    let ready = builder().shared_store(store.clone()).danger_replay_falls_back_to_this_process();
+    let ready = builder().shared_store(store.clone()).replay(fallback());
     let [here, elsewhere] = [Endpoint::new(ready), Endpoint::new(builder().shared_store(store.clone()))];
     let before = Signed::new("before");
     assert_eq!((here.status(&before).await, here.handled()), (StatusCode::OK, 1));
@@ -120,8 +123,9 @@ pub(crate) async fn danger_remembers_here() {
 
     // Where there is no quota, no limiter falls back.
     let told = Told::default();
-    let warden = builder().shared_store(store).danger_replay_falls_back_to_this_process().observer(told.clone());
-    let endpoint = Endpoint::new(warden.danger_without_quota().quota_for("other", Quota::per_minute(1).unwrap()));
+    let warden = builder().shared_store(store).replay(fallback()).observer(told.clone());
+    let quotas = quotas().danger_unlimited_accepted().accepted_for("other", Quota::per_minute(1).unwrap());
+    let endpoint = Endpoint::new(warden.quotas(quotas));
     assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
     assert!(told.has("failed Replay") && !told.has("warning LimiterFellBack"), "{:?}", told.all());
 }

@@ -10,6 +10,7 @@ use hookwarden::limit::RateLimiter as _;
 use hookwarden::redis::{ConnectError, RedisStore};
 use hookwarden::replay::{Claimant, Delivery, ReplayStore as _};
 use hookwarden::verifier::ReplayKey;
+use hookwarden::warden::{Quotas, Replay};
 
 use crate::endpoint::{Endpoint, Signed, Told, builder};
 use crate::processes::Receiver;
@@ -113,13 +114,14 @@ pub(crate) async fn settings_are_checked() {
             .build()
     };
     let error =
-        warden(crate::endpoint::builder().shared_store(store.clone()).shared_limiter(store.clone())).unwrap_err();
-    assert_eq!(error.field(), "shared store");
-    let error =
-        warden(crate::endpoint::builder().shared_replay(store.clone()).shared_store(store.clone())).unwrap_err();
-    assert_eq!(error.field(), "shared store");
-    let error = warden(crate::endpoint::builder().shared_store(store).replicas(0)).unwrap_err();
-    assert_eq!(error.field(), "replicas");
+        warden(crate::endpoint::builder().shared_store(store.clone()).quotas(Quotas::new().shared(store.clone())))
+            .unwrap_err();
+    assert_eq!(error.field(), "shared_store");
+    let error = warden(crate::endpoint::builder().replay(Replay::shared(store.clone())).shared_store(store.clone()))
+        .unwrap_err();
+    assert_eq!(error.field(), "shared_store");
+    let error = warden(crate::endpoint::builder().shared_store(store).quotas(Quotas::new().replicas(0))).unwrap_err();
+    assert_eq!(error.field(), "quotas.replicas");
 }
 
 pub(crate) async fn tls_by_url() {

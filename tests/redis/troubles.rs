@@ -11,7 +11,7 @@ use hookwarden::verifier::ReplayKey;
 use hookwarden::{Quota, Timestamp};
 use tokio::time::sleep;
 
-use crate::endpoint::{Endpoint, Handled, RETURN, Signed, Told, builder};
+use crate::endpoint::{Endpoint, Handled, RETURN, Signed, Told, builder, quotas};
 use crate::server::{Server, patient_store};
 use crate::wire::Wire;
 
@@ -76,7 +76,8 @@ pub(crate) async fn denial_is_no_sign_of_life() {
     let mut server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     let told = Told::default();
-    let warden = builder().shared_store(store).quota(Quota::new(1, Duration::from_secs(3_600)).unwrap());
+    let warden =
+        builder().shared_store(store).quotas(quotas().accepted(Quota::new(1, Duration::from_secs(3_600)).unwrap()));
     let endpoint = Endpoint::sharing(warden.observer(told.clone()), Handled::default(), Duration::from_secs(1));
     let slow = Signed::new("its handler outlives the server");
     let (status, ()) = tokio::join!(endpoint.status(&slow), async {

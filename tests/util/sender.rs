@@ -1,7 +1,7 @@
 //! The sending side: requests that are signed, and that can then be spoiled piece by piece.
 
 use hookwarden::headers::RequestHead;
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{Quotas, Replay, WardenBuilder};
 use hookwarden::{Keyring, Scheme, Signer, Timestamp, Warden};
 use hyper::Request;
 
@@ -29,9 +29,8 @@ pub(crate) fn warden() -> WardenBuilder {
 /// A Warden of the scheme `timestamped` that counts and remembers nothing: most tests send the same thing many times.
 pub(crate) fn unlimited() -> WardenBuilder {
     Warden::builder(Scheme::timestamped())
-        .danger_without_quota()
-        .danger_without_rejected_quotas()
-        .danger_without_replay_protection()
+        .quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected())
+        .replay(Replay::danger_off())
 }
 
 /// The wall clock, `offset` seconds away.

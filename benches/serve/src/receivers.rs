@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 use std::thread;
 
+use hookwarden::warden::{Quotas, Replay};
 use hookwarden::{Keyring, Quota, Scheme, Warden};
 
 use crate::deliveries::{SECRET, WEBHOOK_ID};
@@ -35,8 +36,8 @@ fn warden(replay_capacity: usize) -> Result<Warden, hookwarden::ConfigError> {
     let keys = Keyring::new(scheme.secret(SECRET)?);
     Warden::builder(scheme)
         .sender(WEBHOOK_ID, keys)
-        .quota(Quota::per_minute(60_000_000)?)
-        .replay_capacity(replay_capacity)
+        .quotas(Quotas::new().accepted(Quota::per_minute(60_000_000)?))
+        .replay(Replay::new().capacity(replay_capacity))
         .build()
 }
 

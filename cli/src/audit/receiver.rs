@@ -112,12 +112,13 @@ async fn audit(arguments: &Arguments, output: Output) -> Result<ExitCode, Failur
     };
     let headers = arguments.headers.iter();
     let headers = headers.map(|header| (header.name.to_string(), header.value.as_bytes().to_vec())).collect();
+    let tolerance = arguments.tolerance.map_or_else(|| scheme.tolerance().as_duration().as_secs(), u64::from);
     let expected = Expected {
         quota: arguments.quota,
         period: Duration::from_secs(arguments.per),
         body_limit: usize::try_from(arguments.body_limit).unwrap_or(usize::MAX),
         deadline: Duration::from_secs(arguments.deadline),
-        tolerance: i64::from(arguments.tolerance.unwrap_or(scheme.tolerance().as_seconds())),
+        tolerance: i64::try_from(tolerance).unwrap_or(i64::MAX),
     };
     let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     let sender = Sender::new(scheme, secret.as_str(), headers, Body::new(body), &path)?;

@@ -13,7 +13,7 @@ use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
 use hookwarden::secret::KeyId;
-use hookwarden::warden::WardenBuilder;
+use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
 use hookwarden::{ConfigError, Key, Keyring, Reason, Scheme, Secret, Warden};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -107,7 +107,7 @@ fn router(
         let path = format!("/{}/{{id}}", scheme.name());
         let mut builder = builder(scheme.clone()).sender(WEBHOOK_ID, Keyring::from_keys([key.clone()])?);
         if !scheme.is_timestamped() {
-            builder = builder.replay_lifetime(UNSTAMPED_LIFETIME);
+            builder = builder.replay(Replay::new().lifetime(UNSTAMPED_LIFETIME));
         }
         app = app.route(&path, guarded(builder.build()?));
     }
@@ -129,7 +129,7 @@ fn builder(scheme: Scheme, tell: UnboundedSender<Seen>) -> WardenBuilder {
         // Nobody listens any more when the demo ends; then nobody misses the event.
         let _ = tell.send(Seen { outcome: event.outcome, reason, key_id, skew, duration });
     };
-    Warden::builder(scheme).observer(observer).body_limit(BODY_LIMIT)
+    Warden::builder(scheme).observer(observer).body(BodyLimits::new().max_bytes(BODY_LIMIT))
 }
 
 fn key(id: &str) -> Result<Key, ConfigError> {

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, Version};
 use axum::routing::{any, post};
 use hookwarden::Warden;
 use hookwarden::tower::WardenLayer;
+use hookwarden::warden::{Quotas, Replay};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -77,10 +78,9 @@ impl Endpoint {
             let (path, keys) = (format!("/{}/{{id}}", scheme.name()), keyring(&scheme, secret));
             let mut warden = Warden::builder(scheme.clone())
                 .sender("acme", keys)
-                .danger_without_quota()
-                .danger_without_rejected_quotas();
+                .quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected());
             if !scheme.is_timestamped() {
-                warden = warden.replay_lifetime(Duration::from_secs(60));
+                warden = warden.replay(Replay::new().lifetime(Duration::from_secs(60)));
             }
             app = app.route(&path, post(open).layer(WardenLayer::new(warden.build().unwrap())));
         }

@@ -93,12 +93,12 @@ impl CachedKeysBuilder {
         let zero = [
             ("ttl", settings.ttl.is_zero()),
             ("capacity", settings.capacity == 0),
-            ("unknown ttl", settings.unknown_ttl.is_zero()),
-            ("unknown capacity", settings.unknown_capacity == 0),
-            ("stale for", settings.stale_for.is_some_and(|extra| extra.is_zero())),
+            ("unknown_ttl", settings.unknown_ttl.is_zero()),
+            ("unknown_capacity", settings.unknown_capacity == 0),
+            ("danger_serve_stale_for", settings.stale_for.is_some_and(|extra| extra.is_zero())),
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {
-            Some((field, _)) => Err(ConfigError::new(field, "is zero")),
+            Some((field, _)) => Err(ConfigError::new(field, "must be more than zero")),
             None => Ok(CachedKeys::of(scheme, self.store, self.settings)),
         }
     }

@@ -1,7 +1,7 @@
 //! A sender's verifier and Warden, their keys being no secret to valgrind.
 
 use hookwarden::testing::TestClock;
-use hookwarden::warden::{Admitted, Refused};
+use hookwarden::warden::{Admitted, Quotas, Refused};
 use hookwarden::{Keyring, Scheme, Secret, Verifier, Warden};
 
 use crate::message::{BODY, NOW, Sort};
@@ -26,7 +26,7 @@ pub fn verifier(sort: &Sort) -> Verifier {
 pub fn warden() -> Warden {
     Warden::builder(Scheme::timestamped())
         .sender(KNOWN, keyring())
-        .danger_without_rejected_quotas()
+        .quotas(Quotas::new().danger_unlimited_rejected())
         .clock(TestClock::new(NOW))
         .build()
         .expect("a warden")

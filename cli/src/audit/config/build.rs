@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hookwarden::proxies::TrustedHops;
-use hookwarden::warden::WardenBuilder;
+use hookwarden::proxies::Proxies;
+use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{ConfigError, Keyring, Quota, Scheme, Secret, Tolerance, Warden};
 use toml::Spanned;
 
-use super::settings::{Document, HopHeader, Rate, ReplayStore, is_on};
+use super::settings::{Document, HopHeader, Rate, ReplayStore, Settings, is_on};
 use crate::failure::Failure;
 use crate::input::SchemeArgument;
 
@@ -36,49 +36,59 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
         builder = builder.content_types(content_types);
     }
     if let Some(seconds) = value(&settings.tolerance) {
-        let tolerance = Tolerance::from_seconds(seconds);
+        let tolerance = Tolerance::new(Duration::from_secs(seconds.into()));
         builder = builder.tolerance(tolerance.map_err(|error| document.fault(&settings.tolerance, error))?);
     }
+    let mut limits = BodyLimits::new();
     if let Some(bytes) = value(&settings.body_limit) {
         demand(document, &settings.body_limit, bytes > 0, "body_limit is zero bytes")?;
-        builder = builder.body_limit(bytes);
+        limits = limits.max_bytes(bytes);
     }
     if let Some(seconds) = value(&settings.body_deadline) {
         let possible = (1..=86_400).contains(&seconds);
         demand(document, &settings.body_deadline, possible, "body_deadline is not within 1..=86400 seconds")?;
-        builder = builder.deadline(Duration::from_secs(seconds));
+        limits = limits.deadline(Duration::from_secs(seconds));
     }
+    let mut quotas = Quotas::new();
     if let Some(rate) = value(&settings.quota) {
-        builder = builder.quota(quota(rate).map_err(|error| document.fault(&settings.quota, error))?);
+        quotas = quotas.accepted(quota(rate).map_err(|error| document.fault(&settings.quota, error))?);
     }
     if let Some(rate) = value(&settings.rejected_quota) {
         let quota = quota(rate).map_err(|error| document.fault(&settings.rejected_quota, error))?;
-        builder = builder.rejected_quotas(quota, quota);
-    }
-    if let Some(hops) = settings.trusted_hops.as_ref().map(Spanned::get_ref).filter(|hops| hops.count > 0) {
-        let hops = match hops.header {
-            HopHeader::XForwardedFor => TrustedHops::x_forwarded_for(hops.count),
-            HopHeader::Forwarded => TrustedHops::forwarded(hops.count),
-        };
-        builder = builder.trusted_hops(hops.map_err(|error| document.fault(&settings.trusted_hops, error))?);
-    }
-    if let Some(networks) = list(&settings.trusted_proxies) {
-        builder = builder.trusted_proxies(networks.iter().map(String::as_str));
+        quotas = quotas.rejected(quota, quota);
     }
     if let Some(replicas) = value(&settings.replicas) {
         demand(document, &settings.replicas, replicas > 0, "replicas are zero")?;
-        builder = builder.replicas(replicas);
     }
-    let builder = replay(document, builder)?;
+    let builder = builder.body(limits).quotas(quotas).proxies(proxies(document)?).replay(replay(document)?);
     builder.build().map(|_| ()).map_err(|error| match error.field() {
         "methods" => document.fault(&settings.methods, error),
         "content types" => document.fault(&settings.content_types, error),
-        "trusted proxies" => document.fault(&settings.trusted_proxies, error),
+        "tolerance" => document.fault(&settings.tolerance, error),
         _ => document.fault(&settings.replay, error),
     })
 }
 
-fn replay(document: &Document, mut builder: WardenBuilder) -> Result<WardenBuilder, Failure> {
+fn proxies(document: &Document) -> Result<Proxies, Failure> {
+    let Settings { trusted_hops, trusted_proxies, .. } = &document.settings;
+    let networks = list(trusted_proxies).map(|networks| networks.iter().map(String::as_str));
+    let Some(hops) = trusted_hops.as_ref().map(Spanned::get_ref).filter(|hops| hops.count > 0) else {
+        demand(document, trusted_proxies, networks.is_none(), "trusted_proxies requires trusted_hops")?;
+        return Ok(Proxies::default());
+    };
+    let proxies = match (hops.header, networks) {
+        (HopHeader::XForwardedFor, Some(networks)) => Proxies::x_forwarded_for(hops.count, networks),
+        (HopHeader::Forwarded, Some(networks)) => Proxies::forwarded(hops.count, networks),
+        (HopHeader::XForwardedFor, None) => Proxies::danger_x_forwarded_for_from_anywhere(hops.count),
+        (HopHeader::Forwarded, None) => Proxies::danger_forwarded_from_anywhere(hops.count),
+    };
+    proxies.map_err(|error| match error.field() {
+        "proxies.hops" => document.fault(trusted_hops, error),
+        _ => document.fault(trusted_proxies, error),
+    })
+}
+
+fn replay(document: &Document) -> Result<Replay, Failure> {
     let settings = &document.settings;
     let is_off = is_on(&settings.danger_without_replay_protection);
     match document.replay_store() {
@@ -96,21 +106,22 @@ fn replay(document: &Document, mut builder: WardenBuilder) -> Result<WardenBuild
         }
         ReplayStore::Memory => {}
     }
+    let mut built = if is_off { Replay::danger_off() } else { Replay::new() };
     if let Some(replay) = settings.replay.as_ref().map(Spanned::get_ref) {
         if let Some(entries) = replay.capacity {
-            builder = builder.replay_capacity(entries);
+            built = built.capacity(entries);
         }
         if let Some(seconds) = replay.lifetime {
-            builder = builder.replay_lifetime(Duration::from_secs(seconds.into()));
+            built = built.lifetime(Duration::from_secs(seconds.into()));
         }
         if let Some(seconds) = replay.margin {
-            builder = builder.replay_margin(seconds);
+            built = built.margin(Duration::from_secs(seconds.into()));
         }
         if let Some(seconds) = replay.lease {
-            builder = builder.lease(Duration::from_secs(seconds));
+            built = built.lease(Duration::from_secs(seconds));
         }
     }
-    Ok(if is_off { builder.danger_without_replay_protection() } else { builder })
+    Ok(built)
 }
 
 fn quota(rate: Rate) -> Result<Quota, ConfigError> {

@@ -23,7 +23,8 @@ pub(super) fn findings(document: &Document, scheme: &Scheme) -> Vec<Finding> {
 
 fn tolerance(document: &Document, scheme: &Scheme) -> Option<Finding> {
     let setting = &document.settings.tolerance;
-    let seconds = setting.as_ref().map_or(scheme.tolerance().as_seconds(), |seconds| *seconds.get_ref());
+    let default = || scheme.tolerance().as_duration().as_secs();
+    let seconds = setting.as_ref().map_or_else(default, |seconds| u64::from(*seconds.get_ref()));
     let line = document.line(setting);
     if !scheme.is_timestamped() {
         return None;
@@ -165,9 +166,9 @@ fn dangers(document: &Document) -> Vec<Finding> {
 }
 
 /// Seconds.
-const LONG_TOLERANCE: u32 = 600;
+const LONG_TOLERANCE: u64 = 600;
 /// Seconds.
-const SHORT_TOLERANCE: u32 = 30;
+const SHORT_TOLERANCE: u64 = 30;
 /// Bytes.
 const LARGE_BODY: usize = 25 * 1_048_576;
 /// Seconds.

@@ -16,7 +16,7 @@ pub(super) struct Document {
     pub(super) settings: Settings,
 }
 
-/// The settings, named as those of `WardenBuilder`.
+/// The settings of a receiver.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {

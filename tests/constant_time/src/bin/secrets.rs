@@ -15,7 +15,7 @@ use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::secret::KeyId;
 use hookwarden::testing::TestClock;
 use hookwarden::verifier::{ReplayKey, Verification, Verified};
-use hookwarden::warden::Refused;
+use hookwarden::warden::{Quotas, Refused, Replay};
 use hookwarden::{
     BoxFuture, ConfigError, Key, Keyring, Reason, Rejection, Scheme, Secret, Timestamp, Verifier, Warden,
 };
@@ -117,9 +117,9 @@ fn warden(table: &mut Table) {
         Warden::builder(Scheme::timestamped())
             .sender(KNOWN, keyring(&[SECRET, "another secret"]))
             .sender("idle", keyring_until(Timestamp::from_unix(1), &[&retired]))
-            .danger_without_rejected_quotas()
+            .quotas(Quotas::new().danger_unlimited_rejected())
             .clock(TestClock::new(NOW))
-            .shared_replay(Boundary(LocalReplay::default()))
+            .replay(Replay::shared(Boundary(LocalReplay::default())))
             .build()
             .expect("a warden")
     });
