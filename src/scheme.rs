@@ -89,7 +89,7 @@ pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
 ///     tolerance = 60
 ///     signed = ["method", { literal = "\n" }, "path", { literal = "\n" }, "timestamp", { literal = "\n" }, "body"]
 /// "#)?;
-/// assert_eq!(scheme.tolerance().as_seconds(), 60);
+/// assert_eq!(scheme.tolerance().as_duration().as_secs(), 60);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

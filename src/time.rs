@@ -9,7 +9,7 @@
 //!
 //! let sent = Timestamp::from_unix(1_800_000_000); // 2027-01-15T08:00:00Z
 //! assert!(sent < Timestamp::from_unix(1_800_000_001));
-//! assert_eq!(Tolerance::DEFAULT.as_seconds(), 300);
+//! assert_eq!(Tolerance::DEFAULT.as_duration().as_secs(), 300);
 //! ```
 
 use alloc::format;

@@ -15,6 +15,7 @@ use crate::time::{TimestampFormat, Tolerance};
 /// calls.
 ///
 /// ```
+/// use core::time::Duration;
 /// use hookwarden::crypto::Algorithm;
 /// use hookwarden::encoding::Encoding;
 /// use hookwarden::scheme::{Layout, SecretFormat, SignedPart};
@@ -30,7 +31,7 @@ use crate::time::{TimestampFormat, Tolerance};
 ///     .encoding(Encoding::Base64)
 ///     .secret_format(SecretFormat::Base64)
 ///     .timestamp_header("Acme-Sent-At", TimestampFormat::Rfc3339)
-///     .tolerance(Tolerance::from_seconds(600)?)
+///     .tolerance(Tolerance::new(Duration::from_secs(600))?)
 ///     .signed([SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body])
 ///     .build()?;
 ///

@@ -14,7 +14,7 @@ use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
 use hookwarden::secret::KeyId;
 use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
-use hookwarden::{ConfigError, Key, Keyring, Reason, Scheme, Secret, Warden};
+use hookwarden::{ConfigError, Key, Keyring, Scheme, Secret, Warden};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
