@@ -52,11 +52,12 @@ pub use replay_key::ReplayKey;
 ///
 #[cfg_attr(feature = "std", doc = "```")]
 #[cfg_attr(not(feature = "std"), doc = "```ignore")]
+/// use core::time::Duration;
 /// use hookwarden::{Keyring, Scheme, Tolerance, Verifier};
 ///
 /// let scheme = Scheme::slack();
 /// let keys = Keyring::new(scheme.secret("8f742231b10e8888abcd99yyyzzz85a5")?);
-/// let verifier = Verifier::new(scheme, keys)?.with_tolerance(Tolerance::from_seconds(60)?);
+/// let verifier = Verifier::new(scheme, keys)?.with_tolerance(Tolerance::new(Duration::from_secs(60))?);
 ///
 /// # let (headers, body) = ([("Content-Type", "application/json")], b"{}");
 /// match verifier.verify(&headers, body) {
