@@ -51,7 +51,6 @@ pub mod encoding;
 pub mod error;
 #[cfg(feature = "warden")]
 pub mod event;
-mod few;
 #[cfg(feature = "warden")]
 mod future;
 // Docs only; its doctests need these features.

@@ -16,7 +16,6 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use arrayvec::ArrayString;
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
@@ -98,8 +97,11 @@ impl fmt::Debug for Secret {
 }
 
 /// The name of a key, shown to operators: 1 to 32 characters of `A-Z a-z 0-9 . _ -`. It is no secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(ArrayString<32>);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId {
+    /// Zeros follow the name. No character of a name is zero, so the derived traits compare names.
+    padded: [u8; MAX_KEY_ID],
+}
 
 impl KeyId {
     /// Takes a name of the form above.
@@ -108,22 +110,38 @@ impl KeyId {
     /// Any other form.
     pub fn new(name: &str) -> Result<Self, ConfigError> {
         let permitted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        match ArrayString::from(name) {
-            Ok(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(Self(id)),
+        match Self::padded(name) {
+            Some(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(id),
             _ => Err(ConfigError::new("key id", "takes 1 to 32 characters of A-Z a-z 0-9 . _ -")),
         }
+    }
+
+    const fn padded(name: &str) -> Option<Self> {
+        let mut padded = [0; MAX_KEY_ID];
+        let Some((start, _)) = padded.split_at_mut_checked(name.len()) else { return None };
+        start.copy_from_slice(name.as_bytes());
+        Some(Self { padded })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.padded).unwrap_or_default().trim_end_matches('\0')
+    }
+
+    /// The name of the key in a keyring of a single secret.
+    const DEFAULT: Self = Self::padded("default").unwrap();
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyId").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -193,9 +211,8 @@ impl Keyring {
     /// A keyring of one secret, valid at any time, under the key id `default`.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
-        let id = KeyId(ArrayString::from("default").unwrap_or_default());
         let window = Window { not_before: None, not_after: None };
-        Self { keys: alloc::vec![Key { id, secret, window }] }
+        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window }] }
     }
 
     /// A keyring of several keys, newest first. The newest that is valid signs; all that are valid verify.
@@ -252,6 +269,9 @@ impl Keyring {
 
 /// The most keys that a keyring holds.
 pub(crate) const MAX_KEYS: usize = 8;
+
+/// The longest name of a key, in bytes.
+const MAX_KEY_ID: usize = 32;
 
 /// What Standard Webhooks and Svix write before a secret in base64.
 pub(crate) const WHSEC: &str = "whsec_";
@@ -322,6 +342,19 @@ mod tests {
         for name in ["", " ", "a b", "a\n", "é", "123456789012345678901234567890123"] {
             assert_eq!(KeyId::new(name).unwrap_err().field(), "key id", "{name:?}");
         }
-        assert_eq!(KeyId::new("2026-11.primary_A").unwrap().as_str(), "2026-11.primary_A");
+        for name in ["a", "2026-11.primary_A", "12345678901234567890123456789012"] {
+            assert_eq!(KeyId::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn key_ids_compare_and_show_as_names() {
+        let id = |name| KeyId::new(name).unwrap();
+        assert!(id("a") < id("a.") && id("a.") < id("aa") && id("aa") < id("b"));
+        assert_eq!(
+            (format!("{:?}", id("a")), format!("{:>3}", id("a").as_str())),
+            ("KeyId(\"a\")".into(), "  a".into())
+        );
+        assert_eq!(Keyring::new(Secret::from_text("one").unwrap()).iter().next().unwrap().id(), id("default"));
     }
 }

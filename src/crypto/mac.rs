@@ -4,10 +4,10 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use arrayvec::ArrayVec;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
+use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::encoding::Tag;
@@ -180,7 +180,7 @@ impl fmt::Debug for Mac {
 }
 
 /// The MACs of one message under each live key, with the key's place in the ring.
-pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
+pub(crate) type Macs = SmallVec<[(u8, Tag); MAX_KEYS]>;
 
 /// Which keys' MACs equal a candidate: a bit for each key, by its place in the ring.
 #[derive(Clone, Copy)]
