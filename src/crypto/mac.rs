@@ -1,5 +1,4 @@
-//! The one file that names the cryptography: HMAC states that are keyed once and cloned for each message, and the
-//! comparison that takes the same time whatever it compares.
+//! HMAC states, keyed once and cloned for each message, and the comparison of MACs in constant time.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -119,7 +118,7 @@ pub(crate) enum Mac {
 }
 
 impl Mac {
-    fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
+    pub(super) fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
         match algorithm {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).map(Self::Sha256),
             Algorithm::HmacSha1 => Hmac::new_from_slice(key).map(Self::Sha1),
@@ -134,15 +133,6 @@ impl Mac {
             Self::Sha256(mac) => mac.update(bytes),
             Self::Sha1(mac) => mac.update(bytes),
             Self::Sha512(mac) => mac.update(bytes),
-        }
-    }
-
-    #[cfg(feature = "diagnose")]
-    pub(crate) fn finish(self) -> Option<Tag> {
-        match self {
-            Self::Sha256(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha1(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha512(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
         }
     }
 
@@ -200,88 +190,11 @@ pub(crate) fn matches(candidates: &[Tag], macs: &Macs) -> Matches {
     Matches(found)
 }
 
-/// The first half of the SHA-256 of `bytes`: a name for them that does not tell what they are.
+/// The first half of the SHA-256 of `bytes`, a name that does not reveal them.
 #[cfg(feature = "redis")]
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     use sha2::Digest as _;
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
-}
-
-/// A way to sign that a sender may have used, known to a scheme or not. It explains mismatches and verifies nothing.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// The HMAC of a scheme.
-    Hmac(Algorithm),
-    /// HMAC-SHA-384.
-    HmacSha384,
-    /// An HMAC that took the message for the key and the key for the message.
-    Swapped(Algorithm),
-    /// A plain hash, with the key before the message, behind it or nowhere.
-    Hash(Algorithm, KeyPlace),
-}
-
-/// Where a plain hash has the key.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyPlace {
-    Before,
-    Behind,
-    Nowhere,
-}
-
-#[cfg(feature = "diagnose")]
-impl Method {
-    /// The size of a tag in bytes.
-    pub(crate) const fn tag_size(self) -> usize {
-        match self {
-            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
-            Self::HmacSha384 => 48,
-        }
-    }
-
-    /// The tag of the message that `pieces` are when put together.
-    pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
-        match self {
-            Self::Hmac(algorithm) => {
-                let mut mac = Mac::new(algorithm, key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                mac.finish()
-            }
-            Self::HmacSha384 => {
-                let mut mac = Hmac::<sha2::Sha384>::new_from_slice(key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                Tag::from_bytes(&mac.finalize().into_bytes())
-            }
-            Self::Swapped(algorithm) => {
-                let mut mac = Mac::new(algorithm, &pieces.concat()).ok()?;
-                mac.update(key);
-                mac.finish()
-            }
-            Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
-        }
-    }
-}
-
-#[cfg(feature = "diagnose")]
-fn hash<D: sha2::Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
-    let (before, behind) = match place {
-        KeyPlace::Before => (key, &b""[..]),
-        KeyPlace::Behind => (&b""[..], key),
-        KeyPlace::Nowhere => (&b""[..], &b""[..]),
-    };
-    let mut hash = D::new_with_prefix(before);
-    pieces.iter().for_each(|piece| hash.update(piece));
-    hash.update(behind);
-    Tag::from_bytes(&hash.finalize())
-}
-
-/// Whether `tag` begins with the whole of `start`, in a time that does not tell where they differ.
-#[cfg(feature = "diagnose")]
-pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
-    tag.as_bytes().get(..start.len()).is_some_and(|first| bool::from(first.ct_eq(start)))
 }
 
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
