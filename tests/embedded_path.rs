@@ -51,7 +51,7 @@ impl Scene {
     fn message_at(&self, number: u32, time: Timestamp) -> (HeaderMap, Vec<u8>) {
         let mut body = number.to_be_bytes().to_vec();
         body.resize(BODY_BYTES, b'x');
-        let signed = self.signer.sign_at(&[("", ""); 0], &body, time).unwrap();
+        let signed = self.signer.sign_body_at(&body, time).unwrap();
         let head = signed
             .iter()
             .map(|(name, value)| (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap()));
@@ -136,8 +136,7 @@ fn more_than_two_live_keys_take_one_allocation_while_a_body_streams() {
     for names in [&["a", "b", "c"][..], &["a", "b", "c", "d", "e", "f", "g", "h"]] {
         let keyring = Keyring::from_keys(names.iter().map(|name| key(name))).unwrap();
         let now = Timestamp::from_unix(1_800_000_000);
-        let signed =
-            Signer::new(Scheme::timestamped(), keyring.clone()).unwrap().sign_at(&[("", ""); 0], b"x", now).unwrap();
+        let signed = Signer::new(Scheme::timestamped(), keyring.clone()).unwrap().sign_body_at(b"x", now).unwrap();
         let head: Vec<(&str, &str)> = signed.iter().collect();
         let verifier = Verifier::new(Scheme::timestamped(), keyring).unwrap();
         let streamed = measure(|| {

@@ -21,6 +21,7 @@ use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, StoreKind, Warning};
+use hookwarden::headers::NoHeaders;
 use hookwarden::keys::{KeyStore, StaticKeys};
 use hookwarden::proxies::TrustedHops;
 use hookwarden::tower::{PeerAddress, WardenLayer};
@@ -592,8 +593,7 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     const CAPACITY: u32 = 65_536;
     let scene = scene_with(unforgiving);
     let peer = |nth: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + nth));
-    let bad: [(&str, &str); 0] = [];
-    let offend = |peer| scene.warden.examine(&bad, Some(peer)).unwrap_err().reason();
+    let offend = |peer| scene.warden.examine(&NoHeaders, Some(peer)).unwrap_err().reason();
     for nth in 0..CAPACITY {
         assert_eq!(offend(peer(nth)), Reason::MissingHeader);
     }

@@ -1003,8 +1003,7 @@ fn head_of_a_sender_without_a_live_key_is_refused_before_the_body() {
 fn signer_without_a_live_key_signs_nothing() {
     let ended = Key::new("ended", Secret::from_text("secret").unwrap()).unwrap().not_after(Timestamp::from_unix(1));
     let signer = Signer::new(Scheme::timestamped(), Keyring::from_keys([ended]).unwrap()).unwrap();
-    let none: [(&str, &str); 0] = [];
-    assert_eq!(signer.sign_at(&none, BODY, NOW).unwrap_err().part(), "key");
+    assert_eq!(signer.sign_body_at(BODY, NOW).unwrap_err().part(), "key");
 }
 
 #[test]

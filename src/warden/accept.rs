@@ -93,7 +93,7 @@ fn is_token(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::error::Reason;
-    use crate::headers::RequestHead;
+    use crate::headers::{NoHeaders, RequestHead};
     use crate::scheme::Scheme;
     use crate::secret::Keyring;
     use crate::warden::{Warden, WardenBuilder};
@@ -124,13 +124,12 @@ mod tests {
 
     #[test]
     fn head_without_a_method_is_of_any() {
-        let headers = [("", ""); 0];
         let warden = warden().build().unwrap();
         let reason = |refused: Option<crate::warden::Refused>| refused.map(|refused| refused.reason());
-        assert_eq!(reason(warden.examine(&headers, None).err()), Some(Reason::MissingHeader));
-        let head = RequestHead::new("GET", "/", &headers);
+        assert_eq!(reason(warden.examine(&NoHeaders, None).err()), Some(Reason::MissingHeader));
+        let head = RequestHead::new("GET", "/", &NoHeaders);
         assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MethodNotAllowed));
-        let head = RequestHead::new("POST", "/", &headers);
+        let head = RequestHead::new("POST", "/", &NoHeaders);
         assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MissingHeader));
     }
 }
