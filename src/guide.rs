@@ -4,6 +4,7 @@
 //! * [`migrate`]: from `standardwebhooks`, `svix`, `webhook-verify`, or a Django view.
 //! * [`rotation`]: a runbook, for every year and for a leak.
 //! * [`replay`]: deliveries that come twice, and what "once" means.
+//! * [`testing`]: testing your handlers.
 //! * [`proxies`]: addresses, bodies, time-outs and TLS.
 //! * [`incidents`]: detect, contain, rotate, recover; what each refusal means.
 //! * [`comparison`]: with other crates.
@@ -26,6 +27,7 @@ macro_rules! page {
         /// [page-replay]: crate::guide::replay
         /// [page-rotation]: crate::guide::rotation
         /// [page-schemes]: crate::scheme::Scheme
+        /// [page-testing]: crate::guide::testing
         ///
         #[doc = include_str!($file)]
         pub mod $name {}
@@ -47,6 +49,10 @@ page! {
 page! {
     /// Replay and idempotency: what "once" means.
     replay, "../docs/guide/replay.md"
+}
+page! {
+    /// Testing your handlers.
+    testing, "../docs/guide/testing.md"
 }
 page! {
     /// Addresses, bodies, time-outs and TLS behind proxies.

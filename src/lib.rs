@@ -64,6 +64,7 @@ mod future;
             feature = "harden",
             feature = "metrics",
             feature = "serde",
+            feature = "testing",
             feature = "tracing"
         )
     )
