@@ -250,4 +250,12 @@ mod tests {
         let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
         assert_eq!(signer.sign_body_at(b"{}", Timestamp::from_unix(1)).unwrap_err().part(), "webhook-id");
     }
+
+    #[test]
+    fn debug_of_signed_headers_shows_names_only() {
+        let scheme = Scheme::timestamped();
+        let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+        let signed = signer.sign_body_at(b"{}", Timestamp::from_unix(1_800_000_000)).unwrap();
+        assert_eq!(alloc::format!("{signed:?}"), r#"["X-Webhook-Timestamp", "X-Webhook-Signature"]"#);
+    }
 }
