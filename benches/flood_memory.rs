@@ -66,7 +66,7 @@ impl Sender {
     }
 
     fn sign(&self, body: &[u8]) -> SignedHeaders {
-        self.0.sign(&[("", ""); 0], body).unwrap()
+        self.0.sign_body(body).unwrap()
     }
 }
 

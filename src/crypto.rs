@@ -15,5 +15,7 @@
 //! ```
 
 pub(crate) mod mac;
+#[cfg(feature = "diagnose")]
+pub(crate) mod wrong_mac;
 
 pub use mac::{Algorithm, PreparedKeys};

@@ -4,6 +4,7 @@
 //! * [`migrate`]: from `standardwebhooks`, `svix`, `webhook-verify`, or a Django view.
 //! * [`rotation`]: rotating keys, planned and after a leak.
 //! * [`replay`]: duplicate deliveries and idempotency.
+//! * [`testing`]: testing your handlers.
 //! * [`proxies`]: addresses, bodies, timeouts and TLS behind proxies.
 //! * [`incidents`]: detect, contain, rotate, recover; the meaning of each refusal.
 //! * [`comparison`]: other crates.
@@ -27,6 +28,7 @@ macro_rules! page {
         /// [page-schemes]: crate::scheme::Scheme
         #[cfg_attr(feature = "redis", doc = "[page-fleet]: crate::redis")]
         #[cfg_attr(not(feature = "redis"), doc = "[page-fleet]: https://docs.rs/hookwarden/latest/hookwarden/redis/")]
+        /// [page-testing]: crate::guide::testing
         ///
         #[doc = include_str!($file)]
         pub mod $name {}
@@ -48,6 +50,10 @@ page! {
 page! {
     /// Duplicate deliveries and idempotency.
     replay, "../docs/guide/replay.md"
+}
+page! {
+    /// Testing your handlers.
+    testing, "../docs/guide/testing.md"
 }
 page! {
     /// Addresses, bodies, timeouts and TLS behind proxies.

@@ -15,15 +15,21 @@
 //! ```
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+#[cfg(feature = "std")]
+use std::collections::HashMap;
 
 use crate::error::ConfigError;
 
 /// The head of a request, as far as a signature can cover it.
 ///
-/// Implement it for a type that is not covered by the implementations below, so that no header has to be copied. Report
+/// It is implemented for slices, arrays and vectors of `(name, value)` pairs, for maps from names to values, for [`NoHeaders`]
+/// and [`RequestHead`], and with the feature `http` for that crate's `HeaderMap`, `Request` and `request::Parts`.
+///
+/// Implement it for another type so that no header has to be copied. Report
 /// a header that occurs more than once as [`Occurrence::Repeated`], never as its first value: a proxy and a receiver
 /// may each use a different one.
 ///
@@ -178,8 +184,7 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Head for [(N, V)] {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        let same_name = |(key, _): &&(N, V)| key.as_ref().eq_ignore_ascii_case(name.as_str());
-        Occurrence::from_values(self.iter().filter(same_name).map(|(_, value)| value.as_ref()))
+        find(name, self.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -192,6 +197,71 @@ impl<N: AsRef<str>, V: AsRef<[u8]>, const L: usize> Head for [(N, V); L] {
 impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.as_slice().header(name)
+    }
+}
+
+/// A map cannot show that a header was sent twice if its builder kept one of the values. Two keys that differ only in case
+/// are a repeated header.
+impl<N: AsRef<str>, V: AsRef<[u8]>> Head for BTreeMap<N, V> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        find(name, self.iter())
+    }
+}
+
+/// For example the headers of an AWS Lambda event, a `HashMap<String, String>`.
+///
+/// A map cannot show that a header was sent twice if its builder kept one of the values. Two keys that differ only in case
+/// are a repeated header.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let headers: HashMap<String, String> = HashMap::from([
+///     ("x-webhook-timestamp".into(), "1800000000".into()),
+///     ("x-webhook-signature".into(), "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe".into()),
+/// ]);
+/// let now = Timestamp::from_unix(1_800_000_000);
+/// Verifier::new(scheme, keys)?.verify_at(&headers, br#"{"event":"user.created"}"#, now)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "std")]
+impl<N: AsRef<str>, V: AsRef<[u8]>, S> Head for HashMap<N, V, S> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        find(name, self.iter())
+    }
+}
+
+fn find<'h, N, V>(name: &FieldName, headers: impl Iterator<Item = (&'h N, &'h V)>) -> Occurrence<'h>
+where
+    N: AsRef<str> + 'h,
+    V: AsRef<[u8]> + 'h,
+{
+    let same_name = headers.filter(|(key, _)| key.as_ref().eq_ignore_ascii_case(name.as_str()));
+    Occurrence::from_values(same_name.map(|(_, value)| value.as_ref()))
+}
+
+/// A head without headers and without a request line.
+///
+/// ```
+/// use hookwarden::headers::NoHeaders;
+/// use hookwarden::{Keyring, Reason, Scheme, Verifier};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let rejection = Verifier::new(scheme, keys)?.verify(&NoHeaders, b"{}").unwrap_err();
+/// assert_eq!(rejection.reason(), Reason::MissingHeader);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NoHeaders;
+
+impl Head for NoHeaders {
+    fn header(&self, _: &FieldName) -> Occurrence<'_> {
+        Occurrence::Absent
     }
 }
 
@@ -300,18 +370,38 @@ mod tests {
 
     #[test]
     fn header_is_found_whatever_its_case_and_only_if_single() {
-        let head = [("X-One", "1"), ("x-two", "2"), ("X-TWO", "3")];
-        let find = |name| head.header(&FieldName::new(name).unwrap());
-        assert_eq!(find("x-ONE"), Occurrence::Once(b"1"));
-        assert_eq!(find("X-Two"), Occurrence::Repeated);
-        assert_eq!(find("X-Three"), Occurrence::Absent);
+        let pairs = [("X-One", "1"), ("x-two", "2"), ("X-TWO", "3")];
+        let owned = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let heads: &[&dyn Head] = &[
+            &pairs,
+            &owned.to_vec(),
+            &BTreeMap::from(pairs),
+            &BTreeMap::from(owned.clone()),
+            #[cfg(feature = "std")]
+            &HashMap::from(pairs),
+            #[cfg(feature = "std")]
+            &HashMap::<_, _, core::hash::BuildHasherDefault<std::hash::DefaultHasher>>::from_iter(owned),
+        ];
+        for (index, head) in heads.iter().enumerate() {
+            let find = |name| head.header(&FieldName::new(name).unwrap());
+            assert_eq!(find("x-ONE"), Occurrence::Once(b"1"), "head {index}");
+            assert_eq!(find("X-Two"), Occurrence::Repeated, "head {index}");
+            assert_eq!(find("X-Three"), Occurrence::Absent, "head {index}");
+            assert_eq!((head.method(), head.path()), (None, None), "head {index}");
+        }
+    }
+
+    #[test]
+    fn no_headers_has_neither_headers_nor_request_line() {
+        assert_eq!(NoHeaders.header(&FieldName::new("X-One").unwrap()), Occurrence::Absent);
+        assert_eq!((NoHeaders.method(), NoHeaders.path()), (None, None));
     }
 
     #[test]
     fn request_line_is_told_by_whatever_holds_one() {
         let line = |head: &dyn Head| (head.method().map(str::to_owned), head.path().map(str::to_owned));
         let expected = (Some("PUT".to_owned()), Some("/hooks?id=7".to_owned()));
-        assert_eq!(line(&RequestHead::new("PUT", "/hooks?id=7", &[("", ""); 0])), expected);
+        assert_eq!(line(&RequestHead::new("PUT", "/hooks?id=7", &NoHeaders)), expected);
         #[cfg(feature = "http")]
         {
             let request = http::Request::put("https://example.com/hooks?id=7").body(()).unwrap();

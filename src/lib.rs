@@ -110,7 +110,6 @@ pub mod encoding;
 pub mod error;
 #[cfg(feature = "warden")]
 pub mod event;
-mod few;
 #[cfg(feature = "warden")]
 mod future;
 // Docs only; its doctests need these features.
@@ -124,6 +123,7 @@ mod future;
             feature = "harden",
             feature = "metrics",
             feature = "serde",
+            feature = "testing",
             feature = "tracing"
         )
     )

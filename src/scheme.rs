@@ -53,7 +53,7 @@ pub use template::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
 pub(crate) use layout::Entry;
 #[cfg(feature = "diagnose")]
 pub(crate) use reading::MAX_VALUE_BYTES;
-pub(crate) use reading::{Candidates, Content, MAX_CANDIDATES, Reading};
+pub(crate) use reading::{Candidates, Content, Reading};
 
 /// A description of a signing scheme.
 ///

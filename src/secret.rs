@@ -25,7 +25,6 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use arrayvec::ArrayString;
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
@@ -133,8 +132,11 @@ impl fmt::Debug for Secret {
 /// assert!(KeyId::new("primary key").is_err());
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(ArrayString<32>);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId {
+    /// Zeros follow the name. No character of a name is zero, so the derived traits compare names.
+    padded: [u8; MAX_KEY_ID],
+}
 
 impl KeyId {
     /// Checks and copies `name`.
@@ -143,22 +145,38 @@ impl KeyId {
     /// The name is empty, longer than 32 bytes, or contains another character.
     pub fn new(name: &str) -> Result<Self, ConfigError> {
         let permitted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        match ArrayString::from(name) {
-            Ok(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(Self(id)),
+        match Self::padded(name) {
+            Some(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(id),
             _ => Err(ConfigError::new("key id", "takes 1 to 32 characters of A-Z a-z 0-9 . _ -")),
         }
+    }
+
+    const fn padded(name: &str) -> Option<Self> {
+        let mut padded = [0; MAX_KEY_ID];
+        let Some((start, _)) = padded.split_at_mut_checked(name.len()) else { return None };
+        start.copy_from_slice(name.as_bytes());
+        Some(Self { padded })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.padded).unwrap_or_default().trim_end_matches('\0')
+    }
+
+    /// The name of the key in a keyring of a single secret.
+    const DEFAULT: Self = Self::padded("default").unwrap();
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyId").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -257,9 +275,8 @@ impl Keyring {
     /// Creates a keyring of one secret. Its key id is `default`, and it is always valid.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
-        let id = KeyId(ArrayString::from("default").unwrap_or_default());
         let window = Window { not_before: None, not_after: None };
-        Self { keys: alloc::vec![Key { id, secret, window }] }
+        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window }] }
     }
 
     /// Creates a keyring of several keys, newest first.
@@ -317,6 +334,9 @@ impl Keyring {
 
 /// The most keys that a keyring holds.
 pub(crate) const MAX_KEYS: usize = 8;
+
+/// The longest name of a key, in bytes.
+const MAX_KEY_ID: usize = 32;
 
 /// The prefix that Standard Webhooks and Svix put before a base64 secret.
 pub(crate) const WHSEC: &str = "whsec_";
@@ -387,6 +407,19 @@ mod tests {
         for name in ["", " ", "a b", "a\n", "é", "123456789012345678901234567890123"] {
             assert_eq!(KeyId::new(name).unwrap_err().field(), "key id", "{name:?}");
         }
-        assert_eq!(KeyId::new("2026-11.primary_A").unwrap().as_str(), "2026-11.primary_A");
+        for name in ["a", "2026-11.primary_A", "12345678901234567890123456789012"] {
+            assert_eq!(KeyId::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn key_ids_compare_and_show_as_names() {
+        let id = |name| KeyId::new(name).unwrap();
+        assert!(id("a") < id("a.") && id("a.") < id("aa") && id("aa") < id("b"));
+        assert_eq!(
+            (format!("{:?}", id("a")), format!("{:>3}", id("a").as_str())),
+            ("KeyId(\"a\")".into(), "  a".into())
+        );
+        assert_eq!(Keyring::new(Secret::from_text("one").unwrap()).iter().next().unwrap().id(), id("default"));
     }
 }

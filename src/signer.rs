@@ -25,7 +25,7 @@ use core::fmt;
 
 use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, Fault, Reason, SignError};
-use crate::headers::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head, NoHeaders, Occurrence};
 use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
@@ -120,6 +120,40 @@ impl Signer {
             }
         }
         Ok(SignedHeaders(message.added))
+    }
+
+    /// Signs a message of a scheme that signs no header of the sender and no request line: [`sign_at`](Self::sign_at) with
+    /// [`NoHeaders`].
+    ///
+    /// ```
+    /// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+    ///
+    /// let scheme = Scheme::timestamped();
+    /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+    /// let body = br#"{"event":"user.created"}"#;
+    /// let signed = Signer::new(scheme, keys)?.sign_body_at(body, Timestamp::from_unix(1_800_000_000))?;
+    /// let headers: Vec<(&str, &str)> = signed.iter().collect();
+    /// assert_eq!(headers, [
+    ///     ("X-Webhook-Timestamp", "1800000000"),
+    ///     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+    /// ]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`sign_at`](Self::sign_at): the scheme signs a header or the request line, `now` cannot be written in the
+    /// scheme's format, or no key is live.
+    pub fn sign_body_at(&self, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
+        self.sign_at(&NoHeaders, body, now)
+    }
+
+    /// [`sign_body_at`](Self::sign_body_at) with the time of the system's clock.
+    ///
+    /// # Errors
+    /// As for [`sign_body_at`](Self::sign_body_at).
+    #[cfg(feature = "std")]
+    pub fn sign_body(&self, body: &[u8]) -> Result<SignedHeaders, SignError> {
+        self.sign_body_at(body, Timestamp::now())
     }
 
     /// The text of the signature under each valid key.
@@ -231,5 +265,51 @@ impl<H: Head + ?Sized> Head for Message<'_, H> {
 
     fn path(&self) -> Option<&str> {
         self.head.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned as _;
+
+    use super::*;
+
+    fn keys(scheme: &Scheme) -> Keyring {
+        Keyring::new(scheme.secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap())
+    }
+
+    fn pairs(signed: &SignedHeaders) -> Vec<(String, String)> {
+        signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn body_alone_is_signed_as_without_headers() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        for scheme in [Scheme::timestamped(), Scheme::github(), Scheme::stripe(), Scheme::slack()] {
+            let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+            let signed = signer.sign_body_at(b"{}", now).unwrap();
+            assert_eq!(pairs(&signed), pairs(&signer.sign_at(&Vec::<(&str, &str)>::new(), b"{}", now).unwrap()));
+            assert_ne!(pairs(&signed), pairs(&signer.sign_body_at(b"[]", now).unwrap()));
+            #[cfg(feature = "std")]
+            {
+                let verifier = crate::Verifier::new(scheme.clone(), keys(&scheme)).unwrap();
+                verifier.verify(&pairs(&signer.sign_body(b"{}").unwrap()), b"{}").unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn scheme_that_signs_a_header_signs_no_body_alone() {
+        let scheme = Scheme::standard_webhooks();
+        let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+        assert_eq!(signer.sign_body_at(b"{}", Timestamp::from_unix(1)).unwrap_err().part(), "webhook-id");
+    }
+
+    #[test]
+    fn debug_of_signed_headers_shows_names_only() {
+        let scheme = Scheme::timestamped();
+        let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+        let signed = signer.sign_body_at(b"{}", Timestamp::from_unix(1_800_000_000)).unwrap();
+        assert_eq!(alloc::format!("{signed:?}"), r#"["X-Webhook-Timestamp", "X-Webhook-Signature"]"#);
     }
 }

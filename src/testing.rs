@@ -25,10 +25,12 @@
 
 mod clock;
 mod limiter;
+mod request;
 mod store;
 
 pub use clock::TestClock;
 pub use limiter::rate_limiter_contract;
+pub use request::{sign, sign_at};
 pub use store::replay_store_contract;
 
 use std::collections::hash_map::RandomState;

@@ -32,14 +32,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use crate::crypto::mac::{Mac, Macs, PreparedKeys, matches};
 use crate::encoding::Tag;
 use crate::error::{ConfigError, Fault, Reason};
-use crate::few::Few;
 use crate::headers::Head;
-use crate::scheme::{Candidates, Content, MAX_CANDIDATES, Reading, Scheme};
+use crate::scheme::{Candidates, Content, Reading, Scheme};
 use crate::secret::{KeyId, Keyring, MAX_KEYS};
 use crate::time::{Timestamp, Tolerance};
 
@@ -189,7 +188,7 @@ pub(crate) struct Opening<'h, H: ?Sized> {
     scheme: &'h Scheme,
     head: &'h H,
     reading: Reading<'h>,
-    candidates: FewCandidates,
+    candidates: KeptCandidates,
     now: Timestamp,
 }
 
@@ -204,7 +203,8 @@ impl<H: Head + ?Sized> Opening<'_, H> {
         let Self { scheme, head, reading, candidates, now } = self;
         let mut verification = Verification {
             keys: keys.clone(),
-            macs: FewMacs::new(),
+            // Reserve room for all live keys: growing would leave an unwiped copy of the states behind.
+            macs: LiveMacs::with_capacity(keys.live(now).count()),
             after_body: Vec::new(),
             candidates,
             timestamp: reading.timestamp,
@@ -212,17 +212,16 @@ impl<H: Head + ?Sized> Opening<'_, H> {
         };
         let Verification { macs, after_body, .. } = &mut verification;
         keys.live(now).for_each(|(index, mac)| macs.push((index, mac.clone())));
-        let rest = scheme.feed_before(&reading, head, &mut |bytes| {
-            macs.as_mut_slice().iter_mut().for_each(|(_, mac)| mac.update(bytes))
-        });
+        let rest =
+            scheme.feed_before(&reading, head, &mut |bytes| macs.iter_mut().for_each(|(_, mac)| mac.update(bytes)));
         rest.feed(&reading, head, &mut |bytes| after_body.extend_from_slice(bytes));
         verification
     }
 }
 
 /// Two keys are valid during a rotation, and the sender then sends two signatures. More are rare.
-type FewMacs = Few<(u8, Mac), 2, MAX_KEYS>;
-type FewCandidates = Few<Tag, 2, MAX_CANDIDATES>;
+type LiveMacs = SmallVec<[(u8, Mac); 2]>;
+type KeptCandidates = SmallVec<[Tag; 2]>;
 
 /// A verification whose head was accepted and whose body is still arriving. [`Verifier::begin_at`] creates it.
 ///
@@ -254,9 +253,9 @@ type FewCandidates = Few<Tag, 2, MAX_CANDIDATES>;
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
-    macs: FewMacs,
+    macs: LiveMacs,
     after_body: Vec<u8>,
-    candidates: FewCandidates,
+    candidates: KeptCandidates,
     timestamp: Option<Timestamp>,
     now: Timestamp,
 }
@@ -264,7 +263,7 @@ pub struct Verification {
 impl Verification {
     /// Adds the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        self.macs.as_mut_slice().iter_mut().for_each(|(_, mac)| mac.update(chunk));
+        self.macs.iter_mut().for_each(|(_, mac)| mac.update(chunk));
     }
 
     /// Compares the signature. The body must be complete.
@@ -278,12 +277,12 @@ impl Verification {
     /// [`finish`](Self::finish) by reference.
     pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
         let mut macs = Macs::new();
-        for (index, mac) in self.macs.as_slice() {
+        for (index, mac) in &self.macs {
             if let Some(tag) = mac.tag_of(&*self.after_body) {
                 macs.push((*index, tag));
             }
         }
-        verdict(&self.keys, self.candidates.as_slice(), &macs, self.timestamp, self.now)
+        verdict(&self.keys, &self.candidates, &macs, self.timestamp, self.now)
     }
 }
 
@@ -303,7 +302,7 @@ pub struct Verified {
     key_id: KeyId,
     timestamp: Option<Timestamp>,
     skew: Option<i64>,
-    replay_keys: ArrayVec<ReplayKey, MAX_KEYS>,
+    replay_keys: SmallVec<[ReplayKey; MAX_KEYS]>,
 }
 
 impl Verified {
@@ -344,7 +343,7 @@ fn verdict(
     let skew = timestamp.map(|stamp| now.seconds_since(stamp));
     match keys.reveal(matches(candidates, macs)) {
         Some(key_id) => {
-            let mut verified = Verified { key_id, timestamp, skew, replay_keys: ArrayVec::new() };
+            let mut verified = Verified { key_id, timestamp, skew, replay_keys: SmallVec::new() };
             verified.replay_keys.extend(macs.iter().filter_map(|(_, mac)| ReplayKey::of(mac)));
             Ok(verified)
         }

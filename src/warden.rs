@@ -20,7 +20,7 @@
 //! let scheme = Scheme::timestamped();
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
 //! let body = br#"{"event":"user.created"}"#;
-//! let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&[("", ""); 0], body)?;
+//! let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body(body)?;
 //! let head: Vec<(&str, &str)> = signed.iter().collect();
 //!
 //! let warden = Warden::builder(scheme).sender("acme", keys).build()?;

@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use hookwarden::clock::Clock as _;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::Layout;
+use hookwarden::testing::TestClock;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
 use hookwarden::warden::{BodyLimits, Quotas, WardenBuilder};
 use hookwarden::{IdSource, Reason, Scheme, Warden};
@@ -459,4 +461,26 @@ async fn deadline_holds_for_a_body_that_is_always_at_work() {
     let (status, outcome) = judge(warden, &Post::signed(""), Busy(began)).await;
     assert_eq!((status, outcome), (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(RefusalReason::BodyTooSlow)));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn body_over_the_cap_stays_refused_when_finished() {
+    let (warden, post) = (warden().body(BodyLimits::new().max_bytes(2)).build().unwrap(), Post::signed("{}"));
+    let mut receiving = warden.examine(&post.headers, None).unwrap().identify(ID).unwrap();
+    receiving.update(b"{}").unwrap();
+    // The byte is not added, so the bytes before it are those that were signed.
+    assert_eq!(receiving.update(b"x").unwrap_err().reason(), RefusalReason::BodyTooLarge);
+    assert_eq!(receiving.finish().unwrap_err().reason(), RefusalReason::BodyTooLarge);
+}
+
+#[test]
+fn body_complete_after_the_deadline_is_refused() {
+    let clock = TestClock::default();
+    let (warden, post) = (warden().clock(clock.clone()).build().unwrap(), Post::signed_at("{}", clock.now().wall));
+    for (late, reason) in [(Duration::ZERO, None), (Duration::from_nanos(1), Some(RefusalReason::BodyTooSlow))] {
+        let mut receiving = warden.examine(&post.headers, None).unwrap().identify(ID).unwrap();
+        receiving.update(b"{}").unwrap();
+        clock.advance(Duration::from_secs(10) + late);
+        assert_eq!(receiving.finish().err().map(|refused| refused.reason()), reason);
+    }
 }

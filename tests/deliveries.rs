@@ -997,3 +997,21 @@ async fn shared_memory_outlives_a_clock_that_is_set_back_while_the_body_arrives(
     let seconds: Vec<i64> = remote.take().into_iter().map(|call| call.seconds).collect();
     assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds >= HOUR + 300 - 1), "{seconds:?}");
 }
+
+#[test]
+fn copy_whose_body_takes_the_whole_deadline_is_a_duplicate() {
+    for deadline in [10, 60, 3_600] {
+        let scene = scene_with(|warden| warden.body(BodyLimits::new().deadline(Duration::from_secs(deadline))));
+        let post = scene.signed("x");
+        // Both heads arrive in the last fresh second.
+        scene.clock.advance(Duration::from_millis(300_999));
+        let receive = || scene.warden.examine(&post.headers, PEER).unwrap().identify(ID).unwrap();
+        let (mut first, mut copy) = (receive(), receive());
+        first.update(&post.body).unwrap();
+        first.finish().unwrap().commit();
+
+        scene.clock.advance(Duration::from_secs(deadline));
+        copy.update(&post.body).unwrap();
+        assert_eq!(copy.finish().unwrap_err().reason(), RefusalReason::Replayed, "deadline {deadline} s");
+    }
+}

@@ -21,11 +21,12 @@ use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
-use hookwarden::keys::{KeyStore, StaticKeys};
+use hookwarden::headers::NoHeaders;
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore, StaticKeys};
 use hookwarden::proxies::Proxies;
 use hookwarden::tower::{PeerAddress, WardenLayer};
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Replay, WardenBuilder};
-use hookwarden::{IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
+use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -627,8 +628,7 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     const CAPACITY: u32 = 65_536;
     let scene = scene_with(unforgiving);
     let peer = |nth: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + nth));
-    let bad: [(&str, &str); 0] = [];
-    let offend = |peer| scene.warden.examine(&bad, Some(peer)).unwrap_err().reason();
+    let offend = |peer| scene.warden.examine(&NoHeaders, Some(peer)).unwrap_err().reason();
     for nth in 0..CAPACITY {
         assert_eq!(offend(peer(nth)), RefusalReason::Unverified(Reason::MissingHeader));
     }
@@ -817,4 +817,60 @@ fn denied_deliveries_leave_the_memory_of_deliveries_as_it_was() {
     assert_eq!(scene.told.failures.take(), []);
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(RefusalReason::ReplayStoreUnavailable));
     assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
+}
+
+/// Finds the sender's keys for the ids that it knows, after a while, and counts lookups.
+struct SlowKeys {
+    knows: fn(&str) -> bool,
+    lookups: Arc<AtomicUsize>,
+}
+
+impl AsyncKeyStore for SlowKeys {
+    fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok((self.knows)(webhook_id).then(|| keyring(&Scheme::timestamped(), SECRET)))
+        })
+    }
+}
+
+fn scene_of(knows: fn(&str) -> bool) -> (Scene, Lookups) {
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let keys = CachedKeys::new(&Scheme::timestamped(), SlowKeys { knows, lookups: lookups.clone() });
+    (Scene::new(|warden| warden.cached_keys(keys)), Lookups(lookups))
+}
+
+#[tokio::test]
+async fn concurrent_requests_make_no_more_lookups_than_the_quota() {
+    let (scene, lookups) = scene_of(|_| false);
+    let mut requests = JoinSet::new();
+    for n in 0..1_000 {
+        let (warden, post) = (scene.warden.clone(), scene.signed("x"));
+        requests.spawn(async move {
+            warden.examine(&post.headers, Some(FORGER)).unwrap().identify_async(&format!("{n}")).await.map(drop)
+        });
+    }
+    requests.join_all().await;
+    assert_eq!(lookups.take(), REFUSED);
+}
+
+#[tokio::test]
+async fn lookups_that_find_keys_are_not_charged() {
+    let (scene, _) = scene_of(|_| true);
+    let send = async |id: &str, post: &Post| {
+        let mut receiving = scene.warden.examine(&post.headers, Some(SENDER))?.identify_async(id).await?;
+        receiving.update(&post.body)?;
+        receiving.finish_async().await.map(Admitted::commit)
+    };
+    for n in 0..500 {
+        send(&format!("{n}"), &scene.signed("x")).await.unwrap();
+    }
+    for _ in 0..REFUSED {
+        assert_eq!(
+            send("new", &scene.forged()).await.unwrap_err().reason(),
+            RefusalReason::Unverified(Reason::Mismatch)
+        );
+    }
+    assert_eq!(send("new", &scene.forged()).await.unwrap_err().reason(), RefusalReason::PeerBlocked);
 }

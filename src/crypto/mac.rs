@@ -1,13 +1,12 @@
-//! The only file that names cryptographic crates: HMAC states that are keyed once and cloned for each message, and a
-//! comparison in constant time.
+//! HMAC states, keyed once and cloned for each message, and the comparison of MACs in constant time.
 
 use alloc::sync::Arc;
 use core::fmt;
 
-use arrayvec::ArrayVec;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
+use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::encoding::Tag;
@@ -121,7 +120,7 @@ pub(crate) enum Mac {
 }
 
 impl Mac {
-    fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
+    pub(super) fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
         match algorithm {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).map(Self::Sha256),
             Algorithm::HmacSha1 => Hmac::new_from_slice(key).map(Self::Sha1),
@@ -136,15 +135,6 @@ impl Mac {
             Self::Sha256(mac) => mac.update(bytes),
             Self::Sha1(mac) => mac.update(bytes),
             Self::Sha512(mac) => mac.update(bytes),
-        }
-    }
-
-    #[cfg(feature = "diagnose")]
-    pub(crate) fn finish(self) -> Option<Tag> {
-        match self {
-            Self::Sha256(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha1(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha512(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
         }
     }
 
@@ -182,7 +172,7 @@ impl fmt::Debug for Mac {
 }
 
 /// The MACs of one message under each live key, with the key's place in the ring.
-pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
+pub(crate) type Macs = SmallVec<[(u8, Tag); MAX_KEYS]>;
 
 /// Which keys' MACs equal a candidate: a bit for each key, by its place in the ring.
 #[derive(Clone, Copy)]
@@ -202,88 +192,11 @@ pub(crate) fn matches(candidates: &[Tag], macs: &Macs) -> Matches {
     Matches(found)
 }
 
-/// The first half of the SHA-256 of `bytes`: a name for them that does not tell what they are.
+/// The first half of the SHA-256 of `bytes`, a name that does not reveal them.
 #[cfg(feature = "redis")]
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     use sha2::Digest as _;
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
-}
-
-/// A way to sign that a sender may have used, known to a scheme or not. It explains mismatches and verifies nothing.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// The HMAC of a scheme.
-    Hmac(Algorithm),
-    /// HMAC-SHA-384.
-    HmacSha384,
-    /// An HMAC that took the message for the key and the key for the message.
-    Swapped(Algorithm),
-    /// A plain hash, with the key before the message, behind it or nowhere.
-    Hash(Algorithm, KeyPlace),
-}
-
-/// Where a plain hash has the key.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyPlace {
-    Before,
-    Behind,
-    Nowhere,
-}
-
-#[cfg(feature = "diagnose")]
-impl Method {
-    /// The size of a tag in bytes.
-    pub(crate) const fn tag_size(self) -> usize {
-        match self {
-            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
-            Self::HmacSha384 => 48,
-        }
-    }
-
-    /// The tag of the message that `pieces` are when put together.
-    pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
-        match self {
-            Self::Hmac(algorithm) => {
-                let mut mac = Mac::new(algorithm, key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                mac.finish()
-            }
-            Self::HmacSha384 => {
-                let mut mac = Hmac::<sha2::Sha384>::new_from_slice(key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                Tag::from_bytes(&mac.finalize().into_bytes())
-            }
-            Self::Swapped(algorithm) => {
-                let mut mac = Mac::new(algorithm, &pieces.concat()).ok()?;
-                mac.update(key);
-                mac.finish()
-            }
-            Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
-        }
-    }
-}
-
-#[cfg(feature = "diagnose")]
-fn hash<D: sha2::Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
-    let (before, behind) = match place {
-        KeyPlace::Before => (key, &b""[..]),
-        KeyPlace::Behind => (&b""[..], key),
-        KeyPlace::Nowhere => (&b""[..], &b""[..]),
-    };
-    let mut hash = D::new_with_prefix(before);
-    pieces.iter().for_each(|piece| hash.update(piece));
-    hash.update(behind);
-    Tag::from_bytes(&hash.finalize())
-}
-
-/// Whether `tag` begins with the whole of `start`, in a time that does not tell where they differ.
-#[cfg(feature = "diagnose")]
-pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
-    tag.as_bytes().get(..start.len()).is_some_and(|first| bool::from(first.ct_eq(start)))
 }
 
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {

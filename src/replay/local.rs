@@ -12,11 +12,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
+use smallvec::SmallVec;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
 use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::few::Few;
 use crate::future::BoxFuture;
 use crate::secret::MAX_KEYS;
 use crate::verifier::ReplayKey;
@@ -173,14 +173,15 @@ impl LocalReplay {
             (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(h1, h2))
         };
         let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
-        prints.as_mut_slice().sort_unstable_by_key(|(index, _)| *index);
+        prints.sort_unstable_by_key(|(index, _)| *index);
         let mut last = None;
         let lock = |(index, _): &(usize, Fingerprint)| {
             let is_locked = last.replace(*index) == Some(*index);
             let shard = self.shards.get(*index).filter(|_| !is_locked)?;
             Some((*index, shard.lock().unwrap_or_else(PoisonError::into_inner)))
         };
-        let shards = prints.as_slice().iter().filter_map(lock).collect();
+        let mut shards = PerKey::with_capacity(prints.len());
+        shards.extend(prints.iter().filter_map(lock));
         Some(LockedKeys { prints, shards })
     }
 
@@ -240,7 +241,7 @@ impl ReplayStore for LocalReplay {
 }
 
 /// One value for each key of a delivery. Few deliveries have more than two.
-type PerKey<T> = Few<T, 2, MAX_KEYS>;
+type PerKey<T> = SmallVec<[T; 2]>;
 
 /// The keys of one delivery with their shards locked, both in ascending order of the shards.
 struct LockedKeys<'a> {
@@ -250,16 +251,16 @@ struct LockedKeys<'a> {
 
 impl LockedKeys<'_> {
     fn states(&self, now: &Now) -> impl Iterator<Item = KeyState> {
-        self.prints.as_slice().iter().map(move |(index, print)| {
-            let shard = self.shards.as_slice().iter().find(|(locked, _)| locked == index);
+        self.prints.iter().map(move |(index, print)| {
+            let shard = self.shards.iter().find(|(locked, _)| locked == index);
             shard.map_or(KeyState::Free, |(_, shard)| shard.state(print, now))
         })
     }
 
     /// Makes room in every shard for the keys that are not stored yet, before any is stored.
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in self.shards.as_mut_slice() {
-            let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
+        for (locked, shard) in &mut self.shards {
+            let prints = self.prints.iter().filter(|(index, _)| index == locked);
             let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
             shard.make_room(more, limit, now)?;
         }
@@ -279,8 +280,8 @@ impl LockedKeys<'_> {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Shard, &Fingerprint)) {
-        for (index, print) in self.prints.as_slice() {
-            if let Some((_, shard)) = self.shards.as_mut_slice().iter_mut().find(|(locked, _)| locked == index) {
+        for (index, print) in &self.prints {
+            if let Some((_, shard)) = self.shards.iter_mut().find(|(locked, _)| locked == index) {
                 act(shard, print);
             }
         }

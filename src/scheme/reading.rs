@@ -3,7 +3,7 @@
 
 use alloc::string::String;
 
-use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::check::MAX_PARTS;
 use super::layout::Entry;
@@ -15,7 +15,7 @@ use crate::headers::{FieldName, Head, Occurrence};
 use crate::time::Timestamp;
 
 /// The signature candidates of a request.
-pub(crate) type Candidates = ArrayVec<Tag, MAX_CANDIDATES>;
+pub(crate) type Candidates = SmallVec<[Tag; MAX_CANDIDATES]>;
 
 /// The values that a scheme read from a head. It is filled in place, because it has room for many values and is usually
 /// almost empty: returning it by value would cost more than reading.
@@ -24,7 +24,7 @@ pub(crate) struct Reading<'h> {
     pub(crate) timestamp: Option<Timestamp>,
     timestamp_text: &'h [u8],
     /// The values of the parts that come from the head, in the order of the template.
-    values: ArrayVec<&'h [u8], MAX_PARTS>,
+    values: SmallVec<[&'h [u8]; MAX_PARTS]>,
 }
 
 impl Scheme {
@@ -54,8 +54,7 @@ impl Scheme {
                 if self.is_ambiguous(usize::from(index), value) {
                     return Err(Fault::at(Reason::MalformedHeader, Slot::Part(index)));
                 }
-                // A template has no more parts than this holds.
-                let _ = reading.values.try_push(value);
+                reading.values.push(value);
             }
         }
         Ok(())
@@ -207,7 +206,7 @@ impl Scheme {
             _ => b"",
         };
         let value = self.read_part(part, head, Slot::Part(0)).ok()?;
-        let reading = Reading { timestamp: None, timestamp_text, values: ArrayVec::new() };
+        let reading = Reading { timestamp: None, timestamp_text, values: SmallVec::new() };
         let mut content = alloc::vec::Vec::new();
         let sink = &mut |bytes: &[u8]| content.extend_from_slice(bytes);
         feed(core::slice::from_ref(part), &reading, &mut value.iter(), head, sink);
@@ -230,14 +229,14 @@ impl Scheme {
 }
 
 /// The whole signed content of a request.
-pub(crate) struct Content<'r, H: ?Sized> {
+pub(crate) struct Content<'r, 'h, H: ?Sized> {
     pub(crate) scheme: &'r Scheme,
-    pub(crate) reading: &'r Reading<'r>,
+    pub(crate) reading: &'r Reading<'h>,
     pub(crate) head: &'r H,
     pub(crate) body: &'r [u8],
 }
 
-impl<H: Head + ?Sized> Message for Content<'_, H> {
+impl<H: Head + ?Sized> Message for Content<'_, '_, H> {
     fn feed(&self, sink: &mut impl FnMut(&[u8])) {
         let rest = self.scheme.feed_before(self.reading, self.head, sink);
         sink(self.body);

@@ -97,7 +97,7 @@ fn is_token(name: &str) -> bool {
 mod tests {
     use crate::error::Reason;
     use crate::event::RefusalReason;
-    use crate::headers::RequestHead;
+    use crate::headers::{NoHeaders, RequestHead};
     use crate::scheme::Scheme;
     use crate::secret::Keyring;
     use crate::warden::{Warden, WardenBuilder};
@@ -128,16 +128,15 @@ mod tests {
 
     #[test]
     fn head_without_a_method_is_of_any() {
-        let headers = [("", ""); 0];
         let warden = warden().build().unwrap();
         let reason = |refused: Option<crate::warden::Refused>| refused.map(|refused| refused.reason());
         assert_eq!(
-            reason(warden.examine(&headers, None).err()),
+            reason(warden.examine(&NoHeaders, None).err()),
             Some(RefusalReason::Unverified(Reason::MissingHeader))
         );
-        let head = RequestHead::new("GET", "/", &headers);
+        let head = RequestHead::new("GET", "/", &NoHeaders);
         assert_eq!(reason(warden.examine(&head, None).err()), Some(RefusalReason::MethodNotAllowed));
-        let head = RequestHead::new("POST", "/", &headers);
+        let head = RequestHead::new("POST", "/", &NoHeaders);
         assert_eq!(reason(warden.examine(&head, None).err()), Some(RefusalReason::Unverified(Reason::MissingHeader)));
     }
 }
