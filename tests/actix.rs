@@ -1,5 +1,6 @@
 //! What is actix-web's own: the extractor `Webhook<T>` behind the middleware and without it, the guard, and what its
 //! server does by itself. What all adapters have in common is in `conformance.rs` and `hostile.rs`.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! Alerts within the process: raised once, cleared once, bounded, and by a clock that the tests set.
+#![cfg(feature = "testing")]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};

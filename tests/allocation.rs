@@ -1,5 +1,6 @@
 //! Judging a request takes nothing from the heap, whether it is accepted or not: under a flood, a verifier that
 //! allocates is a lever.
+#![cfg(feature = "http")]
 
 #[path = "util/preset.rs"]
 mod preset;

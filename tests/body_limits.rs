@@ -1,4 +1,5 @@
 //! Attacks on a running receiver, bounded in count and time, against axum's server, bare hyper and actix-web alike.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! Requests that are dropped before they are answered: what they cost is charged, and what they claimed is settled.
+#![cfg(all(feature = "testing", feature = "tower"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 #[path = "util/slow_replay.rs"]

@@ -1,4 +1,5 @@
 //! The wire contract: the same requests to axum's server, to bare hyper and to actix-web, and the same answers from all.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

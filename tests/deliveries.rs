@@ -1,4 +1,5 @@
 //! What counts as the same delivery, how long it is remembered, and who has the work while it is not done.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 #[path = "util/scene.rs"]

@@ -1,5 +1,6 @@
 //! A Warden with everything in its own process takes nothing from the heap to judge a request, to count it and to
 //! remember it: neither for a sender nor for a flood.
+#![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};

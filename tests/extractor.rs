@@ -1,4 +1,5 @@
 //! The extractor `Webhook<T>`, behind the layer and by the Warden in the router's state.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

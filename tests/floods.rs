@@ -1,5 +1,6 @@
 //! Floods of forgeries, and the quotas that stand against them: the forger is turned away before it costs a look-up or a
 //! body, and the sender that it claims to be is not.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 #[path = "util/scene.rs"]

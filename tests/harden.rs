@@ -1,4 +1,5 @@
 //! Headers of answers, plain HTTP and `security.txt`, on axum and actix-web.
+#![cfg(all(feature = "actix", feature = "axum", feature = "harden", feature = "testing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! `WardenLayer` around handlers that know nothing of it, on axum and on bare hyper.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! Schemes of providers in the field, each described as a TOML document beside a message of its own.
+#![cfg(feature = "serde")]
 
 #[path = "util/vector.rs"]
 mod vector;

@@ -1,4 +1,5 @@
 //! Keys that are replaced while requests come in.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! A secret, and what is computed with it, is looked for in everything that the library says.
+#![cfg(all(feature = "actix", feature = "axum", feature = "metrics", feature = "testing", feature = "tracing"))]
 
 mod util;
 

@@ -1,4 +1,5 @@
 //! What a sender is told, byte for byte, and what the operator learns instead.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 
