@@ -914,10 +914,10 @@ async fn application_writes_the_same_bodies_on_every_adapter() {
                 )
             };
             let unauthorized = body("401 Unauthorized", " | www-authenticate: Webhook", r#"{"status":401}"#);
-            let replayed = body("200 OK", "", r#"{"status":200}"#);
             site.assert("accepted", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
             site.assert("stale", &signed("x", -301).sized(), &unauthorized, refused(Reason::Stale)).await;
-            site.assert("replay", &signed("x", 0).sized(), &replayed, refused(Reason::Replayed)).await;
+            // A duplicate answered 200 isn't a refusal.
+            site.assert("replay", &signed("x", 0).sized(), REPLAYED, refused(Reason::Replayed)).await;
             site.assert("no body", &signed([0; 1001], 0).sized(), TOO_LARGE, refused(Reason::BodyTooLarge)).await;
         },
     )
