@@ -17,13 +17,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use hookwarden::axum::WardenLayer;
 use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, StoreKind, Warning};
 use hookwarden::keys::{KeyStore, StaticKeys};
 use hookwarden::proxies::TrustedHops;
-use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::tower::{PeerAddress, WardenLayer as TowerLayer};
 use hookwarden::warden::{Admitted, WardenBuilder};
 use hookwarden::{IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
@@ -221,7 +222,7 @@ where
 {
     let handler = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
     request.extensions_mut().insert(PeerAddress(peer));
-    WardenLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
+    TowerLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
+#[cfg(feature = "tower")]
+use crate::occurrences::Occurrences;
 
 /// Where the webhook id of a request is found.
 #[derive(Clone)]
@@ -18,7 +20,7 @@ pub struct IdSource(Source);
 #[derive(Clone)]
 enum Source {
     Fixed(Cow<'static, str>),
-    PathParameter(Cow<'static, str>),
+    PathParameter(PathParameter),
     PathSegment(usize),
     Header(FieldName),
     Closure(Arc<Closure>),
@@ -36,7 +38,11 @@ impl IdSource {
     /// The parameter `name` of the route's path, where the framework has matched one: `id` of `/webhooks/{id}`.
     #[must_use]
     pub fn path_parameter(name: impl Into<Cow<'static, str>>) -> Self {
-        Self(Source::PathParameter(name.into()))
+        Self(Source::PathParameter(PathParameter {
+            name: name.into(),
+            #[cfg(feature = "tower")]
+            missing: Arc::default(),
+        }))
     }
 
     /// The segment `index` of the path as sent, counted from 0: `acme` is segment 1 of `/webhooks/acme`. It is
@@ -61,10 +67,10 @@ impl IdSource {
     }
 
     /// The route's parameter to read, if that is where the id is.
-    #[cfg(feature = "_router")]
-    pub(crate) fn parameter(&self) -> Option<&str> {
+    #[cfg(feature = "tower")]
+    pub(crate) const fn parameter(&self) -> Option<&PathParameter> {
         match &self.0 {
-            Source::PathParameter(name) => Some(name),
+            Source::PathParameter(parameter) => Some(parameter),
             _ => None,
         }
     }
@@ -100,11 +106,36 @@ impl fmt::Debug for IdSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Fixed(id) => write!(f, "fixed {id:?}"),
-            Source::PathParameter(name) => write!(f, "path parameter {name:?}"),
+            Source::PathParameter(parameter) => write!(f, "path parameter {:?}", parameter.name),
             Source::PathSegment(index) => write!(f, "path segment {index}"),
             Source::Header(name) => write!(f, "header {name:?}"),
             Source::Closure(_) => f.write_str("closure"),
         }
+    }
+}
+
+/// A parameter of the route's path.
+#[derive(Clone)]
+pub(crate) struct PathParameter {
+    name: Cow<'static, str>,
+    /// The requests whose route didn't have it.
+    #[cfg(feature = "tower")]
+    missing: Arc<Occurrences>,
+}
+
+#[cfg(feature = "tower")]
+impl PathParameter {
+    #[cfg(feature = "_router")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reports that the route doesn't have the parameter. `log` gets its name and the count of such requests.
+    pub(crate) fn missing(&self, log: impl FnOnce(&str, u64)) -> IdFault {
+        if let Some(count) = self.missing.count_to_log() {
+            log(&self.name, count);
+        }
+        IdFault::NoSuchParameter
     }
 }
 
