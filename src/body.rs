@@ -38,7 +38,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
     // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
     receiving.expect(body.size_hint().lower())?;
     let (mut body, mut timer) = (pin!(body), pin!(None));
-    let mut taken = VerifiedBody::default();
+    let mut taken = VerifiedBody::empty();
     for count in 1_u64.. {
         // The body is asked before the timer, so one that is always ready would outrun the deadline.
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -99,8 +99,19 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-/// The bytes of a body that was verified. As a body it never fails and has no trailers.
-#[derive(Debug, Clone, Default)]
+/// The bytes of a verified body. Only the check makes one. As a [`Body`] it never fails and has no trailers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hookwarden::tower::VerifiedBody;
+/// use http_body_util::BodyExt as _;
+///
+/// async fn handle(request: http::Request<VerifiedBody>) -> Bytes {
+///     let Ok(body) = request.into_body().collect().await; // the error type is `Infallible`
+///     body.to_bytes()
+/// }
+/// ```
+#[derive(Debug, Clone)]
 pub struct VerifiedBody {
     /// The usual body is one frame, which needs no queue.
     first: Option<Bytes>,
@@ -118,6 +129,10 @@ enum Tail {
 }
 
 impl VerifiedBody {
+    const fn empty() -> Self {
+        Self { first: None, others: VecDeque::new(), tail: Tail::Empty }
+    }
+
     fn push(&mut self, chunk: Bytes) {
         if chunk.len() >= LARGE {
             self.seal();
@@ -196,7 +211,7 @@ mod tests {
     use super::*;
 
     fn body_of(chunks: &[&[u8]]) -> VerifiedBody {
-        let mut body = VerifiedBody::default();
+        let mut body = VerifiedBody::empty();
         chunks.iter().for_each(|chunk| body.push(Bytes::copy_from_slice(chunk)));
         body.seal();
         body
@@ -217,7 +232,7 @@ mod tests {
     fn single_chunk_is_kept_without_a_copy() {
         for size in [1, LARGE - 1, LARGE] {
             let chunk = Bytes::from(vec![7; size]);
-            let mut body = VerifiedBody::default();
+            let mut body = VerifiedBody::empty();
             body.push(chunk.clone());
             body.seal();
             assert_eq!(body.next_chunk().unwrap().as_ptr(), chunk.as_ptr(), "{size} bytes");

@@ -137,6 +137,8 @@ pub mod headers;
 pub mod keys;
 #[cfg(feature = "warden")]
 pub mod limit;
+#[cfg(feature = "tower")]
+mod occurrences;
 #[cfg(feature = "warden")]
 pub mod proxies;
 #[cfg(feature = "redis")]

@@ -135,6 +135,11 @@ impl Warden {
         &self.inner.proxies
     }
 
+    #[cfg(feature = "_router")]
+    pub(crate) fn answer_writer(&self) -> Option<&AnswerWriter> {
+        self.inner.answer_writer.as_ref()
+    }
+
     #[cfg(feature = "tower")]
     pub(crate) fn id_source(&self) -> &IdSource {
         &self.inner.id_source

@@ -968,7 +968,6 @@ async fn application_writes_the_same_bodies_on_every_adapter() {
                 )
             };
             let unauthorized = body("401 Unauthorized", " | www-authenticate: Webhook", r#"{"status":401}"#);
-            let replayed = body("200 OK", "", r#"{"status":200}"#);
             site.assert("accepted", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
             site.assert(
                 "stale",
@@ -977,7 +976,8 @@ async fn application_writes_the_same_bodies_on_every_adapter() {
                 refused(RefusalReason::Unverified(Reason::Stale)),
             )
             .await;
-            site.assert("replay", &signed("x", 0).sized(), &replayed, refused(RefusalReason::Replayed)).await;
+            // A duplicate answered 200 isn't a refusal.
+            site.assert("replay", &signed("x", 0).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
             site.assert("no body", &signed([0; 1001], 0).sized(), TOO_LARGE, refused(RefusalReason::BodyTooLarge))
                 .await;
         },

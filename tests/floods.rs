@@ -18,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use hookwarden::axum::WardenLayer;
 use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
@@ -25,7 +26,7 @@ use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
 use hookwarden::headers::NoHeaders;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore, StaticKeys};
 use hookwarden::proxies::Proxies;
-use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::tower::{PeerAddress, WardenLayer as TowerLayer};
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
@@ -227,7 +228,7 @@ where
 {
     let handler = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
     request.extensions_mut().insert(PeerAddress(peer));
-    WardenLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
+    TowerLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
 }
 
 #[tokio::test]

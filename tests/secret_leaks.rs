@@ -233,6 +233,7 @@ fn secret_and_macs_are_in_no_debug_output() {
     let warden = builder.build().unwrap();
     assert_absent("a Warden", debug(&warden));
     assert_absent("a layer", debug(&hookwarden::tower::WardenLayer::new(warden.clone())));
+    assert_absent("axum's layer", debug(&hookwarden::axum::WardenLayer::new(warden.clone())));
     assert_absent("a middleware", debug(&hookwarden::actix::WardenMiddleware::new(warden.clone())));
     assert_absent("a guard", debug(&hookwarden::actix::SignedGuard::new(warden.clone())));
     let examined = warden.examine(&head, None).unwrap();

@@ -87,8 +87,18 @@ impl fmt::Display for Unread {
 /// The webhook id, if the Warden looks for it in a path parameter. actix-web has decoded all of it but what would change
 /// the path's shape, and a `%` is among that, so that decoding the rest decodes nothing twice.
 fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<WebhookId, IdFault>> {
-    let value = request.match_info().get(warden.id_source().parameter()?);
-    Some(value.ok_or(IdFault::NoSuchParameter).and_then(|value| {
+    let parameter = warden.id_source().parameter()?;
+    let missing = || {
+        parameter.missing(|name, count| {
+            tracing::error!(
+                target: "hookwarden::actix",
+                count,
+                "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, and wrap \
+                 the resource, not the whole App"
+            );
+        })
+    };
+    Some(request.match_info().get(parameter.name()).ok_or_else(missing).and_then(|value| {
         // actix-web puts U+FFFD in the place of what is no UTF-8; the path as sent tells whether the sender wrote it.
         if value.contains('\u{fffd}') && percent_decode_str(request.uri().path()).decode_utf8().is_err() {
             return Err(IdFault::Unreadable);

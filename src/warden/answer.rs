@@ -13,10 +13,13 @@ use crate::error::Reason;
 use crate::event::RefusalReason;
 use crate::limit::{Quota, QuotaState};
 
-/// The answer to a refused request. All failures to authenticate have the same one.
+/// The answer to a request that the handler doesn't get. All failures to authenticate have the same one.
+///
+/// The hook of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
+    is_payload_rejection: bool,
     hint: RetryHint,
     /// The header that lists the accepted methods or content types.
     header: Option<Arc<(HeaderName, HeaderValue)>>,
@@ -64,6 +67,11 @@ impl AnswerBody {
             bytes: bytes.into(),
         }
     }
+
+    #[cfg(feature = "_router")]
+    pub(crate) fn into_parts(self) -> (HeaderValue, Vec<u8>) {
+        (self.content_type, self.bytes)
+    }
 }
 
 impl Answer {
@@ -77,10 +85,11 @@ impl Answer {
             RefusalReason::Replayed if duplicates_conflict => StatusCode::CONFLICT,
             _ => status(reason),
         };
-        let mut answer = Self { status, hint, header: None, body: None };
-        // A panic in the application's writer costs the body and not the answer.
-        let write = |writer: &AnswerWriter| catch_unwind(AssertUnwindSafe(|| (writer.0)(&answer))).ok().flatten();
-        answer.body = writer.and_then(write).map(Box::new);
+        let mut answer = Self { status, is_payload_rejection: false, hint, header: None, body: None };
+        // A duplicate answered 200 isn't a refusal.
+        if !status.is_success() {
+            answer.body = writer.and_then(|writer| writer.write(&answer)).map(Box::new);
+        }
         answer
     }
 
@@ -93,6 +102,15 @@ impl Answer {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Whether the Warden admitted the request, and the handler's extractor then rejected its payload: invalid JSON, a
+    /// missing field, a wrong `Content-Type`. The status is the one of that rejection.
+    ///
+    /// `false` means that the Warden refused the request.
+    #[must_use]
+    pub const fn is_payload_rejection(&self) -> bool {
+        self.is_payload_rejection
     }
 
     /// The time after which the sender may come back, where the answer tells one.
@@ -192,6 +210,17 @@ type Write = dyn Fn(&Answer) -> Option<AnswerBody> + Send + Sync;
 impl AnswerWriter {
     pub(crate) fn new(write: impl Fn(&Answer) -> Option<AnswerBody> + Send + Sync + 'static) -> Self {
         Self(Arc::new(write))
+    }
+
+    /// The body for a payload that the handler's extractor rejected with `status`.
+    #[cfg(feature = "_router")]
+    pub(crate) fn write_for_payload(&self, status: StatusCode) -> Option<AnswerBody> {
+        self.write(&Answer { status, is_payload_rejection: true, hint: RetryHint::None, header: None, body: None })
+    }
+
+    /// A panic in the application's writer costs the body, not the answer.
+    fn write(&self, answer: &Answer) -> Option<AnswerBody> {
+        catch_unwind(AssertUnwindSafe(|| (self.0)(answer))).ok().flatten()
     }
 }
 

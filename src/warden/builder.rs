@@ -215,8 +215,25 @@ impl WardenBuilder {
         self
     }
 
-    /// Gives refusals a body of the application's own. `write` sees the status, and nothing that only an operator should
-    /// know; `None` leaves the body empty.
+    /// Writes the bodies of answers to requests that the handler doesn't get. `None` leaves the body as it is: empty for
+    /// a refusal, the framework's own for a payload that `Webhook<T>` or `UncommittedWebhook<T>` could not extract.
+    /// [`Answer::is_payload_rejection`] tells the two apart. `write` sees nothing that a sender must not know.
+    ///
+    /// It is not called for a duplicate that is answered 200.
+    ///
+    /// ```
+    /// # use hookwarden::{Keyring, Scheme, Warden};
+    /// use hookwarden::warden::{Answer, AnswerBody};
+    ///
+    /// # let scheme = Scheme::timestamped();
+    /// # let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+    /// let write = |answer: &Answer| {
+    ///     let error = if answer.is_payload_rejection() { "invalid payload" } else { "refused" };
+    ///     Some(AnswerBody::new("application/json", format!(r#"{{"error":"{error}"}}"#)))
+    /// };
+    /// let warden = Warden::builder(scheme).sender("acme", keys).answer_body(write).build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
     pub fn answer_body(mut self, write: impl Fn(&Answer) -> Option<AnswerBody> + Send + Sync + 'static) -> Self {
         self.answer_writer = Some(AnswerWriter::new(write));
         self

@@ -10,6 +10,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
+#[cfg(feature = "tower")]
+use crate::occurrences::Occurrences;
 
 /// Where the webhook id of a request is: the name under which the Warden finds the sender's keys.
 ///
@@ -42,7 +44,7 @@ pub struct IdSource(Source);
 #[derive(Clone)]
 enum Source {
     Fixed(Cow<'static, str>),
-    PathParameter(Cow<'static, str>),
+    PathParameter(PathParameter),
     PathSegment(usize),
     Header(FieldName),
     Closure(Arc<Closure>),
@@ -62,7 +64,11 @@ impl IdSource {
     /// a router knows it.
     #[must_use]
     pub fn path_parameter(name: impl Into<Cow<'static, str>>) -> Self {
-        Self(Source::PathParameter(name.into()))
+        Self(Source::PathParameter(PathParameter {
+            name: name.into(),
+            #[cfg(feature = "tower")]
+            missing: Arc::default(),
+        }))
     }
 
     /// Segment `index` of the path as sent, counted from 0: in `/webhooks/acme`, `acme` is segment 1. It is
@@ -86,11 +92,11 @@ impl IdSource {
         Self(Source::Closure(Arc::new(find)))
     }
 
-    /// The route parameter to read, if the id is in one.
-    #[cfg(feature = "_router")]
-    pub(crate) fn parameter(&self) -> Option<&str> {
+    /// The route's parameter to read, if that is where the id is.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn parameter(&self) -> Option<&PathParameter> {
         match &self.0 {
-            Source::PathParameter(name) => Some(name),
+            Source::PathParameter(parameter) => Some(parameter),
             _ => None,
         }
     }
@@ -137,11 +143,36 @@ impl fmt::Debug for IdSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Fixed(id) => write!(f, "fixed {id:?}"),
-            Source::PathParameter(name) => write!(f, "path parameter {name:?}"),
+            Source::PathParameter(parameter) => write!(f, "path parameter {:?}", parameter.name),
             Source::PathSegment(index) => write!(f, "path segment {index}"),
             Source::Header(name) => write!(f, "header {name:?}"),
             Source::Closure(_) => f.write_str("closure"),
         }
+    }
+}
+
+/// A parameter of the route's path.
+#[derive(Clone)]
+pub(crate) struct PathParameter {
+    name: Cow<'static, str>,
+    /// The requests whose route didn't have it.
+    #[cfg(feature = "tower")]
+    missing: Arc<Occurrences>,
+}
+
+#[cfg(feature = "tower")]
+impl PathParameter {
+    #[cfg(feature = "_router")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reports that the route doesn't have the parameter. `log` gets its name and the count of such requests.
+    pub(crate) fn missing(&self, log: impl FnOnce(&str, u64)) -> IdFault {
+        if let Some(count) = self.missing.count_to_log() {
+            log(&self.name, count);
+        }
+        IdFault::NoSuchParameter
     }
 }
 
