@@ -169,11 +169,6 @@ impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
     }
 }
 
-/// A moment of the monotonic clock, or a time, as the tables keep it. It is held within the 584 years that it can show.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// 100 days. Sums of a few such windows fit 64 bits of nanoseconds many times over.
