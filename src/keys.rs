@@ -23,7 +23,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bounded;
 mod cached;
 mod decoy;
 #[cfg(feature = "serde")]

@@ -219,11 +219,6 @@ impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
     }
 }
 
-/// A monotonic time in nanoseconds, as the tables store it. It saturates after 584 years.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// 100 days. Sums of a few such windows are far below the maximum of 64 bits of nanoseconds.

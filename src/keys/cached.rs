@@ -4,15 +4,16 @@ mod settings;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use clru::CLruCache;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 
 use super::AsyncKeyStore;
-use super::bounded::Bounded;
 use super::table::most_common;
 use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
@@ -81,9 +82,9 @@ impl CachedKeys {
 
     fn of(scheme: &Scheme, store: Box<dyn AsyncKeyStore>, settings: Settings) -> Self {
         let state = State {
-            known: Bounded::new(settings.capacity),
+            known: CLruCache::new(at_least_one(settings.capacity)),
             sizes: [0; MAX_KEYS],
-            without: Bounded::new(settings.unknown_capacity),
+            without: CLruCache::new(at_least_one(settings.unknown_capacity)),
             flights: HashMap::new(),
             next_flight: 0,
         };
@@ -127,7 +128,7 @@ impl CachedKeys {
     pub fn invalidate(&self, webhook_id: &str) {
         let mut state = self.inner.lock();
         state.forget_keys(webhook_id);
-        state.without.remove(webhook_id);
+        state.without.pop(webhook_id);
         let given_up = state.flights.remove(webhook_id);
         drop(state);
         drop(given_up); // the store's own code may run here
@@ -161,11 +162,11 @@ impl fmt::Debug for CachedKeys {
 pub(crate) type KeyAnswer = Result<Option<PreparedKeys>, StoreError>;
 
 struct State {
-    known: Bounded<Known>,
+    known: CLruCache<Arc<str>, Known>,
     /// The number of known ids with one key, with two keys, and so on.
     sizes: [usize; MAX_KEYS],
     /// The ids for which the last lookup returned no keys.
-    without: Bounded<Without>,
+    without: CLruCache<Arc<str>, Without>,
     flights: HashMap<Arc<str>, Flight>,
     next_flight: u64,
 }
@@ -291,14 +292,14 @@ impl Inner {
         let landed = state.flights.remove(&id);
         let answer = match answer {
             Ok(Some(keys)) => {
-                state.without.remove(&id);
+                state.without.pop(&id);
                 state.keep(id, Known { keys: keys.clone(), since: began });
                 Ok(Some(keys))
             }
             Ok(None) => {
                 state.forget_keys(&id);
                 let until = now.saturating_add(self.settings.unknown_ttl);
-                state.without.insert(id, Without { error: None, until });
+                state.without.put(id, Without { error: None, until });
                 Ok(None)
             }
             Err(error) => {
@@ -307,7 +308,7 @@ impl Inner {
                     state.forget_keys(&id);
                 }
                 let until = now.saturating_add(BACK_OFF);
-                state.without.insert(id, Without { error: Some(error.clone()), until });
+                state.without.put(id, Without { error: Some(error.clone()), until });
                 stale.map(Some).ok_or(error)
             }
         };
@@ -331,13 +332,15 @@ impl Inner {
 impl State {
     fn keep(&mut self, id: Arc<str>, known: Known) {
         self.count(&known, 1);
-        if let Some(gone) = self.known.insert(id, known) {
+        let is_full = self.known.is_full() && !self.known.contains(&id);
+        let evicted = if is_full { self.known.pop_back().map(|(_, known)| known) } else { None };
+        for gone in [evicted, self.known.put(id, known)].into_iter().flatten() {
             self.count(&gone, -1);
         }
     }
 
     fn forget_keys(&mut self, id: &str) {
-        if let Some(gone) = self.known.remove(id) {
+        if let Some(gone) = self.known.pop(id) {
             self.count(&gone, -1);
         }
     }
@@ -347,6 +350,11 @@ impl State {
             *count = count.saturating_add_signed(change);
         }
     }
+}
+
+/// The builder rejects a capacity of zero.
+fn at_least_one(capacity: usize) -> NonZeroUsize {
+    NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The bound keeps a flood of long ids from using up memory.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{Decision, Quota, RateLimiter, nanos};
-use crate::bounded::{BoundedTable, HashedKey};
+use super::{Decision, Quota, RateLimiter};
+use crate::bounded::{BoundedTable, HashedKey, nanos};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::future::BoxFuture;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{Decision, Quota, QuotaState, nanos};
-use crate::bounded::{BoundedTable, Expires, Full, HashedKey};
+use super::{Decision, Quota, QuotaState};
+use crate::bounded::{BoundedTable, Expires, Full, HashedKey, nanos};
 use crate::clock::Clock;
 
 /// The quotas of refused traffic: one for each peer, and one for each pair of peer and webhook id.

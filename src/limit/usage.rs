@@ -9,8 +9,8 @@ use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, RateLimiter, StateStore};
 
-use super::{Decision, Quota, QuotaState, nanos};
-use crate::bounded::Expires;
+use super::{Decision, Quota, QuotaState};
+use crate::bounded::{Expires, nanos};
 
 /// How much of a quota is used, as the time at which it is full again: the theoretical arrival time of GCRA, in
 /// nanoseconds of the monotonic clock. By default nothing is used.

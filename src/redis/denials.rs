@@ -3,7 +3,7 @@
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use crate::bounded::{BoundedTable, Expires, HashedKey};
+use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
 use crate::limit::{Quota, QuotaState};
 
 #[derive(Debug)]
@@ -63,10 +63,6 @@ impl Denials {
     fn nanos(&self, moment: Instant) -> u64 {
         nanos(moment.saturating_duration_since(self.start))
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Webhook ids over their quota at one time.

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
 use smallvec::SmallVec;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
@@ -65,7 +64,7 @@ pub struct LocalReplay {
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
     /// Random, so that an attacker cannot predict the shard of a delivery.
-    secret: SipHasher13,
+    secret: RandomState,
 }
 
 impl LocalReplay {
@@ -85,7 +84,7 @@ impl LocalReplay {
             shard_limit: share.saturating_add(chance),
             next_sweep: AtomicUsize::new(0),
             start: OnceLock::new(),
-            secret: SipHasher13::new_with_keys(random(), random()),
+            secret: RandomState::new(),
         }
     }
 
@@ -165,12 +164,15 @@ impl LocalReplay {
             return None;
         }
         let place = |key: &ReplayKey| {
-            let mut hasher = self.secret;
+            let mut hasher = self.secret.build_hasher();
             hasher.write(key.as_bytes());
             hasher.write(delivery.webhook_id.as_bytes());
-            let Hash128 { h1, h2 } = hasher.finish128();
-            let [.., high, low] = h2.to_be_bytes();
-            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(h1, h2))
+            let first = hasher.finish();
+            // The hash of one byte more is independent of the first.
+            hasher.write_u8(0);
+            let second = hasher.finish();
+            let [.., high, low] = second.to_be_bytes();
+            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
         };
         let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
         prints.sort_unstable_by_key(|(index, _)| *index);
@@ -188,10 +190,6 @@ impl LocalReplay {
     fn index(&self, number: usize) -> usize {
         number & self.shards.len().saturating_sub(1)
     }
-}
-
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 impl Default for LocalReplay {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Alert, AlertState, AlertSubject, AlertThreshold};
-use crate::bounded::{BoundedTable, Expires, HashedKey};
+use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
 
 /// Counts failures by subject against one threshold.
 ///
@@ -158,10 +158,6 @@ impl Expires for Failures {
     fn expires_at(&self) -> u64 {
         if self.raised { u64::MAX } else { self.lapses }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A window has so many steps, as the length of an array and as a factor of time.
