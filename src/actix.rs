@@ -158,7 +158,14 @@ where
             http.extensions_mut().insert(admitted.delivery().clone());
             let (delivery, answer_writer) = (admitted.delivery().clone(), warden.answer_writer().cloned());
             http.extensions_mut().insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
-            let mut response = inner.call(ServiceRequest::from_parts(http, payload_of(body))).await?;
+            let mut response = match inner.call(ServiceRequest::from_parts(http, payload_of(body))).await {
+                Ok(response) => response,
+                Err(error) => {
+                    // actix-web makes the answer of it outside of all middleware.
+                    admitted.settle_by_status(http_status(error.as_response_error().status_code())).await;
+                    return Err(error);
+                }
+            };
             if let Some((quota, quota_state)) = admitted.quota_state() {
                 insert_quota_state(response.headers_mut(), quota, quota_state);
             }

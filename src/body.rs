@@ -15,20 +15,20 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::event::RefusalReason;
 use crate::headers::Head;
-use crate::request_context::Origin;
+use crate::request_context::RequestContext;
 use crate::warden::{Admitted, Refused, Warden};
 
 /// Judges a request, reading its body only once the head has passed.
 pub(crate) async fn receive<H: Head, B: Body>(
     warden: &Warden,
     head: &H,
-    origin: Origin,
+    context: RequestContext,
     body: B,
 ) -> Result<(Admitted, VerifiedBody), Refused> {
     // A deadline beyond what the clock can show is none that can pass.
     let deadline = Instant::now().checked_add(warden.deadline());
-    let examined = warden.examine_for(head, origin.peer, origin.id.as_ref())?;
-    let id = origin.id.unwrap_or_else(|| warden.id_source().find(head));
+    let examined = warden.examine_for(head, context.peer, context.id.as_ref())?;
+    let id = context.id.unwrap_or_else(|| warden.id_source().find(head));
     let at_once = warden.is_local();
     let mut receiving = if at_once {
         examined.identify_by(id)?

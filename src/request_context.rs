@@ -14,7 +14,7 @@ use crate::warden::{IdFault, Warden, WebhookId};
 
 /// What only the server and the router know.
 #[derive(Debug)]
-pub(crate) struct Origin {
+pub(crate) struct RequestContext {
     /// The webhook id, if it is in a path parameter.
     pub(crate) id: Option<Result<WebhookId, IdFault>>,
     /// The address that counts.
@@ -52,8 +52,8 @@ pub(crate) trait Framework {
     fn sent_uri(parts: &Parts) -> &Uri;
 }
 
-pub(crate) async fn origin<F: Framework>(warden: &Warden, parts: &mut Parts) -> Origin {
-    Origin { id: F::path_parameter(warden, parts).await, peer: peer::<F>(warden, parts) }
+pub(crate) async fn context_of<F: Framework>(warden: &Warden, parts: &mut Parts) -> RequestContext {
+    RequestContext { id: F::path_parameter(warden, parts).await, peer: peer::<F>(warden, parts) }
 }
 
 /// The client's address behind the proxies.

@@ -19,7 +19,7 @@ use crate::body::{self, VerifiedBody};
 use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::limit::{Quota, QuotaState};
-use crate::request_context::Origin;
+use crate::request_context::RequestContext;
 use crate::warden::answer::{Answer, STANDING, quota_state_fields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
@@ -31,10 +31,10 @@ pub(super) async fn receive(
 ) -> Result<(Admitted, VerifiedBody), Unread> {
     let path = request.uri().path_and_query().map(|path| path.as_str());
     let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
-    let origin = Origin { id: path_parameter(warden, request), peer: peer(warden, request) };
+    let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request) };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body = ActixBody { payload, length: length.unwrap_or(0) };
-    match body::receive(warden, &head, origin, &mut body).await {
+    match body::receive(warden, &head, context, &mut body).await {
         Ok(received) => Ok(received),
         Err(refused) => {
             // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After

@@ -10,7 +10,7 @@ use http::request::Parts;
 use super::request::Axum;
 use crate::body::{self, VerifiedBody};
 use crate::occurrences::Occurrences;
-use crate::request_context::{SentHead, origin};
+use crate::request_context::{SentHead, context_of};
 use crate::warden::answer::AnswerWriter;
 use crate::warden::{Refused, Warden};
 use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
@@ -66,8 +66,8 @@ where
             return Err(WebhookRejection::Misconfigured);
         }
         let warden = state.warden();
-        let origin = origin::<Axum>(&warden, &mut parts).await;
-        let received = body::receive(&warden, &SentHead::<Axum>::new(&parts), origin, body).await;
+        let context = context_of::<Axum>(&warden, &mut parts).await;
+        let received = body::receive(&warden, &SentHead::<Axum>::new(&parts), context, body).await;
         let (admitted, body) = received.map_err(WebhookRejection::Refused)?;
         match T::from_request(request_of(parts, body), state).await {
             Ok(payload) => Ok(Self { payload, admitted }),

@@ -6,7 +6,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::body::{self, VerifiedBody};
-use crate::request_context::{Framework, SentHead, origin};
+use crate::request_context::{Framework, SentHead, context_of};
 use crate::warden::answer::{Answer, insert_quota_state};
 use crate::warden::{VerifiedDelivery, Warden};
 
@@ -26,8 +26,8 @@ where
     B: Body,
 {
     let (mut parts, body) = request.into_parts();
-    let origin = origin::<F>(&warden, &mut parts).await;
-    let (admitted, body) = match body::receive(&warden, &SentHead::<F>::new(&parts), origin, body).await {
+    let context = context_of::<F>(&warden, &mut parts).await;
+    let (admitted, body) = match body::receive(&warden, &SentHead::<F>::new(&parts), context, body).await {
         Ok(received) => received,
         Err(refused) => return Ok(answer(Err(refused.into_answer()))),
     };
