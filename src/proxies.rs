@@ -1,7 +1,7 @@
 //! The client's address behind reverse proxies.
 //!
-//! A reverse proxy connects to the server in the client's place and adds the client's address to a header. Anybody can
-//! write such a header, so it counts only on a connection from a declared proxy. [`Proxies`] declares them once, for the
+//! A reverse proxy connects to the server in the client's place and adds the client's address to a header. Clients can
+//! write the same header, so it counts only on a connection from a declared proxy. [`Proxies`] declares them once, for the
 //! [`Warden`](crate::Warden) and for `Harden` alike.
 
 mod hops;
@@ -76,8 +76,8 @@ impl Proxies {
 
     /// `hops` proxies that append to `X-Forwarded-For` and connect from addresses that are not known.
     ///
-    /// Every connection is taken for a proxy's. Whoever else can reach the server chooses its own address, so use this only
-    /// where the network lets nobody but the proxy connect. `Harden` refuses it.
+    /// The header is read on every connection. A client that can reach the server directly chooses its own address, so use
+    /// this only where the network lets only the proxy connect. `Harden` refuses it.
     ///
     /// # Errors
     /// `hops` is not within 1..=16.
@@ -129,7 +129,7 @@ impl Proxies {
         self.declared.is_some()
     }
 
-    /// Whether every connection is taken for the last proxy's.
+    /// Whether the header is read on every connection.
     pub(crate) fn are_everybody(&self) -> bool {
         self.declared.as_ref().is_some_and(|declared| declared.networks.is_empty())
     }

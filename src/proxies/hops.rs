@@ -264,7 +264,7 @@ mod tests {
         ] {
             assert_client(Hops::forwarded(1), &[value], client);
         }
-        // What does not end in a line of its own swallows nothing of the next.
+        // An unterminated string ends with its header line.
         assert_client(Hops::forwarded(1), &["host=\"a", "for=1.2.3.4"], Some("1.2.3.4"));
     }
 }

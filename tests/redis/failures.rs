@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use hookwarden::Quota;
 use hookwarden::clock::{Clock as _, SystemClock};
 use hookwarden::event::MetricsObserver;
 use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore as _};
 use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::Replay;
+use hookwarden::{Keyring, Quota, Scheme};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::endpoint::{Endpoint, RETURN, Signed, Told, assert_retry_after, builder, quotas};
@@ -125,7 +125,8 @@ pub(crate) async fn danger_remembers_here() {
     let told = Told::default();
     let warden = builder().shared_store(store).replay(fallback()).observer(told.clone());
     let quotas = quotas().danger_unlimited_accepted().accepted_for("other", Quota::per_minute(1).unwrap());
-    let endpoint = Endpoint::new(warden.quotas(quotas));
+    let other = Keyring::new(Scheme::timestamped().secret("the-secret-of-another-sender").unwrap());
+    let endpoint = Endpoint::new(warden.sender("other", other).quotas(quotas));
     assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
     assert!(told.has("failed Replay") && !told.has("warning LimiterFellBack"), "{:?}", told.all());
 }

@@ -246,7 +246,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
         &["--headers", "headers", "--body", "body", "--at", "noon"],
         "is neither Unix seconds nor a time by RFC 3339",
     );
-    refused(&["--headers", "headers", "--body", "body", "--tolerance", "0"], "0 s is outside 1..=86400");
+    refused(
+        &["--headers", "headers", "--body", "body", "--tolerance", "0"],
+        "must be whole seconds from 1 s to 86400 s",
+    );
     let whsec = ["--headers", "headers", "--body", "body", "--scheme", "standard_webhooks"];
     refused(&whsec, "standard_webhooks secrets are padded base64, this one is not");
 
