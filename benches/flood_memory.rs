@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hookwarden::event::RefusalReason;
 use hookwarden::signer::SignedHeaders;
 use hookwarden::warden::{Admitted, Quotas};
 use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Warden};
@@ -65,11 +66,17 @@ impl Sender {
     }
 
     fn sign(&self, body: &[u8]) -> SignedHeaders {
-        self.0.sign(&[("", ""); 0], body).unwrap()
+        self.0.sign_body(body).unwrap()
     }
 }
 
-fn judge(warden: &Warden, signed: &SignedHeaders, peer: IpAddr, id: &str, body: &[u8]) -> Result<Admitted, Reason> {
+fn judge(
+    warden: &Warden,
+    signed: &SignedHeaders,
+    peer: IpAddr,
+    id: &str,
+    body: &[u8],
+) -> Result<Admitted, RefusalReason> {
     let head = headers(signed);
     let judged = warden.examine(&head, Some(peer)).and_then(|examined| {
         let mut receiving = examined.identify(id)?;
@@ -113,7 +120,7 @@ fn memory() -> bool {
         for _ in 0..count {
             let id = format!("{:016x}", random.next());
             let refused = judge(&warden, &signed, random.peer(), &id, &BODY[..64]).unwrap_err();
-            assert_eq!(refused, Reason::UnknownId);
+            assert_eq!(refused, RefusalReason::UnknownId);
         }
     };
     // What is there before any flood: the program's pages, the heap's first ones.
@@ -203,7 +210,7 @@ fn flood(warden: &Warden, flooding: &AtomicBool, over: &AtomicBool, forgeries: &
         let signed = sender.sign(b"another body");
         while flooding.load(Ordering::Relaxed) && Instant::now() < end {
             let refused = judge(warden, &signed, random.peer(), ID, &BODY).unwrap_err();
-            assert_eq!(refused, Reason::Mismatch);
+            assert_eq!(refused, RefusalReason::Unverified(Reason::Mismatch));
             forgeries.fetch_add(1, Ordering::Relaxed);
         }
         thread::sleep(CYCLE);

@@ -114,7 +114,7 @@ async fn admit(store: RedisStore, next: Arc<AtomicU64>) {
     let until = Timestamp::from_unix(Timestamp::now().as_unix() + 300);
     let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
     let now = SystemClock::default().now();
-    let admittance = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), &quota, now).await;
+    let admittance = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), Some(&quota), now).await;
     assert!(matches!(admittance, Ok(AdmitOutcome::Granted(_))), "{admittance:?}");
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
+use hookwarden::event::RefusalReason;
 use hookwarden::keys::KeyStore;
 use hookwarden::scheme::SignedPart;
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Refused, WardenBuilder};
@@ -62,16 +63,16 @@ fn warden(criterion: &mut Criterion) {
     let known = || lenient().sender(ID, keyring());
     let strict = Warden::builder(Scheme::timestamped()).sender(ID, keyring());
     let strict = strict.quotas(Quotas::new().rejected(one(), one()));
-    let cases: [(Reason, WardenBuilder, &str, Prepare); 6] = [
-        (Reason::UnknownId, known(), "globex", |_, _| ()),
-        (Reason::KeyStoreUnavailable, lenient().keys(Down), ID, |_, _| ()),
-        (Reason::BodyTooLarge, known().body(BodyLimits::new().max_bytes(1023)), ID, |_, _| ()),
-        (Reason::Replayed, known(), ID, |warden, head| judge(warden, ID, head).unwrap().commit()),
-        (Reason::QuotaExceeded, known().quotas(unlimited().accepted(one())), ID, |warden, _| {
+    let cases: [(RefusalReason, WardenBuilder, &str, Prepare); 6] = [
+        (RefusalReason::UnknownId, known(), "globex", |_, _| ()),
+        (RefusalReason::KeyStoreUnavailable, lenient().keys(Down), ID, |_, _| ()),
+        (RefusalReason::BodyTooLarge, known().body(BodyLimits::new().max_bytes(1023)), ID, |_, _| ()),
+        (RefusalReason::Replayed, known(), ID, |warden, head| judge(warden, ID, head).unwrap().commit()),
+        (RefusalReason::QuotaExceeded, known().quotas(unlimited().accepted(one())), ID, |warden, _| {
             let another = sender::signed(body(), Timestamp::from_unix(Timestamp::now().as_unix() - 1)).0;
             judge(warden, ID, &another).unwrap().commit();
         }),
-        (Reason::PeerBlocked, strict, ID, |warden, head| {
+        (RefusalReason::PeerBlocked, strict, ID, |warden, head| {
             (0..2).for_each(|_| drop(judge(warden, ID, &forged(head.clone())).unwrap_err()));
         }),
     ];
@@ -86,8 +87,8 @@ fn warden(criterion: &mut Criterion) {
     let (warden, head) = (known().build().unwrap(), sender::signed(body(), Timestamp::now()).0);
     let _being_handled = judge(&warden, ID, &head).unwrap();
     let refuse = || judge(&warden, ID, black_box(&head)).unwrap_err();
-    assert_eq!(refuse().reason(), Reason::InProgress);
-    group.bench_function(Reason::InProgress.as_str(), |bencher| bencher.iter(refuse));
+    assert_eq!(refuse().reason(), RefusalReason::InProgress);
+    group.bench_function(RefusalReason::InProgress.as_str(), |bencher| bencher.iter(refuse));
     group.finish();
 }
 

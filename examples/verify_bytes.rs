@@ -15,8 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = Keyring::new(secret);
 
     let body = br#"{"type":"order.paid","id":7}"#;
-    let no_headers: [(&str, &str); 0] = [];
-    let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&no_headers, body)?;
+    let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body(body)?;
     let head: Vec<(&str, &str)> = signed.iter().collect();
 
     let verifier = Verifier::new(scheme, keys)?;

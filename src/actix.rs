@@ -1,4 +1,11 @@
-//! actix-web: [`WardenMiddleware`] for a resource, the extractor [`Webhook`], and [`SignedGuard`] for routing.
+//! actix-web: a middleware for resources, [`WardenMiddleware`], the extractors [`Webhook`] and [`UncommittedWebhook`], and
+//! [`SignedGuard`] for routing.
+//!
+//! The middleware verifies each request before its resource sees it. The handler's extractors then read the verified body,
+//! and the status of the handler's response settles the delivery: 2xx commits it, and a retry is then answered as a
+//! duplicate; anything else releases it, and a retry runs the handler again. Handlers that take `Bytes`, `web::Json<T>` or
+//! `web::Form<T>` stay as they are. [`Webhook<T>`](Webhook) adds what is proven about the request, and parses the payload
+//! from exactly the bytes that were verified, whatever other middleware did to the body.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -6,7 +13,7 @@
 //! use hookwarden::{Keyring, Scheme, Warden};
 //!
 //! async fn order(webhook: Webhook<web::Bytes>) -> String {
-//!     format!("{} bytes of {}", webhook.payload.len(), webhook.delivery().webhook_id())
+//!     format!("{} bytes from {}", webhook.payload.len(), webhook.delivery().webhook_id())
 //! }
 //!
 //! let scheme = Scheme::timestamped();
@@ -18,18 +25,39 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 //!
-//! * Wrap the resource: around a whole `App` there are no path parameters yet.
-//! * actix-web limits extractors by itself, `Bytes` and `String` to 256 KiB, `Json<T>` to 2 MiB. A body that the Warden
-//!   admits but the extractor refuses is answered 413 and not committed; raise `PayloadConfig` or `JsonConfig`.
-//! * actix-web answers `Expect: 100-continue` before any middleware runs, whatever the head is worth, and reads up to 32 KiB
-//!   of a body ahead by itself. The Warden polls nothing of it before the head has passed.
-//! * After a refusal a connection goes on if all of the body has arrived; otherwise actix-web closes it, a second after the
-//!   answer by default (`HttpServer::client_disconnect_timeout`).
-//! * actix-web lets a handler finish whose client has left, and then its status counts: the sender's retry is told that the
-//!   delivery is in progress, and after a 2xx or 3xx that it was handled. hyper drops such a handler.
-//! * A head of more than 128 KiB is answered 431 by actix-web itself, and raises no event.
-//! * A scheme that signs the path is judged by the one that a middleware like `NormalizePath` leaves, where one stands
-//!   before the Warden's.
+//! # Without the middleware
+//!
+//! [`UncommittedWebhook`] verifies with the Warden in the application's data, and the handler commits:
+//!
+//! ```
+//! use actix_web::{App, web};
+//! use hookwarden::Warden;
+//! use hookwarden::actix::UncommittedWebhook;
+//!
+//! async fn order(UncommittedWebhook { payload, admitted }: UncommittedWebhook<web::Bytes>) -> String {
+//!     let answer = format!("{} bytes from {}", payload.len(), admitted.delivery().webhook_id());
+//!     admitted.commit(); // the work is done
+//!     answer
+//! }
+//!
+//! # fn app(warden: Warden) {
+//! let app = App::new().app_data(warden).route("/webhooks/{id}", web::post().to(order));
+//! # }
+//! ```
+//!
+//! # Good to know
+//!
+//! * Wrap the resource. Around the whole `App` there are no path parameters yet, and every request is answered 500.
+//! * The peer is `HttpRequest::peer_addr`; in tests `TestRequest::peer_addr` sets it.
+//! * actix-web has body limits too: 256 KiB for `Bytes` and `String`, 2 MiB for `Json<T>`. A body that the Warden admits and
+//!   the extractor rejects is answered 413 and released. Raise `PayloadConfig` or `JsonConfig` to the Warden's limit.
+//! * actix-web answers `Expect: 100-continue` before any middleware runs, and reads up to 32 KiB of a body ahead. The Warden
+//!   reads nothing of the body before the head has passed.
+//! * After a refusal the connection is reused if all of the body has arrived. Otherwise actix-web closes it, by default a
+//!   second after the answer (`HttpServer::client_disconnect_timeout`).
+//! * If the client disconnects, actix-web lets the handler finish, and its status settles the delivery.
+//! * actix-web answers 431 to a head of more than 128 KiB; this raises no event.
+//! * A scheme that signs the path verifies the path that earlier middleware left: put `NormalizePath` behind the Warden.
 
 mod extractor;
 mod guard;
@@ -46,17 +74,32 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 
 use crate::warden::Warden;
-use crate::webhook::Verdict;
+use crate::webhook::VerifiedRequest;
 
-pub use crate::webhook::Webhook;
+pub use crate::webhook::{UncommittedWebhook, Webhook};
 pub use guard::SignedGuard;
 #[cfg(feature = "harden")]
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 
-use request::{insert_quota_state, payload_of, receive};
+use request::{http_status, insert_quota_state, payload_of, receive};
 
-/// Guards a resource by a [`Warden`]. The handlers behind it stay as they are; a 2xx or 3xx answer of theirs says that the
-/// work is done. What is proven of the request is among its extensions, as [`VerifiedDelivery`](crate::warden::VerifiedDelivery).
+/// Guards a resource by a [`Warden`]. The status of the handler's response settles the delivery. The
+/// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is among the request's extensions.
+///
+/// ```
+/// use actix_web::web::{self, Bytes, ServiceConfig};
+/// use hookwarden::Warden;
+/// use hookwarden::actix::WardenMiddleware;
+///
+/// async fn count(body: Bytes) -> String {
+///     format!("{} verified bytes", body.len())
+/// }
+///
+/// fn configure(config: &mut ServiceConfig, warden: Warden) {
+///     let guard = WardenMiddleware::new(warden);
+///     config.service(web::resource("/webhooks/{id}").wrap(guard).route(web::post().to(count)));
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct WardenMiddleware {
     warden: Warden,
@@ -113,12 +156,13 @@ where
                 Err(unread) => return Ok(ServiceResponse::new(http, unread.into_response().map_into_right_body())),
             };
             http.extensions_mut().insert(admitted.delivery().clone());
-            http.extensions_mut().insert(Verdict { facts: admitted.delivery().clone(), body: body.clone() });
+            let (delivery, answer_writer) = (admitted.delivery().clone(), warden.answer_writer().cloned());
+            http.extensions_mut().insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
             let mut response = inner.call(ServiceRequest::from_parts(http, payload_of(body))).await?;
             if let Some((quota, quota_state)) = admitted.quota_state() {
                 insert_quota_state(response.headers_mut(), quota, quota_state);
             }
-            admitted.settle_by_status(response.status().as_u16()).await;
+            admitted.settle_by_status(http_status(response.status())).await;
             Ok(response.map_into_left_body())
         })
     }

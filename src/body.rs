@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::error::Reason;
+use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::request_context::Origin;
 use crate::warden::{Admitted, Refused, Warden};
@@ -27,9 +27,9 @@ pub(crate) async fn receive<H: Head, B: Body>(
 ) -> Result<(Admitted, VerifiedBody), Refused> {
     // A deadline beyond what the clock can show is none that can pass.
     let deadline = Instant::now().checked_add(warden.deadline());
-    let examined = warden.examine(head, origin.peer)?;
+    let examined = warden.examine_for(head, origin.peer, origin.id.as_ref())?;
     let id = origin.id.unwrap_or_else(|| warden.id_source().find(head));
-    let at_once = warden.answers_at_once();
+    let at_once = warden.is_local();
     let mut receiving = if at_once {
         examined.identify_by(id)?
     } else {
@@ -38,15 +38,15 @@ pub(crate) async fn receive<H: Head, B: Body>(
     // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
     receiving.expect(body.size_hint().lower())?;
     let (mut body, mut timer) = (pin!(body), pin!(None));
-    let mut taken = VerifiedBody::default();
+    let mut taken = VerifiedBody::empty();
     for count in 1_u64.. {
         // The body is asked before the timer, so one that is always ready would outrun the deadline.
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
         let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
         match next {
-            Err(TooSlow) => return Err(receiving.refuse(Reason::BodyTooSlow)),
+            Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow)),
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(receiving.refuse(Reason::BodyInterrupted)),
+            Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted)),
             // Trailers are not signed, so they go no further.
             Ok(Some(Ok(frame))) => {
                 if let Ok(mut data) = frame.into_data() {
@@ -99,8 +99,19 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-/// The bytes of a body that was verified. As a body it never fails and has no trailers.
-#[derive(Debug, Clone, Default)]
+/// The bytes of a verified body. Only the check makes one. As a [`Body`] it never fails and has no trailers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hookwarden::tower::VerifiedBody;
+/// use http_body_util::BodyExt as _;
+///
+/// async fn handle(request: http::Request<VerifiedBody>) -> Bytes {
+///     let Ok(body) = request.into_body().collect().await; // the error type is `Infallible`
+///     body.to_bytes()
+/// }
+/// ```
+#[derive(Debug, Clone)]
 pub struct VerifiedBody {
     /// The usual body is one frame, which needs no queue.
     first: Option<Bytes>,
@@ -118,6 +129,10 @@ enum Tail {
 }
 
 impl VerifiedBody {
+    const fn empty() -> Self {
+        Self { first: None, others: VecDeque::new(), tail: Tail::Empty }
+    }
+
     fn push(&mut self, chunk: Bytes) {
         if chunk.len() >= LARGE {
             self.seal();
@@ -196,7 +211,7 @@ mod tests {
     use super::*;
 
     fn body_of(chunks: &[&[u8]]) -> VerifiedBody {
-        let mut body = VerifiedBody::default();
+        let mut body = VerifiedBody::empty();
         chunks.iter().for_each(|chunk| body.push(Bytes::copy_from_slice(chunk)));
         body.seal();
         body
@@ -217,7 +232,7 @@ mod tests {
     fn single_chunk_is_kept_without_a_copy() {
         for size in [1, LARGE - 1, LARGE] {
             let chunk = Bytes::from(vec![7; size]);
-            let mut body = VerifiedBody::default();
+            let mut body = VerifiedBody::empty();
             body.push(chunk.clone());
             body.seal();
             assert_eq!(body.next_chunk().unwrap().as_ptr(), chunk.as_ptr(), "{size} bytes");

@@ -9,6 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 /// A key by its hash under a secret that is random for each process, so that an entry is small whatever the key is.
 ///
@@ -20,6 +21,11 @@ impl HashedKey {
     pub(crate) fn new(secret: &RandomState, key: impl Hash) -> Self {
         Self(secret.hash_one(key))
     }
+}
+
+/// A time of the monotonic clock in nanoseconds, at most the 584 years that fit.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is worth its place in a table for a time only.

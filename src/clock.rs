@@ -1,36 +1,65 @@
-//! Reading the two clocks: both at a request's beginning, later on the monotonic one alone.
+//! The clocks that a Warden reads.
+//!
+//! A [`ClockReading`] holds both clocks at one instant. Freshness and key validity use the wall clock, in seconds since
+//! the Unix epoch. Quotas, leases and caches use the monotonic clock, which never goes back when the wall clock is set.
+//!
+//! [`SystemClock`] is the default. Tests use `hookwarden::testing::TestClock` (feature `testing`).
+//!
+//! ```
+//! use hookwarden::clock::{Clock, SystemClock};
+//!
+//! let clock = SystemClock::default();
+//! let (first, second) = (clock.now(), clock.now());
+//! assert!(first.monotonic <= second.monotonic);
+//! ```
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::time::Timestamp;
 
-/// Both clocks at one moment. Freshness follows the wall clock; quotas follow the monotonic one, which no operator and no
-/// time server can set.
+/// Both clocks at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
-    /// The wall clock.
+    /// The wall clock, for freshness and key validity.
     pub wall: Timestamp,
-    /// The time since some start of the clock's own; it never goes back.
+    /// The time since an arbitrary start, for quotas, leases and caches. It never goes back.
     pub monotonic: Duration,
 }
 
 impl ClockReading {
-    /// The moment at which the monotonic clock shows `monotonic`, if nobody sets the wall clock until then. What was
-    /// reckoned by the wall clock of this moment can be held against that one.
+    /// The reading at a later `monotonic`, provided that the wall clock is not set in between. It lets a time computed
+    /// from this reading's wall clock be compared with a later one.
     pub(crate) fn carried_on_to(self, monotonic: Duration) -> Self {
         let elapsed = monotonic.saturating_sub(self.monotonic).as_secs();
         Self { wall: self.wall.later_by(u32::try_from(elapsed).unwrap_or(u32::MAX)), monotonic }
     }
 }
 
-/// Gives the time. Applications have no need for one but the system's; tests have.
+/// A source of time. Applications rarely need one other than [`SystemClock`]; tests do.
+///
+/// ```
+/// use hookwarden::Timestamp;
+/// use hookwarden::clock::{Clock, ClockReading, SystemClock};
+///
+/// /// The system's clocks, with the wall clock corrected by an offset in seconds.
+/// struct Corrected {
+///     system: SystemClock,
+///     offset: i64,
+/// }
+///
+/// impl Clock for Corrected {
+///     fn now(&self) -> ClockReading {
+///         let reading = self.system.now();
+///         ClockReading { wall: Timestamp::from_unix(reading.wall.as_unix() + self.offset), ..reading }
+///     }
+/// }
+/// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// Reads both clocks.
     fn now(&self) -> ClockReading;
 
-    /// The present moment by the monotonic clock alone, for what has no need of the wall clock. It must be what
-    /// [`now`](Self::now) would say of it.
+    /// Reads the monotonic clock alone, where the wall clock is not needed. It must agree with [`now`](Self::now).
     fn monotonic(&self) -> Duration {
         self.now().monotonic
     }
@@ -46,7 +75,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The system's clocks.
+/// The operating system's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,

@@ -1,7 +1,8 @@
-//! The MAC algorithms, and keys whose HMAC state is computed once.
+//! MAC algorithms, and keys prepared for them.
 //!
-//! [`Scheme::prepare`](crate::Scheme::prepare) turns a [`Keyring`](crate::Keyring) into [`PreparedKeys`]. Key stores return
-//! them, so that no request pays for the key schedule.
+//! A scheme fixes its [`Algorithm`]; a request cannot choose another. [`Scheme::prepare`](crate::Scheme::prepare) turns
+//! a [`Keyring`](crate::Keyring) into [`PreparedKeys`], which hold the HMAC state of every key. Key stores return
+//! prepared keys, so that no request pays for the key setup.
 //!
 //! ```
 //! use hookwarden::crypto::{Algorithm, PreparedKeys};
@@ -14,5 +15,7 @@
 //! ```
 
 pub(crate) mod mac;
+#[cfg(feature = "diagnose")]
+pub(crate) mod wrong_mac;
 
 pub use mac::{Algorithm, PreparedKeys};

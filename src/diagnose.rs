@@ -1,9 +1,13 @@
-//! Why a captured request does not verify.
+//! Finds out why a captured request does not verify.
 //!
-//! A verifier says `mismatch` and no more, as it must. This module takes a request that was captured, tries what is
-//! known to go wrong between senders and receivers, and names what fits: a line break that an editor added, a body that
-//! a framework parsed and wrote again, a secret in quotes, a clock in the wrong zone, and more, some seventy in all
-//! ([`CauseKind`]). It is for the command line, for tests and for operators, and never for the path of a request.
+//! A verifier only reports a mismatch. This module takes a captured request, tries the known mistakes between senders
+//! and receivers, and names those that explain it: a line break that an editor added, a body that a framework parsed
+//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about seventy others
+//! ([`CauseKind`]). It is for operators, tests and the command line. Never run it on the path of a request: it is slow
+//! on purpose.
+//!
+//! A [`Capture`] is the request with what the receiver is configured with; [`Capture::diagnose`] returns a
+//! [`Diagnosis`], with a [`Cause`] for each problem.
 //!
 //! ```
 //! use hookwarden::diagnose::{Capture, CauseKind};
@@ -14,7 +18,7 @@
 //!     ("X-Webhook-Timestamp", "1800000000"),
 //!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
 //! ];
-//! // The body went through Python on its way here.
+//! // Python parsed the body and serialized it again.
 //! let capture = Capture::new(&scheme, "a-subscription-secret", &head, br#"{"event": "user.created"}"#);
 //! let diagnosis = capture.diagnose_at(Timestamp::from_unix(1_800_000_000));
 //!
@@ -25,16 +29,16 @@
 //! println!("{diagnosis}");
 //! ```
 //!
-//! # What is tried
-//! Bodies × keys × templates × algorithms × encodings of the signature, up to two faults at a time and those in how the
-//! signature is written besides, those with fewer faults first. A search computes at most 60,000 signatures over at most
-//! 256 MiB; bodies of more than 1 MiB are not decoded or written again. A cause that a search found is
-//! [proven](Cause::is_proven): the received signature fits once it is put right. What cannot be computed, such as a body
-//! that was cut, is a suspicion.
+//! # What it tries
+//! Bodies × keys × templates × algorithms × encodings of the signature: up to two mistakes at a time, in addition to
+//! mistakes in how the signature is written. Combinations with fewer mistakes are tried first. A search computes at
+//! most 60,000 signatures over at most 256 MiB; bodies of more than 1 MiB are not decoded or rewritten. A cause that
+//! the search found is [proven](Cause::is_proven): with the mistake corrected, the received signature verifies. What
+//! cannot be computed, such as a truncated body, is a suspicion.
 //!
-//! # What is never shown
-//! No secret, nothing decoded from one, and no signature: the expected signature of a request is a forgery of it. All that a
-//! diagnosis says can be put into a ticket.
+//! # What it never shows
+//! No secret, nothing decoded from one, and no signature: the expected signature of a request would be a forgery of it.
+//! The text of a diagnosis can be pasted into a ticket.
 
 mod bodies;
 mod cause;
@@ -67,7 +71,22 @@ pub use report::{Diagnosis, Verdict};
 
 use search::{Budget, Fit, Space};
 
-/// A request as it was captured, and what it is verified with.
+/// A captured request, with the scheme and the secrets that should verify it.
+///
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::diagnose::Capture;
+///
+/// let scheme = Scheme::github();
+/// let head = [("X-Hub-Signature", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")];
+/// let diagnosis = Capture::new(&scheme, "It's a Secret to Everybody", &head, b"Hello, World!")
+///     .with_header_names(head.map(|(name, _)| name)) // so that a renamed header is found
+///     .diagnose();
+/// assert!(!diagnosis.holds());
+/// for cause in diagnosis.causes() {
+///     println!("{}: {}; {}", cause.kind(), cause.what(), cause.fix());
+/// }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Capture<'c, H: ?Sized> {
@@ -80,14 +99,14 @@ pub struct Capture<'c, H: ?Sized> {
 }
 
 impl<'c, H: Head + ?Sized> Capture<'c, H> {
-    /// A request with the secret's text as it was configured, not decoded, trimmed or checked: what is wrong with it is
-    /// among what is looked for.
+    /// Captures a request. `secret` is the text as configured, not decoded, trimmed or checked, because mistakes in it
+    /// are part of the search.
     pub fn new(scheme: &'c Scheme, secret: &str, head: &'c H, body: &'c [u8]) -> Self {
         let secrets = vec![Zeroizing::new(secret.to_owned())];
         Self { scheme, secrets, head, header_names: Vec::new(), body, tolerance: scheme.tolerance() }
     }
 
-    /// One more secret, where several are valid while keys are rotated. At most eight are used.
+    /// Adds another secret, if several are valid during a rotation. At most eight are used.
     pub fn with_secret(mut self, secret: &str) -> Self {
         if self.secrets.len() < MAX_KEYS {
             self.secrets.push(Zeroizing::new(secret.to_owned()));
@@ -95,19 +114,19 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         self
     }
 
-    /// Sets how far a timestamp may be from `now`, where it is not the scheme's own tolerance.
+    /// Sets how far a timestamp may be from `now`. The default is the scheme's tolerance.
     pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// The names of all headers. A [`Head`] cannot list them, and without them a missing header is looked for under names
-    /// that are known. At most 256 are used.
+    /// Sets the names of all headers. A [`Head`] cannot list them; without this, a missing header is searched under
+    /// common names only. At most 256 are used.
     pub fn with_header_names<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         Self { header_names: names.into_iter().take(MAX_NAMES).map(Into::into).collect(), ..self }
     }
 
-    /// Judges the request and looks for what is wrong with it, at the time `now`. For a stored request that is the time it
-    /// arrived, or else it is stale.
+    /// Verifies the request at the time `now`, and searches for what is wrong with it. For a stored request, `now` is
+    /// the time at which it arrived; otherwise it is stale.
     #[must_use]
     pub fn diagnose_at(&self, now: Timestamp) -> Diagnosis {
         let verdict = self.verdict(now);
@@ -121,7 +140,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         diagnosis
     }
 
-    /// [`diagnose_at`](Self::diagnose_at) the wall clock's time.
+    /// Verifies the request now, by the wall clock, and searches for what is wrong with it.
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         self.diagnose_at(Timestamp::now())
@@ -139,13 +158,13 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             }
             Err(rejection) => Verdict::Refused {
                 reason: rejection.reason(),
-                header: rejection.header(self.scheme).map(str::to_owned),
+                header: rejection.header().map(str::to_owned),
                 skew: rejection.skew(),
             },
         }
     }
 
-    /// A verifier with every secret that the scheme takes, and the place of each by its key's id.
+    /// A verifier with every secret that the scheme accepts, and the index of each by its key id.
     fn verifier(&self) -> Result<(Verifier, Vec<(String, usize)>), ConfigError> {
         let mut ring: Option<Keyring> = None;
         let mut places = Vec::new();
@@ -183,8 +202,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             return;
         }
         let malformed = match self.scheme.read(&overlay, &mut Reading::default(), &mut Candidates::new()) {
-            Err(rejection) if rejection.reason() == Reason::MissingHeader && !causes.is_empty() => None,
-            Err(rejection) => head::refused(rejection, self.scheme),
+            Err(fault) if fault.reason == Reason::MissingHeader && !causes.is_empty() => None,
+            Err(fault) => head::refused(fault, self.scheme),
             Ok(_) => None,
         };
         let signature_malformed = malformed.filter(|cause| match cause.kind() {
@@ -247,7 +266,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
     }
 
-    /// A header that holds the secret itself, as GitLab's token does.
+    /// A header that contains the secret itself, such as the token of GitLab.
     fn secret_as_signature(&self, head: &impl Head) -> Option<Cause> {
         let carries = |name: &&FieldName| match head.header(name) {
             Occurrence::Once(value) => self.secrets.iter().any(|text| {
@@ -279,7 +298,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         ))
     }
 
-    /// Takes the quotes of the request out of causes that would show a secret by them.
+    /// Removes quotes of the request from causes that would show a secret.
     fn hide_secrets(&self, causes: &mut [Cause]) {
         let keys = secrets::keys(self.scheme, &self.secrets);
         let written = keys.iter().flat_map(|form| {
@@ -296,7 +315,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     }
 }
 
-/// Neither the secrets nor the values of headers.
+/// Prints neither the secrets nor the values of headers.
 impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Capture")
@@ -323,8 +342,8 @@ fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool) -> Cause {
     Cause::new(CauseKind::Unexplained, what, fix)
 }
 
-/// The most names of headers that are looked at.
+/// The maximum number of header names.
 const MAX_NAMES: usize = 256;
 
-/// The shortest text, in bytes, that is taken for a secret where one might show.
+/// The minimum length, in bytes, of a text that is treated as a secret when searching for one.
 const MIN_SHOWN: usize = 6;

@@ -1,4 +1,15 @@
-//! Hex and base64, decoded strictly into a tag of fixed size.
+//! How signatures are written in a header: hex or base64.
+//!
+//! A scheme has one [`Encoding`]. Decoding is strict: a signature must decode to exactly as many bytes as the scheme's
+//! MAC has, and a base64 text must be in its canonical form.
+//!
+//! ```
+//! use hookwarden::Scheme;
+//! use hookwarden::encoding::Encoding;
+//!
+//! assert_eq!(Scheme::github().encoding(), Encoding::Hex);
+//! assert_eq!(Scheme::standard_webhooks().encoding(), Encoding::Base64);
+//! ```
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,15 +23,16 @@ use base64::engine::general_purpose::STANDARD;
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Hexadecimal; read in upper, lower and mixed case, written in lower case.
+    /// Hexadecimal: upper, lower and mixed case are accepted, lower case is written.
     #[default]
     Hex,
-    /// Base64 with the standard alphabet and padding (RFC 4648 section 4), only in its canonical form.
+    /// Base64 with the standard alphabet and padding ([RFC 4648 section
+    /// 4](https://www.rfc-editor.org/rfc/rfc4648#section-4)). A text that is not in canonical form is refused.
     Base64,
 }
 
 impl Encoding {
-    /// Decodes `text` if it stands for exactly `size` bytes.
+    /// Decodes `text` if it encodes exactly `size` bytes.
     #[inline]
     pub(crate) fn decode_tag(self, text: &[u8], size: usize) -> Option<Tag> {
         match self {
@@ -52,7 +64,7 @@ impl Encoding {
         }
     }
 
-    /// Decodes a secret's text. The codecs' own errors are dropped, since they quote what they were given.
+    /// Decodes a secret's text. The codecs' errors are dropped because they quote their input.
     pub(crate) fn decode_secret(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Hex => {
@@ -65,7 +77,7 @@ impl Encoding {
     }
 }
 
-/// A MAC or a candidate for one: up to 64 bytes, zeros behind them.
+/// A MAC or a candidate for one: up to 64 bytes, followed by zeros.
 #[derive(Clone)]
 pub(crate) struct Tag {
     bytes: [u8; MAX_TAG],
@@ -85,7 +97,7 @@ impl Tag {
         self.bytes.get(..usize::from(self.size)).unwrap_or_default()
     }
 
-    /// The tag in words of eight bytes, the last one filled up with zeros.
+    /// The tag in words of eight bytes; the last one is padded with zeros.
     #[inline]
     pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
         self.bytes.as_chunks().0.iter().take(usize::from(self.size.div_ceil(8))).map(|word| u64::from_le_bytes(*word))
@@ -98,7 +110,7 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// The size of the longest MAC, HMAC-SHA512's, in bytes.
+/// The size of the longest MAC in bytes: HMAC-SHA-512.
 const MAX_TAG: usize = 64;
 
 #[cfg(test)]

@@ -1,14 +1,42 @@
-//! What can go wrong, told apart by who has to act.
+//! Errors, by who has to act on them.
 //!
-//! [`ConfigError`] speaks to the person who builds a verifier and names the setting. [`Rejection`] is the verdict on
-//! one request: it prints nothing that a sender could learn from, and gives its [`Reason`] to the operator.
+//! * [`ConfigError`]: a setting is wrong. The developer fixes it; it is found while building, never while a request is
+//!   verified.
+//! * [`Rejection`](crate::Rejection): a request does not verify. Its text is the same for every reason, so that it can be shown to the
+//!   sender; the operator reads its [`Reason`].
+//! * [`SignError`]: a message cannot be signed as it was given.
+//! * `StoreError` (feature `warden`): a store of keys, quotas or deliveries cannot answer.
+//!
+//! ```
+//! use hookwarden::{Keyring, Reason, Scheme, Timestamp, Verifier};
+//!
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let verifier = Verifier::new(scheme, keys)?;
+//!
+//! let head = [("X-Webhook-Timestamp", "1800000000")];
+//! let rejection = verifier.verify_at(&head, b"{}", Timestamp::from_unix(1_800_000_000)).unwrap_err();
+//! assert_eq!(rejection.to_string(), "webhook refused"); // for the sender
+//! assert_eq!(rejection.reason(), Reason::MissingHeader); // for the operator
+//! assert_eq!(rejection.header(), Some("X-Webhook-Signature"));
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
 
 use alloc::borrow::Cow;
 use core::fmt;
 
-/// A setting that cannot be right, found while building and never while judging a request.
+/// A setting that is missing, malformed or contradicts another one. It is found while building, never while a request
+/// is verified.
 ///
-/// Its text names the field and what is wrong with it, and never holds a secret.
+/// The text names the setting and the problem, and never contains a secret.
+///
+/// ```
+/// use hookwarden::Scheme;
+///
+/// let error = Scheme::builder("acme").build().unwrap_err();
+/// assert_eq!(error.field(), "signature_headers");
+/// println!("{error}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConfigError {
@@ -21,15 +49,27 @@ impl ConfigError {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The setting at fault, as it is called in the builder and in a scheme's TOML.
+    /// The name of the setting, as in the builder and in the TOML of a scheme.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 }
 
-/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: a header that the scheme signs is missing,
-/// say, or a timestamp has no form on the wire.
+/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: for example, a header that the scheme
+/// signs is missing, or the timestamp cannot be written in the scheme's format.
+///
+/// ```
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+///
+/// let scheme = Scheme::standard_webhooks(); // signs the header `webhook-id`
+/// let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
+/// let head = [("Content-Type", "application/json")];
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let error = Signer::new(scheme, keys)?.sign_at(&head, b"{}", now).unwrap_err();
+/// assert_eq!(error.part(), "webhook-id");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct SignError {
@@ -42,18 +82,6 @@ impl SignError {
         Self { part: part.into(), problem }
     }
 
-    /// Why a verifier would refuse what the sender gave.
-    pub(crate) fn because(rejection: Rejection, scheme: &crate::scheme::Scheme) -> Self {
-        let part = rejection.header(scheme).unwrap_or("request line");
-        let problem = match rejection.reason {
-            Reason::MissingHeader => "is signed and was not given",
-            Reason::DuplicateHeader => "is signed and was given twice",
-            Reason::NoRequestLine => "is signed and was not given with the head",
-            _ => "is too long, or contains what the scheme puts behind it",
-        };
-        Self { part: alloc::string::String::from(part).into(), problem }
-    }
-
     /// The part of the message at fault: a header's name, `request line`, `timestamp` or `key`.
     #[must_use]
     pub fn part(&self) -> &str {
@@ -61,9 +89,20 @@ impl SignError {
     }
 }
 
-/// A store of keys, limits or deliveries that cannot answer now.
+/// A store of keys, quotas or deliveries cannot answer now. The request is answered with 503 and `Retry-After`, unless
+/// the Warden has a fallback for the store.
 ///
-/// Its text is for the operator: a store must not put a secret or an address with a password into it.
+/// The text is for the operator, and goes to observers. Do not put a secret or an address with a password into it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::error::StoreError;
+///
+/// let error = StoreError::new("vault: connection refused").with_retry_after(Duration::from_secs(5));
+/// assert_eq!(error.to_string(), "vault: connection refused");
+/// assert_eq!(error.retry_after(), Duration::from_secs(5));
+/// ```
 #[cfg(feature = "warden")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -75,19 +114,19 @@ pub struct StoreError {
 
 #[cfg(feature = "warden")]
 impl StoreError {
-    /// An error that says what is wrong with the store; the sender is asked to come back in a second.
+    /// Creates an error with a text for the operator. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
     }
 
-    /// The same, with the time after which the sender may come back.
+    /// Sets the time after which the sender is asked to retry. On the wire it is rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(self, retry_after: core::time::Duration) -> Self {
         Self { retry_after, ..self }
     }
 
-    /// The application's own store panicked.
+    /// The application's store panicked.
     pub(crate) fn panicked() -> Self {
         Self { panic: true, ..Self::new("the store panicked") }
     }
@@ -96,26 +135,22 @@ impl StoreError {
         self.panic
     }
 
-    /// How long the sender should wait.
+    /// The time after which the sender is asked to retry.
     #[must_use]
     pub const fn retry_after(&self) -> core::time::Duration {
         self.retry_after
     }
 }
 
-/// The verdict that a request is not to be trusted.
-///
-/// `Display` says only that, so that the error can travel into an answer unharmed. The operator reads
-/// [`reason`](Self::reason), [`skew`](Self::skew) and [`header`](Self::header).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("webhook refused")]
-pub struct Rejection {
-    reason: Reason,
-    slot: Option<Slot>,
-    skew: Option<i64>,
+/// Why a head or a signature does not pass, with the header at fault by its place in the scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) skew: Option<i64>,
 }
 
-impl Rejection {
+impl Fault {
     pub(crate) const fn new(reason: Reason) -> Self {
         Self { reason, slot: None, skew: None }
     }
@@ -127,27 +162,9 @@ impl Rejection {
     pub(crate) const fn with_skew(self, skew: Option<i64>) -> Self {
         Self { skew, ..self }
     }
-
-    /// Why the request was refused.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// The receiver's clock minus the request's timestamp, in seconds, once a timestamp was read.
-    #[must_use]
-    pub const fn skew(&self) -> Option<i64> {
-        self.skew
-    }
-
-    /// The header that the reason is about, as `scheme` spells it.
-    #[must_use]
-    pub fn header<'s>(&self, scheme: &'s crate::scheme::Scheme) -> Option<&'s str> {
-        scheme.header_in(self.slot?)
-    }
 }
 
-/// A header by the place that it has in its scheme.
+/// A header, by its place in the scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// The n-th signature header.
@@ -158,14 +175,10 @@ pub(crate) enum Slot {
     Part(u8),
 }
 
-/// Why a request was refused. For logs, metrics and events, never for the sender.
+/// Why a verifier rejected a request. For logs, metrics and events, never for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The method is none of those that the endpoint is for.
-    MethodNotAllowed,
-    /// The content type is none of those that the endpoint is for, or is not said once.
-    UnsupportedMediaType,
     /// A header that the scheme needs is not there.
     MissingHeader,
     /// A header that may come once came more often, or a field within it did.
@@ -188,30 +201,6 @@ pub enum Reason {
     NoLiveKey,
     /// No candidate equals the MAC under any live key.
     Mismatch,
-    /// No keys are known for this webhook id.
-    UnknownId,
-    /// The body is larger than the cap.
-    BodyTooLarge,
-    /// The body did not arrive within the deadline.
-    BodyTooSlow,
-    /// The body ended with an error before it was complete.
-    BodyInterrupted,
-    /// The delivery was made before, and its handler finished the work.
-    Replayed,
-    /// The same delivery is being handled right now.
-    InProgress,
-    /// The webhook id has used up its quota of accepted requests.
-    QuotaExceeded,
-    /// The peer has used up its quota of refused requests.
-    PeerBlocked,
-    /// The store of keys did not answer.
-    KeyStoreUnavailable,
-    /// The store of deliveries did not answer, or had no room. Without it a replay would pass, so nothing does.
-    ReplayStoreUnavailable,
-    /// The application's own look-up of the id or the keys panicked.
-    LookupPanicked,
-    /// The endpoint gives the Warden nothing to judge by: no webhook id where one is looked for, or no Warden at all.
-    Misconfigured,
 }
 
 impl Reason {
@@ -219,8 +208,6 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MissingHeader => "missing_header",
             Self::DuplicateHeader => "duplicate_header",
             Self::MalformedSignature => "malformed_signature",
@@ -232,39 +219,11 @@ impl Reason {
             Self::Early => "early",
             Self::NoLiveKey => "no_live_key",
             Self::Mismatch => "mismatch",
-            Self::UnknownId => "unknown_id",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::BodyInterrupted => "body_interrupted",
-            Self::Replayed => "replayed",
-            Self::InProgress => "in_progress",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::PeerBlocked => "peer_blocked",
-            Self::KeyStoreUnavailable => "key_store_unavailable",
-            Self::ReplayStoreUnavailable => "replay_store_unavailable",
-            Self::LookupPanicked => "lookup_panicked",
-            Self::Misconfigured => "misconfigured",
         }
-    }
-
-    /// Whether the receiving side is at fault and not the request: a store does not answer, or the endpoint is set up
-    /// wrongly. Someone should look at it now; the sender is told a status of 500 or 503.
-    #[must_use]
-    pub const fn is_receiver_fault(self) -> bool {
-        matches!(
-            self,
-            Self::KeyStoreUnavailable
-                | Self::ReplayStoreUnavailable
-                | Self::LookupPanicked
-                | Self::NoRequestLine
-                | Self::Misconfigured
-        )
     }
 
     /// Every reason.
     pub const ALL: &[Self] = &[
-        Self::MethodNotAllowed,
-        Self::UnsupportedMediaType,
         Self::MissingHeader,
         Self::DuplicateHeader,
         Self::MalformedSignature,
@@ -276,18 +235,6 @@ impl Reason {
         Self::Early,
         Self::NoLiveKey,
         Self::Mismatch,
-        Self::UnknownId,
-        Self::BodyTooLarge,
-        Self::BodyTooSlow,
-        Self::BodyInterrupted,
-        Self::Replayed,
-        Self::InProgress,
-        Self::QuotaExceeded,
-        Self::PeerBlocked,
-        Self::KeyStoreUnavailable,
-        Self::ReplayStoreUnavailable,
-        Self::LookupPanicked,
-        Self::Misconfigured,
     ];
 }
 

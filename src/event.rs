@@ -1,15 +1,31 @@
-//! What operators learn: one event for each request, whatever its end.
+//! Security events: what happened to each request, for operators.
+//!
+//! A Warden makes one [`SecurityEvent`] for each request, when it ends, and passes it to its observers. An [`Observer`]
+//! also receives [`Warning`]s, which are not about one request, and failures of stores. Events contain no secret, MAC,
+//! header value or body.
+//!
+//! | observer | does |
+//! | --- | --- |
+//! | `TracingObserver` (feature `tracing`) | writes log lines, and samples floods |
+//! | `MetricsObserver` (feature `metrics`) | counts and measures |
+//! | [`AlertObserver`] | calls back when a sender or a peer has too many failures |
+//! | a closure, or any [`Observer`] | what you write |
 //!
 //! ```
 //! use hookwarden::event::{Outcome, SecurityEvent};
+//! use hookwarden::{Keyring, Scheme, Warden};
 //!
-//! // Any closure over an event is an observer.
-//! let observer = |event: &SecurityEvent<'_>| {
-//!     if let Outcome::Refused(reason) = event.outcome {
-//!         eprintln!("refused {reason} id={:?} skew={:?}s", event.webhook_id, event.skew);
-//!     }
-//! };
-//! # let _ = hookwarden::Warden::builder(hookwarden::Scheme::timestamped()).observer(observer);
+//! let scheme = Scheme::timestamped();
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let warden = Warden::builder(scheme)
+//!     .sender("acme", keys)
+//!     .observer(|event: &SecurityEvent<'_>| {
+//!         if let Outcome::Refused(reason) = event.outcome {
+//!             eprintln!("refused {reason} id={:?} skew={:?}s", event.webhook_id, event.skew);
+//!         }
+//!     })
+//!     .build()?;
+//! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
 mod alert;
@@ -17,6 +33,7 @@ mod alert;
 mod line;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod refusal_reason;
 #[cfg(feature = "tracing")]
 mod sampling;
 #[cfg(feature = "tracing")]
@@ -27,50 +44,77 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Reason, StoreError};
+use http::StatusCode;
+
+use crate::error::StoreError;
 use crate::secret::KeyId;
 
 pub use self::alert::{Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold};
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
+pub use self::refusal_reason::RefusalReason;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 
-/// What became of one request to a guarded endpoint. It never holds a secret, a MAC, a header's value or a body.
+/// What happened to one request at a guarded endpoint. It contains no secret, MAC, header value or body.
+///
+/// Only the Warden makes the real events. To test an observer, make one with [`new`](Self::new) and set the fields that
+/// the test needs:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::event::{Outcome, SecurityEvent};
+///
+/// /// The observer under test: a label for slow handlers.
+/// fn is_slow(event: &SecurityEvent<'_>) -> bool {
+///     event.outcome == Outcome::Accepted && event.duration > Duration::from_secs(5)
+/// }
+///
+/// let mut event = SecurityEvent::new(Outcome::Accepted, "timestamped");
+/// event.webhook_id = Some("acme");
+/// event.known_id = true;
+/// event.duration = Duration::from_secs(6);
+/// assert!(is_slow(&event));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SecurityEvent<'e> {
     /// How the request ended.
     pub outcome: Outcome,
-    /// The webhook id that the request gave, with control and non-ASCII characters escaped, cut to 128 bytes. It is the
-    /// sender's claim: only an accepted or released outcome proves it.
+    /// The status of the handler's answer, where a layer or middleware saw one. `None` for a refusal, for a handler that
+    /// panicked, and with an extractor alone.
+    pub status: Option<StatusCode>,
+    /// The webhook id that the request names, with control and non-ASCII characters escaped, cut to 128 bytes. The
+    /// sender claims it: only an accepted or released outcome proves it.
     pub webhook_id: Option<&'e str>,
-    /// Whether the Warden has keys for that webhook id. One that it has none for is whatever a stranger wrote, and must
-    /// not become a metric's label: there is no end of them.
+    /// Whether the Warden has keys for that webhook id. An unknown id is whatever a stranger wrote. Do not use it as a
+    /// metric's label: their number is unbounded.
     pub known_id: bool,
-    /// The address that the request came from, as far as the Warden was told.
+    /// The address that the request came from, if the Warden knows it.
     pub peer: Option<IpAddr>,
     /// The key that matched.
     pub key_id: Option<KeyId>,
-    /// The name of the header that a refusal is about, as the scheme spells it.
+    /// The name of the header that caused a refusal, as the scheme spells it.
     pub header: Option<&'e str>,
-    /// The receiver's clock minus the request's timestamp, in seconds, once a timestamp was read.
+    /// The receiver's clock minus the request's timestamp, in seconds. `None` if no timestamp was read.
     pub skew: Option<i64>,
-    /// How many bytes of the body were taken.
+    /// The number of body bytes that were received.
     pub body_bytes: u64,
-    /// From the head's arrival to the end, the handler included.
+    /// The time from the arrival of the head to the end of the request, including the handler.
     pub duration: Duration,
-    /// The scheme's name.
+    /// The name of the scheme.
     pub scheme: &'e str,
 }
 
 impl<'e> SecurityEvent<'e> {
-    /// An event that tells nothing but its outcome and the scheme's name. The Warden makes the real ones; this one is for
-    /// the tests of an observer, which set the fields that they need.
+    /// Creates an event with an outcome and the name of a scheme, for the tests of an observer. All other fields are
+    /// empty.
     #[must_use]
     pub const fn new(outcome: Outcome, scheme: &'e str) -> Self {
         Self {
             outcome,
+            status: None,
             webhook_id: None,
             known_id: false,
             peer: None,
@@ -88,18 +132,19 @@ impl<'e> SecurityEvent<'e> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was admitted and its handler finished the work.
+    /// The delivery was admitted and committed: the handler answered 2xx, or called `commit`.
     Accepted,
-    /// It was admitted and its handler did not finish: it failed, or was dropped. The sender's retry is welcome.
+    /// The delivery was admitted and not committed: the handler answered another status, panicked or was dropped. The
+    /// sender's retry runs the handler again.
     Released,
-    /// It was refused.
-    Refused(Reason),
-    /// It was dropped before there was a verdict: the client went away.
+    /// The request was refused.
+    Refused(RefusalReason),
+    /// The client disconnected before the request was accepted or refused.
     Abandoned,
 }
 
 impl Outcome {
-    /// The outcome in one word, for a log field or a metric's label.
+    /// The outcome in one word, for a log field or a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,7 +157,7 @@ impl Outcome {
 
     /// Why the request was refused, if it was.
     #[must_use]
-    pub const fn reason(self) -> Option<Reason> {
+    pub const fn reason(self) -> Option<RefusalReason> {
         match self {
             Self::Refused(reason) => Some(reason),
             _ => None,
@@ -126,25 +171,26 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Something that an operator should know and that is not about one request.
+/// A problem that an operator should know about and that does not belong to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The table that counts the refused requests of each peer is full: peers that are not in it are not turned away.
+    /// The table that counts the refused requests of each peer is full: peers that are not in it are not blocked.
     RejectedTableFull,
-    /// The table that counts the accepted requests of each webhook id is full.
+    /// The table that counts the accepted requests of each webhook id is full: ids that are not in it are not limited.
     AcceptedTableFull,
-    /// The shared limiter did not answer; this process counts its own share alone until it does.
+    /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
     LimiterFellBack,
-    /// A request came without the address of its peer: refused requests are not counted by peer.
+    /// A request has no peer address: refused requests cannot be counted by peer.
     PeerUnknown,
-    /// Every peer so far has a private address. There may be a proxy in front that was not declared, and then one
-    /// stranger's refused requests count against everybody.
+    /// All peers so far have private addresses. There may be a proxy that is not declared; the refused requests of one
+    /// client would then count against all of them.
     PeersAllPrivate,
-    /// A handler finished after its lease, when another request had taken the delivery: the work may have been done twice.
+    /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
+    /// twice.
     LeaseOutlived,
-    /// Keys could not be read anew; those from before stay in force. A Warden does not learn of it: give this to the
-    /// observers from `FileKeysBuilder::on_error`.
+    /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass it to
+    /// your observers in `FileKeysBuilder::on_error`.
     KeyReloadFailed,
 }
 
@@ -160,7 +206,7 @@ impl Warning {
         Self::KeyReloadFailed,
     ];
 
-    /// The warning in snake case, for a log field or a metric's label.
+    /// The warning in snake case, for a log field or a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -197,16 +243,16 @@ impl fmt::Display for Warning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreKind {
-    /// Where keys are looked up.
+    /// The key store.
     Keys,
-    /// Where accepted requests are counted.
+    /// The rate limiter.
     Limits,
-    /// Where deliveries are remembered.
+    /// The replay store.
     Replay,
 }
 
 impl StoreKind {
-    /// The store in one word, for a log field or a metric's label.
+    /// The store in one word, for a log field or a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -217,27 +263,62 @@ impl StoreKind {
     }
 }
 
-/// Receives the event of every request. It is called on the request's own path, so it must not block; a panic in it is
-/// caught and harms no request.
+/// Receives the event of every request.
 ///
-/// An observer in an [`Arc`] can be given to several Wardens.
+/// Observers are called on the path of the request, so they must not block. A panic in an observer is caught and does
+/// not affect the request. To share one observer between several Wardens, put it into an [`Arc`].
+///
+/// A closure over an event is an observer. Implement the trait to receive warnings and store failures as well:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use hookwarden::error::StoreError;
+/// use hookwarden::event::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
+///
+/// #[derive(Default)]
+/// struct Health {
+///     refused: AtomicU64,
+///     store_failures: AtomicU64,
+/// }
+///
+/// impl Observer for Health {
+///     fn observe(&self, event: &SecurityEvent<'_>) {
+///         if let Outcome::Refused(_) = event.outcome {
+///             self.refused.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+///
+///     fn warning(&self, warning: &Warning) {
+///         eprintln!("{warning}");
+///     }
+///
+///     fn store_failed(&self, store: StoreKind, error: &StoreError) {
+///         self.store_failures.fetch_add(1, Ordering::Relaxed);
+///         eprintln!("{}: {error}", store.as_str());
+///     }
+/// }
+///
+/// let health = Health::default();
+/// health.observe(&SecurityEvent::new(Outcome::Accepted, "timestamped"));
+/// assert_eq!(health.refused.into_inner(), 0);
+/// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Called once for each request, at its end.
+    /// Called once for each request, when it ends.
     fn observe(&self, event: &SecurityEvent<'_>);
 
-    /// Called when there is something to know that is not about one request. It can come again and again while the cause
-    /// lasts.
+    /// Called for a problem that does not belong to one request. It is called again while the cause lasts.
     fn warning(&self, warning: &Warning) {
         let _ = warning;
     }
 
-    /// Called when a store of keys, quotas or deliveries failed. The requests that this concerns have events of their own.
+    /// Called when a store failed. The requests that were affected also have events.
     fn store_failed(&self, store: StoreKind, error: &StoreError) {
         let _ = (store, error);
     }
 
-    /// Called when a shared store of quotas or deliveries that had failed answered a request. A denial for the quota does not
-    /// count, as it may be a remembered one.
+    /// Called when a shared store of quotas or deliveries answers again after a failure. A denial by quota is not
+    /// counted as an answer, because it may come from a local cache.
     fn store_recovered(&self, store: StoreKind) {
         let _ = store;
     }

@@ -1,31 +1,34 @@
-//! The guide: from a first route to production, and through a bad day.
+//! The guide: from a first route to production, and through incidents.
 //!
-//! * [`start`]: from nothing to production in ten minutes, with a check-list.
+//! * [`start`]: from an empty project to production, with a checklist.
 //! * [`migrate`]: from `standardwebhooks`, `svix`, `webhook-verify`, or a Django view.
-//! * [`rotation`]: a runbook, for every year and for a leak.
-//! * [`replay`]: deliveries that come twice, and what "once" means.
-//! * [`proxies`]: addresses, bodies, time-outs and TLS.
-//! * [`incidents`]: detect, contain, rotate, recover; what each refusal means.
-//! * [`comparison`]: with other crates.
-//! * [`architecture`]: the house in one page.
+//! * [`rotation`]: rotating keys, planned and after a leak.
+//! * [`replay`]: duplicate deliveries and idempotency.
+//! * [`testing`]: testing your handlers.
+//! * [`proxies`]: addresses, bodies, timeouts and TLS behind proxies.
+//! * [`incidents`]: detect, contain, rotate, recover; the meaning of each refusal.
+//! * [`comparison`]: other crates.
+//! * [`architecture`]: layers and modules.
 //! * [`command`]: the command `hookwarden`.
 //!
-//! The pages are files of `docs`. Running a fleet has its page at [`redis`](crate::redis).
+//! Several replicas with a shared store: see the module `redis`.
 
-/// A page by its file. There its links lead to other files; the first definition of a link is the one that counts, so
-/// that here they lead to pages.
+/// A page from a file. The links of the file lead to other files. The first definition of a link takes precedence, so here
+/// they lead to pages instead.
 macro_rules! page {
     ($(#[$summary:meta])+ $name:ident, $file:literal) => {
         $(#[$summary])+
         ///
         /// [page-command]: crate::guide::command
-        /// [page-fleet]: crate::redis
         /// [page-incidents]: crate::guide::incidents
         /// [page-proxies]: crate::guide::proxies
         /// [page-readme]: https://docs.rs/crate/hookwarden/latest
         /// [page-replay]: crate::guide::replay
         /// [page-rotation]: crate::guide::rotation
         /// [page-schemes]: crate::scheme::Scheme
+        #[cfg_attr(feature = "redis", doc = "[page-fleet]: crate::redis")]
+        #[cfg_attr(not(feature = "redis"), doc = "[page-fleet]: https://docs.rs/hookwarden/latest/hookwarden/redis/")]
+        /// [page-testing]: crate::guide::testing
         ///
         #[doc = include_str!($file)]
         pub mod $name {}
@@ -33,23 +36,27 @@ macro_rules! page {
 }
 
 page! {
-    /// From nothing to production in ten minutes.
+    /// From an empty project to production.
     start, "../docs/guide/start.md"
 }
 page! {
-    /// Moving over from another crate, or from a Django view.
+    /// Moving from another crate or from a Django view.
     migrate, "../docs/guide/migrate.md"
 }
 page! {
-    /// Rotating keys: a runbook.
+    /// Rotating keys.
     rotation, "../docs/guide/rotation.md"
 }
 page! {
-    /// Replay and idempotency: what "once" means.
+    /// Duplicate deliveries and idempotency.
     replay, "../docs/guide/replay.md"
 }
 page! {
-    /// Addresses, bodies, time-outs and TLS behind proxies.
+    /// Testing your handlers.
+    testing, "../docs/guide/testing.md"
+}
+page! {
+    /// Addresses, bodies, timeouts and TLS behind proxies.
     proxies, "../docs/guide/proxies.md"
 }
 page! {
@@ -57,12 +64,12 @@ page! {
     incidents, "../docs/guide/incidents.md"
 }
 page! {
-    /// Compared with other crates.
+    /// Comparison with other crates.
     comparison, "../docs/guide/comparison.md"
 }
 // The picture is part of the page, since there are no files beside it; the one that the file shows is hidden.
 page! {
-    /// The house in one page.
+    /// Layers and modules.
     ///
     #[doc = include_str!("../docs/guide/steps.svg")]
     ///

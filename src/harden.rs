@@ -42,7 +42,7 @@
 //!   request's extensions;
 //! * or because it never left the machine: it came from a loopback address, without a trace of a proxy (`Forwarded`,
 //!   `Via`, any `X-Forwarded-…`, `X-Real-IP` and its like), and no proxy is declared. So a receiver on a developer's
-//!   machine needs no setting. The server has to tell the peer's address: on axum
+//!   machine needs no setting. The server has to tell the peer's address: on axum `axum::HardenLayer` and
 //!   `into_make_service_with_connect_info`, on bare tower a [`PeerAddress`](crate::tower::PeerAddress). A proxy on the
 //!   same machine that adds none of these headers can't be told from a developer: declare it.
 //!
@@ -71,11 +71,13 @@ pub use layer::{HardenLayer, HardenService};
 pub use plain_http::{PlainHttp, TlsConnection};
 pub use security_txt::{SecurityTxt, SecurityTxtBuilder};
 
+#[cfg(feature = "axum")]
+pub(crate) use layer::{ResponseFuture, pass};
 #[cfg(feature = "actix")]
 pub(crate) use plain_http::{Arriving, Passage};
 
-/// The headers of answers and the policy for plain HTTP, for [`HardenLayer`] and for actix-web's `HardenMiddleware`.
-/// Cheap to clone.
+/// The headers of answers and the policy for plain HTTP, for [`HardenLayer`], `axum::HardenLayer` and
+/// `actix::HardenMiddleware`. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Harden {
     inner: Arc<Settings>,

@@ -1,9 +1,14 @@
-//! Where the Warden's keys come from.
+//! Key stores: the keys of each sender, by webhook id.
 //!
-//! * [`StaticKeys`]: from the application itself, replaced atomically while requests run.
-//! * [`FileKeys`]: from a TOML file or a directory of mounted secrets, read again when they change.
-//! * [`CachedKeys`]: from a secrets manager, an [`AsyncKeyStore`] behind a bounded cache.
-//! * Anything else that answers at once is a [`KeyStore`].
+//! | store | keys come from | changes |
+//! | --- | --- | --- |
+//! | [`StaticKeys`] | the application | replaced by the application while requests run |
+//! | `FileKeys` (feature `serde`) | a TOML file, or a directory of mounted secrets | reloaded when a file changes |
+//! | [`CachedKeys`] | a secrets manager or a database, through an [`AsyncKeyStore`] | looked up again when a cached entry expires |
+//! | [`KeyStore`] | anything that answers at once | as you implement it |
+//!
+//! Keys are prepared for one scheme, so that no request pays for the key setup. Each key's validity window is checked
+//! at each request, whatever the store.
 //!
 //! ```
 //! use hookwarden::keys::{KeyStore, StaticKeys};
@@ -18,7 +23,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bounded;
 mod cached;
 mod decoy;
 #[cfg(feature = "serde")]
@@ -38,27 +42,48 @@ pub use cached::{CachedKeys, CachedKeysBuilder};
 pub use file::{FileKeys, FileKeysBuilder, KeyFileError};
 pub use table::StaticKeys;
 
-pub(crate) use cached::{Look, Waiter};
+pub(crate) use cached::{KeyAnswer, Lookup};
 pub(crate) use decoy::Decoys;
 
-/// Finds keys by webhook id, at once: it neither waits nor does I/O.
+/// Looks up keys by webhook id without waiting: an implementation must neither block nor do I/O. For a store that has
+/// to be asked over the network, implement [`AsyncKeyStore`].
 ///
-/// The keys come prepared for the scheme, by [`Scheme::prepare`](crate::scheme::Scheme::prepare), so that no request has to
-/// schedule them. Whether a key counts at the time of a request is judged anew at each request and is not the store's
-/// concern.
+/// The keys are prepared for the scheme by [`Scheme::prepare`](crate::scheme::Scheme::prepare), so that no request pays
+/// for the key setup. Return all keys of the id: the Warden checks their validity windows at each request.
+///
+/// ```
+/// use hookwarden::crypto::PreparedKeys;
+/// use hookwarden::error::StoreError;
+/// use hookwarden::keys::{KeyStore, StaticKeys};
+///
+/// /// One table for each region, reloaded independently.
+/// struct ByRegion {
+///     eu: StaticKeys,
+///     us: StaticKeys,
+/// }
+///
+/// impl KeyStore for ByRegion {
+///     fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
+///         if webhook_id.starts_with("eu-") { self.eu.find(webhook_id) } else { self.us.find(webhook_id) }
+///     }
+///
+///     fn common_size(&self) -> usize {
+///         self.us.common_size()
+///     }
+/// }
+/// ```
 pub trait KeyStore: Send + Sync + 'static {
-    /// The keys of `webhook_id`, or `None` if there is no such id.
+    /// Returns the keys of `webhook_id`, or `None` if the id is unknown.
     ///
-    /// Ids are compared byte for byte, here as everywhere else. A store that knows `ACME` as `acme`, or passes over a space
-    /// at the end, gives one sender many ids, each with a quota of its own, and a delivery to one can be replayed to the
-    /// others.
+    /// Compare ids byte for byte. A store that treats `ACME` and `acme` as one id, or ignores a trailing space, gives
+    /// one sender many ids: each has a quota, and a delivery to one can be replayed to the others.
     ///
     /// # Errors
-    /// The store cannot tell now. The sender is asked to come back.
+    /// The store cannot answer now. The request is answered with 503, and the sender retries.
     fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError>;
 
-    /// How many keys most ids have, 1 to 8. A request for an unknown id is judged by a decoy of this size, so that its
-    /// answer takes as long as another's.
+    /// The number of keys that most ids have, 1 to 8. An unknown id is verified against a decoy with this many keys, so
+    /// that the answer takes as long as for a wrong signature.
     fn common_size(&self) -> usize {
         1
     }
@@ -83,20 +108,26 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
     }
 }
 
-/// Finds keys by webhook id in a place that has to be asked: a secrets manager, a database. [`CachedKeys`] stands
-/// before it.
+/// Looks up keys by webhook id in a store that has to be asked, such as a secrets manager or a database. [`CachedKeys`]
+/// caches its answers.
 ///
 /// ```
 /// use hookwarden::error::StoreError;
 /// use hookwarden::keys::{AsyncKeyStore, CachedKeys};
 /// use hookwarden::{BoxFuture, Keyring, Scheme};
 ///
-/// struct Vault { scheme: Scheme }
+/// struct Vault {
+///     scheme: Scheme,
+/// }
 ///
 /// impl AsyncKeyStore for Vault {
 ///     fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
 ///         Box::pin(async move {
-///             let text = match webhook_id { "acme" => "a-subscription-secret", _ => return Ok(None) }; // ask the vault
+///             // Ask the vault here, with a timeout.
+///             let text = match webhook_id {
+///                 "acme" => "a-subscription-secret",
+///                 _ => return Ok(None),
+///             };
 ///             let secret = self.scheme.secret(text).map_err(|error| StoreError::new(error.to_string()))?;
 ///             Ok(Some(Keyring::new(secret)))
 ///         })
@@ -107,15 +138,14 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
 /// let keys = CachedKeys::new(&scheme, Vault { scheme: scheme.clone() });
 /// ```
 pub trait AsyncKeyStore: Send + Sync + 'static {
-    /// The keys of `webhook_id`, or `None` if there is no such id.
+    /// Returns the keys of `webhook_id`, or `None` if the id is unknown.
     ///
-    /// The id is what a stranger wrote: it must not become part of a path or a query unescaped. Ids are compared byte for
-    /// byte: a database whose collation knows `ACME` as `acme`, or passes over a space at the end, gives one sender many
-    /// ids, each with a quota of its own, and a delivery to one can be replayed to the others. The store sets itself a
-    /// time-out, and bounds how much it asks at once.
+    /// The id comes from an unverified request: never put it into a path or a query without escaping. Compare ids byte
+    /// for byte, as for [`KeyStore::find`]; a database collation that ignores case or trailing spaces does not. The
+    /// store must limit how long a lookup takes and how many run at once.
     ///
     /// # Errors
-    /// The store cannot tell now. The sender is asked to come back.
+    /// The store cannot answer now. The request is answered with 503, and the sender retries.
     fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>>;
 }
 

@@ -1,36 +1,95 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Hookwarden guards webhook endpoints: it proves who sent a request, that it is fresh and that its body is untouched,
-//! before a handler runs, and tells the operator what became of every request.
-//!
-//! * Behind a web framework, build a [`Warden`] and give it to [`axum`], [`actix`] or any [`tower`] service.
-//! * Around that, `harden` adds response headers, a policy for plain HTTP and `security.txt`, behind the feature of that
-//!   name.
-//! * With the bytes already at hand, use a [`Verifier`]; on the sending side a [`Signer`].
-//! * For a provider that has no preset, describe its [`Scheme`] as data.
-//! * When a request does not verify and nobody knows why, ask `diagnose`, behind the feature of that name.
+//! Hookwarden guards webhook endpoints. Before your handler runs, it verifies who sent a request, that the request is
+//! fresh and unmodified, that it was not handled before, and that its sender is within its quota.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
 //!
 //! let scheme = Scheme::timestamped();
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
-//! let verifier = Verifier::new(scheme, keys)?;
-//! let head = [
+//! let verifier = Verifier::new(scheme, keys)?; // once, when the program starts
+//!
+//! let headers = [
 //!     ("X-Webhook-Timestamp", "1800000000"),
 //!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
 //! ];
-//! let now = Timestamp::from_unix(1_800_000_000); // `verify` reads the clock itself
-//! verifier.verify_at(&head, br#"{"event":"user.created"}"#, now)?;
+//! let now = Timestamp::from_unix(1_800_000_000); // `verify` reads the clock instead
+//! verifier.verify_at(&headers, br#"{"event":"user.created"}"#, now)?;
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! What a scheme signs is what it proves: a message without a signed timestamp, such as GitHub's, is valid for ever, so that
-//! a Warden for it asks how long deliveries are to be remembered. Bodies are never decoded or re-serialized before they are verified.
+//! # Where to find what
 //!
-//! The crate's core is `no_std` and does no I/O; `--no-default-features` leaves just that.
+//! | I want to … | see | feature |
+//! | --- | --- | --- |
+//! | guard a route on axum | [`axum`] | `axum` |
+//! | guard a route on actix-web | [`actix`] | `actix` |
+//! | guard any other tower service | [`tower`] | `tower` |
+//! | guard an endpoint without a framework | [`warden`] | `warden` |
+//! | verify a request whose bytes I have | [`Verifier`] | |
+//! | verify a body while it arrives | [`verifier::Verification`] | |
+//! | sign webhooks | [`Signer`] | |
+//! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
+//! | say which sender a request is for | [`IdSource`] | `warden` |
+//! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
+//! | load keys from a file or mounted secrets | [`keys::FileKeys`] | `warden`, `serde` |
+//! | load keys from a secrets manager | [`keys::CachedKeys`] | `warden` |
+//! | run behind a proxy or a load balancer | [`proxies`] | `warden` |
+//! | run several replicas | [`redis`], or a [`shared_store`] of another kind | `redis`, `warden` |
+//! | write logs | [`event::TracingObserver`] | `tracing` |
+//! | export metrics | [`event::MetricsObserver`] | `metrics` |
+//! | be alerted | [`event::AlertObserver`] | `warden` |
+//! | find out why a request does not verify | [`diagnose`] | `diagnose` |
+//! | test my handlers | [`Signer`] for requests, [`testing`] for time | `testing` |
+//! | set response headers, refuse plain HTTP, serve `security.txt` | [`harden`] | `harden` |
 //!
-//! The [`guide`] goes from a first route to production, through rotations and incidents, and over from other crates.
+//! The [`guide`] leads from a first route to production, and through rotations and incidents.
+//!
+//! # What a scheme proves
+//!
+//! A scheme proves what it signs. A message without a signed timestamp, such as GitHub's, is valid forever, so a Warden
+//! for it requires a setting for how long deliveries are remembered. The body is verified as the bytes that were
+//! received, before it is decoded.
+//!
+//! # Features
+//!
+//! Only `std` is on by default: verifying and signing. With `default-features = false` the crate is `no_std` with
+//! `alloc`, does no I/O, and takes the time from its caller.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `std` | reading the wall clock: `verify`, `begin`, `sign` |
+//! | `http` | header and request types of the `http` crate |
+//! | `warden` | `Warden`: keys by webhook id, replay protection, quotas and events |
+//! | `tower`, `axum`, `actix` | adapters |
+//! | `redis` | `RedisStore`, shared by several replicas |
+//! | `serde` | schemes from TOML or JSON; with `warden`, keys from files |
+//! | `tracing`, `metrics` | observers |
+//! | `harden` | response headers, plain HTTP policy, `security.txt` |
+//! | `diagnose` | why a captured request does not verify |
+//! | `generate` | secrets from the operating system's random number generator |
+//! | `testing` | a clock for tests, and acceptance suites for stores |
+//!
+//! <!-- Links to items of features that are off lead to the list of features. -->
+//!
+#![cfg_attr(not(feature = "warden"), doc = "[`warden`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`IdSource`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`keys::StaticKeys`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`keys::CachedKeys`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`proxies`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`shared_store`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`event::AlertObserver`]: #features")]
+#![cfg_attr(not(feature = "axum"), doc = "[`axum`]: #features")]
+#![cfg_attr(not(feature = "actix"), doc = "[`actix`]: #features")]
+#![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(not(feature = "redis"), doc = "[`redis`]: #features")]
+#![cfg_attr(not(feature = "tracing"), doc = "[`event::TracingObserver`]: #features")]
+#![cfg_attr(not(feature = "metrics"), doc = "[`event::MetricsObserver`]: #features")]
+#![cfg_attr(not(feature = "diagnose"), doc = "[`diagnose`]: #features")]
+#![cfg_attr(not(feature = "testing"), doc = "[`testing`]: #features")]
+#![cfg_attr(not(feature = "harden"), doc = "[`harden`]: #features")]
+#![cfg_attr(not(all(feature = "warden", feature = "serde")), doc = "[`keys::FileKeys`]: #features")]
 
 extern crate alloc;
 
@@ -51,7 +110,6 @@ pub mod encoding;
 pub mod error;
 #[cfg(feature = "warden")]
 pub mod event;
-mod few;
 #[cfg(feature = "warden")]
 mod future;
 // Docs only; its doctests need these features.
@@ -65,6 +123,7 @@ mod future;
             feature = "harden",
             feature = "metrics",
             feature = "serde",
+            feature = "testing",
             feature = "tracing"
         )
     )
@@ -78,6 +137,8 @@ pub mod headers;
 pub mod keys;
 #[cfg(feature = "warden")]
 pub mod limit;
+#[cfg(feature = "tower")]
+mod occurrences;
 #[cfg(feature = "warden")]
 pub mod proxies;
 #[cfg(feature = "redis")]
@@ -104,7 +165,7 @@ pub mod warden;
 #[cfg_attr(docsrs, doc(cfg(all())))]
 mod webhook;
 
-pub use error::{ConfigError, Reason, Rejection};
+pub use error::{ConfigError, Reason};
 #[cfg(feature = "warden")]
 pub use future::BoxFuture;
 #[cfg(feature = "warden")]
@@ -113,7 +174,7 @@ pub use scheme::Scheme;
 pub use secret::{Key, Keyring, Secret};
 pub use signer::Signer;
 pub use time::{Timestamp, Tolerance};
-pub use verifier::Verifier;
+pub use verifier::{Rejection, Verifier};
 #[cfg(feature = "warden")]
 pub use warden::{IdSource, Warden};
 

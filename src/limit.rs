@@ -1,4 +1,28 @@
-//! How many requests a sender may make, and how many refused ones a peer.
+//! Rate limits for accepted requests.
+//!
+//! A [`Quota`] is a burst and a period: GCRA, the generic cell rate algorithm. A [`RateLimiter`] counts requests by
+//! webhook id against it. Only requests whose signature was verified are counted, so a forger cannot use up a sender's
+//! quota; refused requests are limited by peer, in the Warden.
+//!
+//! [`LocalLimiter`] counts in this process and is the default. With several replicas use a shared limiter, such as
+//! `hookwarden::redis::RedisStore` (feature `redis`).
+//!
+//! ```
+//! use hookwarden::Quota;
+//! use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let limiter = LocalLimiter::default();
+//! let quota = Quota::per_minute(2)?;
+//! for _ in 0..2 {
+//!     assert!(matches!(limiter.check("acme", &quota).await?, Decision::Allowed(_)));
+//! }
+//! assert!(matches!(limiter.check("acme", &quota).await?, Decision::Denied { .. }));
+//! assert!(matches!(limiter.check("globex", &quota).await?, Decision::Allowed(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod local;
 mod rejected;
@@ -16,11 +40,10 @@ pub use local::LocalLimiter;
 pub(crate) use local::Uncounted;
 pub(crate) use rejected::{Charge, Peer, RejectedTraffic, Reservation};
 
-/// A quota by the generic cell rate algorithm (GCRA): `burst` requests at once, then one each `period`.
+/// A quota by the generic cell rate algorithm (GCRA): `burst` requests at once, then one more each `period`.
 ///
-/// In any window of length W, its ends included, at most `burst + floor(W / period)` requests pass, and a sender that
-/// waited long enough gets exactly that many. So the usual reading of a quota and the promise that some need are two
-/// settings:
+/// In any window of length W, both ends included, at most `burst + floor(W / period)` requests pass; a sender that was
+/// idle long enough gets exactly that many. So "100 a minute" has two readings, with a constructor each:
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,7 +66,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `burst` requests at once, then one each `period`, which is rounded up to whole microseconds.
+    /// `burst` requests at once, then one more each `period`. The period is rounded up to whole microseconds.
     ///
     /// # Errors
     /// `burst` or `period` is zero, or their product is more than 100 days.
@@ -57,9 +80,8 @@ impl Quota {
         Ok(Self { burst, period: Duration::from_micros(micros) })
     }
 
-    /// `count` requests at once, then evenly spread at that many a minute, the period rounded up to whole microseconds.
-    ///
-    /// So no rate is above one request each microsecond, which is 60 million a minute.
+    /// `count` requests at once, then `count` a minute, evenly spaced. The period is rounded up to whole microseconds,
+    /// so the highest rate is one request each microsecond, or 60 million a minute.
     ///
     /// # Errors
     /// `count` is zero.
@@ -68,10 +90,11 @@ impl Quota {
         Self::new(count.get(), MINUTE.checked_div(count.get()).map_or(MINUTE, |period| round_up(period, count)))
     }
 
-    /// Never more than `count` requests in any minute: half of them at once, the others spread over it.
+    /// At most `count` requests in any minute: half of them at once, the others evenly spaced.
     ///
-    /// The period is rounded up to whole microseconds, so that it may be one fewer where 60 seconds cannot be shared out
-    /// evenly. A single request a minute has a period of a minute and a microsecond, as both ends of a minute belong to it.
+    /// The period is rounded up to whole microseconds, so the maximum can be one lower if 60 seconds cannot be divided
+    /// evenly. For one request a minute the period is a minute and a microsecond, because a window includes both of its
+    /// ends.
     ///
     /// # Errors
     /// `count` is zero.
@@ -85,8 +108,8 @@ impl Quota {
         }
     }
 
-    /// The part of one of `replicas` processes that share the quota without knowing of each other: the burst is divided,
-    /// rounded down to at least one, and the rate too.
+    /// The part of one of `replicas` processes that share the quota without communicating. The burst is divided and
+    /// rounded down, to at least one; the rate is divided too.
     pub(crate) fn share(&self, replicas: NonZeroU32) -> Self {
         let burst = self.burst.get().checked_div(replicas.get()).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let period = self.period.saturating_mul(replicas.get());
@@ -106,19 +129,19 @@ impl Quota {
     pub(crate) const DEFAULT_REJECTED: Self =
         Self { burst: NonZeroU32::MIN.saturating_add(59), period: Duration::from_secs(1) };
 
-    /// How many requests pass at once.
+    /// The number of requests that pass at once.
     #[must_use]
     pub const fn burst(&self) -> u32 {
         self.burst.get()
     }
 
-    /// The time after which one more request passes, in whole microseconds.
+    /// The time between two further requests, in whole microseconds.
     #[must_use]
     pub const fn period(&self) -> Duration {
         self.period
     }
 
-    /// The time after which a quota that was used up is whole again.
+    /// The time after which a used-up quota is full again: `burst × period`.
     #[must_use]
     pub fn window(&self) -> Duration {
         self.period.saturating_mul(self.burst.get())
@@ -131,40 +154,59 @@ impl fmt::Display for Quota {
     }
 }
 
-/// `Duration` divides down; a period must not be shorter than its share of the minute.
+/// `Duration` rounds a division down, but a period must not be too short.
 fn round_up(period: Duration, count: NonZeroU32) -> Duration {
     if period.saturating_mul(count.get()) < MINUTE { period.saturating_add(Duration::from_nanos(1)) } else { period }
 }
 
-/// How a key stands with its quota.
+/// The state of a webhook id's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaState {
-    /// How many more requests would pass at once.
+    /// The number of further requests that would pass at once.
     pub remaining: u32,
-    /// The time until the quota is whole again, if nothing more is counted.
+    /// The time until the quota is full again if nothing more is counted.
     pub reset: Duration,
 }
 
-/// What a limiter says of one request.
+/// The answer of a limiter for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// It passes, and was counted.
+    /// The request passes, and was counted.
     Allowed(QuotaState),
-    /// It does not pass, and was not counted.
+    /// The request does not pass, and was not counted.
     Denied {
-        /// The next one passes after this time, unless another takes its place, and not before.
+        /// The next request passes after this time at the earliest, unless another request takes its place.
         retry_after: Duration,
-        /// How the key stands.
+        /// The state of the quota.
         quota_state: QuotaState,
     },
 }
 
-/// Counts accepted requests by webhook id. The one in this process is [`LocalLimiter`].
+/// Counts accepted requests by webhook id. [`LocalLimiter`] is the limiter in this process.
 ///
-/// Only requests whose signature held are counted, so what a forger sends in a sender's name spends none of its quota.
+/// Only requests whose signature was verified are counted, so a forger cannot use up a sender's quota. If a shared
+/// limiter fails, the Warden counts in this process instead.
+///
+/// Test a limiter with `hookwarden::testing::rate_limiter_contract` (feature `testing`).
+///
+/// ```
+/// use hookwarden::error::StoreError;
+/// use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
+/// use hookwarden::{BoxFuture, Quota};
+///
+/// /// `acme-orders` and `acme-refunds` share the quota of the tenant `acme`.
+/// struct ByTenant(LocalLimiter);
+///
+/// impl RateLimiter for ByTenant {
+///     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+///         let tenant = webhook_id.split_once('-').map_or(webhook_id, |(tenant, _)| tenant);
+///         self.0.check(tenant, quota)
+///     }
+/// }
+/// ```
 pub trait RateLimiter: Send + Sync + 'static {
-    /// Counts one request of `webhook_id` against `quota`, if it passes; a denied one is not counted.
+    /// Counts one request of `webhook_id` against `quota` if it passes. A denied request is not counted.
     ///
     /// # Errors
     /// The store cannot answer now.
@@ -177,14 +219,9 @@ impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
     }
 }
 
-/// A moment of the monotonic clock, or a time, as the tables keep it. It is held within the 584 years that it can show.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// 100 days. Sums of a few such windows fit 64 bits of nanoseconds many times over.
+/// 100 days. Sums of a few such windows are far below the maximum of 64 bits of nanoseconds.
 const MAX_WINDOW_MICROS: u64 = 100 * 86_400 * 1_000_000;
 
 #[cfg(test)]

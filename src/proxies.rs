@@ -130,7 +130,7 @@ impl Proxies {
     }
 
     /// Whether the header is read on every connection.
-    pub(crate) fn are_everybody(&self) -> bool {
+    pub(crate) fn trust_every_connection(&self) -> bool {
         self.declared.as_ref().is_some_and(|declared| declared.networks.is_empty())
     }
 

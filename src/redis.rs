@@ -23,14 +23,27 @@ use pending::Settlement;
 
 pub use builder::{ConnectError, RedisStoreBuilder};
 
-/// Deliveries and quotas in Redis or Valkey, shared by every process that is given the same server and prefix. Cheap to
+/// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to
 /// clone; all clones share one connection.
 ///
-/// See the [module](self) for what it does when the server does not answer, and for running a fleet.
+/// The [module](self) describes what happens when the server does not answer, what is stored and for how long, and how
+/// to size the server.
+///
+/// ```no_run
+/// use hookwarden::redis::RedisStore;
+/// use hookwarden::shared_store::SharedStore;
+///
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::builder("redis://localhost:6379").connect().await?;
+/// # fn is_shared_store(_: &impl SharedStore) {}
+/// # is_shared_store(&store);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RedisStore {
     inner: Arc<Inner>,
-    /// The time that scripts go by in a test; otherwise it is the server's.
+    /// The clock of the scripts in a test; otherwise the server's.
     time: Option<Arc<dyn Clock>>,
 }
 
@@ -41,33 +54,33 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// A store on the server of `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
+    /// Starts a store on the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
     /// `redis+unix:///path` for a socket.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(url.into())
     }
 
-    /// The same store, whose quotas go by the monotonic clock of `clock` in place of the server's, for tests. Their keys
-    /// then live for a minute of real time.
+    /// The same store, with quotas that use the monotonic clock of `clock` instead of the server's, for tests. Their
+    /// keys in the database then live for one minute of real time.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_time(&self, clock: impl Clock) -> Self {
         Self { inner: self.inner.clone(), time: Some(Arc::new(clock)) }
     }
 
-    /// Claims and counts, as far as it is asked to. The answer is the server's, or that of its remembered denial.
+    /// Claims and counts, as requested. The answer is the server's, or a cached denial.
     async fn ask(
         &self,
         webhook_id: &str,
         claim: Option<(Delivery<'_>, Claimant, Duration)>,
         quota: Option<&Quota>,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<AdmitOutcome, StoreError> {
         let Inner { link, prefix, denials } = &*self.inner;
         if let Some(quota) = quota
             && self.time.is_none()
             && let Some((retry_after, quota_state)) = denials.find(webhook_id, quota)
         {
-            return Ok(Verdict::Denied { retry_after, quota_state });
+            return Ok(AdmitOutcome::OverQuota { retry_after, quota_state });
         }
         link.ready()?;
         let names = Names::new(prefix, webhook_id);
@@ -100,16 +113,17 @@ impl RedisStore {
                 break (reply, asked);
             }
         };
-        let verdict = Verdict::read(&reply.numbers, quota)?;
+        let outcome = read_reply(&reply.numbers, quota)?;
         // The first of two questions may have made the claim, and used up the place that the second was denied.
-        let may_hold = reply.repeated && matches!(verdict, Verdict::Denied { .. });
+        let may_hold = reply.repeated && matches!(outcome, AdmitOutcome::OverQuota { .. });
         if let (Some(orphan), false) = (&mut orphan, may_hold) {
             orphan.forget();
         }
-        if let (Verdict::Denied { retry_after, quota_state }, Some(quota), None) = (&verdict, quota, &self.time) {
+        if let (AdmitOutcome::OverQuota { retry_after, quota_state }, Some(quota), None) = (&outcome, quota, &self.time)
+        {
             denials.remember(webhook_id, quota, asked, *retry_after, quota_state.reset);
         }
-        Ok(verdict)
+        Ok(outcome)
     }
 
     async fn settle(
@@ -132,9 +146,13 @@ impl RateLimiter for RedisStore {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(async move {
             match self.ask(webhook_id, None, Some(quota)).await? {
-                Verdict::Granted(quota_state) => Ok(Decision::Allowed(quota_state)),
-                Verdict::Denied { retry_after, quota_state } => Ok(Decision::Denied { retry_after, quota_state }),
-                Verdict::InProgress { .. } | Verdict::Finished => Err(unexpected()),
+                AdmitOutcome::Granted(Some(quota_state)) => Ok(Decision::Allowed(quota_state)),
+                AdmitOutcome::OverQuota { retry_after, quota_state } => {
+                    Ok(Decision::Denied { retry_after, quota_state })
+                }
+                AdmitOutcome::Granted(None) | AdmitOutcome::InProgress { .. } | AdmitOutcome::Finished => {
+                    Err(unexpected())
+                }
             }
         })
     }
@@ -151,10 +169,10 @@ impl ReplayStore for RedisStore {
         Box::pin(async move {
             check_keys(&delivery)?;
             match self.ask(delivery.webhook_id, Some((delivery, by, lease)), None).await? {
-                Verdict::Granted(_) => Ok(Claim::Granted),
-                Verdict::InProgress { retry_after } => Ok(Claim::InProgress { retry_after }),
-                Verdict::Finished => Ok(Claim::Finished),
-                Verdict::Denied { .. } => Err(unexpected()),
+                AdmitOutcome::Granted(_) => Ok(Claim::Granted),
+                AdmitOutcome::InProgress { retry_after } => Ok(Claim::InProgress { retry_after }),
+                AdmitOutcome::Finished => Ok(Claim::Finished),
+                AdmitOutcome::OverQuota { .. } => Err(unexpected()),
             }
         })
     }
@@ -187,17 +205,12 @@ impl SharedStore for RedisStore {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         _: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
             check_keys(&delivery)?;
-            Ok(match self.ask(delivery.webhook_id, Some((delivery, by, lease)), Some(quota)).await? {
-                Verdict::Granted(quota_state) => AdmitOutcome::Granted(quota_state),
-                Verdict::InProgress { retry_after } => AdmitOutcome::InProgress { retry_after },
-                Verdict::Finished => AdmitOutcome::Finished,
-                Verdict::Denied { retry_after, quota_state } => AdmitOutcome::OverQuota { retry_after, quota_state },
-            })
+            self.ask(delivery.webhook_id, Some((delivery, by, lease)), quota).await
         })
     }
 }
@@ -213,39 +226,29 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What the script says.
-enum Verdict {
-    Granted(QuotaState),
-    InProgress { retry_after: Duration },
-    Finished,
-    Denied { retry_after: Duration, quota_state: QuotaState },
-}
-
-impl Verdict {
-    fn read(reply: &[i64], quota: Option<&Quota>) -> Result<Self, StoreError> {
-        let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
-        Ok(match *reply {
-            [ahead] | [GRANTED, _, ahead] => {
-                let reset = micros(ahead)?;
-                let remaining = quota.map_or(0, |quota| {
-                    let unused = quota.window().saturating_sub(reset).as_micros();
-                    let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
-                    u32::try_from(count).unwrap_or(u32::MAX)
-                });
-                Self::Granted(QuotaState { remaining, reset })
-            }
-            [FINISHED, _] => Self::Finished,
-            [IN_PROGRESS, _, wait] => {
-                Self::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
-            }
-            [DENIED, _, wait, ahead] => Self::Denied {
-                retry_after: micros(wait)?,
-                quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
-            },
-            [LATE, _] => return Err(StoreError::new("redis got the question too late")),
-            _ => return Err(unexpected()),
-        })
-    }
+/// Reads the script's reply.
+fn read_reply(reply: &[i64], quota: Option<&Quota>) -> Result<AdmitOutcome, StoreError> {
+    let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
+    Ok(match *reply {
+        [ahead] | [GRANTED, _, ahead] => {
+            let reset = micros(ahead)?;
+            AdmitOutcome::Granted(quota.map(|quota| {
+                let unused = quota.window().saturating_sub(reset).as_micros();
+                let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
+                QuotaState { remaining: u32::try_from(count).unwrap_or(u32::MAX), reset }
+            }))
+        }
+        [FINISHED, _] => AdmitOutcome::Finished,
+        [IN_PROGRESS, _, wait] => {
+            AdmitOutcome::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
+        }
+        [DENIED, _, wait, ahead] => AdmitOutcome::OverQuota {
+            retry_after: micros(wait)?,
+            quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
+        },
+        [LATE, _] => return Err(StoreError::new("request reached Redis after its deadline")),
+        _ => return Err(unexpected()),
+    })
 }
 
 fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
@@ -257,7 +260,7 @@ fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
 }
 
 fn unexpected() -> StoreError {
-    StoreError::new("redis answered with something else than a verdict")
+    StoreError::new("unexpected reply from the Redis script")
 }
 
 /// Rounded up, so that nothing ends before its time.
@@ -273,9 +276,9 @@ const IN_PROGRESS: i64 = 2;
 const DENIED: i64 = 3;
 const LATE: i64 = 4;
 
-/// Ten years, far from the end of what the server can count.
+/// Ten years, far below the server's maximum.
 const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// How long it is worth trying to give a claim back. The store is not told what its lease was, which may be longer than
-/// that of a usual handler; giving back what is not there any more does nothing.
+/// How long to retry a release. The store does not know the lease of the claim, which may be longer than usual;
+/// releasing a claim that has expired does nothing.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3_600);

@@ -1,22 +1,30 @@
-//! Secrets, and the keyrings that hold the ones in use.
+//! Secrets, keys and keyrings.
+//!
+//! A [`Secret`] holds the bytes that key the MAC. A [`Key`] is a secret with a name and an optional validity window. A
+//! [`Keyring`] holds the one to eight keys of one sender. All keys whose window contains the present second verify; the
+//! newest of them signs.
+//!
+//! To rotate a key without downtime, accept the old and the new one for a while:
 //!
 //! ```
-//! use hookwarden::{Key, Keyring, Secret, Timestamp};
+//! use hookwarden::{Key, Keyring, Scheme, Timestamp};
 //!
-//! // The old key stays valid for a day after the new one begins to sign.
-//! let old = Key::new("2026", Secret::from_text("an-old-secret-of-fifty-characters-or-more-please")?)?
+//! let scheme = Scheme::timestamped();
+//! // The old key stays valid for one day after the sender starts to sign with the new one.
+//! let old = Key::new("2026", scheme.secret("an-old-secret-of-fifty-characters-or-more-please")?)?
 //!     .not_after(Timestamp::from_unix(1_800_086_400));
-//! let new = Key::new("2027", Secret::from_text("a-new-secret-of-fifty-characters-or-more-please")?)?;
-//! let keys = Keyring::from_keys([new, old])?;
-//! # assert_eq!(keys.len(), 2);
+//! let new = Key::new("2027", scheme.secret("a-new-secret-of-fifty-characters-or-more-please")?)?;
+//! let keys = Keyring::from_keys([new, old])?; // newest first
+//! assert_eq!(keys.len(), 2);
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
+//!
+//! A keyring never changes. To rotate while requests run, replace the keyring: the `keys` module has stores for that.
 
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use arrayvec::ArrayString;
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
@@ -24,8 +32,24 @@ use crate::time::Timestamp;
 
 /// The bytes of a shared secret.
 ///
-/// They are wiped from memory on drop. `Debug` shows nothing of them, and there is no `Display`, comparison or
+/// [`Scheme::secret`](crate::scheme::Scheme::secret) makes one from the text that a provider shows, which it decodes if
+/// the provider's secrets are base64 or hex. Use it whenever the secret comes from a provider; use
+/// [`from_bytes`](Self::from_bytes) for key bytes.
+///
+/// The bytes are wiped from memory on drop. `Debug` does not print them, and there is no `Display`, comparison or
 /// serialization.
+///
+/// ```
+/// use hookwarden::{Scheme, Secret};
+///
+/// let secret = Scheme::standard_webhooks().secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+/// assert_eq!(format!("{secret:?}"), "Secret(…)");
+///
+/// // A line break at the end of a file would be part of the key, so it is an error.
+/// let error = Secret::from_text("a-subscription-secret\n").unwrap_err();
+/// assert_eq!(error.field(), "secret");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct Secret {
     bytes: Zeroizing<Vec<u8>>,
@@ -33,12 +57,13 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The UTF-8 bytes of `text` themselves, nothing decoded. A scheme whose provider hands its secrets out in base64
-    /// or hex refuses such a secret; [`Scheme::secret`](crate::scheme::Scheme::secret) knows what each provider's text means.
+    /// Uses the UTF-8 bytes of `text` as the key, without decoding. [`Scheme::prepare`](crate::scheme::Scheme::prepare)
+    /// refuses such a secret if the scheme decodes its secrets: use [`Scheme::secret`](crate::scheme::Scheme::secret)
+    /// there.
     ///
     /// # Errors
-    /// Empty text, nothing but white space, white space at an end (a line break that came with a file, say), or a
-    /// bare `whsec_` prefix.
+    /// The text is empty or only white space, starts or ends with white space (such as the line break at the end of a
+    /// file), or is the prefix `whsec_` alone.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
             "is empty"
@@ -54,10 +79,10 @@ impl Secret {
         Err(ConfigError::new("secret", problem))
     }
 
-    /// Key bytes as they are, for any scheme.
+    /// Uses `bytes` as the key, for any scheme.
     ///
     /// # Errors
-    /// No bytes, or nothing but ASCII white space.
+    /// There are no bytes, or only ASCII white space.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
@@ -69,10 +94,10 @@ impl Secret {
         }
     }
 
-    /// A new secret of 32 bytes from the operating system's random numbers.
+    /// Generates a secret of 32 bytes from the operating system's random number generator.
     ///
     /// # Errors
-    /// The operating system gives none.
+    /// The operating system returned no random bytes.
     #[cfg(feature = "generate")]
     pub fn generate() -> Result<Self, ConfigError> {
         let mut bytes = Zeroizing::new(alloc::vec![0_u8; 32]);
@@ -85,7 +110,7 @@ impl Secret {
         &self.bytes
     }
 
-    /// Whether the bytes are a text that nobody decoded.
+    /// Whether the bytes are text that was not decoded.
     pub(crate) const fn is_literal_text(&self) -> bool {
         self.literal_text
     }
@@ -97,37 +122,78 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The name of a key, shown to operators: 1 to 32 characters of `A-Z a-z 0-9 . _ -`. It is no secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(ArrayString<32>);
+/// The name of a key, for logs and metrics: 1 to 32 characters of `A-Z a-z 0-9 . _ -`. It is not secret.
+///
+/// ```
+/// use hookwarden::secret::KeyId;
+///
+/// let id = KeyId::new("2027-01.primary")?;
+/// assert_eq!(id.as_str(), "2027-01.primary");
+/// assert!(KeyId::new("primary key").is_err());
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId {
+    /// Zeros follow the name. No character of a name is zero, so the derived traits compare names.
+    padded: [u8; MAX_KEY_ID],
+}
 
 impl KeyId {
-    /// Takes a name of the form above.
+    /// Checks and copies `name`.
     ///
     /// # Errors
-    /// Any other form.
+    /// The name is empty, longer than 32 bytes, or contains another character.
     pub fn new(name: &str) -> Result<Self, ConfigError> {
         let permitted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        match ArrayString::from(name) {
-            Ok(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(Self(id)),
+        match Self::padded(name) {
+            Some(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(id),
             _ => Err(ConfigError::new("key id", "takes 1 to 32 characters of A-Z a-z 0-9 . _ -")),
         }
+    }
+
+    const fn padded(name: &str) -> Option<Self> {
+        let mut padded = [0; MAX_KEY_ID];
+        let Some((start, _)) = padded.split_at_mut_checked(name.len()) else { return None };
+        start.copy_from_slice(name.as_bytes());
+        Some(Self { padded })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.padded).unwrap_or_default().trim_end_matches('\0')
+    }
+
+    /// The name of the key in a keyring of a single secret.
+    const DEFAULT: Self = Self::padded("default").unwrap();
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyId").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-/// A secret with its name and the time in which it counts.
+/// A secret with a name and a validity window.
+///
+/// The window has a resolution of one second and includes both ends. By default a key is always valid.
+///
+/// ```
+/// use hookwarden::{Key, Scheme, Timestamp};
+///
+/// let secret = Scheme::timestamped().secret("a-subscription-secret")?;
+/// let key = Key::new("2027", secret)?
+///     .not_before(Timestamp::from_unix(1_798_761_600)) // 2027-01-01T00:00:00Z
+///     .not_after(Timestamp::from_unix(1_830_297_599)); // 2027-12-31T23:59:59Z
+/// assert_eq!(key.id().as_str(), "2027");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Key {
     pub(crate) id: KeyId,
@@ -136,22 +202,22 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key that is valid at any time.
+    /// Names a secret. The key is valid at any time.
     ///
     /// # Errors
-    /// The id is not of the form of a [`KeyId`].
+    /// The id is not a valid [`KeyId`].
     pub fn new(id: &str, secret: Secret) -> Result<Self, ConfigError> {
         Ok(Self { id: KeyId::new(id)?, secret, window: Window { not_before: None, not_after: None } })
     }
 
-    /// The first second in which the key counts.
+    /// Sets the first second in which the key is valid.
     #[must_use]
     pub const fn not_before(mut self, time: Timestamp) -> Self {
         self.window.not_before = Some(time);
         self
     }
 
-    /// The last second in which the key counts.
+    /// Sets the last second in which the key is valid.
     #[must_use]
     pub const fn not_after(mut self, time: Timestamp) -> Self {
         self.window.not_after = Some(time);
@@ -165,7 +231,7 @@ impl Key {
     }
 }
 
-/// The seconds in which a key counts, both ends included.
+/// The seconds in which a key is valid, both ends included.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     not_before: Option<Timestamp>,
@@ -182,26 +248,42 @@ impl Window {
     }
 }
 
-/// The keys of one sender, newest first, at least one and at most eight. It never changes: rotating keys means putting
-/// another keyring in its place.
+/// The keys of one sender: one to eight, newest first.
+///
+/// Every key that is valid now verifies. The newest key that is valid now signs; see [`Signer`](crate::signer::Signer)
+/// for schemes that carry several signatures.
+///
+/// ```
+/// use hookwarden::{Key, Keyring, Scheme, Secret};
+///
+/// let scheme = Scheme::timestamped();
+/// // One secret, under the key id `default`.
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+///
+/// // A rotation adds the new key in front.
+/// let keys = keys.add(Key::new("2027", scheme.secret("the-secret-of-next-year")?)?)?;
+/// let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
+/// assert_eq!(ids, ["2027", "default"]);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Keyring {
     keys: Vec<Key>,
 }
 
 impl Keyring {
-    /// A keyring of one secret, valid at any time, under the key id `default`.
+    /// Creates a keyring of one secret. Its key id is `default`, and it is always valid.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
-        let id = KeyId(ArrayString::from("default").unwrap_or_default());
         let window = Window { not_before: None, not_after: None };
-        Self { keys: alloc::vec![Key { id, secret, window }] }
+        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window }] }
     }
 
-    /// A keyring of several keys, newest first. The newest that is valid signs; all that are valid verify.
+    /// Creates a keyring of several keys, newest first.
     ///
     /// # Errors
-    /// No key, more than eight, two of one id or of one secret, or a key that ends before it begins.
+    /// There is no key; there are more than eight; two have the same id or the same secret; or a key's `not_after` is
+    /// before its `not_before`.
     pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or_else(|| ConfigError::new("keys", "there is none"))?;
@@ -209,7 +291,7 @@ impl Keyring {
         keys.try_fold(Self { keys: Vec::new() }.with(first, false)?, |ring, key| ring.with(key, false))
     }
 
-    /// This keyring with one more key, the newest.
+    /// Adds a key in front, as the newest.
     ///
     /// # Errors
     /// As for [`from_keys`](Self::from_keys).
@@ -237,7 +319,7 @@ impl Keyring {
         Err(ConfigError::new("keys", problem))
     }
 
-    /// How many keys there are, valid now or not.
+    /// The number of keys, valid now or not.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a keyring is never empty")]
     pub fn len(&self) -> usize {
@@ -253,7 +335,10 @@ impl Keyring {
 /// The most keys that a keyring holds.
 pub(crate) const MAX_KEYS: usize = 8;
 
-/// What Standard Webhooks and Svix write before a secret in base64.
+/// The longest name of a key, in bytes.
+const MAX_KEY_ID: usize = 32;
+
+/// The prefix that Standard Webhooks and Svix put before a base64 secret.
 pub(crate) const WHSEC: &str = "whsec_";
 
 #[cfg(test)]
@@ -322,6 +407,19 @@ mod tests {
         for name in ["", " ", "a b", "a\n", "é", "123456789012345678901234567890123"] {
             assert_eq!(KeyId::new(name).unwrap_err().field(), "key id", "{name:?}");
         }
-        assert_eq!(KeyId::new("2026-11.primary_A").unwrap().as_str(), "2026-11.primary_A");
+        for name in ["a", "2026-11.primary_A", "12345678901234567890123456789012"] {
+            assert_eq!(KeyId::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn key_ids_compare_and_show_as_names() {
+        let id = |name| KeyId::new(name).unwrap();
+        assert!(id("a") < id("a.") && id("a.") < id("aa") && id("aa") < id("b"));
+        assert_eq!(
+            (format!("{:?}", id("a")), format!("{:>3}", id("a").as_str())),
+            ("KeyId(\"a\")".into(), "  a".into())
+        );
+        assert_eq!(Keyring::new(Secret::from_text("one").unwrap()).iter().next().unwrap().id(), id("default"));
     }
 }

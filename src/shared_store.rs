@@ -1,4 +1,24 @@
-//! One store for deliveries and quotas, asked once.
+//! One store for deliveries and quotas, asked once per request.
+//!
+//! Replicas share both through a [`SharedStore`]. `hookwarden::redis::RedisStore` (feature `redis`) is one; implement
+//! the trait for another database.
+//!
+#![cfg_attr(feature = "redis", doc = "```no_run")]
+#![cfg_attr(not(feature = "redis"), doc = "```ignore")]
+//! use hookwarden::redis::RedisStore;
+//! use hookwarden::shared_store::SharedStore;
+//!
+//! /// Whatever takes a shared store takes Redis.
+//! fn with_store(store: impl SharedStore) {
+//!     // …
+//! #   drop(store);
+//! }
+//!
+//! # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+//! with_store(RedisStore::builder("redis://localhost").connect().await?);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +29,59 @@ use crate::future::BoxFuture;
 use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 
-/// A store of deliveries that is the store of quotas too, so that one call can judge a request by both.
+/// A store of deliveries that also counts quotas, so that one call answers for both.
 ///
-/// `RedisStore` (feature `redis`) is one. [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) takes it.
+/// A store that has both traits becomes a shared store with an empty implementation. Override [`admit`](Self::admit) if
+/// the store can do both in one round trip.
+///
+/// ```
+/// use hookwarden::limit::{LocalLimiter, RateLimiter};
+/// use hookwarden::replay::{LocalReplay, ReplayStore};
+/// use hookwarden::shared_store::SharedStore;
+///
+/// struct Database {
+///     deliveries: LocalReplay, // in reality a connection pool
+///     quotas: LocalLimiter,
+/// }
+///
+/// # use std::time::Duration;
+/// # use hookwarden::clock::ClockReading;
+/// # use hookwarden::error::StoreError;
+/// # use hookwarden::limit::Decision;
+/// # use hookwarden::replay::{Claim, Claimant, Delivery};
+/// # use hookwarden::{BoxFuture, Quota};
+/// impl ReplayStore for Database {
+///     // claim, commit and release
+/// #     fn claim<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, lease: Duration, now: ClockReading)
+/// #         -> BoxFuture<'a, Result<Claim, StoreError>> { self.deliveries.claim(delivery, by, lease, now) }
+/// #     fn commit<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, now: ClockReading)
+/// #         -> BoxFuture<'a, Result<bool, StoreError>> { self.deliveries.commit(delivery, by, now) }
+/// #     fn release<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, now: ClockReading)
+/// #         -> BoxFuture<'a, Result<bool, StoreError>> { self.deliveries.release(delivery, by, now) }
+/// }
+///
+/// impl RateLimiter for Database {
+///     // check
+/// #     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota)
+/// #         -> BoxFuture<'a, Result<Decision, StoreError>> { self.quotas.check(webhook_id, quota) }
+/// }
+///
+/// impl SharedStore for Database {}
+/// ```
 pub trait SharedStore: ReplayStore + RateLimiter {
-    /// Claims a delivery for `lease`, as [`ReplayStore::claim`] does, and if it is granted, counts one request of its
-    /// webhook id against `quota`, as [`RateLimiter::check`] does. Where the quota denies, no claim is left behind.
+    /// Claims a delivery for `lease` like [`ReplayStore::claim`], and if it is granted, counts one request of its
+    /// webhook id against `quota` like [`RateLimiter::check`]. If the quota denies the request, the claim is released.
     ///
-    /// By default that is the two calls one after the other. A store that can do both at once should.
+    /// The default makes the two calls one after the other.
     ///
     /// # Errors
-    /// As those of the two calls.
+    /// As for the two calls.
     fn admit<'a>(
         &'a self,
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         Box::pin(async move {
@@ -34,8 +90,9 @@ pub trait SharedStore: ReplayStore + RateLimiter {
                 Claim::InProgress { retry_after } => return Ok(AdmitOutcome::InProgress { retry_after }),
                 Claim::Finished => return Ok(AdmitOutcome::Finished),
             }
+            let Some(quota) = quota else { return Ok(AdmitOutcome::Granted(None)) };
             match self.check(delivery.webhook_id, quota).await {
-                Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(quota_state)),
+                Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(Some(quota_state))),
                 Ok(Decision::Denied { retry_after, quota_state }) => {
                     // The denial stands whether or not the store could be told; the lease ends by itself.
                     let _ = self.release(delivery, by, now).await;
@@ -50,24 +107,24 @@ pub trait SharedStore: ReplayStore + RateLimiter {
     }
 }
 
-/// What a [`SharedStore`] says of one request.
+/// The answer of a [`SharedStore`] for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdmitOutcome {
-    /// The delivery is the claimant's to handle, and was counted.
-    Granted(QuotaState),
+    /// The claimant handles the delivery. It was counted if there is a quota.
+    Granted(Option<QuotaState>),
     /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
     InProgress {
-        /// How long the other claim lasts at the most.
+        /// The time that is left of the other lease, at most.
         retry_after: Duration,
     },
-    /// The delivery was handled.
+    /// The delivery was committed before.
     Finished,
-    /// The webhook id is over its quota; the delivery was neither claimed nor counted.
+    /// The webhook id is over its quota. The delivery was neither claimed nor counted.
     OverQuota {
-        /// The next one passes after this time, unless another takes its place, and not before.
+        /// The next request passes after this time at the earliest, unless another request takes its place.
         retry_after: Duration,
-        /// How the webhook id stands.
+        /// The state of the quota.
         quota_state: QuotaState,
     },
 }
@@ -78,7 +135,7 @@ impl<S: SharedStore + ?Sized> SharedStore for Arc<S> {
         delivery: Delivery<'a>,
         by: Claimant,
         lease: Duration,
-        quota: &'a Quota,
+        quota: Option<&'a Quota>,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<AdmitOutcome, StoreError>> {
         (**self).admit(delivery, by, lease, quota, now)

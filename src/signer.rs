@@ -1,4 +1,7 @@
-//! The sending side of a scheme: what a sender puts into a message's head so that a verifier accepts it.
+//! The sending side of a scheme: the headers that make a message verify.
+//!
+//! A [`Signer`] has a scheme and the keys of one sender, like a [`Verifier`](crate::verifier::Verifier). It returns the
+//! headers to add to the message, as [`SignedHeaders`]. Use it to send webhooks, and to test a receiver.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Signer, Timestamp};
@@ -7,7 +10,7 @@
 //! let keys = Keyring::new(scheme.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?);
 //! let signer = Signer::new(scheme, keys)?;
 //!
-//! // Headers that the scheme signs are the sender's; the signature and the timestamp are added to them.
+//! // The scheme signs `webhook-id`, which the sender chooses.
 //! let own = [("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")];
 //! let signed = signer.sign_at(&own, br#"{"test": 2432232314}"#, Timestamp::from_unix(1_614_265_330))?;
 //! let signature = signed.iter().find(|(name, _)| *name == "webhook-signature").map(|(_, value)| value);
@@ -21,16 +24,32 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::crypto::mac::PreparedKeys;
-use crate::error::{ConfigError, SignError};
-use crate::headers::{FieldName, Head, Occurrence};
+use crate::error::{ConfigError, Fault, Reason, SignError};
+use crate::headers::{FieldName, Head, NoHeaders, Occurrence};
 use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
 
 /// Signs messages by a scheme. Cheap to clone.
 ///
-/// Where the scheme's header holds several signatures, or the scheme has several signature headers, every key that is
-/// live signs, so that a receiver may rotate in its own time. Elsewhere the newest live key signs.
+/// If the scheme's header can hold several signatures, or the scheme has several signature headers, every key that is
+/// valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
+///
+/// ```
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let signer = Signer::new(scheme.clone(), keys.clone())?;
+///
+/// let body = br#"{"event":"user.created"}"#;
+/// let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+/// let signed = signer.sign_at(&[("Content-Type", "application/json")], body, now)?;
+///
+/// let headers: Vec<(&str, &str)> = signed.iter().collect();
+/// Verifier::new(scheme, keys)?.verify_at(&headers, body, now)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Signer {
     scheme: Arc<Scheme>,
@@ -38,10 +57,11 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer for `scheme`.
+    /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`], and a scheme that signs a field which nothing says how to fill.
+    /// As for [`Scheme::prepare`]; or the scheme signs a field of the signature header that is neither the timestamp
+    /// nor a list of names, so that its value is unknown.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare(&keys)?;
         if let Some(key) = scheme.unknown_field() {
@@ -50,12 +70,12 @@ impl Signer {
         Ok(Self { scheme: Arc::new(scheme), keys })
     }
 
-    /// Signs a message: `head` holds the headers of the sender's own that the scheme signs, and the request line where
-    /// the scheme signs that. Returns the headers to add.
+    /// Signs a message at the time `now`, and returns the headers to add. `head` holds the sender's headers that the
+    /// scheme signs, and the request line if the scheme signs it.
     ///
     /// # Errors
-    /// A header that the scheme signs is missing, repeated or ambiguous; the request line is missing; `now` cannot be
-    /// written in the scheme's format; no key is live.
+    /// A header that the scheme signs is missing, occurs twice or contains the separator that follows it; the request
+    /// line is missing; `now` cannot be written in the scheme's format; or no key is valid.
     pub fn sign_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
         let scheme = &*self.scheme;
         let mut message = Message { head, added: Vec::new() };
@@ -102,20 +122,54 @@ impl Signer {
         Ok(SignedHeaders(message.added))
     }
 
-    /// The signature's text under each live key.
+    /// Signs a message of a scheme that signs no header of the sender and no request line: [`sign_at`](Self::sign_at) with
+    /// [`NoHeaders`].
+    ///
+    /// ```
+    /// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+    ///
+    /// let scheme = Scheme::timestamped();
+    /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+    /// let body = br#"{"event":"user.created"}"#;
+    /// let signed = Signer::new(scheme, keys)?.sign_body_at(body, Timestamp::from_unix(1_800_000_000))?;
+    /// let headers: Vec<(&str, &str)> = signed.iter().collect();
+    /// assert_eq!(headers, [
+    ///     ("X-Webhook-Timestamp", "1800000000"),
+    ///     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+    /// ]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`sign_at`](Self::sign_at): the scheme signs a header or the request line, `now` cannot be written in the
+    /// scheme's format, or no key is live.
+    pub fn sign_body_at(&self, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
+        self.sign_at(&NoHeaders, body, now)
+    }
+
+    /// [`sign_body_at`](Self::sign_body_at) with the time of the system's clock.
+    ///
+    /// # Errors
+    /// As for [`sign_body_at`](Self::sign_body_at).
+    #[cfg(feature = "std")]
+    pub fn sign_body(&self, body: &[u8]) -> Result<SignedHeaders, SignError> {
+        self.sign_body_at(body, Timestamp::now())
+    }
+
+    /// The text of the signature under each valid key.
     fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
         let scheme = &*self.scheme;
-        let cannot = |rejection| SignError::because(rejection, scheme);
+        let cannot = |fault| unsignable(fault, scheme);
         let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
         let content = Content { scheme, reading: &reading, head, body };
         let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
         Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
     }
 
-    /// [`sign_at`](Self::sign_at) the wall clock's time.
+    /// Signs a message now, by the wall clock.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`sign_at`](Self::sign_at).
     #[cfg(feature = "std")]
     pub fn sign<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> Result<SignedHeaders, SignError> {
         self.sign_at(head, body, Timestamp::now())
@@ -128,17 +182,51 @@ impl Signer {
     }
 }
 
-/// The headers that carry a signature, each name once.
+/// Why a verifier would reject what the sender gave.
+fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
+    let part = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("request line");
+    let problem = match fault.reason {
+        Reason::MissingHeader => "is signed and was not given",
+        Reason::DuplicateHeader => "is signed and was given twice",
+        Reason::NoRequestLine => "is signed and was not given with the head",
+        _ => "is too long, or contains what the scheme puts behind it",
+    };
+    SignError::new(String::from(part), problem)
+}
+
+/// The headers that a [`Signer`] adds to a message: the signatures, and the timestamp and list of names if the scheme
+/// has them in headers. Each name occurs once.
+///
+#[cfg_attr(feature = "http", doc = "```")]
+#[cfg_attr(not(feature = "http"), doc = "```ignore")]
+/// use hookwarden::{Keyring, Scheme, Signer};
+///
+/// let scheme = Scheme::github();
+/// let keys = Keyring::new(scheme.secret("It's a Secret to Everybody")?);
+/// let mut request = http::Request::post("https://example.com/hooks").body("Hello, World!")?;
+/// let signed = Signer::new(scheme, keys)?.sign(&request, request.body().as_bytes())?;
+/// for (name, value) in signed.iter() {
+///     println!("{name}: {value}");
+/// }
+/// signed.insert_into(request.headers_mut());
+/// assert_eq!(
+///     request.headers()["x-hub-signature-256"],
+///     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `Debug` prints the names only: the values are valid until the timestamp is stale.
 #[derive(Clone)]
 pub struct SignedHeaders(Vec<(FieldName, String)>);
 
 impl SignedHeaders {
-    /// The headers' names and values.
+    /// The names and values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Puts the headers into `map`, in the place of any of the same name.
+    /// Inserts the headers into `map`. They replace headers with the same names.
     #[cfg(feature = "http")]
     pub fn insert_into(&self, map: &mut http::HeaderMap) {
         for (name, value) in self.iter() {
@@ -150,14 +238,14 @@ impl SignedHeaders {
     }
 }
 
-/// The names alone: the values are good for a delivery until it is stale.
+/// Prints the names alone: the values are valid until the timestamp is stale.
 impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// A message while it is being signed: the sender's head, with the headers that signing adds in front of it.
+/// A message while it is signed: the sender's head, and the headers that signing adds, which take precedence.
 struct Message<'m, H: ?Sized> {
     head: &'m H,
     added: Vec<(FieldName, String)>,
@@ -177,5 +265,51 @@ impl<H: Head + ?Sized> Head for Message<'_, H> {
 
     fn path(&self) -> Option<&str> {
         self.head.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned as _;
+
+    use super::*;
+
+    fn keys(scheme: &Scheme) -> Keyring {
+        Keyring::new(scheme.secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap())
+    }
+
+    fn pairs(signed: &SignedHeaders) -> Vec<(String, String)> {
+        signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn body_alone_is_signed_as_without_headers() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        for scheme in [Scheme::timestamped(), Scheme::github(), Scheme::stripe(), Scheme::slack()] {
+            let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+            let signed = signer.sign_body_at(b"{}", now).unwrap();
+            assert_eq!(pairs(&signed), pairs(&signer.sign_at(&Vec::<(&str, &str)>::new(), b"{}", now).unwrap()));
+            assert_ne!(pairs(&signed), pairs(&signer.sign_body_at(b"[]", now).unwrap()));
+            #[cfg(feature = "std")]
+            {
+                let verifier = crate::Verifier::new(scheme.clone(), keys(&scheme)).unwrap();
+                verifier.verify(&pairs(&signer.sign_body(b"{}").unwrap()), b"{}").unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn scheme_that_signs_a_header_signs_no_body_alone() {
+        let scheme = Scheme::standard_webhooks();
+        let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+        assert_eq!(signer.sign_body_at(b"{}", Timestamp::from_unix(1)).unwrap_err().part(), "webhook-id");
+    }
+
+    #[test]
+    fn debug_of_signed_headers_shows_names_only() {
+        let scheme = Scheme::timestamped();
+        let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+        let signed = signer.sign_body_at(b"{}", Timestamp::from_unix(1_800_000_000)).unwrap();
+        assert_eq!(alloc::format!("{signed:?}"), r#"["X-Webhook-Timestamp", "X-Webhook-Signature"]"#);
     }
 }

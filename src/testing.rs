@@ -1,7 +1,9 @@
-//! For tests: a clock that is set by hand, and the acceptance suites that stores and limiters must pass.
+//! For tests: a clock that is set by hand, and acceptance suites for stores and limiters.
 //!
-//! The suites run on any executor and panic with the broken rule. They let time pass through a closure: a clock that is
-//! advanced for what lives in this process, a real sleep for a server.
+//! [`TestClock`] replaces the system's clock wherever a [`Clock`](crate::clock::Clock) is accepted.
+//! [`replay_store_contract`] and [`rate_limiter_contract`] run every rule of the traits against an implementation of
+//! yours; they run on any executor, and panic with the rule that is broken. Time passes through a closure: advance a
+//! [`TestClock`] for a store in this process, or sleep for a server.
 //!
 //! ```
 //! use std::time::Duration;
@@ -14,7 +16,7 @@
 //! replay_store_contract(LocalReplay::default, &clock, async |time| clock.advance(time)).await;
 //! # });
 //! # async fn shared() {
-//! // A shared store instead takes some 10 s:
+//! // For a store on a server; this takes about 10 s:
 //! # let connect = LocalReplay::default;
 //! replay_store_contract(connect, &SystemClock::default(), tokio::time::sleep).await;
 //! # }
@@ -23,10 +25,12 @@
 
 mod clock;
 mod limiter;
+mod request;
 mod store;
 
 pub use clock::TestClock;
 pub use limiter::rate_limiter_contract;
+pub use request::{sign, sign_at};
 pub use store::replay_store_contract;
 
 use std::collections::hash_map::RandomState;
@@ -35,7 +39,7 @@ use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// A webhook id that no other case and no other run uses, since a shared store may remember them.
+/// A webhook id that no other case and no other run uses, because a shared store may remember it.
 fn fresh_id(case: &str) -> String {
     format!("contract-{case}-{:016x}", RandomState::new().hash_one(case))
 }

@@ -1,4 +1,16 @@
-//! Seconds since the Unix epoch, the forms they take on the wire, and how far from the clock they may be.
+//! Timestamps, their wire formats, and the tolerance for clock differences.
+//!
+//! A [`Timestamp`] is a count of whole seconds since the Unix epoch. A scheme has one [`TimestampFormat`]; the format
+//! is never guessed from a request. A request is fresh if its timestamp differs from the receiver's clock by at most
+//! the [`Tolerance`], in either direction.
+//!
+//! ```
+//! use hookwarden::time::{Timestamp, Tolerance};
+//!
+//! let sent = Timestamp::from_unix(1_800_000_000); // 2027-01-15T08:00:00Z
+//! assert!(sent < Timestamp::from_unix(1_800_000_001));
+//! assert_eq!(Tolerance::DEFAULT.as_duration().as_secs(), 300);
+//! ```
 
 use alloc::format;
 use alloc::string::String;
@@ -6,24 +18,32 @@ use core::time::Duration;
 
 use crate::error::{ConfigError, Reason};
 
-/// A point in time, in whole seconds since 1970-01-01T00:00:00Z.
+/// A point in time, in whole seconds since 1970-01-01T00:00:00Z. It is negative before that.
+///
+#[cfg_attr(feature = "std", doc = "```")]
+#[cfg_attr(not(feature = "std"), doc = "```ignore")]
+/// use hookwarden::Timestamp;
+///
+/// let deadline = Timestamp::from_unix(Timestamp::now().as_unix() + 3_600);
+/// assert!(Timestamp::now() < deadline);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From seconds since the Unix epoch; negative before it.
+    /// Creates a timestamp from seconds since the Unix epoch.
     #[must_use]
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds)
     }
 
-    /// Seconds since the Unix epoch.
+    /// Returns the seconds since the Unix epoch.
     #[must_use]
     pub const fn as_unix(self) -> i64 {
         self.0
     }
 
-    /// The wall clock, floored to the second. A clock set before 1970 reads as 0.
+    /// Reads the wall clock, rounded down to the second. A clock set before 1970 reads as 0.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn now() -> Self {
@@ -31,29 +51,42 @@ impl Timestamp {
         Self(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// `seconds` later, held within what an `i64` can show.
+    /// `seconds` later, saturating at the ends of `i64`.
     #[cfg(feature = "warden")]
     pub(crate) fn later_by(self, seconds: u32) -> Self {
         Self(self.0.saturating_add(i64::from(seconds)))
     }
 
-    /// `self - earlier` in seconds, held within what an `i64` can show.
+    /// `self - earlier` in seconds, saturating at the ends of `i64`.
     pub(crate) const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// How a scheme writes its timestamp. One is fixed for each scheme; it is never guessed from a request.
+/// How a scheme writes its timestamp. A request with a timestamp in another format is refused.
+///
+/// ```
+/// use hookwarden::time::TimestampFormat;
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+///
+/// let scheme = Scheme::timestamped().into_builder().timestamp_format(TimestampFormat::Rfc3339).build()?;
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let headers = [("Content-Type", "application/json")];
+/// let signed = Signer::new(scheme, keys)?.sign_at(&headers, b"{}", Timestamp::from_unix(1_800_000_000))?;
+/// assert!(signed.iter().any(|header| header == ("X-Webhook-Timestamp", "2027-01-15T08:00:00Z")));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum TimestampFormat {
-    /// Seconds since the Unix epoch: `[1-9][0-9]{0,18}` and nothing else.
+    /// Seconds since the Unix epoch: `[1-9][0-9]{0,18}` and nothing else, at most `i64::MAX`.
     #[default]
     Seconds,
-    /// Milliseconds since the Unix epoch, of the same form; floored to seconds.
+    /// Milliseconds since the Unix epoch, in the same form; rounded down to seconds.
     Milliseconds,
-    /// RFC 3339 with an upper-case `T`, seconds 00–59 and `Z` or a numeric offset; a fraction is floored.
+    /// [RFC 3339 section 5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) with an upper-case `T`, seconds 00 to
+    /// 59, and `Z` or a numeric offset; a fraction is rounded down.
     Rfc3339,
 }
 
@@ -67,7 +100,7 @@ impl TimestampFormat {
         }
     }
 
-    /// The text on the wire, or `None` for a time that the format cannot write.
+    /// Writes the text for the wire, or returns `None` for a time that the format cannot express.
     pub(crate) fn write(self, time: Timestamp) -> Option<String> {
         match self {
             Self::Seconds if time.0 > 0 => Some(format!("{}", time.0)),
@@ -78,16 +111,20 @@ impl TimestampFormat {
     }
 }
 
-/// How far a timestamp may be from the receiver's clock, into the past and the future alike, both ends included. Whole
-/// seconds, from 1 second to 1 day. No value turns the check off.
+/// How far a timestamp may be from the receiver's clock, in whole seconds.
+///
+/// It applies to the past and the future, and includes both ends: at 300 s, a timestamp 300 s old is accepted and one
+/// 301 s old is refused. No value turns the check off.
 ///
 /// ```
-/// use std::time::Duration;
-/// use hookwarden::Tolerance;
+/// use core::time::Duration;
+/// use hookwarden::{Keyring, Scheme, Tolerance, Verifier};
 ///
-/// let tolerance = Tolerance::new(Duration::from_secs(120))?;
-/// assert_eq!(tolerance.as_duration(), Duration::from_secs(120));
-/// assert_eq!(Tolerance::DEFAULT.as_duration(), Duration::from_secs(300));
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let verifier = Verifier::new(scheme, keys)?.with_tolerance(Tolerance::new(Duration::from_secs(60))?);
+///
+/// assert!(Tolerance::new(Duration::ZERO).is_err());
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +184,7 @@ fn digits(text: &[u8]) -> Option<i64> {
     if text.first() == Some(&b'0') { None } else { number(text) }
 }
 
-/// From 1 to 19 ASCII digits as a number. So many fit into a `u64` whatever they are, and one check at the end is enough.
+/// Parses 1 to 19 ASCII digits. Any 19 digits fit into a `u64`, so one range check at the end is enough.
 #[inline]
 fn number(text: &[u8]) -> Option<i64> {
     let (value, most) = text.iter().fold((0_u64, 0), |(value, most), byte| {
@@ -157,8 +194,8 @@ fn number(text: &[u8]) -> Option<i64> {
     if (1..=19).contains(&text.len()) && most <= 9 { i64::try_from(value).ok() } else { None }
 }
 
-/// RFC 3339 section 5.6, without the lower-case letters, the space and the leap second that it leaves to choice.
-/// A library's parser takes more than this, and every form more is a form that an attacker may choose.
+/// RFC 3339 section 5.6 without its optional forms: lower-case letters, a space for `T`, and leap seconds. Date
+/// libraries accept more, and every further form is one that an attacker may choose.
 fn rfc3339(text: &[u8]) -> Option<i64> {
     let (date_time, rest) = text.split_first_chunk::<19>()?;
     let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = *date_time else {
@@ -195,8 +232,8 @@ fn clock_field(text: &[u8; 2], most: i64) -> Option<i64> {
     number(text).filter(|value| *value <= most)
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years are counted from March, so that the leap
-/// day is the last of its year.
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years start in March here, so that the leap day
+/// is the last day of its year.
 fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = (year.rem_euclid(4) == 0 && year.rem_euclid(100) != 0) || year.rem_euclid(400) == 0;
     let length = match month {

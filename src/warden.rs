@@ -20,7 +20,7 @@
 //! let scheme = Scheme::timestamped();
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
 //! let body = br#"{"event":"user.created"}"#;
-//! let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&[("", ""); 0], body)?;
+//! let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body(body)?;
 //! let head: Vec<(&str, &str)> = signed.iter().collect();
 //!
 //! let warden = Warden::builder(scheme).sender("acme", keys).build()?;
@@ -38,40 +38,48 @@ mod admission;
 mod admitted;
 pub(crate) mod answer;
 mod builder;
+mod claim;
 mod id;
 mod lookup;
+mod monitor;
+mod peer_watch;
+mod quota_limits;
 mod refused;
 mod request_log;
 mod settings;
 mod steps;
+mod stores;
+mod verified_delivery;
+
+use std::fmt;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::error::StoreError;
-use crate::event::{Observer, StoreKind, Warning};
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
 use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
-use crate::warden::answer::AnswerWriter;
 
-pub use admitted::{Admitted, VerifiedDelivery};
+pub use admitted::Admitted;
 pub use answer::{Answer, AnswerBody};
 pub use builder::WardenBuilder;
 pub use id::IdSource;
 pub use refused::Refused;
 pub use settings::{BodyLimits, Quotas, Replay};
 pub use steps::{Examined, Receiving};
+pub use verified_delivery::VerifiedDelivery;
 
+#[cfg(feature = "tower")]
 pub(crate) use id::{IdFault, WebhookId};
 
-use admission::Admission;
+use accept::Accept;
+use answer::AnswerWriter;
 use lookup::KeySource;
-use request_log::notify;
+use monitor::Monitor;
+use peer_watch::PeerWatch;
+use stores::Stores;
 
 /// Guards a webhook endpoint: one for each scheme, for any number of senders. Cheap to clone.
 #[derive(Clone)]
@@ -80,54 +88,27 @@ pub struct Warden {
 }
 
 struct Inner {
-    accept: accept::Accept,
+    accept: Accept,
     rules: Rules,
     keys: KeySource,
     decoys: Decoys,
     id_source: IdSource,
     proxies: Proxies,
+    peers: PeerWatch,
     rejected: Option<RejectedTraffic>,
-    admission: Admission,
+    stores: Arc<Stores>,
     body_limit: usize,
     deadline: Duration,
-    clock: Arc<dyn Clock>,
-    observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
-    replay_is_conflict: bool,
-    peers: request_log::PeerWatch,
-    outages: Outages,
-}
-
-/// Which shared store failed when it was last asked.
-#[derive(Default)]
-struct Outages {
-    limits: AtomicBool,
-    replay: AtomicBool,
-}
-
-impl Outages {
-    const fn of(&self, store: StoreKind) -> Option<&AtomicBool> {
-        match store {
-            StoreKind::Keys => None,
-            StoreKind::Limits => Some(&self.limits),
-            StoreKind::Replay => Some(&self.replay),
-        }
-    }
+    duplicates_conflict: bool,
+    monitor: Arc<Monitor>,
 }
 
 impl Warden {
-    /// A Warden for `scheme`, with safe defaults: requests are POSTs, of any content type; the webhook id is the path
-    /// parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the scheme's; 100
-    /// accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
-    /// webhook id; deliveries are remembered in this process.
-    pub fn builder(scheme: Scheme) -> WardenBuilder {
-        WardenBuilder::new(scheme)
-    }
-
-    /// Whether every step is judged in this process, with nothing to wait for but the body.
+    /// Whether keys, quotas and replay memory are all in this process, so that only the body can be waited for.
     #[cfg(feature = "tower")]
-    pub(crate) fn answers_at_once(&self) -> bool {
-        matches!(self.inner.keys, KeySource::Ready(_)) && self.inner.admission.answers_at_once()
+    pub(crate) fn is_local(&self) -> bool {
+        self.inner.keys.is_immediate() && self.inner.stores.are_local()
     }
 
     /// The scheme.
@@ -154,6 +135,11 @@ impl Warden {
         &self.inner.proxies
     }
 
+    #[cfg(feature = "_router")]
+    pub(crate) fn answer_writer(&self) -> Option<&AnswerWriter> {
+        self.inner.answer_writer.as_ref()
+    }
+
     #[cfg(feature = "tower")]
     pub(crate) fn id_source(&self) -> &IdSource {
         &self.inner.id_source
@@ -162,35 +148,12 @@ impl Warden {
     /// Whether a head is of the scheme's shape and fresh. It proves nothing and raises no event.
     #[cfg(feature = "actix")]
     pub(crate) fn has_fresh_shape(&self, head: &impl crate::headers::Head) -> bool {
-        self.inner.rules.open(head, self.inner.clock.now().wall).is_ok()
-    }
-
-    fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        if let Some(outage) = self.inner.outages.of(store) {
-            outage.store(true, Ordering::Relaxed);
-        }
-        notify(&self.inner.observers, |observer| observer.store_failed(store, error));
-    }
-
-    /// Notes that a shared store answered, if it did; a failure is told by whoever deals with it.
-    fn heard<T>(&self, store: StoreKind, answer: Result<T, StoreError>) -> Result<T, StoreError> {
-        let outage = self.inner.outages.of(store);
-        // It is read first, so that requests don't pull the flag from each other.
-        if answer.is_ok()
-            && outage.is_some_and(|outage| outage.load(Ordering::Relaxed) && outage.swap(false, Ordering::Relaxed))
-        {
-            notify(&self.inner.observers, |observer| observer.store_recovered(store));
-        }
-        answer
-    }
-
-    fn notify(&self, warning: Warning) {
-        notify(&self.inner.observers, |observer| observer.warning(&warning));
+        self.inner.rules.open(head, self.inner.monitor.clock.now().wall).is_ok()
     }
 }
 
-impl std::fmt::Debug for Warden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Warden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warden").field("scheme", &self.scheme().name()).finish_non_exhaustive()
     }
 }

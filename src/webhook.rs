@@ -1,54 +1,90 @@
-//! What the extractors hand over, whatever the framework, and what a layer leaves for them.
+//! What the extractors return, whatever the framework, and what a layer leaves for them.
 
 use crate::body::VerifiedBody;
+use crate::warden::answer::AnswerWriter;
 use crate::warden::{Admitted, VerifiedDelivery};
 
-/// A verified webhook: the payload, parsed only after the verdict, and what is proven of it.
+/// A verified webhook behind the adapter's layer or middleware: the payload, and what is proven about it.
 ///
-/// `T` is any of the framework's extractors of a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`.
+/// `T` is any of the framework's extractors that read a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`. The payload
+/// is parsed only after the request was verified. The status of the handler's response settles the delivery.
 ///
-/// Behind the adapter's layer or middleware the handler's status tells whether the work was done. Without it the extractor
-/// verifies by the [`Warden`](crate::warden::Warden) that the application holds; then nobody sees the status, and the handler
-/// calls [`commit`](Self::commit) when its work is done.
+/// Without the layer or middleware every request is answered 500, and the log says what to do.
+/// [`UncommittedWebhook`] works without one.
 ///
-/// * On axum that Warden is in the router's state. With neither a layer nor that, a router that has a state does not
-///   compile, and one that has none answers 500 and logs why.
-/// * On actix-web it is in the application's data: `app_data(warden)` or `app_data(web::Data::new(warden))`. With neither a
-///   middleware nor that, the answer is 500 and the log says why.
+/// ```
+/// use axum::{Json, http::StatusCode};
+/// use hookwarden::axum::Webhook;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     id: u64,
+/// }
+///
+/// async fn order(webhook: Webhook<Json<Order>>) -> StatusCode {
+///     println!("order {} from {}", webhook.payload.id, webhook.delivery().webhook_id());
+///     StatusCode::NO_CONTENT // commits the delivery
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Webhook<T> {
     /// The payload.
     pub payload: T,
-    facts: VerifiedDelivery,
-    /// The handler's to settle, unless a layer does it.
-    admitted: Option<Box<Admitted>>,
+    delivery: VerifiedDelivery,
 }
 
 impl<T> Webhook<T> {
-    pub(crate) const fn new(payload: T, facts: VerifiedDelivery, admitted: Option<Box<Admitted>>) -> Self {
-        Self { payload, facts, admitted }
+    pub(crate) const fn new(payload: T, delivery: VerifiedDelivery) -> Self {
+        Self { payload, delivery }
     }
 
-    /// What is proven of the request: the webhook id, the key, the timestamp.
+    /// What is proven about the request: the webhook id, the key, the timestamp.
     #[must_use]
     pub const fn delivery(&self) -> &VerifiedDelivery {
-        &self.facts
-    }
-
-    /// Says that the work is done, and hands over the payload. Without it, and without a layer, the delivery counts as
-    /// not handled, and the sender's retry is handled again. A shared store is told in the background.
-    pub fn commit(self) -> T {
-        if let Some(admitted) = self.admitted {
-            admitted.commit();
-        }
-        self.payload
+        &self.delivery
     }
 }
 
-/// What a layer leaves for an extractor. The extractor takes the body from here and not from the request, so that nothing
-/// between the two can have changed it.
+/// A webhook that the extractor itself verified, for routes without the adapter's layer or middleware.
+///
+/// The Warden doesn't see the status of the handler's response, so the handler settles the delivery: it calls
+/// [`Admitted::commit`] when its work is done. Dropping `admitted` releases the delivery, and the sender's retry runs the
+/// handler again. Take the value apart in the handler's arguments, and the compiler warns if `admitted` is not used.
+///
+/// * On axum the [`Warden`](crate::warden::Warden) comes from the router's state: `Warden: FromRef<S>`.
+/// * On actix-web it comes from the application's data: `app_data(warden)` or `app_data(web::Data::new(warden))`. Without it
+///   every request is answered 500, and the log says what to do.
+///
+/// ```
+/// use axum::{Json, Router, routing::post};
+/// use hookwarden::axum::UncommittedWebhook;
+/// use hookwarden::{Keyring, Scheme, Warden};
+///
+/// async fn order(UncommittedWebhook { payload, admitted }: UncommittedWebhook<Json<serde_json::Value>>) {
+///     println!("{} from {}", payload["type"], admitted.delivery().webhook_id());
+///     admitted.commit(); // the work is done
+/// }
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme).sender("acme", keys).build()?;
+/// let app: Router = Router::new().route("/webhooks/{id}", post(order)).with_state(warden);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
+pub struct UncommittedWebhook<T> {
+    /// The payload.
+    pub payload: T,
+    /// The claim on the delivery, and what is proven about the request.
+    pub admitted: Admitted,
+}
+
+/// What a layer leaves among a request's extensions. The extractor takes the body from here and not from the request, so
+/// that nothing between the two can have changed it.
 #[derive(Clone)]
-pub(crate) struct Verdict {
-    pub(crate) facts: VerifiedDelivery,
+pub(crate) struct VerifiedRequest {
+    pub(crate) delivery: VerifiedDelivery,
     pub(crate) body: VerifiedBody,
+    pub(crate) answer_writer: Option<AnswerWriter>,
 }

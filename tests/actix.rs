@@ -1,12 +1,17 @@
-//! What is actix-web's own: the extractor `Webhook<T>` behind the middleware and without it, the guard, and what its
-//! server does by itself. What all adapters have in common is in `conformance.rs` and `hostile.rs`.
+//! What is actix-web's own: the extractors `Webhook<T>` behind the middleware and `UncommittedWebhook<T>` without it, the
+//! guard, and what its server does by itself. What all adapters have in common is in `conformance.rs` and `body_limits.rs`.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
+#[path = "util/log.rs"]
+mod log;
 mod util;
 
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::dev::{Payload, Service as _, ServiceResponse};
 use actix_web::error::PayloadError;
@@ -15,14 +20,16 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{App, HttpResponse, Route};
 use futures_core::Stream;
-use hookwarden::actix::{SignedGuard, WardenMiddleware, Webhook};
-use hookwarden::event::Outcome;
-use hookwarden::{Reason, Warden};
+use hookwarden::actix::{SignedGuard, UncommittedWebhook, WardenMiddleware, Webhook};
+use hookwarden::event::{Outcome, RefusalReason};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas};
+use hookwarden::{IdSource, Quota, Reason, Scheme, Warden};
 
+use log::Log;
 use util::actix::ActixReceiver;
 use util::events::{Events, events};
 use util::receiver::{Bench, Server};
-use util::sender::{Post, now, warden};
+use util::sender::{ID, Post, SECRET, keyring, now, warden};
 
 const SIGNATURE: &str = "X-Webhook-Signature";
 const ROUTE: &str = "/webhooks/{id}";
@@ -38,61 +45,110 @@ fn observed() -> (Warden, Events) {
     (warden().observer(observer).build().expect("a Warden"), events)
 }
 
-/// A way to give the Warden to an application, with its name.
-type Way = (&'static str, fn(&mut ServiceConfig, Warden, Route));
-
-const WAYS: [Way; 4] = [
-    ("middleware", |config, warden, route| {
-        config.service(web::resource(ROUTE).wrap(WardenMiddleware::new(warden)).route(route));
-    }),
-    ("middleware on a nested resource", |config, warden, route| {
-        let resource = web::resource("/{id}").wrap(WardenMiddleware::new(warden)).route(route);
-        config.service(web::scope("/webhooks").service(resource));
-    }),
-    ("application's data", |config, warden, route| {
-        config.app_data(warden).service(web::resource(ROUTE).route(route));
-    }),
-    ("application's data behind an Arc", |config, warden, route| {
-        config.app_data(web::Data::new(warden)).service(web::resource(ROUTE).route(route));
-    }),
-];
-
-/// Starts an application that has `warden` by one of the ways.
-async fn start(way: Way, warden: Warden, route: fn() -> Route) -> ActixReceiver {
-    ActixReceiver::start(move |config| way.1(config, warden.clone(), route())).await
+/// A way to give the Warden to an application, with its name and whether it is a middleware.
+#[derive(Clone, Copy)]
+struct Way {
+    name: &'static str,
+    is_middleware: bool,
+    arrange: fn(&mut ServiceConfig, Warden, Route),
 }
 
-/// The payload, a handler of it, and the type and the text of a body with what the handler answers to that.
-type Handler = (&'static str, fn() -> Route, &'static str, &'static str, &'static str);
+const WAYS: [Way; 4] = [
+    Way {
+        name: "middleware",
+        is_middleware: true,
+        arrange: |config, warden, route| {
+            config.service(web::resource(ROUTE).wrap(WardenMiddleware::new(warden)).route(route));
+        },
+    },
+    Way {
+        name: "middleware on a nested resource",
+        is_middleware: true,
+        arrange: |config, warden, route| {
+            let resource = web::resource("/{id}").wrap(WardenMiddleware::new(warden)).route(route);
+            config.service(web::scope("/webhooks").service(resource));
+        },
+    },
+    Way {
+        name: "application's data",
+        is_middleware: false,
+        arrange: |config, warden, route| {
+            config.app_data(warden).service(web::resource(ROUTE).route(route));
+        },
+    },
+    Way {
+        name: "application's data behind an Arc",
+        is_middleware: false,
+        arrange: |config, warden, route| {
+            config.app_data(web::Data::new(warden)).service(web::resource(ROUTE).route(route));
+        },
+    },
+];
+
+/// Makes the route for a way: with `Webhook<T>`, or with `UncommittedWebhook<T>`, which commits.
+#[derive(Clone, Copy)]
+struct Routes {
+    behind: fn() -> Route,
+    alone: fn() -> Route,
+}
+
+impl Routes {
+    const ECHO: Self = Self {
+        behind: || web::post().to(async |webhook: Webhook<Bytes>| webhook.payload),
+        alone: || web::post().to(async |webhook: UncommittedWebhook<Bytes>| committed(webhook)),
+    };
+    const JSON: Self = Self {
+        behind: || web::post().to(async |webhook: Webhook<web::Json<Order>>| text_of(webhook.payload.into_inner())),
+        alone: || {
+            web::post()
+                .to(async |webhook: UncommittedWebhook<web::Json<Order>>| text_of(committed(webhook).into_inner()))
+        },
+    };
+
+    fn of(self, way: Way) -> Route {
+        if way.is_middleware { (self.behind)() } else { (self.alone)() }
+    }
+}
+
+/// Takes a webhook that nothing but its handler commits.
+fn committed<T>(UncommittedWebhook { payload, admitted }: UncommittedWebhook<T>) -> T {
+    admitted.commit();
+    payload
+}
+
+fn text_of(Order { id, note }: Order) -> String {
+    format!("{id} {note}")
+}
+
+/// Starts an application that has `warden` by one of the ways.
+async fn start(way: Way, warden: Warden, routes: Routes) -> ActixReceiver {
+    ActixReceiver::start(move |config| (way.arrange)(config, warden.clone(), routes.of(way))).await
+}
+
+/// The payload, handlers of it, and the type and the text of a body with what the handlers answer to that.
+type Handler = (&'static str, Routes, &'static str, &'static str, &'static str);
 
 const HANDLERS: [Handler; 4] = [
+    ("Bytes", Routes::ECHO, "image/gif", "\r\nas it is ", "\r\nas it is "),
     (
-        "Bytes",
-        || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit()),
-        "image/gif",
-        "\r\nas it is ",
-        "\r\nas it is ",
-    ),
-    ("String", || web::post().to(async |webhook: Webhook<String>| webhook.commit()), "text/plain", "größer", "größer"),
-    (
-        "Json",
-        || {
-            web::post().to(async |webhook: Webhook<web::Json<Order>>| {
-                let Order { id, note } = webhook.commit().into_inner();
-                format!("{id} {note}")
-            })
+        "String",
+        Routes {
+            behind: || web::post().to(async |webhook: Webhook<String>| webhook.payload),
+            alone: || web::post().to(async |webhook: UncommittedWebhook<String>| committed(webhook)),
         },
-        "application/json",
-        r#"{"more": [1], "note": "x", "id": 7}"#,
-        "7 x",
+        "text/plain",
+        "größer",
+        "größer",
     ),
+    ("Json", Routes::JSON, "application/json", ORDER, "7 x"),
     (
         "Form",
-        || {
-            web::post().to(async |webhook: Webhook<web::Form<Order>>| {
-                let Order { id, note } = webhook.commit().into_inner();
-                format!("{id} {note}")
-            })
+        Routes {
+            behind: || web::post().to(async |webhook: Webhook<web::Form<Order>>| text_of(webhook.payload.into_inner())),
+            alone: || {
+                web::post()
+                    .to(async |webhook: UncommittedWebhook<web::Form<Order>>| text_of(committed(webhook).into_inner()))
+            },
         },
         "application/x-www-form-urlencoded",
         "id=7&note=a+b%21",
@@ -100,31 +156,36 @@ const HANDLERS: [Handler; 4] = [
     ),
 ];
 
+const ORDER: &str = r#"{"more": [1], "note": "x", "id": 7}"#;
+
 #[tokio::test]
 async fn webhook_is_accepted_and_refused_wherever_its_warden_is() {
     for way in WAYS {
-        for (payload, route, content_type, body, understood) in HANDLERS {
+        for (payload, routes, content_type, body, understood) in HANDLERS {
             let (warden, events) = observed();
-            let receiver = start(way, warden, route).await;
+            let receiver = start(way, warden, routes).await;
             let mut connection = receiver.connect().await;
             let post = Post::signed(body).with("Content-Type", content_type);
             let forged = post.clone().carrying(format!("{body} "));
 
             let accepted = connection.exchange(&post.sized()).await.unwrap();
-            assert_eq!((accepted.status, &accepted.body[..]), (200, understood.as_bytes()), "{payload}, {}", way.0);
+            assert_eq!((accepted.status, &accepted.body[..]), (200, understood.as_bytes()), "{payload}, {}", way.name);
             let refused = connection.exchange(&forged.sized()).await.unwrap();
             assert_eq!(
                 refused.essence(),
                 "401 Unauthorized | content-length: 0 | www-authenticate: Webhook",
                 "{payload}, {}",
-                way.0
+                way.name
             );
             let headless = connection.exchange(&post.without(SIGNATURE).sized()).await.unwrap();
-            assert_eq!(headless.essence(), refused.essence(), "{payload}, {}", way.0);
+            assert_eq!(headless.essence(), refused.essence(), "{payload}, {}", way.name);
             drop((receiver, connection));
-            let outcomes =
-                [Outcome::Accepted, Outcome::Refused(Reason::Mismatch), Outcome::Refused(Reason::MissingHeader)];
-            assert_eq!(events.outcomes().await, outcomes, "{payload}, {}", way.0);
+            let outcomes = [
+                Outcome::Accepted,
+                Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)),
+                Outcome::Refused(RefusalReason::Unverified(Reason::MissingHeader)),
+            ];
+            assert_eq!(events.outcomes().await, outcomes, "{payload}, {}", way.name);
         }
     }
 }
@@ -139,16 +200,15 @@ async fn payload_is_parsed_only_after_the_verdict() {
             ("text/plain", r#"{"id": 7, "note": ""}"#),
         ] {
             let (warden, events) = observed();
-            let route = || web::post().to(async |webhook: Webhook<web::Json<Order>>| webhook.commit().note.clone());
-            let receiver = start(way, warden, route).await;
+            let receiver = start(way, warden, Routes::JSON).await;
             let mut connection = receiver.connect().await;
             let post = Post::signed(body).with("Content-Type", content_type);
             let forged = post.clone().carrying(format!("{body} "));
-            assert_eq!(connection.exchange(&forged.sized()).await.unwrap().status, 401, "{body}, {}", way.0);
-            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 400, "{body}, {}", way.0);
+            assert_eq!(connection.exchange(&forged.sized()).await.unwrap().status, 401, "{body}, {}", way.name);
+            assert_eq!(connection.exchange(&post.sized()).await.unwrap().status, 400, "{body}, {}", way.name);
             drop((receiver, connection));
-            let outcomes = [Outcome::Refused(Reason::Mismatch), Outcome::Released];
-            assert_eq!(events.outcomes().await, outcomes, "{body}, {}", way.0);
+            let outcomes = [Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Outcome::Released];
+            assert_eq!(events.outcomes().await, outcomes, "{body}, {}", way.name);
         }
     }
 }
@@ -157,41 +217,45 @@ async fn payload_is_parsed_only_after_the_verdict() {
 async fn without_a_middleware_commit_accepts_and_anything_else_releases() {
     type Case = (&'static str, fn() -> Route, Outcome);
     let cases: [Case; 6] = [
-        ("commit", || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit()), Outcome::Accepted),
+        ("commit", Routes::ECHO.alone, Outcome::Accepted),
         (
             "commit, then 500",
             || {
-                web::post().to(async |webhook: Webhook<Bytes>| {
-                    webhook.commit();
+                web::post().to(async |webhook: UncommittedWebhook<Bytes>| {
+                    committed(webhook);
                     HttpResponse::InternalServerError().finish()
                 })
             },
             Outcome::Accepted,
         ),
-        ("drop, then 200", || web::post().to(async |_: Webhook<Bytes>| HttpResponse::Ok().finish()), Outcome::Released),
+        (
+            "drop, then 200",
+            || web::post().to(async |_: UncommittedWebhook<Bytes>| HttpResponse::Ok().finish()),
+            Outcome::Released,
+        ),
         (
             "payload taken, then 200",
-            || web::post().to(async |webhook: Webhook<Bytes>| webhook.payload),
+            || web::post().to(async |webhook: UncommittedWebhook<Bytes>| webhook.payload),
             Outcome::Released,
         ),
         (
             "500",
-            || web::post().to(async |_: Webhook<Bytes>| HttpResponse::InternalServerError().finish()),
+            || web::post().to(async |_: UncommittedWebhook<Bytes>| HttpResponse::InternalServerError().finish()),
             Outcome::Released,
         ),
         (
             "panic",
-            || web::post().to(async |_: Webhook<Bytes>| -> HttpResponse { panic!("as this test wants it") }),
+            || web::post().to(async |_: UncommittedWebhook<Bytes>| -> HttpResponse { panic!("as this test wants it") }),
             Outcome::Released,
         ),
     ];
     for way in [WAYS[2], WAYS[3]] {
-        for (case, route, outcome) in cases {
+        for (case, alone, outcome) in cases {
             let (warden, events) = observed();
-            let receiver = start(way, warden, route).await;
+            let receiver = start(way, warden, Routes { alone, ..Routes::ECHO }).await;
             receiver.connect().await.exchange(&Post::signed("x").sized()).await;
             drop(receiver);
-            assert_eq!(events.only().await.outcome, outcome, "{case}, {}", way.0);
+            assert_eq!(events.only().await.outcome, outcome, "{case}, {}", way.name);
         }
     }
 }
@@ -201,14 +265,9 @@ async fn behind_the_middleware_the_status_decides() {
     type Case = (fn() -> Route, u16, Outcome);
     let cases: [Case; 4] = [
         (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::NoContent().finish()), 204, Outcome::Accepted),
-        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::Found().finish()), 302, Outcome::Accepted),
+        (|| web::post().to(async |_: Webhook<Bytes>| HttpResponse::Found().finish()), 302, Outcome::Released),
         (
-            || {
-                web::post().to(async |webhook: Webhook<Bytes>| {
-                    webhook.commit();
-                    HttpResponse::ServiceUnavailable().finish()
-                })
-            },
+            || web::post().to(async |_: Webhook<Bytes>| HttpResponse::ServiceUnavailable().finish()),
             503,
             Outcome::Released,
         ),
@@ -223,9 +282,9 @@ async fn behind_the_middleware_the_status_decides() {
             Outcome::Released,
         ),
     ];
-    for (route, status, outcome) in cases {
+    for (behind, status, outcome) in cases {
         let (warden, events) = observed();
-        let receiver = start(WAYS[0], warden, route).await;
+        let receiver = start(WAYS[0], warden, Routes { behind, ..Routes::ECHO }).await;
         let answer = receiver.connect().await.exchange(&Post::signed("x").sized()).await.unwrap();
         drop(receiver);
         assert_eq!((answer.status, events.only().await.outcome), (status, outcome));
@@ -257,19 +316,19 @@ async fn body_reaches_the_handler_byte_for_byte_in_whatever_chunks_it_was_sent()
 /// actix-web's own caps come after the Warden's.
 #[tokio::test]
 async fn body_over_the_extractors_own_cap_is_released() {
-    let cases: [(Way, fn() -> Route); 2] = [
-        (WAYS[0], || web::post().to(async |body: Bytes| body.len().to_string())),
-        (WAYS[2], || web::post().to(async |webhook: Webhook<Bytes>| webhook.commit().len().to_string())),
-    ];
-    for (way, route) in cases {
+    let routes = Routes {
+        behind: || web::post().to(async |body: Bytes| body.len().to_string()),
+        alone: || web::post().to(async |webhook: UncommittedWebhook<Bytes>| committed(webhook).len().to_string()),
+    };
+    for way in [WAYS[0], WAYS[2]] {
         let (warden, events) = observed();
-        let receiver = start(way, warden, route).await;
+        let receiver = start(way, warden, routes).await;
         for (size, status) in [(256 * 1024, 200), (256 * 1024 + 1, 413)] {
             let bytes = Post::signed(vec![7; size]).sized();
-            assert_eq!(receiver.connect().await.exchange(&bytes).await.unwrap().status, status, "{}", way.0);
+            assert_eq!(receiver.connect().await.exchange(&bytes).await.unwrap().status, status, "{}", way.name);
         }
         drop(receiver);
-        assert_eq!(events.outcomes().await, [Outcome::Accepted, Outcome::Released], "{}", way.0);
+        assert_eq!(events.outcomes().await, [Outcome::Accepted, Outcome::Released], "{}", way.name);
     }
 }
 
@@ -307,8 +366,8 @@ async fn guard_leaves_the_method_to_what_stands_behind_it() {
     let (warden, mut events) = observed();
     let receiver = ActixReceiver::start(move |config| {
         let signed = web::route().guard(SignedGuard::new(warden.clone()));
-        let signed = signed.to(async |webhook: Webhook<Bytes>| {
-            webhook.commit();
+        let signed = signed.to(async |webhook: UncommittedWebhook<Bytes>| {
+            committed(webhook);
             "signed"
         });
         let other = web::route().to(async || "other");
@@ -319,7 +378,7 @@ async fn guard_leaves_the_method_to_what_stands_behind_it() {
     let ask = async |head: Vec<u8>| receiver.connect().await.exchange(&head).await.unwrap();
     let put = ask(good.head_of("PUT", "Content-Length: 0\r\n")).await;
     assert_eq!((put.status, put.header("allow")), (405, Some("POST")));
-    assert_eq!(events.next().await.outcome, Outcome::Refused(Reason::MethodNotAllowed));
+    assert_eq!(events.next().await.outcome, Outcome::Refused(RefusalReason::MethodNotAllowed));
     let unsigned = ask(good.clone().without(SIGNATURE).head_of("PUT", "Content-Length: 0\r\n")).await;
     assert_eq!((unsigned.status, &unsigned.body[..]), (200, &b"other"[..]));
     let post = ask(good.sized()).await;
@@ -365,8 +424,8 @@ impl Stream for Counted {
 /// Runs one request through an application, in this thread.
 fn call(way: Way, warden: Warden, post: &Post, chunk: &[u8]) -> (StatusCode, Bytes, usize) {
     actix_web::rt::System::new().block_on(async {
-        let route = web::post().to(async |webhook: Webhook<Bytes>| webhook.commit());
-        let app = init_service(App::new().configure(|config| way.1(config, warden, route))).await;
+        let route = Routes::ECHO.of(way);
+        let app = init_service(App::new().configure(|config| (way.arrange)(config, warden, route))).await;
         let mut request = TestRequest::post().uri(&post.path);
         for (name, value) in &post.headers {
             request = request.append_header((name.as_str(), value.as_slice()));
@@ -393,12 +452,12 @@ fn payload_behind_a_bad_head_is_not_polled() {
         ] {
             let (warden, _events) = observed();
             let answer = call(way, warden, &post, &[0; 64 * 1024]);
-            assert_eq!(answer, (StatusCode::UNAUTHORIZED, Bytes::new(), 0), "{}, {reason}", way.0);
+            assert_eq!(answer, (StatusCode::UNAUTHORIZED, Bytes::new(), 0), "{}, {reason}", way.name);
         }
         let (warden, _events) = observed();
         let announced = Post::signed("").with("Content-Length", "10000000000");
         let answer = call(way, warden, &announced, &[0; 64 * 1024]);
-        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, Bytes::new(), 0), "{}", way.0);
+        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, Bytes::new(), 0), "{}", way.name);
     }
 }
 
@@ -409,25 +468,73 @@ fn payload_of_unknown_length_is_read_to_the_cap_and_no_further() {
             let (warden, _events) = observed();
             let (status, _, polls) = call(way, warden, &post, &[0; 64 * 1024]);
             // 16 pieces are the cap of 1 MiB, and one more is over it.
-            assert_eq!((status, polls), (StatusCode::PAYLOAD_TOO_LARGE, 17), "{}", way.0);
+            assert_eq!((status, polls), (StatusCode::PAYLOAD_TOO_LARGE, 17), "{}", way.name);
         }
     }
 }
 
-#[test]
-fn webhook_without_any_warden_is_a_500_that_is_logged() {
-    let log = Log::default();
-    let logging = tracing::subscriber::set_default(log.clone());
-    let without: Way = ("nothing", |config, _, route| {
+const NOTHING: Way = Way {
+    name: "nothing",
+    is_middleware: false,
+    arrange: |config, _, route| {
         config.service(web::resource(ROUTE).route(route));
-    });
+    },
+};
+
+#[test]
+fn webhook_without_a_middleware_is_a_logged_500() {
+    let without = Way { is_middleware: true, ..NOTHING };
+    // A Warden in the application's data makes no difference.
+    let with_data = Way { is_middleware: true, ..WAYS[2] };
+    let (log, logging) = Log::record();
+    for way in [without, with_data] {
+        let (warden, _events) = observed();
+        let answer = call(way, warden, &Post::signed("x"), b"x");
+        assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), 0));
+        // The second request is logged, too; of later ones the fourth, the eighth …
+        let line = log.lines().pop().expect("a line");
+        assert!(
+            line.starts_with("ERROR hookwarden::actix Webhook<T> was extracted without a WardenMiddleware"),
+            "{line}"
+        );
+        assert!(line.contains("wrap the resource in hookwarden::actix::WardenMiddleware"), "{line}");
+        assert!(line.contains("UncommittedWebhook<T>"), "{line}");
+    }
+    drop(logging);
+    assert_eq!(log.lines().len(), 2);
+}
+
+#[test]
+fn uncommitted_webhook_without_a_warden_is_a_logged_500() {
+    let (log, logging) = Log::record();
     let (warden, _events) = observed();
-    let answer = call(without, warden, &Post::signed("x"), b"x");
+    let answer = call(NOTHING, warden, &Post::signed("x"), b"x");
     drop(logging);
     assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), 0));
-    let lines = log.0.lock().unwrap().clone();
-    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
-    assert!(line.starts_with("ERROR hookwarden::actix ") && line.contains("without a WardenMiddleware"), "{line}");
+    let fixes = ["`app_data(warden)`", "hookwarden::actix::WardenMiddleware"];
+    log.assert_one_line("ERROR hookwarden::actix UncommittedWebhook<T> found no Warden", &fixes);
+}
+
+#[test]
+fn uncommitted_webhook_behind_a_middleware_is_a_logged_500() {
+    let (log, logging) = Log::record();
+    let (observer, events) = events();
+    // One chunk of the payload is the whole body.
+    let answer = {
+        let keys = keyring(&Scheme::timestamped(), SECRET);
+        let warden = Warden::builder(Scheme::timestamped())
+            .sender(ID, keys)
+            .body(BodyLimits::new().max_bytes(2048))
+            .observer(observer);
+        let way = Way { is_middleware: false, ..WAYS[0] };
+        call(way, warden.build().unwrap(), &Post::signed([7; 1024]), &[7])
+    };
+    drop(logging);
+    assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), 1025));
+    let fixes = ["take Webhook<T>", "remove the middleware"];
+    log.assert_one_line("ERROR hookwarden::actix UncommittedWebhook<T> was extracted behind a", &fixes);
+    let outcomes = actix_web::rt::System::new().block_on(events.outcomes());
+    assert_eq!(outcomes, [Outcome::Released]);
 }
 
 /// Around the whole application there are no parameters yet.
@@ -435,6 +542,7 @@ fn webhook_without_any_warden_is_a_500_that_is_logged() {
 fn middleware_around_the_application_finds_no_path_parameter() {
     let (observer, events) = events();
     let warden = warden().observer(observer).build().unwrap();
+    let (log, logging) = Log::record();
     let status = actix_web::rt::System::new().block_on(async {
         let app = App::new().service(web::resource(ROUTE).route(web::post().to(async || "handled")));
         let app = init_service(app.wrap(WardenMiddleware::new(warden))).await;
@@ -444,9 +552,111 @@ fn middleware_around_the_application_finds_no_path_parameter() {
         }
         app.call(request.to_request()).await.unwrap().status()
     });
+    drop(logging);
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    let fixes = ["set `webhook_id(IdSource::…)`", "rename the parameter", "wrap the resource"];
+    log.assert_one_line("ERROR hookwarden::actix the route has no `{id}` parameter: ", &fixes);
     let outcomes = actix_web::rt::System::new().block_on(events.outcomes());
-    assert_eq!(outcomes, [Outcome::Refused(Reason::Misconfigured)]);
+    assert_eq!(outcomes, [Outcome::Refused(RefusalReason::Misconfigured)]);
+}
+
+#[tokio::test]
+async fn missing_path_parameter_is_logged_with_its_name() {
+    let (log, logging) = Log::record();
+    let (observer, events) = events();
+    let warden = warden().webhook_id(IdSource::path_parameter("tenant")).observer(observer).build().unwrap();
+    let status = call_on(&WAYS[0], warden, &Post::signed("x"), None).await.0;
+    drop(logging);
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    log.assert_one_line("ERROR hookwarden::actix the route has no `{tenant}` parameter: ", &[]);
+    assert_eq!(events.only().await.outcome, Outcome::Refused(RefusalReason::Misconfigured));
+}
+
+/// Runs one request as actix-web's own tests do.
+async fn call_on(
+    way: &Way,
+    warden: Warden,
+    post: &Post,
+    peer: Option<SocketAddr>,
+) -> (StatusCode, Option<String>, Bytes) {
+    let route = Routes::JSON.of(*way);
+    let app = init_service(App::new().configure(|config| (way.arrange)(config, warden, route))).await;
+    let mut request = TestRequest::post().uri(&post.path).set_payload(post.body.clone());
+    for (name, value) in &post.headers {
+        request = request.append_header((name.as_str(), value.as_slice()));
+    }
+    if let Some(peer) = peer {
+        request = request.peer_addr(peer);
+    }
+    let response: ServiceResponse<_> = call_service(&app, request.to_request()).await;
+    let content_type = response.headers().get("content-type").map(|value| value.to_str().expect("text").to_owned());
+    (response.status(), content_type, read_body(response).await)
+}
+
+fn order() -> Post {
+    Post::signed(ORDER).with("Content-Type", "application/json")
+}
+
+#[tokio::test]
+async fn peers_of_test_requests_are_limited_one_by_one() {
+    let quota = || Quota::new(3, Duration::from_secs(3_600)).expect("a quota");
+    for way in WAYS {
+        let keys = keyring(&Scheme::timestamped(), SECRET);
+        let warden =
+            Warden::builder(Scheme::timestamped()).sender(ID, keys).quotas(Quotas::new().rejected(quota(), quota()));
+        let warden = warden.build().unwrap();
+        let from = |peer: [u8; 4]| Some(SocketAddr::from((peer, 1337)));
+        let forged = order().carrying("{}");
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(call_on(&way, warden.clone(), &forged, from([203, 0, 113, 7])).await.0.as_u16());
+        }
+        assert_eq!(statuses, [401, 401, 401, 429], "{}", way.name);
+        let other = call_on(&way, warden, &order(), from([203, 0, 113, 8])).await;
+        assert_eq!(other.0, StatusCode::OK, "{}", way.name);
+    }
+}
+
+/// A body that says what the hook was asked about.
+fn describe(answer: &Answer) -> Option<AnswerBody> {
+    let kind = if answer.is_payload_rejection() { "payload" } else { "refusal" };
+    Some(AnswerBody::new("text/x-own", format!("{kind} {}", answer.status().as_u16())))
+}
+
+#[tokio::test]
+async fn answer_hook_writes_refusals_and_payload_rejections() {
+    for way in WAYS {
+        let own = |status: u16, text: &'static str| {
+            (StatusCode::from_u16(status).unwrap(), Some("text/x-own".to_owned()), Bytes::from(text))
+        };
+        for (post, answer) in [
+            (order().carrying("{}"), own(401, "refusal 401")),
+            (Post::signed("{").with("Content-Type", "application/json"), own(400, "payload 400")),
+            (Post::signed(ORDER).with("Content-Type", "text/plain"), own(400, "payload 400")),
+        ] {
+            let hooked = warden().answer_body(describe).build().unwrap();
+            assert_eq!(call_on(&way, hooked, &post, None).await, answer, "{}", way.name);
+            // Without a body of the hook's, the framework's own goes out.
+            let unchanged = call_on(&way, warden().build().unwrap(), &post, None).await;
+            assert_eq!(unchanged.0, answer.0, "{}", way.name);
+            assert_eq!(unchanged.2.is_empty(), unchanged.0 == StatusCode::UNAUTHORIZED, "{}: {unchanged:?}", way.name);
+            let silent = warden().answer_body(|_| None).build().unwrap();
+            assert_eq!(call_on(&way, silent, &post, None).await, unchanged, "{}", way.name);
+        }
+        let (status, _, body) = call_on(&way, warden().answer_body(describe).build().unwrap(), &order(), None).await;
+        assert_eq!((status, &body[..]), (StatusCode::OK, &b"7 x"[..]), "{}", way.name);
+    }
+}
+
+#[tokio::test]
+async fn answer_hook_is_not_called_for_a_duplicate_answered_200() {
+    for way in WAYS {
+        let keys = keyring(&Scheme::timestamped(), SECRET);
+        let warden = Warden::builder(Scheme::timestamped()).sender(ID, keys).answer_body(describe).build().unwrap();
+        assert_eq!(call_on(&way, warden.clone(), &order(), None).await.2, "7 x", "{}", way.name);
+        let duplicate = call_on(&way, warden, &order(), None).await;
+        assert_eq!(duplicate, (StatusCode::OK, None, Bytes::new()), "{}", way.name);
+    }
 }
 
 /// The bytes that were judged, whatever stands between the middleware and the extractor.
@@ -462,7 +672,7 @@ async fn middleware_behind_the_wardens_cannot_change_what_was_verified() {
     let receiver = {
         let warden = warden().build().unwrap();
         ActixReceiver::start(move |config| {
-            let verified = web::post().to(async |webhook: Webhook<Bytes>| webhook.commit());
+            let verified = (Routes::ECHO.behind)();
             let unaware = web::post().to(async |body: Bytes| body);
             for (path, route) in [(ROUTE, verified), ("/unaware/{id}", unaware)] {
                 config.service(
@@ -491,36 +701,4 @@ impl Stream for Once {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Ok))
     }
-}
-
-/// The lines that were logged, as `LEVEL target message`.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("hookwarden")
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = format!("{} {} ", event.metadata().level(), event.metadata().target());
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            if field.name() == "message" {
-                line.push_str(&format!("{value:?}"));
-            }
-        });
-        self.0.lock().expect("no panic while logging").push(line);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

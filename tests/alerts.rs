@@ -1,4 +1,5 @@
 //! Alerts within the process: raised once, cleared once, bounded, and by a clock that the tests set.
+#![cfg(feature = "testing")]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
 use hookwarden::event::{
-    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Observer, Outcome, SecurityEvent,
+    Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold, Observer, Outcome, RefusalReason, SecurityEvent,
 };
 use hookwarden::testing::TestClock;
 use hookwarden::{Keyring, Reason, Scheme, Warden};
@@ -42,7 +43,7 @@ impl Site {
 
     /// As many refusals of the webhook id, from no known peer.
     fn fail(&self, id: &str, times: usize) {
-        (0..times).for_each(|_| self.observer.observe(&of_webhook(id, Reason::Mismatch)));
+        (0..times).for_each(|_| self.observer.observe(&of_webhook(id, RefusalReason::Unverified(Reason::Mismatch))));
     }
 
     fn fail_from(&self, peer: IpAddr, times: usize) {
@@ -68,7 +69,7 @@ fn threshold(raise_at: u32, clear_below: u32) -> AlertThreshold {
     AlertThreshold::new(raise_at, 10 * SECOND).unwrap().with_clear_below(clear_below).unwrap()
 }
 
-fn of_webhook(id: &str, reason: Reason) -> SecurityEvent<'_> {
+fn of_webhook(id: &str, reason: RefusalReason) -> SecurityEvent<'_> {
     let mut event = SecurityEvent::new(Outcome::Refused(reason), "timestamped");
     event.webhook_id = Some(id);
     event.known_id = true;
@@ -76,7 +77,7 @@ fn of_webhook(id: &str, reason: Reason) -> SecurityEvent<'_> {
 }
 
 fn of_peer(peer: IpAddr) -> SecurityEvent<'static> {
-    let mut event = SecurityEvent::new(Outcome::Refused(Reason::Mismatch), "timestamped");
+    let mut event = SecurityEvent::new(Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), "timestamped");
     event.peer = Some(peer);
     event
 }
@@ -163,7 +164,7 @@ fn cleared_comes_before_what_the_same_event_raises() {
 #[test]
 fn webhook_id_without_keys_is_not_counted() {
     let site = Site::new();
-    let mut event = of_webhook("acme", Reason::UnknownId);
+    let mut event = of_webhook("acme", RefusalReason::UnknownId);
     event.known_id = false;
     (0..10).for_each(|_| site.observer.observe(&event));
     site.assert_told(&[]);
@@ -179,7 +180,7 @@ fn subjects_are_counted_apart() {
     site.assert_told(&[]);
     site.fail("other", 1);
     site.assert_told(&[("webhook other", Raised, 4)]);
-    let mut both = of_webhook("acme", Reason::Mismatch);
+    let mut both = of_webhook("acme", RefusalReason::Unverified(Reason::Mismatch));
     both.peer = Some(PEER);
     site.observer.observe(&both);
     site.assert_told(&[("webhook acme", Raised, 4), ("peer 192.0.2.7", Raised, 4)]);
@@ -202,33 +203,33 @@ fn peers_are_folded_as_quotas_fold_them() {
 
 #[test]
 fn retries_and_the_receivers_own_faults_are_no_failures() {
-    let innocent = |reason: Reason| {
+    let innocent = |reason: RefusalReason| {
         matches!(
             reason,
-            Reason::Replayed
-                | Reason::InProgress
-                | Reason::KeyStoreUnavailable
-                | Reason::ReplayStoreUnavailable
-                | Reason::LookupPanicked
-                | Reason::NoRequestLine
-                | Reason::Misconfigured
+            RefusalReason::Replayed
+                | RefusalReason::InProgress
+                | RefusalReason::KeyStoreUnavailable
+                | RefusalReason::ReplayStoreUnavailable
+                | RefusalReason::LookupPanicked
+                | RefusalReason::Unverified(Reason::NoRequestLine)
+                | RefusalReason::Misconfigured
         )
     };
-    for reason in Reason::ALL {
+    for reason in RefusalReason::all() {
         let site = Site::new();
-        (0..4).for_each(|_| site.observer.observe(&of_webhook("acme", *reason)));
-        assert_eq!(site.told().is_empty(), innocent(*reason), "{reason}");
+        (0..4).for_each(|_| site.observer.observe(&of_webhook("acme", reason)));
+        assert_eq!(site.told().is_empty(), innocent(reason), "{reason}");
     }
     for outcome in [Outcome::Accepted, Outcome::Released, Outcome::Abandoned] {
         let site = Site::new();
-        let mut event = of_webhook("acme", Reason::Mismatch);
+        let mut event = of_webhook("acme", RefusalReason::Unverified(Reason::Mismatch));
         event.outcome = outcome;
         (0..4).for_each(|_| site.observer.observe(&event));
         site.assert_told(&[]);
     }
     let Site { clock: _, alerts, observer } = Site::new();
-    let observer = observer.with_failures(|reason| reason == Reason::Replayed);
-    for reason in [Reason::Mismatch, Reason::Replayed] {
+    let observer = observer.with_failures(|reason| reason == RefusalReason::Replayed);
+    for reason in [RefusalReason::Unverified(Reason::Mismatch), RefusalReason::Replayed] {
         (0..4).for_each(|_| observer.observe(&of_webhook(reason.as_str(), reason)));
     }
     assert_eq!(alerts.lock().unwrap().len(), 1);
@@ -303,7 +304,9 @@ fn panic_in_the_callback_loses_no_other_alert() {
     .with_webhook_threshold(threshold(1, 1))
     .with_clock(Arc::new(clock.clone()));
     for id in ["a", "b", "c"] {
-        let observed = catch_unwind(AssertUnwindSafe(|| observer.observe(&of_webhook(id, Reason::Mismatch))));
+        let observed = catch_unwind(AssertUnwindSafe(|| {
+            observer.observe(&of_webhook(id, RefusalReason::Unverified(Reason::Mismatch)))
+        }));
         assert_eq!(observed.is_err(), id == "b");
     }
     clock.advance(11 * SECOND);
@@ -324,13 +327,13 @@ fn callback_may_call_the_observer() {
     let observer = AlertObserver::new(move |_: &Alert| {
         *count.lock().unwrap() += 1;
         inner.get().unwrap().tick();
-        inner.get().unwrap().observe(&of_webhook("acme", Reason::Mismatch));
+        inner.get().unwrap().observe(&of_webhook("acme", RefusalReason::Unverified(Reason::Mismatch)));
     })
     .with_webhook_threshold(threshold(2, 2))
     .with_clock(Arc::new(clock.clone()));
     let observer = Arc::new(observer);
     own.set(Arc::clone(&observer)).unwrap();
-    (0..5).for_each(|_| observer.observe(&of_webhook("acme", Reason::Mismatch)));
+    (0..5).for_each(|_| observer.observe(&of_webhook("acme", RefusalReason::Unverified(Reason::Mismatch))));
     clock.advance(11 * SECOND);
     observer.tick();
     assert_eq!(*told.lock().unwrap(), 2);
@@ -391,7 +394,10 @@ fn forgeries_to_a_warden_raise_alerts_and_a_panic_in_the_callback_changes_no_ans
         let mut receiving = warden.examine(&head, Some(PEER)).unwrap().identify(id).unwrap();
         receiving.update(b"x").unwrap();
         let refused = receiving.finish().map(drop).unwrap_err();
-        assert_eq!(refused.reason(), if id == "acme" { Reason::Mismatch } else { Reason::UnknownId });
+        assert_eq!(
+            refused.reason(),
+            if id == "acme" { RefusalReason::Unverified(Reason::Mismatch) } else { RefusalReason::UnknownId }
+        );
     }
     assert_eq!(*told.lock().unwrap(), ["alert raised: 3 failures of webhook acme within 10s"]);
 }

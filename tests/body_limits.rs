@@ -1,4 +1,5 @@
 //! Attacks on a running receiver, bounded in count and time, against axum's server, bare hyper and actix-web alike.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 
@@ -7,8 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hookwarden::event::Outcome;
+use hookwarden::clock::Clock as _;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::Layout;
+use hookwarden::testing::TestClock;
 use hookwarden::tower::{VerifiedBody, WardenLayer};
 use hookwarden::warden::{BodyLimits, Quotas, WardenBuilder};
 use hookwarden::{IdSource, Reason, Scheme, Warden};
@@ -61,7 +64,7 @@ async fn body_behind_a_bad_head_is_not_polled() {
         for body in [Frames::zeros(1024, 64 * KIB), Frames::zeros(1024, 64 * KIB).exactly(64 * 1024 * 1024)] {
             let count = body.count();
             let verdict = judge(warden(), &post, body).await;
-            assert_eq!(verdict, (StatusCode::UNAUTHORIZED, Outcome::Refused(reason)));
+            assert_eq!(verdict, (StatusCode::UNAUTHORIZED, Outcome::Refused(reason.into())));
             assert_eq!(count.polls(), 0, "{reason}");
         }
     }
@@ -71,8 +74,8 @@ async fn body_behind_a_bad_head_is_not_polled() {
 async fn body_of_a_request_of_another_kind_is_not_polled() {
     let typed = warden().content_types(["application/json"]);
     for (warden, status, reason) in [
-        (warden().methods(["PUT"]), StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
-        (typed, StatusCode::UNSUPPORTED_MEDIA_TYPE, Reason::UnsupportedMediaType),
+        (warden().methods(["PUT"]), StatusCode::METHOD_NOT_ALLOWED, RefusalReason::MethodNotAllowed),
+        (typed, StatusCode::UNSUPPORTED_MEDIA_TYPE, RefusalReason::UnsupportedMediaType),
     ] {
         let body = Frames::zeros(1024, 64 * KIB);
         let count = body.count();
@@ -87,7 +90,7 @@ async fn body_of_unknown_length_is_read_to_the_cap_and_no_further() {
         let body = Frames::zeros(64 * MIB / size, size);
         let count = body.count();
         let verdict = judge(warden(), &post, body).await;
-        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(Reason::BodyTooLarge)));
+        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(RefusalReason::BodyTooLarge)));
         assert!((MIB..=MIB + size).contains(&count.bytes()), "{} bytes", count.bytes());
     }
 }
@@ -98,7 +101,7 @@ async fn body_of_a_known_length_over_the_cap_is_not_polled() {
         let body = Frames::zeros(1024, 64 * KIB).exactly(length);
         let count = body.count();
         let verdict = judge(warden(), &Post::signed(""), body).await;
-        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(Reason::BodyTooLarge)));
+        assert_eq!(verdict, (StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused(RefusalReason::BodyTooLarge)));
         assert_eq!(count.polls(), 0);
     }
 }
@@ -116,7 +119,7 @@ async fn deadline_holds_for_a_body_that_is_always_ready() {
         Frames::new(empty),
     )
     .await;
-    assert_eq!(verdict, (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(Reason::BodyTooSlow)));
+    assert_eq!(verdict, (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(RefusalReason::BodyTooSlow)));
     assert!(began.elapsed() < Duration::from_millis(1300), "{:?}", began.elapsed());
 }
 
@@ -132,7 +135,7 @@ async fn ten_gigabytes_that_are_only_announced_are_refused_at_once() {
             times.push(began.elapsed());
             assert_eq!(answer.status, 413, "{server:?}");
             let event = bench.events.next().await;
-            assert_eq!((event.outcome, event.body_bytes), (Outcome::Refused(Reason::BodyTooLarge), 0));
+            assert_eq!((event.outcome, event.body_bytes), (Outcome::Refused(RefusalReason::BodyTooLarge), 0));
         }
         // The fastest, as other tests share the machine.
         assert!(times.iter().min() < Some(&Duration::from_millis(100)), "{server:?}: {times:?}");
@@ -188,7 +191,7 @@ async fn body_that_stalls_or_drips_is_cut_off_at_the_deadline() {
             assert_eq!(answer.status, 408, "{server:?}, {framing}");
             let permitted = deadline..deadline + Duration::from_secs(1);
             assert!(permitted.contains(&took), "{server:?}, {framing}: {took:?}");
-            assert_eq!(bench.events.next().await.outcome, Outcome::Refused(Reason::BodyTooSlow));
+            assert_eq!(bench.events.next().await.outcome, Outcome::Refused(RefusalReason::BodyTooSlow));
         }
         drop(bench.receiver);
         assert!(bench.events.rest().await.is_empty());
@@ -204,7 +207,7 @@ async fn chunked_body_over_the_cap_is_refused() {
             let bytes = Post::signed(vec![7; 3 * MIB]).chunked(size, "");
             assert_eq!(bench.connect().await.exchange(&bytes).await.unwrap().status, 413, "{server:?}, {size}");
             let event = bench.events.next().await;
-            assert_eq!(event.outcome, Outcome::Refused(Reason::BodyTooLarge), "{server:?}, {size}");
+            assert_eq!(event.outcome, Outcome::Refused(RefusalReason::BodyTooLarge), "{server:?}, {size}");
             assert!(event.body_bytes <= 1024 * 1024, "{server:?}, {size}");
         }
         assert!(bench.handled.bodies().is_empty());
@@ -457,6 +460,28 @@ async fn deadline_holds_for_a_body_that_is_always_at_work() {
     let began = Instant::now();
     let warden = warden().body(BodyLimits::new().deadline(Duration::from_millis(300)));
     let (status, outcome) = judge(warden, &Post::signed(""), Busy(began)).await;
-    assert_eq!((status, outcome), (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(Reason::BodyTooSlow)));
+    assert_eq!((status, outcome), (StatusCode::REQUEST_TIMEOUT, Outcome::Refused(RefusalReason::BodyTooSlow)));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn body_over_the_cap_stays_refused_when_finished() {
+    let (warden, post) = (warden().body(BodyLimits::new().max_bytes(2)).build().unwrap(), Post::signed("{}"));
+    let mut receiving = warden.examine(&post.headers, None).unwrap().identify(ID).unwrap();
+    receiving.update(b"{}").unwrap();
+    // The byte is not added, so the bytes before it are those that were signed.
+    assert_eq!(receiving.update(b"x").unwrap_err().reason(), RefusalReason::BodyTooLarge);
+    assert_eq!(receiving.finish().unwrap_err().reason(), RefusalReason::BodyTooLarge);
+}
+
+#[test]
+fn body_complete_after_the_deadline_is_refused() {
+    let clock = TestClock::default();
+    let (warden, post) = (warden().clock(clock.clone()).build().unwrap(), Post::signed_at("{}", clock.now().wall));
+    for (late, reason) in [(Duration::ZERO, None), (Duration::from_nanos(1), Some(RefusalReason::BodyTooSlow))] {
+        let mut receiving = warden.examine(&post.headers, None).unwrap().identify(ID).unwrap();
+        receiving.update(b"{}").unwrap();
+        clock.advance(Duration::from_secs(10) + late);
+        assert_eq!(receiving.finish().err().map(|refused| refused.reason()), reason);
+    }
 }

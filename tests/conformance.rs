@@ -1,4 +1,5 @@
 //! The wire contract: the same requests to axum's server, to bare hyper and to actix-web, and the same answers from all.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use hookwarden::clock::ClockReading;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
-use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
 use hookwarden::headers::Head;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
 use hookwarden::limit::{Decision, RateLimiter};
@@ -38,7 +39,7 @@ const TOO_SLOW: &str = "408 Request Timeout | content-length: 0";
 const REPLAYED: &str = "200 OK | content-length: 0";
 const BROKEN: &str = "500 Internal Server Error | content-length: 0";
 
-const fn refused(reason: Reason) -> Outcome {
+const fn refused(reason: RefusalReason) -> Outcome {
     Outcome::Refused(reason)
 }
 
@@ -55,10 +56,10 @@ fn heads() -> Vec<Row> {
     let with_signature = |value: &[u8]| good().replacing(SIGNATURE, value).sized();
     let with_timestamp = |value: &str| good().replacing(TIMESTAMP, value).sized();
     let tag = String::from_utf8(good().value(SIGNATURE)).expect("text");
-    let missing = refused(Reason::MissingHeader);
-    let duplicate = refused(Reason::DuplicateHeader);
-    let signature = refused(Reason::MalformedSignature);
-    let timestamp = refused(Reason::MalformedTimestamp);
+    let missing = refused(RefusalReason::Unverified(Reason::MissingHeader));
+    let duplicate = refused(RefusalReason::Unverified(Reason::DuplicateHeader));
+    let signature = refused(RefusalReason::Unverified(Reason::MalformedSignature));
+    let timestamp = refused(RefusalReason::Unverified(Reason::MalformedTimestamp));
     vec![
         ("valid", good().sized(), HANDLED, Outcome::Accepted),
         ("valid and chunked", good().chunked(1, ""), HANDLED, Outcome::Accepted),
@@ -85,9 +86,14 @@ fn heads() -> Vec<Row> {
         ("leading zero", with_timestamp("01800000000"), UNAUTHORIZED, timestamp),
         ("20 digits", with_timestamp("18000000000000000000"), UNAUTHORIZED, timestamp),
         ("negative", with_timestamp("-1800000000"), UNAUTHORIZED, timestamp),
-        ("milliseconds", with_timestamp("1800000000000"), UNAUTHORIZED, refused(Reason::Early)),
-        ("301 s old", signed("x", -301).sized(), UNAUTHORIZED, refused(Reason::Stale)),
-        ("301 s ahead", signed("x", 301).sized(), UNAUTHORIZED, refused(Reason::Early)),
+        (
+            "milliseconds",
+            with_timestamp("1800000000000"),
+            UNAUTHORIZED,
+            refused(RefusalReason::Unverified(Reason::Early)),
+        ),
+        ("301 s old", signed("x", -301).sized(), UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::Stale))),
+        ("301 s ahead", signed("x", 301).sized(), UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::Early))),
     ]
 }
 
@@ -95,8 +101,8 @@ fn heads() -> Vec<Row> {
 fn signatures() -> Vec<Row> {
     let good = || signed("body", 0);
     let other_key = Post::signed_by(&signer(Scheme::timestamped(), "another-secret"), "/", &[], "body", NOW);
-    let mismatch = refused(Reason::Mismatch);
-    let unknown = refused(Reason::UnknownId);
+    let mismatch = refused(RefusalReason::Unverified(Reason::Mismatch));
+    let unknown = refused(RefusalReason::UnknownId);
     vec![
         ("other body", good().carrying("bodx").sized(), UNAUTHORIZED, mismatch),
         ("other body, chunked", good().carrying("bodx").chunked(3, ""), UNAUTHORIZED, mismatch),
@@ -119,7 +125,7 @@ fn signatures() -> Vec<Row> {
 
 /// Requests that their size decides on, with a cap of 1,000 bytes.
 fn sizes() -> Vec<Row> {
-    let too_large = refused(Reason::BodyTooLarge);
+    let too_large = refused(RefusalReason::BodyTooLarge);
     let exact = signed([7; 1000], 0);
     let more = signed([7; 1001], 0);
     let ten_gigabytes = signed("", 0).head("Content-Length: 10000000000\r\n");
@@ -134,7 +140,7 @@ fn sizes() -> Vec<Row> {
         ("far over the cap, chunked", signed(vec![7; 100_000], 0).chunked(10_000, ""), TOO_LARGE, too_large),
         ("10 GB announced", ten_gigabytes, TOO_LARGE, too_large),
         ("nearly 2^64 bytes announced", most, TOO_LARGE, too_large),
-        ("no chunk", broken, "400 Bad Request | content-length: 0", refused(Reason::BodyInterrupted)),
+        ("no chunk", broken, "400 Bad Request | content-length: 0", refused(RefusalReason::BodyInterrupted)),
         ("forged over the cap", more.carrying([8; 1001]).sized(), TOO_LARGE, too_large),
     ]
 }
@@ -210,7 +216,7 @@ async fn other_method_is_refused_unread_whatever_its_signature() {
         for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "post"] {
             for post in [signed("x", 0), signed("x", -301), signed("x", 0).without(SIGNATURE)] {
                 let head = post.head_of(method, FRAMING);
-                site.assert(method, &head, POST_ALONE, refused(Reason::MethodNotAllowed)).await;
+                site.assert(method, &head, POST_ALONE, refused(RefusalReason::MethodNotAllowed)).await;
             }
         }
         site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
@@ -224,7 +230,7 @@ async fn other_method_is_refused_unread_whatever_its_signature() {
             site.assert("PUT", &put, HANDLED, Outcome::Accepted).await;
             site.assert("POST", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
             let get = signed("x", 0).head_of("GET", FRAMING);
-            site.assert("GET", &get, other, refused(Reason::MethodNotAllowed)).await;
+            site.assert("GET", &get, other, refused(RefusalReason::MethodNotAllowed)).await;
         },
     )
     .await;
@@ -235,7 +241,7 @@ async fn content_type_outside_the_list_is_refused_unread_whatever_its_signature(
     const TYPES: [&str; 2] = ["application/json", "application/cloudevents+json"];
     const OTHER: &str =
         "415 Unsupported Media Type | accept: application/json, application/cloudevents+json | content-length: 0";
-    let other = refused(Reason::UnsupportedMediaType);
+    let other = refused(RefusalReason::UnsupportedMediaType);
     let of = |value: &str| signed("x", 0).with("Content-Type", value);
     let settings = |warden| unlimited(warden).content_types(TYPES);
     agree(settings, async |site| {
@@ -260,10 +266,10 @@ async fn content_type_outside_the_list_is_refused_unread_whatever_its_signature(
         let two = of(TYPES[0]).with("content-type", TYPES[0]);
         site.assert("two", &two.head("Content-Length: 100\r\n"), OTHER, other).await;
         let forged = of(TYPES[0]).carrying("y").sized();
-        site.assert("forged", &forged, UNAUTHORIZED, refused(Reason::Mismatch)).await;
+        site.assert("forged", &forged, UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::Mismatch))).await;
         let both = of("text/plain").head_of("PUT", "Content-Length: 100\r\n");
         let told = "405 Method Not Allowed | allow: POST | content-length: 0";
-        site.assert("other method too", &both, told, refused(Reason::MethodNotAllowed)).await;
+        site.assert("other method too", &both, told, refused(RefusalReason::MethodNotAllowed)).await;
     })
     .await;
 }
@@ -305,7 +311,11 @@ async fn ids_are_decoded_once_and_told_as_they_were_understood() {
         }
         // What is no text is no id, and the event tells none.
         let told = site.tell(&signed("x", 0).to("/webhooks/%ff").sized()).await;
-        assert_eq!((told.event.outcome, told.event.webhook_id), (refused(Reason::UnknownId), None), "{adapter:?}");
+        assert_eq!(
+            (told.event.outcome, told.event.webhook_id),
+            (refused(RefusalReason::UnknownId), None),
+            "{adapter:?}"
+        );
         let told = site.tell(&signed("x", 0).to("/webhooks/%EF%BF%BD").sized()).await;
         assert_eq!(told.event.webhook_id.as_deref(), Some(r"\u{fffd}"), "{adapter:?}");
         transcripts.push(site.end().await);
@@ -328,10 +338,25 @@ async fn any_of_32_candidates_may_match_and_33_are_refused() {
             ("the only one", value.clone(), HANDLED, Outcome::Accepted),
             ("the last of 32", format!("{time}{},v1={tag}", wrong.repeat(31)), HANDLED, Outcome::Accepted),
             ("the first of 32", format!("{value}{}", wrong.repeat(31)), HANDLED, Outcome::Accepted),
-            ("none of 32", format!("{time}{}", wrong.repeat(32)), UNAUTHORIZED, refused(Reason::Mismatch)),
-            ("one of 33", format!("{value}{}", wrong.repeat(32)), UNAUTHORIZED, refused(Reason::TooManyCandidates)),
-            ("no time", format!("v1={tag}"), UNAUTHORIZED, refused(Reason::MissingHeader)),
-            ("two times", format!("t=1,{value}"), UNAUTHORIZED, refused(Reason::DuplicateHeader)),
+            (
+                "none of 32",
+                format!("{time}{}", wrong.repeat(32)),
+                UNAUTHORIZED,
+                refused(RefusalReason::Unverified(Reason::Mismatch)),
+            ),
+            (
+                "one of 33",
+                format!("{value}{}", wrong.repeat(32)),
+                UNAUTHORIZED,
+                refused(RefusalReason::Unverified(Reason::TooManyCandidates)),
+            ),
+            ("no time", format!("v1={tag}"), UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::MissingHeader))),
+            (
+                "two times",
+                format!("t=1,{value}"),
+                UNAUTHORIZED,
+                refused(RefusalReason::Unverified(Reason::DuplicateHeader)),
+            ),
         ] {
             site.assert(what, &good.clone().replacing("Stripe-Signature", value).sized(), answer, outcome).await;
         }
@@ -358,7 +383,7 @@ async fn body_that_stalls_or_drips_is_answered_408() {
                 let permitted = SHORT_DEADLINE..SHORT_DEADLINE + Duration::from_secs(1);
                 assert!(permitted.contains(&began.elapsed()), "{:?}: {:?}", site.adapter, began.elapsed());
                 assert_eq!(answer.essence(), TOO_SLOW, "{:?}, {framing}", site.adapter);
-                assert_eq!(site.events.next().await.outcome, refused(Reason::BodyTooSlow), "{:?}", site.adapter);
+                assert_eq!(site.events.next().await.outcome, refused(RefusalReason::BodyTooSlow), "{:?}", site.adapter);
                 site.transcript.push(answer.essence());
             }
         },
@@ -373,9 +398,10 @@ async fn endless_body_of_a_refused_request_is_cut_off() {
     agree(
         |warden| unlimited(warden).body(BodyLimits::new().max_bytes(1000)),
         async |site| {
-            for (post, answer, reason) in
-                [(signed("", -301), UNAUTHORIZED, Reason::Stale), (signed("", 0), TOO_LARGE, Reason::BodyTooLarge)]
-            {
+            for (post, answer, reason) in [
+                (signed("", -301), UNAUTHORIZED, RefusalReason::Unverified(Reason::Stale)),
+                (signed("", 0), TOO_LARGE, RefusalReason::BodyTooLarge),
+            ] {
                 let mut connection = site.connect().await;
                 let first = [post.head("Transfer-Encoding: chunked\r\n"), chunk.clone()].concat();
                 let told = site.tell_on(&mut connection, &first).await;
@@ -398,17 +424,17 @@ async fn quota_is_told_with_every_answer_behind_a_good_signature() {
                 format!("200 OK | content-length: 0 | {policy} | ratelimit: \"webhook\";r={r};t={t} | x-handled: acme")
             };
             site.assert("first", &signed("1", 0).sized(), &accepted(1, 30), Outcome::Accepted).await;
-            site.assert("forged", &signed("1", 0).carrying("2").sized(), UNAUTHORIZED, refused(Reason::Mismatch)).await;
+            site.assert("forged", &signed("1", 0).carrying("2").sized(), UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::Mismatch))).await;
             site.assert("second", &signed("2", 0).sized(), &accepted(0, 60), Outcome::Accepted).await;
             // A replay and a failing handler tell what they are, whatever the quota says.
-            site.assert("replay", &signed("2", 0).sized(), REPLAYED, refused(Reason::Replayed)).await;
+            site.assert("replay", &signed("2", 0).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
             let exceeded = format!(
                 "429 Too Many Requests | content-length: 0 | {policy} | ratelimit: \"webhook\";r=0;t=60 | retry-after: 30"
             );
-            site.assert("third", &signed("3", 0).sized(), &exceeded, refused(Reason::QuotaExceeded)).await;
+            site.assert("third", &signed("3", 0).sized(), &exceeded, refused(RefusalReason::QuotaExceeded)).await;
             site.clock.advance(Duration::from_millis(29_500));
             let soon = exceeded.replace("t=60", "t=31").replace("retry-after: 30", "retry-after: 1");
-            site.assert("too early", &signed("3", 0).sized(), &soon, refused(Reason::QuotaExceeded)).await;
+            site.assert("too early", &signed("3", 0).sized(), &soon, refused(RefusalReason::QuotaExceeded)).await;
             site.clock.advance(Duration::from_millis(500));
             // The denied ones gave their claim back.
             site.assert("third again", &signed("3", 0).sized(), &accepted(0, 60), Outcome::Accepted).await;
@@ -434,7 +460,7 @@ async fn peer_that_was_refused_too_often_is_turned_away_without_a_word_of_quotas
             let forged = signed("x", 0).carrying("y").sized();
             let blocked = |seconds| format!("429 Too Many Requests | content-length: 0 | retry-after: {seconds}");
             for what in ["first", "second", "third"] {
-                site.assert(what, &forged, UNAUTHORIZED, refused(Reason::Mismatch)).await;
+                site.assert(what, &forged, UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::Mismatch))).await;
             }
             for (what, bytes) in [
                 ("forged", forged.clone()),
@@ -442,12 +468,18 @@ async fn peer_that_was_refused_too_often_is_turned_away_without_a_word_of_quotas
                 ("over the cap", signed("", 0).head("Content-Length: 10000000000\r\n")),
                 ("id that is no text", signed("x", 0).to("/webhooks/%ff").sized()),
             ] {
-                site.assert(what, &bytes, &blocked(20), refused(Reason::PeerBlocked)).await;
+                site.assert(what, &bytes, &blocked(20), refused(RefusalReason::PeerBlocked)).await;
             }
             // What the head alone decides costs nothing, and is answered as ever.
-            site.assert("bad head", &signed("x", -301).sized(), UNAUTHORIZED, refused(Reason::Stale)).await;
+            site.assert(
+                "bad head",
+                &signed("x", -301).sized(),
+                UNAUTHORIZED,
+                refused(RefusalReason::Unverified(Reason::Stale)),
+            )
+            .await;
             site.clock.advance(Duration::from_millis(19_900));
-            site.assert("early", &forged, &blocked(1), refused(Reason::PeerBlocked)).await;
+            site.assert("early", &forged, &blocked(1), refused(RefusalReason::PeerBlocked)).await;
             site.clock.advance(Duration::from_secs(1));
             site.assert("late", &signed("x", 0).sized(), &accepted_of_100(99, 1), Outcome::Accepted).await;
         },
@@ -473,10 +505,10 @@ async fn delivery_is_handled_once_and_answered_409_while_it_is() {
         let upper = String::from_utf8(post.value(SIGNATURE)).unwrap().to_uppercase();
         let copies = [post.sized(), post.chunked(1, ""), post.clone().replacing(SIGNATURE, upper).sized()];
         for copy in &copies {
-            site.assert("during", copy, &in_progress(60), refused(Reason::InProgress)).await;
+            site.assert("during", copy, &in_progress(60), refused(RefusalReason::InProgress)).await;
         }
         site.clock.advance(Duration::from_millis(58_500));
-        site.assert("later", &copies[0], &in_progress(2), refused(Reason::InProgress)).await;
+        site.assert("later", &copies[0], &in_progress(2), refused(RefusalReason::InProgress)).await;
         // Another delivery is not in its way.
         site.assert("other", &signed("y", 0).sized(), HANDLED, Outcome::Accepted).await;
 
@@ -484,12 +516,12 @@ async fn delivery_is_handled_once_and_answered_409_while_it_is() {
         assert_eq!(first.answer().await.unwrap().essence(), HANDLED);
         assert_eq!(site.events.next().await.outcome, Outcome::Accepted);
         for copy in &copies {
-            site.assert("after", copy, REPLAYED, refused(Reason::Replayed)).await;
+            site.assert("after", copy, REPLAYED, refused(RefusalReason::Replayed)).await;
         }
         // A message from the future is remembered as long as it is fresh.
         site.assert("ahead", &signed("z", 300).sized(), HANDLED, Outcome::Accepted).await;
         site.clock.advance(Duration::from_secs(541));
-        site.assert("ahead, later", &signed("z", 300).sized(), REPLAYED, refused(Reason::Replayed)).await;
+        site.assert("ahead, later", &signed("z", 300).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
     })
     .await;
 }
@@ -501,7 +533,7 @@ async fn replay_is_a_conflict_where_the_application_wants_it() {
         async |site| {
             site.assert("first", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
             let conflict = "409 Conflict | content-length: 0";
-            site.assert("replay", &signed("x", 0).sized(), conflict, refused(Reason::Replayed)).await;
+            site.assert("replay", &signed("x", 0).sized(), conflict, refused(RefusalReason::Replayed)).await;
         },
     )
     .await;
@@ -526,9 +558,9 @@ async fn full_memory_of_deliveries_refuses_and_asks_to_come_back() {
                 }
             }
             let last = last.expect("a memory that fills up");
-            last.assert(&format!("{:?}", site.adapter), full, refused(Reason::ReplayStoreUnavailable));
+            last.assert(&format!("{:?}", site.adapter), full, refused(RefusalReason::ReplayStoreUnavailable));
             // What it does remember is still a replay.
-            site.assert("remembered", &signed("0", 0).sized(), REPLAYED, refused(Reason::Replayed)).await;
+            site.assert("remembered", &signed("0", 0).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
         },
     )
     .await;
@@ -561,11 +593,11 @@ async fn trouble_of_the_key_store_is_not_the_senders() {
                 (
                     "down",
                     "503 Service Unavailable | content-length: 0 | retry-after: 7",
-                    refused(Reason::KeyStoreUnavailable),
+                    refused(RefusalReason::KeyStoreUnavailable),
                 ),
-                ("panic", BROKEN, refused(Reason::LookupPanicked)),
+                ("panic", BROKEN, refused(RefusalReason::LookupPanicked)),
                 ("acme", HANDLED, Outcome::Accepted),
-                ("nobody", UNAUTHORIZED, refused(Reason::UnknownId)),
+                ("nobody", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
             ] {
                 // One connection serves them all.
                 let post = signed(format!("{round}"), 0).to(&format!("/webhooks/{id}"));
@@ -606,13 +638,13 @@ async fn keys_that_have_to_be_waited_for_are_waited_for() {
         for (id, answer, outcome) in [
             ("acme", HANDLED, Outcome::Accepted),
             ("acme", HANDLED, Outcome::Accepted),
-            ("nobody", UNAUTHORIZED, refused(Reason::UnknownId)),
+            ("nobody", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
             (
                 "down",
                 "503 Service Unavailable | content-length: 0 | retry-after: 9",
-                refused(Reason::KeyStoreUnavailable),
+                refused(RefusalReason::KeyStoreUnavailable),
             ),
-            ("panic", BROKEN, refused(Reason::LookupPanicked)),
+            ("panic", BROKEN, refused(RefusalReason::LookupPanicked)),
             ("acme", HANDLED, Outcome::Accepted),
         ] {
             let post = signed("x", 0).to(&format!("/webhooks/{id}"));
@@ -632,8 +664,18 @@ async fn observer_that_panics_harms_no_request() {
             let mut connection = site.connect().await;
             for (what, post, answer, outcome) in [
                 ("accepted", signed("x", 0), HANDLED, Outcome::Accepted),
-                ("refused", signed("x", 0).carrying("y"), UNAUTHORIZED, refused(Reason::Mismatch)),
-                ("refused by its head", signed("x", -301), UNAUTHORIZED, refused(Reason::Stale)),
+                (
+                    "refused",
+                    signed("x", 0).carrying("y"),
+                    UNAUTHORIZED,
+                    refused(RefusalReason::Unverified(Reason::Mismatch)),
+                ),
+                (
+                    "refused by its head",
+                    signed("x", -301),
+                    UNAUTHORIZED,
+                    refused(RefusalReason::Unverified(Reason::Stale)),
+                ),
                 ("accepted again", signed("x", 0), HANDLED, Outcome::Accepted),
             ] {
                 let told = site.tell_on(&mut connection, &post.sized()).await;
@@ -650,7 +692,7 @@ async fn id_is_found_wherever_the_application_says() {
     let plain = || signed("x", 0);
     let tenant = |value: &[u8]| plain().to("/").with("X-Tenant", value);
     let by_header = || IdSource::header("X-Tenant").unwrap();
-    let unknown = refused(Reason::UnknownId);
+    let unknown = refused(RefusalReason::UnknownId);
     let cases = [
         (IdSource::fixed(ID), plain().to("/"), HANDLED, Outcome::Accepted),
         (IdSource::fixed(ID), plain().to("/webhooks/other"), HANDLED, Outcome::Accepted),
@@ -659,16 +701,26 @@ async fn id_is_found_wherever_the_application_says() {
         (by_header(), tenant(b""), UNAUTHORIZED, unknown),
         (by_header(), tenant(b"acm\xff"), UNAUTHORIZED, unknown),
         (by_header(), tenant(b"ac%6De"), UNAUTHORIZED, unknown),
-        (by_header(), plain(), UNAUTHORIZED, refused(Reason::MissingHeader)),
-        (by_header(), tenant(b"acme").with("x-tenant", "acme"), UNAUTHORIZED, refused(Reason::DuplicateHeader)),
+        (by_header(), plain(), UNAUTHORIZED, refused(RefusalReason::Unverified(Reason::MissingHeader))),
+        (
+            by_header(),
+            tenant(b"acme").with("x-tenant", "acme"),
+            UNAUTHORIZED,
+            refused(RefusalReason::Unverified(Reason::DuplicateHeader)),
+        ),
         (IdSource::closure(path), plain().to("/webhooks/of-acme"), HANDLED, Outcome::Accepted),
         (IdSource::closure(path), plain(), UNAUTHORIZED, unknown),
-        (IdSource::closure(|_| panic!("as this test wants it")), plain(), BROKEN, refused(Reason::LookupPanicked)),
+        (
+            IdSource::closure(|_| panic!("as this test wants it")),
+            plain(),
+            BROKEN,
+            refused(RefusalReason::LookupPanicked),
+        ),
         (IdSource::path_segment(1), plain(), HANDLED, Outcome::Accepted),
         (IdSource::path_segment(0), plain(), UNAUTHORIZED, unknown),
         (IdSource::path_segment(2), plain(), UNAUTHORIZED, unknown),
-        (IdSource::path_parameter("tenant"), plain(), BROKEN, refused(Reason::Misconfigured)),
-        (IdSource::path_parameter("id"), plain().to("/"), BROKEN, refused(Reason::Misconfigured)),
+        (IdSource::path_parameter("tenant"), plain(), BROKEN, refused(RefusalReason::Misconfigured)),
+        (IdSource::path_parameter("id"), plain().to("/"), BROKEN, refused(RefusalReason::Misconfigured)),
     ];
     for (source, post, answer, outcome) in cases {
         agree(
@@ -687,26 +739,28 @@ async fn id_is_found_wherever_the_application_says() {
 }
 
 #[tokio::test]
-async fn only_2xx_and_3xx_of_the_handler_end_a_delivery() {
+async fn only_2xx_of_the_handler_commits() {
     agree(unmetered, async |site| {
-        for status in [200, 201, 202, 204, 300, 302, 303, 304, 307] {
+        for status in [200, 201, 202, 204] {
             let bytes = signed(format!("done {status}"), 0).sized();
             site.then(Act::Answer(status));
             let told = site.tell(&bytes).await;
             assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
             assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Accepted, 1), "{status}");
-            site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+            assert_eq!(told.event.status, Some(status), "{:?}", site.adapter);
+            site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
         }
-        for status in [400, 401, 404, 408, 409, 413, 429, 500, 503] {
+        for status in [300, 302, 303, 304, 307, 400, 401, 404, 408, 409, 413, 429, 500, 503] {
             let bytes = signed(format!("not done {status}"), 0).sized();
             for _ in 0..2 {
                 site.then(Act::Answer(status));
                 let told = site.tell(&bytes).await;
                 assert_eq!(told.answer.map(|answer| answer.status), Some(status), "{:?}", site.adapter);
                 assert_eq!((told.event.outcome, told.runs.len()), (Outcome::Released, 1), "{status}");
+                assert_eq!(told.event.status, Some(status), "{:?}", site.adapter);
             }
             site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-            site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+            site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
         }
     })
     .await;
@@ -721,7 +775,7 @@ async fn handler_that_panics_gives_the_delivery_back() {
             site.assert("panic", &bytes, "closed", Outcome::Released).await;
         }
         site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-        site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
     })
     .await;
 }
@@ -742,14 +796,14 @@ async fn client_that_leaves_costs_no_delivery() {
                 "during",
                 &bytes,
                 "409 Conflict | content-length: 0 | retry-after: 60",
-                refused(Reason::InProgress),
+                refused(RefusalReason::InProgress),
             )
             .await;
             release.send(500).unwrap();
         }
         assert_eq!(site.events.next().await.outcome, Outcome::Released, "{adapter:?}");
         site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-        site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
         site.end().await;
     }
 }
@@ -763,7 +817,7 @@ async fn client_that_leaves_within_its_body_is_one_event() {
             connection.send(&[&signed("x", 0).head(framing)[..], b"5\r\nabcde\r\n"].concat()).await;
             drop(connection);
             let outcome = site.events.next().await.outcome;
-            assert_eq!(outcome, refused(Reason::BodyInterrupted), "{adapter:?}, {framing}");
+            assert_eq!(outcome, refused(RefusalReason::BodyInterrupted), "{adapter:?}, {framing}");
         }
         // It was not the delivery.
         site.assert("whole", &signed("x", 0).sized(), &accepted_of_100(99, 1), Outcome::Accepted).await;
@@ -837,7 +891,7 @@ async fn shared_memory_of_deliveries_is_told_how_each_ended() {
         // Nobody is left to wait for it, so that it is told in the background.
         timeout(PATIENCE, releases.recv()).await.expect("a release").expect("a store");
         site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
-        site.assert("replay", &bytes, REPLAYED, refused(Reason::Replayed)).await;
+        site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
         transcripts.push(site.end().await);
     }
     assert_alike(&transcripts);
@@ -880,7 +934,7 @@ async fn replay_protection_fails_closed_and_the_limiter_falls_back() {
         async |site| {
             for _ in 0..2 {
                 let bytes = signed("x", 0).sized();
-                site.assert("unreachable", &bytes, unavailable, refused(Reason::ReplayStoreUnavailable)).await;
+                site.assert("unreachable", &bytes, unavailable, refused(RefusalReason::ReplayStoreUnavailable)).await;
             }
         },
     )
@@ -892,7 +946,7 @@ async fn replay_protection_fails_closed_and_the_limiter_falls_back() {
             let accepted = format!("200 OK | content-length: 0 | {policy} | x-handled: acme");
             site.assert("first", &signed("1", 0).sized(), &accepted, Outcome::Accepted).await;
             let exceeded = format!("429 Too Many Requests | content-length: 0 | {policy} | retry-after: 60");
-            site.assert("second", &signed("2", 0).sized(), &exceeded, refused(Reason::QuotaExceeded)).await;
+            site.assert("second", &signed("2", 0).sized(), &exceeded, refused(RefusalReason::QuotaExceeded)).await;
         },
     )
     .await;
@@ -914,11 +968,18 @@ async fn application_writes_the_same_bodies_on_every_adapter() {
                 )
             };
             let unauthorized = body("401 Unauthorized", " | www-authenticate: Webhook", r#"{"status":401}"#);
-            let replayed = body("200 OK", "", r#"{"status":200}"#);
             site.assert("accepted", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
-            site.assert("stale", &signed("x", -301).sized(), &unauthorized, refused(Reason::Stale)).await;
-            site.assert("replay", &signed("x", 0).sized(), &replayed, refused(Reason::Replayed)).await;
-            site.assert("no body", &signed([0; 1001], 0).sized(), TOO_LARGE, refused(Reason::BodyTooLarge)).await;
+            site.assert(
+                "stale",
+                &signed("x", -301).sized(),
+                &unauthorized,
+                refused(RefusalReason::Unverified(Reason::Stale)),
+            )
+            .await;
+            // A duplicate answered 200 isn't a refusal.
+            site.assert("replay", &signed("x", 0).sized(), REPLAYED, refused(RefusalReason::Replayed)).await;
+            site.assert("no body", &signed([0; 1001], 0).sized(), TOO_LARGE, refused(RefusalReason::BodyTooLarge))
+                .await;
         },
     )
     .await;

@@ -1,4 +1,5 @@
 //! What counts as the same delivery, how long it is remembered, and who has the work while it is not done.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 #[path = "util/scene.rs"]
@@ -17,7 +18,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hookwarden::clock::{Clock as _, ClockReading};
 use hookwarden::error::StoreError;
-use hookwarden::event::{Outcome, StoreKind, Warning};
+use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
 use hookwarden::keys::StaticKeys;
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
@@ -51,7 +52,7 @@ fn scene_with(set: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Scene {
 }
 
 impl Scene {
-    fn send(&self, post: &Post) -> Result<(), Reason> {
+    fn send(&self, post: &Post) -> Result<(), RefusalReason> {
         self.deliver(PEER, ID, post)
     }
 
@@ -99,13 +100,13 @@ fn message_is_known_for_as_long_as_it_is_fresh() {
     let early = scene.stamped(300);
     assert_eq!(scene.send(&early), Ok(()));
     for seconds in 0..=600 {
-        assert_eq!(scene.send(&early), Err(Reason::Replayed), "{seconds} s later");
+        assert_eq!(scene.send(&early), Err(RefusalReason::Replayed), "{seconds} s later");
         if seconds % 100 == 99 {
             scene.traffic();
         }
         scene.clock.advance(SECOND);
     }
-    assert_eq!(scene.send(&early), Err(Reason::Stale));
+    assert_eq!(scene.send(&early), Err(RefusalReason::Unverified(Reason::Stale)));
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn neither_clock_alone_ends_the_memory_of_a_message() {
             scene.clock.step_wall(599);
         }
         scene.traffic();
-        assert_eq!(scene.send(&early), Err(Reason::Replayed), "monotonic alone: {monotonic_alone}");
+        assert_eq!(scene.send(&early), Err(RefusalReason::Replayed), "monotonic alone: {monotonic_alone}");
     }
 }
 
@@ -135,7 +136,7 @@ fn replicas_whose_clocks_lag_are_covered_by_the_margin() {
     scene.traffic();
     // As a replica sees it whose clock is ten seconds slow.
     scene.clock.step_wall(-10);
-    assert_eq!(scene.send(&post), Err(Reason::Replayed));
+    assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -145,14 +146,21 @@ fn freshness_follows_the_wall_clock_and_the_memory_outlives_its_steps() {
         let post = scene.stamped(0);
         assert_eq!(scene.send(&post), Ok(()));
         scene.clock.step_wall(step);
-        assert_eq!(scene.send(&post), Err(if step > 0 { Reason::Stale } else { Reason::Early }));
+        assert_eq!(
+            scene.send(&post),
+            Err(if step > 0 {
+                RefusalReason::Unverified(Reason::Stale)
+            } else {
+                RefusalReason::Unverified(Reason::Early)
+            })
+        );
         let stepped = scene.signed("signed by the clock as it was set");
         assert_eq!(scene.send(&stepped), Ok(()));
-        assert_eq!(scene.send(&stepped), Err(Reason::Replayed));
+        assert_eq!(scene.send(&stepped), Err(RefusalReason::Replayed));
         scene.clock.advance(100 * SECOND);
         scene.traffic();
         scene.clock.step_wall(-step);
-        assert_eq!(scene.send(&post), Err(Reason::Replayed), "{step}");
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "{step}");
     }
 }
 
@@ -166,7 +174,7 @@ fn message_that_a_clock_set_back_makes_fresh_once_more_is_still_known() {
         scene.clock.advance(60 * SECOND);
         scene.traffic();
     }
-    assert_eq!(scene.send(&post), Err(Reason::Replayed), "an hour later");
+    assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "an hour later");
 }
 
 #[test]
@@ -180,7 +188,7 @@ fn wall_clock_that_is_set_while_a_handler_runs_shortens_no_memory() {
         scene.clock.advance(100 * SECOND);
         scene.traffic();
         scene.clock.step_wall(-step);
-        assert_eq!(scene.send(&post), Err(Reason::Replayed), "{step}");
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "{step}");
     }
 }
 
@@ -191,15 +199,27 @@ fn limits_follow_the_monotonic_clock_alone() {
     let forger = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)));
     let send = |body: &str| scene.send(&scene.signed(body));
     let forge = || scene.deliver(forger, ID, &scene.signed("genuine").carrying("forged"));
-    assert_eq!([send("1"), send("2"), send("3")], [Ok(()), Ok(()), Err(Reason::QuotaExceeded)]);
-    assert_eq!([forge(), forge(), forge()], [Reason::Mismatch, Reason::Mismatch, Reason::PeerBlocked].map(Err));
+    assert_eq!([send("1"), send("2"), send("3")], [Ok(()), Ok(()), Err(RefusalReason::QuotaExceeded)]);
+    assert_eq!(
+        [forge(), forge(), forge()],
+        [
+            RefusalReason::Unverified(Reason::Mismatch),
+            RefusalReason::Unverified(Reason::Mismatch),
+            RefusalReason::PeerBlocked
+        ]
+        .map(Err)
+    );
     for step in [HOUR, -HOUR, -HOUR, HOUR] {
         scene.clock.step_wall(step);
-        assert_eq!([send("3"), forge()], [Err(Reason::QuotaExceeded), Err(Reason::PeerBlocked)], "{step}");
+        assert_eq!(
+            [send("3"), forge()],
+            [Err(RefusalReason::QuotaExceeded), Err(RefusalReason::PeerBlocked)],
+            "{step}"
+        );
     }
     scene.clock.set_monotonic(10 * SECOND);
-    assert_eq!([send("3"), send("4")], [Ok(()), Err(Reason::QuotaExceeded)]);
-    assert_eq!([forge(), forge()], [Reason::Mismatch, Reason::PeerBlocked].map(Err));
+    assert_eq!([send("3"), send("4")], [Ok(()), Err(RefusalReason::QuotaExceeded)]);
+    assert_eq!([forge(), forge()], [RefusalReason::Unverified(Reason::Mismatch), RefusalReason::PeerBlocked].map(Err));
 }
 
 // What is the same delivery.
@@ -254,14 +274,14 @@ fn delivery_by_two_keys_is_known_by_either_of_its_signatures() {
     for scheme in [Scheme::standard_webhooks(), Scheme::stripe()] {
         let (scene, post) = after_a_delivery_by_two_keys(&scheme, |_, _| {});
         for replayed in [&post, &with_only(&post, 0), &with_only(&post, 1)] {
-            assert_eq!(scene.send(replayed), Err(Reason::Replayed), "{}", scheme.name());
+            assert_eq!(scene.send(replayed), Err(RefusalReason::Replayed), "{}", scheme.name());
         }
         // It is known as well when one of them came first.
         let (scene, _) = after_a_delivery_by_two_keys(&scheme, |_, _| {});
         let later = Timestamp::from_unix(scene.clock.now().wall.as_unix() + 1);
         let other = signed_with(&scheme, ring([key(&scheme, "new"), key(&scheme, "old")]), later);
         assert_eq!(scene.send(&with_only(&other, 1)), Ok(()));
-        assert_eq!(scene.send(&with_only(&other, 0)), Err(Reason::Replayed), "{}", scheme.name());
+        assert_eq!(scene.send(&with_only(&other, 0)), Err(RefusalReason::Replayed), "{}", scheme.name());
     }
 }
 
@@ -269,9 +289,13 @@ fn delivery_by_two_keys_is_known_by_either_of_its_signatures() {
 fn delivery_is_known_after_one_of_its_keys_expired() {
     for scheme in [Scheme::standard_webhooks(), Scheme::stripe()] {
         let (scene, post) = after_a_delivery_by_two_keys(&scheme, |scene, _| scene.clock.advance(11 * SECOND));
-        assert_eq!(scene.send(&post), Err(Reason::Replayed), "{}", scheme.name());
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "{}", scheme.name());
         let verdicts = [0, 1].map(|nth| scene.send(&with_only(&post, nth)).unwrap_err());
-        assert!(verdicts.contains(&Reason::Replayed) && verdicts.contains(&Reason::Mismatch), "{verdicts:?}");
+        assert!(
+            verdicts.contains(&RefusalReason::Replayed)
+                && verdicts.contains(&RefusalReason::Unverified(Reason::Mismatch)),
+            "{verdicts:?}"
+        );
     }
 }
 
@@ -284,8 +308,8 @@ fn delivery_by_a_key_that_expired_is_known_by_the_signature_of_the_other() {
         assert_eq!(scene.admit(&with_only(&post, 1)).delivery().key_id().as_str(), "old");
         assert_eq!(scene.send(&with_only(&post, 1)), Ok(()));
         scene.clock.advance(11 * SECOND);
-        assert_eq!(scene.send(&with_only(&post, 0)), Err(Reason::Replayed), "{}", scheme.name());
-        assert_eq!(scene.send(&post), Err(Reason::Replayed), "{}", scheme.name());
+        assert_eq!(scene.send(&with_only(&post, 0)), Err(RefusalReason::Replayed), "{}", scheme.name());
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "{}", scheme.name());
     }
 }
 
@@ -298,7 +322,7 @@ fn delivery_is_known_after_a_rotation() {
         assert_eq!(scene.send(&post), Ok(()));
         for names in [&["new", "old"][..], &["newest", "new", "old"], &["old"]] {
             store.replace_one(ID, ring(names.iter().map(|name| key(&scheme, name)))).unwrap();
-            assert_eq!(scene.send(&post), Err(Reason::Replayed), "{} {names:?}", scheme.name());
+            assert_eq!(scene.send(&post), Err(RefusalReason::Replayed), "{} {names:?}", scheme.name());
         }
     }
 }
@@ -321,7 +345,7 @@ fn received_form_makes_no_other_delivery() {
         reversed,
         shouted,
     ] {
-        assert_eq!(scene.send(&same), Err(Reason::Replayed), "{same:?}");
+        assert_eq!(scene.send(&same), Err(RefusalReason::Replayed), "{same:?}");
     }
     for other in [scene.signed("y"), scene.stamped(1)] {
         assert_eq!(scene.send(&other), Ok(()));
@@ -335,7 +359,10 @@ fn id_of_a_message_counts_where_it_is_signed() {
     let scene = Scene::of(scheme.clone(), |warden| warden.sender(ID, keys()));
     let post = signed_with(&scheme, keys(), scene.clock.now().wall);
     assert_eq!(scene.send(&post), Ok(()));
-    assert_eq!(scene.send(&post.clone().replacing("webhook-id", "msg_2")), Err(Reason::Mismatch));
+    assert_eq!(
+        scene.send(&post.clone().replacing("webhook-id", "msg_2")),
+        Err(RefusalReason::Unverified(Reason::Mismatch))
+    );
     let signer = Signer::new(scheme.clone(), keys()).unwrap();
     let own = [("webhook-id", "msg_2")];
     let other = Post::signed_by(&signer, PATH, &own, post.body.clone(), scene.clock.now().wall);
@@ -351,7 +378,7 @@ fn same_message_to_another_webhook_id_is_another_delivery() {
     let post = scene.signed("x");
     for id in [ID, "other"] {
         assert_eq!(scene.deliver(PEER, id, &post), Ok(()), "{id}");
-        assert_eq!(scene.deliver(PEER, id, &post), Err(Reason::Replayed), "{id}");
+        assert_eq!(scene.deliver(PEER, id, &post), Err(RefusalReason::Replayed), "{id}");
     }
 }
 
@@ -364,12 +391,12 @@ fn delivery_is_in_progress_until_its_handler_ends() {
     let admitted = scene.admit(&post);
     scene.clock.advance(20 * SECOND);
     let refused = scene.refuse(&post);
-    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (Reason::InProgress, 409));
+    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (RefusalReason::InProgress, 409));
     assert_eq!(refused.answer().retry_after(), Some(LEASE - 20 * SECOND));
     drop(admitted);
     assert_eq!(scene.send(&post), Ok(()), "the handler failed, and the retry is welcome");
     let replayed = scene.refuse(&post);
-    assert_eq!((replayed.reason(), replayed.answer().status().as_u16()), (Reason::Replayed, 200));
+    assert_eq!((replayed.reason(), replayed.answer().status().as_u16()), (RefusalReason::Replayed, 200));
 }
 
 #[test]
@@ -378,10 +405,10 @@ fn delivery_of_a_process_that_died_is_free_after_the_lease() {
     let post = scene.signed("x");
     std::mem::forget(scene.admit(&post));
     scene.clock.advance(LEASE - SECOND);
-    assert_eq!(scene.send(&post), Err(Reason::InProgress));
+    assert_eq!(scene.send(&post), Err(RefusalReason::InProgress));
     scene.clock.advance(SECOND);
     assert_eq!(scene.send(&post), Ok(()));
-    assert_eq!(scene.send(&post), Err(Reason::Replayed));
+    assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -391,7 +418,7 @@ fn commit_after_the_lease_stands_if_nobody_else_has_the_work() {
     let slow = scene.admit(&post);
     scene.clock.advance(LEASE + SECOND);
     slow.commit();
-    assert_eq!(scene.send(&post), Err(Reason::Replayed));
+    assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
 }
 
 /// The price of a lease that is shorter than the work: the documented double.
@@ -405,10 +432,10 @@ fn handler_slower_than_its_lease_may_run_twice() {
     assert_eq!(scene.told.warnings.take(), []);
     slow.commit();
     assert_eq!(scene.told.warnings.take(), [Warning::LeaseOutlived]);
-    assert_eq!(scene.refuse(&post).reason(), Reason::InProgress, "the late one cannot settle what is another's");
+    assert_eq!(scene.refuse(&post).reason(), RefusalReason::InProgress, "the late one cannot settle what is another's");
     second.commit();
     assert_eq!(scene.told.warnings.take(), []);
-    assert_eq!(scene.send(&post), Err(Reason::Replayed));
+    assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
     let accepted = scene.outcomes().into_iter().filter(|outcome| *outcome == Outcome::Accepted);
     assert_eq!(accepted.count(), 2);
 
@@ -417,9 +444,9 @@ fn handler_slower_than_its_lease_may_run_twice() {
     scene.clock.advance(5 * SECOND);
     let second = scene.admit(&other);
     drop(slow);
-    assert_eq!(scene.refuse(&other).reason(), Reason::InProgress, "nor give it back");
+    assert_eq!(scene.refuse(&other).reason(), RefusalReason::InProgress, "nor give it back");
     second.commit();
-    assert_eq!(scene.send(&other), Err(Reason::Replayed));
+    assert_eq!(scene.send(&other), Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -468,10 +495,10 @@ fn lifetime_is_kept_to_the_second() {
     assert_eq!(scene.send(&post), Ok(()));
     for _ in 0..6 {
         scene.clock.advance(100 * SECOND);
-        assert_eq!(scene.send(&post), Err(Reason::Replayed));
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
         // Asking again does not prolong it, and neither does a wall clock that is set forward end it.
         scene.clock.step_wall(86_400);
-        assert_eq!(scene.send(&post), Err(Reason::Replayed));
+        assert_eq!(scene.send(&post), Err(RefusalReason::Replayed));
         scene.clock.step_wall(-86_400);
     }
     scene.clock.advance(SECOND);
@@ -486,13 +513,13 @@ fn full_memory_refuses_and_forgets_nothing() {
     for nth in 0..100 {
         let refused = scene.refuse(&scene.signed(format!("further {nth}")));
         let answer = refused.answer();
-        assert_eq!((refused.reason(), answer.status().as_u16()), (Reason::ReplayStoreUnavailable, 503));
+        assert_eq!((refused.reason(), answer.status().as_u16()), (RefusalReason::ReplayStoreUnavailable, 503));
         // The first is forgotten when it is stale by the slowest replica's clock too, and its copies' bodies are late.
         assert_eq!(answer.retry_after(), Some(322 * SECOND));
         assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
     }
     for post in &known {
-        assert_eq!(scene.send(post), Err(Reason::Replayed));
+        assert_eq!(scene.send(post), Err(RefusalReason::Replayed));
     }
     scene.clock.advance(322 * SECOND);
     assert_eq!(scene.send(&scene.signed("next")), Ok(()));
@@ -630,7 +657,7 @@ impl Scene {
         receiving.finish_async().await
     }
 
-    async fn send_async(&self, post: &Post) -> Result<(), Reason> {
+    async fn send_async(&self, post: &Post) -> Result<(), RefusalReason> {
         let admitted = self.judge_async(post).await.map_err(|refused| refused.reason())?;
         admitted.commit_async().await.unwrap();
         Ok(())
@@ -650,14 +677,14 @@ async fn shared_store_is_asked_with_what_identifies_a_delivery() {
     assert_eq!(claim.until.as_unix(), scene.clock.now().wall.as_unix() + 7 + 300 + 5 + 11);
     assert_eq!(*commit, Call { what: "commit", lease: None, ..claim.clone() }, "by the same claimant");
 
-    assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
+    assert_eq!(scene.send_async(&post).await, Err(RefusalReason::Replayed));
     let [replayed] = &remote.take()[..] else { panic!("a claim alone") };
     assert_eq!((replayed.what, &replayed.keys), ("claim", &claim.keys));
     assert_ne!(replayed.by, claim.by, "each request claims for itself");
 
     let other = scene.signed("other");
     let admitted = scene.judge_async(&other).await.unwrap();
-    assert_eq!(scene.send_async(&other).await, Err(Reason::InProgress));
+    assert_eq!(scene.send_async(&other).await, Err(RefusalReason::InProgress));
     admitted.release_async().await.unwrap();
     assert_eq!(remote.names(), ["claim", "claim", "release"]);
     assert_eq!(scene.send_async(&other).await, Ok(()));
@@ -689,7 +716,7 @@ async fn delivery_that_is_neither_committed_nor_released_is_released_in_the_back
     scene.judge_async(&post).await.unwrap().commit();
     remote.take();
     assert_eq!(remote.called().await.what, "commit");
-    assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
+    assert_eq!(scene.send_async(&post).await, Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -699,7 +726,7 @@ fn delivery_dropped_where_there_is_no_runtime_ends_with_its_lease() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let admitted = runtime.block_on(scene.judge_async(&post)).unwrap();
     drop(admitted);
-    assert_eq!(runtime.block_on(scene.send_async(&post)), Err(Reason::InProgress));
+    assert_eq!(runtime.block_on(scene.send_async(&post)), Err(RefusalReason::InProgress));
     assert_eq!(remote.names(), ["claim", "claim"]);
     scene.clock.advance(LEASE);
     assert_eq!(runtime.block_on(scene.send_async(&post)), Ok(()));
@@ -712,7 +739,7 @@ async fn shared_store_that_fails_lets_nothing_pass() {
     let admitted = scene.judge_async(&first).await.unwrap();
     remote.fails.store(true, Ordering::Relaxed);
     let refused = scene.judge_async(&second).await.unwrap_err();
-    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (Reason::ReplayStoreUnavailable, 503));
+    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (RefusalReason::ReplayStoreUnavailable, 503));
     assert_eq!(refused.answer().retry_after(), Some(7 * SECOND));
     assert_eq!(scene.told.failures.take(), [(StoreKind::Replay, "the network is down".to_owned())]);
 
@@ -735,7 +762,7 @@ async fn shared_store_that_hangs_holds_no_request_beyond_its_deadline() {
     let service = WardenLayer::new(scene.warden.clone()).layer(handler);
     let answer = tokio::time::timeout(PATIENCE, service.oneshot(scene.signed("x").into_request())).await;
     assert_eq!(answer.expect("an answer").unwrap().status(), 503);
-    assert_eq!(scene.outcomes(), [Outcome::Refused(Reason::ReplayStoreUnavailable)]);
+    assert_eq!(scene.outcomes(), [Outcome::Refused(RefusalReason::ReplayStoreUnavailable)]);
     // Whether the store took the claim is unknown, so it is told to give it back.
     remote.hangs.store(false, Ordering::Relaxed);
     while remote.called().await.what != "release" {}
@@ -745,13 +772,13 @@ async fn shared_store_that_hangs_holds_no_request_beyond_its_deadline() {
 async fn steps_that_cannot_wait_refuse_where_a_store_has_to_be_waited_for() {
     let (scene, remote) = shared(|warden| warden);
     let refused = scene.refuse(&scene.signed("x"));
-    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (Reason::Misconfigured, 500));
+    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (RefusalReason::Misconfigured, 500));
     assert_eq!(remote.take(), []);
 
     let limiter = Arc::new(Counter::default());
     let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
     let post = scene.signed("x");
-    assert_eq!(scene.refuse(&post).reason(), Reason::Misconfigured);
+    assert_eq!(scene.refuse(&post).reason(), RefusalReason::Misconfigured);
     assert_eq!(scene.send_async(&post).await, Ok(()), "and claimed nothing");
 }
 
@@ -804,7 +831,7 @@ async fn shared_limiter_decides_and_a_denied_delivery_is_given_back() {
     remote.take();
     let post = scene.signed("x");
     let refused = scene.judge_async(&post).await.unwrap_err();
-    assert_eq!((refused.reason(), refused.answer().retry_after()), (Reason::QuotaExceeded, Some(8 * SECOND)));
+    assert_eq!((refused.reason(), refused.answer().retry_after()), (RefusalReason::QuotaExceeded, Some(8 * SECOND)));
     assert_eq!(remote.names(), ["claim", "release"]);
     assert_eq!(*limiter.asked.lock().unwrap(), vec![(ID.to_owned(), quota); 3]);
     limiter.asked.lock().unwrap().clear();
@@ -816,7 +843,7 @@ async fn shared_limiter_that_fails_is_stood_in_for_by_this_process() {
     let limiter = Arc::new(Counter::default());
     let scene = scene_with(|warden| warden.quotas(Quotas::new().accepted(two_an_hour()).shared(limiter.clone())));
     limiter.fails.store(true, Ordering::Relaxed);
-    for (body, verdict) in [("1", Ok(())), ("2", Ok(())), ("3", Err(Reason::QuotaExceeded))] {
+    for (body, verdict) in [("1", Ok(())), ("2", Ok(())), ("3", Err(RefusalReason::QuotaExceeded))] {
         assert_eq!(scene.send_async(&scene.signed(body)).await, verdict, "{body}");
         assert_eq!(scene.told.failures.take(), [(StoreKind::Limits, "the network is down".to_owned())]);
         assert_eq!(scene.told.warnings.take(), [Warning::LimiterFellBack]);
@@ -882,7 +909,7 @@ async fn sender_that_breaks_off_after_the_work_is_done_cannot_have_it_done_again
     remote.hangs.store(false, Ordering::Relaxed);
     assert_eq!(remote.called().await.what, "commit");
     scene.clock.advance(LEASE);
-    assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
+    assert_eq!(scene.send_async(&post).await, Err(RefusalReason::Replayed));
 }
 
 #[tokio::test]
@@ -892,7 +919,7 @@ async fn status_of_the_handler_settles_the_delivery_before_the_answer_is_given()
     for (status, settled) in [
         (StatusCode::OK, "commit"),
         (StatusCode::NO_CONTENT, "commit"),
-        (StatusCode::FOUND, "commit"),
+        (StatusCode::FOUND, "release"),
         (StatusCode::BAD_REQUEST, "release"),
         (StatusCode::INTERNAL_SERVER_ERROR, "release"),
     ] {
@@ -936,7 +963,7 @@ async fn commit_that_is_repeated_as_its_sender_broke_off_raises_no_alarm() {
     assert_eq!(remote.called().await.what, "commit");
     tokio::task::yield_now().await;
     assert_eq!(scene.told.warnings.take(), []);
-    assert_eq!(scene.send_async(&post).await, Err(Reason::Replayed));
+    assert_eq!(scene.send_async(&post).await, Err(RefusalReason::Replayed));
 }
 
 #[tokio::test]
@@ -970,4 +997,22 @@ async fn shared_memory_outlives_a_clock_that_is_set_back_while_the_body_arrives(
     // The message is fresh once more until its timestamp and the tolerance, by the clock as it is set now.
     let seconds: Vec<i64> = remote.take().into_iter().map(|call| call.seconds).collect();
     assert!(seconds.len() == 2 && seconds.iter().all(|seconds| *seconds >= HOUR + 300 - 1), "{seconds:?}");
+}
+
+#[test]
+fn copy_whose_body_takes_the_whole_deadline_is_a_duplicate() {
+    for deadline in [10, 60, 3_600] {
+        let scene = scene_with(|warden| warden.body(BodyLimits::new().deadline(Duration::from_secs(deadline))));
+        let post = scene.signed("x");
+        // Both heads arrive in the last fresh second.
+        scene.clock.advance(Duration::from_millis(300_999));
+        let receive = || scene.warden.examine(&post.headers, PEER).unwrap().identify(ID).unwrap();
+        let (mut first, mut copy) = (receive(), receive());
+        first.update(&post.body).unwrap();
+        first.finish().unwrap().commit();
+
+        scene.clock.advance(Duration::from_secs(deadline));
+        copy.update(&post.body).unwrap();
+        assert_eq!(copy.finish().unwrap_err().reason(), RefusalReason::Replayed, "deadline {deadline} s");
+    }
 }

@@ -1,5 +1,5 @@
 //! Each fault that a diagnosis knows, made by a sender that shares no code with the library, and named first.
-
+#![cfg(feature = "diagnose")]
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,

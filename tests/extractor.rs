@@ -1,25 +1,31 @@
-//! The extractor `Webhook<T>`, behind the layer and by the Warden in the router's state.
+//! The extractors: `Webhook<T>` behind the layer, and `UncommittedWebhook<T>` with the Warden in the router's state.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
+#[path = "util/log.rs"]
+mod log;
 mod util;
 
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::MockConnectInfo;
 use axum::extract::{Form, FromRef, Json, State};
 use axum::middleware::map_request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
-use hookwarden::axum::{StateWarden, WardenLayer, Webhook};
-use hookwarden::event::Outcome;
+use hookwarden::axum::{UncommittedWebhook, WardenLayer, WardenState, Webhook, WebhookRejection};
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
-use hookwarden::warden::BodyLimits;
-use hookwarden::{Reason, Scheme, Warden};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas, WardenBuilder};
+use hookwarden::{IdSource, Quota, Reason, Scheme, Warden};
 use http_body_util::BodyExt as _;
 use hyper::{Request, StatusCode};
 use tokio::sync::mpsc::unbounded_channel;
 use tower::ServiceExt as _;
 
+use log::Log;
 use util::events::{Events, events};
 use util::frames::Frames;
 use util::receiver::Receiver;
@@ -58,45 +64,82 @@ async fn answer(router: Router, request: Request<Body>) -> (StatusCode, Bytes) {
     (status, response.into_body().collect().await.expect("a body").to_bytes())
 }
 
-/// The handlers take each kind of payload, say that their work is done and answer with what they understood.
-fn handlers<S>() -> [(&'static str, MethodRouter<S>, &'static str, &'static str, &'static str); 4]
-where
-    S: Clone + Send + Sync + 'static,
-    StateWarden: FromRef<S>,
-{
-    let order = |Order { id, note }| format!("{id} {note}");
+/// A kind of payload, a handler that answers with what it understood, and the type and the text of a body with that.
+type Handler<S> = (&'static str, MethodRouter<S>, &'static str, &'static str, &'static str);
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const ORDER: &str = r#"{"more": [1], "note": "x", "id": 7}"#;
+
+fn text_of(Order { id, note }: Order) -> String {
+    format!("{id} {note}")
+}
+
+/// Handlers behind the layer, for any state.
+fn handlers<S: Clone + Send + Sync + 'static>() -> [Handler<S>; 4] {
     [
-        (
-            "Bytes",
-            post(async |webhook: Webhook<Bytes>| webhook.commit()),
-            "image/gif",
-            "\r\nas it is ",
-            "\r\nas it is ",
-        ),
-        ("String", post(async |webhook: Webhook<String>| webhook.commit()), "text/plain", "größer", "größer"),
-        (
-            "Json",
-            post(async move |webhook: Webhook<Json<Order>>| order(webhook.commit().0)),
-            "application/json",
-            r#"{"more": [1], "note": "x", "id": 7}"#,
-            "7 x",
-        ),
+        ("Bytes", post(async |webhook: Webhook<Bytes>| webhook.payload), "image/gif", "\r\nas it is ", "\r\nas it is "),
+        ("String", post(async |webhook: Webhook<String>| webhook.payload), "text/plain", "größer", "größer"),
+        ("Json", post(async |webhook: Webhook<Json<Order>>| text_of(webhook.payload.0)), JSON, ORDER, "7 x"),
         (
             "Form",
-            post(async move |webhook: Webhook<Form<Order>>| order(webhook.commit().0)),
-            "application/x-www-form-urlencoded",
+            post(async |webhook: Webhook<Form<Order>>| text_of(webhook.payload.0)),
+            FORM,
             "id=7&note=a+b%21",
             "7 a b!",
         ),
     ]
 }
 
-async fn assert_accepts_and_refuses<S>(place: &str, arrange: impl Fn(Warden, MethodRouter<S>) -> Router)
+/// Takes a webhook that nothing but its handler commits.
+fn committed<T>(UncommittedWebhook { payload, admitted }: UncommittedWebhook<T>) -> T {
+    admitted.commit();
+    payload
+}
+
+/// Handlers without a layer, which commit.
+fn committing_handlers<S>() -> [Handler<S>; 4]
 where
-    S: Clone + Send + Sync + 'static,
-    StateWarden: FromRef<S>,
+    S: WardenState + Clone + Send + Sync + 'static,
 {
-    for (payload, handler, content_type, body, understood) in handlers::<S>() {
+    [
+        (
+            "Bytes",
+            post(async |webhook: UncommittedWebhook<Bytes>| committed(webhook)),
+            "image/gif",
+            "\r\nas it is ",
+            "\r\nas it is ",
+        ),
+        (
+            "String",
+            post(async |webhook: UncommittedWebhook<String>| committed(webhook)),
+            "text/plain",
+            "größer",
+            "größer",
+        ),
+        (
+            "Json",
+            post(async |webhook: UncommittedWebhook<Json<Order>>| text_of(committed(webhook).0)),
+            JSON,
+            ORDER,
+            "7 x",
+        ),
+        (
+            "Form",
+            post(async |webhook: UncommittedWebhook<Form<Order>>| text_of(committed(webhook).0)),
+            FORM,
+            "id=7&note=a+b%21",
+            "7 a b!",
+        ),
+    ]
+}
+
+async fn assert_accepts_and_refuses<S>(
+    place: &str,
+    handlers: [Handler<S>; 4],
+    arrange: impl Fn(Warden, MethodRouter<S>) -> Router,
+) {
+    for (payload, handler, content_type, body, understood) in handlers {
         let (warden, events) = observed();
         let router = arrange(warden, handler);
         let post = Post::signed(body).with("Content-Type", content_type);
@@ -106,52 +149,84 @@ where
         assert_eq!(accepted, (StatusCode::OK, Bytes::from(understood)), "{payload}, {place}");
         let refused = answer(router, forged.into_request()).await;
         assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{payload}, {place}");
-        let outcomes = [Outcome::Accepted, Outcome::Refused(Reason::Mismatch)];
+        let outcomes = [Outcome::Accepted, Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch))];
         assert_eq!(events.outcomes().await, outcomes, "{payload}, {place}");
     }
 }
 
+/// A state without a Warden.
+#[derive(Clone)]
+struct Greeting(&'static str);
+
 #[tokio::test]
 async fn webhook_is_accepted_and_refused_wherever_its_warden_is() {
-    assert_accepts_and_refuses::<()>("layer", |warden, handler| {
+    assert_accepts_and_refuses("layer", handlers::<()>(), |warden, handler| {
         Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden)))
     })
     .await;
-    assert_accepts_and_refuses::<Warden>("state", |warden, handler| {
-        Router::new().route(ROUTE, handler).with_state(warden)
+    assert_accepts_and_refuses("layer, and a state", handlers::<Greeting>(), |warden, handler| {
+        Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden))).with_state(Greeting(""))
     })
     .await;
-    assert_accepts_and_refuses::<AppState>("part of the state", |warden, handler| {
-        Router::new().route(ROUTE, handler).with_state(AppState { warden, greeting: "" })
-    })
-    .await;
-    assert_accepts_and_refuses::<AppState>("part of the state, nested", |warden, handler| {
-        let nested = Router::new().route("/{id}", handler);
-        Router::new().nest("/webhooks", nested).with_state(AppState { warden, greeting: "" })
-    })
-    .await;
-    assert_accepts_and_refuses::<Warden>("layer, and another in the state", |warden, handler| {
+    assert_accepts_and_refuses("layer, and another in the state", handlers::<Warden>(), |warden, handler| {
         let (other, events) = observed();
         drop(events);
         Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden))).with_state(other)
     })
     .await;
+    assert_accepts_and_refuses("state", committing_handlers::<Warden>(), |warden, handler| {
+        Router::new().route(ROUTE, handler).with_state(warden)
+    })
+    .await;
+    assert_accepts_and_refuses("part of the state", committing_handlers::<AppState>(), |warden, handler| {
+        Router::new().route(ROUTE, handler).with_state(AppState { warden, greeting: "" })
+    })
+    .await;
+    assert_accepts_and_refuses("part of the state, nested", committing_handlers::<AppState>(), |warden, handler| {
+        let nested = Router::new().route("/{id}", handler);
+        Router::new().nest("/webhooks", nested).with_state(AppState { warden, greeting: "" })
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn facts_and_other_extractors_stand_beside_the_payload() {
-    let handler = async |State(state): State<AppState>, webhook: Webhook<String>| {
-        let facts = webhook.delivery();
-        let time = facts.timestamp().unwrap().as_unix();
-        let text = format!("{} {} {} {time}", state.greeting, facts.webhook_id(), facts.key_id());
-        webhook.commit();
+async fn handler_behind_the_layer_takes_any_state_of_its_router() {
+    let handler = async |State(Greeting(greeting)): State<Greeting>, webhook: Webhook<Json<Order>>| {
+        let Json(order) = &webhook.payload;
+        format!("{greeting} {} {} {}", webhook.delivery().webhook_id(), order.id, order.note)
+    };
+    // A handler that doesn't know about the layer.
+    let unaware = async |State(Greeting(greeting)): State<Greeting>, Json(order): Json<Order>| {
+        format!("{greeting} {}", text_of(order))
+    };
+    let (warden, _events) = observed();
+    let router = Router::new()
+        .route(ROUTE, post(handler))
+        .route("/unaware/{id}", post(unaware))
+        .route_layer(WardenLayer::new(warden))
+        .with_state(Greeting("hello"));
+    let post = Post::signed(ORDER).with("Content-Type", JSON);
+    let understood = answer(router.clone(), post.clone().into_request()).await;
+    assert_eq!(understood, (StatusCode::OK, Bytes::from("hello acme 7 x")));
+    let unaware = answer(router, post.to("/unaware/acme").into_request()).await;
+    assert_eq!(unaware, (StatusCode::OK, Bytes::from("hello 7 x")));
+}
+
+#[tokio::test]
+async fn delivery_and_other_extractors_are_beside_the_payload() {
+    let handler = async |State(state): State<AppState>, webhook: UncommittedWebhook<String>| {
+        let UncommittedWebhook { payload, admitted } = webhook;
+        let delivery = admitted.delivery();
+        let time = delivery.timestamp().unwrap().as_unix();
+        let text = format!("{} {payload} {} {} {time}", state.greeting, delivery.webhook_id(), delivery.key_id());
+        admitted.commit();
         text
     };
     let (warden, _events) = observed();
     let router = Router::new().route(ROUTE, post(handler)).with_state(AppState { warden, greeting: "hello" });
     let time = now(-42);
     let answer = answer(router, Post::signed_at("x", time).into_request()).await;
-    assert_eq!(answer, (StatusCode::OK, Bytes::from(format!("hello acme default {}", time.as_unix()))));
+    assert_eq!(answer, (StatusCode::OK, Bytes::from(format!("hello x acme default {}", time.as_unix()))));
 }
 
 #[tokio::test]
@@ -164,7 +239,7 @@ async fn state_verifies_the_path_as_the_sender_wrote_it() {
     let scheme = scheme.build().unwrap();
     let keys = keyring(&scheme, SECRET);
     let warden = Warden::builder(scheme.clone()).sender(ID, keys).build().unwrap();
-    let nested = Router::new().route("/{id}", post(async |webhook: Webhook<Bytes>| webhook.commit()));
+    let nested = Router::new().route("/{id}", post(async |webhook: UncommittedWebhook<Bytes>| committed(webhook)));
     let router = Router::new().nest("/webhooks", nested).with_state(warden);
     let signer = signer(scheme, SECRET);
     for (path, status) in [(PATH, StatusCode::OK), ("/acme", StatusCode::UNAUTHORIZED)] {
@@ -174,16 +249,32 @@ async fn state_verifies_the_path_as_the_sender_wrote_it() {
 }
 
 #[tokio::test]
-async fn webhook_without_any_warden_is_a_500_that_is_logged() {
-    let log = Log::default();
-    let logging = tracing::subscriber::set_default(log.clone());
-    let router: Router = Router::new().route(ROUTE, post(async |webhook: Webhook<Bytes>| webhook.commit()));
+async fn webhook_without_a_layer_is_a_logged_500() {
+    let (log, logging) = Log::record();
+    let (warden, events) = observed();
+    let handler = post(async |webhook: Webhook<Bytes>| webhook.payload);
+    // A Warden in the state makes no difference.
+    let router = Router::new().route(ROUTE, handler).with_state(warden);
     let answer = answer(router, Post::signed("x").into_request()).await;
     drop(logging);
     assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()));
-    let lines = log.lines.lock().unwrap().clone();
-    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
-    assert!(line.starts_with("ERROR hookwarden::axum ") && line.contains("without a WardenLayer"), "{line}");
+    let fixes = ["put hookwarden::axum::WardenLayer on the route", "UncommittedWebhook<T>"];
+    log.assert_one_line("ERROR hookwarden::axum Webhook<T> was extracted on a route without a WardenLayer", &fixes);
+    assert!(events.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn uncommitted_webhook_behind_a_layer_is_a_logged_500() {
+    let (log, logging) = Log::record();
+    let (warden, events) = observed();
+    let handler = post(async |webhook: UncommittedWebhook<Bytes>| committed(webhook));
+    let router = Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden.clone()))).with_state(warden);
+    let answer = answer(router, Post::signed("x").into_request()).await;
+    drop(logging);
+    assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()));
+    let fixes = ["take Webhook<T>", "remove the layer"];
+    log.assert_one_line("ERROR hookwarden::axum UncommittedWebhook<T> was extracted behind a WardenLayer", &fixes);
+    assert_eq!(events.only().await.outcome, Outcome::Released);
 }
 
 #[tokio::test]
@@ -196,8 +287,9 @@ async fn payload_is_parsed_only_after_the_verdict() {
     ] {
         for place in 0..2 {
             let (warden, events) = observed();
-            let handler = post(async |webhook: Webhook<Json<Order>>| drop(webhook.commit()));
-            let router = routers(&warden, handler)[place].clone();
+            let behind = post(async |webhook: Webhook<Json<Order>>| drop(webhook.payload));
+            let alone = post(async |webhook: UncommittedWebhook<Json<Order>>| drop(committed(webhook)));
+            let router = routers(&warden, behind, alone)[place].clone();
             drop(warden);
             let post = Post::signed(body).with("Content-Type", content_type);
             let forged = post.clone().carrying(format!("{body} "));
@@ -205,7 +297,7 @@ async fn payload_is_parsed_only_after_the_verdict() {
             let refused = answer(router.clone(), forged.into_request()).await;
             assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{body}");
             assert_eq!(answer(router, post.into_request()).await.0, status, "{body}");
-            let outcomes = [Outcome::Refused(Reason::Mismatch), Outcome::Released];
+            let outcomes = [Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Outcome::Released];
             assert_eq!(events.outcomes().await, outcomes, "{body}, place {place}");
         }
     }
@@ -215,20 +307,24 @@ async fn payload_is_parsed_only_after_the_verdict() {
 async fn without_a_layer_commit_accepts_and_anything_else_releases() {
     type Handler = fn() -> MethodRouter<Warden>;
     let cases: [(&str, Handler, Outcome); 5] = [
-        ("commit", || post(async |webhook: Webhook<Bytes>| webhook.commit()), Outcome::Accepted),
+        ("commit", || post(async |webhook: UncommittedWebhook<Bytes>| committed(webhook)), Outcome::Accepted),
         (
             "commit, then 500",
             || {
-                post(async |webhook: Webhook<Bytes>| {
-                    webhook.commit();
+                post(async |webhook: UncommittedWebhook<Bytes>| {
+                    committed(webhook);
                     StatusCode::INTERNAL_SERVER_ERROR
                 })
             },
             Outcome::Accepted,
         ),
-        ("drop, then 200", || post(async |_: Webhook<Bytes>| StatusCode::OK), Outcome::Released),
-        ("payload taken, then 200", || post(async |webhook: Webhook<Bytes>| webhook.payload), Outcome::Released),
-        ("500", || post(async |_: Webhook<Bytes>| StatusCode::INTERNAL_SERVER_ERROR), Outcome::Released),
+        ("drop, then 200", || post(async |_: UncommittedWebhook<Bytes>| StatusCode::OK), Outcome::Released),
+        (
+            "payload taken, then 200",
+            || post(async |webhook: UncommittedWebhook<Bytes>| webhook.payload),
+            Outcome::Released,
+        ),
+        ("500", || post(async |_: UncommittedWebhook<Bytes>| StatusCode::INTERNAL_SERVER_ERROR), Outcome::Released),
     ];
     for (case, handler, outcome) in cases {
         let (warden, events) = observed();
@@ -244,51 +340,43 @@ async fn with_the_layer_the_status_decides() {
         (200, Outcome::Accepted),
         (202, Outcome::Accepted),
         (204, Outcome::Accepted),
-        (302, Outcome::Accepted),
-        (304, Outcome::Accepted),
+        (302, Outcome::Released),
+        (304, Outcome::Released),
         (400, Outcome::Released),
         (404, Outcome::Released),
         (429, Outcome::Released),
         (500, Outcome::Released),
         (503, Outcome::Released),
     ] {
-        for committing in [true, false] {
-            let (warden, events) = observed();
-            let status = StatusCode::from_u16(status).unwrap();
-            let handler = post(async move |webhook: Webhook<Bytes>| {
-                // Behind the layer a commit by hand changes nothing.
-                if committing {
-                    webhook.commit();
-                }
-                status
-            });
-            let router = Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden)));
-            assert_eq!(answer(router, Post::signed("x").into_request()).await.0, status);
-            assert_eq!(events.only().await.outcome, outcome, "{status}, commit: {committing}");
-        }
+        let (warden, events) = observed();
+        let status = StatusCode::from_u16(status).unwrap();
+        let handler = post(async move |_: Webhook<Bytes>| status);
+        let router = Router::new().route(ROUTE, handler.layer(WardenLayer::new(warden)));
+        assert_eq!(answer(router, Post::signed("x").into_request()).await.0, status);
+        assert_eq!(events.only().await.outcome, outcome, "{status}");
     }
 }
 
-/// A router for each place of the Warden.
-fn routers(warden: &Warden, handler: MethodRouter<Warden>) -> [Router; 2] {
+/// A router for each place of the Warden: a handler behind the layer, and one without.
+fn routers(warden: &Warden, behind: MethodRouter, alone: MethodRouter<Warden>) -> [Router; 2] {
     let layer = WardenLayer::new(warden.clone());
-    [
-        Router::new().route(ROUTE, handler.clone().layer(layer)).with_state(warden.clone()),
-        Router::new().route(ROUTE, handler).with_state(warden.clone()),
-    ]
+    [Router::new().route(ROUTE, behind.layer(layer)), Router::new().route(ROUTE, alone).with_state(warden.clone())]
 }
 
 #[tokio::test]
 async fn handler_that_panics_releases_once() {
     for place in 0..2 {
         let (warden, mut events) = observed();
-        let handler = post(async |webhook: Webhook<String>| -> Response {
-            if webhook.payload == "panic" {
-                panic!("as this test wants it");
-            }
-            webhook.commit().into_response()
+        let panic_at = |payload: &str| assert_ne!(payload, "panic", "as this test wants it");
+        let behind = post(async move |webhook: Webhook<String>| -> Response {
+            panic_at(&webhook.payload);
+            webhook.payload.into_response()
         });
-        let receiver = Receiver::axum(routers(&warden, handler)[place].clone()).await;
+        let alone = post(async move |webhook: UncommittedWebhook<String>| -> Response {
+            panic_at(&webhook.payload);
+            committed(webhook).into_response()
+        });
+        let receiver = Receiver::axum(routers(&warden, behind, alone)[place].clone()).await;
         drop(warden);
         let mut connection = receiver.connect().await;
         assert_eq!(connection.exchange(&Post::signed("panic").sized()).await, None);
@@ -305,11 +393,14 @@ async fn client_that_leaves_while_the_handler_works_releases_once() {
     for place in 0..2 {
         let (warden, mut events) = observed();
         let (started, mut starts) = unbounded_channel();
-        let handler = post(async move |_: Webhook<String>| {
+        let work = async move || {
             started.send(()).unwrap();
             std::future::pending::<()>().await;
-        });
-        let receiver = Receiver::axum(routers(&warden, handler)[place].clone()).await;
+        };
+        let working = work.clone();
+        let behind = post(async move |_: Webhook<String>| working().await);
+        let alone = post(async move |_webhook: UncommittedWebhook<String>| work().await);
+        let receiver = Receiver::axum(routers(&warden, behind, alone)[place].clone()).await;
         drop(warden);
         let mut connection = receiver.connect().await;
         connection.send(&Post::signed("x").sized()).await;
@@ -325,15 +416,16 @@ async fn client_that_leaves_while_the_handler_works_releases_once() {
 async fn client_that_leaves_within_its_body_is_one_event() {
     for place in 0..2 {
         let (warden, mut events) = observed();
-        let handler = post(async |webhook: Webhook<String>| webhook.commit());
-        let receiver = Receiver::axum(routers(&warden, handler)[place].clone()).await;
+        let behind = post(async |webhook: Webhook<String>| webhook.payload);
+        let alone = post(async |webhook: UncommittedWebhook<String>| committed(webhook));
+        let receiver = Receiver::axum(routers(&warden, behind, alone)[place].clone()).await;
         drop(warden);
         for framing in ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"] {
             let mut connection = receiver.connect().await;
             connection.send(&Post::signed("x").head(framing)).await;
             connection.send(b"5\r\nabcde\r\n").await;
             drop(connection);
-            assert_eq!(events.next().await.outcome, Outcome::Refused(Reason::BodyInterrupted), "{framing}");
+            assert_eq!(events.next().await.outcome, Outcome::Refused(RefusalReason::BodyInterrupted), "{framing}");
         }
         drop(receiver);
         assert!(events.rest().await.is_empty());
@@ -344,7 +436,7 @@ async fn client_that_leaves_within_its_body_is_one_event() {
 async fn middleware_behind_the_layer_cannot_change_what_was_verified() {
     let (warden, events) = observed();
     let replaced = map_request(async |request: Request<Body>| request.map(|_| Body::from("injected")));
-    let verified = post(async |webhook: Webhook<Bytes>| webhook.commit()).layer(replaced.clone());
+    let verified = post(async |webhook: Webhook<Bytes>| webhook.payload).layer(replaced.clone());
     let unaware = post(async |body: Bytes| body).layer(replaced);
     let layer = WardenLayer::new(warden);
     let router = Router::new().route(ROUTE, verified).route("/unaware/{id}", unaware).route_layer(layer);
@@ -357,11 +449,12 @@ async fn middleware_behind_the_layer_cannot_change_what_was_verified() {
 
 #[tokio::test]
 async fn cap_of_the_warden_holds_and_axums_does_not_bite() {
-    let sum = async |webhook: Webhook<Bytes>| webhook.commit().len().to_string();
+    let sum = async |webhook: Webhook<Bytes>| webhook.payload.len().to_string();
+    let sum_alone = async |webhook: UncommittedWebhook<Bytes>| committed(webhook).len().to_string();
     let mebibytes = |count: usize| vec![b'm'; count * 1024 * 1024];
     let unchanged = async |body: Bytes| body.len().to_string();
     let warden = warden().body(BodyLimits::new().max_bytes(4 * 1024 * 1024)).build().unwrap();
-    let [layered, by_state] = routers(&warden, post(sum));
+    let [layered, by_state] = routers(&warden, post(sum), post(sum_alone));
     let layered_unchanged = Router::new().route(ROUTE, post(unchanged).layer(WardenLayer::new(warden)));
     for router in [layered, by_state, layered_unchanged] {
         for (body, expected) in [
@@ -377,36 +470,110 @@ async fn cap_of_the_warden_holds_and_axums_does_not_bite() {
     }
 }
 
-/// The lines that were logged, as `LEVEL target message`.
-#[derive(Clone, Default)]
-struct Log {
-    lines: Arc<Mutex<Vec<String>>>,
+#[tokio::test]
+async fn rejected_payload_can_be_read_in_the_handler() {
+    let (warden, events) = observed();
+    type Extracted = Result<Webhook<Json<Order>>, WebhookRejection<axum::extract::rejection::JsonRejection>>;
+    let handler = async |webhook: Extracted| match webhook {
+        Err(WebhookRejection::Payload(payload)) => (payload.rejection.status(), payload.rejection.body_text()),
+        _ => (StatusCode::OK, String::new()),
+    };
+    let router = Router::new().route(ROUTE, post(handler)).route_layer(WardenLayer::new(warden));
+    let post = Post::signed("{").with("Content-Type", JSON);
+    let (status, text) = answer(router, post.into_request()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.starts_with(b"Failed to parse the request body as JSON"), "{text:?}");
+    assert_eq!(events.only().await.outcome, Outcome::Released);
 }
 
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
+/// A body that says what the hook was asked about.
+fn describe(answer: &Answer) -> Option<AnswerBody> {
+    let kind = if answer.is_payload_rejection() { "payload" } else { "refusal" };
+    Some(AnswerBody::new("text/x-own", format!("{kind} {}", answer.status().as_u16())))
+}
+
+#[tokio::test]
+async fn answer_hook_writes_refusals_and_payload_rejections() {
+    for place in 0..2 {
+        let behind = || post(async |webhook: Webhook<Json<Order>>| text_of(webhook.payload.0));
+        let alone = || post(async |webhook: UncommittedWebhook<Json<Order>>| text_of(committed(webhook).0));
+        let ask = async |warden: WardenBuilder, post: Post| {
+            let warden = warden.build().expect("a Warden");
+            let router = routers(&warden, behind(), alone())[place].clone();
+            let answer = router.oneshot(post.into_request()).await.unwrap_or_else(|never| match never {});
+            let content_type = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+            let status = answer.status().as_u16();
+            (status, content_type, answer.into_body().collect().await.expect("a body").to_bytes())
+        };
+        let good = || Post::signed(ORDER).with("Content-Type", JSON);
+        let own = |status, text: &'static str| (status, Some("text/x-own".to_owned()), Bytes::from(text));
+        for (post, answer) in [
+            (good().carrying("{}"), own(401, "refusal 401")),
+            (Post::signed("{").with("Content-Type", JSON), own(400, "payload 400")),
+            (Post::signed("{}").with("Content-Type", JSON), own(422, "payload 422")),
+            (Post::signed(ORDER).with("Content-Type", "text/plain"), own(415, "payload 415")),
+        ] {
+            assert_eq!(ask(warden().answer_body(describe), post.clone()).await, answer, "place {place}");
+            // Without a body of the hook's, the framework's own goes out.
+            let unchanged = ask(warden(), post.clone()).await;
+            assert_eq!(unchanged.0, answer.0, "place {place}");
+            assert_eq!(ask(warden().answer_body(|_| None), post).await, unchanged, "place {place}");
+            assert_eq!(unchanged.2.is_empty(), unchanged.0 == 401, "place {place}: {unchanged:?}");
+        }
+        let (status, _, body) = ask(warden().answer_body(describe), good()).await;
+        assert_eq!((status, &body[..]), (200, &b"7 x"[..]), "place {place}");
     }
+}
 
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
+#[tokio::test]
+async fn answer_hook_is_not_called_for_a_duplicate_answered_200() {
+    let keys = keyring(&Scheme::timestamped(), SECRET);
+    let warden = Warden::builder(Scheme::timestamped()).sender(ID, keys).answer_body(describe).build().unwrap();
+    let router = Router::new().route(ROUTE, post(async |_: Webhook<Bytes>| "handled"));
+    let router = router.route_layer(WardenLayer::new(warden));
+    let post = Post::signed("x");
+    assert_eq!(answer(router.clone(), post.clone().into_request()).await.1, "handled");
+    assert_eq!(answer(router, post.into_request()).await, (StatusCode::OK, Bytes::new()));
+}
+
+#[tokio::test]
+async fn mocked_peers_are_limited_one_by_one() {
+    let quota = || Quota::new(3, Duration::from_secs(3_600)).expect("a quota");
+    for place in 0..2 {
+        let keys = keyring(&Scheme::timestamped(), SECRET);
+        let warden =
+            Warden::builder(Scheme::timestamped()).sender(ID, keys).quotas(Quotas::new().rejected(quota(), quota()));
+        let warden = warden.build().unwrap();
+        let behind = post(async |_: Webhook<Bytes>| ());
+        let alone = post(async |webhook: UncommittedWebhook<Bytes>| drop(committed(webhook)));
+        let router = routers(&warden, behind, alone)[place].clone();
+        let from = |peer: [u8; 4]| router.clone().layer(MockConnectInfo(SocketAddr::from((peer, 1337))));
+        let forged = Post::signed("x").carrying("y");
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(answer(from([203, 0, 113, 7]), forged.clone().into_request()).await.0.as_u16());
+        }
+        assert_eq!(statuses, [401, 401, 401, 429], "place {place}");
+        let other = answer(from([203, 0, 113, 8]), Post::signed("x").into_request()).await;
+        assert_eq!(other.0, StatusCode::OK, "place {place}");
     }
+}
 
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = format!("{} {} ", event.metadata().level(), event.metadata().target());
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            if field.name() == "message" {
-                line.push_str(&format!("{value:?}"));
-            }
-        });
-        self.lines.lock().expect("no panic while logging").push(line);
+#[tokio::test]
+async fn missing_path_parameter_is_logged_with_its_name() {
+    for place in 0..2 {
+        let (observer, events) = events();
+        let warden = warden().webhook_id(IdSource::path_parameter("tenant")).observer(observer).build().unwrap();
+        let behind = post(async |_: Webhook<Bytes>| ());
+        let alone = post(async |webhook: UncommittedWebhook<Bytes>| drop(committed(webhook)));
+        let router = routers(&warden, behind, alone)[place].clone();
+        drop(warden);
+        let (log, logging) = Log::record();
+        let status = answer(router, Post::signed("x").into_request()).await.0;
+        drop(logging);
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "place {place}");
+        let fixes = ["set `webhook_id(IdSource::…)`", "rename the parameter"];
+        log.assert_one_line("ERROR hookwarden::axum the route has no `{tenant}` parameter: ", &fixes);
+        assert_eq!(events.only().await.outcome, Outcome::Refused(RefusalReason::Misconfigured), "place {place}");
     }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

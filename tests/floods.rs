@@ -1,5 +1,6 @@
 //! Floods of forgeries, and the quotas that stand against them: the forger is turned away before it costs a look-up or a
 //! body, and the sender that it claims to be is not.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 #[path = "util/scene.rs"]
@@ -17,15 +18,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use hookwarden::axum::WardenLayer;
 use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
-use hookwarden::event::{Outcome, StoreKind, Warning};
-use hookwarden::keys::{KeyStore, StaticKeys};
+use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
+use hookwarden::headers::NoHeaders;
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore, StaticKeys};
 use hookwarden::proxies::Proxies;
-use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::tower::{PeerAddress, WardenLayer as TowerLayer};
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Replay, WardenBuilder};
-use hookwarden::{IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
+use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -107,8 +110,8 @@ impl Scene {
         let (mut judged, mut blocked) = (0, 0);
         for _ in 0..count {
             match self.deliver(Some(peer), id, &forged) {
-                Err(Reason::Mismatch | Reason::UnknownId) => judged += 1,
-                Err(Reason::PeerBlocked) => blocked += 1,
+                Err(RefusalReason::Unverified(Reason::Mismatch) | RefusalReason::UnknownId) => judged += 1,
+                Err(RefusalReason::PeerBlocked) => blocked += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -122,7 +125,7 @@ impl Scene {
                 false
             }
             Err(refused) => {
-                assert_eq!(refused.reason(), Reason::PeerBlocked);
+                assert_eq!(refused.reason(), RefusalReason::PeerBlocked);
                 true
             }
         }
@@ -225,7 +228,7 @@ where
 {
     let handler = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
     request.extensions_mut().insert(PeerAddress(peer));
-    WardenLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
+    TowerLayer::new(warden.clone()).layer(handler).oneshot(request).await.unwrap().status()
 }
 
 #[tokio::test]
@@ -266,7 +269,11 @@ fn sender_that_shares_a_forgers_address_is_locked_out_only_while_it_is_unproven(
     let scene = scene();
     assert_eq!(scene.flood(SENDER, ID, 500), (REFUSED, 500 - REFUSED));
     let first = scene.signed("first");
-    assert_eq!(scene.deliver(Some(SENDER), ID, &first), Err(Reason::PeerBlocked), "nothing genuine came from there");
+    assert_eq!(
+        scene.deliver(Some(SENDER), ID, &first),
+        Err(RefusalReason::PeerBlocked),
+        "nothing genuine came from there"
+    );
 
     scene.clock.advance(SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &first), Ok(()), "its turn came");
@@ -280,7 +287,11 @@ fn sender_that_shares_a_forgers_address_is_locked_out_only_while_it_is_unproven(
     scene.clock.advance(600 * SECOND - SECOND / 2);
     assert_eq!(scene.flood(SENDER, ID, 500), (500, 0));
     scene.clock.advance(SECOND / 2);
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("late")), Err(Reason::PeerBlocked), "ten minutes later");
+    assert_eq!(
+        scene.deliver(Some(SENDER), ID, &scene.signed("late")),
+        Err(RefusalReason::PeerBlocked),
+        "ten minutes later"
+    );
 }
 
 #[test]
@@ -289,8 +300,8 @@ fn request_that_was_refused_proves_no_peer() {
     let [first, second] = ["first", "second"].map(|body| scene.signed(body));
     assert_eq!(scene.deliver(Some(address("192.0.2.9")), ID, &first), Ok(()));
     // Their signatures hold, and neither was admitted: whoever copied a message from the wire could send them.
-    assert_eq!(scene.deliver(Some(FORGER), ID, &first), Err(Reason::Replayed));
-    assert_eq!(scene.deliver(Some(FORGER), ID, &second), Err(Reason::QuotaExceeded));
+    assert_eq!(scene.deliver(Some(FORGER), ID, &first), Err(RefusalReason::Replayed));
+    assert_eq!(scene.deliver(Some(FORGER), ID, &second), Err(RefusalReason::QuotaExceeded));
     assert_eq!(scene.flood(FORGER, ID, 100), (REFUSED - 1, 100 - REFUSED + 1));
 }
 
@@ -418,7 +429,10 @@ async fn address_in_a_header_counts_for_nothing_without_trusted_proxies() {
     let scene = scene_with(|warden| warden.webhook_id(IdSource::fixed(ID)));
     let post = scene.forged().with("x-forwarded-for", "203.0.113.9").with("forwarded", "for=203.0.113.9");
     pass(&scene.warden, FORGER, post.request(Frames::pieces(&post.body, 64))).await;
-    assert_eq!(scene.told.requests.take(), [(Outcome::Refused(Reason::Mismatch), Some(FORGER))]);
+    assert_eq!(
+        scene.told.requests.take(),
+        [(Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Some(FORGER))]
+    );
 }
 
 // What is charged.
@@ -468,7 +482,7 @@ impl Trial {
     }
 
     /// Refuses the forger's request for `reason`, and says whether the forger is blocked for it.
-    async fn is_charged<B>(&self, post: &Post, body: B, reason: Reason) -> bool
+    async fn is_charged<B>(&self, post: &Post, body: B, reason: RefusalReason) -> bool
     where
         B: hyper::body::Body<Data: Send, Error: Send> + Send + 'static,
     {
@@ -483,53 +497,59 @@ impl Trial {
 #[tokio::test]
 async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
     let whole = |post: &Post| Frames::pieces(&post.body, 64);
-    for reason in Reason::ALL {
+    for reason in RefusalReason::all() {
         let trial = match reason {
-            Reason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
-            Reason::BodyTooSlow => Trial::new(|warden| warden.body(small().deadline(Duration::from_millis(1)))),
-            Reason::QuotaExceeded => {
+            RefusalReason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
+            RefusalReason::BodyTooSlow => Trial::new(|warden| warden.body(small().deadline(Duration::from_millis(1)))),
+            RefusalReason::QuotaExceeded => {
                 let two = Quota::new(2, 3_600 * SECOND).unwrap();
                 Trial::new(|warden| warden.quotas(one_offence().accepted(two)))
             }
-            Reason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay(Replay::new().capacity(2))),
-            Reason::Misconfigured => Trial::new(|warden| warden.webhook_id(IdSource::path_parameter("none"))),
+            RefusalReason::ReplayStoreUnavailable => Trial::new(|warden| warden.replay(Replay::new().capacity(2))),
+            RefusalReason::Misconfigured => Trial::new(|warden| warden.webhook_id(IdSource::path_parameter("none"))),
             _ => Trial::new(|warden| warden),
         };
         let good = trial.scene.signed("good");
         let at = |seconds: i64| Post::signed_at("x", Timestamp::from_unix(1_800_000_000 + seconds));
         let (post, charged) = match reason {
-            Reason::MethodNotAllowed => (good, false),
-            Reason::MissingHeader => (good.without("x-webhook-signature"), true),
-            Reason::DuplicateHeader => (good.clone().with("x-webhook-timestamp", "1800000000"), true),
-            Reason::MalformedSignature => (good.replacing("x-webhook-signature", "v1"), true),
-            Reason::MalformedTimestamp => (good.replacing("x-webhook-timestamp", "01"), true),
-            Reason::Stale => (at(-301), true),
-            Reason::Early => (at(301), true),
-            Reason::Mismatch => (trial.scene.forged(), true),
-            Reason::UnknownId => (good.to("/webhooks/nobody"), true),
-            Reason::NoLiveKey => (good.to("/webhooks/expired"), true),
-            Reason::BodyTooLarge => (good.carrying(vec![0; 101]), true),
-            Reason::BodyTooSlow => {
-                assert!(trial.is_charged(&good, Bad::Stalled, *reason).await);
+            RefusalReason::MethodNotAllowed => (good, false),
+            RefusalReason::Unverified(Reason::MissingHeader) => (good.without("x-webhook-signature"), true),
+            RefusalReason::Unverified(Reason::DuplicateHeader) => {
+                (good.clone().with("x-webhook-timestamp", "1800000000"), true)
+            }
+            RefusalReason::Unverified(Reason::MalformedSignature) => {
+                (good.replacing("x-webhook-signature", "v1"), true)
+            }
+            RefusalReason::Unverified(Reason::MalformedTimestamp) => {
+                (good.replacing("x-webhook-timestamp", "01"), true)
+            }
+            RefusalReason::Unverified(Reason::Stale) => (at(-301), true),
+            RefusalReason::Unverified(Reason::Early) => (at(301), true),
+            RefusalReason::Unverified(Reason::Mismatch) => (trial.scene.forged(), true),
+            RefusalReason::UnknownId => (good.to("/webhooks/nobody"), true),
+            RefusalReason::Unverified(Reason::NoLiveKey) => (good.to("/webhooks/expired"), true),
+            RefusalReason::BodyTooLarge => (good.carrying(vec![0; 101]), true),
+            RefusalReason::BodyTooSlow => {
+                assert!(trial.is_charged(&good, Bad::Stalled, reason).await);
                 continue;
             }
             // It may have been genuine, but it cost a look-up, and whoever breaks off could go on doing so.
-            Reason::BodyInterrupted => {
-                assert!(trial.is_charged(&good, Bad::Broken, *reason).await);
+            RefusalReason::BodyInterrupted => {
+                assert!(trial.is_charged(&good, Bad::Broken, reason).await);
                 continue;
             }
-            Reason::Replayed => (trial.handled.clone(), true),
-            Reason::InProgress => (trial.pending.clone(), false),
-            Reason::QuotaExceeded | Reason::ReplayStoreUnavailable => (good, false),
-            Reason::KeyStoreUnavailable => (good.to("/webhooks/unavailable"), false),
-            Reason::LookupPanicked => (good.to("/webhooks/panicking"), false),
-            Reason::Misconfigured => (good, false),
+            RefusalReason::Replayed => (trial.handled.clone(), true),
+            RefusalReason::InProgress => (trial.pending.clone(), false),
+            RefusalReason::QuotaExceeded | RefusalReason::ReplayStoreUnavailable => (good, false),
+            RefusalReason::KeyStoreUnavailable => (good.to("/webhooks/unavailable"), false),
+            RefusalReason::LookupPanicked => (good.to("/webhooks/panicking"), false),
+            RefusalReason::Misconfigured => (good, false),
             // What has no place in this scheme: other headers, several candidates, the request line. `PeerBlocked` and
             // `UnsupportedMediaType` have tests of their own.
             _ => continue,
         };
         let body = whole(&post);
-        assert_eq!(trial.is_charged(&post, body, *reason).await, charged, "{reason}");
+        assert_eq!(trial.is_charged(&post, body, reason).await, charged, "{reason}");
     }
 }
 
@@ -539,7 +559,12 @@ async fn other_content_type_is_not_charged() {
         scene_with(|warden| unforgiving(warden).webhook_id(IdSource::fixed(ID)).content_types(["application/json"]));
     let bare = scene.forged();
     let forged = bare.clone().with("content-type", "application/json");
-    let refused = [Reason::UnsupportedMediaType, Reason::Mismatch, Reason::PeerBlocked, Reason::UnsupportedMediaType];
+    let refused = [
+        RefusalReason::UnsupportedMediaType,
+        RefusalReason::Unverified(Reason::Mismatch),
+        RefusalReason::PeerBlocked,
+        RefusalReason::UnsupportedMediaType,
+    ];
     for (post, reason) in [&bare, &forged, &forged, &bare].into_iter().zip(refused) {
         pass(&scene.warden, FORGER, post.request(Frames::pieces(&post.body, 64))).await;
         assert_eq!(scene.told.requests.take(), [(Outcome::Refused(reason), Some(FORGER))]);
@@ -591,7 +616,7 @@ fn client_that_goes_away_before_its_signature_held_is_charged() {
         receiving.update(b"gen")
     };
     leave().unwrap();
-    assert_eq!(leave().unwrap_err().reason(), Reason::PeerBlocked);
+    assert_eq!(leave().unwrap_err().reason(), RefusalReason::PeerBlocked);
     // One whose signature held has proven itself, whatever becomes of its request.
     for body in ["one", "two", "three"] {
         drop(scene.judge(Some(SENDER), ID, &scene.signed(body)).unwrap());
@@ -605,10 +630,9 @@ fn full_table_is_told_and_forgets_nobody_in_it() {
     const CAPACITY: u32 = 65_536;
     let scene = scene_with(unforgiving);
     let peer = |nth: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + nth));
-    let bad: [(&str, &str); 0] = [];
-    let offend = |peer| scene.warden.examine(&bad, Some(peer)).unwrap_err().reason();
+    let offend = |peer| scene.warden.examine(&NoHeaders, Some(peer)).unwrap_err().reason();
     for nth in 0..CAPACITY {
-        assert_eq!(offend(peer(nth)), Reason::MissingHeader);
+        assert_eq!(offend(peer(nth)), RefusalReason::Unverified(Reason::MissingHeader));
     }
     assert_eq!(scene.told.warnings.take(), []);
     for nth in CAPACITY..CAPACITY + 100 {
@@ -655,14 +679,14 @@ fn full_table_of_accepted_requests_is_told_and_refuses_nobody() {
         assert_eq!(scene.deliver(Some(SENDER), "one more", &post), Ok(()));
         assert_eq!(scene.told.warnings.take(), [Warning::AcceptedTableFull]);
     }
-    assert_eq!(scene.deliver(Some(SENDER), "0", &post), Err(Reason::QuotaExceeded), "none is forgotten");
+    assert_eq!(scene.deliver(Some(SENDER), "0", &post), Err(RefusalReason::QuotaExceeded), "none is forgotten");
 }
 
 #[test]
 fn unknown_peer_is_told_once_and_never_blocked() {
     let scene = scene_with(unforgiving);
     for _ in 0..200 {
-        assert_eq!(scene.deliver(None, ID, &scene.forged()), Err(Reason::Mismatch));
+        assert_eq!(scene.deliver(None, ID, &scene.forged()), Err(RefusalReason::Unverified(Reason::Mismatch)));
     }
     assert_eq!(scene.told.warnings.take(), [Warning::PeerUnknown]);
     assert_eq!(scene.deliver(None, ID, &scene.signed("genuine")), Ok(()));
@@ -727,7 +751,7 @@ fn ids_have_their_own_quotas_where_they_are_set() {
             match scene.deliver(Some(SENDER), id, &post) {
                 Ok(()) => true,
                 Err(reason) => {
-                    assert_eq!(reason, Reason::QuotaExceeded);
+                    assert_eq!(reason, RefusalReason::QuotaExceeded);
                     false
                 }
             }
@@ -742,7 +766,7 @@ fn quota_of_one_id_holds_although_the_others_have_none() {
     let one = Quota::new(1, 3_600 * SECOND).unwrap();
     let scene = scene_with(|warden| warden.quotas(Quotas::new().danger_unlimited_accepted().accepted_for(ID, one)));
     assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("1")), Ok(()));
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("2")), Err(Reason::QuotaExceeded));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("2")), Err(RefusalReason::QuotaExceeded));
 }
 
 #[test]
@@ -752,7 +776,7 @@ fn quota_at_most_per_minute_is_kept_by_a_sender_that_sends_all_the_time() {
     for nth in 0..3 * 60 * 5 {
         match scene.deliver(Some(SENDER), ID, &scene.signed(format!("{nth}"))) {
             Ok(()) => accepted.push(scene.clock.now().monotonic),
-            Err(reason) => assert_eq!(reason, Reason::QuotaExceeded),
+            Err(reason) => assert_eq!(reason, RefusalReason::QuotaExceeded),
         }
         scene.clock.advance(Duration::from_millis(200));
     }
@@ -768,12 +792,12 @@ fn delivery_denied_by_its_quota_is_handled_when_it_comes_again() {
     let denied = scene.signed("second");
     for _ in 0..50 {
         let refused = scene.judge(Some(SENDER), ID, &denied).unwrap_err();
-        assert_eq!(refused.reason(), Reason::QuotaExceeded);
+        assert_eq!(refused.reason(), RefusalReason::QuotaExceeded);
         assert_eq!(refused.answer().retry_after(), Some(10 * SECOND));
     }
     scene.clock.advance(10 * SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Ok(()));
-    assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(Reason::Replayed));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(RefusalReason::Replayed));
 }
 
 #[test]
@@ -785,14 +809,70 @@ fn denied_deliveries_leave_the_memory_of_deliveries_as_it_was() {
     assert_eq!(scene.deliver(Some(SENDER), ID, &second), Ok(()));
     for nth in 0..100 {
         let denied = scene.signed(format!("denied {nth}"));
-        assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(Reason::QuotaExceeded), "{nth}");
+        assert_eq!(scene.deliver(Some(SENDER), ID, &denied), Err(RefusalReason::QuotaExceeded), "{nth}");
     }
     scene.clock.advance(10 * SECOND);
     assert_eq!(scene.deliver(Some(SENDER), ID, &third), Ok(()), "there was room for a third");
     for known in [&first, &second, &third] {
-        assert_eq!(scene.deliver(Some(SENDER), ID, known), Err(Reason::Replayed));
+        assert_eq!(scene.deliver(Some(SENDER), ID, known), Err(RefusalReason::Replayed));
     }
     assert_eq!(scene.told.failures.take(), []);
-    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(Reason::ReplayStoreUnavailable));
+    assert_eq!(scene.deliver(Some(SENDER), ID, &scene.signed("fourth")), Err(RefusalReason::ReplayStoreUnavailable));
     assert!(matches!(scene.told.failures.take()[..], [(StoreKind::Replay, _)]));
+}
+
+/// Finds the sender's keys for the ids that it knows, after a while, and counts lookups.
+struct SlowKeys {
+    knows: fn(&str) -> bool,
+    lookups: Arc<AtomicUsize>,
+}
+
+impl AsyncKeyStore for SlowKeys {
+    fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok((self.knows)(webhook_id).then(|| keyring(&Scheme::timestamped(), SECRET)))
+        })
+    }
+}
+
+fn scene_of(knows: fn(&str) -> bool) -> (Scene, Lookups) {
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let keys = CachedKeys::new(&Scheme::timestamped(), SlowKeys { knows, lookups: lookups.clone() });
+    (Scene::new(|warden| warden.cached_keys(keys)), Lookups(lookups))
+}
+
+#[tokio::test]
+async fn concurrent_requests_make_no_more_lookups_than_the_quota() {
+    let (scene, lookups) = scene_of(|_| false);
+    let mut requests = JoinSet::new();
+    for n in 0..1_000 {
+        let (warden, post) = (scene.warden.clone(), scene.signed("x"));
+        requests.spawn(async move {
+            warden.examine(&post.headers, Some(FORGER)).unwrap().identify_async(&format!("{n}")).await.map(drop)
+        });
+    }
+    requests.join_all().await;
+    assert_eq!(lookups.take(), REFUSED);
+}
+
+#[tokio::test]
+async fn lookups_that_find_keys_are_not_charged() {
+    let (scene, _) = scene_of(|_| true);
+    let send = async |id: &str, post: &Post| {
+        let mut receiving = scene.warden.examine(&post.headers, Some(SENDER))?.identify_async(id).await?;
+        receiving.update(&post.body)?;
+        receiving.finish_async().await.map(Admitted::commit)
+    };
+    for n in 0..500 {
+        send(&format!("{n}"), &scene.signed("x")).await.unwrap();
+    }
+    for _ in 0..REFUSED {
+        assert_eq!(
+            send("new", &scene.forged()).await.unwrap_err().reason(),
+            RefusalReason::Unverified(Reason::Mismatch)
+        );
+    }
+    assert_eq!(send("new", &scene.forged()).await.unwrap_err().reason(), RefusalReason::PeerBlocked);
 }

@@ -1,8 +1,9 @@
 //! Headers of answers, plain HTTP and `security.txt`, on axum and actix-web.
+#![cfg(all(feature = "actix", feature = "axum", feature = "harden", feature = "testing"))]
 
 mod util;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use actix_web::dev::Service as _;
@@ -10,12 +11,16 @@ use actix_web::http::StatusCode as ActixStatus;
 use actix_web::{App, HttpResponse, test, web};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::connect_info::MockConnectInfo;
 use axum::routing::{any, post};
 use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
-use hookwarden::harden::{Harden, HardenBuilder, HardenLayer, PlainHttp, SecurityTxt, TlsConnection};
+use hookwarden::axum::{HardenLayer, WardenLayer};
+use hookwarden::harden::{
+    Harden, HardenBuilder, HardenLayer as TowerHardenLayer, PlainHttp, SecurityTxt, TlsConnection,
+};
 use hookwarden::proxies::Proxies;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{GuardedBody, PeerAddress, WardenLayer};
+use hookwarden::tower::{GuardedBody, PeerAddress};
 use hookwarden::{Scheme, Timestamp};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _};
@@ -137,7 +142,7 @@ async fn ask(server: &Running, request: &str) -> Answer {
 /// What a bare tower service behind the layer answers.
 async fn pass(harden: Harden, request: Request<Body>) -> Response<GuardedBody<Body>> {
     let empty = tower::service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(Body::empty())));
-    HardenLayer::new(harden).layer(empty).oneshot(request).await.expect("an answer")
+    TowerHardenLayer::new(harden).layer(empty).oneshot(request).await.expect("an answer")
 }
 
 /// A request with header lines of its own.
@@ -283,6 +288,17 @@ async fn word_of_the_transport_is_believed_from_declared_proxies_alone() {
             assert_eq!(answer.status, status, "{what} from {from}, {lines:?}, {server:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn only_axums_own_layer_knows_axums_peers() {
+    let local = || MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1337)));
+    let router = || Router::new().route("/", any(async || ""));
+    let get = || Request::get("/").body(Body::empty()).expect("a request");
+    let own = router().layer(HardenLayer::default()).layer(local());
+    assert_eq!(own.oneshot(get()).await.expect("an answer").status(), StatusCode::OK);
+    let other = router().layer(TowerHardenLayer::default()).layer(local());
+    assert_eq!(other.oneshot(get()).await.expect("an answer").status(), StatusCode::FORBIDDEN);
 }
 
 /// The header lines that the layer is given, the peer's address, whether the connection is encrypted, and the status.

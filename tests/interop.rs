@@ -1,4 +1,5 @@
 //! The published crate `standardwebhooks` and this one accept each other's messages.
+#![cfg(feature = "http")]
 
 use hookwarden::{Keyring, Reason, Scheme, Signer, Timestamp, Verifier};
 use http::{HeaderMap, HeaderValue};

@@ -1,4 +1,5 @@
 //! The key stores: what they find, what they refuse, and what they do while keys change or a store fails.
+#![cfg(feature = "testing")]
 
 #[path = "keys/cached.rs"]
 mod cached;

@@ -1,23 +1,30 @@
 //! `WardenLayer` around handlers that know nothing of it, on axum and on bare hyper.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
+#[path = "util/log.rs"]
+mod log;
 mod util;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::{Extension, Form, Json};
+use axum::extract::{ConnectInfo, Extension, Form, Json};
+use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, post};
 use axum::{Router, body::Bytes};
-use hookwarden::event::Outcome;
+use hookwarden::axum::WardenLayer;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
-use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::tower::{VerifiedBody, WardenLayer as TowerLayer};
 use hookwarden::warden::{Replay, VerifiedDelivery};
 use hookwarden::{IdSource, Key, Keyring, Reason, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, StatusCode};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
 
+use log::Log;
 use util::events::events;
 use util::frames::Frames;
 use util::receiver::{Bench, Receiver, Server};
@@ -54,7 +61,7 @@ const HANDLERS: [Handler; 4] = [
 /// A way to put the layer on a route, with its name and the path of the route before the sender's own.
 type Way = (&'static str, &'static str, fn(MethodRouter, WardenLayer) -> Router);
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 8] = [
     ("Router::layer", "", |handler, layer| Router::new().route("/webhooks/{id}", handler).layer(layer)),
     ("Router::route_layer", "", |handler, layer| Router::new().route("/webhooks/{id}", handler).route_layer(layer)),
     ("MethodRouter::layer", "", |handler, layer| Router::new().route("/webhooks/{id}", handler.layer(layer))),
@@ -66,6 +73,10 @@ const WAYS: [Way; 7] = [
     }),
     ("outside a nest", "/api/v1", |handler, layer| {
         Router::new().nest("/api/v1", Router::new().route("/webhooks/{id}", handler)).layer(layer)
+    }),
+    ("before a middleware", "", |handler, layer| {
+        let pass = from_fn(async |request: Request<Body>, next: Next| next.run(request).await);
+        Router::new().route("/webhooks/{id}", handler).route_layer(ServiceBuilder::new().layer(layer).layer(pass))
     }),
     ("nest with the parameter", "", |handler, layer| {
         Router::new().nest("/webhooks/{id}", Router::new().route("/", handler).route_layer(layer))
@@ -92,7 +103,7 @@ async fn unchanged_handler_is_served_and_guarded_wherever_the_layer_is_put() {
             assert_eq!(accepted, (StatusCode::OK, Bytes::from(understood)), "{handler}, {way}");
             let refused = answer(router, forged.into_request()).await;
             assert_eq!(refused, (StatusCode::UNAUTHORIZED, Bytes::new()), "{handler}, {way}");
-            let outcomes = [Outcome::Accepted, Outcome::Refused(Reason::Mismatch)];
+            let outcomes = [Outcome::Accepted, Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch))];
             assert_eq!(events.outcomes().await, outcomes, "{handler}, {way}");
         }
     }
@@ -110,7 +121,7 @@ async fn route_layer_leaves_other_paths_and_methods_to_the_router() {
 }
 
 #[tokio::test]
-async fn facts_are_among_the_extensions() {
+async fn verified_delivery_is_among_the_extensions() {
     let scheme = Scheme::timestamped();
     let old = Key::new("2026", scheme.secret("the-old-secret-of-this-sender").unwrap()).unwrap();
     let new = Key::new("2027", scheme.secret(SECRET).unwrap()).unwrap();
@@ -247,7 +258,7 @@ async fn bare_hyper_takes_the_id_from_a_path_segment() {
         let body = request.into_body().collect().await.unwrap_or_else(|never| match never {}).to_bytes();
         Ok::<_, Infallible>(Response::new(Full::from([id.unwrap().as_bytes(), b":", &body].concat())))
     });
-    let receiver = Receiver::hyper(WardenLayer::new(warden).layer(handler)).await;
+    let receiver = Receiver::hyper(TowerLayer::new(warden).layer(handler)).await;
     let mut connection = receiver.connect().await;
     for (path, status, body) in [
         ("/v1/webhooks/acme", 200, &b"acme:\xffx"[..]),
@@ -281,13 +292,17 @@ async fn every_source_of_the_id_finds_it() {
     for (source, post, outcome) in [
         (IdSource::fixed(ID), plain.clone().to("/anywhere"), Outcome::Accepted),
         (by_header.clone(), tenant(ID), Outcome::Accepted),
-        (by_header.clone(), tenant("other"), Outcome::Refused(Reason::UnknownId)),
-        (by_header.clone(), tenant("").replacing("X-Tenant", *b"acm\xff"), Outcome::Refused(Reason::UnknownId)),
-        (by_header.clone(), plain.clone(), Outcome::Refused(Reason::MissingHeader)),
-        (by_header, tenant(ID).with("x-tenant", ID), Outcome::Refused(Reason::DuplicateHeader)),
+        (by_header.clone(), tenant("other"), Outcome::Refused(RefusalReason::UnknownId)),
+        (by_header.clone(), tenant("").replacing("X-Tenant", *b"acm\xff"), Outcome::Refused(RefusalReason::UnknownId)),
+        (by_header.clone(), plain.clone(), Outcome::Refused(RefusalReason::Unverified(Reason::MissingHeader))),
+        (
+            by_header,
+            tenant(ID).with("x-tenant", ID),
+            Outcome::Refused(RefusalReason::Unverified(Reason::DuplicateHeader)),
+        ),
         (by_closure.clone(), plain.clone().to("/webhooks/of-acme"), Outcome::Accepted),
-        (by_closure, plain.clone(), Outcome::Refused(Reason::UnknownId)),
-        (IdSource::path_parameter("tenant"), plain.clone(), Outcome::Refused(Reason::Misconfigured)),
+        (by_closure, plain.clone(), Outcome::Refused(RefusalReason::UnknownId)),
+        (IdSource::path_parameter("tenant"), plain.clone(), Outcome::Refused(RefusalReason::Misconfigured)),
     ] {
         let (observer, events) = events();
         let described = format!("{source:?}");
@@ -296,7 +311,7 @@ async fn every_source_of_the_id_finds_it() {
         let status = answer(router, post.into_request()).await.0;
         let expected = match outcome {
             Outcome::Accepted => StatusCode::OK,
-            Outcome::Refused(Reason::Misconfigured) => StatusCode::INTERNAL_SERVER_ERROR,
+            Outcome::Refused(RefusalReason::Misconfigured) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNAUTHORIZED,
         };
         assert_eq!(status, expected, "{described}");
@@ -321,7 +336,35 @@ async fn service_that_fails_passes_its_error_on_and_is_released() {
     let warden = warden().webhook_id(IdSource::fixed(ID)).observer(observer).build().unwrap();
     let failing = service_fn(async |_: Request<VerifiedBody>| Err::<Response<Full<Bytes>>, _>("out of order"));
     let post = Post::signed("x");
-    let failure = WardenLayer::new(warden).layer(failing).oneshot(post.request(Frames::pieces(b"x", 1))).await;
+    let failure = TowerLayer::new(warden).layer(failing).oneshot(post.request(Frames::pieces(b"x", 1))).await;
     assert_eq!(failure.err(), Some("out of order"));
     assert_eq!(events.only().await.outcome, Outcome::Released);
+}
+
+#[tokio::test]
+async fn tower_layer_refuses_a_path_parameter_and_logs_the_fix() {
+    let (log, logging) = Log::record();
+    let (observer, events) = events();
+    // Even on a route that has the parameter.
+    let warden = warden().observer(observer).build().unwrap();
+    let router = Router::new().route("/webhooks/{id}", post(async || ())).route_layer(TowerLayer::new(warden));
+    let status = answer(router, Post::signed("x").into_request()).await.0;
+    drop(logging);
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    let fixes = ["`{id}`", "IdSource::path_segment(", "IdSource::header(", "hookwarden::axum::WardenLayer"];
+    log.assert_one_line("ERROR hookwarden::tower the tower layer reads no path parameters", &fixes);
+    assert_eq!(events.only().await.outcome, Outcome::Refused(RefusalReason::Misconfigured));
+}
+
+#[tokio::test]
+async fn tower_layer_reads_nothing_that_a_framework_left() {
+    let (observer, events) = events();
+    let warden = warden().webhook_id(IdSource::path_segment(0)).observer(observer).build().unwrap();
+    let nested = Router::new().route("/{id}", post(async || ())).route_layer(TowerLayer::new(warden));
+    let peer = ConnectInfo(SocketAddr::from(([203, 0, 113, 7], 1337)));
+    // The path that the router shortened counts, and the peer is not known.
+    let router = Router::new().nest("/webhooks", nested).layer(Extension(peer));
+    assert_eq!(answer(router, Post::signed("x").into_request()).await.0, StatusCode::OK);
+    let event = events.only().await;
+    assert_eq!((event.outcome, event.peer, event.webhook_id.as_deref()), (Outcome::Accepted, None, Some(ID)));
 }

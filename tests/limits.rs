@@ -1,4 +1,5 @@
 //! Quotas, and the limiter in this process, by a clock that the tests set.
+#![cfg(feature = "warden")]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
 use std::collections::HashMap;

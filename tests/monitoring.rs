@@ -1,5 +1,14 @@
 //! The alert rules and the dashboard of `examples/monitoring` speak of metrics and labels that a running receiver exports.
 //! That the rules fire when they should, `promtool` tests; `.ci/run monitoring` runs it.
+#![cfg(all(
+    feature = "actix",
+    feature = "axum",
+    feature = "harden",
+    feature = "metrics",
+    feature = "redis",
+    feature = "testing",
+    feature = "tracing"
+))]
 #![expect(
     clippy::indexing_slicing,
     clippy::string_slice,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hookwarden::clock::{Clock, ClockReading};
 use hookwarden::error::StoreError;
 use hookwarden::event::StoreKind;
-use hookwarden::event::{MetricsObserver, Observer, Outcome, SecurityEvent, TracingObserver, Warning};
+use hookwarden::event::{MetricsObserver, Observer, Outcome, RefusalReason, SecurityEvent, TracingObserver, Warning};
 use hookwarden::secret::KeyId;
 use hookwarden::{Keyring, Reason, Scheme, Timestamp, Warden};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -97,7 +97,7 @@ fn events_told(lines: &[Line]) -> u64 {
     lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum()
 }
 
-fn refused(reason: Reason, peer: impl Into<IpAddr>) -> SecurityEvent<'static> {
+fn refused(reason: RefusalReason, peer: impl Into<IpAddr>) -> SecurityEvent<'static> {
     let mut event = SecurityEvent::new(Outcome::Refused(reason), "timestamped");
     event.peer = Some(peer.into());
     event.webhook_id = Some("acme");
@@ -126,7 +126,7 @@ fn warden(observer: impl Observer) -> Warden {
 const PEER: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 
 /// A delivery through the whole of a Warden.
-fn deliver(warden: &Warden, id: &str, signature: &str) -> Result<(), Reason> {
+fn deliver(warden: &Warden, id: &str, signature: &str) -> Result<(), RefusalReason> {
     let head = [("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", signature)];
     let judge = || {
         let mut receiving = warden.examine(&head, PEER)?.identify(id)?;
@@ -142,26 +142,27 @@ fn log_level_follows_the_outcome() {
         (Outcome::Accepted, Level::INFO),
         (Outcome::Released, Level::WARN),
         (Outcome::Abandoned, Level::INFO),
-        (Outcome::Refused(Reason::Mismatch), Level::WARN),
-        (Outcome::Refused(Reason::Replayed), Level::WARN),
-        (Outcome::Refused(Reason::QuotaExceeded), Level::WARN),
-        (Outcome::Refused(Reason::PeerBlocked), Level::WARN),
-        (Outcome::Refused(Reason::KeyStoreUnavailable), Level::ERROR),
-        (Outcome::Refused(Reason::ReplayStoreUnavailable), Level::ERROR),
-        (Outcome::Refused(Reason::Misconfigured), Level::ERROR),
+        (Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Level::WARN),
+        (Outcome::Refused(RefusalReason::Replayed), Level::WARN),
+        (Outcome::Refused(RefusalReason::QuotaExceeded), Level::WARN),
+        (Outcome::Refused(RefusalReason::PeerBlocked), Level::WARN),
+        (Outcome::Refused(RefusalReason::KeyStoreUnavailable), Level::ERROR),
+        (Outcome::Refused(RefusalReason::ReplayStoreUnavailable), Level::ERROR),
+        (Outcome::Refused(RefusalReason::Misconfigured), Level::ERROR),
     ];
     for (outcome, level) in cases {
         let lines = logged(|observer, _| observer.observe(&full(outcome)));
         assert_eq!(lines.len(), 1, "{outcome:?}");
         assert_eq!((lines[0].level, &*lines[0].target), (level, "hookwarden"), "{outcome:?}");
         assert_eq!(lines[0].field("outcome"), Some(outcome.as_str()));
-        assert_eq!(lines[0].field("reason"), outcome.reason().map(Reason::as_str), "{outcome:?}");
+        assert_eq!(lines[0].field("reason"), outcome.reason().map(RefusalReason::as_str), "{outcome:?}");
     }
 }
 
 #[test]
 fn log_line_has_the_documented_fields_and_no_other() {
-    let lines = logged(|observer, _| observer.observe(&full(Outcome::Refused(Reason::Mismatch))));
+    let lines =
+        logged(|observer, _| observer.observe(&full(Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)))));
     let fields: Vec<_> = lines[0].fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(
         fields,
@@ -187,7 +188,7 @@ fn log_line_has_the_documented_fields_and_no_other() {
 
 #[test]
 fn flood_of_one_peer_is_a_burst_and_one_exact_count() {
-    let event = refused(Reason::Mismatch, [192, 0, 2, 7]);
+    let event = refused(RefusalReason::Unverified(Reason::Mismatch), [192, 0, 2, 7]);
     let lines = logged(|observer, clock| {
         for millisecond in 0..100_000_u64 {
             // All within 50 seconds.
@@ -212,7 +213,7 @@ fn flood_from_a_million_peers_is_bounded_each_second() {
         for peer in 0..1_000_000_u32 {
             // 100,000 each second.
             clock.set(Duration::from_micros(u64::from(peer) * 10));
-            observer.observe(&refused(Reason::Stale, Ipv4Addr::from_bits(peer)));
+            observer.observe(&refused(RefusalReason::Unverified(Reason::Stale), Ipv4Addr::from_bits(peer)));
         }
     });
     assert!(lines.len() <= 10 * 10 + 1, "{}", lines.len());
@@ -223,7 +224,7 @@ fn flood_from_a_million_peers_is_bounded_each_second() {
 fn flood_that_ends_is_told_when_the_observer_goes() {
     let lines = logged(|observer, _| {
         for _ in 0..100 {
-            observer.observe(&refused(Reason::Mismatch, [192, 0, 2, 7]));
+            observer.observe(&refused(RefusalReason::Unverified(Reason::Mismatch), [192, 0, 2, 7]));
         }
     });
     assert_eq!((lines.len(), events_told(&lines)), (6, 100));
@@ -241,7 +242,10 @@ fn flood_that_ends_is_told_when_the_observer_goes() {
 fn flood_from_one_ipv6_network_is_one_peer() {
     let lines = logged(|observer, _| {
         for host in 0..100 {
-            observer.observe(&refused(Reason::Mismatch, Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, host)));
+            observer.observe(&refused(
+                RefusalReason::Unverified(Reason::Mismatch),
+                Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, host),
+            ));
         }
     });
     assert_eq!((lines.len(), events_told(&lines)), (6, 100));
@@ -250,12 +254,23 @@ fn flood_from_one_ipv6_network_is_one_peer() {
 }
 
 #[test]
+fn released_delivery_logs_the_handlers_status() {
+    let lines = logged(|observer, _| {
+        let mut event = full(Outcome::Released);
+        event.status = Some(http::StatusCode::BAD_REQUEST);
+        observer.observe(&event);
+    });
+    assert_eq!(lines[0].field("message"), Some("handler answered 400: delivery not committed, a retry will run it"));
+    assert_eq!(lines[0].field("status"), Some("400"));
+}
+
+#[test]
 fn flood_hides_neither_an_outage_nor_a_delivery() {
     let lines = logged(|observer, _| {
         for peer in 0..1_000 {
-            observer.observe(&refused(Reason::Mismatch, Ipv4Addr::from_bits(peer)));
+            observer.observe(&refused(RefusalReason::Unverified(Reason::Mismatch), Ipv4Addr::from_bits(peer)));
         }
-        observer.observe(&full(Outcome::Refused(Reason::KeyStoreUnavailable)));
+        observer.observe(&full(Outcome::Refused(RefusalReason::KeyStoreUnavailable)));
         observer.warning(&Warning::RejectedTableFull);
         observer.observe(&full(Outcome::Accepted));
         observer.observe(&full(Outcome::Released));
@@ -264,10 +279,10 @@ fn flood_hides_neither_an_outage_nor_a_delivery() {
     assert_eq!(
         told,
         [
-            "webhook could not be judged",
+            "webhook refused, the receiver is at fault",
             "the table of refused requests is full, further peers are not turned away",
             "webhook accepted",
-            "webhook released, its handler did not finish"
+            "handler did not finish: delivery not committed, a retry will run it"
         ]
     );
 }
@@ -276,7 +291,7 @@ fn flood_hides_neither_an_outage_nor_a_delivery() {
 fn outage_is_sampled_by_its_reason_and_names_no_single_peer() {
     let lines = logged(|observer, _| {
         for peer in 0..1_000 {
-            observer.observe(&refused(Reason::ReplayStoreUnavailable, Ipv4Addr::from_bits(peer)));
+            observer.observe(&refused(RefusalReason::ReplayStoreUnavailable, Ipv4Addr::from_bits(peer)));
         }
     });
     assert_eq!((lines.len(), events_told(&lines)), (6, 1_000));
@@ -308,7 +323,7 @@ fn limits_of_the_log_can_be_set() {
             .with_lines_per_peer(NonZeroU32::MIN)
             .with_lines_per_second(NonZeroU32::new(3).unwrap());
         for peer in [1, 1, 2, 2, 3, 3, 4, 4] {
-            observer.observe(&refused(Reason::Mismatch, [192, 0, 2, peer]));
+            observer.observe(&refused(RefusalReason::Unverified(Reason::Mismatch), [192, 0, 2, peer]));
         }
     });
     let counts: Vec<_> = lines.0.lock().unwrap().iter().map(Line::suppressed).collect();
@@ -320,8 +335,8 @@ fn log_of_a_warden_tells_each_delivery() {
     let lines = logged(|_, _| {
         let warden = warden(TracingObserver::new());
         assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
-        assert_eq!(deliver(&warden, "acme", &"0".repeat(64)), Err(Reason::Mismatch));
-        assert_eq!(deliver(&warden, "nobody", SIGNATURE), Err(Reason::UnknownId));
+        assert_eq!(deliver(&warden, "acme", &"0".repeat(64)), Err(Reason::Mismatch.into()));
+        assert_eq!(deliver(&warden, "nobody", SIGNATURE), Err(RefusalReason::UnknownId));
         drop(warden.examine(&[("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", SIGNATURE)], PEER));
     });
     let told: Vec<_> =
@@ -366,7 +381,7 @@ fn webhook_id_cannot_forge_a_line_or_color_it() {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(text).with(lines.clone()), || {
         let warden = warden(TracingObserver::new());
         for _ in 0..7 {
-            assert_eq!(deliver(&warden, hostile, SIGNATURE), Err(Reason::UnknownId));
+            assert_eq!(deliver(&warden, hostile, SIGNATURE), Err(RefusalReason::UnknownId));
         }
     });
     let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
@@ -447,8 +462,8 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
         observer.observe(&full(Outcome::Accepted));
         observer.observe(&full(Outcome::Released));
         observer.observe(&full(Outcome::Abandoned));
-        for reason in Reason::ALL {
-            observer.observe(&SecurityEvent::new(Outcome::Refused(*reason), "github"));
+        for reason in RefusalReason::all() {
+            observer.observe(&SecurityEvent::new(Outcome::Refused(reason), "github"));
         }
     });
     let counts = metrics.nonzero("hookwarden_requests_total");
@@ -456,7 +471,7 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
     assert_eq!(counts["{scheme=timestamped,outcome=released,reason=}"], 1);
     assert_eq!(counts["{scheme=timestamped,outcome=abandoned,reason=}"], 1);
     assert_eq!(counts["{scheme=github,outcome=refused,reason=replay_store_unavailable}"], 1);
-    assert_eq!(counts.len(), 3 + Reason::ALL.len());
+    assert_eq!(counts.len(), 3 + RefusalReason::all().count());
     // A refusal that has not come yet is there as a zero.
     assert_eq!(metrics.counters["hookwarden_requests_total{scheme=timestamped,outcome=refused,reason=mismatch}"], 0);
 }
@@ -465,10 +480,13 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
 fn measures_have_their_units_and_bounds() {
     let metrics = measured(|observer| {
         observer.observe(&full(Outcome::Accepted));
-        let mut early = full(Outcome::Refused(Reason::Early));
+        let mut early = full(Outcome::Refused(RefusalReason::Unverified(Reason::Early)));
         (early.skew, early.body_bytes) = (Some(i64::MIN), u64::MAX);
         observer.observe(&early);
-        observer.observe(&SecurityEvent::new(Outcome::Refused(Reason::MissingHeader), "timestamped"));
+        observer.observe(&SecurityEvent::new(
+            Outcome::Refused(RefusalReason::Unverified(Reason::MissingHeader)),
+            "timestamped",
+        ));
     });
     let values = |name: &str| metrics.histograms[name].as_slice();
     assert_eq!(values("hookwarden_request_duration_seconds{outcome=accepted}"), [0.0015]);
@@ -486,7 +504,7 @@ fn unknown_id_is_never_a_label() {
     let metrics = measured(|observer| {
         for n in 0..10_000 {
             let id = format!("stranger-{n}");
-            let mut event = SecurityEvent::new(Outcome::Refused(Reason::UnknownId), "timestamped");
+            let mut event = SecurityEvent::new(Outcome::Refused(RefusalReason::UnknownId), "timestamped");
             event.webhook_id = Some(&id);
             observer.observe(&event);
         }
@@ -525,7 +543,7 @@ fn labels_of_known_ids_keys_and_schemes_are_bounded() {
     metrics::with_local_recorder(&recorder, || {
         let observer = MetricsObserver::new().with_max_webhook_ids(2);
         for id in ["a", "b", "c", "d", "a"] {
-            let mut event = full(Outcome::Refused(Reason::Mismatch));
+            let mut event = full(Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)));
             event.webhook_id = Some(id);
             observer.observe(&event);
         }
@@ -549,7 +567,7 @@ fn metrics_of_a_warden_name_the_sender_and_its_key() {
     let metrics = measured(|_| {
         let warden = warden(Arc::new(MetricsObserver::new()));
         assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
-        assert_eq!(deliver(&warden, "nobody\n", SIGNATURE), Err(Reason::UnknownId));
+        assert_eq!(deliver(&warden, "nobody\n", SIGNATURE), Err(RefusalReason::UnknownId));
     });
     let requests = metrics.nonzero("hookwarden_requests_total");
     assert_eq!(requests["{scheme=timestamped,outcome=accepted,reason=}"], 1);
@@ -604,7 +622,12 @@ fn metric_is_registered_once_and_not_for_each_event() {
     let recorder = Registrations::default();
     metrics::with_local_recorder(&recorder, || {
         let observer = MetricsObserver::new();
-        let outcomes = [Outcome::Accepted, Outcome::Released, Outcome::Abandoned, Outcome::Refused(Reason::Mismatch)];
+        let outcomes = [
+            Outcome::Accepted,
+            Outcome::Released,
+            Outcome::Abandoned,
+            Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)),
+        ];
         let round = || outcomes.iter().for_each(|outcome| observer.observe(&full(*outcome)));
         round();
         let before = recorder.0.load(Ordering::Relaxed);

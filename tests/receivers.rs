@@ -1,5 +1,13 @@
 //! The example receivers as programs of their own: what they read from their environment, what they answer, and how they
 //! end.
+#![cfg(all(
+    feature = "actix",
+    feature = "axum",
+    feature = "harden",
+    feature = "metrics",
+    feature = "testing",
+    feature = "tracing"
+))]
 
 mod util;
 

@@ -1,5 +1,5 @@
 //! The memory of deliveries under clocks that are set, threads that race, a full table and random use.
-
+#![cfg(feature = "testing")]
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,

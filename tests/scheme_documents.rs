@@ -1,4 +1,5 @@
 //! Schemes as TOML and JSON documents: what a good one means, and what is said about a bad one.
+#![cfg(feature = "serde")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! What a Warden is by default, and what none can be built with.
+#![cfg(feature = "warden")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The acceptance suites, run on what this crate has and on the smallest limiter that there is.
-
+#![cfg(feature = "testing")]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::HashMap;

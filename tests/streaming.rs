@@ -1,5 +1,5 @@
 //! A large body that streams through the layer is kept once: in the frames that it came in.
-
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod util;

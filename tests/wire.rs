@@ -1,4 +1,5 @@
 //! What a sender is told, byte for byte, and what the operator learns instead.
+#![cfg(all(feature = "actix", feature = "axum", feature = "testing"))]
 
 mod util;
 
@@ -9,7 +10,7 @@ use axum::body::Bytes;
 use axum::response::Response;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
-use hookwarden::event::{Outcome, SecurityEvent};
+use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
 use hookwarden::warden::{Answer, AnswerBody, BodyLimits, WardenBuilder};
 use hookwarden::{Key, Keyring, Reason, Scheme, Warden};
 
@@ -24,7 +25,7 @@ const TIMESTAMP: &str = "X-Webhook-Timestamp";
 const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Webhook\r\ncontent-length: 0\r\n\r\n";
 
 /// A request that is refused, with the reason and the header that the operator learns of.
-type Cause = (&'static str, Post, Reason, Option<&'static str>);
+type Cause = (&'static str, Post, RefusalReason, Option<&'static str>);
 
 fn small_and_fast() -> BodyLimits {
     BodyLimits::new().max_bytes(1000).deadline(Duration::from_millis(300))
@@ -42,23 +43,48 @@ fn timestamped() -> Vec<Cause> {
     let expired =
         Post::signed_by(&signer(Scheme::timestamped(), EXPIRED), PATH, &[], "x", now(0)).to("/webhooks/expired");
     vec![
-        ("no signature", good().without(SIGNATURE), Reason::MissingHeader, Some(SIGNATURE)),
-        ("no timestamp", good().without(TIMESTAMP), Reason::MissingHeader, Some(TIMESTAMP)),
-        ("empty signature", good().replacing(SIGNATURE, ""), Reason::MalformedSignature, Some(SIGNATURE)),
-        ("short signature", good().replacing(SIGNATURE, short), Reason::MalformedSignature, Some(SIGNATURE)),
-        ("no timestamp's form", good().replacing(TIMESTAMP, "1e9"), Reason::MalformedTimestamp, Some(TIMESTAMP)),
-        ("empty timestamp", good().replacing(TIMESTAMP, ""), Reason::MalformedTimestamp, Some(TIMESTAMP)),
-        ("two signatures", twice(SIGNATURE), Reason::DuplicateHeader, Some(SIGNATURE)),
-        ("two timestamps", twice(TIMESTAMP), Reason::DuplicateHeader, Some(TIMESTAMP)),
-        ("stale", Post::signed_at("x", now(-301)), Reason::Stale, None),
-        ("early", Post::signed_at("x", now(330)), Reason::Early, None),
-        ("other body", good().carrying("y"), Reason::Mismatch, None),
-        ("no body", good().carrying(""), Reason::Mismatch, None),
-        ("other time", good().replacing(TIMESTAMP, now(-9).as_unix().to_string()), Reason::Mismatch, None),
-        ("other key", other_key, Reason::Mismatch, None),
-        ("unknown id", good().to("/webhooks/other"), Reason::UnknownId, None),
-        ("id that is no text", good().to("/webhooks/%ff"), Reason::UnknownId, None),
-        ("id without a live key", expired, Reason::NoLiveKey, None),
+        ("no signature", good().without(SIGNATURE), RefusalReason::Unverified(Reason::MissingHeader), Some(SIGNATURE)),
+        ("no timestamp", good().without(TIMESTAMP), RefusalReason::Unverified(Reason::MissingHeader), Some(TIMESTAMP)),
+        (
+            "empty signature",
+            good().replacing(SIGNATURE, ""),
+            RefusalReason::Unverified(Reason::MalformedSignature),
+            Some(SIGNATURE),
+        ),
+        (
+            "short signature",
+            good().replacing(SIGNATURE, short),
+            RefusalReason::Unverified(Reason::MalformedSignature),
+            Some(SIGNATURE),
+        ),
+        (
+            "no timestamp's form",
+            good().replacing(TIMESTAMP, "1e9"),
+            RefusalReason::Unverified(Reason::MalformedTimestamp),
+            Some(TIMESTAMP),
+        ),
+        (
+            "empty timestamp",
+            good().replacing(TIMESTAMP, ""),
+            RefusalReason::Unverified(Reason::MalformedTimestamp),
+            Some(TIMESTAMP),
+        ),
+        ("two signatures", twice(SIGNATURE), RefusalReason::Unverified(Reason::DuplicateHeader), Some(SIGNATURE)),
+        ("two timestamps", twice(TIMESTAMP), RefusalReason::Unverified(Reason::DuplicateHeader), Some(TIMESTAMP)),
+        ("stale", Post::signed_at("x", now(-301)), RefusalReason::Unverified(Reason::Stale), None),
+        ("early", Post::signed_at("x", now(330)), RefusalReason::Unverified(Reason::Early), None),
+        ("other body", good().carrying("y"), RefusalReason::Unverified(Reason::Mismatch), None),
+        ("no body", good().carrying(""), RefusalReason::Unverified(Reason::Mismatch), None),
+        (
+            "other time",
+            good().replacing(TIMESTAMP, now(-9).as_unix().to_string()),
+            RefusalReason::Unverified(Reason::Mismatch),
+            None,
+        ),
+        ("other key", other_key, RefusalReason::Unverified(Reason::Mismatch), None),
+        ("unknown id", good().to("/webhooks/other"), RefusalReason::UnknownId, None),
+        ("id that is no text", good().to("/webhooks/%ff"), RefusalReason::UnknownId, None),
+        ("id without a live key", expired, RefusalReason::Unverified(Reason::NoLiveKey), None),
     ]
 }
 
@@ -72,16 +98,21 @@ fn stripe() -> Vec<Cause> {
     let edited = |value: String| good().replacing(name, value);
     let tag = value.split_once(",v1=").expect("a signature").1;
     vec![
-        ("no signature", good().without(name), Reason::MissingHeader, Some(name)),
-        ("no time", edited(format!("v1={tag}")), Reason::MissingHeader, Some(name)),
-        ("two times", edited(format!("t=1,{value}")), Reason::DuplicateHeader, Some(name)),
+        ("no signature", good().without(name), RefusalReason::Unverified(Reason::MissingHeader), Some(name)),
+        ("no time", edited(format!("v1={tag}")), RefusalReason::Unverified(Reason::MissingHeader), Some(name)),
+        ("two times", edited(format!("t=1,{value}")), RefusalReason::Unverified(Reason::DuplicateHeader), Some(name)),
         (
             "33 candidates",
             edited(value.clone() + &format!(",v1={tag}").repeat(32)),
-            Reason::TooManyCandidates,
+            RefusalReason::Unverified(Reason::TooManyCandidates),
             Some(name),
         ),
-        ("other scheme", edited(value.replace("v1", "v0")), Reason::MalformedSignature, Some(name)),
+        (
+            "other scheme",
+            edited(value.replace("v1", "v0")),
+            RefusalReason::Unverified(Reason::MalformedSignature),
+            Some(name),
+        ),
     ]
 }
 
@@ -91,10 +122,15 @@ fn standard_webhooks() -> Vec<Cause> {
     let name = "webhook-id";
     let good = || Post::signed_by(&signer(Scheme::standard_webhooks(), secret), PATH, &[(name, "msg_1")], "x", now(0));
     vec![
-        ("no message id", good().without(name), Reason::MissingHeader, Some(name)),
-        ("two message ids", good().with(name, "msg_2"), Reason::DuplicateHeader, Some(name)),
-        ("other message id", good().replacing(name, "msg_2"), Reason::Mismatch, None),
-        ("ambiguous message id", good().replacing(name, "msg.1"), Reason::MalformedHeader, Some(name)),
+        ("no message id", good().without(name), RefusalReason::Unverified(Reason::MissingHeader), Some(name)),
+        ("two message ids", good().with(name, "msg_2"), RefusalReason::Unverified(Reason::DuplicateHeader), Some(name)),
+        ("other message id", good().replacing(name, "msg_2"), RefusalReason::Unverified(Reason::Mismatch), None),
+        (
+            "ambiguous message id",
+            good().replacing(name, "msg.1"),
+            RefusalReason::Unverified(Reason::MalformedHeader),
+            Some(name),
+        ),
     ]
 }
 
@@ -149,13 +185,14 @@ async fn event_tells_id_key_skew_and_size() {
             (Post::signed_at("four", now(-20)), Some(ID), Some("default"), Some(20), 4),
             (Post::signed_at("four", now(-20)).carrying("five!"), Some(ID), None, Some(20), 5),
             (other, Some("other"), None, Some(20), 4),
-            // Refused by the head alone: the id was not asked for and the body not taken.
-            (Post::signed_at("four", now(-999)), None, None, Some(999), 0),
-            (Post::signed("four").without(TIMESTAMP), None, None, None, 0),
+            // Refused by the head alone: the path names the id, and the body is not read.
+            (Post::signed_at("four", now(-999)), Some(ID), None, Some(999), 0),
+            (Post::signed("four").without(TIMESTAMP), Some(ID), None, None, 0),
         ] {
             connection.exchange(&post.sized()).await.unwrap();
             let event = bench.events.next().await;
             assert_eq!((event.webhook_id.as_deref(), event.key_id.as_deref(), event.body_bytes), (id, key, bytes));
+            assert_eq!((event.known_id, event.status.is_some()), (id == Some(ID), key.is_some()));
             // The clock goes on meanwhile.
             let late = event.skew.zip(skew).map(|(measured, given)| measured - given);
             assert_eq!(event.skew.is_some(), skew.is_some());
@@ -182,7 +219,7 @@ async fn id_in_the_event_is_escaped_and_cut() {
             assert_eq!(answer.undated(), UNAUTHORIZED, "{server:?}, {label}");
             let event = bench.events.next().await;
             assert_eq!(event.webhook_id, Some(label), "{server:?}");
-            assert_eq!(event.outcome, Outcome::Refused(Reason::UnknownId));
+            assert_eq!(event.outcome, Outcome::Refused(RefusalReason::UnknownId));
         }
     }
 }
@@ -229,8 +266,8 @@ async fn refusal_that_is_no_failure_to_authenticate_has_no_challenge_and_no_body
     for server in Server::BOTH {
         let mut bench = Bench::start(server, warden().body(small_and_fast())).await;
         for (bytes, line, reason) in [
-            (Post::signed([0; 1001]).sized(), "413 Payload Too Large", Reason::BodyTooLarge),
-            (Post::signed("x").head("Content-Length: 1\r\n"), "408 Request Timeout", Reason::BodyTooSlow),
+            (Post::signed([0; 1001]).sized(), "413 Payload Too Large", RefusalReason::BodyTooLarge),
+            (Post::signed("x").head("Content-Length: 1\r\n"), "408 Request Timeout", RefusalReason::BodyTooSlow),
         ] {
             let answer = bench.connect().await.exchange(&bytes).await.unwrap();
             assert!(answer.head.starts_with(&format!("HTTP/1.1 {line}\r\n")), "{server:?}: {answer:?}");

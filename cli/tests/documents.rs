@@ -152,8 +152,7 @@ fn scratch(block: &Block) -> Scratch {
     }
     let scheme = Scheme::timestamped();
     let keys = Keyring::new(scheme.secret(SECRET).expect("a secret"));
-    let signed =
-        Signer::new(scheme, keys).expect("a signer").sign(&[("", ""); 0], BODY.as_bytes()).expect("a signed message");
+    let signed = Signer::new(scheme, keys).expect("a signer").sign_body(BODY.as_bytes()).expect("a signed message");
     let headers: String = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     scratch.write("headers.txt", &headers);
     scratch.write("request.http", &format!("POST /webhooks/acme HTTP/1.1\r\n{headers}\r\n{BODY}"));

@@ -5,14 +5,32 @@ use actix_web::guard::{Guard, GuardContext};
 use super::request::ActixHead;
 use crate::warden::Warden;
 
-/// Matches requests whose head has the shape of a signed one and a fresh timestamp, for routing between handlers.
+/// Matches requests whose head has the scheme's headers in the right form and a fresh timestamp, for routing between
+/// handlers: signed requests to one, all others to another.
 ///
-/// It proves nothing: no key is looked at and no body read. It answers nothing by itself, so requests that it does not
-/// match get whatever the router gives them, and no event is raised for them.
+/// It proves nothing: it reads no body and looks up no key. The middleware or the extractor behind it verifies. It answers
+/// nothing and raises no event: what it doesn't match goes on to the next route.
 ///
-/// Method and content type are not looked at: [`methods`](crate::warden::WardenBuilder::methods) and
-/// [`content_types`](crate::warden::WardenBuilder::content_types) are for the middleware or the extractor behind the guard,
-/// which answer 405 or 415 and raise the event. In front of a `web::post()`, other methods go by to the next route.
+/// It ignores method and content type: [`methods`](crate::warden::WardenBuilder::methods) and
+/// [`content_types`](crate::warden::WardenBuilder::content_types) apply behind the guard.
+///
+/// ```
+/// use actix_web::web;
+/// use hookwarden::Warden;
+/// use hookwarden::actix::{SignedGuard, UncommittedWebhook};
+///
+/// async fn signed(UncommittedWebhook { payload, admitted }: UncommittedWebhook<web::Bytes>) -> web::Bytes {
+///     admitted.commit();
+///     payload
+/// }
+///
+/// fn configure(config: &mut web::ServiceConfig, warden: Warden) {
+///     let guard = SignedGuard::new(warden.clone());
+///     let unsigned = web::route().to(async || "not a webhook");
+///     let resource = web::resource("/webhooks/{id}").route(web::post().guard(guard).to(signed)).route(unsigned);
+///     config.app_data(warden).service(resource);
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SignedGuard {
     warden: Warden,

@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 
 use crate::body::{self, VerifiedBody};
-use crate::error::Reason;
+use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::limit::{Quota, QuotaState};
 use crate::request_context::Origin;
@@ -39,7 +39,7 @@ pub(super) async fn receive(
         Err(refused) => {
             // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After
             // a broken body the server gives the connection up at its next turn, and the answer has to be out by then.
-            if refused.reason() != Reason::BodyInterrupted {
+            if refused.reason() != RefusalReason::BodyInterrupted {
                 tokio::task::yield_now().await;
             }
             Err(Unread { answer: refused.into_answer(), payload: Cell::new(Some(body.payload)) })
@@ -87,8 +87,18 @@ impl fmt::Display for Unread {
 /// The webhook id, if the Warden looks for it in a path parameter. actix-web has decoded all of it but what would change
 /// the path's shape, and a `%` is among that, so that decoding the rest decodes nothing twice.
 fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<WebhookId, IdFault>> {
-    let value = request.match_info().get(warden.id_source().parameter()?);
-    Some(value.ok_or(IdFault::NoSuchParameter).and_then(|value| {
+    let parameter = warden.id_source().parameter()?;
+    let missing = || {
+        parameter.missing(|name, count| {
+            tracing::error!(
+                target: "hookwarden::actix",
+                count,
+                "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, and wrap \
+                 the resource, not the whole App"
+            );
+        })
+    };
+    Some(request.match_info().get(parameter.name()).ok_or_else(missing).and_then(|value| {
         // actix-web puts U+FFFD in the place of what is no UTF-8; the path as sent tells whether the sender wrote it.
         if value.contains('\u{fffd}') && percent_decode_str(request.uri().path()).decode_utf8().is_err() {
             return Err(IdFault::Unreadable);
@@ -183,4 +193,9 @@ fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
             to.insert(name, value);
         }
     }
+}
+
+/// actix-web's status in the types of the current `http` crate.
+pub(super) fn http_status(status: actix_web::http::StatusCode) -> http::StatusCode {
+    http::StatusCode::from_u16(status.as_u16()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -1,13 +1,12 @@
-//! The one file that names the cryptography: HMAC states that are keyed once and cloned for each message, and the
-//! comparison that takes the same time whatever it compares.
+//! HMAC states, keyed once and cloned for each message, and the comparison of MACs in constant time.
 
 use alloc::sync::Arc;
 use core::fmt;
 
-use arrayvec::ArrayVec;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
+use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::encoding::Tag;
@@ -15,7 +14,8 @@ use crate::error::ConfigError;
 use crate::secret::{KeyId, Keyring, MAX_KEYS, Window};
 use crate::time::Timestamp;
 
-/// The MAC of a scheme. The scheme alone decides on it; nothing in a request does.
+/// The MAC of a scheme ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)). The scheme fixes it; a request cannot
+/// choose another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub enum Algorithm {
     #[default]
     #[cfg_attr(feature = "serde", serde(rename = "hmac-sha256"))]
     HmacSha256,
-    /// HMAC-SHA-1, 20 bytes, for providers that have not moved on.
+    /// HMAC-SHA-1, 20 bytes, for providers that still use it.
     #[cfg_attr(feature = "serde", serde(rename = "hmac-sha1"))]
     HmacSha1,
     /// HMAC-SHA-512, 64 bytes.
@@ -43,9 +43,9 @@ impl Algorithm {
     }
 }
 
-/// The keys of one sender with their HMAC states already computed for one scheme. Cheap to clone.
+/// The keys of one sender with their HMAC states, prepared for one scheme. Cheap to clone.
 ///
-/// Made by [`Scheme::prepare`](crate::scheme::Scheme::prepare).
+/// [`Scheme::prepare`](crate::scheme::Scheme::prepare) makes them. `Debug` prints the key ids only.
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
@@ -66,20 +66,21 @@ impl PreparedKeys {
         Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
     }
 
-    /// Keys that cost what real ones cost and that nothing is ever accepted under.
+    /// Keys that cost as much as real ones, and under which nothing is accepted.
     #[cfg(feature = "warden")]
     pub(crate) fn into_decoy(self) -> Self {
         Self { decoy: true, ..self }
     }
 
+    #[cfg(all(test, feature = "warden"))]
     pub(crate) const fn is_decoy(&self) -> bool {
         self.decoy
     }
 
-    /// The newest of the keys that match, so that an old one shows as out of use. None, if nothing may be accepted.
+    /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.
     ///
-    /// This is where a match becomes a verdict, and nothing else branches on one. The check of that knows this function
-    /// by its name, for which it has to stay one.
+    /// This is where a match becomes a decision; nothing else branches on one. The constant-time check finds this
+    /// function by its name, so it must not be inlined.
     #[inline(never)]
     pub(crate) fn reveal(&self, matches: Matches) -> Option<KeyId> {
         if self.decoy || matches.0 == 0 {
@@ -119,7 +120,7 @@ pub(crate) enum Mac {
 }
 
 impl Mac {
-    fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
+    pub(super) fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
         match algorithm {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).map(Self::Sha256),
             Algorithm::HmacSha1 => Hmac::new_from_slice(key).map(Self::Sha1),
@@ -134,15 +135,6 @@ impl Mac {
             Self::Sha256(mac) => mac.update(bytes),
             Self::Sha1(mac) => mac.update(bytes),
             Self::Sha512(mac) => mac.update(bytes),
-        }
-    }
-
-    #[cfg(feature = "diagnose")]
-    pub(crate) fn finish(self) -> Option<Tag> {
-        match self {
-            Self::Sha256(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha1(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
-            Self::Sha512(mac) => Tag::from_bytes(&mac.finalize().into_bytes()),
         }
     }
 
@@ -162,7 +154,7 @@ impl Mac {
     }
 }
 
-/// What a MAC is computed of, in pieces. A trait, and no closure, so that each algorithm is fed by code of its own.
+/// The input of a MAC, in pieces. A trait rather than a closure, so that the code is compiled for each algorithm.
 pub(crate) trait Message {
     fn feed(&self, sink: &mut impl FnMut(&[u8]));
 }
@@ -180,7 +172,7 @@ impl fmt::Debug for Mac {
 }
 
 /// The MACs of one message under each live key, with the key's place in the ring.
-pub(crate) type Macs = ArrayVec<(u8, Tag), MAX_KEYS>;
+pub(crate) type Macs = SmallVec<[(u8, Tag); MAX_KEYS]>;
 
 /// Which keys' MACs equal a candidate: a bit for each key, by its place in the ring.
 #[derive(Clone, Copy)]
@@ -200,88 +192,11 @@ pub(crate) fn matches(candidates: &[Tag], macs: &Macs) -> Matches {
     Matches(found)
 }
 
-/// The first half of the SHA-256 of `bytes`: a name for them that does not tell what they are.
+/// The first half of the SHA-256 of `bytes`, a name that does not reveal them.
 #[cfg(feature = "redis")]
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     use sha2::Digest as _;
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
-}
-
-/// A way to sign that a sender may have used, known to a scheme or not. It explains mismatches and verifies nothing.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// The HMAC of a scheme.
-    Hmac(Algorithm),
-    /// HMAC-SHA-384.
-    HmacSha384,
-    /// An HMAC that took the message for the key and the key for the message.
-    Swapped(Algorithm),
-    /// A plain hash, with the key before the message, behind it or nowhere.
-    Hash(Algorithm, KeyPlace),
-}
-
-/// Where a plain hash has the key.
-#[cfg(feature = "diagnose")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyPlace {
-    Before,
-    Behind,
-    Nowhere,
-}
-
-#[cfg(feature = "diagnose")]
-impl Method {
-    /// The size of a tag in bytes.
-    pub(crate) const fn tag_size(self) -> usize {
-        match self {
-            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
-            Self::HmacSha384 => 48,
-        }
-    }
-
-    /// The tag of the message that `pieces` are when put together.
-    pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
-        match self {
-            Self::Hmac(algorithm) => {
-                let mut mac = Mac::new(algorithm, key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                mac.finish()
-            }
-            Self::HmacSha384 => {
-                let mut mac = Hmac::<sha2::Sha384>::new_from_slice(key).ok()?;
-                pieces.iter().for_each(|piece| mac.update(piece));
-                Tag::from_bytes(&mac.finalize().into_bytes())
-            }
-            Self::Swapped(algorithm) => {
-                let mut mac = Mac::new(algorithm, &pieces.concat()).ok()?;
-                mac.update(key);
-                mac.finish()
-            }
-            Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
-            Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
-        }
-    }
-}
-
-#[cfg(feature = "diagnose")]
-fn hash<D: sha2::Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
-    let (before, behind) = match place {
-        KeyPlace::Before => (key, &b""[..]),
-        KeyPlace::Behind => (&b""[..], key),
-        KeyPlace::Nowhere => (&b""[..], &b""[..]),
-    };
-    let mut hash = D::new_with_prefix(before);
-    pieces.iter().for_each(|piece| hash.update(piece));
-    hash.update(behind);
-    Tag::from_bytes(&hash.finalize())
-}
-
-/// Whether `tag` begins with the whole of `start`, in a time that does not tell where they differ.
-#[cfg(feature = "diagnose")]
-pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
-    tag.as_bytes().get(..start.len()).is_some_and(|first| bool::from(first.ct_eq(start)))
 }
 
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {

@@ -1,4 +1,4 @@
-//! The bodies that may have been signed, in place of the one that was captured.
+//! The bodies that may have been signed instead of the captured one.
 
 mod form;
 mod json;
@@ -233,7 +233,7 @@ const MAX_REWRITTEN: usize = 1 << 20;
 /// The most that a compressed body may hold, in bytes.
 const MAX_INFLATED: usize = 8 << 20;
 
-/// The largest body that is tried with two faults of its own, in bytes.
+/// The largest body that is tried with two mistakes in it, in bytes.
 const MAX_DOUBLED: usize = 64 << 10;
 
 /// The most that all forms of a body hold, in bytes.

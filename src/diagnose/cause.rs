@@ -1,9 +1,9 @@
-//! What is wrong with a request, in words and in measures.
+//! What is wrong with a request, in words and numbers.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One thing that is wrong with a request or with the way it is verified.
+/// One thing that is wrong with a request, or with how it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     kind: CauseKind,
@@ -47,44 +47,45 @@ impl Cause {
         [&*self.what, &*self.fix].into_iter().chain(self.header.as_deref())
     }
 
-    /// The kind, whose name is stable.
+    /// The kind of the cause. Its name is stable.
     #[must_use]
     pub const fn kind(&self) -> CauseKind {
         self.kind
     }
 
-    /// What happened, in one sentence.
+    /// What is wrong, in one sentence.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// What to change and on which side, in one sentence.
+    /// What to change, and on which side, in one sentence.
     #[must_use]
     pub fn fix(&self) -> &str {
         &self.fix
     }
 
-    /// Whether the received signature was found to hold once this and every other proven cause is put right. The other
-    /// causes are read off the head or suspected.
+    /// Whether the received signature verifies once this and every other proven cause is corrected. The other causes
+    /// are read from the head or suspected.
     #[must_use]
     pub const fn is_proven(&self) -> bool {
         self.proven
     }
 
-    /// The header that it is about.
+    /// The header at fault, if there is one.
     #[must_use]
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// By how many seconds the timestamp lies outside: positive for a timestamp in the past, negative for one in the future.
+    /// The receiver's clock minus the timestamp, in seconds, for a cause about the timestamp: positive for a timestamp
+    /// in the past, negative for one in the future.
     #[must_use]
     pub const fn seconds(&self) -> Option<i64> {
         self.seconds
     }
 
-    /// The first byte of the captured body, counted from 0, at which it differs from what was signed.
+    /// The index of the first byte of the captured body that differs from what was signed.
     #[must_use]
     pub const fn offset(&self) -> Option<usize> {
         self.offset
@@ -104,7 +105,7 @@ impl fmt::Display for Cause {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// The kinds of causes.
+        /// The kind of a [`Cause`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum CauseKind {
@@ -127,45 +128,45 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A header that the scheme needs is not there, nor one of a similar name.
+    /// A header that the scheme needs is missing, and no header has a similar name.
     HeaderMissing = "header-missing",
-    /// A header that the scheme needs is not there, but one of a similar name is.
+    /// A header that the scheme needs is missing, but a header with a similar name is present.
     HeaderRenamed = "header-renamed",
-    /// A header that may come once came more often.
+    /// A header that must occur once occurs more often.
     HeaderDuplicated = "header-duplicated",
-    /// A signed header is too long, or contains what separates it from the rest.
+    /// A signed header is too long, or contains the text that separates it from the next part.
     HeaderMalformed = "header-malformed",
     /// The signature header lacks a field, such as `t=`.
     FieldMissing = "field-missing",
-    /// The signature header holds more signatures than are looked at.
+    /// The signature header has more signatures than a verifier accepts.
     SignatureCount = "signature-count",
     /// The scheme signs the method, the path or the URL, and the capture has no request line.
     RequestLineMissing = "request-line-missing",
     /// The request follows the scheme of another provider.
     OtherScheme = "other-scheme",
-    /// The signature header holds nothing that could be a signature.
+    /// The signature header contains nothing that could be a signature.
     SignatureMalformed = "signature-malformed",
-    /// The signature is written in another encoding than the scheme's.
+    /// The signature has another encoding than the scheme's.
     SignatureEncoding = "signature-encoding",
     /// The signature lacks the scheme's prefix.
     SignaturePrefixMissing = "signature-prefix-missing",
-    /// The signature has a prefix that the scheme has not.
+    /// The signature has a prefix, and the scheme has none.
     SignaturePrefixExtra = "signature-prefix-extra",
     /// The signature has another prefix than the scheme's.
     SignaturePrefixDiffers = "signature-prefix-differs",
-    /// The signature stands between quotes.
+    /// The signature is in quotes.
     SignatureQuoted = "signature-quoted",
-    /// The signature is cut off.
+    /// The signature is truncated.
     SignatureTruncated = "signature-truncated",
     /// The sender sends the secret itself.
     SignatureIsSecret = "signature-is-secret",
-    /// The timestamp is in milliseconds or finer and the scheme's is not.
+    /// The timestamp is in milliseconds or finer units, and the scheme's is not.
     TimestampMilliseconds = "timestamp-milliseconds",
-    /// The timestamp is in seconds and the scheme's is not.
+    /// The timestamp is in seconds, and the scheme's is not.
     TimestampSeconds = "timestamp-seconds",
-    /// The timestamp is a date in RFC 3339 or ISO 8601 and the scheme's is not, or not of its strict form.
+    /// The timestamp is a date of RFC 3339 or ISO 8601, and the scheme's is not or is stricter.
     TimestampRfc3339 = "timestamp-rfc3339",
-    /// The timestamp is of no form that is known.
+    /// The timestamp has no known format.
     TimestampMalformed = "timestamp-malformed",
     /// The timestamp is too old.
     TimestampStale = "timestamp-stale",
@@ -173,43 +174,43 @@ kinds! {
     TimestampEarly = "timestamp-early",
     /// The timestamp is off by the offset of a time zone.
     TimestampTimeZone = "timestamp-time-zone",
-    /// The timestamp was signed in another form than its header's.
+    /// The timestamp was signed in another format than the one in its header.
     TimestampSignedForm = "timestamp-signed-form",
-    /// An HMAC with another hash.
+    /// The signature is an HMAC with another hash function.
     AlgorithmDiffers = "algorithm-differs",
-    /// A plain hash and no HMAC.
+    /// The signature is a plain hash, not an HMAC.
     AlgorithmNotHmac = "algorithm-not-hmac",
-    /// An HMAC whose key and message were swapped.
+    /// The signature is an HMAC with key and message swapped.
     AlgorithmSwapped = "algorithm-swapped",
-    /// The secret has white space, or lacks some.
+    /// The secret has extra white space, or lacks some.
     SecretWhiteSpace = "secret-white-space",
-    /// The secret stands between quotes.
+    /// The secret is in quotes.
     SecretQuoted = "secret-quoted",
-    /// The secret has the name of a variable before it.
+    /// The secret has the name of a variable in front of it.
     SecretAssignment = "secret-assignment",
-    /// The secret is base64 that is to be decoded.
+    /// The secret must be decoded from base64.
     SecretBase64 = "secret-base64",
-    /// The secret is URL-safe or unpadded base64 that is to be decoded.
+    /// The secret must be decoded from URL-safe or unpadded base64.
     SecretBase64Url = "secret-base64url",
-    /// The secret is hex that is to be decoded.
+    /// The secret must be decoded from hex.
     SecretHex = "secret-hex",
-    /// The secret's text itself is the key, and nothing is to be decoded.
+    /// The secret's text is the key and must not be decoded.
     SecretLiteral = "secret-literal",
-    /// The secret's prefix `whsec_` was kept where it is to be dropped, or dropped where it is to be kept.
+    /// The prefix `whsec_` of the secret was kept and must be removed, or was removed and must be kept.
     SecretPrefix = "secret-prefix",
-    /// The secret's letters are of the other case.
+    /// The secret's letters have the wrong case.
     SecretCase = "secret-case",
-    /// The secret is not of the scheme's form.
+    /// The secret does not have the form of the scheme.
     SecretMalformed = "secret-malformed",
-    /// Other text separates what is signed.
+    /// The signed parts have another separator.
     TemplateSeparator = "template-separator",
-    /// What is signed is signed in another order.
+    /// The signed parts are in another order.
     TemplateOrder = "template-order",
-    /// The body alone is signed.
+    /// Only the body is signed.
     TemplateBodyAlone = "template-body-alone",
     /// A part that the scheme signs is not signed.
     TemplatePartMissing = "template-part-missing",
-    /// A fixed text of the scheme is not signed, or another one is.
+    /// A fixed text of the scheme is not signed, or a different one is.
     TemplateLiteral = "template-literal",
     /// More is signed than the scheme says, such as a timestamp.
     TemplatePartExtra = "template-part-extra",
@@ -219,21 +220,21 @@ kinds! {
     HeaderValueDiffers = "header-value-differs",
     /// Another method is signed.
     MethodDiffers = "method-differs",
-    /// The query is signed, or is not.
+    /// The query is signed and should not be, or the reverse.
     UrlQuery = "url-query",
-    /// The URL is signed with `http` for `https` or the reverse.
+    /// The URL is signed with `http` instead of `https`, or the reverse.
     UrlScheme = "url-scheme",
     /// The URL is signed with another host or port.
     UrlHost = "url-host",
-    /// The path is signed with or without the slash at its end.
+    /// The path is signed with a slash at the end and should not be, or the reverse.
     UrlTrailingSlash = "url-trailing-slash",
-    /// Another form of the URL is signed: the path alone, all of the URL, or what it was before a proxy.
+    /// The URL is signed in another form: only the path, the whole URL, or the URL before a proxy changed it.
     UrlForm = "url-form",
     /// A line break was added to the body.
     BodyNewlineAdded = "body-newline-added",
-    /// The line break at the body's end was lost.
+    /// The line break at the end of the body was lost.
     BodyNewlineLost = "body-newline-lost",
-    /// White space at an end of the body.
+    /// The body has extra white space at its start or end, or lacks some.
     BodyWhiteSpace = "body-white-space",
     /// The body's line ends became LF.
     BodyCrlfLost = "body-crlf-lost",
@@ -243,29 +244,29 @@ kinds! {
     BodyBomAdded = "body-bom-added",
     /// The byte order mark of the body was lost.
     BodyBomLost = "body-bom-lost",
-    /// The body's JSON was parsed and written again.
+    /// The body's JSON was parsed and serialized again.
     BodyJsonRewritten = "body-json-rewritten",
-    /// The body is JSON within a JSON string, or is not.
+    /// The body is JSON inside a JSON string and should not be, or the reverse.
     BodyJsonString = "body-json-string",
-    /// The body was read in one character encoding and written in another.
+    /// The body was decoded with one character encoding and encoded with another.
     BodyCharset = "body-charset",
     /// Characters of the body were replaced by U+FFFD.
     BodyLossy = "body-lossy",
     /// The body is base64 or hex of what was signed, or the reverse.
     BodyEncoded = "body-encoded",
-    /// The body is compressed, and was signed before.
+    /// The body is compressed, and was signed before compression.
     BodyCompressed = "body-compressed",
-    /// The body was decompressed, and is signed in its compressed form.
+    /// The body was decompressed, and was signed in its compressed form.
     BodyDecompressed = "body-decompressed",
-    /// The body's form encoding was decoded, or written again in another way.
+    /// The form encoding of the body was decoded, or encoded again in another way.
     BodyFormEncoding = "body-form-encoding",
-    /// A field of a form was taken out of the body, or is to be.
+    /// A field of a form was removed from the body, or must be.
     BodyFormField = "body-form-field",
-    /// The captured body is shorter than what was sent.
+    /// The captured body is shorter than the one that was sent.
     BodyTruncated = "body-truncated",
-    /// The captured body is longer than what was sent.
+    /// The captured body is longer than the one that was sent.
     BodyTooLong = "body-too-long",
-    /// Nothing that was tried fits.
+    /// No known mistake explains the request.
     Unexplained = "unexplained",
 }
 

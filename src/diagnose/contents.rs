@@ -1,4 +1,4 @@
-//! The templates that may have been signed, in place of the scheme's.
+//! The templates that may have been signed instead of the scheme's.
 
 mod stamp;
 mod url;
@@ -10,7 +10,7 @@ use crate::scheme::{Scheme, SignedPart};
 
 type Content = Vec<Piece>;
 
-/// A part of the template with what it stands for in this request.
+/// A part of the template with its bytes in this request.
 #[derive(Clone, PartialEq)]
 struct Element<'s> {
     part: &'s SignedPart,

@@ -1,9 +1,9 @@
-//! What is wrong with a head, and a head with similarly named headers in the place of missing ones.
+//! What is wrong with a head, and a head in which similarly named headers replace missing ones.
 
 use super::Capture;
 use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
-use crate::error::{Reason, Rejection};
+use crate::error::{Fault, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
 
@@ -97,9 +97,9 @@ fn missing(name: &FieldName) -> Cause {
 }
 
 /// The cause that a verifier's refusal is itself, for a fault of the head's form.
-pub(super) fn refused(rejection: Rejection, scheme: &Scheme) -> Option<Cause> {
-    let header = rejection.header(scheme).unwrap_or("a header").to_owned();
-    let cause = match rejection.reason() {
+pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
+    let header = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("a header").to_owned();
+    let cause = match fault.reason {
         Reason::DuplicateHeader => Cause::new(
             CauseKind::HeaderDuplicated,
             format!("{header}, or a field in it, came more than once"),
@@ -137,7 +137,7 @@ pub(super) fn refused(rejection: Rejection, scheme: &Scheme) -> Option<Cause> {
     Some(cause.at_header(header))
 }
 
-/// The cause for a request whose signature holds and is not looked at.
+/// The cause for a request whose signature is valid and is not read by the scheme.
 pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     let is_long = |name: &&FieldName| match head.header(name) {
         Occurrence::Once(value) => value.len() > MAX_VALUE_BYTES,
@@ -152,7 +152,7 @@ pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     Some(cause.at_header(header).proven())
 }
 
-/// The causes that the length and the encoding in the head let suspect.
+/// The causes suggested by the length and the encoding in the head.
 pub(super) fn suspicions<H: Head + ?Sized>(capture: &Capture<'_, H>) -> Vec<Cause> {
     let body = capture.body;
     let mut causes = Vec::new();

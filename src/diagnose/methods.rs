@@ -2,7 +2,8 @@
 
 use super::cause::{Cause, CauseKind};
 use super::search::Form;
-use crate::crypto::mac::{Algorithm, KeyPlace, Method};
+use crate::crypto::mac::Algorithm;
+use crate::crypto::wrong_mac::{KeyPlace, Method};
 
 /// Every way to sign, the scheme's own first.
 pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {

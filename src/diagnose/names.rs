@@ -1,4 +1,4 @@
-//! Headers that stand for another one under a similar name.
+//! Headers with a similar name that replace a missing one.
 
 use crate::headers::{FieldName, Head, Occurrence};
 

@@ -8,14 +8,14 @@ use crate::secret::Keyring;
 use crate::time::Timestamp;
 use crate::verifier::Verifier;
 
-/// A preset that the request's headers speak for.
+/// A preset that matches the request's headers.
 pub(super) struct Other {
     pub(super) cause: Cause,
-    /// The secret under which the request holds by it.
+    /// The secret with which the request verifies under it.
     pub(super) secret: Option<usize>,
 }
 
-/// The preset that the request holds by, or else one whose headers it carries.
+/// The preset under which the request verifies, or else one whose headers it has.
 pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) -> Option<Other> {
     let own = capture.scheme;
     let presets = [
@@ -60,7 +60,7 @@ pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) 
     likely
 }
 
-/// The secret under which the request holds by `preset`, and whether it is fresh.
+/// The secret with which the request verifies under `preset`, and whether it is fresh.
 fn holding<H: Head + ?Sized>(preset: &Scheme, capture: &Capture<'_, H>, now: Timestamp) -> Option<(usize, bool)> {
     capture.secrets.iter().enumerate().find_map(|(index, text)| {
         let keys = Keyring::new(preset.secret(text).ok()?);

@@ -1,13 +1,31 @@
-//! What a diagnosis says.
+//! The result of a diagnosis.
 
 use std::fmt;
 
 use super::cause::Cause;
 use crate::error::{ConfigError, Reason};
 
-/// Whether a captured request verifies, and why not.
+/// Whether a captured request verifies, and if not, why.
 ///
-/// Nothing in it shows a secret, or a signature that would be valid.
+/// It contains no secret and no valid signature. `Display` prints the verdict, and each cause with its fix.
+///
+/// ```
+/// use hookwarden::diagnose::{Capture, Verdict};
+/// use hookwarden::{Scheme, Timestamp};
+///
+/// let scheme = Scheme::timestamped();
+/// let head = [
+///     ("X-Webhook-Timestamp", "1800000000"),
+///     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
+/// ];
+/// let body = br#"{"event":"user.created"}"#;
+/// // The secret was copied with its quotes.
+/// let capture = Capture::new(&scheme, "\"a-subscription-secret\"", &head, body);
+/// let diagnosis = capture.diagnose_at(Timestamp::from_unix(1_800_000_000));
+/// assert!(matches!(diagnosis.verdict(), Verdict::Refused { .. }));
+/// assert_eq!(diagnosis.fitting_secret(), Some(0)); // the first secret, without the quotes
+/// println!("{diagnosis}");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
     pub(super) verdict: Verdict,
@@ -17,39 +35,39 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// What a verifier says of the request.
+    /// The result of a normal verification.
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// Whether the request verifies as it is.
+    /// Whether the request verifies without any correction.
     #[must_use]
     pub const fn holds(&self) -> bool {
         matches!(self.verdict, Verdict::Holds { .. })
     }
 
-    /// What is wrong, most likely first; none for a request that verifies, and at least one for any other. All that are
-    /// [proven](Cause::is_proven) have to be put right.
+    /// What is wrong, most likely first. It is empty for a request that verifies, and has at least one cause otherwise.
+    /// All causes that are [proven](Cause::is_proven) must be corrected.
     #[must_use]
     pub fn causes(&self) -> &[Cause] {
         &self.causes
     }
 
-    /// The place, from 0, of the secret's text under which the signature holds, once every proven cause is put right.
+    /// The index, from 0, of the secret with which the signature verifies once every proven cause is corrected.
     #[must_use]
     pub const fn fitting_secret(&self) -> Option<usize> {
         self.fitting_secret
     }
 
-    /// How many signatures were computed in the search.
+    /// The number of signatures that the search computed.
     #[must_use]
     pub const fn tried(&self) -> u32 {
         self.tried
     }
 }
 
-/// The verdict, each cause on a line of its own with its fix on the next, and the secret that the signature then fits.
+/// The verdict, each cause on a line with its fix on the next, and the secret with which the signature then verifies.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.verdict)?;
@@ -69,29 +87,29 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// What a verifier says of a captured request.
+/// The result of a normal verification of a captured request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It verifies.
+    /// The request verifies.
     #[non_exhaustive]
     Holds {
-        /// The place, from 0, of the secret's text that it verifies with.
+        /// The index, from 0, of the secret with which it verifies.
         secret: usize,
-        /// The receiver's clock minus the timestamp, in seconds, where the scheme has one.
+        /// The receiver's clock minus the timestamp, in seconds, if the scheme has one.
         skew: Option<i64>,
     },
-    /// It is refused.
+    /// The request is refused.
     #[non_exhaustive]
     Refused {
-        /// Why.
+        /// Why it is refused.
         reason: Reason,
         /// The header that the reason is about.
         header: Option<String>,
-        /// The receiver's clock minus the timestamp, in seconds, once it was read.
+        /// The receiver's clock minus the timestamp, in seconds. `None` if no timestamp was read.
         skew: Option<i64>,
     },
-    /// No secret is of the scheme's form, so that no verifier can be built.
+    /// The scheme refuses every secret, so no verifier can be built.
     SecretRefused(ConfigError),
 }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::cause::Cause;
 use super::signatures::Candidate;
-use crate::crypto::mac::{Method, begins_with};
+use crate::crypto::wrong_mac::{Method, begins_with};
 
 /// One way in which a part of a signature may have been made, and what is then wrong.
 pub(super) struct Form<T> {

@@ -1,5 +1,4 @@
-//! Alerts from within the process: a call when the failures of one webhook id or of one peer pass a threshold, and
-//! another when they are over.
+//! Alerts: a callback when the failures of a webhook id or a peer exceed a threshold, and another when they end.
 
 mod watch;
 
@@ -9,28 +8,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::watch::Watch;
+use super::RefusalReason;
 use super::{Observer, SecurityEvent};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ConfigError, Reason};
+use crate::error::ConfigError;
 use crate::limit::Peer;
 
-/// Calls back once when too many requests of one webhook id or one peer failed, and once when that is over.
+/// Calls back when too many requests of one webhook id or one peer fail, and again when that ends.
 ///
-/// A failure is a refused request, but for a replay, a copy of a delivery in progress and what is the receiver's own fault
-/// ([`Reason::is_receiver_fault`]); [`with_failures`](Self::with_failures) chooses otherwise. By default 20 failures
-/// within a minute raise an alert, and fewer than 10 clear it. Webhook ids count only where the Warden has keys for them,
-/// and anybody may claim such an id: an alert says that something goes on, not who is to blame. A peer is its IPv4
-/// address or its IPv6 /64 network.
+/// **What counts.** A failure is a refused request, except a duplicate, a copy of a delivery in progress, and a fault
+/// of the receiver ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) changes that. By default 20
+/// failures within a minute raise an alert, and fewer than 10 clear it. Webhook ids are counted only if the Warden has
+/// keys for them. Anyone can send requests for such an id: an alert shows that something is wrong, not who is
+/// responsible. A peer is an IPv4 address or an IPv6 /64 network.
 ///
-/// **The callback runs on the path of the request that crosses the line, so it must not block**: put the alert into a
-/// channel or a log. It runs without a lock, and may come from several threads at once; a panic in it harms no request.
+/// **The callback runs on the path of the request that reaches the threshold, so it must not block**: send the alert to
+/// a channel or a log. It is called without a lock, and from several threads at once. A panic in it does not affect the
+/// request.
 ///
-/// Nothing runs in the background. An alert is cleared when the next event comes, of whatever request, or by
-/// [`tick`](Self::tick), which an endpoint without steady traffic calls from a timer of its own.
+/// There is no background task. An alert is cleared by the next event of any request, or by [`tick`](Self::tick), which
+/// an endpoint without steady traffic should call from a timer.
 ///
-/// Memory is bounded: 16,384 webhook ids and 65,536 peers are counted at a time, and 1024 alerts of each kind are raised
-/// at a time; what comes on top is neither counted nor raised until a place is free. One observer for several Wardens
-/// counts a webhook id that they share as one.
+/// Memory is bounded: at most 16,384 webhook ids and 65,536 peers are counted at once, and 1,024 alerts of each kind
+/// can be raised at once. Further ones are neither counted nor raised until there is room. If one observer serves
+/// several Wardens, a webhook id that they share is counted as one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,13 +48,13 @@ use crate::limit::Peer;
 pub struct AlertObserver {
     clock: Arc<dyn Clock>,
     callback: Box<dyn Fn(&Alert) + Send + Sync>,
-    is_failure: Box<dyn Fn(Reason) -> bool + Send + Sync>,
+    is_failure: Box<dyn Fn(RefusalReason) -> bool + Send + Sync>,
     webhooks: Watch,
     peers: Watch,
 }
 
 impl AlertObserver {
-    /// With the thresholds above and the system's clock.
+    /// Creates an observer with the default thresholds and the system's clock.
     #[must_use]
     pub fn new(callback: impl Fn(&Alert) + Send + Sync + 'static) -> Self {
         Self {
@@ -65,35 +66,35 @@ impl AlertObserver {
         }
     }
 
-    /// Sets when the failures of a webhook id are too many.
+    /// Sets the threshold for the failures of a webhook id.
     #[must_use]
     pub fn with_webhook_threshold(mut self, threshold: AlertThreshold) -> Self {
         self.webhooks = Watch::new(threshold, MAX_WEBHOOKS);
         self
     }
 
-    /// Sets when the failures of a peer are too many.
+    /// Sets the threshold for the failures of a peer.
     #[must_use]
     pub fn with_peer_threshold(mut self, threshold: AlertThreshold) -> Self {
         self.peers = Watch::new(threshold, MAX_PEERS);
         self
     }
 
-    /// Sets which reasons of a refusal are failures.
+    /// Sets which refusals are counted as failures.
     #[must_use]
-    pub fn with_failures(mut self, is_failure: impl Fn(Reason) -> bool + Send + Sync + 'static) -> Self {
+    pub fn with_failures(mut self, is_failure: impl Fn(RefusalReason) -> bool + Send + Sync + 'static) -> Self {
         self.is_failure = Box::new(is_failure);
         self
     }
 
-    /// Sets the clock that windows are measured by; for tests.
+    /// Sets the clock that measures the windows, for tests.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Clears the alerts whose failures are over, as every event does.
+    /// Clears the alerts whose failures have ended, as every event does.
     pub fn tick(&self) {
         self.clear_due(self.clock.monotonic());
     }
@@ -133,17 +134,17 @@ impl fmt::Debug for AlertObserver {
     }
 }
 
-/// The failures of one subject passed a threshold, upwards or downwards.
+/// The failures of one webhook id or one peer crossed a threshold, upwards or downwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Alert {
-    /// Whose failures.
+    /// Whose failures they are.
     pub subject: AlertSubject,
-    /// Whether the alert begins or is over.
+    /// Whether the alert was raised or cleared.
     pub state: AlertState,
-    /// How many failures there were within the window.
+    /// The number of failures within the window.
     pub count: u32,
-    /// The threshold's window.
+    /// The window of the threshold.
     pub window: Duration,
 }
 
@@ -161,7 +162,7 @@ impl fmt::Display for Alert {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertSubject {
-    /// A webhook id that the Warden has keys for, as [`SecurityEvent::webhook_id`] gives it.
+    /// A webhook id that the Warden has keys for, as in [`SecurityEvent::webhook_id`].
     Webhook(Box<str>),
     /// A peer: an IPv4 address, or the first address of an IPv6 /64 network.
     Peer(IpAddr),
@@ -176,19 +177,29 @@ impl fmt::Display for AlertSubject {
     }
 }
 
-/// Which way an [`Alert`] went.
+/// Whether an [`Alert`] was raised or cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertState {
-    /// The failures reached the threshold. It is not told again until it was cleared.
+    /// The failures reached the threshold. The alert is not raised again before it is cleared.
     Raised,
-    /// They fell below the lower threshold.
+    /// The failures fell below the lower threshold.
     Cleared,
 }
 
-/// How many failures within which time raise an [`Alert`], and how few clear it.
+/// How many failures within which window raise an [`Alert`], and how few clear it.
 ///
-/// The window moves on in tenths of itself, so that a count is that of the last nine to ten tenths: an alert is never
-/// raised by fewer failures than the threshold within the window, and always by as many within nine tenths of it.
+/// The window moves in steps of a tenth, so a count covers the last nine to ten tenths of the window. An alert is never
+/// raised by fewer failures than the threshold within the window, and always by that many within nine tenths of it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::event::AlertThreshold;
+///
+/// // Raised by 50 failures within 5 minutes, cleared when there are fewer than 5.
+/// let threshold = AlertThreshold::new(50, Duration::from_secs(300))?.with_clear_below(5)?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlertThreshold {
     raise_at: u32,
@@ -197,10 +208,10 @@ pub struct AlertThreshold {
 }
 
 impl AlertThreshold {
-    /// An alert is raised by `raise_at` failures within `window`, and cleared by fewer than half of them.
+    /// An alert is raised by `raise_at` failures within `window`, and cleared when there are fewer than half as many.
     ///
     /// # Errors
-    /// If `raise_at` is 0, or `window` is not between a second and a day.
+    /// `raise_at` is 0, or `window` is shorter than a second or longer than a day.
     pub fn new(raise_at: u32, window: Duration) -> Result<Self, ConfigError> {
         if raise_at == 0 {
             return Err(ConfigError::new("alert threshold", "must be at least one failure"));
@@ -211,10 +222,10 @@ impl AlertThreshold {
         Ok(Self { raise_at, clear_below: raise_at.div_ceil(2), window })
     }
 
-    /// Sets the number of failures below which an alert is cleared. As many as raise it is no hysteresis at all.
+    /// Sets the number of failures below which an alert is cleared. If it equals `raise_at`, there is no hysteresis.
     ///
     /// # Errors
-    /// If it is 0, which nothing is below, or more than raise an alert.
+    /// `clear_below` is 0 or more than `raise_at`.
     pub fn with_clear_below(self, clear_below: u32) -> Result<Self, ConfigError> {
         if !(1..=self.raise_at).contains(&clear_below) {
             return Err(ConfigError::new("alert clear_below", "must be between 1 and what raises an alert"));
@@ -225,9 +236,9 @@ impl AlertThreshold {
     const DEFAULT: Self = Self { raise_at: 20, clear_below: 10, window: Duration::from_secs(60) };
 }
 
-/// Whether a refusal speaks of its sender, and not of a retry or of the receiver.
-fn is_failure(reason: Reason) -> bool {
-    !reason.is_receiver_fault() && !matches!(reason, Reason::Replayed | Reason::InProgress)
+/// Whether a refusal says something about its sender, and not about a retry or the receiver.
+fn is_failure(reason: RefusalReason) -> bool {
+    !reason.is_receiver_fault() && !matches!(reason, RefusalReason::Replayed | RefusalReason::InProgress)
 }
 
 const MAX_WEBHOOKS: usize = 16_384;

@@ -1,17 +1,20 @@
 //! One log line: its level, its message and its fields.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::StatusCode;
 use tracing::Level;
 
+use super::RefusalReason;
 use super::sampling::Suppressed;
 use super::{Outcome, SecurityEvent, StoreKind, Warning};
-use crate::error::{Reason, StoreError};
+use crate::error::StoreError;
 use crate::secret::KeyId;
 
-/// What like events have in common.
+/// What similar events have in common.
 #[derive(Hash)]
 pub(super) enum Subject<'e> {
     Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },
@@ -40,6 +43,7 @@ pub(super) struct Line<'e> {
     level: Level,
     message: &'static str,
     outcome: Option<Outcome>,
+    status: Option<StatusCode>,
     webhook_id: Option<&'e str>,
     key_id: Option<&'e str>,
     peer: Option<IpAddr>,
@@ -60,6 +64,7 @@ impl<'e> Line<'e> {
             level,
             message,
             outcome: None,
+            status: None,
             webhook_id: None,
             key_id: None,
             peer: None,
@@ -78,8 +83,10 @@ impl<'e> Line<'e> {
     const fn of_outcome(outcome: Outcome) -> Self {
         let (level, message) = match outcome {
             Outcome::Accepted => (Level::INFO, "webhook accepted"),
-            Outcome::Released => (Level::WARN, "webhook released, its handler did not finish"),
-            Outcome::Refused(reason) if reason.is_receiver_fault() => (Level::ERROR, "webhook could not be judged"),
+            Outcome::Released => (Level::WARN, "handler did not finish: delivery not committed, a retry will run it"),
+            Outcome::Refused(reason) if reason.is_receiver_fault() => {
+                (Level::ERROR, "webhook refused, the receiver is at fault")
+            }
             Outcome::Refused(_) => (Level::WARN, "webhook refused"),
             Outcome::Abandoned => (Level::INFO, "webhook abandoned"),
         };
@@ -88,6 +95,7 @@ impl<'e> Line<'e> {
 
     pub(super) fn of_event(event: &'e SecurityEvent<'_>) -> Self {
         Self {
+            status: event.status,
             webhook_id: event.webhook_id,
             key_id: event.key_id.as_ref().map(KeyId::as_str),
             peer: event.peer,
@@ -139,7 +147,8 @@ impl<'e> Line<'e> {
                     target: "hookwarden",
                     Level::$level,
                     outcome = self.outcome.map(Outcome::as_str),
-                    reason = self.outcome.and_then(Outcome::reason).map(Reason::as_str),
+                    status = self.status.map(|status| status.as_u16()),
+                    reason = self.outcome.and_then(Outcome::reason).map(RefusalReason::as_str),
                     webhook_id = self.webhook_id,
                     key_id = self.key_id,
                     peer = self.peer.map(tracing::field::display),
@@ -153,7 +162,7 @@ impl<'e> Line<'e> {
                     store = self.store.map(StoreKind::as_str),
                     error = self.error.map(tracing::field::display),
                     "{}",
-                    self.message
+                    Message(self)
                 )
             };
         }
@@ -161,6 +170,20 @@ impl<'e> Line<'e> {
             Level::ERROR => write_at!(ERROR),
             Level::WARN => write_at!(WARN),
             _ => write_at!(INFO),
+        }
+    }
+}
+
+/// The text of a line. An answer that releases its delivery is named, as it is most often the handler's own.
+struct Message<'l>(&'l Line<'l>);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.outcome, self.0.status) {
+            (Some(Outcome::Released), Some(status)) => {
+                write!(f, "handler answered {}: delivery not committed, a retry will run it", status.as_u16())
+            }
+            _ => f.write_str(self.0.message),
         }
     }
 }

@@ -9,30 +9,15 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use super::RefusalReason;
 use super::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
-use crate::error::{Reason, StoreError};
+use crate::error::StoreError;
 
-/// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for whatever exporter is installed.
+/// Counts events through the [`metrics`](https://docs.rs/metrics) facade, for the exporter that is installed.
 ///
-/// | metric | labels | what |
-/// | --- | --- | --- |
-/// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; the reason is empty unless it was refused |
-/// | `hookwarden_webhook_requests_total` | `scheme`, `webhook_id`, `outcome` | requests of the webhook ids that the Warden has keys for |
-/// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched: an old key that still counts up is in use |
-/// | `hookwarden_request_duration_seconds` | `outcome` | from a head's arrival to the end |
-/// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative when that is ahead; held within a day |
-/// | `hookwarden_body_bytes` | | bytes taken of each body |
-/// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
-/// | `hookwarden_store_up` | `store` | 1 if the shared store of `limits` or `replay` answered when it was last asked, 0 if it failed |
-///
-/// The skew of a refused request is what a stranger wrote; that of an accepted one is the sender's clock.
-///
-/// Labels are bounded: a webhook id without keys is never one; after 1000 webhook ids of a scheme, 64 keys of an id or
-/// 32 schemes, further ones count as `other`.
-///
-/// **Install the exporter's recorder before building the observer.** Each metric is registered once, here or when its
-/// scheme, webhook id or key first comes, with the recorder that is installed then; after that, counting is neither an
-/// allocation nor a lock.
+/// **Install the recorder of the exporter before creating the observer.** Each metric is registered once, with the
+/// recorder that is installed at that moment: here, or when its scheme, webhook id or key first occurs. After that,
+/// counting neither allocates nor locks.
 ///
 /// ```
 /// use hookwarden::event::MetricsObserver;
@@ -43,6 +28,22 @@ use crate::error::{Reason, StoreError};
 /// let warden = Warden::builder(scheme).sender("acme", Keyring::new(secret)).observer(MetricsObserver::new()).build()?;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
+///
+/// | metric | labels | value |
+/// | --- | --- | --- |
+/// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; `reason` is empty unless it was refused |
+/// | `hookwarden_webhook_requests_total` | `scheme`, `webhook_id`, `outcome` | requests of the webhook ids that the Warden has keys for |
+/// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched: while an old key still counts up, it is in use |
+/// | `hookwarden_request_duration_seconds` | `outcome` | from the arrival of the head to the end |
+/// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative for a timestamp in the future; clamped to a day |
+/// | `hookwarden_body_bytes` | | received bytes of each body |
+/// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
+/// | `hookwarden_store_up` | `store` | 1 if the last call of the shared store of `limits` or `replay` succeeded, 0 if it failed |
+///
+/// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
+///
+/// Labels are bounded: an unknown webhook id is never a label; after 1,000 webhook ids of a scheme, 64 keys of an id or
+/// 32 schemes, further ones are counted as `other`.
 #[derive(Debug)]
 pub struct MetricsObserver {
     schemes: Family<Arc<SchemeMetrics>>,
@@ -56,7 +57,7 @@ pub struct MetricsObserver {
 }
 
 impl MetricsObserver {
-    /// Describes the metrics to the recorder that is installed, and registers what is known before the first request.
+    /// Describes the metrics to the installed recorder, and registers those that are known before the first request.
     #[must_use]
     pub fn new() -> Self {
         describe();
@@ -76,8 +77,8 @@ impl MetricsObserver {
         }
     }
 
-    /// Sets how many webhook ids of a scheme are told apart, 1000 by default. Each is 4 time series, and one more for each
-    /// of its keys.
+    /// Sets how many webhook ids of a scheme have labels. The default is 1,000. Each has 4 time series, and one more
+    /// for each of its keys.
     #[must_use]
     pub fn with_max_webhook_ids(mut self, ids: u16) -> Self {
         self.max_ids = ids;
@@ -142,12 +143,12 @@ impl SchemeMetrics {
                 REFUSED => Counter::noop(),
                 _ => counter!(REQUESTS, "scheme" => Arc::clone(&name), "outcome" => outcome, "reason" => ""),
             }),
-            reasons: Family::new(Reason::ALL.len()),
+            reasons: Family::new(RefusalReason::all().count()),
             ids: Family::new(max_ids),
             name,
         };
         // A series that starts at zero shows its first increment as one.
-        for reason in Reason::ALL {
+        for reason in RefusalReason::all() {
             this.reasons.with(reason.as_str(), |reason| this.refused(reason), |_| ());
         }
         this
@@ -229,8 +230,8 @@ impl<T> ByOutcome<T> {
     }
 }
 
-/// Handles by label, made when they are first needed: at most `capacity`, and one for all other labels. A new label copies
-/// the table; all later look-ups only read it.
+/// Handles by label, created when first needed: at most `capacity`, and one for all other labels. A new label copies
+/// the table; later lookups only read it.
 #[derive(Debug)]
 struct Family<T> {
     members: ArcSwap<Members<T>>,
@@ -243,7 +244,7 @@ impl<T: Clone> Family<T> {
         Self { members: ArcSwap::default(), capacity, others: OnceLock::new() }
     }
 
-    /// Hands the member of `label` to `then`. `make` is told which label the member is to have.
+    /// Calls `then` with the member of `label`. `make` receives the label that the member will have.
     fn with(&self, label: &str, make: impl FnOnce(&str) -> T, then: impl FnOnce(&T)) {
         let members = self.members.load();
         if let Some(member) = members.get(label) {
@@ -267,7 +268,7 @@ impl<T: Clone> Family<T> {
     }
 }
 
-/// The members of a family. Most have one or two, and comparing those takes less time than hashing.
+/// The members of a family. Most families have one or two, and comparing those is faster than hashing.
 #[derive(Debug, Clone)]
 enum Members<T> {
     Few(ArrayVec<(Arc<str>, T), 4>),
@@ -310,7 +311,7 @@ impl<T> Default for Members<T> {
 }
 
 fn warning_counter(kind: &str) -> Counter {
-    counter!(NOTICES, "kind" => String::from(kind))
+    counter!(WARNINGS, "kind" => String::from(kind))
 }
 
 /// A store is up until it fails.
@@ -320,8 +321,8 @@ fn store_gauge(store: StoreKind) -> Gauge {
     gauge
 }
 
-/// The seconds as a histogram takes them. No tolerance is longer than a day; beyond it the number is a stranger's fancy,
-/// and one of them would spoil every mean.
+/// The seconds as a histogram takes them. No tolerance is longer than a day; a larger value is arbitrary, and one of
+/// them would distort every mean.
 fn seconds_within_a_day(skew: i64) -> i32 {
     i32::try_from(skew.clamp(-DAY, DAY)).unwrap_or_default()
 }
@@ -334,11 +335,11 @@ fn describe() {
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
     describe_gauge!(STORE_UP, Unit::Count, "Whether a shared store answered when it was last asked.");
-    describe_counter!(NOTICES, Unit::Count, "Notices to the operator that are not about one request.");
+    describe_counter!(WARNINGS, Unit::Count, "Notices to the operator that are not about one request.");
 }
 
-/// What [`Outcome::as_str`] says of every refusal.
-const REFUSED: &str = Outcome::Refused(Reason::Mismatch).as_str();
+/// The text of [`Outcome::as_str`] for every refusal.
+const REFUSED: &str = Outcome::Refused(RefusalReason::UnknownId).as_str();
 
 const REQUESTS: &str = "hookwarden_requests_total";
 const WEBHOOK_REQUESTS: &str = "hookwarden_webhook_requests_total";
@@ -346,13 +347,13 @@ const KEY_REQUESTS: &str = "hookwarden_key_requests_total";
 const DURATION: &str = "hookwarden_request_duration_seconds";
 const SKEW: &str = "hookwarden_timestamp_skew_seconds";
 const BODY_BYTES: &str = "hookwarden_body_bytes";
-const NOTICES: &str = "hookwarden_warnings_total";
+const WARNINGS: &str = "hookwarden_warnings_total";
 const STORE_UP: &str = "hookwarden_store_up";
 
 /// The label of everything beyond a bound.
 const OTHER: &str = "other";
 const MAX_SCHEMES: usize = 32;
 const MAX_IDS: u16 = 1000;
-/// All the keys that an id has had since the process began; no keyring has more than 8 at a time.
+/// All keys that an id had since the process started; a keyring has at most 8 at once.
 const MAX_KEYS: usize = 64;
 const DAY: i64 = 86_400;

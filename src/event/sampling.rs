@@ -1,26 +1,26 @@
-//! Which of many like events get a line of their own, and how many were only counted.
+//! Decides which of many similar events are logged, and counts the others.
 //!
-//! Whatever strangers send, at most `per_second` lines are written each second, and the memory is bounded; and the lines
-//! and the counts together are exactly the events.
+//! At most `per_second` lines are written each second, and memory is bounded; the lines and the counts add up to the
+//! number of events.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
-/// Samples events by a key. `S` is what a later line about a key has to tell of it.
+/// Samples events by a key. `S` is what a later line about a key needs to know.
 pub(super) struct Sampler<S> {
-    /// How many events of one key get a line in its window.
+    /// How many events of one key are logged in its window.
     pub(super) burst: u32,
-    /// How many lines there are each second, over all keys.
+    /// How many lines are written each second, over all keys.
     pub(super) per_second: u32,
     hasher: RandomState,
     windows: HashMap<u64, Window<S>>,
-    /// When each window ends. All are of one length, so they end in the order in which they began.
+    /// When each window ends. All have the same length, so they end in the order in which they started.
     ends: VecDeque<(Duration, u64)>,
     second: u64,
     spent: u32,
-    /// Events of keys that have no window, and when those are to be told.
+    /// Events of keys without a window, and when they are due to be logged.
     others: u64,
     others_due: Duration,
 }
@@ -31,10 +31,10 @@ struct Window<S> {
     suppressed: u64,
 }
 
-/// Events that were only counted.
+/// Events that were counted and not logged.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Suppressed<S> {
-    /// What their key stands for; `None` for those of many keys.
+    /// The subject of their key; `None` for events of several keys.
     pub(super) subject: Option<S>,
     pub(super) count: u64,
 }
@@ -54,10 +54,10 @@ impl<S> Sampler<S> {
         }
     }
 
-    /// Whether the event gets a line; else it is counted. A window opens only together with a line, so that a million
-    /// keys make neither a million windows nor a million lines at their ends.
+    /// Whether the event is logged; otherwise it is counted. A window opens only together with a line, so that a
+    /// million keys cause neither a million windows nor a million lines at their ends.
     ///
-    /// Ask [`next_due`](Self::next_due) first: what is due there has the first claim on this second's lines.
+    /// Call [`next_due`](Self::next_due) first: counts that are due take precedence for this second's lines.
     pub(super) fn admits(&mut self, key: &impl Hash, now: Duration, subject: impl FnOnce() -> S) -> bool {
         // Two keys of one hash would share a window, which does no harm; the hash is seeded, so nobody can aim at it.
         let key = self.hasher.hash_one(key);
@@ -85,7 +85,7 @@ impl<S> Sampler<S> {
         false
     }
 
-    /// The next count whose window is over, as long as this second affords a line for it.
+    /// The next count whose window has ended, if this second has a line left for it.
     pub(super) fn next_due(&mut self, now: Duration) -> Option<Suppressed<S>> {
         while let Some((_, key)) = self.ends.front().copied().filter(|(end, _)| *end <= now) {
             if self.windows.get(&key).is_some_and(|window| window.suppressed > 0) && !self.affords_line(now) {
@@ -104,7 +104,7 @@ impl<S> Sampler<S> {
         None
     }
 
-    /// Any count that there still is, due or not. The windows end with it.
+    /// Any remaining count, due or not. The windows are closed.
     pub(super) fn next(&mut self) -> Option<Suppressed<S>> {
         while let Some((_, key)) = self.ends.pop_front() {
             if let Some(suppressed) = self.windows.remove(&key).and_then(Window::into_suppressed) {
@@ -146,10 +146,10 @@ impl<S> fmt::Debug for Sampler<S> {
     }
 }
 
-/// How long like events are counted together.
+/// How long similar events are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The most keys that are counted apart; the others are counted together.
+/// The maximum number of keys that are counted separately; the others are counted together.
 const MAX_WINDOWS: usize = 4096;
 
 #[cfg(test)]

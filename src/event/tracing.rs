@@ -1,4 +1,4 @@
-//! Events as log lines, under a flood too.
+//! Events as log lines, with sampling of floods.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,46 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::limit::Peer;
 
-/// Writes events to [`tracing`](https://docs.rs/tracing), under the target `hookwarden`.
-///
-/// | outcome | level |
-/// | --- | --- |
-/// | accepted | INFO |
-/// | released | WARN |
-/// | refused | WARN |
-/// | refused because the receiver is at fault ([`Reason::is_receiver_fault`](crate::error::Reason::is_receiver_fault)) | ERROR |
-/// | abandoned | INFO |
-/// | a [`Warning`] | WARN; ERROR for keys that could not be read anew |
-/// | a store failed | ERROR |
-/// | a shared store answers again | INFO |
-///
-/// | field | what |
-/// | --- | --- |
-/// | `outcome` | `accepted`, `released`, `refused` or `abandoned` |
-/// | `reason` | why it was refused, in snake case |
-/// | `webhook_id` | the id that the request gave, escaped; the sender's claim unless it was accepted or released |
-/// | `key_id` | the name of the key that matched |
-/// | `peer` | the address that the request came from |
-/// | `skew_s` | the receiver's clock minus the timestamp, in seconds |
-/// | `body_bytes` | how many bytes of the body were taken |
-/// | `duration_us` | from the head's arrival to the end, in microseconds |
-/// | `scheme` | the scheme's name |
-/// | `header` | the name of the header that a refusal is about |
-/// | `suppressed` | how many events of this kind got no line |
-/// | `warning` | a warning, in snake case |
-///
-/// A field that is not known is left out. Secrets, MACs, header values and bodies are in none.
-///
-/// # Floods
-/// Strangers cannot fill a disk. Refused and abandoned requests of one peer (an IPv6 one by its /64 network), webhook id
-/// and reason get 5 lines; those that follow within a minute of the first are counted, and one line with `suppressed`
-/// tells how many there were. Over all peers there are at most 10 such lines each second; what has no room is counted
-/// together and told once a minute in a line of `suppressed` alone. Where the receiver is at fault, and for warnings, the
-/// same holds apart from that, by reason: a flood does not hide an outage. Accepted and released requests proved
-/// themselves, and each has its line.
-///
-/// Nothing runs in the background: a count is told with the first event after its minute, by [`flush`](Self::flush), or
-/// when the observer is dropped.
+/// Writes events to [`tracing`](https://docs.rs/tracing), with the target `hookwarden`.
 ///
 /// ```
 /// use hookwarden::event::TracingObserver;
@@ -66,44 +27,87 @@ use crate::limit::Peer;
 /// let warden = Warden::builder(scheme).sender("acme", Keyring::new(secret)).observer(TracingObserver::new()).build()?;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
+///
+/// | event | level |
+/// | --- | --- |
+/// | accepted | INFO |
+/// | released | WARN |
+/// | refused | WARN |
+/// | refused because of a fault of the receiver ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)) | ERROR |
+/// | abandoned | INFO |
+/// | a [`Warning`] | WARN; ERROR for a failed reload of keys |
+/// | a store failed | ERROR |
+/// | a shared store answers again | INFO |
+///
+/// | field | value |
+/// | --- | --- |
+/// | `outcome` | `accepted`, `released`, `refused` or `abandoned` |
+/// | `status` | the status of the handler's answer |
+/// | `reason` | why the request was refused, in snake case |
+/// | `webhook_id` | the id of the request, escaped; unverified unless the request was accepted or released |
+/// | `key_id` | the name of the key that matched |
+/// | `peer` | the address that the request came from |
+/// | `skew_s` | the receiver's clock minus the timestamp, in seconds |
+/// | `body_bytes` | the number of body bytes that were received |
+/// | `duration_us` | the time from the arrival of the head to the end, in microseconds |
+/// | `scheme` | the name of the scheme |
+/// | `header` | the name of the header that caused a refusal |
+/// | `suppressed` | the number of events of this kind that were not logged |
+/// | `warning` | a warning, in snake case |
+/// | `store` | the store that failed or recovered: `keys`, `limits` or `replay` |
+/// | `error` | the text of a store's error |
+///
+/// Unknown fields are left out. No field contains a secret, a MAC, a header value or a body.
+///
+/// # Floods
+/// Attackers cannot fill a disk with log lines. Refused and abandoned requests with the same peer (an IPv6 peer by its
+/// /64 network), webhook id and reason get 5 lines; further ones within a minute of the first are counted, and then one
+/// line with `suppressed` gives their number. All peers together get at most 10 such lines each second; what exceeds
+/// that is counted together and logged once a minute, in a line with `suppressed` only. Faults of the receiver and
+/// warnings have separate limits of the same size, by reason, so that a flood does not hide an outage. Every accepted
+/// or released request has a line.
+///
+/// There is no background task: a count is logged with the first event after its minute, by [`flush`](Self::flush), or
+/// when the observer is dropped.
 pub struct TracingObserver {
     clock: Arc<dyn Clock>,
-    /// What strangers cause.
+    /// Events that an attacker can cause.
     refusals: Mutex<Sampler<Subject<'static>>>,
-    /// What the receiver's side causes.
+    /// Events that the receiver causes.
     faults: Mutex<Sampler<Subject<'static>>>,
 }
 
 impl TracingObserver {
-    /// With the limits above and the system's clock.
+    /// Creates an observer with the default limits and the system's clock.
     #[must_use]
     pub fn new() -> Self {
         let sampler = || Mutex::new(Sampler::new(LINES_PER_KEY, LINES_PER_SECOND));
         Self { clock: Arc::new(SystemClock::default()), refusals: sampler(), faults: sampler() }
     }
 
-    /// Sets the clock that the limits follow.
+    /// Sets the clock of the limits, for tests.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets how many like events get a line each before they are only counted, for a minute. 5 by default.
+    /// Sets how many events with the same peer, webhook id and reason are logged in a minute. The default is 5.
     #[must_use]
     pub fn with_lines_per_peer(self, lines: NonZeroU32) -> Self {
         self.lock_all(|sampler| sampler.burst = lines.get());
         self
     }
 
-    /// Sets how many lines there are each second over all peers, accepted and released requests aside. 10 by default.
+    /// Sets how many lines are logged each second for all peers together, without accepted and released requests. The
+    /// default is 10.
     #[must_use]
     pub fn with_lines_per_second(self, lines: NonZeroU32) -> Self {
         self.lock_all(|sampler| sampler.per_second = lines.get());
         self
     }
 
-    /// Tells the counts that there are, without waiting for their minute to end.
+    /// Logs the counts of suppressed events now.
     pub fn flush(&self) {
         self.tell(Sampler::next);
     }
@@ -192,7 +196,7 @@ impl fmt::Debug for TracingObserver {
     }
 }
 
-/// The address by which a peer is known, and its quotas are counted.
+/// The address that identifies a peer in its quotas.
 fn network(peer: IpAddr) -> IpAddr {
     Peer::from(peer).address()
 }

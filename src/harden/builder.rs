@@ -83,7 +83,7 @@ impl HardenBuilder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.policy.proxies.are_everybody() {
+        if self.policy.proxies.trust_every_connection() {
             let problem = "must be set, because any client could claim TLS otherwise: use `Proxies::x_forwarded_for` or \
                            `Proxies::forwarded`";
             return Err(ConfigError::new("proxies.networks", problem));

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
-use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower_layer::Layer;
@@ -15,11 +14,12 @@ use tower_service::Service;
 
 use super::Harden;
 use super::plain_http::{Arriving, Passage, TlsConnection};
-use crate::request_context::{connection_address, sent_uri};
-use crate::tower::GuardedBody;
+use crate::headers::Head;
+use crate::request_context::{Framework, SentHead};
+use crate::tower::{Bare, GuardedBody};
 
 /// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. It belongs outside of the
-/// [`WardenLayer`](crate::tower::WardenLayer).
+/// [`WardenLayer`](crate::tower::WardenLayer). On axum use [`axum::HardenLayer`](crate::axum::HardenLayer).
 #[derive(Debug, Clone, Default)]
 pub struct HardenLayer {
     harden: Harden,
@@ -56,28 +56,45 @@ where
 {
     type Response = Response<GuardedBody<R>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    type Future = ResponseFuture<Self::Response, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let harden = self.harden.clone();
-        let (parts, body) = request.into_parts();
-        match harden.policy().judge(&parts) {
-            Passage::Through { is_encrypted } => {
-                let answering = self.inner.call(Request::from_parts(parts, body));
-                Box::pin(async move {
-                    let mut response = answering.await?.map(GuardedBody::of_service);
-                    harden.headers().complete(response.headers_mut(), is_encrypted);
-                    Ok(response)
-                })
-            }
-            passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(GuardedBody::of_refusal)) }),
-        }
+        pass::<Bare, _, _, _>(&self.harden, &mut self.inner, request)
     }
 }
+
+/// Passes a request on to `inner`, unless the policy for plain HTTP turns it away.
+pub(crate) fn pass<F, S, B, R>(
+    harden: &Harden,
+    inner: &mut S,
+    request: Request<B>,
+) -> ResponseFuture<Response<GuardedBody<R>>, S::Error>
+where
+    F: Framework,
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    R: Send,
+{
+    let harden = harden.clone();
+    let (parts, body) = request.into_parts();
+    match harden.policy().judge(&SentHead::<F>::new(&parts)) {
+        Passage::Through { is_encrypted } => {
+            let answering = inner.call(Request::from_parts(parts, body));
+            Box::pin(async move {
+                let mut response = answering.await?.map(GuardedBody::of_service);
+                harden.headers().complete(response.headers_mut(), is_encrypted);
+                Ok(response)
+            })
+        }
+        passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(GuardedBody::of_refusal)) }),
+    }
+}
+
+pub(crate) type ResponseFuture<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
 
 fn turned_away(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
@@ -93,28 +110,28 @@ fn turned_away(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
     response
 }
 
-impl Arriving for Parts {
+impl<F: Framework> Arriving for SentHead<'_, F> {
     fn method(&self) -> &str {
-        self.method.as_str()
+        self.parts.method.as_str()
     }
 
     fn path(&self) -> Option<&str> {
-        sent_uri(self).path_and_query().map(http::uri::PathAndQuery::as_str)
+        Head::path(self)
     }
 
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        self.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+        self.parts.headers.get_all(name).iter().map(HeaderValue::as_bytes)
     }
 
     fn has_header(&self, is: impl Fn(&str) -> bool) -> bool {
-        self.headers.keys().any(|name| is(name.as_str()))
+        self.parts.headers.keys().any(|name| is(name.as_str()))
     }
 
     fn address(&self) -> Option<IpAddr> {
-        connection_address(self)
+        F::connection_address(self.parts)
     }
 
     fn is_tls(&self) -> bool {
-        self.extensions.get::<TlsConnection>().is_some()
+        self.parts.extensions.get::<TlsConnection>().is_some()
     }
 }

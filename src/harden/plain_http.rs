@@ -1,8 +1,8 @@
 //! What becomes of requests that came by plain HTTP.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::occurrences::Occurrences;
 use crate::proxies::Proxies;
 
 /// What becomes of a request that came by plain HTTP.
@@ -46,7 +46,7 @@ pub(crate) struct Policy {
     pub(super) proxies: Proxies,
     pub(super) redirect_host: Option<String>,
     pub(super) signatures: Vec<String>,
-    turned_away: AtomicU64,
+    turned_away: Occurrences,
 }
 
 /// Where a request goes.
@@ -101,10 +101,7 @@ impl Policy {
 
     /// The first request that is turned away is logged, and then the second, the fourth, the eighth …
     fn tell(&self, address: Option<IpAddr>) {
-        let count = self.turned_away.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if !count.is_power_of_two() {
-            return;
-        }
+        let Some(count) = self.turned_away.count_to_log() else { return };
         match address {
             Some(address) => tracing::warn!(
                 target: "hookwarden::harden",
@@ -115,7 +112,8 @@ impl Policy {
             None => tracing::warn!(
                 target: "hookwarden::harden",
                 count,
-                "requests by plain http are turned away; the server does not tell where they connect from"
+                "requests by plain http are turned away; the server does not tell where they connect from: on axum, use \
+                 hookwarden::axum::HardenLayer and into_make_service_with_connect_info"
             ),
         }
     }

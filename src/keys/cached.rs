@@ -1,18 +1,19 @@
-//! A bounded cache of prepared keys before a store that has to be asked.
+//! A bounded cache of prepared keys in front of an asynchronous store.
 
 mod settings;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use clru::CLruCache;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 
 use super::AsyncKeyStore;
-use super::bounded::Bounded;
 use super::table::most_common;
 use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
@@ -24,19 +25,37 @@ pub use settings::CachedKeysBuilder;
 
 use settings::Settings;
 
-/// Keys from an [`AsyncKeyStore`], prepared and kept for a while. Cheap to clone; every clone is a handle of the same
-/// cache.
+/// A cache of prepared keys in front of an [`AsyncKeyStore`]. Cheap to clone; all clones share one cache.
 ///
-/// * An id is asked for once at a time, however many requests wait for it. If the one that asks is dropped, another
-///   goes on with the same look-up; if all are, it is given up.
-/// * Known and unknown ids are kept apart, so that a flood of made-up ids pushes no sender out. An id of more than
-///   256 bytes is unknown without being asked for.
-/// * A store that fails, panics or returns keys which are not of the scheme's form is a [`StoreError`]. That is
-///   remembered for a second, so that a store in trouble is not asked by every request.
-/// * A key past its `not_after` is dead at once, cached or not. One that was taken out of the store lives on until its
-///   time in the cache is over, or until [`invalidate`](Self::invalidate).
+/// * **One lookup at a time** for each id, however many requests wait for it. The waiting requests drive it, so no
+///   runtime is needed. It is cancelled when the last of them is dropped.
+/// * **Unknown ids** are cached separately, so that a flood of invented ids evicts no sender. An id of more than 256
+///   bytes is unknown without a lookup.
+/// * **A failed lookup** (an error, a panic, or keys that the scheme refuses) is a [`StoreError`]. It is cached for one
+///   second, so that a failing store is not asked by every request.
+/// * **Expiry**: a key past its `not_after` is refused at once, cached or not. A key that was removed from the store
+///   stays valid until its entry expires, or until [`invalidate`](Self::invalidate).
 ///
-/// No runtime is needed: the requests that wait drive the look-up.
+/// ```
+/// use hookwarden::keys::CachedKeys;
+/// use hookwarden::{Scheme, Warden};
+/// # use hookwarden::error::StoreError;
+/// # use hookwarden::keys::AsyncKeyStore;
+/// # use hookwarden::{BoxFuture, Keyring};
+/// # struct Vault;
+/// # impl AsyncKeyStore for Vault {
+/// #     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+/// #         Box::pin(std::future::ready(Ok(None)))
+/// #     }
+/// # }
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = CachedKeys::new(&scheme, Vault); // `Vault` implements `AsyncKeyStore`
+/// let warden = Warden::builder(scheme).cached_keys(keys.clone()).build()?;
+///
+/// keys.invalidate("acme"); // when the vault reports that a secret was rotated or leaked
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct CachedKeys {
     inner: Arc<Inner>,
@@ -50,7 +69,7 @@ struct Inner {
 }
 
 impl CachedKeys {
-    /// A cache before `store` with the defaults of [`CachedKeysBuilder`].
+    /// Creates a cache in front of `store`, with the defaults of [`CachedKeysBuilder`].
     #[must_use]
     pub fn new(scheme: &Scheme, store: impl AsyncKeyStore) -> Self {
         Self::of(scheme, Box::new(store), Settings::default())
@@ -63,35 +82,34 @@ impl CachedKeys {
 
     fn of(scheme: &Scheme, store: Box<dyn AsyncKeyStore>, settings: Settings) -> Self {
         let state = State {
-            known: Bounded::new(settings.capacity),
+            known: CLruCache::new(at_least_one(settings.capacity)),
             sizes: [0; MAX_KEYS],
-            without: Bounded::new(settings.unknown_capacity),
+            without: CLruCache::new(at_least_one(settings.unknown_capacity)),
             flights: HashMap::new(),
             next_flight: 0,
         };
         Self { inner: Arc::new(Inner { store, scheme: scheme.clone(), settings, state: Mutex::new(state) }) }
     }
 
-    /// The keys of `webhook_id`, from the cache or from the store behind it. What is cached is returned at the first
-    /// poll.
+    /// Returns the keys of `webhook_id`, from the cache or from the store. A cached answer is ready at the first poll.
     ///
     /// # Errors
-    /// The store cannot tell now.
+    /// The store cannot answer now.
     pub async fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
-        match self.look(webhook_id, || Ok(())) {
-            Look::Answered(answer) => answer,
-            Look::Awaited(waiter) => waiter.answer().await,
-            Look::TurnedAway(_) => Ok(None),
+        match self.look_up(webhook_id, || Ok(())) {
+            Lookup::Answered(answer) => answer,
+            Lookup::Pending(waiter) => waiter.answer().await,
+            Lookup::Denied(_) => Ok(None),
         }
     }
 
-    /// Looks without waiting. The store is asked if `permit` permits it; to wait for what it is being asked already needs no
-    /// permit.
-    pub(crate) fn look(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+    /// Looks up keys without waiting. `permit` decides whether the store may be asked; to wait for a lookup in progress
+    /// needs no permit.
+    pub(crate) fn look_up(&self, webhook_id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         if webhook_id.is_empty() || webhook_id.len() > MAX_ID_BYTES {
-            return Look::Answered(Ok(None));
+            return Lookup::Answered(Ok(None));
         }
-        self.inner.look(webhook_id, permit)
+        self.inner.look_up(webhook_id, permit)
     }
 
     /// The scheme that the keys are prepared for.
@@ -100,23 +118,23 @@ impl CachedKeys {
         &self.inner.scheme
     }
 
-    /// How many keys most of the cached ids have.
+    /// The number of keys that most of the cached ids have.
     #[must_use]
     pub fn common_size(&self) -> usize {
         most_common(&self.inner.lock().sizes)
     }
 
-    /// Forgets what is known of `webhook_id`: the next request asks the store, even if it is being asked already.
+    /// Removes `webhook_id` from the cache. The next request asks the store, even if a lookup is in progress.
     pub fn invalidate(&self, webhook_id: &str) {
         let mut state = self.inner.lock();
         state.forget_keys(webhook_id);
-        state.without.remove(webhook_id);
+        state.without.pop(webhook_id);
         let given_up = state.flights.remove(webhook_id);
         drop(state);
         drop(given_up); // the store's own code may run here
     }
 
-    /// Forgets everything.
+    /// Empties the cache.
     pub fn invalidate_all(&self) {
         let mut state = self.inner.lock();
         state.known.clear();
@@ -140,15 +158,15 @@ impl fmt::Debug for CachedKeys {
     }
 }
 
-/// What a look-up comes to.
-pub(crate) type Answer = Result<Option<PreparedKeys>, StoreError>;
+/// The result of a lookup.
+pub(crate) type KeyAnswer = Result<Option<PreparedKeys>, StoreError>;
 
 struct State {
-    known: Bounded<Known>,
-    /// How many of the known ids have one key, two keys and so on.
+    known: CLruCache<Arc<str>, Known>,
+    /// The number of known ids with one key, with two keys, and so on.
     sizes: [usize; MAX_KEYS],
-    /// The ids that the last look-up gave no keys for.
-    without: Bounded<Without>,
+    /// The ids for which the last lookup returned no keys.
+    without: CLruCache<Arc<str>, Without>,
     flights: HashMap<Arc<str>, Flight>,
     next_flight: u64,
 }
@@ -160,36 +178,36 @@ struct Known {
 }
 
 struct Without {
-    /// `None`: the store knows no such id.
+    /// `None` if the id is unknown.
     error: Option<StoreError>,
     until: Duration,
 }
 
-/// A look-up under way. It is driven by those who wait for it.
+/// A lookup in progress. The requests that wait for it drive it.
 struct Flight {
     number: u64,
     began: Duration,
     waiting: usize,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, KeyAnswer>>,
 }
 
-pub(crate) enum Look {
-    Answered(Answer),
-    Awaited(Waiter),
-    /// For so long.
-    TurnedAway(Duration),
+pub(crate) enum Lookup {
+    Answered(KeyAnswer),
+    Pending(Waiter),
+    /// `permit` denied the lookup, for this long.
+    Denied(Duration),
 }
 
-/// One that waits for a flight. When the last one is gone, so is the flight.
+/// A request that waits for a lookup. The lookup is cancelled when the last one is dropped.
 pub(crate) struct Waiter {
     inner: Arc<Inner>,
     id: Arc<str>,
     number: u64,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, KeyAnswer>>,
 }
 
 impl Waiter {
-    pub(crate) async fn answer(mut self) -> Answer {
+    pub(crate) async fn answer(mut self) -> KeyAnswer {
         (&mut self.answer).await
     }
 }
@@ -208,16 +226,16 @@ impl Drop for Waiter {
 }
 
 impl Inner {
-    fn look(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Look {
+    fn look_up(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         let now = self.settings.clock.monotonic();
         let mut guard = self.lock();
         let state = &mut *guard;
         let known = state.known.get(id);
         if let Some(known) = known.filter(|known| now.saturating_sub(known.since) < self.settings.ttl) {
-            return Look::Answered(Ok(Some(known.keys.clone())));
+            return Lookup::Answered(Ok(Some(known.keys.clone())));
         }
         if let Some(without) = state.without.get(id).filter(|without| now < without.until) {
-            return Look::Answered(match &without.error {
+            return Lookup::Answered(match &without.error {
                 None => Ok(None),
                 Some(error) => known.and_then(|known| self.stale(known, now)).map(Some).ok_or_else(|| error.clone()),
             });
@@ -229,16 +247,16 @@ impl Inner {
             if let Some(flight) = state.flights.get_mut(&id) {
                 flight.waiting = flight.waiting.saturating_add(1);
             }
-            return Look::Awaited(Waiter { inner: self.clone(), id, number, answer });
+            return Lookup::Pending(Waiter { inner: self.clone(), id, number, answer });
         }
         if let Err(wait) = permit() {
-            return Look::TurnedAway(wait);
+            return Lookup::Denied(wait);
         }
         let superseded = state.flights.remove(id);
         let waiter = self.begin(state, id.into(), now);
         drop(guard);
         drop(superseded); // the store's own code may run here
-        Look::Awaited(waiter)
+        Lookup::Pending(waiter)
     }
 
     fn begin(self: &Arc<Self>, state: &mut State, id: Arc<str>, now: Duration) -> Waiter {
@@ -257,16 +275,15 @@ impl Inner {
         Waiter { inner: self.clone(), id, number, answer }
     }
 
-    async fn ask(&self, id: &str) -> Answer {
+    async fn ask(&self, id: &str) -> KeyAnswer {
         let Some(keyring) = self.store.find(id).await? else { return Ok(None) };
         // The text names the key and never its secret.
         let prepared = self.scheme.prepare(&keyring);
         prepared.map(Some).map_err(|error| StoreError::new(format!("keys that cannot be used: {error}")))
     }
 
-    /// Keeps an answer, unless it was called for by a flight that was given up meanwhile, and turns it into the one that
-    /// those who wait get.
-    fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: Answer) -> Answer {
+    /// Caches an answer, unless its lookup was cancelled meanwhile, and converts it into the waiting requests' answer.
+    fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: KeyAnswer) -> KeyAnswer {
         let now = self.settings.clock.monotonic();
         let mut state = self.lock();
         if state.flights.get(&id).is_none_or(|flight| flight.number != number) {
@@ -275,14 +292,14 @@ impl Inner {
         let landed = state.flights.remove(&id);
         let answer = match answer {
             Ok(Some(keys)) => {
-                state.without.remove(&id);
+                state.without.pop(&id);
                 state.keep(id, Known { keys: keys.clone(), since: began });
                 Ok(Some(keys))
             }
             Ok(None) => {
                 state.forget_keys(&id);
                 let until = now.saturating_add(self.settings.unknown_ttl);
-                state.without.insert(id, Without { error: None, until });
+                state.without.put(id, Without { error: None, until });
                 Ok(None)
             }
             Err(error) => {
@@ -291,7 +308,7 @@ impl Inner {
                     state.forget_keys(&id);
                 }
                 let until = now.saturating_add(BACK_OFF);
-                state.without.insert(id, Without { error: Some(error.clone()), until });
+                state.without.put(id, Without { error: Some(error.clone()), until });
                 stale.map(Some).ok_or(error)
             }
         };
@@ -300,7 +317,7 @@ impl Inner {
         answer
     }
 
-    /// The keys whose time is over, where the settings let them serve while the store fails.
+    /// Expired keys, if the settings allow to use them while the store fails.
     fn stale(&self, known: &Known, now: Duration) -> Option<PreparedKeys> {
         let stale_for = self.settings.stale_for?;
         let end = known.since.saturating_add(self.settings.ttl).saturating_add(stale_for);
@@ -315,13 +332,15 @@ impl Inner {
 impl State {
     fn keep(&mut self, id: Arc<str>, known: Known) {
         self.count(&known, 1);
-        if let Some(gone) = self.known.insert(id, known) {
+        let is_full = self.known.is_full() && !self.known.contains(&id);
+        let evicted = if is_full { self.known.pop_back().map(|(_, known)| known) } else { None };
+        for gone in [evicted, self.known.put(id, known)].into_iter().flatten() {
             self.count(&gone, -1);
         }
     }
 
     fn forget_keys(&mut self, id: &str) {
-        if let Some(gone) = self.known.remove(id) {
+        if let Some(gone) = self.known.pop(id) {
             self.count(&gone, -1);
         }
     }
@@ -333,13 +352,18 @@ impl State {
     }
 }
 
-/// A longer id is no id. The bound keeps a flood of long ones from filling the memory of the unknown ones.
+/// The builder rejects a capacity of zero.
+fn at_least_one(capacity: usize) -> NonZeroUsize {
+    NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The bound keeps a flood of long ids from using up memory.
 const MAX_ID_BYTES: usize = 256;
 
-/// How long the store is not asked again for an id that it failed for.
+/// How long the store is not asked again after it failed for an id.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A look-up that is older than this is joined by nobody: it may hang, and would hold up every request after it.
+/// No request joins a lookup that is older: it may hang, and would delay every request after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -357,7 +381,7 @@ mod tests {
         }
     }
 
-    fn at_once(keys: &CachedKeys, id: &str) -> Answer {
+    fn at_once(keys: &CachedKeys, id: &str) -> KeyAnswer {
         keys.find(id).now_or_never().unwrap()
     }
 

@@ -1,11 +1,11 @@
-//! The keys that unknown ids are judged by.
+//! The keys against which unknown ids are verified.
 
 use crate::crypto::mac::PreparedKeys;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
 use crate::secret::{Key, Keyring, MAX_KEYS, Secret};
 
-/// A decoy of every size that a keyring can have, prepared for one scheme. Nothing is ever accepted under one.
+/// A decoy of every keyring size, prepared for one scheme. No signature is ever accepted under one.
 #[derive(Debug)]
 pub(crate) struct Decoys {
     smallest: PreparedKeys,
@@ -19,14 +19,14 @@ impl Decoys {
         Ok(Self { smallest: decoy(scheme, 1)?, larger })
     }
 
-    /// The decoy of `size` keys, or of the nearest size that there is.
+    /// The decoy of `size` keys, or of the nearest size.
     pub(crate) fn of_size(&self, size: usize) -> &PreparedKeys {
         let size = size.min(MAX_KEYS);
         size.checked_sub(2).and_then(|index| self.larger.get(index)).unwrap_or(&self.smallest)
     }
 }
 
-/// Its keys are no secret and need not be one.
+/// Its keys are public and need not be secret.
 fn decoy(scheme: &Scheme, size: usize) -> Result<PreparedKeys, ConfigError> {
     let keys =
         (0..size).map(|index| Key::new(&format!("decoy-{index}"), Secret::from_bytes(format!("decoy {index}"))?));

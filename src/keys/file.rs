@@ -29,66 +29,105 @@ use found::{FoundSender, Place};
 use loaded::Loaded;
 use source::Source;
 
-/// Keys from files, read again when they change and replaced without a request noticing. Cheap to clone.
+/// Keys from files, reloaded when the files change. Cheap to clone; all clones share the same keys.
 ///
-/// The path is one of
-/// * a TOML file:
-///   ```toml
-///   [[sender]]
-///   id = "acme"                          # the webhook id
-///   [[sender.key]]                       # newest first, at most 8
-///   id = "2026-11"                       # shown to operators
-///   secret = "a-subscription-secret"     # as the provider shows it, for Scheme::secret
-///   not_before = 2026-11-01T00:00:00Z    # optional, the first second
-///   not_after = "2027-11-01T00:00:00Z"   # optional, the last second; RFC 3339 in a string will do
-///   ```
-/// * a directory of secrets as Kubernetes and Docker mount them: a file's name is the webhook id, and each of its lines
-///   a secret, newest first, under the key ids `line-1`, `line-2` and so on. Names that begin with a dot are passed
-///   over, except that all files are read from `..data` where Kubernetes keeps them there.
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::keys::{FileKeys, KeyStore};
 ///
-/// A thread looks once a second whether anything has changed. Content that cannot be right changes nothing: the keys
-/// before it stay, and the error goes to [`last_error`](Self::last_error) and
-/// [`on_error`](FileKeysBuilder::on_error). The thread ends with the last handle.
+/// # let path = std::env::temp_dir().join(format!("hookwarden-senders-{}.toml", std::process::id()));
+/// # std::fs::write(&path, r#"
+/// #     [[sender]]
+/// #     id = "acme"
+/// #     [[sender.key]]
+/// #     id = "2026-11"
+/// #     secret = "a-subscription-secret"
+/// #     not_before = 2026-11-01T00:00:00Z
+/// #     not_after = "2027-11-01T00:00:00Z"
+/// # "#)?;
+/// let keys = FileKeys::open(&Scheme::timestamped(), &path)?; // `senders.toml`, see below
+/// assert!(keys.find("acme")?.is_some());
+/// for warning in keys.warnings() {
+///     eprintln!("{warning}"); // the file is readable by every user, for example
+/// }
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
-/// Write a new file beside the old one and rename it into place: a file that is read while it is being written may be
-/// right by accident and lack its end.
+/// # The TOML file
+/// ```toml
+/// [[sender]]
+/// id = "acme"                          # the webhook id
+///
+/// [[sender.key]]                       # newest first, 1 to 8
+/// id = "2026-11"                       # for logs and metrics, see KeyId
+/// secret = "a-subscription-secret"     # as the provider shows it, see Scheme::secret
+/// not_before = 2026-11-01T00:00:00Z    # optional: the first second in which the key is valid
+/// not_after = "2027-11-01T00:00:00Z"   # optional: the last second; RFC 3339, as a date-time or a string
+///
+/// [[sender.key]]
+/// id = "2025-11"
+/// secret = "the-secret-before-it"
+/// ```
+/// There is at least one sender. Other fields are errors. Times have seconds and an offset.
+///
+/// # The directory
+/// A directory of secrets, as Kubernetes and Docker mount them. A file's name is the webhook id, and each line of the
+/// file is a secret, newest first:
+/// ```text
+/// secrets/
+///     acme        a-subscription-secret
+///                 the-secret-before-it
+///     globex      another-secret
+/// ```
+/// The key ids are `line-1`, `line-2` and so on. An empty line is an error; a line break at the end of the file is not.
+/// Names that begin with a dot are ignored, except that the files of `..data` are read instead if it exists, because
+/// Kubernetes swaps that link to change all files at once.
+///
+/// # Changes
+/// A thread checks once a second whether anything changed, and ends with the last clone. If the new content is wrong,
+/// the keys from before stay in use, and the error goes to [`last_error`](Self::last_error) and
+/// [`on_error`](FileKeysBuilder::on_error).
+///
+/// Write a new file beside the old one and rename it into place. A file that is read while it is being written may be
+/// valid and incomplete. A file has at most 16 MiB.
 #[derive(Clone)]
 pub struct FileKeys {
     watched: Arc<Watched>,
-    /// The thread ends when the last of these is gone.
+    /// The thread ends when the last of these is dropped.
     _alive: Sender<()>,
 }
 
 impl FileKeys {
-    /// Reads `path`, with the defaults of [`FileKeysBuilder`].
+    /// Reads `path` and watches it, with the defaults of [`FileKeysBuilder`].
     ///
     /// # Errors
-    /// The path cannot be read, or what it holds cannot be right; the error names the file, the line and the field.
+    /// The path cannot be read, or its content is wrong. The error names the file, the line and the field.
     pub fn open(scheme: &Scheme, path: impl Into<PathBuf>) -> Result<Self, KeyFileError> {
         Self::builder(path).open(scheme)
     }
 
-    /// Starts with other settings.
+    /// Starts a store with other settings.
     pub fn builder(path: impl Into<PathBuf>) -> FileKeysBuilder {
         FileKeysBuilder { path: path.into(), poll_every: POLL_EVERY, shared_secrets: false, on_error: None }
     }
 
-    /// Reads the files now, on a signal for instance, and says whether there were other keys in them.
+    /// Reads the files now, for example on a signal. Returns whether the keys changed.
     ///
     /// # Errors
-    /// As for [`open`](Self::open). The present keys then stay.
+    /// As for [`open`](Self::open). The keys from before stay in use.
     pub fn reload(&self) -> Result<bool, KeyFileError> {
         self.watched.reload(&mut self.watched.seen())
     }
 
-    /// What is wrong with the files as they were last read. The keys in use are from before.
+    /// The error of the last read, if it failed. The keys in use are then from an earlier read.
     #[must_use]
     pub fn last_error(&self) -> Option<KeyFileError> {
         self.watched.seen().error.clone()
     }
 
-    /// What is unwise about the files as they were last read: that every user of the machine may read them, say. One
-    /// line each.
+    /// Problems of the files that do not prevent their use, one line each: for example, that every user of the machine
+    /// can read them.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.watched.seen().warnings.clone()
@@ -118,7 +157,22 @@ impl fmt::Debug for FileKeys {
     }
 }
 
-/// Collects the settings of [`FileKeys`].
+/// Builds a [`FileKeys`] store.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use hookwarden::keys::FileKeys;
+/// use hookwarden::{Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = FileKeys::builder("/run/secrets/webhooks")
+///     .poll_every(Duration::from_secs(10))
+///     .on_error(|error| eprintln!("webhook keys not reloaded: {error}"))
+///     .open(&scheme)?;
+/// let warden = Warden::builder(scheme).keys(keys).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub struct FileKeysBuilder {
     path: PathBuf,
@@ -130,29 +184,29 @@ pub struct FileKeysBuilder {
 type OnError = dyn Fn(&KeyFileError) + Send + Sync;
 
 impl FileKeysBuilder {
-    /// How often to look for a change, once a second by default.
+    /// Sets how often to check for a change. The default is one second.
     pub fn poll_every(mut self, interval: Duration) -> Self {
         self.poll_every = interval;
         self
     }
 
-    /// Calls `report` from the watching thread when a change cannot be taken over, once for each error.
+    /// Calls `report` on the watching thread when a change is wrong, once for each different error.
     pub fn on_error(mut self, report: impl Fn(&KeyFileError) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Box::new(report));
         self
     }
 
-    /// Permits one secret under several webhook ids. Whoever may post to one of them can then post to all: a message
-    /// signed for one id is valid for the others.
+    /// Allows one secret to belong to several webhook ids. A message signed for one of them is then valid for all of
+    /// them.
     pub fn danger_allow_shared_secrets(mut self) -> Self {
         self.shared_secrets = true;
         self
     }
 
-    /// Reads the files and begins to watch them.
+    /// Reads the files and starts to watch them.
     ///
     /// # Errors
-    /// As for [`FileKeys::open`]; the interval is zero; no thread can be started.
+    /// As for [`FileKeys::open`]; or the interval is zero, or the thread cannot be started.
     pub fn open(self, scheme: &Scheme) -> Result<FileKeys, KeyFileError> {
         let fault =
             |field: &'static str, problem| KeyFileError::new(&self.path, None, ConfigError::new(field, problem));
@@ -204,16 +258,16 @@ struct Watched {
     on_error: Option<Box<OnError>>,
 }
 
-/// What the last look found.
+/// The result of the last check.
 struct Seen {
-    /// The files as they were, and when; `None` after an error in reading.
+    /// The files as they were, and when; `None` after a read error.
     source: Option<(Source, SystemTime)>,
     judged: Judged,
     error: Option<KeyFileError>,
     warnings: Vec<String>,
 }
 
-/// The verdict on the content that was last read.
+/// The result for the content that was read last.
 struct Judged {
     content: u64,
     error: Option<KeyFileError>,
@@ -242,7 +296,7 @@ impl Watched {
         self.seen().source.as_ref().is_some_and(|(source, when)| source.still_is(&self.path, *when))
     }
 
-    /// Whether nobody is writing: an editor that empties a file first has it filled a moment later.
+    /// Whether no write is in progress: an editor may truncate a file and fill it a moment later.
     fn is_at_rest(&self, ended: &Receiver<()>, interval: Duration) -> bool {
         let before = Source::look(&self.path);
         let waited = ended.recv_timeout(REST.min(interval));

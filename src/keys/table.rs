@@ -1,4 +1,4 @@
-//! Keys that the application holds itself.
+//! Keys that the application provides.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +14,26 @@ use crate::error::{ConfigError, StoreError};
 use crate::scheme::Scheme;
 use crate::secret::{Keyring, MAX_KEYS};
 
-/// Keys by webhook id, in memory. Cheap to clone; every clone is a handle of the same keys, so that one kept aside
-/// changes the keys of a running Warden.
+/// Keys by webhook id, in memory. Cheap to clone; all clones share the same keys, so that a clone kept aside changes
+/// the keys of a running Warden.
 ///
-/// Each change is atomic: a request sees the keys before it or the keys after it. A look-up costs one hash and takes no
-/// lock. The secrets themselves are not kept.
+/// Each change is atomic: a request sees the keys before it or after it. A lookup costs one hash and takes no lock. The
+/// secrets themselves are not kept.
+///
+/// ```
+/// use hookwarden::keys::StaticKeys;
+/// use hookwarden::{Key, Keyring, Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let old = Key::new("2026", scheme.secret("an-old-secret")?)?;
+/// let keys = StaticKeys::new(&scheme, [("acme", Keyring::from_keys([old.clone()])?)])?;
+/// let warden = Warden::builder(scheme.clone()).keys(keys.clone()).build()?;
+///
+/// // Later, while requests run: accept the new key beside the old one.
+/// let new = Key::new("2027", scheme.secret("a-new-secret")?)?;
+/// keys.replace_one("acme", Keyring::from_keys([new, old])?)?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct StaticKeys {
     inner: Arc<Inner>,
@@ -29,15 +44,16 @@ struct Inner {
     shared_secrets: bool,
     fingerprints: RandomState,
     table: ArcSwap<Table>,
-    /// Held while a changed table is made, so that no change is lost to another.
+    /// Held while a changed table is built, so that no concurrent change is lost.
     changing: Mutex<()>,
 }
 
 impl StaticKeys {
-    /// The keys of each sender by its webhook id, prepared for `scheme`.
+    /// Prepares the keys of each sender for `scheme`.
     ///
     /// # Errors
-    /// There is no sender; two have one webhook id, or one secret; an id is empty; a secret is not of the scheme's form.
+    /// There is no sender; two senders have the same webhook id or the same secret; an id is empty; or the scheme
+    /// decodes its secrets and one was not decoded.
     pub fn new(
         scheme: &Scheme,
         senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>,
@@ -45,11 +61,11 @@ impl StaticKeys {
         Self::with_senders(scheme, owned(senders), false).map_err(|fault| fault.error)
     }
 
-    /// The same, one secret under several webhook ids permitted. Whoever may post to one of them can then post to all: a
-    /// message signed for one id is valid for the others.
+    /// Like [`new`](Self::new), but one secret may belong to several webhook ids. A message signed for one of them is
+    /// then valid for all of them.
     ///
     /// # Errors
-    /// As for [`new`](Self::new), without the shared secret.
+    /// As for [`new`](Self::new), except for shared secrets.
     pub fn danger_allow_shared_secrets(
         scheme: &Scheme,
         senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>,
@@ -73,10 +89,10 @@ impl StaticKeys {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Puts other senders in the place of all the present ones.
+    /// Replaces all senders.
     ///
     /// # Errors
-    /// As for [`new`](Self::new). The present ones then stay.
+    /// As for [`new`](Self::new). The present senders then stay.
     pub fn replace(&self, senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>) -> Result<(), ConfigError> {
         self.replace_senders(owned(senders)).map_err(|fault| fault.error)
     }
@@ -85,10 +101,11 @@ impl StaticKeys {
         self.change(|_| self.inner.table_of(senders))
     }
 
-    /// Puts `keys` in the place of the present keys of one webhook id, or adds the id.
+    /// Replaces the keys of one webhook id, or adds the id.
     ///
     /// # Errors
-    /// The id is empty; another id has one of the secrets; a secret is not of the scheme's form. Everything then stays.
+    /// The id is empty; another id has one of the secrets; or the scheme decodes its secrets and one was not decoded.
+    /// Nothing changes then.
     pub fn replace_one(&self, webhook_id: impl Into<String>, keys: Keyring) -> Result<(), ConfigError> {
         let (id, sender) = self.inner.sender(webhook_id.into(), &keys)?;
         self.change(|table| {
@@ -99,8 +116,7 @@ impl StaticKeys {
         })
     }
 
-    /// Blocks a webhook id at once: from now on it is unknown, until keys are put in its place. Says whether it was
-    /// known.
+    /// Removes a webhook id, so that its requests are refused from now on. Returns whether it was known.
     pub fn remove(&self, webhook_id: &str) -> bool {
         struct Unknown;
         let removed = self.change(|table| {
@@ -111,13 +127,13 @@ impl StaticKeys {
         removed.is_ok()
     }
 
-    /// How many webhook ids there are.
+    /// The number of webhook ids.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.table.load().senders.len()
     }
 
-    /// Whether every webhook id was removed.
+    /// Whether there is no webhook id, because all were removed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -181,7 +197,7 @@ impl Inner {
         Ok((id.into(), Sender { keys: self.scheme.prepare(keyring)?, fingerprints }))
     }
 
-    /// HMAC pads its key with zero bytes, so that secrets which differ in zero bytes at their ends alone are one.
+    /// HMAC pads a key with zero bytes, so secrets that differ only in trailing zero bytes are equal.
     fn fingerprint(&self, secret: &[u8]) -> Fingerprint {
         let end = secret.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
         self.fingerprints.hash_one(secret.get(..end))
@@ -211,14 +227,14 @@ impl Inner {
     }
 }
 
-/// A list of senders that cannot be right, with the place of the one at fault.
+/// A list of senders that is wrong, with the index of the one at fault.
 pub(crate) struct SenderFault {
     #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "senders from code have no place in a file"))]
     pub(crate) index: Option<usize>,
     pub(crate) error: ConfigError,
 }
 
-/// It never changes; a rotation puts another one in its place.
+/// It never changes; a rotation replaces it.
 #[derive(Default)]
 struct Table {
     senders: HashMap<Arc<str>, Sender>,
@@ -243,11 +259,10 @@ struct Sender {
     fingerprints: ArrayVec<Fingerprint, MAX_KEYS>,
 }
 
-/// A secret's hash under a key of this process, to tell that two are the same without keeping them.
+/// A secret's hash under a random key of this process, to compare secrets without keeping them.
 type Fingerprint = u64;
 
-/// The size that most keyrings have, by how many have one key, two keys and so on; the larger of two that are equally
-/// common.
+/// The most common keyring size, given the number of keyrings of each size; the larger of two that are equally common.
 pub(super) fn most_common(counts: &[usize; MAX_KEYS]) -> usize {
     let sizes = (1..).zip(counts).filter(|(_, count)| **count > 0);
     sizes.max_by_key(|(_, count)| **count).map_or(1, |(size, _)| size)

@@ -1,4 +1,4 @@
-//! Quotas counted in this process.
+//! The rate limiter in this process.
 
 use std::fmt;
 use std::hash::RandomState;
@@ -7,20 +7,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{Decision, Quota, RateLimiter, nanos};
-use crate::bounded::{BoundedTable, HashedKey};
+use super::{Decision, Quota, RateLimiter};
+use crate::bounded::{BoundedTable, HashedKey, nanos};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
 
 /// Counts accepted requests by webhook id in this process, by the monotonic clock.
 ///
-/// Several processes that share a quota count each for itself: behind a load balancer, give each its share.
+/// With several replicas, each process counts alone: use a shared limiter, or divide the quota by the number of
+/// replicas.
 ///
-/// An id takes 20 to 40 bytes, however long it is, and only while its quota is not whole. There is room for 65,536 such
-/// ids by default, and for more with [`with_capacity`](Self::with_capacity). No id is ever forgotten for another. Once
-/// there is no room, the requests of further ids pass and are not counted: an id comes here only with a valid signature,
-/// so it is a setting that is too small, and senders are not refused for that. [`uncounted`](Self::uncounted) tells of it.
+/// An id uses 20 to 40 bytes, whatever its length, and only while its quota is not full. There is room for 65,536 such
+/// ids by default; see [`with_capacity`](Self::with_capacity). An id is never evicted for another one. When there is no
+/// room, requests of further ids pass without being counted, because a valid signature is needed to get here and the
+/// setting is too small, not the sender at fault. [`uncounted`](Self::uncounted) counts them.
+///
+/// ```
+/// use hookwarden::Quota;
+/// use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let limiter = LocalLimiter::default().with_capacity(200_000);
+/// match limiter.check("acme", &Quota::per_minute(100)?).await? {
+///     Decision::Allowed(state) => assert_eq!(state.remaining, 99),
+///     Decision::Denied { retry_after, .. } => println!("retry in {retry_after:?}"),
+///     _ => {}
+/// }
+/// assert_eq!(limiter.uncounted(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct LocalLimiter {
     usages: BoundedTable<Usage>,
     secret: RandomState,
@@ -29,7 +47,7 @@ pub struct LocalLimiter {
 }
 
 impl LocalLimiter {
-    /// A limiter that reads `clock`.
+    /// Creates a limiter that reads `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -40,20 +58,20 @@ impl LocalLimiter {
         }
     }
 
-    /// Room for so many webhook ids whose quota is not whole, in place of 65,536. Requests counted before are forgotten.
+    /// Sets the number of webhook ids whose quota is not full that there is room for. The default is 65,536. Counts so
+    /// far are lost.
     #[must_use]
     pub fn with_capacity(self, ids: usize) -> Self {
         Self { usages: BoundedTable::new(ids), ..self }
     }
 
-    /// How many requests passed without being counted, because there was no room for their id.
+    /// The number of requests that passed without being counted because there was no room.
     #[must_use]
     pub fn uncounted(&self) -> u64 {
         self.uncounted.load(Ordering::Relaxed)
     }
 
-    /// An id that is checked against another quota than before starts afresh with it.
-    /// `now` is by the monotonic clock.
+    /// `now` is by the monotonic clock. An id that is checked against another quota than before starts anew.
     pub(crate) fn check_at(&self, webhook_id: &str, quota: &Quota, now: Duration) -> Result<Decision, Uncounted> {
         let now = nanos(now);
         let key = HashedKey::new(&self.secret, (webhook_id, quota));
@@ -64,7 +82,7 @@ impl LocalLimiter {
     }
 }
 
-/// The decision on a request that there was no room to count.
+/// The decision for a request that there was no room to count.
 pub(crate) struct Uncounted(pub(crate) Decision);
 
 impl Default for LocalLimiter {

@@ -1,7 +1,7 @@
-//! How much refused traffic a peer may cause before it is turned away unread.
+//! Limits on refused traffic, by peer.
 //!
-//! A forgery costs a look-up, a body and a MAC. Its sender is counted apart from the sender that it claims to be: by
-//! the peer, and by the peer and the webhook id, so that a flood spends nothing but its own quotas.
+//! A forgery costs a lookup, a body and a MAC. It is counted against the peer, and against the pair of peer and webhook
+//! id, never against the quota of the sender that it claims to be.
 
 use std::fmt;
 use std::hash::RandomState;
@@ -10,30 +10,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::usage::Usage;
-use super::{Decision, Quota, QuotaState, nanos};
-use crate::bounded::{BoundedTable, Expires, Full, HashedKey};
+use super::{Decision, Quota, QuotaState};
+use crate::bounded::{BoundedTable, Expires, Full, HashedKey, nanos};
 use crate::clock::Clock;
 
-/// The quotas of refused traffic: one for each peer, one for each peer and webhook id.
+/// The quotas of refused traffic: one for each peer, and one for each pair of peer and webhook id.
 ///
-/// They are looked at before a request costs anything, and charged when it was refused. A pair of peer and webhook id
-/// that delivered something genuine within the last 10 minutes is not turned away by either: a forger may share its
-/// egress, or every request may seem to come from one proxy.
+/// They are checked before a request costs anything, and charged when it was refused. A pair with a genuine delivery in
+/// the last 10 minutes is not blocked by either: a forger may share its egress address, or all requests may appear to
+/// come from one proxy.
 ///
-/// Each of the three tables is bounded. Whom a full table has no room for is neither counted nor turned away.
+/// Each of the three tables is bounded. A peer or pair for which a full table has no room is neither counted nor
+/// blocked.
 pub(crate) struct RejectedTraffic {
     by_peer: Quota,
     by_pair: Quota,
     peers: BoundedTable<Offences>,
     pairs: BoundedTable<Offences>,
-    /// The pairs that are not turned away. Only verified deliveries get here.
+    /// The pairs that are not blocked. Only verified deliveries are entered.
     proven: BoundedTable<Proven>,
     secret: RandomState,
     clock: Arc<dyn Clock>,
 }
 
 impl RejectedTraffic {
-    /// With room for `capacity` entries in each table. `clock` is the one that gives the callers their `now`.
+    /// Each table has room for `capacity` entries. `clock` is the clock from which callers take `now`.
     pub(crate) fn new(by_peer: Quota, by_pair: Quota, capacity: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             by_peer,
@@ -46,7 +47,7 @@ impl RejectedTraffic {
         }
     }
 
-    /// How long the peer is turned away, if it is. Looking costs the peer nothing. `now` is by the monotonic clock.
+    /// How long the peer is blocked, if it is. Checking does not charge the peer. `now` is by the monotonic clock.
     pub(crate) fn blocked_for(&self, peer: Peer, webhook_id: Option<&str>, now: Duration) -> Option<Duration> {
         let now = nanos(now);
         if self.peers.is_empty() && self.pairs.is_empty() {
@@ -66,9 +67,9 @@ impl RejectedTraffic {
         self.proven.read(pair, |proven| now < proven.until).unwrap_or(false)
     }
 
-    /// Counts a request against its peer before it is judged, because it is about to cost a look-up: of many at one time
-    /// each would else pass before any was charged. Says how long the peer is turned away, if it is. Whom the table has no
-    /// room for and a pair that delivered something genuine is neither counted nor turned away.
+    /// Charges a request to its peer before it is verified, because it is about to cost a lookup: otherwise many
+    /// concurrent requests could all pass before any is charged. Returns how long the peer is blocked, if it is. A peer
+    /// without room in the table, and a pair with a genuine delivery, is neither counted nor blocked.
     pub(crate) fn reserve(&self, peer: Peer, webhook_id: &str) -> Result<Reservation, Duration> {
         let now = nanos(self.clock.monotonic());
         if self.is_proven(self.key_of_pair(peer, webhook_id), now) {
@@ -86,7 +87,7 @@ impl RejectedTraffic {
         reserved.unwrap_or(Ok(Reservation::None))
     }
 
-    /// Takes back what was counted by [`reserve`](Self::reserve), for a request that is not to blame.
+    /// Reverts a charge of [`reserve`](Self::reserve), for a request that turned out not to be at fault.
     pub(crate) fn take_back(&self, peer: Peer) {
         let now = nanos(self.clock.monotonic());
         let _ = self.peers.update(self.key_of_peer(peer), now, |entry| {
@@ -144,8 +145,8 @@ impl fmt::Debug for RejectedTraffic {
     }
 }
 
-/// A peer as quotas count it: an IPv4 address, or the /64 network of an IPv6 one, which is what a single host has to
-/// itself. A v4-mapped address is the IPv4 one.
+/// A peer as quotas count it: an IPv4 address, or the /64 network of an IPv6 address, which is usually assigned to a
+/// single host. A v4-mapped address counts as the IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     V4(Ipv4Addr),
@@ -174,7 +175,7 @@ impl From<IpAddr> for Peer {
     }
 }
 
-/// Whether a request was counted against its peer before it was judged.
+/// Whether a request was charged to its peer before it was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reservation {
     None,
@@ -190,7 +191,7 @@ pub(crate) enum Charge {
     TableFull,
 }
 
-/// What one key was charged. governor cannot be asked without counting, so its refusal is kept, to be looked at.
+/// The charges of one key. governor cannot be asked without counting, so its denial is kept for later checks.
 #[derive(Debug, Default)]
 struct Offences {
     usage: Usage,
@@ -212,7 +213,7 @@ impl Offences {
 }
 
 impl Expires for Offences {
-    /// It is blocked no longer than its quota is not whole.
+    /// A key is blocked only while its quota is not full.
     fn expires_at(&self) -> u64 {
         self.usage.expires_at()
     }

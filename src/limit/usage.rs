@@ -1,4 +1,4 @@
-//! One key's use of its quota, judged by governor.
+//! One key's use of its quota, decided by governor.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -9,10 +9,10 @@ use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, RateLimiter, StateStore};
 
-use super::{Decision, Quota, QuotaState, nanos};
-use crate::bounded::Expires;
+use super::{Decision, Quota, QuotaState};
+use crate::bounded::{Expires, nanos};
 
-/// How much of a quota is used, told by the moment at which it is whole again: the theoretical arrival time of GCRA, in
+/// How much of a quota is used, as the time at which it is full again: the theoretical arrival time of GCRA, in
 /// nanoseconds of the monotonic clock. By default nothing is used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
@@ -22,9 +22,9 @@ pub(super) struct Usage {
 impl Usage {
     /// Counts one request at `now`, if it passes.
     ///
-    /// A governor limiter counts time from its own start. This one starts now and lives for one decision, so its times
-    /// are times from now: it costs no more than the few numbers that it is made of, there is no list of limiters to
-    /// lock, and the arrival time that governor hides is at hand to tell when the quota is whole again.
+    /// A governor limiter counts time from its creation. This one is created here and lives for one decision, so its
+    /// times are relative to now. It costs no more than the few numbers in it, there is no list of limiters to lock,
+    /// and the arrival time that governor hides is available.
     pub(super) fn count(&mut self, quota: &Quota, now: u64) -> Decision {
         let ahead = Cell::new(self.whole_at.saturating_sub(now));
         let limiter = RateLimiter::<_, _, _, StateInformationMiddleware>::new(quota.into(), Ahead(&ahead), Now);
@@ -49,7 +49,7 @@ impl Usage {
 }
 
 impl Expires for Usage {
-    /// A quota that is whole needs no entry.
+    /// A full quota needs no entry.
     fn expires_at(&self) -> u64 {
         self.whole_at
     }
@@ -63,8 +63,8 @@ impl From<&Quota> for governor::Quota {
     }
 }
 
-/// The state of one key as governor wants it. How far the arrival time is ahead is zero for a key that has none, which
-/// decides the same.
+/// The state of one key in the form that governor expects. A key without an arrival time is zero ahead, which gives the
+/// same decision.
 struct Ahead<'u>(&'u Cell<u64>);
 
 impl StateStore for Ahead<'_> {

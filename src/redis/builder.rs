@@ -12,7 +12,22 @@ use super::link::Link;
 use super::{Inner, RedisStore};
 use crate::error::{ConfigError, StoreError};
 
-/// Collects the settings of a [`RedisStore`]. `Debug` shows nothing of the URL.
+/// Builds a [`RedisStore`]. `Debug` does not print the URL, which may contain a password.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use hookwarden::redis::RedisStore;
+///
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::builder(std::env::var("HOOKWARDEN_REDIS_URL")?)
+///     .prefix("payments") // endpoints with different senders need different prefixes
+///     .timeout(Duration::from_millis(50))
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct RedisStoreBuilder {
     url: String,
@@ -21,14 +36,14 @@ pub struct RedisStoreBuilder {
     connect_timeout: Duration,
 }
 
-/// Why there is no connection.
+/// Why a store could not connect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// A setting cannot be right.
+    /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The server does not answer, or refuses.
+    /// The server does not answer, or refuses the connection.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -43,43 +58,43 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// What the name of every key begins with, `hookwarden` by default. Processes with the same prefix on the same server
-    /// share quotas and deliveries, so that each endpoint of different senders needs one of its own.
+    /// Sets the start of every key's name: 1 to 64 bytes without braces. The default is `hookwarden`. Processes with
+    /// the same prefix on the same server share quotas and deliveries, so endpoints with different senders need
+    /// different prefixes.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long a call may take, 100 ms by default. A request makes two: one before its handler and one after.
+    /// Sets how long a call may take. The default is 100 ms. A request makes two calls: one before its handler and one
+    /// after.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long connecting may take, the handshakes of TLS and of Redis included, 1 s by default. No request waits for
-    /// longer than [`timeout`](Self::timeout) all the same.
+    /// Sets how long connecting may take, including the handshakes of TLS and Redis. The default is 1 s. A request
+    /// never waits longer than [`timeout`](Self::timeout).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Connects, and fails if the server does not answer now.
-    ///
-    /// The connection lives on the tokio runtime that this is called on.
+    /// Connects now. The connection lives on the current tokio runtime.
     ///
     /// # Errors
-    /// The URL, the prefix or a time cannot be right; or the server does not answer, or refuses the password.
+    /// The URL, the prefix or a timeout is wrong; or the server does not answer, or refuses the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
         store.inner.link.open().await?;
         Ok(store)
     }
 
-    /// A store that connects with its first request, so that a process can start while the server is away. Until it
-    /// answers, deliveries are refused with 503.
+    /// Returns a store that connects at its first request, so that a process can start while the server is down. Until
+    /// it answers, deliveries are refused with 503.
     ///
     /// # Errors
-    /// The URL, the prefix or a time cannot be right, or this is not called on a tokio runtime.
+    /// The URL, the prefix or a timeout is wrong, or there is no current tokio runtime.
     pub fn connect_later(self) -> Result<RedisStore, ConfigError> {
         let problem = |field, problem| ConfigError::new(field, problem);
         if self.prefix.is_empty() || self.prefix.len() > MAX_PREFIX || self.prefix.contains(['{', '}']) {
@@ -116,7 +131,7 @@ impl fmt::Debug for RedisStoreBuilder {
     }
 }
 
-/// rustls has one choice of cryptography for a process. One that the application made stands.
+/// rustls has one cryptography provider for each process. One that the application installed is kept.
 fn prepare_tls(info: &ConnectionInfo) {
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) && rustls::crypto::CryptoProvider::get_default().is_none() {
         // It fails only if another thread was faster.

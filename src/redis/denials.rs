@@ -1,9 +1,9 @@
-//! The server's own denials, remembered until they end, so that a flood over quota asks nothing.
+//! The server's denials, cached until they end, so that a flood over quota causes no calls.
 
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use crate::bounded::{BoundedTable, Expires, HashedKey};
+use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
 use crate::limit::{Quota, QuotaState};
 
 #[derive(Debug)]
@@ -31,7 +31,8 @@ impl Denials {
         Self { table: BoundedTable::new(CAPACITY), secret: RandomState::new(), start: Instant::now() }
     }
 
-    /// `asked` is when the server was asked, which is before it answered: a denial is never held for longer than it is.
+    /// `asked` is when the server was asked, which is before it answered: a denial is never cached for longer than it
+    /// lasts.
     pub(super) fn remember(
         &self,
         webhook_id: &str,
@@ -46,7 +47,7 @@ impl Denials {
         let _ = self.table.update(self.key(webhook_id, quota), self.nanos(Instant::now()), |known| *known = denial);
     }
 
-    /// How long `webhook_id` is still denied, and how it stands.
+    /// How long `webhook_id` is still denied, and the state of its quota.
     pub(super) fn find(&self, webhook_id: &str, quota: &Quota) -> Option<(Duration, QuotaState)> {
         let denial = self.table.read(self.key(webhook_id, quota), |denial| *denial)?;
         let now = self.nanos(Instant::now());
@@ -62,10 +63,6 @@ impl Denials {
     fn nanos(&self, moment: Instant) -> u64 {
         nanos(moment.saturating_duration_since(self.start))
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Webhook ids over their quota at one time.

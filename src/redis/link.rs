@@ -1,7 +1,7 @@
-//! The connection, which is closed to all calls while the server does not answer.
+//! The connection, and whether the server answers.
 //!
-//! The first call that fails closes the link, and all calls fail at once until the server was heard again: nobody waits
-//! for a dead server but the requests that were under way.
+//! The first call that fails closes the link. Then all calls fail at once until the server answers again: only the
+//! requests that were in progress wait for a dead server.
 
 mod reconnect;
 
@@ -24,17 +24,17 @@ pub(super) struct Link {
     config: ConnectionManagerConfig,
     timeout: Duration,
     connect_timeout: Duration,
-    /// Where the connection lives; requests may come from shorter-lived runtimes.
+    /// The runtime of the connection; requests may come from shorter-lived runtimes.
     runtime: Handle,
     down: AtomicBool,
-    /// The connection leads to a server that takes no writes, so that its being alive means nothing.
+    /// The connection leads to a server that accepts no writes, so that an answer from it proves nothing.
     astray: AtomicBool,
     reconnecting: AtomicBool,
     pending: Queue,
     start: Instant,
     /// The server's clock minus the time since `start`, in microseconds.
     server_offset: AtomicI64,
-    /// When that was learned, in microseconds since `start`.
+    /// When that was measured, in microseconds since `start`.
     told_at: AtomicI64,
 }
 
@@ -44,10 +44,10 @@ pub(super) enum Script {
     Settle,
 }
 
-/// Why there is no reply.
+/// Why a call failed.
 pub(super) struct Failure {
     error: StoreError,
-    /// The server is not there, in place of refusing this one thing.
+    /// The server is unreachable, rather than refusing this one command.
     outage: bool,
 }
 
@@ -60,7 +60,7 @@ impl From<Failure> for StoreError {
 /// What a script returned.
 pub(super) struct Reply {
     pub(super) numbers: Vec<i64>,
-    /// The connection was lost over the first question, which may have been carried out.
+    /// The connection was lost during the first attempt, which may have been executed.
     pub(super) repeated: bool,
 }
 
@@ -194,9 +194,10 @@ impl Link {
         self.mend();
     }
 
-    /// The latest server time at which an answer to what is asked now is still waited for, or 0 before the server's clock
-    /// is known, which no claim is sent without. A server that was stopped reads what it was sent before; by then nobody
-    /// would own the claim. Negative once a second: then the server is to tell its time again, which it may have set back.
+    /// The latest server time at which an answer to a call made now is still awaited, or 0 before the server's clock is
+    /// known, in which case no claim is sent. A server that was stopped reads calls that were sent before; a claim made
+    /// then would have no owner. Negative once a second: the server then reports its time again, because its clock may
+    /// have been set back.
     pub(super) fn deadline(&self, asked: Instant) -> i64 {
         let asked = self.micros(asked);
         match self.server_offset.load(Ordering::Relaxed) {
@@ -216,7 +217,7 @@ impl Link {
         Ok(())
     }
 
-    /// The server told its time, in microseconds.
+    /// Stores the time that the server reported, in microseconds.
     pub(super) fn note_time(&self, asked: Instant, time: i64) {
         let asked = self.micros(asked);
         self.server_offset.store(time.saturating_sub(asked), Ordering::Relaxed);
@@ -228,7 +229,7 @@ impl Link {
         self.mend();
     }
 
-    /// Starts the task that brings the link back, unless it runs.
+    /// Starts the task that reopens the link, unless it is running.
     fn mend(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
             self.runtime.spawn(reconnect::run(Arc::downgrade(self)));
@@ -259,7 +260,7 @@ impl Script {
     }
 }
 
-/// Whether it is the server that fails, and not one command.
+/// Whether the server fails, rather than one command.
 fn is_outage(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::AuthenticationFailed => true,
@@ -274,7 +275,7 @@ fn is_outage(error: &RedisError) -> bool {
     }
 }
 
-/// In words of our own: what the client writes may have parts of the address in it.
+/// Our own text: the client's may contain parts of the address.
 fn describe(error: &RedisError) -> StoreError {
     StoreError::new(match (error.code(), error.kind()) {
         (Some(code), _) => format!("redis refused with {code}"),
@@ -295,5 +296,5 @@ const SETTLE_CODE: &str = include_str!("settle.lua");
 
 const UNKNOWN: i64 = i64::MIN;
 
-/// For how many microseconds the server's time is believed.
+/// For how many microseconds the server's reported time is used.
 const TIME_HOLDS: i64 = 1_000_000;

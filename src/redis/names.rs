@@ -1,8 +1,8 @@
-//! What keys are called: `prefix:{id}:d:key` for a delivery, `prefix:{id}:q:burst:period` for a quota.
+//! The names of keys: `prefix:{id}:d:key` for a delivery, `prefix:{id}:q:burst:period` for a quota.
 //!
-//! The part in braces is what Redis Cluster chooses the slot by, so that all keys of a request are in one. It is the
-//! hash of the webhook id, which may be long and holds whatever its sender wrote; and a replay key is part of a valid
-//! signature, which nobody who reads the database should learn.
+//! Redis Cluster chooses the slot by the part in braces, so all keys of a request are in one slot. That part is a hash
+//! of the webhook id, which may be long and contains whatever its sender wrote. A replay key is hashed because it is
+//! part of a valid signature, which readers of the database must not learn.
 
 use super::Delivery;
 use crate::crypto::mac::digest;
@@ -24,7 +24,7 @@ impl Names {
         delivery.keys.iter().map(name)
     }
 
-    /// A quota that was changed starts afresh.
+    /// A changed quota has another key and starts anew.
     pub(super) fn quota(&self, quota: &Quota) -> String {
         format!("{}:q:{}:{}", self.stem, quota.burst(), quota.period().as_micros())
     }

@@ -1,4 +1,4 @@
-//! What the server is still to be told.
+//! Settlements that the server does not know yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ pub(super) struct Settlement {
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
-    /// When the settlement means nothing any more.
+    /// When the settlement has no effect any more.
     expires_at: Instant,
 }
 
@@ -26,7 +26,7 @@ impl Settlement {
         Self { keys, by, finished: false, expires_at: after(lease) }
     }
 
-    /// How long the server remembers the delivery from now on, in milliseconds; zero gives it back.
+    /// How long the server remembers the delivery from now on, in milliseconds; zero releases it.
     pub(super) fn remembered(&self) -> u64 {
         if self.finished { millis(self.expires_at.saturating_duration_since(Instant::now())) } else { 0 }
     }
@@ -36,12 +36,12 @@ impl Settlement {
     }
 }
 
-/// The settlements that the server could not be told, oldest first.
+/// The settlements that could not be sent to the server, oldest first.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Work that was done, which would be done again if it were forgotten.
+    /// Work that was done, and would be repeated if the commit were lost.
     commits: Line,
-    /// Claims to give back, most of which were never made, as every request that is refused in an outage leaves one.
+    /// Claims to release. Most were never made, because every request that is refused during an outage leaves one.
     releases: Line,
 }
 
@@ -105,7 +105,7 @@ impl Line {
     }
 }
 
-/// A settlement that is made up for in the background unless it is told to be forgotten.
+/// A settlement that is sent in the background when it is dropped, unless it is forgotten first.
 pub(super) struct PendingSettlement {
     link: Arc<Link>,
     settlement: Option<Settlement>,
@@ -138,5 +138,5 @@ fn after(time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now)
 }
 
-/// Deliveries in progress at one time when the server fails, and claims to give back after it.
+/// Deliveries in progress at one time when the server fails, and claims to release afterwards.
 const CAPACITY: usize = 65_536;

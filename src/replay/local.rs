@@ -1,4 +1,4 @@
-//! A memory of deliveries within this process.
+//! The replay store in this process.
 
 mod shard;
 mod state;
@@ -11,46 +11,47 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
+use smallvec::SmallVec;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
 use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::few::Few;
 use crate::future::BoxFuture;
 use crate::secret::MAX_KEYS;
 use crate::verifier::ReplayKey;
 use shard::{Fingerprint, Shard};
-use state::{Mark, Now, QuotaState, State};
+use state::{KeyState, Mark, Now, State};
 
-/// Remembers deliveries in this process, in at most 64 bytes for each key of a delivery, taken when needed and given
-/// back after a burst. Other processes know nothing of it: behind more than one, use a shared store.
+/// Stores deliveries in this process. Other processes don't see them: with several replicas, use a shared store.
 ///
-/// A memory of a given capacity carries a rate of capacity ÷ (seconds remembered × live keys). The default of 2²⁰
-/// entries, 600 s (the longest that a tolerance of 300 s asks for) and one live key carry 1,747 deliveries a second, in
-/// up to 64 MiB. While keys rotate, a delivery has two keys, and the rate halves.
+/// **Capacity.** A delivery uses one entry for each key that is valid when it arrives, of up to 64 bytes each. The
+/// memory is allocated as needed and shrinks again after a burst. A store carries a rate of capacity ÷ (seconds
+/// remembered × valid keys). The default of 2²⁰ entries carries 1,747 deliveries a second, in up to 64 MiB, if each is
+/// remembered for 600 s (the maximum for a tolerance of 300 s) and one key is valid. During a rotation two keys are
+/// valid, and the rate halves.
 ///
-/// A full memory refuses: nothing is forgotten before its time to make room, since whoever fills it could then replay
-/// what was forgotten. Expired entries are swept by the calls themselves; there is no task and no timer.
+/// **When it is full**, claims fail. No entry is removed before its end to make room: an attacker could fill the store
+/// and then replay what was removed. Expired entries are removed during calls; there is no task and no timer.
 ///
 /// Leases are rounded up to the next 1/64 s.
 ///
 /// ```
 /// use std::time::Duration;
+///
 /// use hookwarden::Timestamp;
 /// use hookwarden::clock::{Clock, SystemClock};
 /// use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 /// use hookwarden::verifier::ReplayKey;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let (memory, clock) = (LocalReplay::default(), SystemClock::default());
+/// let (store, clock) = (LocalReplay::default(), SystemClock::default());
 /// let until = Timestamp::from_unix(clock.now().wall.as_unix() + 300);
 /// let delivery = Delivery { webhook_id: "orders", keys: &[ReplayKey::from_bytes([7; 16])], until };
 ///
-/// let first = memory.claim(delivery, Claimant::new(1), Duration::from_secs(30), clock.now()).await?;
+/// let first = store.claim(delivery, Claimant::new(1), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(first, Claim::Granted);
-/// assert!(memory.commit(delivery, Claimant::new(1), clock.now()).await?);
-/// let again = memory.claim(delivery, Claimant::new(2), Duration::from_secs(30), clock.now()).await?;
+/// assert!(store.commit(delivery, Claimant::new(1), clock.now()).await?);
+/// let again = store.claim(delivery, Claimant::new(2), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(again, Claim::Finished);
 /// # Ok::<(), hookwarden::error::StoreError>(())
 /// # })?;
@@ -62,15 +63,16 @@ pub struct LocalReplay {
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
-    /// Nobody outside can foresee where a delivery falls.
-    secret: SipHasher13,
+    /// Random, so that an attacker cannot predict the shard of a delivery.
+    secret: RandomState,
 }
 
 impl LocalReplay {
-    /// A memory of at least `capacity` entries; a delivery takes one for each of its keys. With a capacity of zero every
-    /// claim fails.
+    /// Creates a store with room for at least `capacity` entries; a delivery uses one for each of its keys. With a
+    /// capacity of zero every claim fails.
     ///
-    /// Above 16,384 it is spread over several locks by chance, and room for chance lets it hold up to 7 % more.
+    /// Above 16,384 entries the store is split into shards with a lock each. Deliveries are distributed by a random
+    /// hash, so each shard has some room to spare, and the store can hold up to 7 % more than `capacity`.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let shards = capacity.div_euclid(ENTRIES_PER_SHARD).clamp(1, MAX_SHARDS).next_power_of_two();
@@ -82,11 +84,11 @@ impl LocalReplay {
             shard_limit: share.saturating_add(chance),
             next_sweep: AtomicUsize::new(0),
             start: OnceLock::new(),
-            secret: SipHasher13::new_with_keys(random(), random()),
+            secret: RandomState::new(),
         }
     }
 
-    /// As [`ReplayStore::claim`], at once.
+    /// [`ReplayStore::claim`] without a future.
     pub(crate) fn claim_now(
         &self,
         delivery: Delivery<'_>,
@@ -99,13 +101,13 @@ impl LocalReplay {
         let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery has from one to eight keys"))?;
 
         let mut in_progress = None;
-        for quota_state in keys.standings(&now) {
-            match quota_state {
-                QuotaState::Finished { .. } => return Ok(Claim::Finished),
-                QuotaState::Claimed { by: other, remaining } if other != by => {
+        for state in keys.states(&now) {
+            match state {
+                KeyState::Finished { .. } => return Ok(Claim::Finished),
+                KeyState::Claimed { by: other, remaining } if other != by => {
                     in_progress = in_progress.max(Some(remaining));
                 }
-                QuotaState::Claimed { .. } | QuotaState::Free => {}
+                KeyState::Claimed { .. } | KeyState::Free => {}
             }
         }
         if let Some(retry_after) = in_progress {
@@ -116,28 +118,28 @@ impl LocalReplay {
         Ok(Claim::Granted)
     }
 
-    /// As [`ReplayStore::commit`], at once. A commit exceeds the capacity rather than being lost.
+    /// [`ReplayStore::commit`] without a future. A commit exceeds the capacity rather than fail.
     pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_anothers = |quota_state| match quota_state {
-            QuotaState::Finished { .. } => true,
-            QuotaState::Claimed { by: other, .. } => other != by,
-            QuotaState::Free => false,
+        let is_anothers = |state| match state {
+            KeyState::Finished { .. } => true,
+            KeyState::Claimed { by: other, .. } => other != by,
+            KeyState::Free => false,
         };
-        if keys.standings(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
+        if keys.states(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
             return false;
         }
         keys.put(State::finished(delivery.until, &now));
         true
     }
 
-    /// As [`ReplayStore::release`], at once.
+    /// [`ReplayStore::release`] without a future.
     pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_own = |quota_state| matches!(quota_state, QuotaState::Claimed { by: owner, .. } if owner == by);
-        let all_own = keys.standings(&now).all(is_own);
+        let is_own = |state| matches!(state, KeyState::Claimed { by: owner, .. } if owner == by);
+        let all_own = keys.states(&now).all(is_own);
         keys.remove_if(is_own, &now);
         all_own
     }
@@ -146,7 +148,7 @@ impl LocalReplay {
         Now::since(*self.start.get_or_init(|| now), now)
     }
 
-    /// Looks at one shard more with each claim, so that the memory shrinks although no claim may fall into a shard.
+    /// Sweeps one more shard with each claim, so that the store shrinks even if no claim reaches that shard.
     fn sweep_next(&self, now: &Now) {
         let shard = self.shards.get(self.index(self.next_sweep.fetch_add(1, Ordering::Relaxed)));
         if let Some(Ok(mut shard)) = shard.map(Mutex::try_lock)
@@ -156,28 +158,32 @@ impl LocalReplay {
         }
     }
 
-    /// Locks the shards of a delivery's keys, always in ascending order, so that no two calls wait for each other.
+    /// Locks the shards of a delivery's keys in ascending order, so that calls cannot deadlock.
     fn lock(&self, delivery: &Delivery<'_>) -> Option<LockedKeys<'_>> {
         if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
             return None;
         }
         let place = |key: &ReplayKey| {
-            let mut hasher = self.secret;
+            let mut hasher = self.secret.build_hasher();
             hasher.write(key.as_bytes());
             hasher.write(delivery.webhook_id.as_bytes());
-            let Hash128 { h1, h2 } = hasher.finish128();
-            let [.., high, low] = h2.to_be_bytes();
-            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(h1, h2))
+            let first = hasher.finish();
+            // The hash of one byte more is independent of the first.
+            hasher.write_u8(0);
+            let second = hasher.finish();
+            let [.., high, low] = second.to_be_bytes();
+            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
         };
         let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
-        prints.as_mut_slice().sort_unstable_by_key(|(index, _)| *index);
+        prints.sort_unstable_by_key(|(index, _)| *index);
         let mut last = None;
         let lock = |(index, _): &(usize, Fingerprint)| {
             let is_locked = last.replace(*index) == Some(*index);
             let shard = self.shards.get(*index).filter(|_| !is_locked)?;
             Some((*index, shard.lock().unwrap_or_else(PoisonError::into_inner)))
         };
-        let shards = prints.as_slice().iter().filter_map(lock).collect();
+        let mut shards = PerKey::with_capacity(prints.len());
+        shards.extend(prints.iter().filter_map(lock));
         Some(LockedKeys { prints, shards })
     }
 
@@ -186,12 +192,8 @@ impl LocalReplay {
     }
 }
 
-fn random() -> u64 {
-    RandomState::new().hash_one(())
-}
-
 impl Default for LocalReplay {
-    /// A memory of 2²⁰ entries.
+    /// A store of 2²⁰ entries.
     fn default() -> Self {
         Self::new(1 << 20)
     }
@@ -236,28 +238,28 @@ impl ReplayStore for LocalReplay {
     }
 }
 
-/// One for each key of a delivery, of which few have more than two.
-type PerKey<T> = Few<T, 2, MAX_KEYS>;
+/// One value for each key of a delivery. Few deliveries have more than two.
+type PerKey<T> = SmallVec<[T; 2]>;
 
-/// The keys of one delivery with all their shards locked, both in ascending order of the shards.
+/// The keys of one delivery with their shards locked, both in ascending order of the shards.
 struct LockedKeys<'a> {
     prints: PerKey<(usize, Fingerprint)>,
     shards: PerKey<(usize, MutexGuard<'a, Shard>)>,
 }
 
 impl LockedKeys<'_> {
-    fn standings(&self, now: &Now) -> impl Iterator<Item = QuotaState> {
-        self.prints.as_slice().iter().map(move |(index, print)| {
-            let shard = self.shards.as_slice().iter().find(|(locked, _)| locked == index);
-            shard.map_or(QuotaState::Free, |(_, shard)| shard.quota_state(print, now))
+    fn states(&self, now: &Now) -> impl Iterator<Item = KeyState> {
+        self.prints.iter().map(move |(index, print)| {
+            let shard = self.shards.iter().find(|(locked, _)| locked == index);
+            shard.map_or(KeyState::Free, |(_, shard)| shard.state(print, now))
         })
     }
 
-    /// Makes room in every shard for the keys that are not held, before any of them is put.
+    /// Makes room in every shard for the keys that are not stored yet, before any is stored.
     fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in self.shards.as_mut_slice() {
-            let prints = self.prints.as_slice().iter().filter(|(index, _)| index == locked);
-            let more = prints.filter(|(_, print)| shard.quota_state(print, now) == QuotaState::Free).count();
+        for (locked, shard) in &mut self.shards {
+            let prints = self.prints.iter().filter(|(index, _)| index == locked);
+            let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
             shard.make_room(more, limit, now)?;
         }
         Ok(())
@@ -267,24 +269,24 @@ impl LockedKeys<'_> {
         self.each(|shard, print| shard.put(*print, state));
     }
 
-    fn remove_if(&mut self, condition: impl Fn(QuotaState) -> bool, now: &Now) {
+    fn remove_if(&mut self, condition: impl Fn(KeyState) -> bool, now: &Now) {
         self.each(|shard, print| {
-            if condition(shard.quota_state(print, now)) {
+            if condition(shard.state(print, now)) {
                 shard.remove(print);
             }
         });
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Shard, &Fingerprint)) {
-        for (index, print) in self.prints.as_slice() {
-            if let Some((_, shard)) = self.shards.as_mut_slice().iter_mut().find(|(locked, _)| locked == index) {
+        for (index, print) in &self.prints {
+            if let Some((_, shard)) = self.shards.iter_mut().find(|(locked, _)| locked == index) {
                 act(shard, print);
             }
         }
     }
 }
 
-/// A sweep of a shard takes some tens of microseconds under its lock.
+/// A sweep of a shard holds its lock for some tens of microseconds.
 const ENTRIES_PER_SHARD: usize = 8_192;
 const MAX_SHARDS: usize = 4_096;
 

@@ -1,4 +1,4 @@
-//! The contract of a memory of deliveries.
+//! The contract of a replay store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,25 @@ use crate::future::BoxFuture;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 
-/// One delivery: any request of the webhook id that has any of the keys.
+/// One delivery. Requests of the same webhook id that share any key are the same delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'d> {
     /// The webhook id. The same key under another id is another delivery.
     pub webhook_id: &'d str,
-    /// One key for each signing key that was live, at least one and at most eight.
+    /// One key for each signing key that is valid: one to eight.
     pub keys: &'d [ReplayKey],
-    /// The last second in which the message can be fresh anywhere: through it, a finished delivery is remembered.
+    /// The last second in which a committed delivery must be remembered: after it, no replica accepts the message.
     pub until: Timestamp,
 }
 
-/// Who claims a delivery. Only the same claimant commits or releases it.
+/// The request that claims a delivery. Only the claimant that was granted a claim can release it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claimant(u128);
 
 impl Claimant {
-    /// A claimant by a number that no other has: a random part for the process in its upper half, and a count. A store may
-    /// keep less of it than it has; two whose numbers fall together there are one claimant to it.
+    /// Creates a claimant with a unique number: the Warden puts a random number per process into the upper half and a
+    /// counter into the lower. A store may keep fewer bits; two claimants that are equal in those bits are the same to
+    /// it.
     #[must_use]
     pub const fn new(number: u128) -> Self {
         Self(number)
@@ -39,49 +40,104 @@ impl Claimant {
     }
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Claim {
-    /// The delivery is the claimant's to handle.
+    /// The caller may handle the delivery.
     Granted,
-    /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
+    /// Another request is handling the delivery.
     InProgress {
-        /// How long the other claim lasts at the most.
+        /// The time that is left of the other lease, at most.
         retry_after: Duration,
     },
-    /// The delivery was handled.
+    /// The delivery was committed before.
     Finished,
 }
 
-/// Remembers deliveries. The one in this process is [`LocalReplay`](super::LocalReplay).
+/// Stores which deliveries were handled. [`LocalReplay`](super::LocalReplay) is the store in this process.
 ///
-/// Each of the calls is atomic over all keys of a delivery. A key is free, claimed until its lease ends, or finished:
+/// Each call is atomic over all keys of a delivery. A key is free, claimed until its lease ends, or finished:
 ///
-/// | call | all keys free or the claimant's | any key another's claim | any key finished |
+/// | call | all keys free or claimed by the caller | a key claimed by another | a key finished |
 /// | --- | --- | --- | --- |
-/// | claim | claimed, for a new lease | [`Claim::InProgress`] | [`Claim::Finished`] |
-/// | commit | finished, `true` | `false` | `false` |
-/// | release | the claimant's are free; `true` if all were the claimant's | `false` | `false` |
+/// | claim | claimed, with a new lease | [`Claim::InProgress`] | [`Claim::Finished`] |
+/// | commit | finished; `true` | `false` | `false` |
+/// | release | the caller's keys become free; `true` if it had claimed all of them | `false` | `false` |
 ///
-/// A claim that is refused takes no key and a commit that returns `false` finishes none. Where one key is claimed and one
-/// finished, the claim is answered with [`Claim::Finished`].
+/// A claim that is refused takes no key, and a commit that returns `false` finishes none. If one key is claimed and
+/// another is finished, a claim returns [`Claim::Finished`].
 ///
-/// A lease has to be longer than a handler may take: once it ended, another claimant may be granted the delivery
-/// while the first still handles it. As long as nobody was, the first can commit, because its handler did
-/// succeed, and what it did must not happen again. So a commit needs no claim to be found, only none in its way.
+/// A lease should be longer than a handler takes. When it ends, another claimant can be granted the delivery while the
+/// first one still runs. If that did not happen, the first claimant can still commit after its lease, because its
+/// handler succeeded and must not run again. So a commit does not require a claim; it requires that no other claim or
+/// commit exists.
 ///
-/// Leases follow a clock that nobody sets. A finished delivery is forgotten when that clock and the wall clock are both
-/// past its end, so that setting a clock forward makes no replay possible. A store with a clock of its own,
-/// such as a database, may use that one instead of `now`, and take the time to live from `until` and `now.wall`.
+/// Leases use a monotonic clock. A finished delivery is forgotten when both that clock and the wall clock have passed
+/// its end, so that setting a clock forward does not make a replay possible. A store that has a clock, such as a
+/// database, may use that clock instead of `now`, with `until - now.wall` as the time to live.
 ///
-/// Third-party stores can be tested with `hookwarden::testing::replay_store_contract` (feature `testing`).
+/// Test a store with `hookwarden::testing::replay_store_contract` (feature `testing`).
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::Duration;
+///
+/// use hookwarden::BoxFuture;
+/// use hookwarden::clock::ClockReading;
+/// use hookwarden::error::StoreError;
+/// use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+///
+/// /// Counts the duplicates that another store finds.
+/// struct CountDuplicates<S> {
+///     store: S,
+///     duplicates: AtomicU64,
+/// }
+///
+/// impl<S: ReplayStore> ReplayStore for CountDuplicates<S> {
+///     fn claim<'a>(
+///         &'a self,
+///         delivery: Delivery<'a>,
+///         by: Claimant,
+///         lease: Duration,
+///         now: ClockReading,
+///     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+///         Box::pin(async move {
+///             let claim = self.store.claim(delivery, by, lease, now).await?;
+///             if claim == Claim::Finished {
+///                 self.duplicates.fetch_add(1, Ordering::Relaxed);
+///             }
+///             Ok(claim)
+///         })
+///     }
+///
+///     fn commit<'a>(
+///         &'a self,
+///         delivery: Delivery<'a>,
+///         by: Claimant,
+///         now: ClockReading,
+///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
+///         self.store.commit(delivery, by, now)
+///     }
+///
+///     fn release<'a>(
+///         &'a self,
+///         delivery: Delivery<'a>,
+///         by: Claimant,
+///         now: ClockReading,
+///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
+///         self.store.release(delivery, by, now)
+///     }
+/// }
+///
+/// let store = CountDuplicates { store: LocalReplay::default(), duplicates: AtomicU64::new(0) };
+/// ```
 pub trait ReplayStore: Send + Sync + 'static {
-    /// Claims a delivery for `lease`; a claim that is neither committed nor released by then is free again.
+    /// Claims a delivery for `lease`. A claim that is neither committed nor released by then is free again.
     ///
     /// # Errors
-    /// The store cannot tell or cannot remember: it is unreachable or full, or the delivery has no key or more than
-    /// eight. The request is then refused. A store never forgets what it holds to make room.
+    /// The store is unreachable or full, or the delivery has no key or more than eight. The request is then refused
+    /// with 503. A store never forgets a delivery early to make room.
     fn claim<'a>(
         &'a self,
         delivery: Delivery<'a>,
@@ -90,8 +146,9 @@ pub trait ReplayStore: Send + Sync + 'static {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>>;
 
-    /// Marks the delivery as handled, until its `until`. Returns whether it now is by this call: `false` says that
-    /// another claimant holds it or that it was finished already, and that nothing changed.
+    /// Marks a delivery as handled until `delivery.until`. Returns whether this call did it: `false` means that another
+    /// claimant holds the delivery or that it is already finished, and that nothing changed. On a retry `false` is
+    /// expected if the first call succeeded.
     ///
     /// # Errors
     /// The store is unreachable.
@@ -102,7 +159,8 @@ pub trait ReplayStore: Send + Sync + 'static {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Gives the claim back. Returns whether it was still the claimant's; what is another's or finished stays.
+    /// Releases a claim. Returns whether the caller still held it: keys that another claimant holds or that are
+    /// finished do not change.
     ///
     /// # Errors
     /// The store is unreachable.

@@ -11,7 +11,40 @@ use crate::error::ConfigError;
 use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
-/// Describes a scheme. Faults are kept until [`build`](Self::build), so that a description reads in one piece.
+/// Describes a scheme in code. Errors are kept until [`build`](Self::build), so that a description is one chain of
+/// calls.
+///
+/// ```
+/// use core::time::Duration;
+/// use hookwarden::crypto::Algorithm;
+/// use hookwarden::encoding::Encoding;
+/// use hookwarden::scheme::{Layout, SecretFormat, SignedPart};
+/// use hookwarden::time::TimestampFormat;
+/// use hookwarden::{Scheme, Tolerance};
+///
+/// // Acme-Signature: sha512=<base64>
+/// // Acme-Sent-At: 2027-01-15T08:00:00Z
+/// let scheme = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .layout(Layout::plain("sha512="))
+///     .algorithm(Algorithm::HmacSha512)
+///     .encoding(Encoding::Base64)
+///     .secret_format(SecretFormat::Base64)
+///     .timestamp_header("Acme-Sent-At", TimestampFormat::Rfc3339)
+///     .tolerance(Tolerance::new(Duration::from_secs(600))?)
+///     .signed([SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body])
+///     .build()?;
+///
+/// // A timestamp that is checked must be signed.
+/// let error = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .timestamp_header("Acme-Sent-At", TimestampFormat::Rfc3339)
+///     .signed([SignedPart::Body])
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(error.field(), "timestamp");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SchemeBuilder {
@@ -38,24 +71,25 @@ impl SchemeBuilder {
         Self { scheme, fault: None }
     }
 
-    /// The scheme's name, for logs and metrics: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    /// Sets the name of the scheme, for logs and metrics: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.scheme.name = name.into();
         self
     }
 
-    /// The MAC.
+    /// Sets the MAC. The default is HMAC-SHA-256.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.scheme.algorithm = algorithm;
         self
     }
 
-    /// The header that carries the signature.
+    /// Sets the header that carries the signature.
     pub fn signature_header(self, name: impl Into<String>) -> Self {
         self.signature_headers([name])
     }
 
-    /// Headers that carry a signature each, up to 32. One of them must be present, none twice.
+    /// Sets up to 32 headers that may each carry a signature, for example under the old and the new key. A request must
+    /// have at least one of them, and none twice.
     pub fn signature_headers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.scheme.signature_headers.clear();
         for name in names {
@@ -66,19 +100,19 @@ impl SchemeBuilder {
         self
     }
 
-    /// How signatures stand in their header.
+    /// Sets how signatures are written inside their header. The default is one signature without a prefix.
     pub fn layout(mut self, layout: Layout) -> Self {
         self.scheme.layout = layout;
         self
     }
 
-    /// How a signature is written.
+    /// Sets how a signature is encoded. The default is hex.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.scheme.encoding = encoding;
         self
     }
 
-    /// A timestamp in a header of its own.
+    /// Sets the header that carries the timestamp. The default is no timestamp.
     pub fn timestamp_header(mut self, name: impl Into<String>, format: TimestampFormat) -> Self {
         if let Some(name) = self.parsed("timestamp.header", FieldName::new(name)) {
             self.scheme.timestamp = Some(TimestampPlace { source: TimestampSource::Header(name), format });
@@ -86,13 +120,13 @@ impl SchemeBuilder {
         self
     }
 
-    /// A timestamp in the field `key` of the signature header, in the layout [`Layout::Fields`].
+    /// Sets the field of the signature header that carries the timestamp, in the layout [`Layout::Fields`].
     pub fn timestamp_field(mut self, key: impl Into<Cow<'static, str>>, format: TimestampFormat) -> Self {
         self.scheme.timestamp = Some(TimestampPlace { source: TimestampSource::Field(key.into()), format });
         self
     }
 
-    /// How the timestamp is written, where the scheme has one.
+    /// Changes how the timestamp is written. The scheme must already have one.
     pub fn timestamp_format(mut self, format: TimestampFormat) -> Self {
         match &mut self.scheme.timestamp {
             Some(place) => place.format = format,
@@ -101,19 +135,19 @@ impl SchemeBuilder {
         self
     }
 
-    /// What is signed, in its order.
+    /// Sets the signed content: 1 to 16 parts in order, with the body exactly once.
     pub fn signed(mut self, parts: impl IntoIterator<Item = SignedPart>) -> Self {
         self.scheme.signed = parts.into_iter().collect();
         self
     }
 
-    /// What a secret's text stands for.
+    /// Sets what a secret's text means. The default is the text's UTF-8 bytes.
     pub fn secret_format(mut self, format: SecretFormat) -> Self {
         self.scheme.secret_format = format;
         self
     }
 
-    /// The tolerance that the provider asks for.
+    /// Sets how far a timestamp may be from the clock. The default is 300 seconds.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.scheme.tolerance = tolerance;
         self
@@ -122,7 +156,7 @@ impl SchemeBuilder {
     /// Checks the description as a whole.
     ///
     /// # Errors
-    /// The first setting that cannot be right, by its name.
+    /// A setting is missing, malformed or contradicts another. [`ConfigError::field`] names the first one found.
     pub fn build(self) -> Result<Scheme, ConfigError> {
         match self.fault {
             Some(fault) => Err(fault),

@@ -1,4 +1,4 @@
-//! What makes a description a scheme that can be right.
+//! The checks that make a description a scheme.
 
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::error::ConfigError;
@@ -167,10 +167,10 @@ fn is_key(text: &str, separator: char) -> bool {
     !text.is_empty() && is_header_text(text) && !text.contains(['=', separator])
 }
 
-/// The most signature headers that a scheme names, as many as there may be candidates.
+/// The maximum number of signature headers; equal to the maximum number of candidates.
 const MAX_SIGNATURE_HEADERS: usize = 32;
 
-/// The most parts of a template.
+/// The maximum number of signed parts.
 pub(super) const MAX_PARTS: usize = 16;
 
 #[cfg(test)]

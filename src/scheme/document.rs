@@ -1,16 +1,4 @@
-//! A scheme as a document: TOML, JSON or any other serde format.
-//!
-//! ```toml
-//! name = "acme"
-//! algorithm = "hmac-sha256"              # the default; hmac-sha1, hmac-sha512
-//! signature_headers = ["Acme-Signature"]
-//! layout = { plain = { prefix = "sha256=" } }
-//! encoding = "hex"                       # the default; base64
-//! secret = "literal"                     # the default; base64, hex, whsec
-//! tolerance = 300                        # seconds; the default
-//! timestamp = { header = "Acme-Sent-At", format = "seconds" }
-//! signed = ["timestamp", { literal = "." }, "body"]
-//! ```
+//! Reading a scheme from TOML, JSON or any other serde format. The reference is on [`Scheme`].
 
 use alloc::borrow::Cow;
 use alloc::string::String;

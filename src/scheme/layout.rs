@@ -1,29 +1,46 @@
-//! How signatures stand in their header, and how they are taken out of it.
+//! How signatures are written inside their header, and how they are extracted.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-/// How signatures stand in their header.
+/// How signatures are written inside their header.
+///
+/// White space around the entries of [`List`](Self::List) and [`Fields`](Self::Fields) is ignored. Entries that are not
+/// signatures are ignored too, so that a provider can add another version of its signature. A request with more than 32
+/// signatures is refused.
+///
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::scheme::Layout;
+///
+/// // X-Hub-Signature-256: sha256=757107ea…
+/// assert_eq!(*Scheme::github().layout(), Layout::plain("sha256="));
+/// // webhook-signature: v1,g0hM9SsE… v1,K5oZfzN9…
+/// assert_eq!(*Scheme::standard_webhooks().layout(), Layout::list(' ', "v1,"));
+/// // Stripe-Signature: t=1800000000,v1=5257a869…
+/// assert_eq!(*Scheme::stripe().layout(), Layout::fields(',', "v1"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub enum Layout {
-    /// One signature behind a fixed prefix, which may be empty: `sha256=…`.
+    /// One signature after a fixed prefix: `sha256=…`. The prefix may be empty.
     Plain {
-        /// What stands before the signature.
+        /// The text before the signature: visible ASCII, or empty.
         #[cfg_attr(feature = "serde", serde(default))]
         prefix: Cow<'static, str>,
     },
-    /// Several signatures, each behind the prefix of its version; others are ignored: `v1,… v1,… v1a,…`.
+    /// Several signatures, each after a prefix that names its version: `v1,… v1,… v1a,…`. Entries with another prefix
+    /// are ignored.
     List {
-        /// What stands between two entries.
+        /// The character between two entries: a space, or visible ASCII that cannot be part of a signature.
         separator: char,
-        /// What stands before each signature that counts.
+        /// The text before each signature that counts. It must not contain the separator.
         prefix: Cow<'static, str>,
     },
-    /// Several `key=value` fields; others are ignored: `t=…,v1=…,v1=…,v0=…`.
+    /// Several `key=value` fields: `t=…,v1=…,v1=…,v0=…`. Fields that the scheme does not name are ignored.
     Fields {
-        /// What stands between two fields.
+        /// The character between two fields: a space, or visible ASCII that cannot be part of a signature.
         separator: char,
         /// The key of each signature that counts.
         signature: Cow<'static, str>,
@@ -31,25 +48,25 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// One signature behind `prefix`, which may be empty.
+    /// One signature after `prefix`, which may be empty.
     #[must_use]
     pub fn plain(prefix: impl Into<Cow<'static, str>>) -> Self {
         Self::Plain { prefix: prefix.into() }
     }
 
-    /// Signatures behind `prefix`, with `separator` between entries.
+    /// Signatures after `prefix`, with `separator` between entries.
     #[must_use]
     pub fn list(separator: char, prefix: impl Into<Cow<'static, str>>) -> Self {
         Self::List { separator, prefix: prefix.into() }
     }
 
-    /// `key=value` fields with `separator` between them; `signature` is the key of a signature.
+    /// `key=value` fields with `separator` between them. `signature` is the key of a signature.
     #[must_use]
     pub fn fields(separator: char, signature: impl Into<Cow<'static, str>>) -> Self {
         Self::Fields { separator, signature: signature.into() }
     }
 
-    /// Calls `visit` with each signature's text and, in the layout `Fields`, each other field's key and value.
+    /// Calls `visit` with each signature's text and, in the layout `Fields`, with each other field's key and value.
     pub(crate) fn visit<'h, E>(
         &self,
         value: &'h [u8],

@@ -1,30 +1,30 @@
-//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size, and the signature
-//! candidates decoded. No key is needed for it and no allocation made.
+//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size limit, with the
+//! signature candidates decoded. It needs no key and allocates nothing.
 
 use alloc::string::String;
 
-use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::check::MAX_PARTS;
 use super::layout::Entry;
 use super::{ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::Message;
 use crate::encoding::Tag;
-use crate::error::{Reason, Rejection, Slot};
+use crate::error::{Fault, Reason, Slot};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::time::Timestamp;
 
 /// The signature candidates of a request.
-pub(crate) type Candidates = ArrayVec<Tag, MAX_CANDIDATES>;
+pub(crate) type Candidates = SmallVec<[Tag; MAX_CANDIDATES]>;
 
-/// What a scheme read from a head. It is filled in where it stands, since it has room for many values and seldom holds
-/// more than one: handing it on by value would cost more than reading does.
+/// The values that a scheme read from a head. It is filled in place, because it has room for many values and is usually
+/// almost empty: returning it by value would cost more than reading.
 #[derive(Debug, Default)]
 pub(crate) struct Reading<'h> {
     pub(crate) timestamp: Option<Timestamp>,
     timestamp_text: &'h [u8],
     /// The values of the parts that come from the head, in the order of the template.
-    values: ArrayVec<&'h [u8], MAX_PARTS>,
+    values: SmallVec<[&'h [u8]; MAX_PARTS]>,
 }
 
 impl Scheme {
@@ -33,48 +33,47 @@ impl Scheme {
         head: &'h H,
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Fault> {
         let field_text = self.read_signatures(head, candidates)?;
         if let Some(place) = &self.timestamp {
             let text = match &place.source {
                 TimestampSource::Header(name) => once(head.header(name), Slot::Timestamp)?,
-                TimestampSource::Field(_) => field_text.ok_or(Rejection::at(Reason::MissingHeader, Slot::Timestamp))?,
+                TimestampSource::Field(_) => field_text.ok_or(Fault::at(Reason::MissingHeader, Slot::Timestamp))?,
             };
             let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
-            reading.timestamp = Some(stamp.ok_or(Rejection::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
+            reading.timestamp = Some(stamp.ok_or(Fault::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
             reading.timestamp_text = text;
         }
         self.read_content(head, reading)
     }
 
     /// Reads the values that are signed.
-    fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Rejection> {
+    fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Fault> {
         for (index, part) in (0_u8..).zip(&self.signed) {
             if let Some(value) = self.read_part(part, head, Slot::Part(index))? {
                 if self.is_ambiguous(usize::from(index), value) {
-                    return Err(Rejection::at(Reason::MalformedHeader, Slot::Part(index)));
+                    return Err(Fault::at(Reason::MalformedHeader, Slot::Part(index)));
                 }
-                // A template has no more parts than this holds.
-                let _ = reading.values.try_push(value);
+                reading.values.push(value);
             }
         }
         Ok(())
     }
 
-    /// The values that are signed, of a message whose timestamp is written and not yet in a head.
+    /// Reads the signed values of a message whose timestamp is already formatted but not yet in the head.
     pub(crate) fn read_unsigned<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
         timestamp_text: &'h [u8],
-    ) -> Result<Reading<'h>, Rejection> {
+    ) -> Result<Reading<'h>, Fault> {
         let mut reading = Reading { timestamp_text, ..Reading::default() };
         self.read_content(head, &mut reading)?;
         Ok(reading)
     }
 
-    /// Whether the literal between a signed header's value and what else is signed can be found at another place too, so
-    /// that one MAC would fit two messages: for a header before the body it is the literal behind it, for one after the
-    /// body the literal in front. The specification of Standard Webhooks asks that ids have no `.` for that reason.
+    /// Whether the literal that separates a signed header from other signed content also occurs at another offset, so
+    /// that one MAC would fit two messages. For a header before the body this is the literal after it, and for a header
+    /// after the body the literal before it. Standard Webhooks forbids `.` in ids for this reason.
     fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
         let literal = |index: Option<usize>| match self.signed.get(index?)? {
             SignedPart::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
@@ -103,12 +102,12 @@ impl Scheme {
             .is_some_and(|place| matches!(&place.source, TimestampSource::Header(header) if header == name))
     }
 
-    /// Decodes every candidate, and returns the timestamp's text if it stands among the signatures.
+    /// Decodes every candidate, and returns the text of the timestamp if it is a field of the signature header.
     fn read_signatures<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
         candidates: &mut Candidates,
-    ) -> Result<Option<&'h [u8]>, Rejection> {
+    ) -> Result<Option<&'h [u8]>, Fault> {
         let timestamp_key = match self.timestamp.as_ref().map(|place| &place.source) {
             Some(TimestampSource::Field(key)) => Some(key.as_bytes()),
             Some(TimestampSource::Header(_)) | None => None,
@@ -122,13 +121,13 @@ impl Scheme {
             };
             present.get_or_insert(slot);
             if value.len() > MAX_VALUE_BYTES {
-                return Err(Rejection::at(Reason::MalformedSignature, slot));
+                return Err(Fault::at(Reason::MalformedSignature, slot));
             }
             self.layout.visit(value, |entry| match entry {
                 Entry::Signature(text) => {
                     seen = seen.saturating_add(1);
                     if seen > MAX_CANDIDATES {
-                        return Err(Rejection::at(Reason::TooManyCandidates, slot));
+                        return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
                     if let Some(tag) = self.encoding.decode_tag(text, self.algorithm.tag_size()) {
                         candidates.push(tag);
@@ -137,14 +136,14 @@ impl Scheme {
                 }
                 Entry::Field(key, text) if Some(key) == timestamp_key => match timestamp.replace(text) {
                     None => Ok(()),
-                    Some(_) => Err(Rejection::at(Reason::DuplicateHeader, Slot::Timestamp)),
+                    Some(_) => Err(Fault::at(Reason::DuplicateHeader, Slot::Timestamp)),
                 },
                 Entry::Field(..) => Ok(()),
             })?;
         }
-        let first = present.ok_or(Rejection::at(Reason::MissingHeader, Slot::Signature(0)))?;
+        let first = present.ok_or(Fault::at(Reason::MissingHeader, Slot::Signature(0)))?;
         if candidates.is_empty() {
-            return Err(Rejection::at(Reason::MalformedSignature, first));
+            return Err(Fault::at(Reason::MalformedSignature, first));
         }
         Ok(timestamp)
     }
@@ -154,12 +153,12 @@ impl Scheme {
         part: &SignedPart,
         head: &'h H,
         slot: Slot,
-    ) -> Result<Option<&'h [u8]>, Rejection> {
+    ) -> Result<Option<&'h [u8]>, Fault> {
         let value = match part {
             SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Body => return Ok(None),
-            SignedPart::Method => head.method().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?,
+            SignedPart::Method => head.method().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?,
             SignedPart::Path | SignedPart::Url { .. } => {
-                head.path().map(str::as_bytes).ok_or(Rejection::new(Reason::NoRequestLine))?
+                head.path().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?
             }
             SignedPart::Header(name) => once(head.header(name), slot)?,
             SignedPart::Field(key) => self.read_field(head, key, slot)?,
@@ -172,25 +171,25 @@ impl Scheme {
                 names
             }
         };
-        if value.len() > MAX_VALUE_BYTES { Err(Rejection::at(Reason::MalformedHeader, slot)) } else { Ok(Some(value)) }
+        if value.len() > MAX_VALUE_BYTES { Err(Fault::at(Reason::MalformedHeader, slot)) } else { Ok(Some(value)) }
     }
 
-    fn read_field<'h, H: Head + ?Sized>(&self, head: &'h H, wanted: &str, slot: Slot) -> Result<&'h [u8], Rejection> {
+    fn read_field<'h, H: Head + ?Sized>(&self, head: &'h H, wanted: &str, slot: Slot) -> Result<&'h [u8], Fault> {
         let mut found = None;
         for name in &self.signature_headers {
             if let Occurrence::Once(value) = head.header(name) {
                 self.layout.visit(value, |entry| match entry {
                     Entry::Field(key, text) if key == wanted.as_bytes() && found.replace(text).is_some() => {
-                        Err(Rejection::at(Reason::DuplicateHeader, slot))
+                        Err(Fault::at(Reason::DuplicateHeader, slot))
                     }
                     _ => Ok(()),
                 })?;
             }
         }
-        found.ok_or(Rejection::at(Reason::MissingHeader, slot))
+        found.ok_or(Fault::at(Reason::MissingHeader, slot))
     }
 
-    /// The timestamp's text, whatever its form.
+    /// The text of the timestamp, valid or not.
     #[cfg(feature = "diagnose")]
     pub(crate) fn timestamp_text<'h, H: Head + ?Sized>(&self, head: &'h H) -> Option<&'h [u8]> {
         match &self.timestamp.as_ref()?.source {
@@ -199,7 +198,7 @@ impl Scheme {
         }
     }
 
-    /// What is signed of one part that is not the body, or `None` for what the head does not hold once.
+    /// The signed bytes of one part other than the body, or `None` if the head does not hold them exactly once.
     #[cfg(feature = "diagnose")]
     pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &SignedPart, head: &H) -> Option<alloc::vec::Vec<u8>> {
         let timestamp_text = match part {
@@ -207,14 +206,14 @@ impl Scheme {
             _ => b"",
         };
         let value = self.read_part(part, head, Slot::Part(0)).ok()?;
-        let reading = Reading { timestamp: None, timestamp_text, values: ArrayVec::new() };
+        let reading = Reading { timestamp: None, timestamp_text, values: SmallVec::new() };
         let mut content = alloc::vec::Vec::new();
         let sink = &mut |bytes: &[u8]| content.extend_from_slice(bytes);
         feed(core::slice::from_ref(part), &reading, &mut value.iter(), head, sink);
         Some(content)
     }
 
-    /// Hands the signed content before the body to `sink`, then returns what is left for after it.
+    /// Passes the signed content before the body to `sink`, and returns the parts after it.
     pub(crate) fn feed_before<'r, H: Head + ?Sized>(
         &'r self,
         reading: &'r Reading<'_>,
@@ -230,14 +229,14 @@ impl Scheme {
 }
 
 /// The whole signed content of a request.
-pub(crate) struct Content<'r, H: ?Sized> {
+pub(crate) struct Content<'r, 'h, H: ?Sized> {
     pub(crate) scheme: &'r Scheme,
-    pub(crate) reading: &'r Reading<'r>,
+    pub(crate) reading: &'r Reading<'h>,
     pub(crate) head: &'r H,
     pub(crate) body: &'r [u8],
 }
 
-impl<H: Head + ?Sized> Message for Content<'_, H> {
+impl<H: Head + ?Sized> Message for Content<'_, '_, H> {
     fn feed(&self, sink: &mut impl FnMut(&[u8])) {
         let rest = self.scheme.feed_before(self.reading, self.head, sink);
         sink(self.body);
@@ -245,7 +244,7 @@ impl<H: Head + ?Sized> Message for Content<'_, H> {
     }
 }
 
-/// The parts of a template behind the body.
+/// The parts of a template after the body.
 pub(crate) struct Rest<'r> {
     parts: &'r [SignedPart],
     values: core::slice::Iter<'r, &'r [u8]>,
@@ -282,8 +281,8 @@ fn feed<'r, H: Head + ?Sized>(
 }
 
 impl ListedHeaders {
-    fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Rejection> {
-        let malformed = Rejection::at(Reason::MalformedHeader, slot);
+    fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Fault> {
+        let malformed = Fault::at(Reason::MalformedHeader, slot);
         let mut count = 0_usize;
         for name in self.names(names) {
             count = count.saturating_add(1);
@@ -293,7 +292,7 @@ impl ListedHeaders {
             }
         }
         let listed = |name: &FieldName| self.names(names).any(|other| other.as_ref() == Some(name));
-        if self.require.iter().all(listed) { Ok(()) } else { Err(Rejection::at(Reason::MissingHeader, slot)) }
+        if self.require.iter().all(listed) { Ok(()) } else { Err(Fault::at(Reason::MissingHeader, slot)) }
     }
 
     fn feed<H: Head + ?Sized>(&self, names: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
@@ -323,7 +322,7 @@ impl ListedHeaders {
         list
     }
 
-    /// The listed names, `None` for one that is none. An empty list has no names.
+    /// The listed names, with `None` for one that is not a valid name. An empty list has no names.
     fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
         let separator = self.separator;
         let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
@@ -331,15 +330,15 @@ impl ListedHeaders {
     }
 }
 
-fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Rejection> {
+fn once(occurrence: Occurrence<'_>, slot: Slot) -> Result<&[u8], Fault> {
     match occurrence {
         Occurrence::Once(value) => Ok(value),
-        Occurrence::Absent => Err(Rejection::at(Reason::MissingHeader, slot)),
-        Occurrence::Repeated => Err(Rejection::at(Reason::DuplicateHeader, slot)),
+        Occurrence::Absent => Err(Fault::at(Reason::MissingHeader, slot)),
+        Occurrence::Repeated => Err(Fault::at(Reason::DuplicateHeader, slot)),
     }
 }
 
-/// Feeds `text` with the percent-encoded forms of `decode`'s characters decoded, and nothing else.
+/// Passes on `text` with the percent-encoded forms of the characters in `decode` decoded, and no others.
 fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
     while let Some(percent) = text.iter().position(|byte| *byte == b'%').filter(|_| !decode.is_empty()) {
         let (before, rest) = text.split_at_checked(percent).unwrap_or((text, b""));
@@ -358,14 +357,15 @@ fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
     sink(text);
 }
 
-/// The most signature candidates that a request may have.
+/// The maximum number of signature candidates in a request.
 pub(crate) const MAX_CANDIDATES: usize = 32;
 
-/// The longest value of a header that a scheme reads, in bytes.
+/// The maximum length, in bytes, of a header value that a scheme reads.
 pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
 
-/// The longest text of a timestamp, in bytes: RFC 3339 with an offset and more fractional digits than any clock has.
+/// The maximum length of a timestamp's text in bytes: enough for RFC 3339 with an offset and a fraction finer than any
+/// clock's.
 const MAX_TIMESTAMP_BYTES: usize = 64;
 
-/// The most headers that a list names.
+/// The maximum number of names in a list of headers.
 const MAX_LISTED: usize = 32;

@@ -1,4 +1,4 @@
-//! What a scheme signs, part by part.
+//! The signed content, part by part.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -6,30 +6,48 @@ use alloc::vec::Vec;
 use crate::headers::FieldName;
 
 /// A part of the signed content.
+///
+/// The MAC is computed over the parts of [`Scheme::signed`](super::Scheme::signed) one after the other, with nothing
+/// between them: a separator is a [`Literal`](Self::Literal).
+///
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::scheme::SignedPart;
+///
+/// // `webhook-id.webhook-timestamp.body`
+/// assert_eq!(Scheme::standard_webhooks().signed(), [
+///     SignedPart::header("webhook-id")?,
+///     SignedPart::literal("."),
+///     SignedPart::Timestamp,
+///     SignedPart::literal("."),
+///     SignedPart::Body,
+/// ]);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub enum SignedPart {
-    /// Fixed text.
+    /// A fixed text.
     Literal(Cow<'static, str>),
-    /// The timestamp's text, as it was received.
+    /// The text of the timestamp, as received.
     Timestamp,
-    /// The body's bytes, as they were received.
+    /// The bytes of the body, as received. Every scheme has this part exactly once.
     Body,
-    /// The request's method, as sent.
+    /// The method, as sent.
     Method,
-    /// The request's path and query, as sent.
+    /// The path and query, as sent.
     Path,
-    /// The value of a header.
+    /// The value of a header, which must occur exactly once.
     Header(FieldName),
-    /// The value of another field of the signature header, in the layout `Fields`.
+    /// The value of a field of the signature header, in the layout [`Layout::Fields`](super::Layout::Fields).
     Field(Cow<'static, str>),
     /// The request's public URL.
     Url {
         /// The scheme and host that senders use, without a slash at the end: `https://hooks.example.com`. It is fixed
-        /// here because a `Host` header is whatever a sender writes.
+        /// here because a sender can put anything into a `Host` header.
         base: Cow<'static, str>,
-        /// The ASCII characters whose percent-encoded form in the path and query is decoded first.
+        /// ASCII characters whose percent-encoded form in the path and query is decoded before signing.
         #[cfg_attr(feature = "serde", serde(default))]
         decode: Cow<'static, str>,
     },
@@ -38,7 +56,7 @@ pub enum SignedPart {
 }
 
 impl SignedPart {
-    /// Fixed text.
+    /// A fixed text.
     #[must_use]
     pub fn literal(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Literal(text.into())
@@ -47,7 +65,7 @@ impl SignedPart {
     /// The value of the header `name`.
     ///
     /// # Errors
-    /// The name is not a token.
+    /// The name is not a valid [`FieldName`].
     pub fn header(name: &str) -> Result<Self, crate::error::ConfigError> {
         FieldName::new(name).map(Self::Header)
     }
@@ -58,38 +76,64 @@ impl SignedPart {
         Self::Field(key.into())
     }
 
-    /// The public URL, at the scheme and host `base`, with the path and query as sent.
+    /// The public URL: `base`, which is the scheme and host, followed by the path and query as sent.
     #[must_use]
     pub fn url(base: impl Into<Cow<'static, str>>) -> Self {
         Self::Url { base: base.into(), decode: Cow::Borrowed("") }
     }
 }
 
-/// Headers that the sender chose to sign and lists by name. Each listed header must occur exactly once.
+/// Signed headers that the sender chooses and lists by name in another header or field.
+///
+/// Each listed header must occur exactly once, and a list has at most 32 names.
+///
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::headers::FieldName;
+/// use hookwarden::scheme::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
+/// use hookwarden::time::TimestampFormat;
+///
+/// // Acme-Signed-Headers: acme-signed-headers,acme-sent-at,acme-topic
+/// let names = FieldName::new("Acme-Signed-Headers")?;
+/// let listed = ListedHeaders {
+///     names_in: NamesIn::Header(names.clone()),
+///     separator: ',',
+///     pair: ListedHeaderForm::NameAndValue,
+///     join: ";".into(),
+///     require: vec![names, FieldName::new("Acme-Sent-At")?],
+/// };
+/// // Signs `acme-signed-headers:…;acme-sent-at:…;acme-topic:…`, a line break and the body.
+/// let scheme = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .timestamp_header("Acme-Sent-At", TimestampFormat::Milliseconds)
+///     .signed([SignedPart::ListedHeaders(listed), SignedPart::literal("\n"), SignedPart::Body])
+///     .build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub struct ListedHeaders {
-    /// Where the list of names stands.
+    /// Where the list of names is.
     pub names_in: NamesIn,
-    /// What stands between two names in the list.
+    /// The character between two names: ASCII, but not a letter, a digit or `-`. White space around a name is ignored.
     pub separator: char,
     /// What is signed of each header.
     pub pair: ListedHeaderForm,
-    /// What stands between two headers in the signed content.
+    /// The text between two headers in the signed content.
     pub join: Cow<'static, str>,
-    /// Headers that must be in the list. They are what a signer lists, in this order.
+    /// Headers that must be in the list. A signer lists them in this order, unless the sender sets the list itself.
     #[cfg_attr(feature = "serde", serde(default))]
     pub require: Vec<FieldName>,
 }
 
-/// Where a list of header names stands.
+/// Where a list of header names is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NamesIn {
-    /// In a header of its own.
+    /// In a header.
     Header(FieldName),
-    /// In a field of the signature header, in the layout `Fields`.
+    /// In a field of the signature header, in the layout [`Layout::Fields`](super::Layout::Fields).
     Field(Cow<'static, str>),
 }
 
@@ -101,8 +145,9 @@ pub enum ListedHeaderForm {
     /// The name in lower case, a colon and the value.
     #[cfg_attr(feature = "serde", serde(rename = "name:value"))]
     NameAndValue,
-    /// The value alone. The list of names must then be signed too. Even so, a value that contains the text between two
-    /// headers, or between the last one and the body, can be cut in more than one way: the weakness is the format's.
+    /// The value alone. The list of names must then be signed by another part. A value that contains
+    /// [`join`](ListedHeaders::join), or the text between the last header and the body, can still be split in more than
+    /// one way; this is a weakness of such formats.
     #[cfg_attr(feature = "serde", serde(rename = "value"))]
     Value,
 }

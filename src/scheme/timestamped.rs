@@ -1,4 +1,4 @@
-//! The default: what a Django team's security page asked of its webhooks, and what Hook0 and others send alike.
+//! The default scheme: the one that a Django team's security page required, and that Hook0 and others use.
 
 use alloc::vec;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, ClockReading};
 use crate::time::Timestamp;
 
-/// A clock that stands still until it is told otherwise. Clones are the same clock.
+/// A clock that changes only when a test changes it. Clones are the same clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,20 +28,20 @@ pub struct TestClock {
 #[derive(Debug)]
 struct Time {
     wall: i64,
-    /// What the wall clock has of the next second.
+    /// The part of the next second that has passed on the wall clock.
     part: Duration,
     monotonic: Duration,
 }
 
 impl TestClock {
-    /// A clock whose wall clock stands at the beginning of a second, and whose monotonic clock at zero.
+    /// Creates a clock whose wall clock is at the start of the second `wall`, and whose monotonic clock is at zero.
     #[must_use]
     pub fn new(wall: Timestamp) -> Self {
         let time = Time { wall: wall.as_unix(), part: Duration::ZERO, monotonic: Duration::ZERO };
         Self { time: Arc::new(Mutex::new(time)) }
     }
 
-    /// Lets time pass on both clocks.
+    /// Advances both clocks.
     pub fn advance(&self, time: Duration) {
         self.set(|now| {
             let passed = now.part.saturating_add(time);
@@ -51,12 +51,12 @@ impl TestClock {
         });
     }
 
-    /// Sets the wall clock forward, or back, by some seconds.
+    /// Moves the wall clock alone by `seconds`, forward or back.
     pub fn step_wall(&self, seconds: i64) {
         self.set(|now| now.wall = now.wall.saturating_add(seconds));
     }
 
-    /// Sets the wall clock alone, to the beginning of a second.
+    /// Sets the wall clock alone, to the start of a second.
     pub fn set_wall(&self, wall: Timestamp) {
         self.set(|now| (now.wall, now.part) = (wall.as_unix(), Duration::ZERO));
     }

@@ -1,14 +1,28 @@
-//! What every limiter must do.
+//! The acceptance suite of limiters.
 
 use std::time::Duration;
 
 use super::{all, fresh_id};
 use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 
-/// Runs every rule of [`RateLimiter`] against limiters that `make` gives, one for each rule; they may share one memory.
+/// Runs every rule of [`RateLimiter`] against limiters from `make`, one limiter for each rule; the limiters may share
+/// their data.
 ///
-/// `pass` lets a time go by on the clock that the limiter goes by: some 20 s in all. The webhook ids are new in each run,
-/// so a server needs no cleaning before.
+/// `pass` lets time pass on the clock of the limiter: about 20 s in all. Each run uses new webhook ids, so a server
+/// does not have to be cleaned before.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use hookwarden::limit::LocalLimiter;
+/// use hookwarden::testing::{TestClock, rate_limiter_contract};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let clock = TestClock::default();
+/// rate_limiter_contract(|| LocalLimiter::new(Arc::new(clock.clone())), async |time| clock.advance(time)).await;
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Panics
 /// The limiter breaks a rule, which the message names, or fails.

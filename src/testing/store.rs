@@ -1,4 +1,4 @@
-//! What every memory of deliveries must do.
+//! The acceptance suite of replay stores.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 
-/// Runs every rule of [`ReplayStore`] against stores that `make` gives, one for each rule; they may share one memory.
+/// Runs every rule of [`ReplayStore`] against stores from `make`, one store for each rule; the stores may share their
+/// data.
 ///
-/// `clock` is the one that the store goes by, and `pass` lets a time go by on it: some 10 s in all, in steps of whole
-/// seconds. The webhook ids are new in each run, so a server needs no cleaning before.
+/// `clock` is the clock of the store, and `pass` lets time pass on it: about 10 s in all, in whole seconds. Each run
+/// uses new webhook ids, so a server does not have to be cleaned before.
 ///
 /// # Panics
 /// The store breaks a rule, which the message names, or fails.

@@ -1,4 +1,4 @@
-//! What identifies a delivery.
+//! The identity of a delivery.
 
 use core::fmt;
 
@@ -6,8 +6,9 @@ use crate::encoding::Tag;
 
 /// Identifies a delivery by the first 16 bytes of the MAC that was computed for it.
 ///
-/// It comes from what was signed and not from what was received: other letter case, other unsigned headers or one of
-/// several signatures left out make no other delivery of it. `Debug` shows nothing of it.
+/// It is derived from the signed content, not from what was received. Changing the case of the signature's letters,
+/// changing unsigned headers, or removing one of several signatures does not make it another delivery. `Debug` does not
+/// print the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplayKey([u8; 16]);
 
@@ -16,13 +17,13 @@ impl ReplayKey {
         mac.as_bytes().first_chunk().copied().map(Self)
     }
 
-    /// A key of the bytes that [`as_bytes`](Self::as_bytes) gave, or of any others for the tests of a store.
+    /// Restores a key from the bytes of [`as_bytes`](Self::as_bytes), or makes one for the tests of a store.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a store's key. They are part of a valid signature, so they belong in no log.
+    /// The bytes, for the key of a store. They are part of a valid signature: do not log them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

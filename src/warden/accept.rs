@@ -1,25 +1,26 @@
-//! Which requests an endpoint is for: their methods and their content types.
+//! Step 0: which methods and content types an endpoint accepts.
 
 use std::sync::Arc;
 
 use http::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
 
-use crate::error::{ConfigError, Reason};
+use crate::error::ConfigError;
+use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence, is_token_byte};
 
-/// The methods and content types of the requests that are judged further.
+/// The methods and content types that an endpoint accepts.
 pub(super) struct Accept {
     methods: Listed,
-    /// Of any, if there is no list.
+    /// `None` accepts any.
     content_types: Option<Listed>,
     content_type: FieldName,
 }
 
-/// Names with the header's value that tells them.
+/// Accepted names, and the header that lists them in a refusal.
 struct Listed {
     names: Vec<String>,
-    /// Behind an `Arc`, so that no answer is larger for it.
-    told: Arc<(HeaderName, HeaderValue)>,
+    /// In an `Arc`, so that it does not enlarge every answer.
+    header: Arc<(HeaderName, HeaderValue)>,
 }
 
 impl Accept {
@@ -37,24 +38,26 @@ impl Accept {
         Ok(())
     }
 
-    /// A head that knows no method passes as one of any.
-    pub(super) fn judge<H: Head + ?Sized>(&self, head: &H) -> Result<(), Reason> {
+    /// A head without a method passes as any method.
+    pub(super) fn check<H: Head + ?Sized>(&self, head: &H) -> Result<(), RefusalReason> {
         // A method is compared with its case, RFC 9110 section 9.1; a media type without, section 8.3.1.
         if head.method().is_some_and(|method| !self.methods.names.iter().any(|name| name == method)) {
-            return Err(Reason::MethodNotAllowed);
+            return Err(RefusalReason::MethodNotAllowed);
         }
         let Some(content_types) = &self.content_types else { return Ok(()) };
-        let Occurrence::Once(value) = head.header(&self.content_type) else { return Err(Reason::UnsupportedMediaType) };
+        let Occurrence::Once(value) = head.header(&self.content_type) else {
+            return Err(RefusalReason::UnsupportedMediaType);
+        };
         let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let is_listed = content_types.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(media_type));
-        if is_listed { Ok(()) } else { Err(Reason::UnsupportedMediaType) }
+        if is_listed { Ok(()) } else { Err(RefusalReason::UnsupportedMediaType) }
     }
 
-    /// What a sender of the wrong kind of request is told of the right one: RFC 9110 sections 15.5.6 and 15.5.16.
-    pub(super) fn told(&self, reason: Reason) -> Option<Arc<(HeaderName, HeaderValue)>> {
+    /// The header that lists what is accepted: RFC 9110 sections 15.5.6 and 15.5.16.
+    pub(super) fn header_for(&self, reason: RefusalReason) -> Option<Arc<(HeaderName, HeaderValue)>> {
         match reason {
-            Reason::MethodNotAllowed => Some(Arc::clone(&self.methods.told)),
-            Reason::UnsupportedMediaType => Some(Arc::clone(&self.content_types.as_ref()?.told)),
+            RefusalReason::MethodNotAllowed => Some(Arc::clone(&self.methods.header)),
+            RefusalReason::UnsupportedMediaType => Some(Arc::clone(&self.content_types.as_ref()?.header)),
             _ => None,
         }
     }
@@ -63,7 +66,7 @@ impl Accept {
 impl Default for Accept {
     fn default() -> Self {
         let methods =
-            Listed { names: vec!["POST".to_owned()], told: Arc::new((ALLOW, HeaderValue::from_static("POST"))) };
+            Listed { names: vec!["POST".to_owned()], header: Arc::new((ALLOW, HeaderValue::from_static("POST"))) };
         Self { methods, content_types: None, content_type: FieldName::preset("Content-Type") }
     }
 }
@@ -81,8 +84,8 @@ impl Listed {
         if let Some(name) = names.iter().find(|name| !is_name(name)) {
             return Err(ConfigError::new(field, format!("{name:?} is not one of their form")));
         }
-        let told = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "make no header"))?;
-        Ok(Self { names, told: Arc::new((header, told)) })
+        let value = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "make no header"))?;
+        Ok(Self { names, header: Arc::new((header, value)) })
     }
 }
 
@@ -93,7 +96,8 @@ fn is_token(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::error::Reason;
-    use crate::headers::RequestHead;
+    use crate::event::RefusalReason;
+    use crate::headers::{NoHeaders, RequestHead};
     use crate::scheme::Scheme;
     use crate::secret::Keyring;
     use crate::warden::{Warden, WardenBuilder};
@@ -124,13 +128,15 @@ mod tests {
 
     #[test]
     fn head_without_a_method_is_of_any() {
-        let headers = [("", ""); 0];
         let warden = warden().build().unwrap();
         let reason = |refused: Option<crate::warden::Refused>| refused.map(|refused| refused.reason());
-        assert_eq!(reason(warden.examine(&headers, None).err()), Some(Reason::MissingHeader));
-        let head = RequestHead::new("GET", "/", &headers);
-        assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MethodNotAllowed));
-        let head = RequestHead::new("POST", "/", &headers);
-        assert_eq!(reason(warden.examine(&head, None).err()), Some(Reason::MissingHeader));
+        assert_eq!(
+            reason(warden.examine(&NoHeaders, None).err()),
+            Some(RefusalReason::Unverified(Reason::MissingHeader))
+        );
+        let head = RequestHead::new("GET", "/", &NoHeaders);
+        assert_eq!(reason(warden.examine(&head, None).err()), Some(RefusalReason::MethodNotAllowed));
+        let head = RequestHead::new("POST", "/", &NoHeaders);
+        assert_eq!(reason(warden.examine(&head, None).err()), Some(RefusalReason::Unverified(Reason::MissingHeader)));
     }
 }

@@ -1,144 +1,131 @@
-//! An admitted request: what is proven of it, and how its work ends.
+//! An admitted request, and how its work ends.
 
 use std::fmt;
-use std::pin::pin;
 
-use futures_util::future::{Either, select};
+#[cfg(feature = "tower")]
+use http::StatusCode;
 
-use super::admission::{ReplayClaim, Verdict};
+use super::admission::Admission;
+use super::answer::RetryHint;
+use super::claim::ReplayClaim;
+use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::{Refused, WebhookId};
-use crate::clock::ClockReading;
-use crate::error::{Reason, Rejection, StoreError};
-use crate::event::{Outcome, StoreKind};
+use super::verified_delivery::VerifiedDelivery;
+use crate::error::StoreError;
+use crate::event::{Outcome, RefusalReason};
 use crate::limit::{Quota, QuotaState};
-use crate::secret::KeyId;
-use crate::time::Timestamp;
-use crate::verifier::ReplayKey;
-use crate::verifier::Verified;
-use crate::warden::answer::RetryHint;
+use crate::shared_store::AdmitOutcome;
 
 /// The proof that a request passed every step. Only [`Receiving::finish`](super::Receiving::finish) makes one.
 ///
-/// Whoever holds it has the work to do: [`commit`](Self::commit) says that it is done, so that the same delivery is not
-/// handled again; dropping it says that it is not, so that the sender's retry is welcome.
-#[must_use = "dropping it tells that the work was not done"]
+/// Call [`commit`](Self::commit) when the work is done, so that the same delivery is not handled again. Dropping the value
+/// releases the delivery, so that the sender's retry runs the handler.
+#[must_use = "dropping it releases the delivery: call `commit` when the work is done"]
 pub struct Admitted {
-    facts: VerifiedDelivery,
+    delivery: VerifiedDelivery,
     quota_state: Option<(Quota, QuotaState)>,
-    hold: Option<ReplayClaim>,
-    record: RequestLog,
+    claim: Option<ReplayClaim>,
+    log: RequestLog,
 }
 
 impl Admitted {
-    pub(super) fn admit(record: RequestLog, facts: VerifiedDelivery, now: ClockReading) -> Result<Self, Refused> {
-        let verdict = record.warden.inner.admission.judge(&record.warden, &facts, now);
-        Self::by(verdict, record, facts)
-    }
-
-    /// A store that has not answered when `deadline` comes is taken to be unavailable.
-    pub(super) async fn admit_until(
-        record: RequestLog,
-        facts: VerifiedDelivery,
-        deadline: impl Future<Output = ()>,
+    /// `None` says that a store has to be waited for and the caller cannot wait.
+    pub(super) fn new(
+        mut log: RequestLog,
+        delivery: VerifiedDelivery,
+        admission: Option<Admission>,
     ) -> Result<Self, Refused> {
-        // Shared stores reckon how long to remember by the wall clock, which may have been set meanwhile.
-        let now = record.warden.inner.clock.now();
-        let verdict = {
-            let judging = record.warden.inner.admission.judge_async(&record.warden, &facts, now);
-            match select(pin!(judging), pin!(deadline)).await {
-                Either::Left((verdict, _)) => verdict,
-                Either::Right(_) => Verdict::Unavailable(StoreError::new("no answer within the deadline")),
-            }
+        let Some(Admission { outcome, quota, claim }) = admission else {
+            return Err(Refused::new(&mut log, RefusalReason::Misconfigured, RetryHint::None));
         };
-        Self::by(verdict, record, facts)
-    }
-
-    fn by(verdict: Verdict, mut record: RequestLog, facts: VerifiedDelivery) -> Result<Self, Refused> {
-        let (reason, delay) = match verdict {
-            Verdict::Admitted { quota_state, hold } => {
-                record.note_success();
-                record.conclude(Outcome::Released);
-                return Ok(Self { facts, quota_state, hold, record });
+        let (reason, hint) = match outcome {
+            Ok(AdmitOutcome::Granted(state)) => {
+                log.note_success();
+                log.conclude(Outcome::Released);
+                return Ok(Self { delivery, quota_state: quota.zip(state), claim, log });
             }
-            Verdict::Finished => (Reason::Replayed, RetryHint::None),
-            Verdict::InProgress { retry_after } => (Reason::InProgress, RetryHint::For(retry_after)),
-            Verdict::OverQuota { retry_after, quota, quota_state } => {
-                (Reason::QuotaExceeded, RetryHint::ByQuota { retry_after, quota, quota_state })
+            Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
+            Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
+            Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
+                (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
             }
-            Verdict::Unavailable(error) => {
-                record.warden.store_failed(StoreKind::Replay, &error);
-                (Reason::ReplayStoreUnavailable, RetryHint::For(error.retry_after()))
-            }
-            Verdict::NeedsWaiting => (Reason::Misconfigured, RetryHint::None),
+            Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
         };
-        Err(Refused::new(&mut record, Rejection::new(reason), delay))
+        Err(Refused::new(&mut log, reason, hint))
     }
 
     /// What is proven of the request.
     #[must_use]
     pub const fn delivery(&self) -> &VerifiedDelivery {
-        &self.facts
+        &self.delivery
     }
 
-    /// The quota that the request was counted against, and how its webhook id stands with it.
+    /// The quota that the request was counted against, and what is left of it.
     #[must_use]
     pub const fn quota_state(&self) -> Option<(Quota, QuotaState)> {
         self.quota_state
     }
 
-    /// The work is done. A shared store is told in the background, on the tokio runtime that this is called on (with the
-    /// feature `tower`); [`commit_async`](Self::commit_async) waits for it and needs no runtime. Where there is none, the
-    /// store is not told, which observers learn, and the same delivery may be handled again when its lease is over.
+    /// Commits the delivery: its work is done.
+    ///
+    /// A shared store is updated in the background, on the tokio runtime that this is called on (feature `tower`).
+    /// [`commit_async`](Self::commit_async) waits for the store and needs no runtime. Without a runtime the store is not
+    /// updated: observers get [`store_failed`](crate::event::Observer::store_failed), and the delivery can be handled again
+    /// when its lease ends.
     pub fn commit(mut self) {
-        self.record.conclude(Outcome::Accepted);
-        self.settle(true);
+        self.log.conclude(Outcome::Accepted);
+        self.settle_now(true);
     }
 
-    /// The work is done, and the store knows it.
+    /// Commits the delivery, and waits until the store has recorded it.
     ///
     /// # Errors
-    /// A shared store could not be told, so the same delivery may be handled again when its lease is over.
+    /// A shared store did not record it. The delivery can be handled again when its lease ends.
     pub async fn commit_async(mut self) -> Result<(), StoreError> {
-        self.record.conclude(Outcome::Accepted);
-        self.settle_async(true).await
+        self.log.conclude(Outcome::Accepted);
+        self.settle(true).await
     }
 
-    /// The work is not done, and the store knows it.
+    /// Releases the delivery, and waits until the store has recorded it.
     ///
     /// # Errors
-    /// A shared store could not be told, so the sender's retry has to wait for the lease's end.
+    /// A shared store did not record it. The sender's retry has to wait until the lease ends.
     pub async fn release_async(mut self) -> Result<(), StoreError> {
-        self.settle_async(false).await
+        self.settle(false).await
     }
 
-    /// Settles by the status of the handler's answer: 2xx and 3xx say that the work is done. Trouble of a shared store is told
-    /// to the observers; the answer is the handler's either way.
+    /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers are
+    /// notified; the handler's answer goes out either way.
     #[cfg(feature = "tower")]
-    pub(crate) async fn settle_by_status(mut self, status: u16) {
-        let done = (200..400).contains(&status);
+    pub(crate) async fn settle_by_status(mut self, status: StatusCode) {
+        self.log.status = Some(status);
+        let done = status.is_success();
         if done {
-            self.record.conclude(Outcome::Accepted);
+            self.log.conclude(Outcome::Accepted);
         }
-        if self.record.warden.answers_at_once() {
-            self.settle(done);
+        if self.log.inner.stores.are_local() {
+            self.settle_now(done);
         } else {
-            // On the heap, or every request would have to carry the room that waiting takes.
-            let _ = Box::pin(self.settle_async(done)).await;
+            // Boxed, so that the requests of local stores do not carry the space that waiting needs.
+            let _ = Box::pin(self.settle(done)).await;
         }
     }
 
-    fn settle(&mut self, done: bool) {
-        if let Some(hold) = self.hold.take() {
-            let now = self.record.moment();
-            self.record.ended = Some(now.monotonic);
-            hold.settle(&self.record.warden, &self.facts, now, done);
+    fn settle_now(&mut self, done: bool) {
+        if let Some(claim) = self.claim.take() {
+            let inner = &self.log.inner;
+            let monotonic = inner.monitor.clock.monotonic();
+            self.log.ended = Some(monotonic);
+            claim.settle_now(&inner.stores, &self.delivery, done, monotonic);
         }
     }
 
-    async fn settle_async(&mut self, done: bool) -> Result<(), StoreError> {
-        match self.hold.take() {
-            Some(hold) => hold.settle_async(&self.record.warden, &self.facts, done).await,
+    async fn settle(&mut self, done: bool) -> Result<(), StoreError> {
+        match self.claim.take() {
+            Some(claim) => {
+                let inner = &self.log.inner;
+                claim.settle(&inner.stores, &self.delivery, done, inner.monitor.clock.monotonic()).await
+            }
             None => Ok(()),
         }
     }
@@ -146,53 +133,12 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.settle(false);
+        self.settle_now(false);
     }
 }
 
 impl fmt::Debug for Admitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Admitted").field(&self.facts).finish()
-    }
-}
-
-/// What is proven of an admitted request.
-#[derive(Debug, Clone)]
-pub struct VerifiedDelivery {
-    webhook_id: WebhookId,
-    verified: Verified,
-}
-
-impl VerifiedDelivery {
-    pub(super) const fn new(webhook_id: WebhookId, verified: Verified) -> Self {
-        Self { webhook_id, verified }
-    }
-
-    /// The webhook id whose keys signed the request.
-    #[must_use]
-    pub fn webhook_id(&self) -> &str {
-        self.webhook_id.as_str()
-    }
-
-    /// The key that matched.
-    #[must_use]
-    pub const fn key_id(&self) -> KeyId {
-        self.verified.key_id()
-    }
-
-    /// When the sender says it signed, if the scheme has a timestamp.
-    #[must_use]
-    pub const fn timestamp(&self) -> Option<Timestamp> {
-        self.verified.timestamp()
-    }
-
-    /// The receiver's clock minus the timestamp, in seconds.
-    #[must_use]
-    pub const fn skew(&self) -> Option<i64> {
-        self.verified.skew()
-    }
-
-    pub(super) fn replay_keys(&self) -> &[ReplayKey] {
-        self.verified.replay_keys()
+        f.debug_tuple("Admitted").field(&self.delivery).finish()
     }
 }

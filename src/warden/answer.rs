@@ -10,15 +10,19 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER
 use http::{Response, StatusCode};
 
 use crate::error::Reason;
+use crate::event::RefusalReason;
 use crate::limit::{Quota, QuotaState};
 
-/// The answer to a refused request. All failures to authenticate have the same one.
+/// The answer to a request that the handler doesn't get. All failures to authenticate have the same one.
+///
+/// The hook of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
-    delay: RetryHint,
-    /// A header by which the right kind of request is told.
-    told: Option<Arc<(HeaderName, HeaderValue)>>,
+    is_payload_rejection: bool,
+    hint: RetryHint,
+    /// The header that lists the accepted methods or content types.
+    header: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
 }
 
@@ -34,6 +38,16 @@ pub(crate) enum RetryHint {
         quota: Quota,
         quota_state: QuotaState,
     },
+}
+
+impl RetryHint {
+    /// Without a quota to name, only the time.
+    pub(crate) fn by_quota(retry_after: Duration, quota: Option<Quota>, quota_state: QuotaState) -> Self {
+        match quota {
+            Some(quota) => Self::ByQuota { retry_after, quota, quota_state },
+            None => Self::For(retry_after),
+        }
+    }
 }
 
 /// An application's own body for an answer.
@@ -53,29 +67,35 @@ impl AnswerBody {
             bytes: bytes.into(),
         }
     }
+
+    #[cfg(feature = "_router")]
+    pub(crate) fn into_parts(self) -> (HeaderValue, Vec<u8>) {
+        (self.content_type, self.bytes)
+    }
 }
 
 impl Answer {
     pub(crate) fn to(
-        reason: Reason,
-        delay: RetryHint,
-        replay_is_conflict: bool,
+        reason: RefusalReason,
+        hint: RetryHint,
+        duplicates_conflict: bool,
         writer: Option<&AnswerWriter>,
     ) -> Self {
         let status = match reason {
-            Reason::Replayed if replay_is_conflict => StatusCode::CONFLICT,
+            RefusalReason::Replayed if duplicates_conflict => StatusCode::CONFLICT,
             _ => status(reason),
         };
-        let mut answer = Self { status, delay, told: None, body: None };
-        // A panic in the application's writer costs the body and not the answer.
-        let write = |writer: &AnswerWriter| catch_unwind(AssertUnwindSafe(|| (writer.0)(&answer))).ok().flatten();
-        answer.body = writer.and_then(write).map(Box::new);
+        let mut answer = Self { status, is_payload_rejection: false, hint, header: None, body: None };
+        // A duplicate answered 200 isn't a refusal.
+        if !status.is_success() {
+            answer.body = writer.and_then(|writer| writer.write(&answer)).map(Box::new);
+        }
         answer
     }
 
-    /// The same, with a header by which the right kind of request is told.
-    pub(crate) fn telling(self, told: Option<Arc<(HeaderName, HeaderValue)>>) -> Self {
-        Self { told, ..self }
+    /// Adds the header that lists the accepted methods or content types.
+    pub(crate) fn with_header(self, header: Option<Arc<(HeaderName, HeaderValue)>>) -> Self {
+        Self { header, ..self }
     }
 
     /// The status.
@@ -84,10 +104,19 @@ impl Answer {
         self.status
     }
 
+    /// Whether the Warden admitted the request, and the handler's extractor then rejected its payload: invalid JSON, a
+    /// missing field, a wrong `Content-Type`. The status is the one of that rejection.
+    ///
+    /// `false` means that the Warden refused the request.
+    #[must_use]
+    pub const fn is_payload_rejection(&self) -> bool {
+        self.is_payload_rejection
+    }
+
     /// The time after which the sender may come back, where the answer tells one.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        match self.delay {
+        match self.hint {
             RetryHint::None => None,
             RetryHint::For(wait) | RetryHint::ByQuota { retry_after: wait, .. } => Some(wait),
         }
@@ -101,13 +130,13 @@ impl Answer {
             // RFC 9110 section 11.6.1 asks for a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
         }
-        if let Some((name, value)) = self.told.as_deref() {
+        if let Some((name, value)) = self.header.as_deref() {
             headers.insert(name, value.clone());
         }
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        if let RetryHint::ByQuota { quota, quota_state, .. } = self.delay {
+        if let RetryHint::ByQuota { quota, quota_state, .. } = self.hint {
             insert_quota_state(&mut headers, quota, quota_state);
         }
         match self.body {
@@ -153,30 +182,22 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-const fn status(reason: Reason) -> StatusCode {
+const fn status(reason: RefusalReason) -> StatusCode {
     match reason {
-        Reason::MissingHeader
-        | Reason::DuplicateHeader
-        | Reason::MalformedSignature
-        | Reason::MalformedTimestamp
-        | Reason::MalformedHeader
-        | Reason::TooManyCandidates
-        | Reason::Stale
-        | Reason::Early
-        | Reason::NoLiveKey
-        | Reason::Mismatch
-        | Reason::UnknownId => StatusCode::UNAUTHORIZED,
-        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Reason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Reason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-        Reason::BodyInterrupted => StatusCode::BAD_REQUEST,
-        Reason::QuotaExceeded | Reason::PeerBlocked => StatusCode::TOO_MANY_REQUESTS,
-        // The sender has done its part, and shall stop.
-        Reason::Replayed => StatusCode::OK,
-        Reason::InProgress => StatusCode::CONFLICT,
-        Reason::KeyStoreUnavailable | Reason::ReplayStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Reason::NoRequestLine | Reason::LookupPanicked | Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+        RefusalReason::Unverified(Reason::NoRequestLine)
+        | RefusalReason::LookupPanicked
+        | RefusalReason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+        RefusalReason::Unverified(_) | RefusalReason::UnknownId => StatusCode::UNAUTHORIZED,
+        RefusalReason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        RefusalReason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalReason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalReason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+        RefusalReason::BodyInterrupted => StatusCode::BAD_REQUEST,
+        RefusalReason::QuotaExceeded | RefusalReason::PeerBlocked => StatusCode::TOO_MANY_REQUESTS,
+        // The delivery was handled, so the sender should stop.
+        RefusalReason::Replayed => StatusCode::OK,
+        RefusalReason::InProgress => StatusCode::CONFLICT,
+        RefusalReason::KeyStoreUnavailable | RefusalReason::ReplayStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -189,6 +210,17 @@ type Write = dyn Fn(&Answer) -> Option<AnswerBody> + Send + Sync;
 impl AnswerWriter {
     pub(crate) fn new(write: impl Fn(&Answer) -> Option<AnswerBody> + Send + Sync + 'static) -> Self {
         Self(Arc::new(write))
+    }
+
+    /// The body for a payload that the handler's extractor rejected with `status`.
+    #[cfg(feature = "_router")]
+    pub(crate) fn write_for_payload(&self, status: StatusCode) -> Option<AnswerBody> {
+        self.write(&Answer { status, is_payload_rejection: true, hint: RetryHint::None, header: None, body: None })
+    }
+
+    /// A panic in the application's writer costs the body, not the answer.
+    fn write(&self, answer: &Answer) -> Option<AnswerBody> {
+        catch_unwind(AssertUnwindSafe(|| (self.0)(answer))).ok().flatten()
     }
 }
 
@@ -211,7 +243,7 @@ mod tests {
     fn retry_after_is_rounded_up() {
         for (millis, seconds) in [(1, 1), (600, 1), (1_000, 1), (1_001, 2), (59_400, 60)] {
             let delay = RetryHint::For(Duration::from_millis(millis));
-            let (_, headers, _) = Answer::to(Reason::PeerBlocked, delay, false, None).into_parts();
+            let (_, headers, _) = Answer::to(RefusalReason::PeerBlocked, delay, false, None).into_parts();
             assert_eq!(headers[RETRY_AFTER], seconds.to_string(), "{millis} ms");
         }
     }
@@ -221,7 +253,7 @@ mod tests {
         let quota = Quota::per_minute(100).unwrap();
         let quota_state = QuotaState { remaining: 7, reset: Duration::from_millis(55_800) };
         let delay = RetryHint::ByQuota { retry_after: Duration::from_millis(600), quota, quota_state };
-        let (status, headers, body) = Answer::to(Reason::QuotaExceeded, delay, false, None).into_parts();
+        let (status, headers, body) = Answer::to(RefusalReason::QuotaExceeded, delay, false, None).into_parts();
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(headers["ratelimit-policy"], "\"webhook\";q=100;w=60");
         assert_eq!(headers["ratelimit"], "\"webhook\";r=7;t=56");
@@ -231,7 +263,7 @@ mod tests {
 
     #[test]
     fn replay_is_a_success_or_a_conflict_by_setting() {
-        let status = |conflict| Answer::to(Reason::Replayed, RetryHint::None, conflict, None).status();
+        let status = |conflict| Answer::to(RefusalReason::Replayed, RetryHint::None, conflict, None).status();
         assert_eq!((status(false), status(true)), (StatusCode::OK, StatusCode::CONFLICT));
     }
 }

@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::accept::Accept;
-use super::admission::{Admission, Claimants};
-use super::request_log::PeerWatch;
+use super::answer::{Answer, AnswerBody, AnswerWriter};
+use super::id::IdSource;
+use super::monitor::Monitor;
+use super::peer_watch::PeerWatch;
 use super::settings::{BodyLimits, Quotas, Replay, Senders};
-use super::{IdSource, Inner, Outages, Warden};
+use super::stores::{Claimants, Stores};
+use super::{Inner, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
@@ -18,7 +21,6 @@ use crate::secret::Keyring;
 use crate::shared_store::SharedStore;
 use crate::time::Tolerance;
 use crate::verifier::Rules;
-use crate::warden::answer::{Answer, AnswerBody, AnswerWriter};
 
 /// Collects the settings of a [`Warden`].
 ///
@@ -57,6 +59,16 @@ pub struct WardenBuilder {
     observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
     fault: Option<ConfigError>,
+}
+
+impl Warden {
+    /// Starts the settings of a Warden for `scheme`, with safe defaults: requests are POSTs of any content type; the
+    /// webhook id is the path parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the
+    /// scheme's; each webhook id has 100 accepted requests a minute; each peer, and each peer and webhook id, has 60 refused
+    /// requests a minute; deliveries are remembered in this process.
+    pub fn builder(scheme: Scheme) -> WardenBuilder {
+        WardenBuilder::new(scheme)
+    }
 }
 
 impl WardenBuilder {
@@ -203,8 +215,25 @@ impl WardenBuilder {
         self
     }
 
-    /// Gives refusals a body of the application's own. `write` sees the status, and nothing that only an operator should
-    /// know; `None` leaves the body empty.
+    /// Writes the bodies of answers to requests that the handler doesn't get. `None` leaves the body as it is: empty for
+    /// a refusal, the framework's own for a payload that `Webhook<T>` or `UncommittedWebhook<T>` could not extract.
+    /// [`Answer::is_payload_rejection`] tells the two apart. `write` sees nothing that a sender must not know.
+    ///
+    /// It is not called for a duplicate that is answered 200.
+    ///
+    /// ```
+    /// # use hookwarden::{Keyring, Scheme, Warden};
+    /// use hookwarden::warden::{Answer, AnswerBody};
+    ///
+    /// # let scheme = Scheme::timestamped();
+    /// # let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+    /// let write = |answer: &Answer| {
+    ///     let error = if answer.is_payload_rejection() { "invalid payload" } else { "refused" };
+    ///     Some(AnswerBody::new("application/json", format!(r#"{{"error":"{error}"}}"#)))
+    /// };
+    /// let warden = Warden::builder(scheme).sender("acme", keys).answer_body(write).build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
     pub fn answer_body(mut self, write: impl Fn(&Answer) -> Option<AnswerBody> + Send + Sync + 'static) -> Self {
         self.answer_writer = Some(AnswerWriter::new(write));
         self
@@ -237,8 +266,10 @@ impl WardenBuilder {
         }
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
         let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
-        let replay_is_conflict = self.replay.is_conflict();
+        let duplicates_conflict = self.replay.is_conflict();
         let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
+        let monitor = Arc::new(Monitor::new(self.clock, self.observers));
+        let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
         let inner = Inner {
             accept: self.accept,
             decoys: Decoys::new(&self.rules.scheme)?,
@@ -247,15 +278,13 @@ impl WardenBuilder {
             id_source,
             proxies: self.proxies,
             rejected,
-            admission: Admission { replay, quotas, claimants: Claimants::default() },
+            stores: Arc::new(stores),
             body_limit: self.body.max_bytes,
             deadline: self.body.deadline,
-            clock: self.clock,
-            observers: self.observers,
             answer_writer: self.answer_writer,
-            replay_is_conflict,
+            duplicates_conflict,
             peers: PeerWatch::default(),
-            outages: Outages::default(),
+            monitor,
         };
         Ok(Warden { inner: Arc::new(inner) })
     }

@@ -1,4 +1,4 @@
-//! Where a request says which webhook it is for.
+//! The webhook id of a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,15 +10,41 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
+#[cfg(feature = "tower")]
+use crate::occurrences::Occurrences;
 
-/// Where the webhook id of a request is found.
+/// Where the webhook id of a request is: the name under which the Warden finds the sender's keys.
+///
+/// The default is the path parameter `id`, which the axum and actix adapters know from the route. Choose another source
+/// if the route has no such parameter, or if there is no router.
+///
+/// ```
+/// use hookwarden::{IdSource, Keyring, Scheme, Warden};
+///
+/// let scheme = Scheme::stripe();
+/// let keys = Keyring::new(scheme.secret("whsec_a-secret-as-stripe-shows-it")?);
+///
+/// // One sender: the id is only a name, here and in `sender`, for logs and quotas.
+/// let warden = Warden::builder(scheme).sender("stripe", keys).webhook_id(IdSource::fixed("stripe")).build()?;
+///
+/// // `/hooks/acme` without a router.
+/// let by_path = IdSource::path_segment(1);
+/// // `X-Tenant: acme`
+/// let by_header = IdSource::header("X-Tenant")?;
+/// // Anything else in the head: here `/hooks?tenant=acme`.
+/// let by_closure = IdSource::closure(|head| head.path()?.strip_prefix("/hooks?tenant=").map(str::to_owned));
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+///
+/// A route without the path parameter is a fault of the endpoint: its requests are answered with 500. Any other source
+/// that finds no id refuses the request with 401, like an unknown id.
 #[derive(Clone)]
 pub struct IdSource(Source);
 
 #[derive(Clone)]
 enum Source {
     Fixed(Cow<'static, str>),
-    PathParameter(Cow<'static, str>),
+    PathParameter(PathParameter),
     PathSegment(usize),
     Header(FieldName),
     Closure(Arc<Closure>),
@@ -27,45 +53,60 @@ enum Source {
 type Closure = dyn Fn(&dyn Head) -> Option<String> + Send + Sync;
 
 impl IdSource {
-    /// Always `id`: an endpoint of one sender.
+    /// Always `id`, for an endpoint with one sender. Use the same id for the keys: with another one, every request is
+    /// refused as unknown.
     #[must_use]
     pub fn fixed(id: impl Into<Cow<'static, str>>) -> Self {
         Self(Source::Fixed(id.into()))
     }
 
-    /// The parameter `name` of the route's path, where the framework has matched one: `id` of `/webhooks/{id}`.
+    /// The parameter `name` of the route's path, such as `id` of `/webhooks/{id}`. Only an adapter for a framework with
+    /// a router knows it.
     #[must_use]
     pub fn path_parameter(name: impl Into<Cow<'static, str>>) -> Self {
-        Self(Source::PathParameter(name.into()))
+        Self(Source::PathParameter(PathParameter {
+            name: name.into(),
+            #[cfg(feature = "tower")]
+            missing: Arc::default(),
+        }))
     }
 
-    /// The segment `index` of the path as sent, counted from 0: `acme` is segment 1 of `/webhooks/acme`. It is
+    /// Segment `index` of the path as sent, counted from 0: in `/webhooks/acme`, `acme` is segment 1. It is
     /// percent-decoded once.
     #[must_use]
     pub const fn path_segment(index: usize) -> Self {
         Self(Source::PathSegment(index))
     }
 
-    /// The value of a header, which must occur once.
+    /// The value of the header `name`, which must occur exactly once.
     ///
     /// # Errors
-    /// The name is not a token.
+    /// The name is not a valid header name.
     pub fn header(name: &str) -> Result<Self, ConfigError> {
         FieldName::new(name).map(Source::Header).map(Self)
     }
 
-    /// What `find` makes of the head. `None` is treated as an unknown id.
+    /// The id that `find` extracts from the head. `None` is treated as an unknown id.
     #[must_use]
     pub fn closure(find: impl Fn(&dyn Head) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Source::Closure(Arc::new(find)))
     }
 
     /// The route's parameter to read, if that is where the id is.
-    #[cfg(feature = "_router")]
-    pub(crate) fn parameter(&self) -> Option<&str> {
+    #[cfg(feature = "tower")]
+    pub(crate) const fn parameter(&self) -> Option<&PathParameter> {
         match &self.0 {
-            Source::PathParameter(name) => Some(name),
+            Source::PathParameter(parameter) => Some(parameter),
             _ => None,
+        }
+    }
+
+    /// The id, if it is fixed or in the path as sent.
+    pub(crate) fn in_path<H: Head + ?Sized>(&self, head: &H) -> Option<Result<WebhookId, IdFault>> {
+        match &self.0 {
+            Source::Fixed(id) => Some(Ok(WebhookId::from(&**id))),
+            Source::PathSegment(index) => Some(segment(head.path(), *index)),
+            Source::PathParameter(_) | Source::Header(_) | Source::Closure(_) => None,
         }
     }
 
@@ -77,17 +118,11 @@ impl IdSource {
         }
     }
 
-    /// The id, wherever it is but in a path parameter, which only a framework knows.
+    /// The id, unless it is a path parameter, which only a framework knows.
     pub(crate) fn find(&self, head: &dyn Head) -> Result<WebhookId, IdFault> {
         match &self.0 {
-            Source::Fixed(id) => Ok(WebhookId::from(&**id)),
-            Source::PathParameter(_) => Err(IdFault::NoSuchParameter),
-            Source::PathSegment(index) => {
-                let path = head.path().ok_or(IdFault::NoSuchParameter)?;
-                let path = path.split_once('?').map_or(path, |(path, _)| path);
-                let segment = path.trim_start_matches('/').split('/').nth(*index).ok_or(IdFault::Unreadable)?;
-                let text = percent_decode_str(segment).decode_utf8().map_err(|_| IdFault::Unreadable)?;
-                Ok(WebhookId::from(&*text))
+            Source::Fixed(_) | Source::PathSegment(_) | Source::PathParameter(_) => {
+                self.in_path(head).unwrap_or(Err(IdFault::NoSuchParameter))
             }
             Source::Header(name) => match head.header(name) {
                 Occurrence::Once(value) => {
@@ -108,7 +143,7 @@ impl fmt::Debug for IdSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Fixed(id) => write!(f, "fixed {id:?}"),
-            Source::PathParameter(name) => write!(f, "path parameter {name:?}"),
+            Source::PathParameter(parameter) => write!(f, "path parameter {:?}", parameter.name),
             Source::PathSegment(index) => write!(f, "path segment {index}"),
             Source::Header(name) => write!(f, "header {name:?}"),
             Source::Closure(_) => f.write_str("closure"),
@@ -116,7 +151,32 @@ impl fmt::Debug for IdSource {
     }
 }
 
-/// A webhook id as a request gave it. One of ordinary length is kept in place.
+/// A parameter of the route's path.
+#[derive(Clone)]
+pub(crate) struct PathParameter {
+    name: Cow<'static, str>,
+    /// The requests whose route didn't have it.
+    #[cfg(feature = "tower")]
+    missing: Arc<Occurrences>,
+}
+
+#[cfg(feature = "tower")]
+impl PathParameter {
+    #[cfg(feature = "_router")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reports that the route doesn't have the parameter. `log` gets its name and the count of such requests.
+    pub(crate) fn missing(&self, log: impl FnOnce(&str, u64)) -> IdFault {
+        if let Some(count) = self.missing.count_to_log() {
+            log(&self.name, count);
+        }
+        IdFault::NoSuchParameter
+    }
+}
+
+/// A webhook id as the request gave it. One of ordinary length is stored inline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WebhookId {
     Short(ArrayString<SHORT>),
@@ -138,18 +198,27 @@ impl WebhookId {
     }
 }
 
+/// Segment `index` of a path, percent-decoded once.
+fn segment(path: Option<&str>, index: usize) -> Result<WebhookId, IdFault> {
+    let path = path.ok_or(IdFault::NoSuchParameter)?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let segment = path.trim_start_matches('/').split('/').nth(index).ok_or(IdFault::Unreadable)?;
+    let text = percent_decode_str(segment).decode_utf8().map_err(|_| IdFault::Unreadable)?;
+    Ok(WebhookId::from(&*text))
+}
+
 /// Bytes enough for a UUID with a prefix.
 const SHORT: usize = 56;
 
 /// Why a request has no webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdFault {
-    /// The route has none where the Warden looks for it: the endpoint's own fault.
+    /// The route does not have the parameter: a fault of the endpoint.
     NoSuchParameter,
     /// The application's closure panicked.
     Panicked,
-    /// What the request gave is no id.
+    /// The value is not an id.
     Unreadable,
-    /// The header that carries it is missing or repeated.
+    /// The header of the id is missing or occurs twice.
     Header(Reason),
 }

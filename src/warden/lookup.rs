@@ -3,55 +3,34 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::crypto::mac::PreparedKeys;
 use crate::error::StoreError;
-use crate::keys::{CachedKeys, KeyStore, Look, Waiter};
+use crate::keys::{CachedKeys, KeyAnswer, KeyStore, Lookup};
 
 /// Where keys come from.
 pub(super) enum KeySource {
+    /// Answers at once.
     Ready(Box<dyn KeyStore>),
+    /// May have to wait for the store behind the cache.
     Cached(CachedKeys),
 }
 
-/// What a look-up finds.
-pub(super) enum Found {
-    Known(PreparedKeys),
-    Unknown,
-    Unavailable(StoreError),
-    Panicked,
-    /// The store has to be waited for, and the caller cannot.
-    NeedsWaiting,
-}
-
-/// What becomes of a look-up at once.
-pub(super) enum Looked {
-    Found(Found),
-    Awaited(Waiter),
-    /// It was not permitted, for so long.
-    TurnedAway(Duration),
-}
-
 impl KeySource {
-    pub(super) fn find(&self, id: &str) -> Found {
+    /// Begins a lookup. A store behind a cache is asked only if `permit` allows it.
+    pub(super) fn look_up(&self, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
         match self {
-            Self::Ready(store) => match catch_unwind(AssertUnwindSafe(|| store.find(id))) {
-                Ok(found) => Found::from(found),
-                Err(_) => Found::Panicked,
-            },
-            Self::Cached(_) => Found::NeedsWaiting,
+            Self::Ready(store) => Lookup::Answered(find(&**store, id)),
+            Self::Cached(cache) => cache.look_up(id, permit),
         }
     }
 
-    /// Begins what may have to be waited for. A store is asked only if `permit` permits it.
-    pub(super) fn look(&self, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Looked {
-        match self {
-            Self::Ready(_) => Looked::Found(self.find(id)),
-            Self::Cached(cache) => match cache.look(id, permit) {
-                Look::Answered(answer) => Looked::Found(Found::from(answer)),
-                Look::Awaited(waiter) => Looked::Awaited(waiter),
-                Look::TurnedAway(wait) => Looked::TurnedAway(wait),
-            },
-        }
+    pub(super) const fn is_immediate(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+
+    /// Whether there are keys for `id`, without asking a store behind a cache.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        let denied = || Err(Duration::ZERO);
+        matches!(self.look_up(id, denied), Lookup::Answered(Ok(Some(_))))
     }
 
     /// How many keys most senders have.
@@ -63,15 +42,9 @@ impl KeySource {
     }
 }
 
-impl From<Result<Option<PreparedKeys>, StoreError>> for Found {
-    fn from(found: Result<Option<PreparedKeys>, StoreError>) -> Self {
-        match found {
-            Ok(Some(keys)) => Self::Known(keys),
-            Ok(None) => Self::Unknown,
-            Err(error) if error.is_panic() => Self::Panicked,
-            Err(error) => Self::Unavailable(error),
-        }
-    }
+/// A panic in an application's store is an error of the store.
+fn find(store: &dyn KeyStore, id: &str) -> KeyAnswer {
+    catch_unwind(AssertUnwindSafe(|| store.find(id))).unwrap_or_else(|_| Err(StoreError::panicked()))
 }
 
 #[cfg(test)]

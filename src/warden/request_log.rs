@@ -1,47 +1,49 @@
 //! What is known of a request so far, and the event that it ends with.
 
 use std::fmt::Write as _;
+use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayString;
+use http::StatusCode;
 
-use super::{Warden, WebhookId};
+use super::Inner;
+use super::id::WebhookId;
 use crate::clock::ClockReading;
-use crate::error::{Reason, Rejection};
-use crate::event::{Observer, Outcome, SecurityEvent, Warning};
+use crate::error::{Fault, Reason, Slot};
+use crate::event::{Outcome, RefusalReason, SecurityEvent, Warning};
 use crate::limit::{Charge, Peer, Reservation};
 use crate::secret::KeyId;
 
-/// The record of one request. Dropping it raises the event, so that no end is without one.
+/// The log of one request. Dropping it raises the event, so every request ends with one.
 pub(super) struct RequestLog {
-    pub(super) warden: Warden,
+    pub(super) inner: Arc<Inner>,
     pub(super) began: ClockReading,
     pub(super) body_bytes: u64,
     pub(super) skew: Option<i64>,
     pub(super) key_id: Option<KeyId>,
     pub(super) known_id: bool,
+    /// As the request names it. It counts against quotas only once the request is `identified`.
     pub(super) webhook_id: Option<WebhookId>,
-    /// Whether the request went on to the look-up of its keys.
+    /// Whether the request reached key lookup.
     pub(super) identified: bool,
-    /// When the work was settled, by the monotonic clock, if it was.
+    /// When the claim was settled, by the monotonic clock.
     pub(super) ended: Option<Duration>,
+    pub(super) status: Option<StatusCode>,
     reservation: Reservation,
     peer: Option<IpAddr>,
     outcome: Outcome,
-    rejection: Option<Rejection>,
+    /// The header that a refusal is about.
+    slot: Option<Slot>,
 }
 
 impl RequestLog {
-    pub(super) fn begin(warden: &Warden, peer: Option<IpAddr>) -> Self {
-        if let Some(warning) = warden.inner.peers.look_at(peer, warden.inner.proxies.are_everybody()) {
-            warden.notify(warning);
-        }
+    pub(super) const fn new(inner: Arc<Inner>, peer: Option<IpAddr>, began: ClockReading) -> Self {
         Self {
-            warden: warden.clone(),
-            began: warden.inner.clock.now(),
+            inner,
+            began,
             body_bytes: 0,
             skew: None,
             key_id: None,
@@ -49,54 +51,51 @@ impl RequestLog {
             webhook_id: None,
             identified: false,
             ended: None,
+            status: None,
             reservation: Reservation::None,
             peer,
             outcome: Outcome::Abandoned,
-            rejection: None,
+            slot: None,
         }
     }
 
-    pub(super) fn claimed_id(&self) -> Option<&str> {
-        self.webhook_id.as_ref().map(WebhookId::as_str)
+    /// The present time, with the wall clock carried on from the request's beginning. That is enough for what this process
+    /// remembers, which expires by both clocks.
+    pub(super) fn now(&self) -> ClockReading {
+        self.began.carried_on_to(self.inner.monitor.clock.monotonic())
     }
 
-    /// The present moment, by the wall clock of the request's beginning. It is enough for what this process remembers,
-    /// which ends by both clocks.
-    pub(super) fn moment(&self) -> ClockReading {
-        self.began.carried_on_to(self.warden.inner.clock.monotonic())
-    }
-
-    /// Whether the request has taken longer than the deadline permits.
+    /// Whether the request has exceeded its deadline.
     pub(super) fn is_overdue(&self, now: ClockReading) -> bool {
-        now.monotonic.saturating_sub(self.began.monotonic) > self.warden.inner.deadline
+        now.monotonic.saturating_sub(self.began.monotonic) > self.inner.deadline
     }
 
-    /// The time for which the peer is turned away, if it is.
-    pub(super) fn blocked_for(&self) -> Option<Duration> {
-        let rejected = self.warden.inner.rejected.as_ref()?;
-        rejected.blocked_for(Peer::from(self.peer?), self.claimed_id(), self.began.monotonic)
+    /// How long the peer is blocked, if it is. `webhook_id` also checks the block of the pair.
+    pub(super) fn blocked_for(&self, webhook_id: Option<&str>) -> Option<Duration> {
+        let rejected = self.inner.rejected.as_ref()?;
+        rejected.blocked_for(Peer::from(self.peer?), webhook_id, self.began.monotonic)
     }
 
-    /// Counts the request against its peer before a store is asked for its keys. `Err` is how long the peer is turned away.
+    /// Counts the request against its peer before a key store is asked. `Err` is how long the peer is blocked.
     pub(super) fn reserve(&mut self) -> Result<(), Duration> {
-        if let (Some(rejected), Some(peer), Some(id)) = (&self.warden.inner.rejected, self.peer, self.claimed_id()) {
-            self.reservation = rejected.reserve(Peer::from(peer), id)?;
+        if let (Some(rejected), Some(peer), Some(id)) = (&self.inner.rejected, self.peer, &self.webhook_id) {
+            self.reservation = rejected.reserve(Peer::from(peer), id.as_str())?;
         }
         Ok(())
     }
 
-    /// There are keys for the request, or a store that is to blame.
-    pub(super) fn take_reservation_back(&mut self) {
-        let reserved = std::mem::replace(&mut self.reservation, Reservation::None) == Reservation::Counted;
-        if let (true, Some(rejected), Some(peer)) = (reserved, &self.warden.inner.rejected, self.peer) {
+    /// Returns the reservation: there are keys for the request, or the store failed.
+    pub(super) fn return_reservation(&mut self) {
+        let reserved = mem::replace(&mut self.reservation, Reservation::None) == Reservation::Counted;
+        if let (true, Some(rejected), Some(peer)) = (reserved, &self.inner.rejected, self.peer) {
             rejected.take_back(Peer::from(peer));
         }
     }
 
-    /// Notes that the peer sent a good request, so that what others send from its address is not laid to it.
+    /// Notes that the peer sent a genuine request, which exempts the pair from its block for a while.
     pub(super) fn note_success(&self) {
-        if let (Some(rejected), Some(peer), Some(id)) = (&self.warden.inner.rejected, self.peer, self.claimed_id()) {
-            rejected.note_success(Peer::from(peer), id, self.began.monotonic);
+        if let (Some(rejected), Some(peer), Some(id)) = (&self.inner.rejected, self.peer, &self.webhook_id) {
+            rejected.note_success(Peer::from(peer), id.as_str(), self.began.monotonic);
         }
     }
 
@@ -104,82 +103,84 @@ impl RequestLog {
         self.outcome = outcome;
     }
 
-    pub(super) fn refuse(&mut self, rejection: Rejection) {
-        // A request is refused once; asking again must not charge its peer again.
-        if self.rejection.is_none() && is_charged(rejection.reason()) {
+    pub(super) fn refuse(&mut self, reason: RefusalReason) {
+        // A request is refused once. A second refusal must not charge its peer again.
+        if self.refused().is_none() && is_charged(reason) {
             self.charge();
         }
-        self.skew = self.skew.or(rejection.skew());
-        self.rejection = Some(rejection);
-        self.conclude(Outcome::Refused(rejection.reason()));
+        self.conclude(Outcome::Refused(reason));
+    }
+
+    /// Notes the header and the skew of a failed verification.
+    pub(super) fn note_fault(&mut self, fault: Fault) {
+        self.slot = fault.slot;
+        self.skew = self.skew.or(fault.skew);
+    }
+
+    pub(super) const fn refused(&self) -> Option<RefusalReason> {
+        self.outcome.reason()
     }
 
     fn charge(&self) {
-        if let (Some(rejected), Some(peer)) = (&self.warden.inner.rejected, self.peer)
-            && rejected.charge(Peer::from(peer), self.claimed_id(), self.reservation) == Charge::TableFull
+        let webhook_id = self.webhook_id.as_ref().filter(|_| self.identified).map(WebhookId::as_str);
+        if let (Some(rejected), Some(peer)) = (&self.inner.rejected, self.peer)
+            && rejected.charge(Peer::from(peer), webhook_id, self.reservation) == Charge::TableFull
         {
-            self.warden.notify(Warning::RejectedTableFull);
+            self.inner.monitor.warn(Warning::RejectedTableFull);
         }
-    }
-
-    pub(super) const fn refused(&self) -> Option<Rejection> {
-        self.rejection
     }
 }
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
-        // It cost a look-up and has proven nothing. For nothing, one could have any number of them by hanging up early.
+        // Charge aborted requests that reached key lookup; otherwise hanging up makes lookups free.
         if self.outcome == Outcome::Abandoned && self.identified && self.key_id.is_none() {
             self.charge();
         }
-        let scheme = self.warden.scheme();
+        let Inner { rules, monitor, .. } = &*self.inner;
         let mut buffer = ArrayString::new();
-        let webhook_id = self.claimed_id().map(|id| label(id, &mut buffer));
-        let ended = self.ended.unwrap_or_else(|| self.warden.inner.clock.monotonic());
-        let event = SecurityEvent {
+        let webhook_id = self.webhook_id.as_ref().map(|id| label(id.as_str(), &mut buffer));
+        let ended = self.ended.unwrap_or_else(|| monitor.clock.monotonic());
+        monitor.observe(&SecurityEvent {
             outcome: self.outcome,
+            status: self.status,
             webhook_id,
             known_id: self.known_id,
             peer: self.peer,
             key_id: self.key_id,
-            header: self.rejection.as_ref().and_then(|rejection| rejection.header(scheme)),
+            header: self.slot.and_then(|slot| rules.scheme.header_in(slot)),
             skew: self.skew,
             body_bytes: self.body_bytes,
             duration: ended.saturating_sub(self.began.monotonic),
-            scheme: scheme.name(),
-        };
-        notify(&self.warden.inner.observers, |observer| observer.observe(&event));
+            scheme: rules.scheme.name(),
+        });
     }
 }
 
-/// Tells every observer. One that panics must not take the request with it, nor abort while another panic unwinds.
-pub(super) fn notify(observers: &[Box<dyn Observer>], tell: impl Fn(&dyn Observer)) {
-    for observer in observers {
-        let _ = catch_unwind(AssertUnwindSafe(|| tell(&**observer)));
+/// Whether a refused peer is charged. Not charged: a wrong method or content type, which browsers and probes send and
+/// which costs less than a 429; what the sender's own quota or another copy in progress caused; the receiver's faults.
+const fn is_charged(reason: RefusalReason) -> bool {
+    match reason {
+        RefusalReason::Unverified(Reason::NoRequestLine)
+        | RefusalReason::MethodNotAllowed
+        | RefusalReason::UnsupportedMediaType
+        | RefusalReason::InProgress
+        | RefusalReason::QuotaExceeded
+        | RefusalReason::PeerBlocked
+        | RefusalReason::KeyStoreUnavailable
+        | RefusalReason::ReplayStoreUnavailable
+        | RefusalReason::LookupPanicked
+        | RefusalReason::Misconfigured => false,
+        RefusalReason::Unverified(_)
+        | RefusalReason::Replayed
+        | RefusalReason::UnknownId
+        | RefusalReason::BodyTooLarge
+        | RefusalReason::BodyTooSlow
+        | RefusalReason::BodyInterrupted => true,
     }
 }
 
-/// What a refused peer has to answer for: not a request of another kind, which costs less than its turning away and is
-/// what a browser or a probe sends from the sender's own address; not what its own quota or another request of the same
-/// delivery caused, and not the endpoint's own trouble.
-const fn is_charged(reason: Reason) -> bool {
-    !matches!(
-        reason,
-        Reason::MethodNotAllowed
-            | Reason::UnsupportedMediaType
-            | Reason::QuotaExceeded
-            | Reason::PeerBlocked
-            | Reason::InProgress
-            | Reason::KeyStoreUnavailable
-            | Reason::ReplayStoreUnavailable
-            | Reason::NoRequestLine
-            | Reason::LookupPanicked
-            | Reason::Misconfigured
-    )
-}
-
-/// The id as it may stand in a log: escaped, because it is whatever a stranger wrote, and cut.
+/// The id for a log: escaped, because a stranger wrote it, and cut.
 fn label<'l>(id: &'l str, buffer: &'l mut ArrayString<LABEL_BYTES>) -> &'l str {
     let is_plain = |byte: u8| (byte.is_ascii_graphic() && byte != b'\\') || byte == b' ';
     if id.len() <= LABEL_BYTES && id.bytes().all(is_plain) {
@@ -199,41 +200,5 @@ fn label<'l>(id: &'l str, buffer: &'l mut ArrayString<LABEL_BYTES>) -> &'l str {
     buffer
 }
 
-/// Watches for a deployment in which quotas by peer cannot work, and says so once.
-#[derive(Debug, Default)]
-pub(super) struct PeerWatch {
-    unknown_told: AtomicBool,
-    /// How many requests in a row came from private addresses alone; it stops counting when another is seen.
-    private_streak: AtomicU32,
-}
-
-impl PeerWatch {
-    fn look_at(&self, peer: Option<IpAddr>, all_are_proxies: bool) -> Option<Warning> {
-        let Some(peer) = peer else {
-            return (!self.unknown_told.swap(true, Ordering::Relaxed)).then_some(Warning::PeerUnknown);
-        };
-        if all_are_proxies || self.private_streak.load(Ordering::Relaxed) > PRIVATE_STREAK {
-            return None;
-        }
-        if !is_private(peer) {
-            self.private_streak.store(u32::MAX, Ordering::Relaxed);
-            return None;
-        }
-        let more = |streak: u32| streak.checked_add(1);
-        let before = self.private_streak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        (before == Ok(PRIVATE_STREAK)).then_some(Warning::PeersAllPrivate)
-    }
-}
-
-fn is_private(peer: IpAddr) -> bool {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
-        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
-    }
-}
-
 /// The most bytes of a webhook id in an event.
 const LABEL_BYTES: usize = 128;
-
-/// How many requests from private addresses alone look like an undeclared proxy.
-const PRIVATE_STREAK: u32 = 1_000;

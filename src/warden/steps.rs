@@ -1,27 +1,34 @@
-//! The steps of a judgement as values: each consumes the one before it.
+//! The steps as values: each consumes the one before it.
 
 use std::fmt;
 use std::future::{Future, pending};
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 
-use super::admitted::{Admitted, VerifiedDelivery};
-use super::lookup::{Found, Looked};
+use super::admission::Admission;
+use super::admitted::Admitted;
+use super::answer::RetryHint;
+use super::id::{IdFault, WebhookId};
+use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::{IdFault, Refused, Warden, WebhookId};
+use super::verified_delivery::VerifiedDelivery;
+use super::{Inner, Warden};
 use crate::clock::ClockReading;
-use crate::error::{Reason, Rejection, StoreError};
-use crate::event::StoreKind;
+use crate::error::{Reason, StoreError};
+use crate::event::{RefusalReason, StoreKind};
 use crate::headers::Head;
+use crate::keys::{KeyAnswer, Lookup};
 use crate::verifier::{Opening, Verification};
-use crate::warden::answer::RetryHint;
 
 impl Warden {
-    /// Judges kind, shape and freshness, from the head alone. A head that knows no method passes as one of any. `peer`
-    /// is the address that the request comes from, where it is known; behind proxies, [`Warden::proxies`] and
-    /// [`Proxies::client`](crate::proxies::Proxies::client) find it.
+    /// Checks method, content type, shape and freshness, from the head alone (steps 0 to 2). A head without a method passes
+    /// as any method. `peer` is the address of the client, where it is known;
+    /// [`Proxies::client`](crate::proxies::Proxies::client) finds it behind proxies.
     ///
     /// # Errors
     /// The request is refused.
@@ -30,152 +37,175 @@ impl Warden {
         head: &'h H,
         peer: Option<IpAddr>,
     ) -> Result<Examined<'h, H>, Refused> {
-        let mut record = RequestLog::begin(self, peer);
-        if let Err(reason) = self.inner.accept.judge(head) {
-            return Err(Refused::new(&mut record, Rejection::new(reason), RetryHint::None));
+        self.examine_for(head, peer, None)
+    }
+
+    /// [`examine`](Self::examine) with the webhook id that the route names, for the event of a refusal.
+    pub(crate) fn examine_for<'h, H: Head + ?Sized>(
+        &'h self,
+        head: &'h H,
+        peer: Option<IpAddr>,
+        route_id: Option<&Result<WebhookId, IdFault>>,
+    ) -> Result<Examined<'h, H>, Refused> {
+        let inner = &self.inner;
+        if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
+            inner.monitor.warn(warning);
         }
-        match self.inner.rules.open(head, record.began.wall) {
+        let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());
+        // For the event of a refusal based on the head alone.
+        let name = |log: &mut RequestLog| {
+            log.webhook_id = match route_id {
+                Some(id) => id.as_ref().ok().cloned(),
+                None => inner.id_source.in_path(head).and_then(Result::ok),
+            };
+            log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
+        };
+        if let Err(reason) = inner.accept.check(head) {
+            name(&mut log);
+            return Err(Refused::new(&mut log, reason, RetryHint::None));
+        }
+        match inner.rules.open(head, log.began.wall) {
             Ok(opening) => {
-                record.skew = opening.skew();
-                Ok(Examined { record, opening })
+                log.skew = opening.skew();
+                Ok(Examined { log, opening })
             }
-            Err(rejection) => Err(Refused::new(&mut record, rejection, RetryHint::None)),
+            Err(fault) => {
+                name(&mut log);
+                Err(Refused::unverified(&mut log, fault))
+            }
         }
     }
 }
 
-/// A request of good shape and fresh. Its keys are still to be found.
-#[must_use = "the request is not judged yet"]
+/// A request of good shape and fresh. Its keys are not looked up yet.
+#[must_use = "the request is not verified yet"]
 pub struct Examined<'h, H: ?Sized> {
-    record: RequestLog,
+    log: RequestLog,
     opening: Opening<'h, H>,
 }
 
 impl<H: Head + ?Sized> Examined<'_, H> {
-    /// Finds the keys of the webhook `id`, unless the peer is turned away. An unknown id, or one without a live key, goes
-    /// on with a decoy and is refused when its body is complete, at the same cost and with the same answer as a wrong
-    /// signature.
+    /// Looks up the keys of the webhook `id`, unless the peer is blocked (steps 3 and 4).
+    ///
+    /// An unknown id, or one without a live key, continues with a decoy. It is refused when its body is complete, after the
+    /// same work and with the same answer as a wrong signature.
     ///
     /// # Errors
-    /// The request is refused. A Warden whose keys have to be waited for refuses everything here:
-    /// [`identify_async`](Self::identify_async) is for it.
+    /// The request is refused. A Warden with [`cached_keys`](super::WardenBuilder::cached_keys) refuses every request here:
+    /// use [`identify_async`](Self::identify_async).
     pub fn identify(self, id: &str) -> Result<Receiving, Refused> {
         self.identify_by(Ok(id.into()))
     }
 
-    /// [`identify`](Self::identify)s the request by the id that its head holds, where the Warden's
-    /// [`IdSource`](crate::warden::IdSource) says.
+    /// [`identify`](Self::identify)s the request by the id in its head, at the place that the Warden's
+    /// [`IdSource`](super::IdSource) names.
     ///
     /// # Errors
-    /// As there; the head has no id; the id is a path parameter, which only a framework knows.
+    /// As for [`identify`](Self::identify); the head has no id; the id is a path parameter, which only a framework knows.
     pub fn identify_from_head(self, head: &dyn Head) -> Result<Receiving, Refused> {
-        let id = self.record.warden.inner.id_source.find(head);
+        let id = self.log.inner.id_source.find(head);
         self.identify_by(id)
     }
 
-    /// [`identify`](Self::identify) for keys that may have to be waited for.
+    /// [`identify`](Self::identify) that waits for keys.
     ///
     /// # Errors
     /// The request is refused.
     pub async fn identify_async(self, id: &str) -> Result<Receiving, Refused> {
-        self.identify_by_async(Ok(id.into())).await
+        self.identify_by_until(Ok(id.into()), pending()).await
     }
 
-    /// [`identify_from_head`](Self::identify_from_head) for keys that may have to be waited for.
+    /// [`identify_from_head`](Self::identify_from_head) that waits for keys.
     ///
     /// # Errors
     /// The request is refused.
     pub async fn identify_from_head_async(self, head: &(dyn Head + Sync)) -> Result<Receiving, Refused> {
-        let id = self.record.warden.inner.id_source.find(head);
-        self.identify_by_async(id).await
-    }
-
-    pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
-        let found = match self.claim(id)? {
-            Some(id) => self.record.warden.inner.keys.find(id.as_str()),
-            None => Found::Unknown,
-        };
-        self.receive(found)
-    }
-
-    async fn identify_by_async(self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
+        let id = self.log.inner.id_source.find(head);
         self.identify_by_until(id, pending()).await
     }
 
-    /// Finds the keys as long as `deadline` has not come.
+    pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
+        self.name(id)?;
+        let is_immediate = self.log.inner.keys.is_immediate();
+        let answer = if is_immediate { self.find_keys(pending()).now_or_never() } else { None };
+        self.receive(answer)
+    }
+
+    /// Looks up the keys until `deadline` completes.
     pub(crate) async fn identify_by_until(
         mut self,
         id: Result<WebhookId, IdFault>,
         deadline: impl Future<Output = ()>,
     ) -> Result<Receiving, Refused> {
-        let found = match self.claim(id)? {
-            Some(id) => {
-                let inner = self.record.warden.inner.clone();
-                match inner.keys.look(id.as_str(), || self.record.reserve()) {
-                    Looked::Found(found) => found,
-                    Looked::TurnedAway(wait) => {
-                        let blocked = Rejection::new(Reason::PeerBlocked);
-                        return Err(Refused::new(&mut self.record, blocked, RetryHint::For(wait)));
-                    }
-                    Looked::Awaited(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
-                        Either::Left((answer, _)) => Found::from(answer),
-                        Either::Right(_) => Found::Unavailable(StoreError::new("no answer within the deadline")),
-                    },
-                }
-            }
-            None => Found::Unknown,
-        };
-        if !matches!(found, Found::Unknown) {
-            self.record.take_reservation_back();
-        }
-        self.receive(found)
+        self.name(id)?;
+        let answer = self.find_keys(deadline).await;
+        self.receive(Some(answer))
     }
 
-    /// Notes the id, and looks whether the peer may go on with it. What is no id is judged like one that nobody has.
-    fn claim(&mut self, id: Result<WebhookId, IdFault>) -> Result<Option<WebhookId>, Refused> {
+    /// Notes the id, and checks whether the peer is blocked. An id that cannot be read continues like an unknown one.
+    fn name(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
         let fault = match id {
             Ok(id) => {
-                self.record.webhook_id = Some(id);
+                self.log.webhook_id = Some(id);
                 None
             }
             Err(IdFault::Unreadable) => None,
-            Err(IdFault::NoSuchParameter) => Some(Reason::Misconfigured),
-            Err(IdFault::Panicked) => Some(Reason::LookupPanicked),
-            Err(IdFault::Header(reason)) => Some(reason),
+            Err(IdFault::NoSuchParameter) => Some(RefusalReason::Misconfigured),
+            Err(IdFault::Panicked) => Some(RefusalReason::LookupPanicked),
+            Err(IdFault::Header(reason)) => Some(reason.into()),
         };
-        if let Some(wait) = self.record.blocked_for() {
-            return Err(Refused::new(&mut self.record, Rejection::new(Reason::PeerBlocked), RetryHint::For(wait)));
+        if let Some(wait) = self.log.blocked_for(self.log.webhook_id.as_ref().map(WebhookId::as_str)) {
+            return Err(Refused::new(&mut self.log, RefusalReason::PeerBlocked, RetryHint::For(wait)));
         }
-        match fault {
-            Some(reason) => Err(Refused::new(&mut self.record, Rejection::new(reason), RetryHint::None)),
-            None => {
-                self.record.identified = true;
-                Ok(self.record.webhook_id.clone())
-            }
+        if let Some(reason) = fault {
+            return Err(Refused::new(&mut self.log, reason, RetryHint::None));
         }
+        self.log.identified = true;
+        Ok(())
     }
 
-    fn receive(mut self, found: Found) -> Result<Receiving, Refused> {
-        let keys = match found {
-            Found::Known(keys) => Ok(Some(keys)),
-            Found::Unknown => Ok(None),
-            Found::Unavailable(error) => {
-                self.record.warden.store_failed(StoreKind::Keys, &error);
-                Err((Reason::KeyStoreUnavailable, RetryHint::For(error.retry_after())))
-            }
-            Found::Panicked => Err((Reason::LookupPanicked, RetryHint::None)),
-            Found::NeedsWaiting => Err((Reason::Misconfigured, RetryHint::None)),
+    /// The store's answer, or how long the peer is blocked.
+    async fn find_keys(&mut self, deadline: impl Future<Output = ()>) -> Result<KeyAnswer, Duration> {
+        let Some(id) = self.log.webhook_id.clone() else { return Ok(Ok(None)) };
+        let inner = Arc::clone(&self.log.inner);
+        let answer = match inner.keys.look_up(id.as_str(), || self.log.reserve()) {
+            Lookup::Answered(answer) => answer,
+            Lookup::Denied(wait) => return Err(wait),
+            Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Err(StoreError::new("no answer within the deadline")),
+            },
         };
-        let keys = keys.map_err(|(reason, delay)| Refused::new(&mut self.record, Rejection::new(reason), delay))?;
-        self.record.known_id = keys.is_some();
-        let decoy_reason = if keys.is_some() { Reason::NoLiveKey } else { Reason::UnknownId };
-        let live = keys.filter(|keys| keys.has_live(self.record.began.wall));
-        let keys = live.unwrap_or_else(|| {
-            let inner = &self.record.warden.inner;
-            // A look-up gives a handle of its own as well, whose making and dropping take their time.
-            inner.decoys.of_size(inner.keys.common_size()).clone()
-        });
-        Ok(Receiving { verification: self.opening.with_keys(&keys), decoy_reason, record: self.record })
+        if !matches!(answer, Ok(None)) {
+            self.log.return_reservation();
+        }
+        Ok(answer)
+    }
+
+    /// `None` says that the keys have to be waited for and the caller cannot wait.
+    fn receive(mut self, answer: Option<Result<KeyAnswer, Duration>>) -> Result<Receiving, Refused> {
+        let (reason, hint) = match answer {
+            Some(Ok(Ok(keys))) => {
+                self.log.known_id = keys.is_some();
+                let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
+                let live = keys.filter(|keys| keys.has_live(self.log.began.wall));
+                let decoy = live.is_none().then_some(decoy_reason);
+                let keys = live.unwrap_or_else(|| {
+                    let Inner { decoys, keys, .. } = &*self.log.inner;
+                    // Cloned, as a lookup clones its keys: the same work.
+                    decoys.of_size(keys.common_size()).clone()
+                });
+                return Ok(Receiving { verification: self.opening.with_keys(&keys), decoy, log: self.log });
+            }
+            Some(Ok(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),
+            Some(Ok(Err(error))) => {
+                self.log.inner.monitor.store_failed(StoreKind::Keys, &error);
+                (RefusalReason::KeyStoreUnavailable, RetryHint::For(error.retry_after()))
+            }
+            Some(Err(wait)) => (RefusalReason::PeerBlocked, RetryHint::For(wait)),
+            None => (RefusalReason::Misconfigured, RetryHint::None),
+        };
+        Err(Refused::new(&mut self.log, reason, hint))
     }
 }
 
@@ -186,48 +216,50 @@ impl<H: ?Sized> fmt::Debug for Examined<'_, H> {
 }
 
 /// A request whose body is arriving.
-#[must_use = "the request is not judged yet"]
+#[must_use = "the request is not verified yet"]
 pub struct Receiving {
     verification: Verification,
-    /// What a refusal under the decoy means.
-    decoy_reason: Reason,
-    record: RequestLog,
+    /// Why the request is refused if it is verified against a decoy.
+    decoy: Option<RefusalReason>,
+    log: RequestLog,
 }
 
 impl Receiving {
-    /// Notes that the body will have `bytes` bytes, as `Content-Length` says.
+    /// Checks that a body of `bytes` bytes, as `Content-Length` announces, is within the body limit.
     ///
     /// # Errors
-    /// That is more than the cap.
+    /// It is larger.
     pub fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
-        let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.record.warden.body_limit());
-        if fits { Ok(()) } else { Err(self.refuse(Reason::BodyTooLarge)) }
+        let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.log.inner.body_limit);
+        if fits { Ok(()) } else { Err(self.refuse(RefusalReason::BodyTooLarge)) }
     }
 
-    /// Takes the next bytes of the raw body.
+    /// Hashes the next bytes of the raw body (step 5).
     ///
     /// # Errors
-    /// The body has outgrown the cap.
+    /// The body is larger than the body limit.
     pub fn update(&mut self, chunk: &[u8]) -> Result<(), Refused> {
-        let total = self.record.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        let total = self.log.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.expect(total)?;
-        self.record.body_bytes = total;
+        self.log.body_bytes = total;
         self.verification.update(chunk);
         Ok(())
     }
 
-    /// Judges the signature, once the body is complete, then whether the delivery is new and within the quota.
+    /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and 7).
     ///
     /// # Errors
-    /// The request is refused. One that was refused before, for its size, stays refused. One that took longer than the
-    /// deadline is too slow, whoever read its body: what is remembered of its copies may have lapsed meanwhile. A Warden
-    /// whose stores have to be waited for refuses everything here: [`finish_async`](Self::finish_async) is for it.
+    /// The request is refused. A request that was refused before, for its size, stays refused. A request past its deadline
+    /// is too slow, because its copies may already be forgotten. A Warden with a shared store refuses every request here:
+    /// use [`finish_async`](Self::finish_async).
     pub fn finish(self) -> Result<Admitted, Refused> {
-        let (record, facts, now) = self.verify()?;
-        Admitted::admit(record, facts, now)
+        let (log, delivery, now) = self.verify()?;
+        let stores = &log.inner.stores;
+        let admission = if stores.are_local() { stores.admit(&delivery, now).now_or_never() } else { None };
+        Admitted::new(log, delivery, admission)
     }
 
-    /// [`finish`](Self::finish) for stores that may have to be waited for.
+    /// [`finish`](Self::finish) that waits for shared stores.
     ///
     /// # Errors
     /// The request is refused.
@@ -235,38 +267,48 @@ impl Receiving {
         self.finish_until(pending()).await
     }
 
-    /// Judges as long as `deadline` has not come.
+    /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
     pub(crate) async fn finish_until(self, deadline: impl Future<Output = ()>) -> Result<Admitted, Refused> {
-        let (record, facts, _) = self.verify()?;
-        Admitted::admit_until(record, facts, deadline).await
+        let (log, delivery, _) = self.verify()?;
+        let admission = {
+            let Inner { stores, monitor, .. } = &*log.inner;
+            // Shared stores compute how long to remember from the wall clock, which may have been set meanwhile.
+            let now = monitor.clock.now();
+            match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
+                Either::Left((admission, _)) => admission,
+                Either::Right(_) => Admission::timed_out(stores),
+            }
+        };
+        Admitted::new(log, delivery, Some(admission))
     }
 
     #[inline]
     fn verify(mut self) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
-        let now = self.record.moment();
-        let rejection = match self.record.refused() {
-            Some(rejection) => rejection,
-            None if self.record.is_overdue(now) => Rejection::new(Reason::BodyTooSlow),
-            None => match (self.verification.judge(), self.record.webhook_id.clone()) {
-                (Ok(verified), Some(webhook_id)) => {
-                    self.record.key_id = Some(verified.key_id());
-                    return Ok((self.record, VerifiedDelivery::new(webhook_id, verified), now));
-                }
-                (Err(rejection), _) if rejection.reason() != Reason::UnknownId => rejection,
-                _ => Rejection::new(self.decoy_reason),
-            },
-        };
-        Err(Refused::new(&mut self.record, rejection, RetryHint::None))
+        let now = self.log.now();
+        if let Some(reason) = self.log.refused() {
+            return Err(self.refuse(reason));
+        }
+        if self.log.is_overdue(now) {
+            return Err(self.refuse(RefusalReason::BodyTooSlow));
+        }
+        match (self.verification.verdict(), self.log.webhook_id.clone(), self.decoy) {
+            (Ok(verified), Some(webhook_id), None) => {
+                self.log.key_id = Some(verified.key_id());
+                Ok((self.log, VerifiedDelivery::new(webhook_id, verified), now))
+            }
+            (Err(fault), _, None) => Err(Refused::unverified(&mut self.log, fault)),
+            (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
+        }
     }
 
-    /// Gives the request up, for a reason that only the reader of its body knows.
-    pub(crate) fn refuse(&mut self, reason: Reason) -> Refused {
-        Refused::new(&mut self.record, Rejection::new(reason), RetryHint::None)
+    /// Refuses the request, for a reason that the reader of its body knows.
+    pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
+        Refused::new(&mut self.log, reason, RetryHint::None)
     }
 }
 
 impl fmt::Debug for Receiving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").field("body_bytes", &self.record.body_bytes).finish_non_exhaustive()
+        f.debug_struct("Receiving").field("body_bytes", &self.log.body_bytes).finish_non_exhaustive()
     }
 }

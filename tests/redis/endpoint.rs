@@ -103,7 +103,7 @@ impl Signed {
     pub(crate) fn new(body: impl Into<Bytes>) -> Self {
         let body = body.into();
         let signer = Signer::new(Scheme::timestamped(), keys()).unwrap();
-        let signed = signer.sign(&[("", ""); 0], &body).unwrap();
+        let signed = signer.sign_body(&body).unwrap();
         let headers = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { headers, body }
     }

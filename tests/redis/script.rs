@@ -95,17 +95,17 @@ async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
     let of = |keys| Delivery { webhook_id, keys, until };
     let now = SystemClock::default().now();
     let (lease, by) = (Duration::from_secs(30), Claimant::new);
-    let admit = async |keys, claimant| store.admit(of(keys), by(claimant), lease, &quota, now).await.unwrap();
+    let admit = async |keys, claimant| store.admit(of(keys), by(claimant), lease, Some(&quota), now).await.unwrap();
 
     let AdmitOutcome::Granted(quota_state) = admit(&a, 1).await else {
         panic!("a new delivery within the quota passes")
     };
-    assert_eq!((quota_state.remaining, quota_state.reset), (1, Duration::from_secs(10)));
+    assert_eq!(quota_state.map(|state| (state.remaining, state.reset)), Some((1, Duration::from_secs(10))));
     assert!(matches!(admit(&a, 2).await, AdmitOutcome::InProgress { .. }), "a copy does not pass");
     assert!(store.commit(of(&a), by(1), now).await.unwrap());
     assert_eq!(admit(&a, 2).await, AdmitOutcome::Finished);
     let AdmitOutcome::Granted(quota_state) = admit(&b, 3).await else { panic!("neither copy was counted") };
-    assert_eq!((quota_state.remaining, quota_state.reset), (0, Duration::from_secs(20)));
+    assert_eq!(quota_state.map(|state| (state.remaining, state.reset)), Some((0, Duration::from_secs(20))));
 
     let AdmitOutcome::OverQuota { retry_after, quota_state } = admit(&c, 4).await else {
         panic!("the quota is used up")

@@ -36,7 +36,7 @@ pub(crate) async fn lost_answer() {
     let keys = [ReplayKey::from_bytes([1; 16])];
     let (delivery, now) = delivery(&keys);
     wire.lose_next_answer();
-    let admittance = store.admit(delivery, Claimant::new(1), LEASE, &quota, now).await.unwrap();
+    let admittance = store.admit(delivery, Claimant::new(1), LEASE, Some(&quota), now).await.unwrap();
     if matches!(admittance, AdmitOutcome::OverQuota { .. }) {
         free_again(&store, delivery, now).await;
     } else {

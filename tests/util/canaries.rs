@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use hookwarden::headers::RequestHead;
 use hookwarden::{Scheme, Signer, Timestamp};
 
 use super::sender::keyring;
@@ -35,7 +34,7 @@ impl Canaries {
     pub(crate) fn add_mac(&mut self, secret: &str, body: &[u8], time: Timestamp) {
         let scheme = Scheme::timestamped();
         let signer = Signer::new(scheme.clone(), keyring(&scheme, secret)).expect("a signer");
-        let signed = signer.sign_at(&RequestHead::new("POST", "/", &[("", ""); 0]), body, time).expect("a message");
+        let signed = signer.sign_body_at(body, time).expect("a message");
         let (_, hex) = signed.iter().find(|(name, _)| *name == "X-Webhook-Signature").expect("a signature");
         let mac = const_hex::decode(hex).expect("hex");
         self.add("a MAC", &mac);

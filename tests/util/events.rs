@@ -12,6 +12,8 @@ use super::PATIENCE;
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) outcome: Outcome,
+    pub(crate) status: Option<u16>,
+    pub(crate) known_id: bool,
     pub(crate) peer: Option<IpAddr>,
     pub(crate) webhook_id: Option<String>,
     pub(crate) key_id: Option<String>,
@@ -31,6 +33,8 @@ pub(crate) fn events() -> (impl Observer, Events) {
         // A test that is over takes no more events.
         let _ = sender.send(Event {
             outcome: event.outcome,
+            status: event.status.map(|status| status.as_u16()),
+            known_id: event.known_id,
             peer: event.peer,
             webhook_id: event.webhook_id.map(str::to_owned),
             key_id: event.key_id.map(|id| id.to_string()),

@@ -10,7 +10,8 @@ use axum::extract::Request as AxumRequest;
 use axum::routing::post;
 use hookwarden::IdSource;
 use hookwarden::actix::WardenMiddleware;
-use hookwarden::tower::WardenLayer;
+use hookwarden::axum::WardenLayer;
+use hookwarden::tower::WardenLayer as TowerLayer;
 use hookwarden::warden::WardenBuilder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -175,7 +176,7 @@ impl Bench {
                     let handling = handle(request, sender.clone());
                     async { Ok::<_, Infallible>(handling.await) }
                 });
-                Running::Hyper(Receiver::hyper(WardenLayer::new(warden).layer(handler)).await)
+                Running::Hyper(Receiver::hyper(TowerLayer::new(warden).layer(handler)).await)
             }
             Server::Actix => {
                 let warden = warden.build().expect("a Warden");

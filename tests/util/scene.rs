@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use hookwarden::clock::Clock as _;
 use hookwarden::error::StoreError;
+use hookwarden::event::RefusalReason;
 use hookwarden::event::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
 use hookwarden::testing::TestClock;
 use hookwarden::warden::{Admitted, Refused, WardenBuilder};
-use hookwarden::{Reason, Scheme, Warden};
+use hookwarden::{Scheme, Warden};
 
 use crate::util::sender::Post;
 
@@ -44,7 +45,7 @@ impl Scene {
     }
 
     /// All steps, the work being done.
-    pub(crate) fn deliver(&self, peer: Option<IpAddr>, id: &str, post: &Post) -> Result<(), Reason> {
+    pub(crate) fn deliver(&self, peer: Option<IpAddr>, id: &str, post: &Post) -> Result<(), RefusalReason> {
         self.judge(peer, id, post).map(Admitted::commit).map_err(|refused| refused.reason())
     }
 }

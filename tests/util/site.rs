@@ -12,9 +12,10 @@ use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::routing::any;
 use hookwarden::actix::WardenMiddleware;
+use hookwarden::axum::WardenLayer;
 use hookwarden::event::Outcome;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{PeerAddress, WardenLayer};
+use hookwarden::tower::{PeerAddress, WardenLayer as TowerLayer};
 use hookwarden::warden::{VerifiedDelivery, WardenBuilder};
 use hookwarden::{IdSource, Scheme, Timestamp, Warden};
 use http_body_util::{BodyExt as _, Full};
@@ -239,7 +240,7 @@ async fn serve(adapter: Adapter, warden: Warden, handler: Handler) -> Running {
             Running::Hyper(Receiver::axum_with_peers(router).await)
         }
         Adapter::Hyper => {
-            let layer = WardenLayer::new(warden);
+            let layer = TowerLayer::new(warden);
             let make = move |peer: SocketAddr| {
                 let handler = handler.clone();
                 let service = service_fn(move |request| {

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 
-use hookwarden::event::Outcome;
+use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::{Key, Keyring, Reason, Scheme, Secret, Signer, Timestamp};
 
 use super::receiver::{BODY_LIMIT, Seen, Senders, WEBHOOK_ID};
@@ -20,7 +20,7 @@ pub(crate) struct Case {
     pub(crate) after_rotation: bool,
     /// Whether the demo tells why it is refused.
     pub(crate) is_diagnosed: bool,
-    expected: Result<&'static str, Reason>,
+    expected: Result<&'static str, RefusalReason>,
 }
 
 impl Case {
@@ -68,26 +68,44 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
     let first = good()?;
     let mut cases = vec![
         case("valid", first.clone(), Ok("new")),
-        case("the same once more", first, Err(Reason::Replayed)),
-        case("body tampered with", tampered, Err(Reason::Mismatch)),
-        Case { is_diagnosed: true, ..case("body parsed and written anew", rewritten, Err(Reason::Mismatch)) },
+        case("the same once more", first, Err(RefusalReason::Replayed)),
+        case("body tampered with", tampered, Err(RefusalReason::Unverified(Reason::Mismatch))),
+        Case {
+            is_diagnosed: true,
+            ..case("body parsed and written anew", rewritten, Err(RefusalReason::Unverified(Reason::Mismatch)))
+        },
         case(
             "signed with another secret",
             acme(&Key::new("stranger", Secret::generate()?)?, now)?,
-            Err(Reason::Mismatch),
+            Err(RefusalReason::Unverified(Reason::Mismatch)),
         ),
-        case("signed 10 minutes ago", acme(&senders.new, seconds_away(-600))?, Err(Reason::Stale)),
-        case("signed 10 minutes ahead", acme(&senders.new, seconds_away(600))?, Err(Reason::Early)),
-        case("timestamp header missing", unstamped, Err(Reason::MissingHeader)),
-        case("signature header twice", doubled, Err(Reason::DuplicateHeader)),
-        case("unknown webhook id", signed(scheme(), &senders.new, "nobody", BODY.into(), now)?, Err(Reason::UnknownId)),
+        case(
+            "signed 10 minutes ago",
+            acme(&senders.new, seconds_away(-600))?,
+            Err(RefusalReason::Unverified(Reason::Stale)),
+        ),
+        case(
+            "signed 10 minutes ahead",
+            acme(&senders.new, seconds_away(600))?,
+            Err(RefusalReason::Unverified(Reason::Early)),
+        ),
+        case("timestamp header missing", unstamped, Err(RefusalReason::Unverified(Reason::MissingHeader))),
+        case("signature header twice", doubled, Err(RefusalReason::Unverified(Reason::DuplicateHeader))),
+        case(
+            "unknown webhook id",
+            signed(scheme(), &senders.new, "nobody", BODY.into(), now)?,
+            Err(RefusalReason::UnknownId),
+        ),
         case(
             "body over the cap",
             signed(scheme(), &senders.new, WEBHOOK_ID, oversized, now)?,
-            Err(Reason::BodyTooLarge),
+            Err(RefusalReason::BodyTooLarge),
         ),
         case("old key, while rotating", old()?, Ok("old")),
-        Case { after_rotation: true, ..case("old key, after the rotation", old()?, Err(Reason::Mismatch)) },
+        Case {
+            after_rotation: true,
+            ..case("old key, after the rotation", old()?, Err(RefusalReason::Unverified(Reason::Mismatch)))
+        },
     ];
     for (scheme, key) in &senders.presets {
         let request = signed(scheme.clone(), key, WEBHOOK_ID, BODY.into(), now)?;
@@ -96,7 +114,7 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
     Ok(cases)
 }
 
-fn case(name: &str, request: Request<Full<Bytes>>, expected: Result<&'static str, Reason>) -> Case {
+fn case(name: &str, request: Request<Full<Bytes>>, expected: Result<&'static str, RefusalReason>) -> Case {
     Case { name: name.into(), request, after_rotation: false, is_diagnosed: false, expected }
 }
 
@@ -120,11 +138,11 @@ fn signed(
     Ok(request)
 }
 
-fn refusal_status(reason: Reason) -> StatusCode {
+fn refusal_status(reason: RefusalReason) -> StatusCode {
     match reason {
-        Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalReason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // The handler does not run again, and the sender stops retrying.
-        Reason::Replayed => StatusCode::OK,
+        RefusalReason::Replayed => StatusCode::OK,
         _ => StatusCode::UNAUTHORIZED,
     }
 }

@@ -8,12 +8,13 @@ use axum::Router;
 use axum::extract::Json;
 use axum::routing::post;
 use hookwarden::axum::{WardenLayer, Webhook};
+use hookwarden::event::RefusalReason;
 use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::keys::StaticKeys;
 use hookwarden::redis::RedisStore;
 use hookwarden::secret::KeyId;
 use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
-use hookwarden::{ConfigError, Key, Keyring, Reason, Scheme, Secret, Warden};
+use hookwarden::{ConfigError, Key, Keyring, Scheme, Secret, Warden};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -43,7 +44,7 @@ pub(crate) struct Senders {
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) outcome: Outcome,
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<RefusalReason>,
     pub(crate) key_id: Option<KeyId>,
     pub(crate) skew: Option<i64>,
     pub(crate) duration: Duration,

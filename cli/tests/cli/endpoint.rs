@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Version};
 use axum::routing::{any, post};
 use hookwarden::Warden;
-use hookwarden::tower::WardenLayer;
+use hookwarden::axum::WardenLayer;
 use hookwarden::warden::{Quotas, Replay};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;

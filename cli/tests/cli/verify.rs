@@ -15,8 +15,7 @@ fn away(seconds: i64) -> Timestamp {
 
 /// The headers of a message as lines, each ended by `end`.
 fn lines(body: &str, time: Timestamp, end: &str) -> String {
-    let headers: [(&str, &str); 0] = [];
-    let signed = signer().sign_at(&headers, body.as_bytes(), time).unwrap();
+    let signed = signer().sign_body_at(body.as_bytes(), time).unwrap();
     signed.iter().map(|(name, value)| format!("{name}: {value}{end}")).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The failures of many subjects, and the alerts that stand.
+//! The failures of many subjects, and the alerts that are raised.
 
 use std::hash::{Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,19 +6,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Alert, AlertState, AlertSubject, AlertThreshold};
-use crate::bounded::{BoundedTable, Expires, HashedKey};
+use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
 
 /// Counts failures by subject against one threshold.
 ///
-/// Where both locks are held, that of the alerts is taken before that of an entry. So an entry is marked as raised exactly
-/// while its alert is among those that stand.
+/// If both locks are held, the one of the alerts is taken before the one of an entry. So an entry is marked as raised
+/// exactly while its alert is in the list.
 #[derive(Debug)]
 pub(super) struct Watch {
     threshold: AlertThreshold,
     table: BoundedTable<Failures>,
     hasher: RandomState,
     quota_state: Mutex<Vec<QuotaState>>,
-    /// The step in which alerts were last cleared: counts fall from one step to the next alone.
+    /// The step in which alerts were last cleared: counts fall only from one step to the next.
     looked_at: AtomicU64,
 }
 
@@ -40,7 +40,7 @@ impl Watch {
         }
     }
 
-    /// Counts a failure of what `by` stands for; an alert if it is the one too many.
+    /// Counts a failure of the subject with the key `by`, and returns an alert if it reaches the threshold.
     pub(super) fn count(&self, by: impl Hash, now: Duration, subject: impl FnOnce() -> AlertSubject) -> Option<Alert> {
         let (key, step, now) = (HashedKey::new(&self.hasher, by), self.step(now), nanos(now));
         let lapses = step.saturating_add(STEPS_WIDE).saturating_mul(self.step_nanos());
@@ -68,8 +68,8 @@ impl Watch {
         Some(self.alert(subject, AlertState::Raised, count))
     }
 
-    /// Tells the alerts that are over, once for each step. One that the callback does not survive leaves the others to
-    /// the next step.
+    /// Reports the alerts that ended, once for each step. If the callback panics, the other alerts follow in the next
+    /// step.
     pub(super) fn clear_due(&self, now: Duration, tell: impl Fn(&Alert)) {
         let step = self.step(now);
         if self.looked_at.load(Ordering::Relaxed) >= step || self.looked_at.fetch_max(step, Ordering::Relaxed) >= step {
@@ -81,7 +81,7 @@ impl Watch {
         }
     }
 
-    /// The next alert, from the `rest`-th backwards, that is over.
+    /// The next alert that ended, from the `rest`-th backwards.
     fn next_cleared(&self, rest: &mut usize, step: u64, now: u64) -> Option<Alert> {
         let mut quota_state = self.lock();
         *rest = quota_state.len().min(*rest);
@@ -119,7 +119,7 @@ impl Watch {
     }
 }
 
-/// What one subject failed at, step by step, the latest first.
+/// The failures of one subject, step by step, the latest first.
 #[derive(Debug, Default)]
 struct Failures {
     steps: [u32; STEPS],
@@ -154,21 +154,17 @@ impl Failures {
 }
 
 impl Expires for Failures {
-    /// An entry whose alert stands is kept until that is cleared.
+    /// An entry whose alert is raised is kept until the alert is cleared.
     fn expires_at(&self) -> u64 {
         if self.raised { u64::MAX } else { self.lapses }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A window has so many steps, as the length of an array and as a factor of time.
 const STEPS: usize = 10;
 const STEPS_WIDE: u64 = 10;
 
-/// An operator who was told of so many has no use for more.
+/// The maximum number of raised alerts; an operator cannot use more.
 const MAX_STANDING: usize = 1_024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How long and how much is cached.
+//! How long and how many entries are cached.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,29 @@ use crate::error::ConfigError;
 use crate::keys::AsyncKeyStore;
 use crate::scheme::Scheme;
 
-/// Collects the settings of [`CachedKeys`].
+/// Builds a [`CachedKeys`] cache.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hookwarden::Scheme;
+/// use hookwarden::keys::CachedKeys;
+/// # use hookwarden::error::StoreError;
+/// # use hookwarden::keys::AsyncKeyStore;
+/// # use hookwarden::{BoxFuture, Keyring};
+/// # struct Vault;
+/// # impl AsyncKeyStore for Vault {
+/// #     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+/// #         Box::pin(std::future::ready(Ok(None)))
+/// #     }
+/// # }
+///
+/// let keys = CachedKeys::builder(Vault) // `Vault` implements `AsyncKeyStore`
+///     .ttl(Duration::from_secs(60))
+///     .capacity(50_000)
+///     .build(&Scheme::timestamped())?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[must_use]
 pub struct CachedKeysBuilder {
     store: Box<dyn AsyncKeyStore>,
@@ -22,41 +44,41 @@ impl CachedKeysBuilder {
         Self { store, settings: Settings::default() }
     }
 
-    /// How long keys are kept, 300 seconds by default, counted from when the store was asked. A key that is taken out of
-    /// the store is accepted for that long.
+    /// Sets how long keys are cached, counted from the start of the lookup. The default is 300 seconds. A key that is
+    /// removed from the store is accepted for that long.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.ttl = ttl;
         self
     }
 
-    /// The most ids whose keys are kept, 10,000 by default. More senders than that are served, from the store.
+    /// Sets how many ids are cached. The default is 10,000. Further senders are served from the store.
     pub fn capacity(mut self, ids: usize) -> Self {
         self.settings.capacity = ids;
         self
     }
 
-    /// How long an id is remembered as unknown, 10 seconds by default. A new sender is refused for that long if it posted
-    /// before the store knew it.
+    /// Sets how long an id is cached as unknown. The default is 10 seconds. A sender that posts before the store knows
+    /// it is refused for that long.
     pub fn unknown_ttl(mut self, ttl: Duration) -> Self {
         self.settings.unknown_ttl = ttl;
         self
     }
 
-    /// The most ids that are remembered as unknown, 10,000 by default.
+    /// Sets how many ids are cached as unknown. The default is 10,000.
     pub fn unknown_capacity(mut self, ids: usize) -> Self {
         self.settings.unknown_capacity = ids;
         self
     }
 
-    /// Lets keys serve for `extra` beyond their time while the store fails. A key that was taken out of the store, because
-    /// it leaked say, is then accepted for that much longer, and whoever can keep the store from answering decides on it.
-    /// Without this setting requests are answered 503 meanwhile.
+    /// Uses expired keys for `extra` longer while the store fails. A key that was removed from the store because it
+    /// leaked is then accepted for that much longer, and an attacker who can make the store fail decides when. Without
+    /// this setting, requests are answered with 503 meanwhile.
     pub fn danger_serve_stale_for(mut self, extra: Duration) -> Self {
         self.settings.stale_for = Some(extra);
         self
     }
 
-    /// The clock by which times in the cache are counted, the system's by default.
+    /// Sets the clock of the cache, for tests. The default is the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.settings.clock = Arc::new(clock);
         self
@@ -65,7 +87,7 @@ impl CachedKeysBuilder {
     /// Builds the cache.
     ///
     /// # Errors
-    /// A time or a capacity is zero.
+    /// A duration or a capacity is zero.
     pub fn build(self, scheme: &Scheme) -> Result<CachedKeys, ConfigError> {
         let settings = &self.settings;
         let zero = [

@@ -1,7 +1,7 @@
 //! The TOML file of senders.
 //!
-//! It is walked by hand: the messages of a derived reader quote the values that they refuse, and one of those may be a
-//! secret.
+//! It is read by hand, because the messages of a derived deserializer quote the values that they refuse, and a value
+//! may be a secret.
 
 use std::collections::HashSet;
 use std::ops::Range;

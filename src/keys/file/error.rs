@@ -1,13 +1,13 @@
-//! What is wrong with the files.
+//! Errors of key files.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::ConfigError;
 
-/// Files that cannot be read, or whose content cannot be right.
+/// A key file cannot be read, or its content is wrong.
 ///
-/// Its text names the file, the line where there is one, and the field. It never quotes what stands there: a secret
-/// may.
+/// The text names the file, the line if there is one, and the field. It never quotes the content, which may be a
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}: {problem}", .path.display(), line_suffix(*.line))]
 pub struct KeyFileError {
@@ -27,13 +27,13 @@ impl KeyFileError {
         &self.path
     }
 
-    /// The line at fault, counted from 1, where there is one.
+    /// The line at fault, counted from 1, if there is one.
     #[must_use]
     pub const fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// The field at fault.
+    /// The field at fault, such as `sender.key.secret`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.problem.field()

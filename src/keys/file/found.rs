@@ -1,4 +1,4 @@
-//! A sender as it was found in a file, and a fault as it was found there.
+//! A sender and a fault, with their places in a file.
 
 use crate::error::ConfigError;
 use crate::secret::Keyring;

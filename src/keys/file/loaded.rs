@@ -1,4 +1,4 @@
-//! The senders that the files held at one moment.
+//! The senders in the files at one moment.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use super::{KeyFileError, document, mounted};
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
 
-/// What the files held at one moment.
+/// The content of the files at one moment.
 pub(super) struct Loaded {
     pub(super) source: Source,
     pub(super) files: Vec<Content>,
@@ -17,7 +17,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// In the middle of a change files may be missing or differ from what was just listed; a moment later they are whole.
+    /// During a change, files may be missing or differ from the listing; a retry a moment later succeeds.
     pub(super) fn read(path: &Path) -> Result<Self, KeyFileError> {
         let mut outcome =
             Err(KeyFileError::new(path, None, ConfigError::new("file", "changes while it is being read")));

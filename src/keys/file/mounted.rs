@@ -1,4 +1,4 @@
-//! A mounted secret: one secret a line, newest first.
+//! A mounted secret: one secret on each line, newest first.
 
 use super::found::Fault;
 use crate::error::ConfigError;

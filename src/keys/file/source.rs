@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::KeyFileError;
 use crate::error::ConfigError;
 
-/// What `stat` says of every file, symbolic links followed.
+/// The metadata of every file, with symbolic links followed.
 #[derive(PartialEq, Eq)]
 pub(super) struct Source {
     path: PathBuf,
@@ -54,8 +54,8 @@ impl Source {
         Ok(Self { path: path.into(), directory: false, files: vec![entry] })
     }
 
-    /// Kubernetes keeps the files of a volume in a directory of their own, and swaps the link `..data` that leads there.
-    /// The names beside it lead through that link, one by one: reading them would mix the two sides of a swap.
+    /// Kubernetes keeps the files of a volume in another directory, and swaps the link `..data` to it. The names beside
+    /// that link lead through it one by one: reading them could mix both sides of a swap.
     fn look_into(path: &Path) -> Result<Self, KeyFileError> {
         let root = fs::canonicalize(path.join("..data")).unwrap_or_else(|_| path.into());
         let mut files = Vec::new();
@@ -86,8 +86,8 @@ impl Source {
         Ok(if Self::look(path)? == *self { contents } else { None })
     }
 
-    /// Whether there is nothing new, for certain. A change right after the look at `when` may have left the stamps of a
-    /// file as they were; so recently changed files count as new for a while.
+    /// Whether nothing changed, for certain. A change right after the check at `when` may not have changed the time
+    /// stamps of a file, so recently changed files count as new for a while.
     pub(super) fn still_is(&self, path: &Path, when: SystemTime) -> bool {
         let settled = |entry: &Entry| entry.stat.changed.checked_add(STAMP_STEP).is_some_and(|end| end < when);
         self.files.iter().all(settled) && Self::look(path).is_ok_and(|now| now == *self)
@@ -195,7 +195,7 @@ fn fault(path: &Path, problem: impl Into<std::borrow::Cow<'static, str>>) -> Key
     KeyFileError::new(path, None, ConfigError::new("file", problem))
 }
 
-/// More than a million keys; and what is no key file at all is not read into memory.
+/// Enough for more than a million keys. A larger file is not a key file, and is not read into memory.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// No file system that is in use stamps in steps greater than this (FAT: 2 s).

@@ -1,7 +1,7 @@
-//! Bringing a closed link back.
+//! Reopening a closed link.
 //!
-//! A task in the background asks for the server, at once and then after growing pauses, first over the connection that
-//! there is and then over a new one. Before it opens the link again, it makes up for what the server could not be told.
+//! A background task asks for the server, at once and then after growing pauses, first over the existing connection and
+//! then over a new one. Before it opens the link again, it sends the settlements that could not be sent.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Link, Settlement};
 
-/// Ends when the server knows all, or when nobody has the link any more.
+/// Ends when everything is sent, or when the link has no other owner.
 pub(super) async fn run(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
     while let Some(link) = link.upgrade() {
@@ -34,7 +34,7 @@ pub(super) async fn run(link: Weak<Link>) {
 }
 
 impl Link {
-    /// Returns whether there is nothing left to mend.
+    /// Returns whether nothing is left to do.
     async fn mend_once(self: &Arc<Self>) -> bool {
         if self.down.load(Ordering::Acquire) && !self.has_answer().await {
             return false;
@@ -50,8 +50,8 @@ impl Link {
         self.make_up(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
     }
 
-    /// Tells the server what it could not be told, a batch after the other. Returns whether it was there to be told; what it
-    /// refuses is tried again later, and keeps nobody out meanwhile.
+    /// Sends pending settlements in batches. Returns whether the server answered; a settlement that it refuses is tried
+    /// again later, and does not delay requests.
     async fn make_up(self: &Arc<Self>, take: impl Fn() -> Vec<Settlement>, batches: usize) -> bool {
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
             let told = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
@@ -70,7 +70,7 @@ impl Link {
         true
     }
 
-    /// Whether a server answers, over the connection that there is or else over a new one.
+    /// Whether a server answers, over the existing connection or else over a new one.
     async fn has_answer(&self) -> bool {
         if self.astray.load(Ordering::Acquire) {
             // The new one may lead to a replica again, and does not show it before it is told something.
@@ -108,10 +108,10 @@ async fn ping(mut connection: ConnectionManager) -> RedisResult<()> {
     ::redis::cmd("PING").exec_async(&mut connection).await
 }
 
-/// Settlements made up for at one time.
+/// Settlements that are sent at one time.
 const BATCH: usize = 256;
 
-/// How many batches of claims are given back before others are served.
+/// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);

@@ -1,14 +1,14 @@
-//! A part of the memory under a lock of its own: a table that is kept small.
+//! A part of the store with a lock: a table that is kept small.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Duration;
 
-use super::state::{Now, QuotaState, State};
+use super::state::{KeyState, Now, State};
 use crate::bounded::AsItIs;
 use crate::error::StoreError;
 
-/// A webhook id and a key, as 128 bits that nobody outside can foresee.
+/// A webhook id and a key as 128 bits that an attacker cannot predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint(pub(super) u64, pub(super) u64);
 
@@ -18,7 +18,7 @@ impl Hash for Fingerprint {
     }
 }
 
-/// Some entries that are held, and some that expired and were not swept yet.
+/// Entries, some of which have expired and are not removed yet.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     entries: Entries,
@@ -26,12 +26,12 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn quota_state(&self, print: &Fingerprint, now: &Now) -> QuotaState {
-        self.entries.get(print).map_or(QuotaState::Free, |state| state.at(now))
+    pub(super) fn state(&self, print: &Fingerprint, now: &Now) -> KeyState {
+        self.entries.get(print).map_or(KeyState::Free, |state| state.at(now))
     }
 
-    /// Makes sure that `more` entries fit below `limit`, and in the table without its growing: what is expired goes,
-    /// and a table of the right size replaces one that is too small or worn.
+    /// Makes sure that `more` entries fit below `limit`, and into the table without growing it: expired entries are
+    /// removed, and a table of the right size replaces one that is too small or worn.
     pub(super) fn make_room(&mut self, more: usize, limit: usize, now: &Now) -> Result<(), StoreError> {
         let wanted = |shard: &Self| shard.entries.len().saturating_add(more);
         if wanted(self) <= limit.min(self.entries.capacity()) {
@@ -51,7 +51,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Room comes first, from [`make_room`](Self::make_room).
+    /// Call [`make_room`](Self::make_room) first.
     pub(super) fn put(&mut self, print: Fingerprint, state: State) {
         self.entries.insert(print, state);
     }
@@ -65,10 +65,10 @@ impl Shard {
         !self.entries.is_empty() && now.monotonic().saturating_sub(self.swept) >= SWEEP_EVERY
     }
 
-    /// Drops what is expired, and memory with it once half the table does.
+    /// Removes expired entries, and shrinks the table once half of it is empty.
     pub(super) fn sweep(&mut self, now: &Now) {
         self.swept = now.monotonic();
-        self.entries.retain(|_, state| state.at(now) != QuotaState::Free);
+        self.entries.retain(|_, state| state.at(now) != KeyState::Free);
         self.entries.shrink_to(self.entries.len().saturating_add(self.slack()));
     }
 
@@ -85,8 +85,8 @@ impl Shard {
     /// When an entry may expire at the earliest, and no less than a second.
     fn soonest(&self, now: &Now) -> Duration {
         let remaining = self.entries.values().map(|state| match state.at(now) {
-            QuotaState::Free => Duration::ZERO,
-            QuotaState::Claimed { remaining, .. } | QuotaState::Finished { remaining } => remaining,
+            KeyState::Free => Duration::ZERO,
+            KeyState::Claimed { remaining, .. } | KeyState::Finished { remaining } => remaining,
         });
         remaining.min().unwrap_or_default().max(Duration::from_secs(1))
     }

@@ -1,4 +1,4 @@
-//! What the memory knows of one key, packed into eight bytes, and what it means at a given moment.
+//! The state of one key, packed into eight bytes.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use crate::clock::ClockReading;
 use crate::replay::Claimant;
 use crate::time::Timestamp;
 
-/// Both clocks, with the moment that the memory was first used as their zero: a few bits then last for decades,
-/// whatever a clock counts from.
+/// Both clocks, relative to the first use of the store: a few bits then last for decades, whatever a clock counts from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     start: Timestamp,
@@ -37,9 +36,9 @@ impl From<Claimant> for Mark {
     }
 }
 
-/// How a key stands at a moment.
+/// The state of a key at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum QuotaState {
+pub(super) enum KeyState {
     Free,
     Claimed { by: Mark, remaining: Duration },
     Finished { remaining: Duration },
@@ -58,7 +57,7 @@ impl State {
         Self(CLAIMED | (by.0 << LEASE_END_BITS) | end)
     }
 
-    /// The monotonic clock ends with the second that follows `until`, as the wall clock stands now.
+    /// The monotonic end is the second after `until`, by the wall clock's present time.
     pub(super) fn finished(until: Timestamp, now: &Now) -> Self {
         let last = until.seconds_since(now.start).saturating_add(WALL_ZERO).clamp(0, i64::from(u32::MAX));
         let more = u64::try_from(until.seconds_since(now.wall).saturating_add(1)).unwrap_or_default();
@@ -66,28 +65,28 @@ impl State {
         Self((end << WALL_BITS) | u64::try_from(last).unwrap_or_default())
     }
 
-    pub(super) fn at(self, now: &Now) -> QuotaState {
+    pub(super) fn at(self, now: &Now) -> KeyState {
         if self.0 & CLAIMED == 0 { self.finished_at(now) } else { self.claimed_at(now) }
     }
 
-    fn claimed_at(self, now: &Now) -> QuotaState {
+    fn claimed_at(self, now: &Now) -> KeyState {
         let end = self.0 & LEASE_END;
         let remaining = Duration::from_nanos(end.saturating_mul(u64::from(TICK_NANOS))).saturating_sub(now.monotonic);
         if remaining.is_zero() && end != LEASE_END {
-            return QuotaState::Free;
+            return KeyState::Free;
         }
-        QuotaState::Claimed { by: Mark((self.0 >> LEASE_END_BITS) & MARK), remaining }
+        KeyState::Claimed { by: Mark((self.0 >> LEASE_END_BITS) & MARK), remaining }
     }
 
-    /// Free when both clocks say so. A wall clock that is set forward forgets nothing before its time; one that is set
-    /// back keeps an entry until it is there again.
-    fn finished_at(self, now: &Now) -> QuotaState {
+    /// Free when both clocks have passed the end. Setting the wall clock forward does not remove an entry early;
+    /// setting it back keeps an entry longer.
+    fn finished_at(self, now: &Now) -> KeyState {
         let (end, last) = (self.0 >> WALL_BITS, i64::try_from(self.0 & u64::from(u32::MAX)).unwrap_or_default());
         let today = now.wall.seconds_since(now.start).saturating_add(WALL_ZERO);
         let by_wall = u64::try_from(last.saturating_add(1).saturating_sub(today)).unwrap_or_default();
         let by_monotonic = Duration::from_secs(end).saturating_sub(now.monotonic);
         let remaining = by_monotonic.max(Duration::from_secs(by_wall));
-        if remaining.is_zero() && end != END { QuotaState::Free } else { QuotaState::Finished { remaining } }
+        if remaining.is_zero() && end != END { KeyState::Free } else { KeyState::Finished { remaining } }
     }
 }
 
@@ -135,7 +134,7 @@ mod tests {
     }
 
     fn is_finished(state: State, at: Now) -> bool {
-        matches!(state.at(&at), QuotaState::Finished { .. })
+        matches!(state.at(&at), KeyState::Finished { .. })
     }
 
     #[test]
@@ -144,16 +143,16 @@ mod tests {
         let begin = Duration::new(7, 1);
         let state = State::claimed(mark, Duration::from_secs(30), &now(0, begin));
         let held = |nanos| state.at(&now(0, begin + Duration::from_secs(30) - Duration::from_nanos(nanos)));
-        assert!(matches!(held(1), QuotaState::Claimed { by, .. } if by == mark));
+        assert!(matches!(held(1), KeyState::Claimed { by, .. } if by == mark));
         let rounded_up = Duration::from_secs(37) + Duration::from_nanos(u64::from(TICK_NANOS));
         assert!(matches!(
             state.at(&now(0, rounded_up - Duration::from_nanos(1))),
-            QuotaState::Claimed { remaining, .. } if remaining == Duration::from_nanos(1)
+            KeyState::Claimed { remaining, .. } if remaining == Duration::from_nanos(1)
         ));
-        assert_eq!(state.at(&now(0, rounded_up)), QuotaState::Free);
+        assert_eq!(state.at(&now(0, rounded_up)), KeyState::Free);
 
         let whole = State::claimed(mark, Duration::from_secs(30), &now(0, Duration::from_secs(7)));
-        assert_eq!(whole.at(&now(0, Duration::from_secs(37))), QuotaState::Free);
+        assert_eq!(whole.at(&now(0, Duration::from_secs(37))), KeyState::Free);
     }
 
     #[test]
@@ -164,14 +163,14 @@ mod tests {
         assert!(is_finished(state, now(3_900, seconds(300))));
         assert!(is_finished(state, now(300, seconds(3_900))));
         assert!(is_finished(state, now(301, Duration::from_millis(300_999))));
-        assert_eq!(state.at(&now(301, seconds(301))), QuotaState::Free);
+        assert_eq!(state.at(&now(301, seconds(301))), KeyState::Free);
     }
 
     #[test]
     fn time_within_a_second_is_rounded_up_for_the_finished() {
         let state = State::finished(until(0), &now(0, Duration::from_millis(500)));
         assert!(is_finished(state, now(5, Duration::from_millis(1_999))));
-        assert_eq!(state.at(&now(5, Duration::from_secs(2))), QuotaState::Free);
+        assert_eq!(state.at(&now(5, Duration::from_secs(2))), KeyState::Free);
     }
 
     #[test]
@@ -182,7 +181,7 @@ mod tests {
             let at = now(wall, monotonic);
             for lease in times.into_iter().skip(1) {
                 let state = State::claimed(Mark(1), lease, &at);
-                assert!(matches!(state.at(&at), QuotaState::Claimed { .. }), "{wall} {monotonic:?} {lease:?}");
+                assert!(matches!(state.at(&at), KeyState::Claimed { .. }), "{wall} {monotonic:?} {lease:?}");
             }
             for until in [i64::MIN, -1, 0, 1, 1_800_000_000, i64::MAX].map(Timestamp::from_unix) {
                 let state = State::finished(until, &at);
@@ -201,7 +200,7 @@ mod tests {
             };
             let state = State::finished(Timestamp::from_unix(century + 300), &at(0));
             assert!(is_finished(state, at(300)));
-            assert_eq!(state.at(&at(301)), QuotaState::Free);
+            assert_eq!(state.at(&at(301)), KeyState::Free);
         }
     }
 

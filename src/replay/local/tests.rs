@@ -1,5 +1,7 @@
 //! What the memory costs. How it behaves is tested from outside.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
@@ -106,9 +108,19 @@ fn memory_shrinks_after_a_burst() {
 }
 
 #[test]
+fn fingerprint_is_two_hashes() {
+    let memory = LocalReplay::new(10);
+    let keys: [ReplayKey; 8] = std::array::from_fn(|n| key(u64::try_from(n).unwrap()));
+    let delivery = Delivery { webhook_id: "id", keys: &keys, until: at(0).wall };
+    let locked = memory.lock(&delivery).unwrap();
+    let words: HashSet<u64> = locked.prints.iter().flat_map(|(_, print)| [print.0, print.1]).collect();
+    assert_eq!(words.len(), 16);
+}
+
+#[test]
 fn every_memory_has_a_secret_of_its_own() {
-    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|memory| memory.secret.finish128());
-    assert!(one.h1 != other.h1 && one.h2 != other.h2);
+    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|memory| memory.secret.hash_one(0));
+    assert_ne!(one, other);
 }
 
 #[test]

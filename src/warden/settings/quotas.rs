@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
 use crate::shared_store::SharedStore;
-use crate::warden::admission;
+use crate::warden::quota_limits::QuotaLimits;
 
 /// How many requests are accepted from each sender, and how many refused ones are tolerated from each peer.
 ///
@@ -119,7 +119,7 @@ impl Quotas {
         shared_store: Option<&Arc<dyn SharedStore>>,
         counts_alone: bool,
         clock: &Arc<dyn Clock>,
-    ) -> Result<(Option<admission::Quotas>, Option<RejectedTraffic>), ConfigError> {
+    ) -> Result<(Option<QuotaLimits>, Option<RejectedTraffic>), ConfigError> {
         let replicas =
             NonZeroU32::new(self.replicas).ok_or(ConfigError::new("quotas.replicas", "must be at least 1"))?;
         let is_limited = self.accepted.is_some() || !self.accepted_for.is_empty();
@@ -148,7 +148,7 @@ impl Quotas {
             (None, Some(store)) if counts_alone => Some(Box::new(store.clone())),
             (shared, _) => shared,
         };
-        let accepted = is_limited.then(|| admission::Quotas {
+        let accepted = is_limited.then(|| QuotaLimits {
             standard: self.accepted,
             overrides: self.accepted_for,
             local: LocalLimiter::new(clock.clone()),

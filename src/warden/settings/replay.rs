@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::replay::{LocalReplay, ReplayStore};
 use crate::shared_store::SharedStore;
 use crate::verifier::Rules;
-use crate::warden::admission::{self, Lifetime, ReplayBackend};
+use crate::warden::stores::{Lifetime, ReplayBackend, ReplayProtection};
 
 /// Where deliveries are remembered, and for how long, so that each is handled once.
 ///
@@ -141,7 +141,7 @@ impl Replay {
         rules: &Rules,
         deadline: Duration,
         shared_store: Option<Arc<dyn SharedStore>>,
-    ) -> Result<Option<admission::Replay>, ConfigError> {
+    ) -> Result<Option<ReplayProtection>, ConfigError> {
         let lease = self.lease.unwrap_or(DEFAULT_LEASE);
         let capacity = self.capacity.unwrap_or(DEFAULT_CAPACITY);
         require(!lease.is_zero(), "replay.lease", "must be more than zero")?;
@@ -179,7 +179,7 @@ impl Replay {
         let local = || LocalReplay::new(capacity);
         let fallback = self.falls_back.then(local);
         let store = store.unwrap_or_else(|| ReplayBackend::Local(local()));
-        Ok(Some(admission::Replay { store, fallback, lease, lifetime }))
+        Ok(Some(ReplayProtection { store, fallback, lease, lifetime }))
     }
 
     fn check_off(&self) -> Result<(), ConfigError> {

@@ -2,11 +2,11 @@
 
 use super::Quotas;
 use crate::error::ConfigError;
-use crate::keys::{CachedKeys, KeyStore, StaticKeys};
+use crate::keys::{CachedKeys, KeyStore, Lookup, StaticKeys};
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
-use crate::warden::IdSource;
-use crate::warden::lookup::{Found, KeySource};
+use crate::warden::id::IdSource;
+use crate::warden::lookup::KeySource;
 
 /// What the builder was given; at most one of the four sources can be right.
 #[derive(Default)]
@@ -45,7 +45,8 @@ impl Senders {
         };
         let id_source = self.id_source.unwrap_or_else(|| IdSource::path_parameter("id"));
         if let Some(id) = id_source.fixed_id()
-            && matches!(keys.find(id), Found::Unknown)
+            && keys.is_immediate()
+            && matches!(keys.look_up(id, || Ok(())), Lookup::Answered(Ok(None)))
         {
             let problem = format!("must be the id of a sender: no sender has the fixed id {id:?}");
             return Err(ConfigError::new("webhook_id", problem));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hookwarden::clock::ClockReading;
 use hookwarden::error::StoreError;
+use hookwarden::event::RefusalReason;
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::secret::KeyId;
 use hookwarden::testing::TestClock;
@@ -67,9 +68,13 @@ fn presets(table: &mut Table, sort: &Sort) {
     let last = sort.mac_size - 1;
     let messages = [
         ("accepted", good.clone(), Ok("k0")),
-        ("mismatch in the first byte", good.clone().with_wrong([0]), Err(Reason::Mismatch)),
-        ("mismatch in the last byte", good.clone().with_wrong([last]), Err(Reason::Mismatch)),
-        ("mismatch in every byte", good.with_wrong(0..=last), Err(Reason::Mismatch)),
+        ("mismatch in the first byte", good.clone().with_wrong([0]), Err(RefusalReason::Unverified(Reason::Mismatch))),
+        (
+            "mismatch in the last byte",
+            good.clone().with_wrong([last]),
+            Err(RefusalReason::Unverified(Reason::Mismatch)),
+        ),
+        ("mismatch in every byte", good.with_wrong(0..=last), Err(RefusalReason::Unverified(Reason::Mismatch))),
     ];
     for (what, message, expected) in &messages {
         table.row(&format!("{name}: {what}"), *expected, || whole(&verifier, message));
@@ -94,7 +99,7 @@ fn rotation(table: &mut Table) {
             ("second of 3 keys", &three, &good, Ok("k1")),
             ("second of 3 keys, first of 32 candidates", &three, &first, Ok("k1")),
             ("second of 8 keys, last of 32 candidates", &eight, &last, Ok("k1")),
-            ("8 keys, 32 candidates, mismatch", &eight, &wrong, Err(Reason::Mismatch)),
+            ("8 keys, 32 candidates, mismatch", &eight, &wrong, Err(RefusalReason::Unverified(Reason::Mismatch))),
         ];
         for (what, verifier, message, expected) in cases {
             table.row(&format!("{name}: {what}"), expected, || whole(verifier, message));
@@ -122,12 +127,12 @@ fn warden(table: &mut Table) {
     let (first, last) = (good.clone().with_wrong([0]), good.clone().with_wrong([31]));
     for (what, id, message, expected) in [
         ("accepted", KNOWN, &good, Ok("k0")),
-        ("mismatch in the first byte", KNOWN, &first, Err(Reason::Mismatch)),
-        ("mismatch in the last byte", KNOWN, &last, Err(Reason::Mismatch)),
-        ("unknown id", UNKNOWN, &good, Err(Reason::UnknownId)),
-        ("unknown id, mismatch", UNKNOWN, &last, Err(Reason::UnknownId)),
-        ("id without a live key", "idle", &sort.sign(&retired), Err(Reason::NoLiveKey)),
-        ("replay", KNOWN, &good, Err(Reason::Replayed)),
+        ("mismatch in the first byte", KNOWN, &first, Err(RefusalReason::Unverified(Reason::Mismatch))),
+        ("mismatch in the last byte", KNOWN, &last, Err(RefusalReason::Unverified(Reason::Mismatch))),
+        ("unknown id", UNKNOWN, &good, Err(RefusalReason::UnknownId)),
+        ("unknown id, mismatch", UNKNOWN, &last, Err(RefusalReason::UnknownId)),
+        ("id without a live key", "idle", &sort.sign(&retired), Err(RefusalReason::Unverified(Reason::NoLiveKey))),
+        ("replay", KNOWN, &good, Err(RefusalReason::Replayed)),
     ] {
         table.row(&format!("Warden: {what}"), expected, || judged(&warden, id, message));
     }
@@ -268,15 +273,15 @@ struct Table {
 
 impl Table {
     /// A case that must have its outcome without a report.
-    fn row(&mut self, name: &str, expected: Result<&str, Reason>, judge: impl FnOnce() -> Judged) {
+    fn row(&mut self, name: &str, expected: Result<&str, RefusalReason>, judge: impl FnOnce() -> Judged) {
         let before = requests::reports();
         let judged = judge();
         let reports = requests::reports() - before;
         self.print(name, reports, "none", reports == 0);
         self.verdicts += match judged {
             // A replay was accepted before it was known for one.
-            Ok(_) | Err(Reason::Replayed) => 2,
-            Err(Reason::Mismatch) => 1,
+            Ok(_) | Err(RefusalReason::Replayed) => 2,
+            Err(RefusalReason::Unverified(Reason::Mismatch)) => 1,
             Err(_) => 0,
         };
         let judged = judged.as_ref().map(KeyId::as_str).map_err(|reason| *reason);
@@ -302,4 +307,4 @@ impl Table {
 }
 
 /// The key that a message was accepted under, or why it was refused.
-type Judged = Result<KeyId, Reason>;
+type Judged = Result<KeyId, RefusalReason>;

@@ -1,0 +1,177 @@
+//! The extractors.
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+
+use super::request::Axum;
+use crate::body::{self, VerifiedBody};
+use crate::occurrences::Occurrences;
+use crate::request_context::{SentHead, origin};
+use crate::warden::answer::AnswerWriter;
+use crate::warden::{Refused, Warden};
+use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
+
+impl<T, S> FromRequest<S> for Webhook<T>
+where
+    T: FromRequest<S>,
+    S: Send + Sync,
+{
+    type Rejection = WebhookRejection<T::Rejection>;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let Some(verified) = request.extensions_mut().remove::<VerifiedRequest>() else {
+            static MISSING: Occurrences = Occurrences::new();
+            if let Some(count) = MISSING.count_to_log() {
+                tracing::error!(
+                    target: "hookwarden::axum",
+                    count,
+                    "Webhook<T> was extracted on a route without a WardenLayer: put hookwarden::axum::WardenLayer on the \
+                     route, or take UncommittedWebhook<T> and keep the Warden in the router's state"
+                );
+            }
+            return Err(WebhookRejection::Misconfigured);
+        };
+        let VerifiedRequest { delivery, body, answer_writer } = verified;
+        let (parts, _) = request.into_parts();
+        match T::from_request(request_of(parts, body), state).await {
+            Ok(payload) => Ok(Self::new(payload, delivery)),
+            Err(rejection) => Err(WebhookRejection::Payload(PayloadRejection { rejection, answer_writer })),
+        }
+    }
+}
+
+impl<T, S> FromRequest<S> for UncommittedWebhook<T>
+where
+    T: FromRequest<S>,
+    S: WardenState + Send + Sync,
+{
+    type Rejection = WebhookRejection<T::Rejection>;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (mut parts, body) = request.into_parts();
+        if parts.extensions.get::<VerifiedRequest>().is_some() {
+            static GUARDED: Occurrences = Occurrences::new();
+            if let Some(count) = GUARDED.count_to_log() {
+                tracing::error!(
+                    target: "hookwarden::axum",
+                    count,
+                    "UncommittedWebhook<T> was extracted behind a WardenLayer, which has claimed the delivery: take \
+                     Webhook<T>, or remove the layer"
+                );
+            }
+            return Err(WebhookRejection::Misconfigured);
+        }
+        let warden = state.warden();
+        let origin = origin::<Axum>(&warden, &mut parts).await;
+        let received = body::receive(&warden, &SentHead::<Axum>::new(&parts), origin, body).await;
+        let (admitted, body) = received.map_err(WebhookRejection::Refused)?;
+        match T::from_request(request_of(parts, body), state).await {
+            Ok(payload) => Ok(Self { payload, admitted }),
+            Err(rejection) => {
+                let answer_writer = warden.answer_writer().cloned();
+                Err(WebhookRejection::Payload(PayloadRejection { rejection, answer_writer }))
+            }
+        }
+    }
+}
+
+/// The request for the payload's extractor.
+fn request_of(parts: Parts, body: VerifiedBody) -> Request {
+    let mut request = Request::from_parts(parts, Body::new(body));
+    // The body is within the Warden's limit; axum's own limit would reject larger ones that were admitted.
+    DefaultBodyLimit::disable().apply(&mut request);
+    request
+}
+
+/// A router's state that holds a [`Warden`], which [`UncommittedWebhook`] verifies with: the state is a Warden, or
+/// `Warden` implements [`FromRef`] of it.
+///
+/// On a router with another state, the compiler says that a handler of `UncommittedWebhook` doesn't implement `Handler`.
+///
+/// ```
+/// use axum::extract::FromRef;
+/// use hookwarden::Warden;
+///
+/// #[derive(Clone)]
+/// struct AppState {
+///     warden: Warden,
+/// }
+///
+/// impl FromRef<AppState> for Warden {
+///     fn from_ref(state: &AppState) -> Self {
+///         state.warden.clone()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`UncommittedWebhook` needs a `Warden` in the router's state, and `{Self}` holds none",
+    label = "this state holds no `Warden`",
+    note = "implement `FromRef<{Self}>` for `Warden`, which returns a clone of the state's Warden",
+    note = "or take `Webhook` in the handler and put `hookwarden::axum::WardenLayer` on the route"
+)]
+pub trait WardenState {
+    /// The Warden.
+    fn warden(&self) -> Warden;
+}
+
+// Without it the compiler names `FromRef` alone.
+#[diagnostic::do_not_recommend]
+impl<S> WardenState for S
+where
+    Warden: FromRef<S>,
+{
+    fn warden(&self) -> Warden {
+        Warden::from_ref(self)
+    }
+}
+
+/// Why a [`Webhook`] or an [`UncommittedWebhook`] could not be extracted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WebhookRejection<R> {
+    /// The Warden refused the request. Only [`UncommittedWebhook`] gives it: behind a layer, the layer answers.
+    Refused(Refused),
+    /// The request was admitted, but its payload is not of the handler's type.
+    Payload(PayloadRejection<R>),
+    /// The route is misconfigured, and the log names the fix: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind
+    /// one.
+    Misconfigured,
+}
+
+/// The rejection of the payload's extractor, such as `JsonRejection`.
+///
+/// As a response it has the rejection's status and headers, and its body unless
+/// [`answer_body`](crate::warden::WardenBuilder::answer_body) writes another.
+#[derive(Debug)]
+pub struct PayloadRejection<R> {
+    /// The rejection of the payload's extractor.
+    pub rejection: R,
+    answer_writer: Option<AnswerWriter>,
+}
+
+impl<R: IntoResponse> IntoResponse for WebhookRejection<R> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refused) => refused.into_answer().into_response(),
+            Self::Payload(rejection) => rejection.into_response(),
+            Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+impl<R: IntoResponse> IntoResponse for PayloadRejection<R> {
+    fn into_response(self) -> Response {
+        let mut response = self.rejection.into_response();
+        if let Some(body) = self.answer_writer.and_then(|writer| writer.write_for_payload(response.status())) {
+            let (content_type, bytes) = body.into_parts();
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+            response.headers_mut().remove(CONTENT_LENGTH);
+            *response.body_mut() = Body::from(bytes);
+        }
+        response
+    }
+}

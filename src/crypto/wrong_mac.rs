@@ -1,0 +1,79 @@
+//! Signatures as senders compute them by mistake. They explain a mismatch and verify nothing.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
+
+use super::mac::{Algorithm, Mac, Message};
+use crate::encoding::Tag;
+
+/// A way to compute a signature from a key and a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// The HMAC of a scheme.
+    Hmac(Algorithm),
+    /// HMAC-SHA-384.
+    HmacSha384,
+    /// An HMAC with the message as its key and the key as its message.
+    Swapped(Algorithm),
+    /// A plain hash of the message and the key.
+    Hash(Algorithm, KeyPlace),
+}
+
+/// Where a plain hash has the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyPlace {
+    Before,
+    Behind,
+    Nowhere,
+}
+
+impl Method {
+    /// The size of a tag in bytes.
+    pub(crate) const fn tag_size(self) -> usize {
+        match self {
+            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
+            Self::HmacSha384 => 48,
+        }
+    }
+
+    /// The tag of the concatenated `pieces`.
+    pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
+        match self {
+            Self::Hmac(algorithm) => Mac::new(algorithm, key).ok()?.tag_of(pieces),
+            Self::HmacSha384 => {
+                let mut mac = Hmac::<Sha384>::new_from_slice(key).ok()?;
+                pieces.feed(&mut |piece| mac.update(piece));
+                Tag::from_bytes(&mac.finalize().into_bytes())
+            }
+            Self::Swapped(algorithm) => Mac::new(algorithm, &pieces.concat()).ok()?.tag_of(key),
+            Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
+            Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
+            Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
+        }
+    }
+}
+
+impl Message for [&[u8]] {
+    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
+        self.iter().for_each(|piece| sink(piece));
+    }
+}
+
+fn hash<D: Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
+    let (before, behind) = match place {
+        KeyPlace::Before => (key, &b""[..]),
+        KeyPlace::Behind => (&b""[..], key),
+        KeyPlace::Nowhere => (&b""[..], &b""[..]),
+    };
+    let mut hash = D::new_with_prefix(before);
+    pieces.feed(&mut |piece| hash.update(piece));
+    hash.update(behind);
+    Tag::from_bytes(&hash.finalize())
+}
+
+/// Whether `tag` begins with `start`, compared in constant time.
+pub(crate) fn begins_with(tag: &Tag, start: &[u8]) -> bool {
+    tag.as_bytes().get(..start.len()).is_some_and(|first| bool::from(first.ct_eq(start)))
+}

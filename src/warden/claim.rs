@@ -1,0 +1,132 @@
+//! A claim on a delivery, and its settlement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::stores::{Holder, Stores};
+use super::verified_delivery::VerifiedDelivery;
+use crate::clock::ClockReading;
+use crate::error::StoreError;
+use crate::event::{StoreKind, Warning};
+use crate::future::catch_panic;
+use crate::replay::{Claimant, Delivery};
+use crate::time::Timestamp;
+
+/// A claim on a delivery, to be settled once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplayClaim {
+    pub(super) claimant: Claimant,
+    until: Timestamp,
+    claimed: ClockReading,
+    /// The shared store failed, and the fallback in this process holds the claim.
+    pub(super) fell_back: bool,
+    /// A settlement was sent to the store, and its answer did not arrive.
+    sent: bool,
+}
+
+impl ReplayClaim {
+    pub(super) const fn new(claimant: Claimant, until: Timestamp, claimed: ClockReading) -> Self {
+        Self { claimant, until, claimed, fell_back: false, sent: false }
+    }
+
+    pub(super) fn delivery<'d>(&self, delivery: &'d VerifiedDelivery) -> Delivery<'d> {
+        Delivery { webhook_id: delivery.webhook_id(), keys: delivery.replay_keys(), until: self.until }
+    }
+
+    /// The claim is held by the fallback in this process.
+    pub(super) const fn fall_back(self) -> Self {
+        Self { fell_back: true, ..self }
+    }
+
+    /// Commits the delivery, or releases it. Completes at the first poll if the claim is in this process.
+    pub(super) async fn settle(
+        self,
+        stores: &Arc<Stores>,
+        delivery: &VerifiedDelivery,
+        done: bool,
+        monotonic: Duration,
+    ) -> Result<(), StoreError> {
+        let Some(replay) = &stores.replay else { return Ok(()) };
+        // `until` was computed from the wall clock of the claim. If the clock was set while the handler ran, the present
+        // wall clock would end the memory too early.
+        let now = self.claimed.carried_on_to(monotonic);
+        let settled = match replay.holder(self.fell_back) {
+            Holder::Local(store) if done => Ok(store.commit_now(self.delivery(delivery), self.claimant, now)),
+            Holder::Local(store) => Ok(store.release_now(self.delivery(delivery), self.claimant, now)),
+            Holder::Shared(store) => {
+                let mut pending = PendingClaim { stores, delivery, done, claim: Some(Self { sent: true, ..self }) };
+                let settled = catch_panic(async {
+                    if done {
+                        store.commit(self.delivery(delivery), self.claimant, now).await
+                    } else {
+                        store.release(self.delivery(delivery), self.claimant, now).await
+                    }
+                })
+                .await;
+                pending.claim = None;
+                settled
+            }
+        };
+        match &settled {
+            // On a retry `false` is expected: the first call already settled the claim. Otherwise another request held the
+            // claim by then, and the work may have been done twice.
+            Ok(kept) if done && !kept && !self.sent => stores.monitor.warn(Warning::LeaseOutlived),
+            Ok(_) => {}
+            Err(error) => stores.monitor.store_failed(StoreKind::Replay, error),
+        }
+        settled.map(drop)
+    }
+
+    /// [`settle`](Self::settle) without waiting: at once if the claim is in this process, else in the background.
+    pub(super) fn settle_now(self, stores: &Arc<Stores>, delivery: &VerifiedDelivery, done: bool, monotonic: Duration) {
+        let holder = stores.replay.as_ref().map(|replay| replay.holder(self.fell_back));
+        if matches!(holder, Some(Holder::Shared(_))) {
+            self.settle_in_background(stores, delivery, done);
+        } else {
+            let _ = self.settle(stores, delivery, done, monotonic).now_or_never();
+        }
+    }
+
+    /// The feature `tower` brings the runtime.
+    #[cfg_attr(not(feature = "tower"), expect(unused_variables, reason = "without a runtime nothing can wait"))]
+    fn settle_in_background(self, stores: &Arc<Stores>, delivery: &VerifiedDelivery, done: bool) {
+        #[cfg(feature = "tower")]
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (stores, delivery) = (Arc::clone(stores), delivery.clone());
+            runtime.spawn(async move {
+                let monotonic = stores.monitor.clock.monotonic();
+                self.settle(&stores, &delivery, done, monotonic).await
+            });
+            return;
+        }
+        stores.monitor.store_failed(StoreKind::Replay, &StoreError::new(NO_RUNTIME));
+    }
+}
+
+/// A claim that is settled when this value is dropped, such as when the request is dropped while a store is asked.
+pub(super) struct PendingClaim<'a> {
+    stores: &'a Arc<Stores>,
+    delivery: &'a VerifiedDelivery,
+    done: bool,
+    /// `None` once there is nothing left to settle.
+    pub(super) claim: Option<ReplayClaim>,
+}
+
+impl<'a> PendingClaim<'a> {
+    pub(super) const fn new(stores: &'a Arc<Stores>, delivery: &'a VerifiedDelivery, claim: ReplayClaim) -> Self {
+        Self { stores, delivery, done: false, claim: Some(claim) }
+    }
+}
+
+impl Drop for PendingClaim<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.settle_now(self.stores, self.delivery, self.done, self.stores.monitor.clock.monotonic());
+        }
+    }
+}
+
+/// The claim then ends with its lease, and a retry runs the handler again.
+const NO_RUNTIME: &str = "could not settle a delivery in the background: there is no tokio runtime";

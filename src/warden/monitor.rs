@@ -1,0 +1,62 @@
+//! What every step borrows: the clock, the observers, and which shared stores failed last.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::clock::Clock;
+use crate::error::StoreError;
+use crate::event::{Observer, SecurityEvent, StoreKind, Warning};
+
+/// The clock, the observers, and which shared stores failed last.
+pub(super) struct Monitor {
+    pub(super) clock: Arc<dyn Clock>,
+    observers: Vec<Box<dyn Observer>>,
+    limits_failed: AtomicBool,
+    replay_failed: AtomicBool,
+}
+
+impl Monitor {
+    pub(super) fn new(clock: Arc<dyn Clock>, observers: Vec<Box<dyn Observer>>) -> Self {
+        Self { clock, observers, limits_failed: AtomicBool::default(), replay_failed: AtomicBool::default() }
+    }
+
+    pub(super) fn observe(&self, event: &SecurityEvent<'_>) {
+        self.each(|observer| observer.observe(event));
+    }
+
+    pub(super) fn warn(&self, warning: Warning) {
+        self.each(|observer| observer.warning(&warning));
+    }
+
+    pub(super) fn store_failed(&self, store: StoreKind, error: &StoreError) {
+        if let Some(failed) = self.failed(store) {
+            failed.store(true, Ordering::Relaxed);
+        }
+        self.each(|observer| observer.store_failed(store, error));
+    }
+
+    /// Reports a recovery if the store failed before.
+    pub(super) fn store_answered(&self, store: StoreKind) {
+        // Load before swap to avoid cache-line contention.
+        let failed = |flag: &AtomicBool| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed);
+        if self.failed(store).is_some_and(failed) {
+            self.each(|observer| observer.store_recovered(store));
+        }
+    }
+
+    const fn failed(&self, store: StoreKind) -> Option<&AtomicBool> {
+        match store {
+            StoreKind::Keys => None,
+            StoreKind::Limits => Some(&self.limits_failed),
+            StoreKind::Replay => Some(&self.replay_failed),
+        }
+    }
+
+    /// An observer that panics must not take the request with it, nor abort while another panic unwinds.
+    fn each(&self, call: impl Fn(&dyn Observer)) {
+        for observer in &self.observers {
+            let _ = catch_unwind(AssertUnwindSafe(|| call(&**observer)));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The quotas of accepted requests, by webhook id.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::monitor::Monitor;
+use crate::event::{StoreKind, Warning};
+use crate::future::catch_panic;
+use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Uncounted};
+
+/// The quotas of accepted requests, by webhook id.
+pub(super) struct QuotaLimits {
+    pub(super) standard: Option<Quota>,
+    pub(super) overrides: HashMap<String, Quota>,
+    /// Also what a shared limiter falls back to.
+    pub(super) local: LocalLimiter,
+    pub(super) shared: Option<Box<dyn RateLimiter>>,
+    /// How many processes share the quotas.
+    pub(super) replicas: NonZeroU32,
+}
+
+impl QuotaLimits {
+    pub(super) fn quota_of(&self, webhook_id: &str) -> Option<Quota> {
+        self.overrides.get(webhook_id).copied().or(self.standard)
+    }
+
+    /// Counts one request, in the shared limiter if there is one. If that fails, counts against this process's share.
+    pub(super) async fn count(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
+        let Some(shared) = &self.shared else { return self.count_locally(monitor, webhook_id, quota, now) };
+        match catch_panic(async { shared.check(webhook_id, quota).await }).await {
+            // A limiter may answer a denial from its own memory, without asking the server.
+            Ok(denied @ Decision::Denied { .. }) => denied,
+            Ok(allowed) => {
+                monitor.store_answered(StoreKind::Limits);
+                allowed
+            }
+            Err(error) => {
+                monitor.store_failed(StoreKind::Limits, &error);
+                self.count_share(monitor, webhook_id, quota)
+            }
+        }
+    }
+
+    /// Counts against this process's share of a quota, while the shared count is unavailable.
+    pub(super) fn count_share(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota) -> Decision {
+        monitor.warn(Warning::LimiterFellBack);
+        self.count_locally(monitor, webhook_id, &quota.share(self.replicas), monitor.clock.monotonic())
+    }
+
+    fn count_locally(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
+        self.local.check_at(webhook_id, quota, now).unwrap_or_else(|Uncounted(decision)| {
+            monitor.warn(Warning::AcceptedTableFull);
+            decision
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! What is proven of an admitted request.
+
+use super::id::WebhookId;
+use crate::secret::KeyId;
+use crate::time::Timestamp;
+use crate::verifier::{ReplayKey, Verified};
+
+/// What is proven of an admitted request: the webhook id, the key that matched, the timestamp.
+///
+/// Handlers get it from `Webhook::delivery`, from the request's extensions, or from
+/// [`Admitted::delivery`](super::Admitted::delivery).
+#[derive(Debug, Clone)]
+pub struct VerifiedDelivery {
+    webhook_id: WebhookId,
+    verified: Verified,
+}
+
+impl VerifiedDelivery {
+    pub(super) const fn new(webhook_id: WebhookId, verified: Verified) -> Self {
+        Self { webhook_id, verified }
+    }
+
+    /// The webhook id whose keys signed the request.
+    #[must_use]
+    pub fn webhook_id(&self) -> &str {
+        self.webhook_id.as_str()
+    }
+
+    /// The key that matched.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        self.verified.key_id()
+    }
+
+    /// When the sender signed, by its own clock. `None` if the scheme signs no timestamp.
+    #[must_use]
+    pub const fn timestamp(&self) -> Option<Timestamp> {
+        self.verified.timestamp()
+    }
+
+    /// The receiver's clock minus the timestamp, in seconds.
+    #[must_use]
+    pub const fn skew(&self) -> Option<i64> {
+        self.verified.skew()
+    }
+
+    pub(super) fn replay_keys(&self) -> &[ReplayKey] {
+        self.verified.replay_keys()
+    }
+}

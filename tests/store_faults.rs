@@ -1,0 +1,145 @@
+//! Stores that fail, panic, hang or cannot be reached: the Warden's answer, and what it reports.
+#![cfg(all(feature = "testing", feature = "tower"))]
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+
+#[path = "util/slow_replay.rs"]
+mod slow_replay;
+
+use std::future::{pending, ready};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hookwarden::clock::Clock as _;
+use hookwarden::error::StoreError;
+use hookwarden::event::{Observer, RefusalReason, SecurityEvent, StoreKind};
+use hookwarden::keys::{AsyncKeyStore, CachedKeys};
+use hookwarden::limit::{Decision, QuotaState, RateLimiter};
+use hookwarden::testing::{TestClock, sign};
+use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::warden::{BodyLimits, Quotas, Replay};
+use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Scheme, Signer, Timestamp, Warden};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use slow_replay::{BODY, ID, SlowReplay, deliver, keyring, signed_at, warden};
+
+/// What was reported to an observer.
+#[derive(Default)]
+struct Reports {
+    outcomes: Mutex<Vec<&'static str>>,
+    failed: Mutex<Vec<StoreKind>>,
+    recovered: Mutex<Vec<StoreKind>>,
+}
+
+impl Observer for Reports {
+    fn observe(&self, event: &SecurityEvent<'_>) {
+        self.outcomes.lock().unwrap().push(event.outcome.as_str());
+    }
+
+    fn store_failed(&self, store: StoreKind, _: &StoreError) {
+        self.failed.lock().unwrap().push(store);
+    }
+
+    fn store_recovered(&self, store: StoreKind) {
+        self.recovered.lock().unwrap().push(store);
+    }
+}
+
+#[test]
+fn commit_outside_a_runtime_is_a_store_failure() {
+    let (clock, reports) = (TestClock::default(), Arc::new(Reports::default()));
+    let warden =
+        warden(&clock).replay(Replay::shared(SlowReplay::default())).observer(reports.clone()).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let admitted = runtime.block_on(deliver(&warden, &signed_at(clock.now().wall))).unwrap();
+    admitted.commit();
+    assert_eq!(*reports.failed.lock().unwrap(), [StoreKind::Replay]);
+}
+
+struct PanickingLimiter;
+
+impl RateLimiter for PanickingLimiter {
+    fn check<'a>(&'a self, _: &'a str, _: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn panicking_limiter_accepts_and_is_reported() {
+    let (clock, reports) = (TestClock::default(), Arc::new(Reports::default()));
+    let warden =
+        warden(&clock).quotas(Quotas::new().shared(PanickingLimiter)).observer(reports.clone()).build().unwrap();
+    deliver(&warden, &signed_at(clock.now().wall)).await.unwrap().commit();
+    assert_eq!(*reports.failed.lock().unwrap(), [StoreKind::Limits]);
+    assert_eq!(*reports.outcomes.lock().unwrap(), ["accepted"]);
+}
+
+/// The answers of a limiter, the last one first.
+struct Answers(Mutex<Vec<Result<Decision, StoreError>>>);
+
+impl RateLimiter for Answers {
+    fn check<'a>(&'a self, _: &'a str, _: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
+        Box::pin(ready(self.0.lock().unwrap().pop().unwrap()))
+    }
+}
+
+/// A denial may come from the limiter's own cache, so it does not show that the store answers.
+#[tokio::test]
+async fn limiter_recovery_is_reported_once_by_an_allowance() {
+    let quota_state = QuotaState { remaining: 0, reset: Duration::from_secs(1) };
+    let (allowed, denied) =
+        (Decision::Allowed(quota_state), Decision::Denied { retry_after: Duration::from_secs(1), quota_state });
+    let answers = Answers(Mutex::new(vec![Ok(allowed), Ok(allowed), Ok(denied), Err(StoreError::new("it is down"))]));
+    let (clock, reports) = (TestClock::default(), Arc::new(Reports::default()));
+    let warden = warden(&clock).quotas(Quotas::new().shared(answers)).observer(reports.clone()).build().unwrap();
+    for (age, recovered) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
+        let _ = deliver(&warden, &signed_at(Timestamp::from_unix(clock.now().wall.as_unix() - age))).await;
+        assert_eq!(reports.recovered.lock().unwrap().len(), recovered, "delivery {age}");
+    }
+    assert_eq!(
+        (&*reports.failed.lock().unwrap(), &*reports.recovered.lock().unwrap()),
+        (&vec![StoreKind::Limits], &vec![StoreKind::Limits])
+    );
+    assert_eq!(*reports.outcomes.lock().unwrap(), ["released", "refused", "released", "released"]);
+}
+
+#[tokio::test]
+async fn panicking_replay_store_refuses_and_is_reported() {
+    let (clock, reports, store) = (TestClock::default(), Arc::new(Reports::default()), SlowReplay::default());
+    let warden = warden(&clock).replay(Replay::shared(store.clone())).observer(reports.clone()).build().unwrap();
+    let head = signed_at(clock.now().wall);
+    let admitted = deliver(&warden, &head).await.unwrap();
+
+    store.panics.store(true, Ordering::Relaxed);
+    assert!(admitted.release_async().await.is_err());
+    assert_eq!(deliver(&warden, &head).await.unwrap_err().reason(), RefusalReason::ReplayStoreUnavailable);
+    assert_eq!(*reports.outcomes.lock().unwrap(), ["released", "refused"]);
+    let failed = reports.failed.lock().unwrap();
+    assert!(!failed.is_empty() && failed.iter().all(|store| *store == StoreKind::Replay), "{failed:?}");
+}
+
+struct HungKeys;
+
+impl AsyncKeyStore for HungKeys {
+    fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn hung_key_store_is_answered_503_at_the_deadline() {
+    let scheme = Scheme::timestamped();
+    let warden = Warden::builder(scheme.clone())
+        .cached_keys(CachedKeys::new(&scheme, HungKeys))
+        .webhook_id(IdSource::fixed(ID))
+        .body(BodyLimits::new().deadline(Duration::from_millis(100)))
+        .build()
+        .unwrap();
+    let handler =
+        service_fn(|_: http::Request<VerifiedBody>| async { Ok::<_, ()>(http::Response::new(String::new())) });
+    let signer = Signer::new(scheme, keyring()).unwrap();
+    let request = sign(&signer, http::Request::post("/").body(BODY).unwrap());
+    let request = request.map(|body| http_body_util::Full::new(bytes::Bytes::from_static(body)));
+    let answer = tokio::time::timeout(Duration::from_secs(2), WardenLayer::new(warden).layer(handler).oneshot(request));
+    assert_eq!(answer.await.expect("an answer").unwrap().status(), 503);
+}
