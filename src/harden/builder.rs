@@ -84,7 +84,7 @@ impl HardenBuilder {
             return Err(fault);
         }
         if self.policy.proxies.trust_every_connection() {
-            let problem = "must be named, as anybody could claim TLS otherwise: use `Proxies::x_forwarded_for` or \
+            let problem = "must be set, because any client could claim TLS otherwise: use `Proxies::x_forwarded_for` or \
                            `Proxies::forwarded`";
             return Err(ConfigError::new("proxies.networks", problem));
         }

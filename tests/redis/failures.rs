@@ -126,8 +126,7 @@ pub(crate) async fn danger_remembers_here() {
     let other = Keyring::new(Scheme::timestamped().secret("the-secret-of-another-sender").unwrap());
     let warden = builder().sender("other", other).shared_store(store).replay(fallback()).observer(told.clone());
     let quotas = quotas().danger_unlimited_accepted().accepted_for("other", Quota::per_minute(1).unwrap());
-    let other = Keyring::new(Scheme::timestamped().secret("the-secret-of-another-sender").unwrap());
-    let endpoint = Endpoint::new(warden.sender("other", other).quotas(quotas));
+    let endpoint = Endpoint::new(warden.quotas(quotas));
     assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
     assert!(told.has("failed Replay") && !told.has("warning LimiterFellBack"), "{:?}", told.all());
 }
