@@ -25,7 +25,8 @@ use allocation_counter::measure;
 use floor::{Floor, Signed};
 use hookwarden::event::{MetricsObserver, SecurityEvent};
 use hookwarden::verifier::Verification;
-use hookwarden::{Timestamp, Verifier};
+use hookwarden::warden::{Admitted, Receiving};
+use hookwarden::{Scheme, Timestamp, Verifier, Warden};
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pipeline::Pipeline;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let mut table = Table::default();
     println!("{:<62} {:>7} {:>7} {:>7}", "", "ratio", "goal", "budget");
     allocating(&mut table);
+    sizing(&mut table);
     verifying(&mut table);
     refusing(&mut table);
     streaming(&mut table);
@@ -57,6 +59,17 @@ fn allocating(table: &mut Table) {
     // The tables grow now and then; most deliveries meet one that has grown.
     let least = messages.iter().map(|(head, body)| measure(|| pipeline.accept("acme", head, body)).count_total).min();
     table.count("allocations of a whole Warden, 1 KiB", least.unwrap());
+}
+
+/// The sizes that every request carries while it waits, in bytes.
+fn sizing(table: &mut Table) {
+    let warden = Warden::builder(Scheme::timestamped()).sender("acme", sender::keys()).build().unwrap();
+    let (head, _) = sender::signed(vec![0], Timestamp::now());
+    let examine = || warden.examine(&head, None).unwrap();
+    table.size("the future of identify_async", size_of_val(&examine().identify_async("acme")), 2_400);
+    table.size("the future of finish_async", size_of_val(&examine().identify("acme").unwrap().finish_async()), 3_600);
+    table.size("Receiving", size_of::<Receiving>(), 1_136);
+    table.size("Admitted", size_of::<Admitted>(), 608);
 }
 
 /// The whole of `verify_at` against the floor of its work.
@@ -291,6 +304,13 @@ impl Table {
             "OVER"
         };
         println!("{name:<62} {ratio:>7.3} {:>7.3} {:>7.3} {verdict}", limit.goal, limit.budget);
+    }
+
+    /// A size that must not grow.
+    fn size(&mut self, name: &str, bytes: usize, budget: usize) {
+        self.over += u32::from(bytes > budget);
+        let verdict = if bytes > budget { "OVER" } else { "ok" };
+        println!("{name:<62} {bytes:>7} {budget:>7} {budget:>7} {verdict}");
     }
 
     /// What there must be none of.
