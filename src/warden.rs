@@ -22,8 +22,8 @@
 //! Steps 0 to 4 read only the head. An unknown webhook id continues with a decoy key and is refused at step 6 with the same
 //! 401, so that a sender cannot find out which ids exist.
 //!
-//! Settings that belong together are one value: [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`]. Settings that weaken
-//! the protection have `danger` in their name.
+//! Settings that belong together are one value: [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`]. Settings that turn a
+//! protection off have `danger` in their name.
 //!
 //! # Without a framework
 //!
