@@ -131,7 +131,7 @@ where
 
 /// Why a [`Webhook`] or an [`UncommittedWebhook`] could not be extracted.
 ///
-/// As a response it is what a handler without a `Result` answers. Take the extractor in a `Result` to answer otherwise:
+/// If a handler takes the extractor itself, axum answers with the rejection. Take a `Result` to answer differently:
 ///
 /// ```
 /// use axum::extract::rejection::JsonRejection;
