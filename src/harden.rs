@@ -1,11 +1,11 @@
-//! What stands around a guarded endpoint: the headers of its answers, what becomes of plain HTTP, and `security.txt`.
+//! Response headers, a policy for plain HTTP, and `security.txt`.
 //!
 //! ```
 //! use hookwarden::harden::{Harden, HardenLayer, PlainHttp};
 //! use hookwarden::proxies::Proxies;
 //!
 //! let harden = Harden::builder()
-//!     .header("content-security-policy", "default-src 'self'") // another value
+//!     .header("content-security-policy", "default-src 'self'") // replaces the default value
 //!     .without_header("x-xss-protection")
 //!     .plain_http(PlainHttp::Redirect)
 //!     .redirect_host("hooks.example.com")
@@ -26,33 +26,32 @@
 //! | `Cache-Control` | `no-store` |
 //! | `Content-Security-Policy` | `default-src 'none'; frame-ancestors 'none'` |
 //!
-//! * A header that the service inside has set is left as it is: a handler knows more of its answer than a list does.
-//! * `Strict-Transport-Security` speaks for the whole host and all its subdomains. Where one of them has to be reached
-//!   by plain HTTP, set a value without `includeSubDomains; preload`. Answers to requests that did not come encrypted
-//!   are without it, as RFC 6797 section 7.2 asks.
-//! * Browsers of today ignore `X-XSS-Protection`; auditors ask for it.
+//! * A header that the inner service sets keeps its value.
+//! * `Strict-Transport-Security` applies to the host and all its subdomains. If one of them must be reachable by plain HTTP,
+//!   set a value without `includeSubDomains; preload`. Answers to unencrypted requests don't have the header (RFC 6797
+//!   section 7.2).
+//! * Current browsers ignore `X-XSS-Protection`; security scanners ask for it.
 //!
 //! # Plain HTTP
 //!
-//! What was sent by plain HTTP could be read by everybody on its way, so it is refused unless [`PlainHttp`] says
-//! otherwise. A request counts as encrypted
+//! Anyone on the network path can read a request that was sent by plain HTTP. Such a request is refused with 403 unless
+//! [`PlainHttp`] says otherwise. A request passes if one of these holds:
 //!
-//! * if a proxy declared by [`proxies`](HardenBuilder::proxies) reports TLS;
-//! * or because this server ends TLS itself: actix-web knows that, other servers put a [`TlsConnection`] among the
-//!   request's extensions;
-//! * or because it never left the machine: it came from a loopback address, without a trace of a proxy (`Forwarded`,
-//!   `Via`, any `X-Forwarded-…`, `X-Real-IP` and its like), and no proxy is declared. So a receiver on a developer's
-//!   machine needs no setting. The server has to tell the peer's address: on axum `axum::HardenLayer` and
-//!   `into_make_service_with_connect_info`, on bare tower a [`PeerAddress`](crate::tower::PeerAddress). A proxy on the
-//!   same machine that adds none of these headers can't be told from a developer: declare it.
+//! * A proxy that is declared by [`proxies`](HardenBuilder::proxies) reports TLS.
+//! * This server ends TLS itself. actix-web knows that; on other servers put a [`TlsConnection`] into the request's
+//!   extensions.
+//! * No proxy is declared, the request comes from a loopback address, and it has no header of a proxy (`Forwarded`, `Via`,
+//!   `X-Forwarded-…`, `X-Real-IP` and similar ones). So a receiver on a developer's machine needs no setting. The server
+//!   must provide the peer's address: on axum by `axum::HardenLayer` and `into_make_service_with_connect_info`, with bare
+//!   tower by a [`PeerAddress`](crate::tower::PeerAddress).
 //!
-//! Everything else is plain, and `X-Forwarded-Proto` of a peer that is no declared proxy is not looked at.
+//! Declare every proxy, also one on the same machine: a local proxy that adds no header looks like a local client, and
+//! everything passes.
 //!
-//! The proxies' addresses are needed because anybody else who can reach the port may write the same header: a
-//! connection from elsewhere is judged by itself.
+//! `X-Forwarded-Proto` counts only on a connection from a declared proxy's address, because any client can write it.
 //!
-//! No event is raised for a request that is turned away here, as no Warden has seen it. The first, second, fourth,
-//! eighth … of them is logged, with their count.
+//! Requests that are refused or redirected here have no event, because they never reach a Warden. The first, second, fourth,
+//! eighth … of them is logged, with the count so far.
 
 mod builder;
 mod headers;
@@ -76,8 +75,20 @@ pub(crate) use layer::{ResponseFuture, pass};
 #[cfg(feature = "actix")]
 pub(crate) use plain_http::{Arriving, Passage};
 
-/// The headers of answers and the policy for plain HTTP, for [`HardenLayer`], `axum::HardenLayer` and
+/// The response headers and the policy for plain HTTP, for [`HardenLayer`], `axum::HardenLayer` and
 /// `actix::HardenMiddleware`. Cheap to clone.
+///
+/// [`Harden::default`] has all headers of [the table](self#headers), refuses plain HTTP and expects no proxy.
+///
+/// ```
+/// use hookwarden::harden::Harden;
+///
+/// // The host has a subdomain that is reachable by plain HTTP.
+/// let harden = Harden::builder().header("strict-transport-security", "max-age=31536000").build()?;
+/// # #[cfg(feature = "axum")]
+/// let layer = hookwarden::axum::HardenLayer::new(harden);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Harden {
     inner: Arc<Settings>,
@@ -90,7 +101,7 @@ struct Settings {
 }
 
 impl Harden {
-    /// Starts from the defaults: all headers of [the table](self#headers), and no plain HTTP.
+    /// Starts from the defaults: all headers of [the table](self#headers), and plain HTTP is refused.
     pub fn builder() -> HardenBuilder {
         HardenBuilder::default()
     }

@@ -1,4 +1,4 @@
-//! The headers of answers, the policy for plain HTTP and `security.txt`.
+//! Response headers, the policy for plain HTTP, and `security.txt`.
 
 use std::future::{Future, Ready, ready};
 use std::net::IpAddr;
@@ -14,16 +14,32 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, web};
 
 use crate::harden::{Arriving, Harden, Passage, SecurityTxt, TlsConnection};
 
-/// Adds headers to the answers of what it wraps, an `App`, a scope or a resource, and keeps plain HTTP from it. Of two
-/// `wrap`s the later one is outside: there it belongs, so that the answers of the
-/// [`WardenMiddleware`](super::WardenMiddleware) have the headers too.
+/// Adds headers to the answers of an `App`, a scope or a resource, and keeps plain HTTP from it. Put it outside of the
+/// [`WardenMiddleware`](super::WardenMiddleware), so that refusals have the headers too. Of two `wrap`s the later one is
+/// outside.
+///
+/// ```
+/// use actix_web::{App, web};
+/// use hookwarden::Warden;
+/// use hookwarden::actix::{HardenMiddleware, WardenMiddleware};
+///
+/// async fn count(body: web::Bytes) -> String {
+///     format!("{} verified bytes", body.len())
+/// }
+///
+/// # fn app(warden: Warden) {
+/// let guard = WardenMiddleware::new(warden);
+/// let webhooks = web::resource("/webhooks/{id}").wrap(guard).route(web::post().to(count));
+/// let app = App::new().wrap(HardenMiddleware::default()).service(webhooks);
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct HardenMiddleware {
     harden: Harden,
 }
 
 impl HardenMiddleware {
-    /// A middleware with these settings. [`HardenMiddleware::default`] has the default ones.
+    /// A middleware with these settings. [`HardenMiddleware::default`] has the defaults.
     #[must_use]
     pub const fn new(harden: Harden) -> Self {
         Self { harden }
@@ -95,7 +111,7 @@ where
     }
 }
 
-/// The headers in actix-web's own types, for answers to requests that came plain and to those that came encrypted.
+/// The headers in actix-web's own types, for answers to plain and to encrypted requests.
 #[derive(Debug)]
 struct Headers {
     plain: Vec<(HeaderName, HeaderValue)>,
@@ -112,7 +128,7 @@ impl Headers {
         Self { plain: of(false), encrypted: of(true) }
     }
 
-    /// Adds those that an answer has not.
+    /// Adds the headers that an answer lacks.
     fn complete(&self, headers: &mut HeaderMap, is_encrypted: bool) {
         for (name, value) in if is_encrypted { &self.encrypted } else { &self.plain } {
             if !headers.contains_key(name) {

@@ -130,15 +130,34 @@ where
 }
 
 /// Why a [`Webhook`] or an [`UncommittedWebhook`] could not be extracted.
+///
+/// If a handler takes the extractor itself, axum answers with the rejection. Take a `Result` to answer differently:
+///
+/// ```
+/// use axum::extract::rejection::JsonRejection;
+/// use axum::response::{IntoResponse as _, Response};
+/// use axum::{Json, http::StatusCode};
+/// use hookwarden::axum::{Webhook, WebhookRejection};
+///
+/// type Order = Json<serde_json::Value>;
+///
+/// async fn order(webhook: Result<Webhook<Order>, WebhookRejection<JsonRejection>>) -> Response {
+///     match webhook {
+///         Ok(webhook) => format!("order {}", webhook.payload["id"]).into_response(),
+///         // Verified, but not JSON. 422 releases the delivery, like any status but 2xx.
+///         Err(WebhookRejection::Payload(_)) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+///         Err(rejection) => rejection.into_response(),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WebhookRejection<R> {
-    /// The Warden refused the request. Only [`UncommittedWebhook`] gives it: behind a layer, the layer answers.
+    /// The Warden refused the request. Only [`UncommittedWebhook`] returns it: behind a layer, the layer answers.
     Refused(Refused),
-    /// The request was admitted, but its payload is not of the handler's type.
+    /// The request was admitted, but `T` rejected its payload.
     Payload(PayloadRejection<R>),
-    /// The route is misconfigured, and the log names the fix: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind
-    /// one.
+    /// The route is misconfigured: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind one. The log names the fix.
     Misconfigured,
 }
 

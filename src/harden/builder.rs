@@ -12,6 +12,25 @@ use crate::proxies::Proxies;
 use crate::scheme::Scheme;
 
 /// Collects the settings of a [`Harden`].
+///
+/// ```
+/// use hookwarden::harden::{Harden, PlainHttp};
+/// use hookwarden::proxies::Proxies;
+/// use hookwarden::{Keyring, Scheme, Warden};
+///
+/// let proxies = Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?; // for both
+/// let scheme = Scheme::timestamped();
+/// let harden = Harden::builder()
+///     .proxies(proxies.clone())
+///     .plain_http(PlainHttp::Redirect)
+///     .redirect_host("hooks.example.com")
+///     .signatures_of(&scheme) // a signed GET is refused, not redirected
+///     .build()?;
+///
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme).sender("acme", keys).proxies(proxies).build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[must_use]
 #[derive(Debug, Default)]
 pub struct HardenBuilder {
@@ -21,8 +40,8 @@ pub struct HardenBuilder {
 }
 
 impl HardenBuilder {
-    /// Sets the value of a header, one of the defaults or another. A service that sets the header itself keeps its
-    /// value.
+    /// Sets the value of a header: one of the defaults, or another one. If the inner service sets the header, its value is
+    /// kept.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Some(name) = self.name(name) {
             match HeaderValue::from_str(value) {
@@ -33,7 +52,7 @@ impl HardenBuilder {
         self
     }
 
-    /// Leaves a header out.
+    /// Removes one of the default headers.
     pub fn without_header(mut self, name: &str) -> Self {
         if let Some(name) = self.name(name) {
             self.headers.remove(&name);
@@ -41,7 +60,7 @@ impl HardenBuilder {
         self
     }
 
-    /// What becomes of plain HTTP: [`PlainHttp::Refuse`] by default.
+    /// What to do with requests by plain HTTP: [`PlainHttp::Refuse`] by default.
     pub const fn plain_http(mut self, plain_http: PlainHttp) -> Self {
         self.policy.plain_http = plain_http;
         self
@@ -58,8 +77,8 @@ impl HardenBuilder {
         self
     }
 
-    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. The one that a request
-    /// names is never used, as anybody can name any.
+    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. The `Host` of the request is
+    /// never used, because the client chooses it.
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some(host) => self.policy.redirect_host = Some(host),
@@ -68,7 +87,7 @@ impl HardenBuilder {
         self
     }
 
-    /// Refuses a plain request that has a signature header of `scheme`, where one of its method would be redirected.
+    /// Refuses a plain GET or HEAD that has a signature header of `scheme`, instead of redirecting it.
     pub fn signatures_of(mut self, scheme: &Scheme) -> Self {
         self.policy.signatures.extend(scheme.signature_headers().iter().map(|name| name.as_str().to_ascii_lowercase()));
         self
@@ -77,8 +96,8 @@ impl HardenBuilder {
     /// Builds the settings.
     ///
     /// # Errors
-    /// A header's name or value or the host is malformed; the proxies' networks are not known
-    /// ([`Proxies::danger_x_forwarded_for_from_anywhere`]); there is no host to redirect to.
+    /// A header's name or value, or the host, is malformed; the proxies' networks are not known
+    /// ([`Proxies::danger_x_forwarded_for_from_anywhere`]); [`PlainHttp::Redirect`] has no host.
     pub fn build(self) -> Result<Harden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -102,7 +121,7 @@ impl HardenBuilder {
         parsed
     }
 
-    /// The first fault is told.
+    /// `build` reports the first fault.
     fn keep(&mut self, field: &'static str, problem: String) {
         self.fault.get_or_insert_with(|| ConfigError::new(field, problem));
     }

@@ -18,15 +18,39 @@ use crate::headers::Head;
 use crate::request_context::{Framework, SentHead};
 use crate::tower::{Bare, GuardedBody};
 
-/// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. It belongs outside of the
-/// [`WardenLayer`](crate::tower::WardenLayer). On axum use [`axum::HardenLayer`](crate::axum::HardenLayer).
+/// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. Put it outside of the
+/// [`WardenLayer`](crate::tower::WardenLayer), so that refusals have the headers too. On axum use
+/// [`axum::HardenLayer`](crate::axum::HardenLayer).
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use hookwarden::harden::HardenLayer;
+/// use hookwarden::tower::{VerifiedBody, WardenLayer};
+/// use hookwarden::{IdSource, Keyring, Scheme, Warden};
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, service_fn};
+///
+/// async fn handle(_: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("handled".to_owned()))
+/// }
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme).sender("acme", keys).webhook_id(IdSource::path_segment(1)).build()?;
+/// let service = ServiceBuilder::new()
+///     .layer(HardenLayer::default()) // the first layer is the outermost
+///     .layer(WardenLayer::new(warden))
+///     .service(service_fn(handle));
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct HardenLayer {
     harden: Harden,
 }
 
 impl HardenLayer {
-    /// A layer with these settings. [`HardenLayer::default`] has the default ones.
+    /// A layer with these settings. [`HardenLayer::default`] has the defaults.
     #[must_use]
     pub const fn new(harden: Harden) -> Self {
         Self { harden }
@@ -67,7 +91,7 @@ where
     }
 }
 
-/// Passes a request on to `inner`, unless the policy for plain HTTP turns it away.
+/// Passes a request to `inner`, unless the policy for plain HTTP refuses or redirects it.
 pub(crate) fn pass<F, S, B, R>(
     harden: &Harden,
     inner: &mut S,

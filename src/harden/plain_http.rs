@@ -1,27 +1,49 @@
-//! What becomes of requests that came by plain HTTP.
+//! The policy for requests by plain HTTP.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::occurrences::Occurrences;
 use crate::proxies::Proxies;
 
-/// What becomes of a request that came by plain HTTP.
+/// What to do with a request that was sent by plain HTTP.
+///
+/// ```
+/// use hookwarden::harden::{Harden, PlainHttp};
+///
+/// let harden = Harden::builder().plain_http(PlainHttp::Redirect).redirect_host("hooks.example.com").build()?;
+///
+/// // `PlainHttp::Redirect` needs a host.
+/// let error = Harden::builder().plain_http(PlainHttp::Redirect).build().expect_err("no host");
+/// assert_eq!(error.field(), "redirect_host");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PlainHttp {
-    /// It goes on like any other. For servers whose port only encrypted traffic reaches.
+    /// Pass it on. Only for servers whose port receives nothing but encrypted traffic.
     DangerAllow,
-    /// A GET or HEAD without a signature is sent on with 308 to the same path by `https`, at the
-    /// [`redirect_host`](super::HardenBuilder::redirect_host). Any other is refused with 403: its body has been read by
-    /// whoever wanted to, and a redirect would keep that from the sender.
+    /// Redirect a GET or HEAD without a signature with 308 to the same path by `https`, at the
+    /// [`redirect_host`](super::HardenBuilder::redirect_host). Refuse any other request with 403: its content is already
+    /// exposed, and a redirect would hide that from the sender.
     Redirect,
-    /// It is refused with 403.
+    /// Refuse it with 403.
     #[default]
     Refuse,
 }
 
-/// The mark of a request whose connection is encrypted, which a server that ends TLS itself puts into the request's
-/// extensions: `axum::Extension(TlsConnection)` around a router that is served by TLS alone.
+/// Marks a request whose connection is encrypted, for a server that ends TLS itself: it puts the value into the request's
+/// extensions.
+///
+/// ```
+/// use axum::{Extension, Router};
+/// use hookwarden::axum::HardenLayer;
+/// use hookwarden::harden::TlsConnection;
+///
+/// /// For a router that is served by TLS only. The last layer is the outermost: it marks requests for `HardenLayer`.
+/// fn tls_only(app: Router) -> Router {
+///     app.layer(HardenLayer::default()).layer(Extension(TlsConnection))
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct TlsConnection;
 
@@ -31,11 +53,11 @@ pub(crate) trait Arriving {
     /// The path and query as sent.
     fn path(&self) -> Option<&str>;
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]>;
-    /// Whether a header's name, in lower case, is such.
+    /// Whether `is` holds for the lower-case name of any header.
     fn has_header(&self, is: impl Fn(&str) -> bool) -> bool;
     /// The address of the connection.
     fn address(&self) -> Option<IpAddr>;
-    /// Whether this server ended the connection's TLS.
+    /// Whether this server ended TLS on the connection.
     fn is_tls(&self) -> bool;
 }
 
@@ -49,7 +71,7 @@ pub(crate) struct Policy {
     turned_away: Occurrences,
 }
 
-/// Where a request goes.
+/// The decision on a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     Through {
@@ -60,11 +82,11 @@ pub(crate) enum Passage {
     Refused,
 }
 
-/// How a request came.
+/// How a request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Encrypted,
-    /// It never left the machine.
+    /// From this machine.
     Local,
     Plain,
 }
@@ -99,7 +121,7 @@ impl Policy {
         }
     }
 
-    /// The first request that is turned away is logged, and then the second, the fourth, the eighth …
+    /// Logs the first, second, fourth, eighth … request that is refused or redirected.
     fn tell(&self, address: Option<IpAddr>) {
         let Some(count) = self.turned_away.count_to_log() else { return };
         match address {
@@ -118,7 +140,7 @@ impl Policy {
         }
     }
 
-    /// The same path by `https`, for a request that may be sent there.
+    /// The same path by `https`, if the request may be redirected.
     fn location(&self, request: &impl Arriving) -> Option<String> {
         let host = self.redirect_host.as_ref().filter(|_| self.plain_http == PlainHttp::Redirect)?;
         let is_signed = self.signatures.iter().any(|name| request.values(name).next().is_some());
@@ -135,8 +157,8 @@ fn is_trace_of_a_proxy(name: &str) -> bool {
     name.starts_with("x-forwarded") || TRACES.contains(&name)
 }
 
-/// A host's name or address, in lower case, with its port if it has one. Nothing that could end the host early or start
-/// another one is part of a name.
+/// A host's name or address in lower case, with its port if it has one. No character is accepted that could end the host
+/// early or start another one.
 pub(super) fn host_and_port(text: &str) -> Option<String> {
     let end =
         if text.starts_with('[') { text.find(']')?.checked_add(1)? } else { text.find(':').unwrap_or(text.len()) };
@@ -153,10 +175,10 @@ pub(super) fn host_and_port(text: &str) -> Option<String> {
     (is_host && (1..=MOST_OF_A_HOST).contains(&host.len())).then(|| format!("{}{port}", host.to_ascii_lowercase()))
 }
 
-/// The headers by which proxies are known, beside `X-Forwarded-…`.
+/// The headers that show a proxy, in addition to `X-Forwarded-…`.
 const TRACES: [&str; 6] = ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
 
-/// The most bytes of a name in DNS.
+/// The longest name in DNS, in bytes.
 const MOST_OF_A_HOST: usize = 253;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! `/.well-known/security.txt`: whom to tell of a vulnerability (RFC 9116).
+//! `/.well-known/security.txt`: where to report a vulnerability (RFC 9116).
 //!
-//! The tower service is [`SecurityTxt`] itself; it answers whatever path it is put on.
+//! [`SecurityTxt`] is itself the tower service. It answers at whatever path it is put on.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -36,8 +36,8 @@ use crate::time::{Timestamp, TimestampFormat};
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 ///
-/// RFC 9116 section 2.5.5 wants a text that has expired not to be used, so from then on the answer is 404 and a warning
-/// is logged once. The text must be fetched by HTTPS (section 3): put it behind a [`HardenLayer`](super::HardenLayer).
+/// An expired text must not be used (RFC 9116 section 2.5.5): from then on the answer is 404, and a warning is logged once.
+/// The text must be served by HTTPS (section 3): put it behind a [`HardenLayer`](super::HardenLayer).
 #[derive(Clone)]
 pub struct SecurityTxt {
     inner: Arc<Inner>,
@@ -51,7 +51,7 @@ struct Inner {
 }
 
 impl SecurityTxt {
-    /// Where it is served.
+    /// The path at which it is served.
     pub const PATH: &'static str = "/.well-known/security.txt";
 
     pub(crate) const CONTENT_TYPE: &'static str = "text/plain; charset=utf-8";
@@ -68,7 +68,7 @@ impl SecurityTxt {
         &self.inner.text
     }
 
-    /// The status for a request of a method, with the text if it is to be told.
+    /// The status for a request with this method, and the text if it is served.
     pub(crate) fn answer(&self, method: &str) -> (StatusCode, Option<String>) {
         if !matches!(method, "GET" | "HEAD") {
             return (StatusCode::METHOD_NOT_ALLOWED, None);
@@ -112,7 +112,22 @@ impl<B> Service<Request<B>> for SecurityTxt {
     }
 }
 
-/// Collects the fields of a [`SecurityTxt`]. Those that may come more often are written in the order of the calls.
+/// Collects the fields of a [`SecurityTxt`]. A field that is set several times is written in the order of the calls.
+///
+/// ```
+/// use hookwarden::harden::SecurityTxt;
+/// use hookwarden::Timestamp;
+///
+/// let in_half_a_year = Timestamp::from_unix(Timestamp::now().as_unix() + 180 * 86_400);
+/// let text = SecurityTxt::builder()
+///     .contact("mailto:security@example.com") // preferred
+///     .contact("https://example.com/security")
+///     .canonical("https://hooks.example.com/.well-known/security.txt")
+///     .expires(in_half_a_year)
+///     .build()?;
+/// assert!(text.as_str().starts_with("Contact: mailto:security@example.com\n"));
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[must_use]
 pub struct SecurityTxtBuilder {
     lines: Vec<(&'static str, String)>,
@@ -126,30 +141,29 @@ impl SecurityTxtBuilder {
         Self { lines: Vec::new(), expires: None, clock: Arc::new(SystemClock::default()), fault: None }
     }
 
-    /// How to be reached: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one, the
+    /// Where to send reports: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one; the
     /// preferred one first.
     pub fn contact(self, uri: &str) -> Self {
         self.uri(CONTACT, uri, &["mailto:", "https://", "tel:"])
     }
 
-    /// When the text ceases to hold. RFC 9116 recommends less than a year from now; a later time is logged as a
-    /// warning.
+    /// When the text expires. RFC 9116 recommends less than a year from now; for a later time a warning is logged.
     pub fn expires(mut self, expires: Timestamp) -> Self {
         self.expires = Some(expires);
         self
     }
 
-    /// Where a key for encrypted messages is: `https://…`, `dns:…` or `openpgp4fpr:…`.
+    /// A key for encrypted reports: `https://…`, `dns:…` or `openpgp4fpr:…`.
     pub fn encryption(self, uri: &str) -> Self {
         self.uri("Encryption", uri, &["https://", "dns:", "openpgp4fpr:"])
     }
 
-    /// A page that thanks those who reported something, at `https://…`.
+    /// A page that thanks reporters, at `https://…`.
     pub fn acknowledgments(self, uri: &str) -> Self {
         self.uri("Acknowledgments", uri, &["https://"])
     }
 
-    /// An address at which this text is served, at `https://…`.
+    /// An address of this text, at `https://…`.
     pub fn canonical(self, uri: &str) -> Self {
         self.uri("Canonical", uri, &["https://"])
     }
@@ -189,8 +203,8 @@ impl SecurityTxtBuilder {
     /// Builds the text.
     ///
     /// # Errors
-    /// There is no contact, or no time of expiry, or that is not in the future or beyond the year 9999; an address is
-    /// not of its form; a language tag is none.
+    /// There is no contact; there is no time of expiry, or it is in the past or after the year 9999; an address or a language
+    /// tag is malformed.
     pub fn build(self) -> Result<SecurityTxt, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -229,7 +243,7 @@ impl SecurityTxtBuilder {
         self
     }
 
-    /// The first fault is told.
+    /// `build` reports the first fault.
     fn keep(&mut self, field: impl Into<std::borrow::Cow<'static, str>>, problem: String) {
         self.fault.get_or_insert_with(|| ConfigError::new(field, problem));
     }

@@ -20,6 +20,19 @@ use crate::shared_store::AdmitOutcome;
 ///
 /// Call [`commit`](Self::commit) when the work is done, so that the same delivery is not handled again. Dropping the value
 /// releases the delivery, so that the sender's retry runs the handler.
+///
+/// ```
+/// use hookwarden::error::StoreError;
+/// use hookwarden::warden::Admitted;
+///
+/// async fn handle(admitted: Admitted, body: &[u8]) -> Result<(), StoreError> {
+///     if body.is_empty() {
+///         return admitted.release_async().await; // not handled: a retry runs the handler again
+///     }
+///     println!("{} bytes from {}", body.len(), admitted.delivery().webhook_id());
+///     admitted.commit_async().await // handled: a retry is answered as a duplicate
+/// }
+/// ```
 #[must_use = "dropping it releases the delivery: call `commit` when the work is done"]
 pub struct Admitted {
     delivery: VerifiedDelivery,
@@ -29,7 +42,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// `None` says that a store has to be waited for and the caller cannot wait.
+    /// `admission` is `None` if a store has to be awaited and the caller cannot wait.
     pub(super) fn new(
         mut log: RequestLog,
         delivery: VerifiedDelivery,
@@ -54,19 +67,19 @@ impl Admitted {
         Err(Refused::new(&mut log, reason, hint))
     }
 
-    /// What is proven of the request.
+    /// What is proven about the request.
     #[must_use]
     pub const fn delivery(&self) -> &VerifiedDelivery {
         &self.delivery
     }
 
-    /// The quota that the request was counted against, and what is left of it.
+    /// The quota that the request was counted against, and what is left of it. `None` without a quota.
     #[must_use]
     pub const fn quota_state(&self) -> Option<(Quota, QuotaState)> {
         self.quota_state
     }
 
-    /// Commits the delivery: its work is done.
+    /// Commits the delivery: a retry is answered as a duplicate.
     ///
     /// A shared store is updated in the background, on the tokio runtime that this is called on (feature `tower`).
     /// [`commit_async`](Self::commit_async) waits for the store and needs no runtime. Without a runtime the store is not
@@ -77,7 +90,7 @@ impl Admitted {
         self.settle_now(true);
     }
 
-    /// Commits the delivery, and waits until the store has recorded it.
+    /// Commits the delivery and waits until the store has recorded it.
     ///
     /// # Errors
     /// A shared store did not record it. The delivery can be handled again when its lease ends.
@@ -86,7 +99,7 @@ impl Admitted {
         self.settle(true).await
     }
 
-    /// Releases the delivery, and waits until the store has recorded it.
+    /// Releases the delivery and waits until the store has recorded it.
     ///
     /// # Errors
     /// A shared store did not record it. The sender's retry has to wait until the lease ends.

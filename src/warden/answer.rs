@@ -1,4 +1,4 @@
-//! What a refused sender is told, once for all frameworks.
+//! The answers to refused senders, for all frameworks.
 
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +13,26 @@ use crate::error::Reason;
 use crate::event::RefusalReason;
 use crate::limit::{Quota, QuotaState};
 
-/// The answer to a request that the handler doesn't get. All failures to authenticate have the same one.
+/// The answer to a request that the handler doesn't get. Every failure to authenticate has the same one.
 ///
-/// The hook of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body.
+/// The closure of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body. A
+/// server without an adapter sends it:
+///
+/// ```
+/// use hookwarden::headers::NoHeaders;
+/// use hookwarden::{Keyring, Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme).sender("acme", keys).build()?;
+///
+/// let refused = warden.examine(&NoHeaders, None).expect_err("the request has no signature");
+/// let (status, headers, body) = refused.into_answer().into_parts();
+/// assert_eq!(status, 401);
+/// assert_eq!(headers["www-authenticate"], "Webhook");
+/// assert!(body.is_empty());
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
@@ -26,13 +43,13 @@ pub struct Answer {
     body: Option<Box<AnswerBody>>,
 }
 
-/// When the sender may come back.
+/// When the sender may retry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RetryHint {
-    /// Nothing is said of it.
+    /// The answer names no time.
     None,
     For(Duration),
-    /// When its quota permits; the quota is told too.
+    /// When its quota permits; the answer also describes the quota.
     ByQuota {
         retry_after: Duration,
         quota: Quota,
@@ -41,7 +58,7 @@ pub(crate) enum RetryHint {
 }
 
 impl RetryHint {
-    /// Without a quota to name, only the time.
+    /// Only the time if there is no quota.
     pub(crate) fn by_quota(retry_after: Duration, quota: Option<Quota>, quota_state: QuotaState) -> Self {
         match quota {
             Some(quota) => Self::ByQuota { retry_after, quota, quota_state },
@@ -50,7 +67,17 @@ impl RetryHint {
     }
 }
 
-/// An application's own body for an answer.
+/// An application's own body for an answer, returned by the closure of
+/// [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body).
+///
+/// ```
+/// use hookwarden::warden::{Answer, AnswerBody};
+///
+/// fn write(answer: &Answer) -> Option<AnswerBody> {
+///     let status = answer.status().as_u16();
+///     Some(AnswerBody::new("application/problem+json", format!(r#"{{"status":{status}}}"#)))
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct AnswerBody {
     content_type: HeaderValue,
@@ -58,7 +85,7 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    /// A body of the media type `content_type`.
+    /// A body with this `Content-Type`. One that no header can hold is sent as `application/octet-stream`.
     #[must_use]
     pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         let content_type = HeaderValue::from_str(content_type);
@@ -113,7 +140,7 @@ impl Answer {
         self.is_payload_rejection
     }
 
-    /// The time after which the sender may come back, where the answer tells one.
+    /// The time after which the sender may retry, if the answer has one. `Retry-After` has it in whole seconds, rounded up.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.hint {
@@ -122,7 +149,7 @@ impl Answer {
         }
     }
 
-    /// The headers and the body, which is empty unless the application wrote one.
+    /// The status, the headers and the body, which is empty unless the application wrote one.
     #[must_use]
     pub fn into_parts(self) -> (StatusCode, HeaderMap, Vec<u8>) {
         let mut headers = HeaderMap::new();
@@ -148,7 +175,7 @@ impl Answer {
         }
     }
 
-    /// The answer as a message of the `http` crate.
+    /// The answer as a response of the `http` crate.
     pub fn into_response<B: From<Vec<u8>>>(self) -> Response<B> {
         let (status, headers, body) = self.into_parts();
         let mut response = Response::new(B::from(body));
@@ -158,7 +185,7 @@ impl Answer {
     }
 }
 
-/// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature held.
+/// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature is valid.
 pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
     const NAMES: [HeaderName; 2] = [HeaderName::from_static(STANDING[0]), HeaderName::from_static(STANDING[1])];
     for (name, text) in NAMES.into_iter().zip(quota_state_fields(quota, quota_state)) {
@@ -168,7 +195,7 @@ pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_st
     }
 }
 
-/// The values of the [`STANDING`] fields. Every answer to a good sender has them, so they are written without the heap.
+/// The values of the [`STANDING`] fields. Every answer to a verified sender has them, so they are not allocated.
 pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<STANDING_BYTES>; 2] {
     let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
     // There is room for numbers of any size.
@@ -177,7 +204,7 @@ pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [Arra
     [policy, limit]
 }
 
-/// `Retry-After` and its like know only whole seconds; rounded down they would send a sender back too early.
+/// Rounded up, because `Retry-After` has whole seconds and a sender must not retry too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
@@ -201,7 +228,7 @@ const fn status(reason: RefusalReason) -> StatusCode {
     }
 }
 
-/// Writes the bodies of answers for an application.
+/// The application's closure that writes the bodies of answers.
 #[derive(Clone)]
 pub(crate) struct AnswerWriter(Arc<Write>);
 
@@ -218,7 +245,7 @@ impl AnswerWriter {
         self.write(&Answer { status, is_payload_rejection: true, hint: RetryHint::None, header: None, body: None })
     }
 
-    /// A panic in the application's writer costs the body, not the answer.
+    /// If the application's closure panics, the answer has no body.
     fn write(&self, answer: &Answer) -> Option<AnswerBody> {
         catch_unwind(AssertUnwindSafe(|| (self.0)(answer))).ok().flatten()
     }
@@ -230,7 +257,7 @@ impl fmt::Debug for AnswerWriter {
     }
 }
 
-/// The names of the fields that tell a sender how it stands with its quota.
+/// The names of the fields that show a sender its quota.
 pub(crate) const STANDING: [&str; 2] = ["ratelimit-policy", "ratelimit"];
 
 const STANDING_BYTES: usize = 64;

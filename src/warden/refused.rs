@@ -9,6 +9,21 @@ use crate::event::RefusalReason;
 ///
 /// `Display` says only that the request was refused. [`reason`](Self::reason) is for the operator;
 /// [`into_answer`](Self::into_answer) is what the sender gets.
+///
+/// ```
+/// use hookwarden::event::RefusalReason;
+/// use hookwarden::headers::NoHeaders;
+/// use hookwarden::{Keyring, Reason, Scheme, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let warden = Warden::builder(scheme).sender("acme", keys).build()?;
+///
+/// let refused = warden.examine(&NoHeaders, None).expect_err("the request has no signature");
+/// assert_eq!(refused.reason(), RefusalReason::Unverified(Reason::MissingHeader));
+/// assert_eq!(refused.answer().status(), 401);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("webhook refused")]
 pub struct Refused {
@@ -24,13 +39,13 @@ impl Refused {
         Self { reason, answer: answer.with_header(inner.accept.header_for(reason)) }
     }
 
-    /// A request that did not pass verification.
+    /// A request that failed verification.
     pub(super) fn unverified(log: &mut RequestLog, fault: Fault) -> Self {
         log.note_fault(fault);
         Self::new(log, fault.reason.into(), RetryHint::None)
     }
 
-    /// Why, for the operator.
+    /// Why the request was refused, for the operator.
     #[must_use]
     pub const fn reason(&self) -> RefusalReason {
         self.reason

@@ -77,7 +77,24 @@ impl Warden {
     }
 }
 
-/// A request of good shape and fresh. Its keys are not looked up yet.
+/// A request whose head is well-formed and fresh. Its keys are not looked up yet.
+///
+/// [`Warden::examine`] makes it. [`identify`](Self::identify) takes a webhook id that the caller knows;
+/// [`identify_from_head`](Self::identify_from_head) reads it where the Warden's [`IdSource`](super::IdSource) says:
+///
+/// ```
+/// use hookwarden::{IdSource, Keyring, Scheme, Signer, Warden};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body(b"{}")?;
+/// let warden = Warden::builder(scheme).sender("acme", keys).webhook_id(IdSource::header("X-Tenant")?).build()?;
+///
+/// let head: Vec<(&str, &str)> = signed.iter().chain([("X-Tenant", "acme")]).collect();
+/// let examined = warden.examine(&head, None)?; // steps 0 to 2
+/// let receiving = examined.identify_from_head(&head)?; // steps 3 and 4
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the request is not verified yet"]
 pub struct Examined<'h, H: ?Sized> {
     log: RequestLog,
@@ -182,7 +199,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         Ok(answer)
     }
 
-    /// `None` says that the keys have to be waited for and the caller cannot wait.
+    /// `answer` is `None` if the keys have to be awaited and the caller cannot wait.
     fn receive(mut self, answer: Option<Result<KeyAnswer, Duration>>) -> Result<Receiving, Refused> {
         let (reason, hint) = match answer {
             Some(Ok(Ok(keys))) => {
@@ -216,6 +233,28 @@ impl<H: ?Sized> fmt::Debug for Examined<'_, H> {
 }
 
 /// A request whose body is arriving.
+///
+/// [`Examined::identify`] makes it. The body is hashed in chunks of any size:
+///
+/// ```
+/// use hookwarden::warden::{Admitted, Receiving, Refused};
+///
+/// fn receive<'b>(
+///     mut receiving: Receiving,
+///     content_length: Option<u64>,
+///     chunks: impl Iterator<Item = &'b [u8]>,
+/// ) -> Result<Admitted, Refused> {
+///     if let Some(bytes) = content_length {
+///         receiving.expect(bytes)?; // 413 before the body is read
+///     }
+///     for chunk in chunks {
+///         receiving.update(chunk)?;
+///     }
+///     receiving.finish()
+/// }
+/// ```
+///
+/// Don't parse the body before [`finish`](Self::finish) returned `Ok`: until then it is not verified.
 #[must_use = "the request is not verified yet"]
 pub struct Receiving {
     verification: Verification,
@@ -249,9 +288,9 @@ impl Receiving {
     /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and 7).
     ///
     /// # Errors
-    /// The request is refused. A request that was refused before, for its size, stays refused. A request past its deadline
-    /// is too slow, because its copies may already be forgotten. A Warden with a shared store refuses every request here:
-    /// use [`finish_async`](Self::finish_async).
+    /// The request is refused. A request that was refused for its size stays refused. A request past its deadline is refused
+    /// as too slow, because the replay store may already have dropped an earlier copy of it. A Warden with a shared store
+    /// refuses every request here: use [`finish_async`](Self::finish_async).
     pub fn finish(self) -> Result<Admitted, Refused> {
         let (log, delivery, now) = self.verify()?;
         let stores = &log.inner.stores;
@@ -301,7 +340,7 @@ impl Receiving {
         }
     }
 
-    /// Refuses the request, for a reason that the reader of its body knows.
+    /// Refuses the request for a reason that only the reader of its body knows.
     pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
         Refused::new(&mut self.log, reason, RetryHint::None)
     }

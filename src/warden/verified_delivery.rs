@@ -1,14 +1,24 @@
-//! What is proven of an admitted request.
+//! What is proven about an admitted request.
 
 use super::id::WebhookId;
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 use crate::verifier::{ReplayKey, Verified};
 
-/// What is proven of an admitted request: the webhook id, the key that matched, the timestamp.
+/// What is proven about an admitted request: the webhook id, the key that matched, the timestamp.
 ///
 /// Handlers get it from `Webhook::delivery`, from the request's extensions, or from
 /// [`Admitted::delivery`](super::Admitted::delivery).
+///
+/// ```
+/// use hookwarden::warden::VerifiedDelivery;
+///
+/// /// A line for the application's own log.
+/// fn describe(delivery: &VerifiedDelivery) -> String {
+///     let age = delivery.skew().unwrap_or(0);
+///     format!("from {}, signed {age} s ago with key {}", delivery.webhook_id(), delivery.key_id())
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct VerifiedDelivery {
     webhook_id: WebhookId,
@@ -32,13 +42,13 @@ impl VerifiedDelivery {
         self.verified.key_id()
     }
 
-    /// When the sender signed, by its own clock. `None` if the scheme signs no timestamp.
+    /// When the sender signed, by the sender's clock. `None` if the scheme signs no timestamp.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
         self.verified.timestamp()
     }
 
-    /// The receiver's clock minus the timestamp, in seconds.
+    /// The receiver's clock minus the timestamp, in seconds. `None` if the scheme signs no timestamp.
     #[must_use]
     pub const fn skew(&self) -> Option<i64> {
         self.verified.skew()
