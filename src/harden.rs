@@ -88,11 +88,6 @@ struct Settings {
 }
 
 impl Harden {
-    /// Starts from the defaults: all headers of [the table](self#headers), and no plain HTTP.
-    pub fn builder() -> HardenBuilder {
-        HardenBuilder::default()
-    }
-
     pub(crate) fn headers(&self) -> &Headers {
         &self.inner.headers
     }

@@ -20,6 +20,13 @@ pub struct HardenBuilder {
     fault: Option<ConfigError>,
 }
 
+impl Harden {
+    /// Starts from the defaults: all headers of [the table](super#headers), and no plain HTTP.
+    pub fn builder() -> HardenBuilder {
+        HardenBuilder::default()
+    }
+}
+
 impl HardenBuilder {
     /// Sets the value of a header, one of the defaults or another. A service that sets the header itself keeps its
     /// value.
