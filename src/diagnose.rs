@@ -43,6 +43,7 @@
 mod bodies;
 mod cause;
 mod contents;
+mod form;
 mod head;
 mod methods;
 mod names;

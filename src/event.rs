@@ -33,28 +33,33 @@ mod alert;
 mod line;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod observer;
+mod outcome;
 mod refusal_reason;
 #[cfg(feature = "tracing")]
 mod sampling;
+mod store_kind;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod warning;
 
-use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::error::StoreError;
 use crate::secret::KeyId;
 
 pub use self::alert::{Alert, AlertObserver, AlertState, AlertSubject, AlertThreshold};
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
+pub use self::observer::Observer;
+pub use self::outcome::Outcome;
 pub use self::refusal_reason::RefusalReason;
+pub use self::store_kind::StoreKind;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
+pub use self::warning::Warning;
 
 /// What happened to one request at a guarded endpoint. It contains no secret, MAC, header value or body.
 ///
@@ -125,225 +130,5 @@ impl<'e> SecurityEvent<'e> {
             duration: Duration::ZERO,
             scheme,
         }
-    }
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The delivery was admitted and committed: the handler answered 2xx, or called `commit`.
-    Accepted,
-    /// The delivery was admitted and not committed: the handler answered another status, panicked or was dropped. The
-    /// sender's retry runs the handler again.
-    Released,
-    /// The request was refused.
-    Refused(RefusalReason),
-    /// The client disconnected before the request was accepted or refused.
-    Abandoned,
-}
-
-impl Outcome {
-    /// The outcome in one word, for a log field or a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Released => "released",
-            Self::Refused(_) => "refused",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Why the request was refused, if it was.
-    #[must_use]
-    pub const fn reason(self) -> Option<RefusalReason> {
-        match self {
-            Self::Refused(reason) => Some(reason),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A problem that an operator should know about and that does not belong to one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Warning {
-    /// The table that counts the refused requests of each peer is full: peers that are not in it are not blocked.
-    RejectedTableFull,
-    /// The table that counts the accepted requests of each webhook id is full: ids that are not in it are not limited.
-    AcceptedTableFull,
-    /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
-    LimiterFellBack,
-    /// A request has no peer address: refused requests cannot be counted by peer.
-    PeerUnknown,
-    /// All peers so far have private addresses. There may be a proxy that is not declared; the refused requests of one
-    /// client would then count against all of them.
-    PeersAllPrivate,
-    /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
-    /// twice.
-    LeaseOutlived,
-    /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass it to
-    /// your observers in `FileKeysBuilder::on_error`.
-    KeyReloadFailed,
-}
-
-impl Warning {
-    /// Every warning.
-    pub const ALL: &[Self] = &[
-        Self::RejectedTableFull,
-        Self::AcceptedTableFull,
-        Self::LimiterFellBack,
-        Self::PeerUnknown,
-        Self::PeersAllPrivate,
-        Self::LeaseOutlived,
-        Self::KeyReloadFailed,
-    ];
-
-    /// The warning in snake case, for a log field or a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RejectedTableFull => "rejected_table_full",
-            Self::AcceptedTableFull => "accepted_table_full",
-            Self::LimiterFellBack => "limiter_fell_back",
-            Self::PeerUnknown => "peer_unknown",
-            Self::PeersAllPrivate => "peers_all_private",
-            Self::LeaseOutlived => "lease_outlived",
-            Self::KeyReloadFailed => "key_reload_failed",
-        }
-    }
-
-    const fn text(self) -> &'static str {
-        match self {
-            Self::RejectedTableFull => "the table of refused requests is full, further peers are not turned away",
-            Self::AcceptedTableFull => "the table of accepted requests is full",
-            Self::LimiterFellBack => "the shared limiter does not answer, this process counts alone",
-            Self::PeerUnknown => "a request came without a peer address, refused requests are not counted by peer",
-            Self::PeersAllPrivate => "all peers have private addresses, a proxy may be undeclared",
-            Self::LeaseOutlived => "a handler outlived its lease, its work may have been done twice",
-            Self::KeyReloadFailed => "keys could not be read anew, those from before stay in force",
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-/// A store that a Warden depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreKind {
-    /// The key store.
-    Keys,
-    /// The rate limiter.
-    Limits,
-    /// The replay store.
-    Replay,
-}
-
-impl StoreKind {
-    /// The store in one word, for a log field or a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Keys => "keys",
-            Self::Limits => "limits",
-            Self::Replay => "replay",
-        }
-    }
-}
-
-/// Receives the event of every request.
-///
-/// Observers are called on the path of the request, so they must not block. A panic in an observer is caught and does
-/// not affect the request. To share one observer between several Wardens, put it into an [`Arc`].
-///
-/// A closure over an event is an observer. Implement the trait to receive warnings and store failures as well:
-///
-/// ```
-/// use std::sync::atomic::{AtomicU64, Ordering};
-///
-/// use hookwarden::error::StoreError;
-/// use hookwarden::event::{Observer, Outcome, SecurityEvent, StoreKind, Warning};
-///
-/// #[derive(Default)]
-/// struct Health {
-///     refused: AtomicU64,
-///     store_failures: AtomicU64,
-/// }
-///
-/// impl Observer for Health {
-///     fn observe(&self, event: &SecurityEvent<'_>) {
-///         if let Outcome::Refused(_) = event.outcome {
-///             self.refused.fetch_add(1, Ordering::Relaxed);
-///         }
-///     }
-///
-///     fn warning(&self, warning: &Warning) {
-///         eprintln!("{warning}");
-///     }
-///
-///     fn store_failed(&self, store: StoreKind, error: &StoreError) {
-///         self.store_failures.fetch_add(1, Ordering::Relaxed);
-///         eprintln!("{}: {error}", store.as_str());
-///     }
-/// }
-///
-/// let health = Health::default();
-/// health.observe(&SecurityEvent::new(Outcome::Accepted, "timestamped"));
-/// assert_eq!(health.refused.into_inner(), 0);
-/// ```
-pub trait Observer: Send + Sync + 'static {
-    /// Called once for each request, when it ends.
-    fn observe(&self, event: &SecurityEvent<'_>);
-
-    /// Called for a problem that does not belong to one request. It is called again while the cause lasts.
-    fn warning(&self, warning: &Warning) {
-        let _ = warning;
-    }
-
-    /// Called when a store failed. The requests that were affected also have events.
-    fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        let _ = (store, error);
-    }
-
-    /// Called when a shared store of quotas or deliveries answers again after a failure. A denial by quota is not
-    /// counted as an answer, because it may come from a local cache.
-    fn store_recovered(&self, store: StoreKind) {
-        let _ = store;
-    }
-}
-
-impl<F: Fn(&SecurityEvent<'_>) + Send + Sync + 'static> Observer for F {
-    fn observe(&self, event: &SecurityEvent<'_>) {
-        self(event);
-    }
-}
-
-impl<O: Observer + ?Sized> Observer for Arc<O> {
-    fn observe(&self, event: &SecurityEvent<'_>) {
-        (**self).observe(event);
-    }
-
-    fn warning(&self, warning: &Warning) {
-        (**self).warning(warning);
-    }
-
-    fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        (**self).store_failed(store, error);
-    }
-
-    fn store_recovered(&self, store: StoreKind) {
-        (**self).store_recovered(store);
     }
 }

@@ -101,11 +101,6 @@ struct Settings {
 }
 
 impl Harden {
-    /// Starts from the defaults: all headers of [the table](self#headers), and plain HTTP is refused.
-    pub fn builder() -> HardenBuilder {
-        HardenBuilder::default()
-    }
-
     pub(crate) fn headers(&self) -> &Headers {
         &self.inner.headers
     }

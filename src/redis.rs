@@ -5,6 +5,8 @@ mod denials;
 mod link;
 mod names;
 mod pending;
+mod server;
+mod settlement;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +19,11 @@ use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::shared_store::{AdmitOutcome, SharedStore};
 use denials::Denials;
-use link::{Link, Script};
+use link::Link;
 use names::Names;
-use pending::Settlement;
+use pending::PendingSettlement;
+use server::Script;
+use settlement::{LONGEST_SECONDS, Settlement, millis};
 
 pub use builder::{ConnectError, RedisStoreBuilder};
 
@@ -54,12 +58,6 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// Starts a store on the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
-    /// `redis+unix:///path` for a socket.
-    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(url.into())
-    }
-
     /// The same store, with quotas that use the monotonic clock of `clock` instead of the server's, for tests. Their
     /// keys in the database then live for one minute of real time.
     #[cfg(feature = "testing")]
@@ -87,7 +85,7 @@ impl RedisStore {
         let mut keys: Vec<String> = claim.iter().flat_map(|(delivery, ..)| names.deliveries(delivery)).collect();
         // Until the server's answer is here, the claim may have been made.
         let mut orphan =
-            claim.map(|(_, by, lease)| link.settle_if_dropped(Settlement::release(keys.clone(), by, lease)));
+            claim.map(|(_, by, lease)| PendingSettlement::new(link, Settlement::release(keys.clone(), by, lease)));
         keys.extend(quota.map(|quota| names.quota(quota)));
 
         let (claimant, lease) = claim.map_or((None, 0), |(_, by, lease)| (Some(by), millis(lease)));
@@ -98,14 +96,14 @@ impl RedisStore {
             let reply = link
                 .call(Script::Admit, &keys, |command| {
                     command.arg(claimant.map(Claimant::number).unwrap_or_default().to_be_bytes().as_slice());
-                    command.arg(lease).arg(burst).arg(period).arg(link.deadline(asked));
+                    command.arg(lease).arg(burst).arg(period).arg(link.server.deadline(asked));
                     if let Some(clock) = &self.time {
                         command.arg(clock.now().monotonic.as_micros());
                     }
                 })
                 .await?;
             if let (Some(time), None) = (reply.numbers.get(1), &self.time) {
-                link.note_time(asked, *time);
+                link.server.note_time(asked, *time);
             }
             tries = tries.saturating_add(1);
             // The server's clock was set, or another server took over: its time is known now.
@@ -134,7 +132,7 @@ impl RedisStore {
         let Inner { link, prefix, .. } = &*self.inner;
         let keys = Names::new(prefix, delivery.webhook_id).deliveries(&delivery).collect();
         // Kept for later if the server cannot be told now, or if the caller goes away meanwhile.
-        let mut pending = link.settle_if_dropped(settlement(keys));
+        let mut pending = PendingSettlement::new(link, settlement(keys));
         link.ready()?;
         let settled = link.settle(pending.settlement()).await?;
         pending.forget();
@@ -263,21 +261,11 @@ fn unexpected() -> StoreError {
     StoreError::new("unexpected reply from the Redis script")
 }
 
-/// Rounded up, so that nothing ends before its time.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000))
-        .unwrap_or(u64::MAX)
-        .clamp(1, LONGEST_SECONDS.saturating_mul(1_000))
-}
-
 const GRANTED: i64 = 0;
 const FINISHED: i64 = 1;
 const IN_PROGRESS: i64 = 2;
 const DENIED: i64 = 3;
 const LATE: i64 = 4;
-
-/// Ten years, far below the server's maximum.
-const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
 /// How long to retry a release. The store does not know the lease of the claim, which may be longer than usual;
 /// releasing a claim that has expired does nothing.

@@ -66,15 +66,17 @@ mod admitted;
 pub(crate) mod answer;
 mod builder;
 mod claim;
+mod examine;
+mod examined;
 mod id;
 mod lookup;
 mod monitor;
 mod peer_watch;
 mod quota_limits;
+mod receiving;
 mod refused;
 mod request_log;
 mod settings;
-mod steps;
 mod stores;
 mod verified_delivery;
 
@@ -92,10 +94,11 @@ use crate::verifier::Rules;
 pub use admitted::Admitted;
 pub use answer::{Answer, AnswerBody};
 pub use builder::WardenBuilder;
+pub use examined::Examined;
 pub use id::IdSource;
+pub use receiving::Receiving;
 pub use refused::Refused;
 pub use settings::{BodyLimits, Quotas, Replay};
-pub use steps::{Examined, Receiving};
 pub use verified_delivery::VerifiedDelivery;
 
 #[cfg(feature = "tower")]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::cause::{Cause, CauseKind};
-use super::search::Form;
+use super::form::Form;
 
 /// Every body, the captured one first. `declared` is the length in the head.
 pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [u8]>>> {

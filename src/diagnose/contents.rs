@@ -4,7 +4,8 @@ mod stamp;
 mod url;
 
 use super::cause::{Cause, CauseKind};
-use super::search::{Form, Piece};
+use super::form::Form;
+use super::search::Piece;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Scheme, SignedPart};
 

@@ -1,7 +1,7 @@
 //! The ways in which a message may have been signed with a key.
 
 use super::cause::{Cause, CauseKind};
-use super::search::Form;
+use super::form::Form;
 use crate::crypto::mac::Algorithm;
 use crate::crypto::wrong_mac::{KeyPlace, Method};
 

@@ -5,32 +5,9 @@ use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 use super::cause::Cause;
+use super::form::{Form, MOST_FAULTS};
 use super::signatures::Candidate;
 use crate::crypto::wrong_mac::{Method, begins_with};
-
-/// One way in which a part of a signature may have been made, and what is then wrong.
-pub(super) struct Form<T> {
-    pub(super) value: T,
-    pub(super) causes: Vec<Cause>,
-    /// How much it takes of the two faults that are searched for together.
-    pub(super) weight: usize,
-}
-
-impl<T> Form<T> {
-    pub(super) const fn plain(value: T) -> Self {
-        Self { value, causes: Vec::new(), weight: 0 }
-    }
-
-    pub(super) fn faulty(value: T, causes: impl IntoIterator<Item = Cause>) -> Self {
-        let causes: Vec<Cause> = causes.into_iter().collect();
-        Self { value, weight: causes.len(), causes }
-    }
-
-    /// A form too far-fetched to go with another one.
-    pub(super) fn alone(self) -> Self {
-        Self { weight: MOST_FAULTS, ..self }
-    }
-}
 
 /// A key, and the place of the secret's text that it was made of.
 pub(super) struct KeyForm {
@@ -151,9 +128,6 @@ fn may_fit(candidate: &Candidate, size: usize, method: &Form<Method>) -> bool {
     let length = candidate.bytes.len();
     length == size || (method.weight == 0 && length < size)
 }
-
-/// The most faults that are searched for together, those in how the signature is written aside.
-const MOST_FAULTS: usize = 2;
 
 /// The most signatures that are computed.
 const MAX_TRIES: u32 = 60_000;

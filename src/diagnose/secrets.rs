@@ -5,7 +5,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use zeroize::Zeroizing;
 
 use super::cause::{Cause, CauseKind};
-use super::search::{Form, KeyForm};
+use super::form::Form;
+use super::search::KeyForm;
 use crate::encoding::Encoding;
 use crate::scheme::{Scheme, SecretFormat};
 use crate::secret::WHSEC;

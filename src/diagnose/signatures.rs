@@ -3,7 +3,7 @@
 mod spelling;
 
 use super::cause::{Cause, CauseKind};
-use super::search::Form;
+use super::form::Form;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
 use spelling::{decoded, wrong_spelling};

@@ -39,6 +39,13 @@ pub struct HardenBuilder {
     fault: Option<ConfigError>,
 }
 
+impl Harden {
+    /// Starts from the defaults: all headers of [the table](super#headers), and plain HTTP is refused.
+    pub fn builder() -> HardenBuilder {
+        HardenBuilder::default()
+    }
+}
+
 impl HardenBuilder {
     /// Sets the value of a header: one of the defaults, or another one. If the inner service sets the header, its value is
     /// kept.

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::denials::Denials;
 use super::link::Link;
+use super::server::Server;
 use super::{Inner, RedisStore};
 use crate::error::{ConfigError, StoreError};
 
@@ -48,16 +49,20 @@ pub enum ConnectError {
     Store(#[from] StoreError),
 }
 
-impl RedisStoreBuilder {
-    pub(super) fn new(url: String) -> Self {
-        Self {
-            url,
+impl RedisStore {
+    /// Starts a store on the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
+    /// `redis+unix:///path` for a socket.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder {
+            url: url.into(),
             prefix: "hookwarden".into(),
             timeout: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(1),
         }
     }
+}
 
+impl RedisStoreBuilder {
     /// Sets the start of every key's name: 1 to 64 bytes without braces. The default is `hookwarden`. Processes with
     /// the same prefix on the same server share quotas and deliveries, so endpoints with different senders need
     /// different prefixes.
@@ -86,7 +91,7 @@ impl RedisStoreBuilder {
     /// The URL, the prefix or a timeout is wrong; or the server does not answer, or refuses the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
-        store.inner.link.open().await?;
+        store.inner.link.server.open().await?;
         Ok(store)
     }
 
@@ -114,9 +119,9 @@ impl RedisStoreBuilder {
         }
         prepare_tls(&info);
         let client = Client::open(info).map_err(|_| problem("redis url", "cannot be connected to"))?;
-        let link = Link::new(client, self.timeout, self.connect_timeout, runtime)
+        let server = Server::new(client, self.timeout, self.connect_timeout)
             .map_err(|_| problem("redis url", "cannot be connected to"))?;
-        let inner = Inner { link: Arc::new(link), prefix: self.prefix, denials: Denials::new() };
+        let inner = Inner { link: Arc::new(Link::new(server, runtime)), prefix: self.prefix, denials: Denials::new() };
         Ok(RedisStore { inner: Arc::new(inner), time: None })
     }
 }

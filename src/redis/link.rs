@@ -1,29 +1,26 @@
-//! The connection, and whether the server answers.
+//! The link to the server, and whether the server answers.
 //!
 //! The first call that fails closes the link. Then all calls fail at once until the server answers again: only the
 //! requests that were in progress wait for a dead server.
+//!
+//! A background task asks for the server, at once and then after growing pauses, first over the existing connection and
+//! then over a new one. Before it opens the link again, it sends the settlements that could not be sent.
 
-mod reconnect;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
-
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
-use arc_swap::ArcSwap;
+use ::redis::Cmd;
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use super::pending::{PendingSettlement, Queue, Settlement};
+use super::server::{Failure, Reply, Script, Server};
+use super::settlement::{Queue, Settlement};
 use crate::error::StoreError;
 
 pub(super) struct Link {
-    connection: ArcSwap<ConnectionManager>,
-    client: Client,
-    config: ConnectionManagerConfig,
-    timeout: Duration,
-    connect_timeout: Duration,
+    pub(super) server: Server,
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
     runtime: Handle,
     down: AtomicBool,
@@ -31,82 +28,17 @@ pub(super) struct Link {
     astray: AtomicBool,
     reconnecting: AtomicBool,
     pending: Queue,
-    start: Instant,
-    /// The server's clock minus the time since `start`, in microseconds.
-    server_offset: AtomicI64,
-    /// When that was measured, in microseconds since `start`.
-    told_at: AtomicI64,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Script {
-    Admit,
-    Settle,
-}
-
-/// Why a call failed.
-pub(super) struct Failure {
-    error: StoreError,
-    /// The server is unreachable, rather than refusing this one command.
-    outage: bool,
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
-
-/// What a script returned.
-pub(super) struct Reply {
-    pub(super) numbers: Vec<i64>,
-    /// The connection was lost during the first attempt, which may have been executed.
-    pub(super) repeated: bool,
 }
 
 impl Link {
-    pub(super) fn new(
-        client: Client,
-        timeout: Duration,
-        connect_timeout: Duration,
-        runtime: Handle,
-    ) -> RedisResult<Self> {
-        // It is timed and tried again here, not there.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(connect_timeout));
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
-        Ok(Self {
-            connection: ArcSwap::from_pointee(connection),
-            client,
-            config,
-            timeout,
-            connect_timeout,
+    pub(super) fn new(server: Server, runtime: Handle) -> Self {
+        Self {
+            server,
             runtime,
             down: AtomicBool::new(false),
             astray: AtomicBool::new(false),
             reconnecting: AtomicBool::new(false),
             pending: Queue::default(),
-            start: Instant::now(),
-            server_offset: AtomicI64::new(UNKNOWN),
-            told_at: AtomicI64::new(0),
-        })
-    }
-
-    /// Connects, loads the scripts and learns the server's time.
-    pub(super) async fn open(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection();
-        let opening = async {
-            for script in [Script::Admit, Script::Settle] {
-                let (code, _) = script.source();
-                ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
-            }
-            self.learn_time(&mut connection).await
-        };
-        match timeout(self.connect_timeout, opening).await {
-            Ok(opened) => opened.map_err(|error| describe(&error)),
-            Err(_) => Err(self.silent(self.connect_timeout)),
         }
     }
 
@@ -119,60 +51,23 @@ impl Link {
         }
     }
 
-    /// Runs a script, in one round trip unless the server does not know it.
+    /// Runs a script. A failure of the server closes the link.
     pub(super) async fn call(
         self: &Arc<Self>,
         script: Script,
         keys: &[String],
         arguments: impl Fn(&mut Cmd),
     ) -> Result<Reply, Failure> {
-        match timeout(self.timeout, self.run(script, keys, arguments)).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => {
-                let outage = is_outage(&error);
-                if outage {
-                    if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
-                        self.astray.store(true, Ordering::Release);
-                    }
-                    self.close();
-                }
-                Err(Failure { error: describe(&error), outage })
+        let outcome = self.server.call(script, keys, arguments).await;
+        if let Err(failure) = &outcome
+            && failure.outage
+        {
+            if failure.read_only {
+                self.astray.store(true, Ordering::Release);
             }
-            Err(_) => {
-                self.close();
-                Err(Failure { error: self.silent(self.timeout), outage: true })
-            }
+            self.close();
         }
-    }
-
-    async fn run(&self, script: Script, keys: &[String], arguments: impl Fn(&mut Cmd)) -> RedisResult<Reply> {
-        let (code, hash) = script.source();
-        let command = |name, text: &str| {
-            let mut command = ::redis::cmd(name);
-            command.arg(text).arg(keys.len()).arg(keys);
-            arguments(&mut command);
-            command
-        };
-        let mut connection = self.connection();
-        if matches!(script, Script::Admit) && self.server_offset.load(Ordering::Relaxed) == UNKNOWN {
-            self.learn_time(&mut connection).await?;
-        }
-        let by_hash = command("EVALSHA", hash);
-        let mut reply: RedisResult<Value> = by_hash.query_async(&mut connection).await;
-        let repeated = reply.as_ref().is_err_and(RedisError::is_connection_dropped);
-        if repeated {
-            // Servers and proxies close idle connections. Claims and settlements can be repeated.
-            reply = by_hash.query_async(&mut connection).await;
-        }
-        if reply.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
-            // This loads it too.
-            reply = command("EVAL", code).query_async(&mut connection).await;
-        }
-        let numbers = match reply? {
-            Value::Int(number) => vec![number],
-            numbers => Vec::from_redis_value(numbers)?,
-        };
-        Ok(Reply { numbers, repeated })
+        outcome
     }
 
     pub(super) async fn settle(self: &Arc<Self>, settlement: Option<&Settlement>) -> Result<bool, Failure> {
@@ -185,43 +80,9 @@ impl Link {
         Ok(reply.numbers == [1])
     }
 
-    pub(super) fn settle_if_dropped(self: &Arc<Self>, settlement: Settlement) -> PendingSettlement {
-        PendingSettlement::new(self.clone(), settlement)
-    }
-
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
         self.pending.push(settlement);
         self.mend();
-    }
-
-    /// The latest server time at which an answer to a call made now is still awaited, or 0 before the server's clock is
-    /// known, in which case no claim is sent. A server that was stopped reads calls that were sent before; a claim made
-    /// then would have no owner. Negative once a second: the server then reports its time again, because its clock may
-    /// have been set back.
-    pub(super) fn deadline(&self, asked: Instant) -> i64 {
-        let asked = self.micros(asked);
-        match self.server_offset.load(Ordering::Relaxed) {
-            UNKNOWN => 0,
-            offset => {
-                let deadline = offset.saturating_add(asked).saturating_add(micros(self.timeout));
-                let known_for = asked.saturating_sub(self.told_at.load(Ordering::Relaxed));
-                if known_for < TIME_HOLDS { deadline } else { deadline.saturating_neg() }
-            }
-        }
-    }
-
-    async fn learn_time(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
-        let asked = Instant::now();
-        let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await?;
-        self.note_time(asked, seconds.saturating_mul(1_000_000).saturating_add(micros));
-        Ok(())
-    }
-
-    /// Stores the time that the server reported, in microseconds.
-    pub(super) fn note_time(&self, asked: Instant, time: i64) {
-        let asked = self.micros(asked);
-        self.server_offset.store(time.saturating_sub(asked), Ordering::Relaxed);
-        self.told_at.store(asked, Ordering::Relaxed);
     }
 
     fn close(self: &Arc<Self>) {
@@ -232,69 +93,86 @@ impl Link {
     /// Starts the task that reopens the link, unless it is running.
     fn mend(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
-            self.runtime.spawn(reconnect::run(Arc::downgrade(self)));
+            self.runtime.spawn(reopen(Arc::downgrade(self)));
         }
     }
 
-    fn connection(&self) -> ConnectionManager {
-        ConnectionManager::clone(&self.connection.load())
+    /// Returns whether nothing is left to do.
+    async fn mend_once(self: &Arc<Self>) -> bool {
+        if self.down.load(Ordering::Acquire) && !self.has_answer().await {
+            return false;
+        }
+        // Nobody may be granted what was done already, and the requests that the outage cut off should find their claims
+        // gone. After those come the claims of the outage itself, which were never made: they don't keep anybody waiting.
+        if !self.make_up(|| self.pending.take_commits(BATCH), usize::MAX).await
+            || !self.make_up(|| self.pending.take_releases(BATCH), FIRST_BATCHES).await
+        {
+            return false;
+        }
+        self.down.store(false, Ordering::Release);
+        self.make_up(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
     }
 
-    fn silent(&self, waited: Duration) -> StoreError {
-        StoreError::new(format!("redis did not answer within {waited:?}"))
+    /// Sends pending settlements in batches. Returns whether the server answered; a settlement that it refuses is tried
+    /// again later, and does not delay requests.
+    async fn make_up(self: &Arc<Self>, take: impl Fn() -> Vec<Settlement>, batches: usize) -> bool {
+        for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
+            let told = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
+            let failed = batch.into_iter().zip(told).filter_map(|(settlement, told)| Some((settlement, told.err()?)));
+            let (untold, refused): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| failure.outage);
+            let someone_refused = !refused.is_empty();
+            refused.into_iter().for_each(|(settlement, _)| self.pending.push(settlement));
+            if !untold.is_empty() {
+                self.pending.put_back(untold.into_iter().map(|(settlement, _)| settlement).collect());
+                return false;
+            }
+            if someone_refused {
+                break;
+            }
+        }
+        true
     }
 
-    fn micros(&self, moment: Instant) -> i64 {
-        micros(moment.saturating_duration_since(self.start))
+    /// Whether a server answers, over the existing connection or else over a new one.
+    async fn has_answer(&self) -> bool {
+        if self.astray.load(Ordering::Acquire) {
+            // The new one may lead to a replica again, and does not show it before it is told something.
+            sleep(LONGEST_PAUSE).await;
+        } else if self.server.is_alive().await {
+            return true;
+        }
+        let reconnected = self.server.reconnect().await;
+        if reconnected {
+            self.astray.store(false, Ordering::Release);
+        }
+        reconnected
     }
 }
 
-impl Script {
-    fn source(self) -> (&'static str, &'static str) {
-        static ADMIT: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(ADMIT_CODE));
-        static SETTLE: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(SETTLE_CODE));
-        match self {
-            Self::Admit => (ADMIT_CODE, ADMIT.get_hash()),
-            Self::Settle => (SETTLE_CODE, SETTLE.get_hash()),
+/// The background task. It ends when everything is sent, or when the link has no other owner.
+async fn reopen(link: Weak<Link>) {
+    let mut pause = Duration::ZERO;
+    while let Some(link) = link.upgrade() {
+        if link.mend_once().await {
+            link.reconnecting.store(false, Ordering::Release);
+            // Something may have come after the last look, and before the flag was set.
+            if (link.pending.is_empty() && link.ready().is_ok()) || link.reconnecting.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            pause = Duration::ZERO;
+        } else {
+            drop(link);
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
     }
 }
 
-/// Whether the server fails, rather than one command.
-fn is_outage(error: &RedisError) -> bool {
-    match error.kind() {
-        ErrorKind::Io | ErrorKind::AuthenticationFailed => true,
-        ErrorKind::Server(kind) => matches!(
-            kind,
-            ServerErrorKind::BusyLoading
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ReadOnly
-        ),
-        _ => error.is_unrecoverable_error(),
-    }
-}
+/// Settlements that are sent at one time.
+const BATCH: usize = 256;
 
-/// Our own text: the client's may contain parts of the address.
-fn describe(error: &RedisError) -> StoreError {
-    StoreError::new(match (error.code(), error.kind()) {
-        (Some(code), _) => format!("redis refused with {code}"),
-        (None, ErrorKind::Io) if error.is_timeout() => "redis did not answer in time".into(),
-        (None, ErrorKind::Io) if error.is_connection_refusal() => "redis refused the connection".into(),
-        (None, ErrorKind::Io) => "the connection to redis failed".into(),
-        (None, ErrorKind::AuthenticationFailed) => "redis did not accept the user or the password".into(),
-        (None, kind) => format!("redis failed: {kind:?}"),
-    })
-}
+/// How many batches of claims are released before requests are served.
+const FIRST_BATCHES: usize = 16;
 
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
-
-const ADMIT_CODE: &str = include_str!("admit.lua");
-const SETTLE_CODE: &str = include_str!("settle.lua");
-
-const UNKNOWN: i64 = i64::MIN;
-
-/// For how many microseconds the server's reported time is used.
-const TIME_HOLDS: i64 = 1_000_000;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);

@@ -4,9 +4,10 @@
 //! of the webhook id, which may be long and contains whatever its sender wrote. A replay key is hashed because it is
 //! part of a valid signature, which readers of the database must not learn.
 
-use super::Delivery;
 use crate::crypto::mac::digest;
 use crate::limit::Quota;
+use crate::replay::Delivery;
+use crate::verifier::ReplayKey;
 
 /// The names of one webhook id's keys.
 pub(super) struct Names {
@@ -19,8 +20,7 @@ impl Names {
     }
 
     pub(super) fn deliveries(&self, delivery: &Delivery<'_>) -> impl Iterator<Item = String> {
-        let name =
-            |key: &crate::verifier::ReplayKey| format!("{}:d:{}", self.stem, const_hex::encode(digest(key.as_bytes())));
+        let name = |key: &ReplayKey| format!("{}:d:{}", self.stem, const_hex::encode(digest(key.as_bytes())));
         delivery.keys.iter().map(name)
     }
 

@@ -1,109 +1,9 @@
-//! Settlements that the server does not know yet.
+//! Settlements that must not get lost when their caller goes away.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use super::link::Link;
-use super::{Claimant, millis};
-
-/// The end of a claim: its delivery is finished, or free.
-#[derive(Clone)]
-pub(super) struct Settlement {
-    pub(super) keys: Vec<String>,
-    pub(super) by: Claimant,
-    finished: bool,
-    /// When the settlement has no effect any more.
-    expires_at: Instant,
-}
-
-impl Settlement {
-    pub(super) fn commit(keys: Vec<String>, by: Claimant, remembered: Duration) -> Self {
-        Self { keys, by, finished: true, expires_at: after(remembered) }
-    }
-
-    pub(super) fn release(keys: Vec<String>, by: Claimant, lease: Duration) -> Self {
-        Self { keys, by, finished: false, expires_at: after(lease) }
-    }
-
-    /// How long the server remembers the delivery from now on, in milliseconds; zero releases it.
-    pub(super) fn remembered(&self) -> u64 {
-        if self.finished { millis(self.expires_at.saturating_duration_since(Instant::now())) } else { 0 }
-    }
-
-    fn has_expired(&self) -> bool {
-        self.expires_at <= Instant::now()
-    }
-}
-
-/// The settlements that could not be sent to the server, oldest first.
-#[derive(Default)]
-pub(super) struct Queue {
-    /// Work that was done, and would be repeated if the commit were lost.
-    commits: Line,
-    /// Claims to release. Most were never made, because every request that is refused during an outage leaves one.
-    releases: Line,
-}
-
-#[derive(Default)]
-struct Line(Mutex<VecDeque<Settlement>>);
-
-impl Queue {
-    pub(super) fn push(&self, settlement: Settlement) {
-        if settlement.finished {
-            let mut commits = self.commits.lock();
-            if commits.len() < CAPACITY {
-                commits.push_back(settlement);
-            }
-        } else {
-            let mut releases = self.releases.lock();
-            while releases.front().is_some_and(Settlement::has_expired) {
-                releases.pop_front();
-            }
-            if releases.len() < CAPACITY {
-                releases.push_back(settlement);
-            }
-        }
-    }
-
-    pub(super) fn take_commits(&self, most: usize) -> Vec<Settlement> {
-        self.commits.take(most)
-    }
-
-    pub(super) fn take_releases(&self, most: usize) -> Vec<Settlement> {
-        self.releases.take(most)
-    }
-
-    pub(super) fn put_back(&self, settlements: Vec<Settlement>) {
-        for settlement in settlements.into_iter().rev() {
-            let line = if settlement.finished { &self.commits } else { &self.releases };
-            line.lock().push_front(settlement);
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.commits.lock().is_empty() && self.releases.lock().is_empty()
-    }
-}
-
-impl Line {
-    fn take(&self, most: usize) -> Vec<Settlement> {
-        let mut waiting = self.lock();
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some(settlement) = waiting.pop_front()
-        {
-            if !settlement.has_expired() {
-                taken.push(settlement);
-            }
-        }
-        taken
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Settlement>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use super::settlement::Settlement;
 
 /// A settlement that is sent in the background when it is dropped, unless it is forgotten first.
 pub(super) struct PendingSettlement {
@@ -112,8 +12,8 @@ pub(super) struct PendingSettlement {
 }
 
 impl PendingSettlement {
-    pub(super) const fn new(link: Arc<Link>, settlement: Settlement) -> Self {
-        Self { link, settlement: Some(settlement) }
+    pub(super) fn new(link: &Arc<Link>, settlement: Settlement) -> Self {
+        Self { link: Arc::clone(link), settlement: Some(settlement) }
     }
 
     pub(super) const fn settlement(&self) -> Option<&Settlement> {
@@ -132,11 +32,3 @@ impl Drop for PendingSettlement {
         }
     }
 }
-
-fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time).unwrap_or(now)
-}
-
-/// Deliveries in progress at one time when the server fails, and claims to release afterwards.
-const CAPACITY: usize = 65_536;

@@ -52,10 +52,12 @@ pub struct SchemeBuilder {
     fault: Option<ConfigError>,
 }
 
-impl SchemeBuilder {
-    pub(super) fn new(name: Cow<'static, str>) -> Self {
-        Self::from_scheme(Scheme {
-            name,
+impl Scheme {
+    /// Starts the description of another scheme. The defaults are HMAC-SHA-256, hex, no prefix, no timestamp and
+    /// literal secrets.
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> SchemeBuilder {
+        let scheme = Self {
+            name: name.into(),
             algorithm: Algorithm::default(),
             signature_headers: Vec::new(),
             layout: Layout::plain(""),
@@ -64,13 +66,17 @@ impl SchemeBuilder {
             signed: Vec::new(),
             secret_format: SecretFormat::default(),
             tolerance: Tolerance::DEFAULT,
-        })
+        };
+        scheme.into_builder()
     }
 
-    pub(super) const fn from_scheme(scheme: Scheme) -> Self {
-        Self { scheme, fault: None }
+    /// Starts the description of another scheme with the settings of this one.
+    pub fn into_builder(self) -> SchemeBuilder {
+        SchemeBuilder { scheme: self, fault: None }
     }
+}
 
+impl SchemeBuilder {
     /// Sets the name of the scheme, for logs and metrics: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.scheme.name = name.into();

@@ -1,5 +1,6 @@
 //! The checks that make a description a scheme.
 
+use super::limits::MAX_PARTS;
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
@@ -169,9 +170,6 @@ fn is_key(text: &str, separator: char) -> bool {
 
 /// The maximum number of signature headers; equal to the maximum number of candidates.
 const MAX_SIGNATURE_HEADERS: usize = 32;
-
-/// The maximum number of signed parts.
-pub(super) const MAX_PARTS: usize = 16;
 
 #[cfg(test)]
 mod tests {

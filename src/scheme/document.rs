@@ -1,11 +1,12 @@
-//! Reading a scheme from TOML, JSON or any other serde format. The reference is on [`Scheme`].
+//! Reading a scheme from TOML, JSON or any other serde format. The reference is on [`Scheme`], in `document.md`.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{Layout, Scheme, SecretFormat, SignedPart};
 use crate::crypto::mac::Algorithm;
@@ -15,7 +16,7 @@ use crate::time::{TimestampFormat, Tolerance};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SchemeDocument {
+struct SchemeDocument {
     name: String,
     #[serde(default)]
     algorithm: Algorithm,
@@ -38,24 +39,28 @@ struct TimestampDocument {
     format: TimestampFormat,
 }
 
-impl TryFrom<SchemeDocument> for Scheme {
-    type Error = ConfigError;
+impl<'de> Deserialize<'de> for Scheme {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SchemeDocument::deserialize(deserializer)?.scheme().map_err(D::Error::custom)
+    }
+}
 
-    fn try_from(document: SchemeDocument) -> Result<Self, ConfigError> {
-        let mut builder = Self::builder(document.name)
-            .algorithm(document.algorithm)
-            .signature_headers(document.signature_headers)
-            .layout(document.layout.unwrap_or_else(|| Layout::plain("")))
-            .encoding(document.encoding)
-            .secret_format(document.secret)
-            .signed(document.signed);
-        if document.tolerance.is_some() && document.timestamp.is_none() {
+impl SchemeDocument {
+    fn scheme(self) -> Result<Scheme, ConfigError> {
+        let mut builder = Scheme::builder(self.name)
+            .algorithm(self.algorithm)
+            .signature_headers(self.signature_headers)
+            .layout(self.layout.unwrap_or_else(|| Layout::plain("")))
+            .encoding(self.encoding)
+            .secret_format(self.secret)
+            .signed(self.signed);
+        if self.tolerance.is_some() && self.timestamp.is_none() {
             return Err(ConfigError::new("tolerance", "the scheme has no timestamp"));
         }
-        if let Some(seconds) = document.tolerance {
+        if let Some(seconds) = self.tolerance {
             builder = builder.tolerance(Tolerance::new(Duration::from_secs(seconds.into()))?);
         }
-        builder = match document.timestamp {
+        builder = match self.timestamp {
             None => builder,
             Some(TimestampDocument { header: Some(name), field: None, format }) => {
                 builder.timestamp_header(name, format)

@@ -2,7 +2,8 @@
 
 use super::{Content, Contents, Element, header_value, joined};
 use crate::diagnose::cause::{Cause, CauseKind};
-use crate::diagnose::search::{Form, Piece};
+use crate::diagnose::form::Form;
+use crate::diagnose::search::Piece;
 use crate::diagnose::time;
 use crate::headers::Head;
 use crate::scheme::{Scheme, SignedPart};

@@ -1,12 +1,10 @@
 //! JSON taken apart without reading it: every number and string stays the text that it is.
 
-use super::write::{Escapes, Spacing, Writer};
-
 /// A JSON text.
 #[derive(Clone)]
 pub(super) struct Tree<'t> {
-    root: Node<'t>,
-    text: &'t str,
+    pub(super) root: Node<'t>,
+    pub(super) text: &'t str,
 }
 
 #[derive(Clone)]
@@ -30,28 +28,11 @@ impl<'t> Tree<'t> {
         matches!(root, Node::Array(_) | Node::Object(_)).then_some(Self { root, text })
     }
 
-    /// The ways of escaping that may make a difference to this text.
-    pub(super) fn escapes(&self) -> impl Iterator<Item = Escapes> {
-        let text = self.text;
-        Escapes::ALL.into_iter().filter(move |escapes| escapes.may_change(text))
-    }
-
     /// The same with the keys of every object in their order.
     pub(super) fn sorted(&self) -> Self {
         let mut tree = self.clone();
         tree.root.sort();
         tree
-    }
-
-    /// `None` if the text would grow out of all proportion.
-    pub(super) fn write(&self, spacing: Spacing, escapes: Escapes) -> Option<String> {
-        let most = self.text.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_GROWTH);
-        let mut writer = Writer::new(spacing, escapes, most);
-        match spacing {
-            Spacing::Kept => writer.text_with_strings(self.text),
-            _ => writer.node(&self.root, 0),
-        }?;
-        Some(writer.finish())
     }
 }
 
@@ -136,6 +117,3 @@ pub(super) fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
 
 /// The deepest nesting that is written again.
 const MAX_DEPTH: usize = 96;
-
-/// How many times larger than the body its JSON may become.
-const MAX_GROWTH: usize = 8;

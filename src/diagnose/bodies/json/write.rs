@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::tree::{Node, string as take_string};
+use super::tree::{Node, Tree, string as take_string};
 
 /// What stands between the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Escapes {
     }
 
     /// Whether strings of `text` may come out otherwise than they stand; keeping them is a way like the others.
-    pub(super) fn may_change(self, text: &str) -> bool {
+    fn may_change(self, text: &str) -> bool {
         self == Self::Kept || text.contains(|c| c == '\\' || (c != '"' && self.takes(c)))
     }
 
@@ -85,8 +85,27 @@ impl Escapes {
     }
 }
 
+impl Tree<'_> {
+    /// The ways of escaping that may make a difference to this text.
+    pub(super) fn escapes(&self) -> impl Iterator<Item = Escapes> {
+        let text = self.text;
+        Escapes::ALL.into_iter().filter(move |escapes| escapes.may_change(text))
+    }
+
+    /// `None` if the text would grow out of all proportion.
+    pub(super) fn write(&self, spacing: Spacing, escapes: Escapes) -> Option<String> {
+        let most = self.text.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_GROWTH);
+        let mut writer = Writer::new(spacing, escapes, most);
+        match spacing {
+            Spacing::Kept => writer.text_with_strings(self.text),
+            _ => writer.node(&self.root, 0),
+        }?;
+        Some(writer.finish())
+    }
+}
+
 /// Writes one form of a tree.
-pub(super) struct Writer {
+struct Writer {
     out: String,
     spacing: Spacing,
     escapes: Escapes,
@@ -94,16 +113,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) const fn new(spacing: Spacing, escapes: Escapes, most: usize) -> Self {
+    const fn new(spacing: Spacing, escapes: Escapes, most: usize) -> Self {
         Self { out: String::new(), spacing, escapes, most }
     }
 
-    pub(super) fn finish(self) -> String {
+    fn finish(self) -> String {
         self.out
     }
 
     /// Writes a node; `None` once there is too much.
-    pub(super) fn node(&mut self, node: &Node<'_>, depth: usize) -> Option<()> {
+    fn node(&mut self, node: &Node<'_>, depth: usize) -> Option<()> {
         match node {
             Node::Atom(text) => self.push(text),
             Node::Text(text) => self.string(text),
@@ -117,7 +136,7 @@ impl Writer {
     }
 
     /// Writes a whole text whose strings alone are written anew.
-    pub(super) fn text_with_strings(&mut self, mut rest: &str) -> Option<()> {
+    fn text_with_strings(&mut self, mut rest: &str) -> Option<()> {
         while let Some(quote) = rest.find('"') {
             let (before, behind) = rest.split_at_checked(quote)?;
             self.push(before)?;
@@ -214,3 +233,6 @@ fn escape(out: &mut String, c: char, escapes: Escapes) {
         };
     }
 }
+
+/// How many times larger than the body its JSON may become.
+const MAX_GROWTH: usize = 8;

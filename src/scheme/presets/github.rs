@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use super::{Layout, Scheme, SecretFormat, SignedPart};
 use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
+use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart};
 use crate::time::Tolerance;
 
 pub(super) fn scheme() -> Scheme {

@@ -1,8 +1,7 @@
-//! The steps as values: each consumes the one before it.
+//! Steps 3 and 4: whether the peer is blocked, and the keys of the webhook id.
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,72 +9,17 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 
-use super::admission::Admission;
-use super::admitted::Admitted;
+use super::Inner;
 use super::answer::RetryHint;
 use super::id::{IdFault, WebhookId};
+use super::receiving::Receiving;
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::verified_delivery::VerifiedDelivery;
-use super::{Inner, Warden};
-use crate::clock::ClockReading;
 use crate::error::{Reason, StoreError};
 use crate::event::{RefusalReason, StoreKind};
 use crate::headers::Head;
 use crate::keys::{KeyAnswer, Lookup};
-use crate::verifier::{Opening, Verification};
-
-impl Warden {
-    /// Checks method, content type, shape and freshness, from the head alone (steps 0 to 2). A head without a method passes
-    /// as any method. `peer` is the address of the client, where it is known;
-    /// [`Proxies::client`](crate::proxies::Proxies::client) finds it behind proxies.
-    ///
-    /// # Errors
-    /// The request is refused.
-    pub fn examine<'h, H: Head + ?Sized>(
-        &'h self,
-        head: &'h H,
-        peer: Option<IpAddr>,
-    ) -> Result<Examined<'h, H>, Refused> {
-        self.examine_for(head, peer, None)
-    }
-
-    /// [`examine`](Self::examine) with the webhook id that the route names, for the event of a refusal.
-    pub(crate) fn examine_for<'h, H: Head + ?Sized>(
-        &'h self,
-        head: &'h H,
-        peer: Option<IpAddr>,
-        route_id: Option<&Result<WebhookId, IdFault>>,
-    ) -> Result<Examined<'h, H>, Refused> {
-        let inner = &self.inner;
-        if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
-            inner.monitor.warn(warning);
-        }
-        let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());
-        // For the event of a refusal based on the head alone.
-        let name = |log: &mut RequestLog| {
-            log.webhook_id = match route_id {
-                Some(id) => id.as_ref().ok().cloned(),
-                None => inner.id_source.in_path(head).and_then(Result::ok),
-            };
-            log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
-        };
-        if let Err(reason) = inner.accept.check(head) {
-            name(&mut log);
-            return Err(Refused::new(&mut log, reason, RetryHint::None));
-        }
-        match inner.rules.open(head, log.began.wall) {
-            Ok(opening) => {
-                log.skew = opening.skew();
-                Ok(Examined { log, opening })
-            }
-            Err(fault) => {
-                name(&mut log);
-                Err(Refused::unverified(&mut log, fault))
-            }
-        }
-    }
-}
+use crate::verifier::Opening;
 
 /// A request whose head is well-formed and fresh. Its keys are not looked up yet.
 ///
@@ -97,8 +41,8 @@ impl Warden {
 /// ```
 #[must_use = "the request is not verified yet"]
 pub struct Examined<'h, H: ?Sized> {
-    log: RequestLog,
-    opening: Opening<'h, H>,
+    pub(super) log: RequestLog,
+    pub(super) opening: Opening<'h, H>,
 }
 
 impl<H: Head + ?Sized> Examined<'_, H> {
@@ -229,125 +173,5 @@ impl<H: Head + ?Sized> Examined<'_, H> {
 impl<H: ?Sized> fmt::Debug for Examined<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Examined(…)")
-    }
-}
-
-/// A request whose body is arriving.
-///
-/// [`Examined::identify`] makes it. The body is hashed in chunks of any size:
-///
-/// ```
-/// use hookwarden::warden::{Admitted, Receiving, Refused};
-///
-/// fn receive<'b>(
-///     mut receiving: Receiving,
-///     content_length: Option<u64>,
-///     chunks: impl Iterator<Item = &'b [u8]>,
-/// ) -> Result<Admitted, Refused> {
-///     if let Some(bytes) = content_length {
-///         receiving.expect(bytes)?; // 413 before the body is read
-///     }
-///     for chunk in chunks {
-///         receiving.update(chunk)?;
-///     }
-///     receiving.finish()
-/// }
-/// ```
-///
-/// Don't parse the body before [`finish`](Self::finish) returned `Ok`: until then it is not verified.
-#[must_use = "the request is not verified yet"]
-pub struct Receiving {
-    verification: Verification,
-    /// Why the request is refused if it is verified against a decoy.
-    decoy: Option<RefusalReason>,
-    log: RequestLog,
-}
-
-impl Receiving {
-    /// Checks that a body of `bytes` bytes, as `Content-Length` announces, is within the body limit.
-    ///
-    /// # Errors
-    /// It is larger.
-    pub fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
-        let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.log.inner.body_limit);
-        if fits { Ok(()) } else { Err(self.refuse(RefusalReason::BodyTooLarge)) }
-    }
-
-    /// Hashes the next bytes of the raw body (step 5).
-    ///
-    /// # Errors
-    /// The body is larger than the body limit.
-    pub fn update(&mut self, chunk: &[u8]) -> Result<(), Refused> {
-        let total = self.log.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        self.expect(total)?;
-        self.log.body_bytes = total;
-        self.verification.update(chunk);
-        Ok(())
-    }
-
-    /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and 7).
-    ///
-    /// # Errors
-    /// The request is refused. A request that was refused for its size stays refused. A request past its deadline is refused
-    /// as too slow, because the replay store may already have dropped an earlier copy of it. A Warden with a shared store
-    /// refuses every request here: use [`finish_async`](Self::finish_async).
-    pub fn finish(self) -> Result<Admitted, Refused> {
-        let (log, delivery, now) = self.verify()?;
-        let stores = &log.inner.stores;
-        let admission = if stores.are_local() { stores.admit(&delivery, now).now_or_never() } else { None };
-        Admitted::new(log, delivery, admission)
-    }
-
-    /// [`finish`](Self::finish) that waits for shared stores.
-    ///
-    /// # Errors
-    /// The request is refused.
-    pub async fn finish_async(self) -> Result<Admitted, Refused> {
-        self.finish_until(pending()).await
-    }
-
-    /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
-    pub(crate) async fn finish_until(self, deadline: impl Future<Output = ()>) -> Result<Admitted, Refused> {
-        let (log, delivery, _) = self.verify()?;
-        let admission = {
-            let Inner { stores, monitor, .. } = &*log.inner;
-            // Shared stores compute how long to remember from the wall clock, which may have been set meanwhile.
-            let now = monitor.clock.now();
-            match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
-                Either::Left((admission, _)) => admission,
-                Either::Right(_) => Admission::timed_out(stores),
-            }
-        };
-        Admitted::new(log, delivery, Some(admission))
-    }
-
-    #[inline]
-    fn verify(mut self) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
-        let now = self.log.now();
-        if let Some(reason) = self.log.refused() {
-            return Err(self.refuse(reason));
-        }
-        if self.log.is_overdue(now) {
-            return Err(self.refuse(RefusalReason::BodyTooSlow));
-        }
-        match (self.verification.verdict(), self.log.webhook_id.clone(), self.decoy) {
-            (Ok(verified), Some(webhook_id), None) => {
-                self.log.key_id = Some(verified.key_id());
-                Ok((self.log, VerifiedDelivery::new(webhook_id, verified), now))
-            }
-            (Err(fault), _, None) => Err(Refused::unverified(&mut self.log, fault)),
-            (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
-        }
-    }
-
-    /// Refuses the request for a reason that only the reader of its body knows.
-    pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
-        Refused::new(&mut self.log, reason, RetryHint::None)
-    }
-}
-
-impl fmt::Debug for Receiving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").field("body_bytes", &self.log.body_bytes).finish_non_exhaustive()
     }
 }

@@ -1,25 +1,26 @@
-//! The default scheme: the one that a Django team's security page required, and that Hook0 and others use.
+//! <https://docs.stripe.com/webhooks#verify-manually>
 
 use alloc::vec;
 
-use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
+use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
 pub(super) fn scheme() -> Scheme {
     Scheme {
-        name: "timestamped".into(),
+        name: "stripe".into(),
         algorithm: Algorithm::HmacSha256,
-        signature_headers: vec![FieldName::preset("X-Webhook-Signature")],
-        layout: Layout::plain(""),
+        signature_headers: vec![FieldName::preset("Stripe-Signature")],
+        layout: Layout::fields(',', "v1"),
         encoding: Encoding::Hex,
         timestamp: Some(TimestampPlace {
-            source: TimestampSource::Header(FieldName::preset("X-Webhook-Timestamp")),
+            source: TimestampSource::Field("t".into()),
             format: TimestampFormat::Seconds,
         }),
         signed: vec![SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body],
+        // The `whsec_` of a Stripe secret is part of the key.
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
     }

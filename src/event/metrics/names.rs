@@ -1,0 +1,23 @@
+//! The names of the metrics, and what an exporter shows of them.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+pub(super) fn describe() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests to guarded webhook endpoints, by how they ended.");
+    describe_counter!(WEBHOOK_REQUESTS, Unit::Count, "Requests of each webhook id that there are keys for.");
+    describe_counter!(KEY_REQUESTS, Unit::Count, "Requests by the key that their signature matched.");
+    describe_histogram!(DURATION, Unit::Seconds, "From the arrival of a request's head to its end.");
+    describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
+    describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
+    describe_gauge!(STORE_UP, Unit::Count, "Whether a shared store answered when it was last asked.");
+    describe_counter!(WARNINGS, Unit::Count, "Notices to the operator that are not about one request.");
+}
+
+pub(super) const REQUESTS: &str = "hookwarden_requests_total";
+pub(super) const WEBHOOK_REQUESTS: &str = "hookwarden_webhook_requests_total";
+pub(super) const KEY_REQUESTS: &str = "hookwarden_key_requests_total";
+pub(super) const DURATION: &str = "hookwarden_request_duration_seconds";
+pub(super) const SKEW: &str = "hookwarden_timestamp_skew_seconds";
+pub(super) const BODY_BYTES: &str = "hookwarden_body_bytes";
+pub(super) const WARNINGS: &str = "hookwarden_warnings_total";
+pub(super) const STORE_UP: &str = "hookwarden_store_up";

@@ -1,0 +1,48 @@
+//! How a request ended.
+
+use std::fmt;
+
+use super::RefusalReason;
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The delivery was admitted and committed: the handler answered 2xx, or called `commit`.
+    Accepted,
+    /// The delivery was admitted and not committed: the handler answered another status, panicked or was dropped. The
+    /// sender's retry runs the handler again.
+    Released,
+    /// The request was refused.
+    Refused(RefusalReason),
+    /// The client disconnected before the request was accepted or refused.
+    Abandoned,
+}
+
+impl Outcome {
+    /// The outcome in one word, for a log field or a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Released => "released",
+            Self::Refused(_) => "refused",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// Why the request was refused, if it was.
+    #[must_use]
+    pub const fn reason(self) -> Option<RefusalReason> {
+        match self {
+            Self::Refused(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,71 @@
+//! Problems that do not belong to one request.
+
+use std::fmt;
+
+/// A problem that an operator should know about and that does not belong to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The table that counts the refused requests of each peer is full: peers that are not in it are not blocked.
+    RejectedTableFull,
+    /// The table that counts the accepted requests of each webhook id is full: ids that are not in it are not limited.
+    AcceptedTableFull,
+    /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
+    LimiterFellBack,
+    /// A request has no peer address: refused requests cannot be counted by peer.
+    PeerUnknown,
+    /// All peers so far have private addresses. There may be a proxy that is not declared; the refused requests of one
+    /// client would then count against all of them.
+    PeersAllPrivate,
+    /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
+    /// twice.
+    LeaseOutlived,
+    /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass it to
+    /// your observers in `FileKeysBuilder::on_error`.
+    KeyReloadFailed,
+}
+
+impl Warning {
+    /// Every warning.
+    pub const ALL: &[Self] = &[
+        Self::RejectedTableFull,
+        Self::AcceptedTableFull,
+        Self::LimiterFellBack,
+        Self::PeerUnknown,
+        Self::PeersAllPrivate,
+        Self::LeaseOutlived,
+        Self::KeyReloadFailed,
+    ];
+
+    /// The warning in snake case, for a log field or a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RejectedTableFull => "rejected_table_full",
+            Self::AcceptedTableFull => "accepted_table_full",
+            Self::LimiterFellBack => "limiter_fell_back",
+            Self::PeerUnknown => "peer_unknown",
+            Self::PeersAllPrivate => "peers_all_private",
+            Self::LeaseOutlived => "lease_outlived",
+            Self::KeyReloadFailed => "key_reload_failed",
+        }
+    }
+
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::RejectedTableFull => "the table of refused requests is full, further peers are not turned away",
+            Self::AcceptedTableFull => "the table of accepted requests is full",
+            Self::LimiterFellBack => "the shared limiter does not answer, this process counts alone",
+            Self::PeerUnknown => "a request came without a peer address, refused requests are not counted by peer",
+            Self::PeersAllPrivate => "all peers have private addresses, a proxy may be undeclared",
+            Self::LeaseOutlived => "a handler outlived its lease, its work may have been done twice",
+            Self::KeyReloadFailed => "keys could not be read anew, those from before stay in force",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

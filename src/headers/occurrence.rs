@@ -1,0 +1,35 @@
+//! How often a header occurs.
+
+use crate::error::{Fault, Reason, Slot};
+
+/// How often a header occurs. Only a header that occurs once has a usable value: with two values, a proxy and a
+/// receiver may each use a different one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurrence<'h> {
+    /// The header does not occur.
+    Absent,
+    /// It occurs once, with this value.
+    Once(&'h [u8]),
+    /// It occurs twice or more.
+    Repeated,
+}
+
+impl<'h> Occurrence<'h> {
+    /// Counts the values of one header, in any order.
+    pub fn from_values(mut values: impl Iterator<Item = &'h [u8]>) -> Self {
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
+    }
+
+    /// The value of a header that must occur once. `slot` is its place in the scheme.
+    pub(crate) fn once(self, slot: Slot) -> Result<&'h [u8], Fault> {
+        match self {
+            Self::Once(value) => Ok(value),
+            Self::Absent => Err(Fault::at(Reason::MissingHeader, slot)),
+            Self::Repeated => Err(Fault::at(Reason::DuplicateHeader, slot)),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Heads with a request line, and without anything.
+
+use super::{FieldName, Head, Occurrence};
+
+/// Headers together with the request line, for schemes that sign the method, the path or the URL.
+///
+/// ```
+/// use hookwarden::headers::RequestHead;
+/// use hookwarden::scheme::SignedPart;
+/// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+///
+/// let scheme = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .signed([SignedPart::Path, SignedPart::literal("\n"), SignedPart::Body])
+///     .build()?;
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let verifier = Verifier::new(scheme.clone(), keys.clone())?;
+///
+/// let signer = Signer::new(scheme, keys)?;
+/// let headers = [("Content-Type", "application/json")];
+/// let now = Timestamp::from_unix(1_800_000_000);
+/// let signed = signer.sign_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
+/// let headers: Vec<(&str, &str)> = signed.iter().collect();
+/// verifier.verify_at(&RequestHead::new("POST", "/hooks?id=7", &headers), b"{}", now)?;
+/// assert!(verifier.verify_at(&RequestHead::new("POST", "/hooks?id=8", &headers), b"{}", now).is_err());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RequestHead<'h, H: ?Sized> {
+    method: &'h str,
+    path: &'h str,
+    headers: &'h H,
+}
+
+impl<'h, H: Head + ?Sized> RequestHead<'h, H> {
+    /// Combines a request line with headers. `path` is the path and query as sent, such as `/hooks?id=7`.
+    #[must_use]
+    pub const fn new(method: &'h str, path: &'h str, headers: &'h H) -> Self {
+        Self { method, path, headers }
+    }
+}
+
+impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.headers.header(name)
+    }
+
+    fn method(&self) -> Option<&str> {
+        Some(self.method)
+    }
+
+    fn path(&self) -> Option<&str> {
+        Some(self.path)
+    }
+}
+
+/// A head without headers and without a request line.
+///
+/// ```
+/// use hookwarden::headers::NoHeaders;
+/// use hookwarden::{Keyring, Reason, Scheme, Verifier};
+///
+/// let scheme = Scheme::timestamped();
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// let rejection = Verifier::new(scheme, keys)?.verify(&NoHeaders, b"{}").unwrap_err();
+/// assert_eq!(rejection.reason(), Reason::MissingHeader);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NoHeaders;
+
+impl Head for NoHeaders {
+    fn header(&self, _: &FieldName) -> Occurrence<'_> {
+        Occurrence::Absent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned as _;
+
+    use super::*;
+
+    #[test]
+    fn no_headers_has_neither_headers_nor_request_line() {
+        assert_eq!(NoHeaders.header(&FieldName::new("X-One").unwrap()), Occurrence::Absent);
+        assert_eq!((NoHeaders.method(), NoHeaders.path()), (None, None));
+    }
+
+    #[test]
+    fn request_line_is_told_by_whatever_holds_one() {
+        let line = |head: &dyn Head| (head.method().map(str::to_owned), head.path().map(str::to_owned));
+        let expected = (Some("PUT".to_owned()), Some("/hooks?id=7".to_owned()));
+        assert_eq!(line(&RequestHead::new("PUT", "/hooks?id=7", &NoHeaders)), expected);
+        #[cfg(feature = "http")]
+        {
+            let request = http::Request::put("https://example.com/hooks?id=7").body(()).unwrap();
+            assert_eq!(line(&request), expected);
+            assert_eq!(line(&request.into_parts().0), expected);
+            assert_eq!(line(&http::HeaderMap::new()), (None, None));
+        }
+    }
+}

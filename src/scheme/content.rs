@@ -1,0 +1,110 @@
+//! The signed content of a request, part by part.
+
+use super::reading::Reading;
+use super::{Scheme, SignedPart};
+use crate::crypto::mac::Message;
+#[cfg(feature = "diagnose")]
+use crate::error::Slot;
+use crate::headers::Head;
+
+/// The whole signed content of a request.
+pub(crate) struct Content<'r, 'h, H: ?Sized> {
+    pub(crate) scheme: &'r Scheme,
+    pub(crate) reading: &'r Reading<'h>,
+    pub(crate) head: &'r H,
+    pub(crate) body: &'r [u8],
+}
+
+impl<H: Head + ?Sized> Message for Content<'_, '_, H> {
+    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
+        let rest = self.scheme.feed_before(self.reading, self.head, sink);
+        sink(self.body);
+        rest.feed(self.reading, self.head, sink);
+    }
+}
+
+impl Scheme {
+    /// Passes the signed content before the body to `sink`, and returns the parts after it.
+    pub(crate) fn feed_before<'r, H: Head + ?Sized>(
+        &'r self,
+        reading: &'r Reading<'_>,
+        head: &'r H,
+        sink: &mut impl FnMut(&[u8]),
+    ) -> Rest<'r> {
+        let body = self.signed.iter().position(|part| *part == SignedPart::Body).unwrap_or_default();
+        let (before, rest) = self.signed.split_at_checked(body).unwrap_or_default();
+        let mut values = reading.values.iter();
+        feed(before, reading, &mut values, head, sink);
+        Rest { parts: rest.get(1..).unwrap_or_default(), values }
+    }
+
+    /// The signed bytes of one part other than the body, or `None` if the head does not hold them exactly once.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &SignedPart, head: &H) -> Option<alloc::vec::Vec<u8>> {
+        let timestamp_text = match part {
+            SignedPart::Timestamp => self.timestamp_text(head)?,
+            _ => b"",
+        };
+        let value = self.read_part(part, head, Slot::Part(0)).ok()?;
+        let reading = Reading { timestamp: None, timestamp_text, values: smallvec::SmallVec::new() };
+        let mut content = alloc::vec::Vec::new();
+        let sink = &mut |bytes: &[u8]| content.extend_from_slice(bytes);
+        feed(core::slice::from_ref(part), &reading, &mut value.iter(), head, sink);
+        Some(content)
+    }
+}
+
+/// The parts of a template after the body.
+pub(crate) struct Rest<'r> {
+    parts: &'r [SignedPart],
+    values: core::slice::Iter<'r, &'r [u8]>,
+}
+
+impl Rest<'_> {
+    pub(crate) fn feed<H: Head + ?Sized>(mut self, reading: &Reading<'_>, head: &H, sink: &mut impl FnMut(&[u8])) {
+        feed(self.parts, reading, &mut self.values, head, sink);
+    }
+}
+
+fn feed<'r, H: Head + ?Sized>(
+    parts: &[SignedPart],
+    reading: &Reading<'_>,
+    values: &mut impl Iterator<Item = &'r &'r [u8]>,
+    head: &H,
+    sink: &mut impl FnMut(&[u8]),
+) {
+    for part in parts {
+        match part {
+            SignedPart::Literal(text) => sink(text.as_bytes()),
+            SignedPart::Timestamp => sink(reading.timestamp_text),
+            SignedPart::Body => {}
+            SignedPart::Method | SignedPart::Path | SignedPart::Header(_) | SignedPart::Field(_) => {
+                sink(values.next().copied().unwrap_or_default())
+            }
+            SignedPart::Url { base, decode } => {
+                sink(base.as_bytes());
+                decode_some(values.next().copied().unwrap_or_default(), decode.as_bytes(), sink);
+            }
+            SignedPart::ListedHeaders(listed) => listed.feed(values.next().copied().unwrap_or_default(), head, sink),
+        }
+    }
+}
+
+/// Passes on `text` with the percent-encoded forms of the characters in `decode` decoded, and no others.
+fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
+    while let Some(percent) = text.iter().position(|byte| *byte == b'%').filter(|_| !decode.is_empty()) {
+        let (before, rest) = text.split_at_checked(percent).unwrap_or((text, b""));
+        sink(before);
+        let mut byte = [0];
+        let encoded = rest.get(1..3).filter(|digits| const_hex::decode_to_slice(digits, &mut byte).is_ok());
+        let consumed = if encoded.is_some() && decode.contains(&byte[0]) {
+            sink(&byte);
+            3
+        } else {
+            sink(b"%");
+            1
+        };
+        text = rest.get(consumed..).unwrap_or_default();
+    }
+    sink(text);
+}

@@ -1,0 +1,17 @@
+//! How much of a request a scheme reads.
+
+/// The maximum number of signature candidates in a request.
+pub(super) const MAX_CANDIDATES: usize = 32;
+
+/// The maximum length, in bytes, of a header value that a scheme reads.
+pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
+
+/// The maximum length of a timestamp's text in bytes: enough for RFC 3339 with an offset and a fraction finer than any
+/// clock's.
+pub(super) const MAX_TIMESTAMP_BYTES: usize = 64;
+
+/// The maximum number of names in a list of headers.
+pub(super) const MAX_LISTED: usize = 32;
+
+/// The maximum number of signed parts.
+pub(super) const MAX_PARTS: usize = 16;

@@ -1,0 +1,128 @@
+//! Signed headers that a message lists by name.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::limits::{MAX_LISTED, MAX_VALUE_BYTES};
+use crate::error::{Fault, Reason, Slot};
+use crate::headers::{FieldName, Head, Occurrence};
+
+/// Signed headers that the sender chooses and lists by name in another header or field.
+///
+/// Each listed header must occur exactly once, and a list has at most 32 names.
+///
+/// ```
+/// use hookwarden::Scheme;
+/// use hookwarden::headers::FieldName;
+/// use hookwarden::scheme::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
+/// use hookwarden::time::TimestampFormat;
+///
+/// // Acme-Signed-Headers: acme-signed-headers,acme-sent-at,acme-topic
+/// let names = FieldName::new("Acme-Signed-Headers")?;
+/// let listed = ListedHeaders {
+///     names_in: NamesIn::Header(names.clone()),
+///     separator: ',',
+///     pair: ListedHeaderForm::NameAndValue,
+///     join: ";".into(),
+///     require: vec![names, FieldName::new("Acme-Sent-At")?],
+/// };
+/// // Signs `acme-signed-headers:…;acme-sent-at:…;acme-topic:…`, a line break and the body.
+/// let scheme = Scheme::builder("acme")
+///     .signature_header("Acme-Signature")
+///     .timestamp_header("Acme-Sent-At", TimestampFormat::Milliseconds)
+///     .signed([SignedPart::ListedHeaders(listed), SignedPart::literal("\n"), SignedPart::Body])
+///     .build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub struct ListedHeaders {
+    /// Where the list of names is.
+    pub names_in: NamesIn,
+    /// The character between two names: ASCII, but not a letter, a digit or `-`. White space around a name is ignored.
+    pub separator: char,
+    /// What is signed of each header.
+    pub pair: ListedHeaderForm,
+    /// The text between two headers in the signed content.
+    pub join: Cow<'static, str>,
+    /// Headers that must be in the list. A signer lists them in this order, unless the sender sets the list itself.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub require: Vec<FieldName>,
+}
+
+impl ListedHeaders {
+    pub(super) fn check<H: Head + ?Sized>(&self, names: &[u8], head: &H, slot: Slot) -> Result<(), Fault> {
+        let malformed = Fault::at(Reason::MalformedHeader, slot);
+        let mut count = 0_usize;
+        for name in self.names(names) {
+            count = count.saturating_add(1);
+            let value = head.header(&name.filter(|_| count <= MAX_LISTED).ok_or(malformed)?).once(slot)?;
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(malformed);
+            }
+        }
+        let listed = |name: &FieldName| self.names(names).any(|other| other.as_ref() == Some(name));
+        if self.require.iter().all(listed) { Ok(()) } else { Err(Fault::at(Reason::MissingHeader, slot)) }
+    }
+
+    pub(super) fn feed<H: Head + ?Sized>(&self, names: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
+        let mut join = "";
+        for name in self.names(names).flatten() {
+            sink(join.as_bytes());
+            join = &self.join;
+            if self.pair == ListedHeaderForm::NameAndValue {
+                sink(name.as_str().to_ascii_lowercase().as_bytes());
+                sink(b":");
+            }
+            if let Occurrence::Once(value) = head.header(&name) {
+                sink(value);
+            }
+        }
+    }
+
+    /// The list that a signer writes.
+    pub(crate) fn list(&self) -> String {
+        let mut list = String::new();
+        for name in &self.require {
+            if !list.is_empty() {
+                list.push(self.separator);
+            }
+            list.push_str(name.as_str());
+        }
+        list
+    }
+
+    /// The listed names, with `None` for one that is not a valid name. An empty list has no names.
+    fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
+        let separator = self.separator;
+        let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
+        list.split(move |byte| char::from(*byte) == separator).filter(move |_| !list.is_empty()).map(parse)
+    }
+}
+
+/// Where a list of header names is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum NamesIn {
+    /// In a header.
+    Header(FieldName),
+    /// In a field of the signature header, in the layout [`Layout::Fields`](super::Layout::Fields).
+    Field(Cow<'static, str>),
+}
+
+/// What is signed of a listed header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+#[non_exhaustive]
+pub enum ListedHeaderForm {
+    /// The name in lower case, a colon and the value.
+    #[cfg_attr(feature = "serde", serde(rename = "name:value"))]
+    NameAndValue,
+    /// The value alone. The list of names must then be signed by another part. A value that contains
+    /// [`join`](ListedHeaders::join), or the text between the last header and the body, can still be split in more than
+    /// one way; this is a weakness of such formats.
+    #[cfg_attr(feature = "serde", serde(rename = "value"))]
+    Value,
+}

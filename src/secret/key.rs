@@ -1,0 +1,88 @@
+//! A secret with a name and a validity window.
+
+use super::{KeyId, Secret};
+use crate::error::ConfigError;
+use crate::time::Timestamp;
+
+/// A secret with a name and a validity window.
+///
+/// The window has a resolution of one second and includes both ends. By default a key is always valid.
+///
+/// ```
+/// use hookwarden::{Key, Scheme, Timestamp};
+///
+/// let secret = Scheme::timestamped().secret("a-subscription-secret")?;
+/// let key = Key::new("2027", secret)?
+///     .not_before(Timestamp::from_unix(1_798_761_600)) // 2027-01-01T00:00:00Z
+///     .not_after(Timestamp::from_unix(1_830_297_599)); // 2027-12-31T23:59:59Z
+/// assert_eq!(key.id().as_str(), "2027");
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub(crate) id: KeyId,
+    pub(crate) secret: Secret,
+    pub(crate) window: Window,
+}
+
+impl Key {
+    /// Names a secret. The key is valid at any time.
+    ///
+    /// # Errors
+    /// The id is not a valid [`KeyId`].
+    pub fn new(id: &str, secret: Secret) -> Result<Self, ConfigError> {
+        Ok(Self { id: KeyId::new(id)?, secret, window: Window::ALWAYS })
+    }
+
+    /// Sets the first second in which the key is valid.
+    #[must_use]
+    pub const fn not_before(mut self, time: Timestamp) -> Self {
+        self.window.not_before = Some(time);
+        self
+    }
+
+    /// Sets the last second in which the key is valid.
+    #[must_use]
+    pub const fn not_after(mut self, time: Timestamp) -> Self {
+        self.window.not_after = Some(time);
+        self
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+/// The seconds in which a key is valid, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+}
+
+impl Window {
+    pub(super) const ALWAYS: Self = Self { not_before: None, not_after: None };
+
+    pub(crate) fn contains(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|first| first <= now) && self.not_after.is_none_or(|last| now <= last)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!((self.not_before, self.not_after), (Some(first), Some(last)) if last < first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_counts_in_its_window_with_both_ends() {
+        let at = Timestamp::from_unix;
+        let window =
+            Key::new("a", Secret::from_text("one").unwrap()).unwrap().not_before(at(10)).not_after(at(20)).window;
+        assert_eq!([9, 10, 20, 21].map(|second| window.contains(at(second))), [false, true, true, false]);
+    }
+}

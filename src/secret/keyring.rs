@@ -1,0 +1,138 @@
+//! The keys of one sender.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::key::{Key, Window};
+use super::{KeyId, Secret};
+use crate::error::ConfigError;
+
+/// The keys of one sender: one to eight, newest first.
+///
+/// Every key that is valid now verifies. The newest key that is valid now signs; see [`Signer`](crate::signer::Signer)
+/// for schemes that carry several signatures.
+///
+/// ```
+/// use hookwarden::{Key, Keyring, Scheme, Secret};
+///
+/// let scheme = Scheme::timestamped();
+/// // One secret, under the key id `default`.
+/// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+///
+/// // A rotation adds the new key in front.
+/// let keys = keys.add(Key::new("2027", scheme.secret("the-secret-of-next-year")?)?)?;
+/// let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
+/// assert_eq!(ids, ["2027", "default"]);
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    keys: Vec<Key>,
+}
+
+impl Keyring {
+    /// Creates a keyring of one secret. Its key id is `default`, and it is always valid.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window: Window::ALWAYS }] }
+    }
+
+    /// Creates a keyring of several keys, newest first.
+    ///
+    /// # Errors
+    /// There is no key; there are more than eight; two have the same id or the same secret; or a key's `not_after` is
+    /// before its `not_before`.
+    pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
+        let mut keys = keys.into_iter();
+        let first = keys.next().ok_or_else(|| ConfigError::new("keys", "there is none"))?;
+        // Oldest last: each further key is appended, unlike in `add`.
+        keys.try_fold(Self { keys: Vec::new() }.with(first, false)?, |ring, key| ring.with(key, false))
+    }
+
+    /// Adds a key in front, as the newest.
+    ///
+    /// # Errors
+    /// As for [`from_keys`](Self::from_keys).
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a keyring plus a key reads as intended, and the trait cannot fail"
+    )]
+    pub fn add(self, key: Key) -> Result<Self, ConfigError> {
+        self.with(key, true)
+    }
+
+    fn with(mut self, key: Key, newest: bool) -> Result<Self, ConfigError> {
+        let problem = if self.keys.len() >= MAX_KEYS {
+            format!("more than {MAX_KEYS}")
+        } else if key.window.is_empty() {
+            format!("{} ends before it begins", key.id)
+        } else if self.keys.iter().any(|other| other.id == key.id) {
+            format!("two of the id {}", key.id)
+        } else if let Some(other) = self.keys.iter().find(|other| other.secret.expose() == key.secret.expose()) {
+            format!("{} and {} are one secret", other.id, key.id)
+        } else {
+            self.keys.insert(if newest { 0 } else { self.keys.len() }, key);
+            return Ok(self);
+        };
+        Err(ConfigError::new("keys", problem))
+    }
+
+    /// The number of keys, valid now or not.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a keyring is never empty")]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys, newest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.keys.iter()
+    }
+}
+
+/// The most keys that a keyring holds.
+pub(crate) const MAX_KEYS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn key(id: &str, text: &str) -> Key {
+        Key::new(id, Secret::from_text(text).unwrap()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_keys_refused(keys: Vec<Key>, problem: &str) {
+        assert_eq!(
+            Keyring::from_keys(keys).unwrap_err(),
+            ConfigError::new("keys", alloc::string::String::from(problem))
+        );
+    }
+
+    #[test]
+    fn keyring_that_cannot_be_right_is_a_config_error() {
+        let at = Timestamp::from_unix;
+        assert_keys_refused(alloc::vec![], "there is none");
+        assert_keys_refused((0..9).map(|n| key(&format!("k{n}"), &format!("secret-{n}"))).collect(), "more than 8");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("a", "two")], "two of the id a");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("b", "one")], "a and b are one secret");
+        assert_keys_refused(alloc::vec![key("a", "one").not_before(at(2)).not_after(at(1))], "a ends before it begins");
+        assert!(Keyring::from_keys((0..8).map(|n| key(&format!("k{n}"), &format!("secret-{n}")))).is_ok());
+    }
+
+    #[test]
+    fn keyring_order_is_newest_first() {
+        let ids =
+            |ring: &Keyring| ring.iter().map(|key| alloc::string::ToString::to_string(&key.id())).collect::<Vec<_>>();
+        let ring = Keyring::from_keys([key("b", "two"), key("a", "one")]).unwrap();
+        assert_eq!(ids(&ring), ["b", "a"]);
+        assert_eq!(ids(&ring.add(key("c", "three")).unwrap()), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn key_of_a_lone_secret_is_named_default() {
+        let ring = Keyring::new(Secret::from_text("one").unwrap());
+        assert_eq!(ring.iter().map(|key| key.id()).collect::<Vec<_>>(), [KeyId::new("default").unwrap()]);
+    }
+}
