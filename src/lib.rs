@@ -1,7 +1,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! Hookwarden guards webhook endpoints. Before your handler runs, it verifies who sent a request, that the request is
-//! fresh and unmodified, that it was not handled before, and that its sender is within its quota.
+//! fresh and unmodified, that these exact signed bytes were not handled recently, and that the sender is within its quota.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};

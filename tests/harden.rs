@@ -1,6 +1,8 @@
 //! Headers of answers, plain HTTP and `security.txt`, on axum and actix-web.
 #![cfg(all(feature = "actix", feature = "axum", feature = "harden", feature = "testing"))]
 
+#[path = "util/log.rs"]
+mod log;
 mod util;
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +27,7 @@ use hookwarden::{Scheme, Timestamp};
 use hyper::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _};
 
+use log::Log;
 use util::actix::ActixReceiver;
 use util::client::{Answer, Connection};
 use util::receiver::{Receiver, Running};
@@ -510,4 +513,26 @@ fn security_txt_that_cannot_be_right_is_a_config_error() {
     }
     // Longer than a year is against a recommendation, and no fault.
     contact().expires(later(400 * 86_400)).build().expect("a text");
+}
+
+#[tokio::test]
+async fn refused_plain_http_logs_the_fix() {
+    let (peer, other) = (IpAddr::from([10, 0, 0, 7]), IpAddr::from([192, 0, 2, 1]));
+    let declared = || Harden::builder().proxies(Proxies::x_forwarded_for(1, ["10.0.0.0/8"]).expect("a network"));
+    for (harden, peer, fix) in [
+        (Harden::builder(), Some(peer), "declare it with HardenBuilder::proxies"),
+        (declared(), Some(peer), "must set X-Forwarded-Proto"),
+        (declared(), Some(other), "the peer is not in the networks"),
+        (declared(), None, "into_make_service_with_connect_info"),
+    ] {
+        let (log, logging) = Log::record();
+        let mut request = Request::post("/").body(Body::empty()).expect("a request");
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(PeerAddress(peer));
+        }
+        let app = Router::new().route("/", any(async || ())).layer(HardenLayer::new(harden.build().expect("settings")));
+        assert_eq!(app.oneshot(request).await.expect("an answer").status(), StatusCode::FORBIDDEN);
+        drop(logging);
+        log.assert_one_line("WARN hookwarden::harden request by plain HTTP refused: ", &[fix]);
+    }
 }

@@ -282,7 +282,8 @@ fn flood_hides_neither_an_outage_nor_a_delivery() {
             "webhook refused, the receiver is at fault",
             "the table of refused requests is full, further peers are not turned away",
             "webhook accepted",
-            "handler did not finish: delivery not committed, a retry will run it"
+            "delivery not committed, a retry will run it: the handler panicked, was dropped, or did not call \
+             `Admitted::commit`"
         ]
     );
 }

@@ -8,6 +8,7 @@ use hookwarden::clock::ClockReading;
 use hookwarden::crypto::{Algorithm, PreparedKeys};
 use hookwarden::encoding::Encoding;
 use hookwarden::error::StoreError;
+use hookwarden::event::RefusalReason;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore, StaticKeys};
 use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
@@ -368,7 +369,7 @@ fn id_that_cannot_be_checked_is_accepted() {
 fn only_sender_has_the_name_of_the_scheme() {
     let scheme = Scheme::timestamped();
     let signer = Signer::new(scheme.clone(), keyring()).expect("a signer");
-    let signed = signer.sign(&[("", ""); 0], b"x").expect("a signature");
+    let signed = signer.sign_body(b"x").expect("a signature");
     let head: Vec<(&str, &str)> = signed.iter().collect();
     let quotas = Quotas::new().accepted_for("timestamped", quota());
     let warden = Warden::builder(scheme).only_sender(keyring()).quotas(quotas).build().expect("a Warden");
@@ -417,4 +418,23 @@ fn group_that_is_set_again_replaces_all_of_it() {
     let limits = BodyLimits::new().deadline(seconds(1));
     let warden = warden().body(limits.max_bytes(5)).body(limits).build().expect("a Warden");
     assert_eq!((warden.body_limit(), warden.deadline()), (1_048_576, seconds(1)));
+}
+
+/// An application's own store, which does not say which scheme its keys are for.
+struct OtherAlgorithm(PreparedKeys);
+
+impl KeyStore for OtherAlgorithm {
+    fn find(&self, _: &str) -> Result<Option<PreparedKeys>, StoreError> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+#[test]
+fn keys_for_another_algorithm_are_the_receivers_fault() {
+    let keys = acme(Algorithm::HmacSha512, SecretFormat::Literal).prepare(&keyring()).expect("keys");
+    let warden = Warden::builder(Scheme::timestamped()).keys(OtherAlgorithm(keys)).build().expect("a Warden");
+    let signed = Signer::new(Scheme::timestamped(), keyring()).expect("a signer").sign_body(b"x").expect("a signature");
+    let head: Vec<(&str, &str)> = signed.iter().collect();
+    let refused = warden.examine(&head, None).expect("a head").identify("acme").expect_err("no usable keys");
+    assert_eq!((refused.reason(), refused.answer().status().as_u16()), (RefusalReason::Misconfigured, 500));
 }

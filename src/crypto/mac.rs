@@ -49,6 +49,7 @@ impl Algorithm {
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
+    algorithm: Algorithm,
     decoy: bool,
 }
 
@@ -63,7 +64,7 @@ impl PreparedKeys {
         let keys = keyring.iter().map(|key| {
             Ok(PreparedKey { id: key.id, window: key.window, mac: Mac::new(algorithm, key.secret.expose())? })
         });
-        Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
+        Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, algorithm, decoy: false })
     }
 
     /// Keys that cost as much as real ones, and under which nothing is accepted.
@@ -75,6 +76,12 @@ impl PreparedKeys {
     #[cfg(all(test, feature = "warden"))]
     pub(crate) const fn is_decoy(&self) -> bool {
         self.decoy
+    }
+
+    /// Whether the keys were prepared for `algorithm`. Under another one nothing would ever match.
+    #[cfg(feature = "warden")]
+    pub(crate) fn are_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithm == algorithm
     }
 
     /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.

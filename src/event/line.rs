@@ -83,7 +83,7 @@ impl<'e> Line<'e> {
     const fn of_outcome(outcome: Outcome) -> Self {
         let (level, message) = match outcome {
             Outcome::Accepted => (Level::INFO, "webhook accepted"),
-            Outcome::Released => (Level::WARN, "handler did not finish: delivery not committed, a retry will run it"),
+            Outcome::Released => (Level::WARN, NOT_COMMITTED),
             Outcome::Refused(reason) if reason.is_receiver_fault() => {
                 (Level::ERROR, "webhook refused, the receiver is at fault")
             }
@@ -191,3 +191,7 @@ impl fmt::Display for Message<'_> {
 fn whole_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+/// For a delivery whose handler gave no answer that a layer saw.
+const NOT_COMMITTED: &str = "delivery not committed, a retry will run it: the handler panicked, was dropped, or did not call \
+                             `Admitted::commit`";

@@ -68,7 +68,7 @@ pub(crate) struct Policy {
     pub(super) proxies: Proxies,
     pub(super) redirect_host: Option<String>,
     pub(super) signatures: Vec<String>,
-    turned_away: Occurrences,
+    refused: Occurrences,
 }
 
 /// The decision on a request.
@@ -123,21 +123,24 @@ impl Policy {
 
     /// Logs the first, second, fourth, eighth … request that is refused or redirected.
     fn tell(&self, address: Option<IpAddr>) {
-        let Some(count) = self.turned_away.count_to_log() else { return };
-        match address {
-            Some(address) => tracing::warn!(
-                target: "hookwarden::harden",
-                count,
-                peer = %address,
-                "requests by plain HTTP are refused; if a proxy ends TLS, declare it: HardenBuilder::proxies"
-            ),
-            None => tracing::warn!(
-                target: "hookwarden::harden",
-                count,
-                "requests by plain http are turned away; the server does not tell where they connect from: on axum, use \
-                 hookwarden::axum::HardenLayer and into_make_service_with_connect_info"
-            ),
-        }
+        let Some(count) = self.refused.count_to_log() else { return };
+        let fix = match address {
+            None => {
+                "the server does not report where requests connect from: on axum, use hookwarden::axum::HardenLayer and \
+                 into_make_service_with_connect_info"
+            }
+            Some(_) if !self.proxies.are_declared() => "if a proxy ends TLS, declare it with HardenBuilder::proxies",
+            Some(_) if self.proxies.is_https(address, |_| []).is_some() => {
+                "the declared proxy did not report https: it must set X-Forwarded-Proto, or proto in Forwarded"
+            }
+            Some(_) => "the peer is not in the networks of HardenBuilder::proxies: correct them if it is your proxy",
+        };
+        tracing::warn!(
+            target: "hookwarden::harden",
+            count,
+            peer = address.map(tracing::field::display),
+            "request by plain HTTP refused: {fix}"
+        );
     }
 
     /// The same path by `https`, if the request may be redirected.

@@ -144,10 +144,8 @@ impl WardenBuilder {
     /// The methods that the endpoint accepts, in capitals; `POST` alone by default. `GET` does not include `HEAD`. Any other
     /// method is answered 405, with `Allow`, before any other check. A bare list of headers, which has no method, passes.
     pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
-        if let Err(fault) = self.accept.take_methods(methods.into_iter().map(Into::into).collect()) {
-            self.keep(fault);
-        }
-        self
+        let taken = self.accept.take_methods(methods.into_iter().map(Into::into).collect());
+        self.keep(taken)
     }
 
     /// The content types that the endpoint accepts, such as `application/json`, without regard to parameters. Any other
@@ -155,10 +153,8 @@ impl WardenBuilder {
     ///
     /// Few schemes sign the content type: this catches mistakes and proves nothing about the body.
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
-        if let Err(fault) = self.accept.take_content_types(content_types.into_iter().map(Into::into).collect()) {
-            self.keep(fault);
-        }
-        self
+        let taken = self.accept.take_content_types(content_types.into_iter().map(Into::into).collect());
+        self.keep(taken)
     }
 
     /// How far a timestamp may be from the clock. The default is the scheme's own tolerance.
@@ -289,8 +285,10 @@ impl WardenBuilder {
         Ok(Warden { inner: Arc::new(inner) })
     }
 
-    fn keep(&mut self, fault: ConfigError) {
-        self.fault.get_or_insert(fault);
+    /// Keeps the first error for [`build`](Self::build).
+    fn keep(mut self, taken: Result<(), ConfigError>) -> Self {
+        self.fault = self.fault.or(taken.err());
+        self
     }
 }
 

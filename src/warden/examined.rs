@@ -146,6 +146,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     /// `answer` is `None` if the keys have to be awaited and the caller cannot wait.
     fn receive(mut self, answer: Option<Result<KeyAnswer, Duration>>) -> Result<Receiving, Refused> {
         let (reason, hint) = match answer {
+            Some(Ok(Ok(Some(keys)))) if !keys.are_for(self.log.inner.rules.scheme.algorithm()) => {
+                self.log.inner.monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
+                (RefusalReason::Misconfigured, RetryHint::None)
+            }
             Some(Ok(Ok(keys))) => {
                 self.log.known_id = keys.is_some();
                 let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
@@ -175,3 +179,6 @@ impl<H: ?Sized> fmt::Debug for Examined<'_, H> {
         f.write_str("Examined(…)")
     }
 }
+
+const WRONG_SCHEME: &str =
+    "keys prepared for another scheme: prepare them with `Scheme::prepare` of the Warden's scheme";

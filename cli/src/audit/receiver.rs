@@ -189,7 +189,10 @@ async fn get_acquainted(session: &Session) -> Result<(), Failure> {
 /// What to look at where a valid delivery is not accepted.
 fn advice(reply: &Reply) -> &'static str {
     match reply.answer().map(|answer| answer.status) {
-        Some(401 | 403) => "check the secret, the --scheme and the clocks of both sides",
+        Some(401) => "check the secret, the --scheme and the clocks of both sides",
+        Some(403) => {
+            "the receiver may refuse plain HTTP: try -H 'X-Forwarded-Proto: https' from a declared proxy's address"
+        }
         Some(404 | 410) => "check the path",
         Some(405) => "check that the path is the one that takes POST",
         Some(400 | 415 | 422) => "check the --scheme, and give a --body that the handler takes",

@@ -38,6 +38,10 @@ impl Senders {
                 check_scheme("cached_keys", Some(cached.scheme()), scheme)?;
                 KeySource::Cached(cached)
             }
+            (None, None) if self.listed.is_empty() => {
+                let problem = "must be set: call `sender`, `only_sender`, `keys` or `cached_keys`";
+                return Err(ConfigError::new("senders", problem));
+            }
             (None, None) => {
                 quotas.check_ids(|id| self.listed.iter().any(|(listed, _)| listed == id))?;
                 KeySource::Ready(Box::new(StaticKeys::new(scheme, self.listed)?))
@@ -66,7 +70,11 @@ impl Senders {
         if self.only.is_some()
             && let Some(other) = set.next()
         {
-            let problem = format!("must not be set beside `{other}`: remove one of the two");
+            let fix = match other {
+                "webhook_id" => "to name the sender, use `sender` with `IdSource::fixed`",
+                _ => "remove one of the two",
+            };
+            let problem = format!("must not be set beside `{other}`: {fix}");
             return Err(ConfigError::new("only_sender", problem));
         }
         match (&self.store, &self.cached) {
