@@ -1,6 +1,6 @@
 //! Stores that fail, panic, hang or cannot be reached: the Warden's answer, and what it reports.
 #![cfg(all(feature = "testing", feature = "tower"))]
-#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 #[path = "util/slow_replay.rs"]
 mod slow_replay;
