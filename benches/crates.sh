@@ -18,7 +18,7 @@ count() {
 }
 
 count "core, without features" 25 --no-default-features
-count "default" 30
-count "warden" 60 --features warden
+count "default" 25
+count "warden" 55 --features warden
 
 exit "$over"
