@@ -58,6 +58,24 @@
 //! Put it on the handler, as above, or on routes by `Router::route_layer`. `Router::layer` also wraps the fallback, which
 //! has no path parameter: a request to an unknown path is then answered 500.
 //!
+//! If a handler has several layers, chain them with `route_layer`, or put them into one `tower::ServiceBuilder`. The compiler
+//! can reject `post(order).layer(a).layer(b)` with E0283, "type annotations needed", because `MethodRouter::layer` lets each
+//! layer change the error type:
+//!
+//! ```
+//! use axum::{Extension, Router, routing::post};
+//! use hookwarden::Warden;
+//! use hookwarden::axum::WardenLayer;
+//! use tower::ServiceBuilder;
+//!
+//! fn app(warden: Warden) -> Router {
+//!     let layers = ServiceBuilder::new().layer(Extension("eu")).layer(WardenLayer::new(warden.clone()));
+//!     Router::new()
+//!         .route("/eu/{id}", post(async || "").layer(layers)) // the first layer is the outermost
+//!         .route("/us/{id}", post(async || "").route_layer(WardenLayer::new(warden)).route_layer(Extension("us")))
+//! }
+//! ```
+//!
 //! # Peers
 //!
 //! Serve the router with `into_make_service_with_connect_info::<SocketAddr>()`, so that refused requests are limited for each

@@ -24,8 +24,12 @@ macro_rules! page {
         /// [page-proxies]: crate::guide::proxies
         /// [page-readme]: https://docs.rs/crate/hookwarden/latest
         /// [page-replay]: crate::guide::replay
+        /// [page-replay-github]: crate::guide::replay#github
         /// [page-rotation]: crate::guide::rotation
         /// [page-schemes]: crate::scheme::Scheme
+        /// [page-start-live]: crate::guide::start#4-before-it-goes-live
+        /// [page-start-probes]: crate::guide::start#metrics-and-health-probes
+        /// [page-start-send]: crate::guide::start#3-a-delivery-and-an-attack
         #[cfg_attr(feature = "redis", doc = "[page-fleet]: crate::redis")]
         #[cfg_attr(not(feature = "redis"), doc = "[page-fleet]: https://docs.rs/hookwarden/latest/hookwarden/redis/")]
         /// [page-testing]: crate::guide::testing

@@ -50,8 +50,11 @@
 //!
 //! `X-Forwarded-Proto` counts only on a connection from a declared proxy's address, because any client can write it.
 //!
-//! Requests that are refused or redirected here have no event, because they never reach a Warden. The first, second, fourth,
-//! eighth … of them is logged, with the count so far.
+//! Requests that are refused or redirected here have no event and no metric, because they never reach a Warden. The first,
+//! second, fourth, eighth … of them is logged as `request by plain HTTP refused`, with the count so far and the fix. A wrong
+//! declaration of the proxies refuses every request, so alert when accepted requests stop.
+//!
+//! Scrapers of metrics and health probes that use plain HTTP are refused too. On axum, add their routes after the layer.
 
 mod builder;
 mod headers;

@@ -51,7 +51,12 @@ pub(crate) use decoy::Decoys;
 /// The keys are prepared for the scheme by [`Scheme::prepare`](crate::scheme::Scheme::prepare), so that no request pays
 /// for the key setup. Return all keys of the id: the Warden checks their validity windows at each request.
 ///
+/// Implement [`scheme`](Self::scheme) if all keys are prepared for one scheme:
+/// [`WardenBuilder::build`](crate::warden::WardenBuilder::build) then checks it. Without it, keys for another algorithm are found
+/// only when they are used: each request of their sender is answered 500, with the reason `misconfigured`.
+///
 /// ```
+/// use hookwarden::Scheme;
 /// use hookwarden::crypto::PreparedKeys;
 /// use hookwarden::error::StoreError;
 /// use hookwarden::keys::{KeyStore, StaticKeys};
@@ -69,6 +74,10 @@ pub(crate) use decoy::Decoys;
 ///
 ///     fn common_size(&self) -> usize {
 ///         self.us.common_size()
+///     }
+///
+///     fn scheme(&self) -> Option<&Scheme> {
+///         self.us.scheme() // `eu` has the same
 ///     }
 /// }
 /// ```
@@ -88,7 +97,10 @@ pub trait KeyStore: Send + Sync + 'static {
         1
     }
 
-    /// The scheme that the keys are prepared for, if it is one scheme. A Warden for another one is refused when it is built.
+    /// The scheme that the keys are prepared for, if it is one scheme. The default is `None`, which skips the check.
+    ///
+    /// [`build`](crate::warden::WardenBuilder::build) refuses a store whose keys cannot verify under the Warden's scheme. If it
+    /// cannot check and a key is for another algorithm, requests of that sender are answered 500 from the first one on.
     fn scheme(&self) -> Option<&Scheme> {
         None
     }

@@ -49,7 +49,7 @@ impl<T> Webhook<T> {
 ///
 /// The Warden doesn't see the status of the handler's response, so the handler settles the delivery: it calls
 /// [`Admitted::commit`] when its work is done. Dropping `admitted` releases the delivery, and the sender's retry runs the
-/// handler again. Take the value apart in the handler's arguments, and the compiler warns if `admitted` is not used.
+/// handler again.
 ///
 /// * On axum the [`Warden`](crate::warden::Warden) comes from the router's state: `Warden: FromRef<S>`.
 /// * On actix-web it comes from the application's data: `app_data(warden)` or `app_data(web::Data::new(warden))`. Without it
@@ -71,6 +71,29 @@ impl<T> Webhook<T> {
 /// let app: Router = Router::new().route("/webhooks/{id}", post(order)).with_state(warden);
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
+///
+/// # A forgotten commit
+///
+/// Take the value apart in the handler's arguments and name both fields, as above. If the handler then does not use
+/// `admitted`, the compiler warns: "unused variable: `admitted`". **Don't follow its suggestion `admitted: _`**: that hides
+/// the warning, and every delivery is still released. Call `admitted.commit()`.
+///
+/// There is no warning for the pattern `UncommittedWebhook { payload, .. }`, nor for a handler that keeps the whole value
+/// and never calls `webhook.admitted.commit()`. At run time, `TracingObserver` logs each such delivery as "delivery not
+/// committed, a retry will run it".
+///
+/// # A state without a Warden
+///
+/// On axum, if the router's state holds no Warden, the compiler reports at `post(order)`:
+///
+/// ```text
+/// the trait bound `fn(UncommittedWebhook<Json<Value>>) -> ... {order}: Handler<_, _>` is not satisfied
+/// ```
+///
+/// Neither this error nor the one of `#[axum::debug_handler]` mentions the Warden. Do one of these:
+///
+/// * implement `FromRef<AppState>` for `Warden`, as the documentation of `hookwarden::axum::WardenState` shows;
+/// * or take [`Webhook`] and put a `hookwarden::axum::WardenLayer` on the route. It needs no state.
 #[derive(Debug)]
 #[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
 pub struct UncommittedWebhook<T> {

@@ -90,7 +90,8 @@ fn request_of(parts: Parts, body: VerifiedBody) -> Request {
 /// A router's state that holds a [`Warden`], which [`UncommittedWebhook`] verifies with: the state is a Warden, or
 /// `Warden` implements [`FromRef`] of it.
 ///
-/// On a router with another state, the compiler says that a handler of `UncommittedWebhook` doesn't implement `Handler`.
+/// On a router with another state, the compiler reports at `post(order)` that "the trait bound … `Handler<_, _>` is not
+/// satisfied" for a handler of `UncommittedWebhook`. Implement `FromRef` as here, or use `Webhook` behind a `WardenLayer`:
 ///
 /// ```
 /// use axum::extract::FromRef;

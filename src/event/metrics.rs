@@ -43,6 +43,11 @@ use crate::error::StoreError;
 /// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
 /// | `hookwarden_store_up` | `store` | 1 if the last call of the shared store of `limits` or `replay` succeeded, 0 if it failed |
 ///
+/// `hookwarden_webhook_requests_total{outcome="refused"}` includes duplicates, which are answered 200, and requests that
+/// anyone can forge in the name of a webhook id. Alert on `released`, on accepted requests that stop, and on the reasons of
+/// `hookwarden_requests_total` that are the receiver's fault
+/// ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)).
+///
 /// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
 ///
 /// Labels are bounded: an unknown webhook id is never a label; after 1,000 webhook ids of a scheme, 64 keys of an id or

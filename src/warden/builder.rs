@@ -65,7 +65,7 @@ impl Warden {
     /// Starts the settings of a Warden for `scheme`, with safe defaults: requests are POSTs of any content type; the
     /// webhook id is the path parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the
     /// scheme's; each webhook id has 100 accepted requests a minute; each peer, and each peer and webhook id, has 60 refused
-    /// requests a minute; deliveries are remembered in this process.
+    /// requests a minute, per Warden; deliveries are remembered in this process.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -97,8 +97,11 @@ impl WardenBuilder {
         self
     }
 
-    /// Sets the one sender of an endpoint whose path has no webhook id. The scheme's name is its webhook id, in events and for
-    /// [`Quotas::accepted_for`].
+    /// Sets the one sender of an endpoint whose path has no webhook id. The scheme's name is its webhook id: in logs, in
+    /// metrics, in `delivery().webhook_id()` and for [`Quotas::accepted_for`].
+    ///
+    /// Two such Wardens with the same scheme have the same webhook id. If they share a Redis prefix, they share a quota. Give
+    /// them names instead: `sender("shop", keys).webhook_id(IdSource::fixed("shop"))`.
     ///
     /// It takes the place of [`sender`](Self::sender), [`keys`](Self::keys), [`cached_keys`](Self::cached_keys) and
     /// [`webhook_id`](Self::webhook_id), and none of them may be set beside it.
@@ -112,7 +115,7 @@ impl WardenBuilder {
     /// let keys = Keyring::new(scheme.secret("the-secret-in-the-repository's-settings")?);
     /// let warden = Warden::builder(scheme)
     ///     .only_sender(keys) // its webhook id is `github`
-    ///     .replay(Replay::new().lifetime(Duration::from_secs(3 * 86_400)))
+    ///     .replay(Replay::new().lifetime(Duration::from_secs(3 * 86_400))) // as long as GitHub can redeliver
     ///     .build()?;
     /// # Ok::<(), hookwarden::ConfigError>(())
     /// ```
@@ -170,7 +173,7 @@ impl WardenBuilder {
     }
 
     /// The quotas of accepted and of refused requests: by default 100 accepted ones a minute for each webhook id, and 60
-    /// refused ones a minute for each peer, and for each peer and webhook id.
+    /// refused ones a minute for each peer, and for each peer and webhook id. They are per Warden.
     pub fn quotas(mut self, quotas: Quotas) -> Self {
         self.quotas = quotas;
         self

@@ -23,7 +23,7 @@ use crate::verifier::Opening;
 
 /// A request whose head is well-formed and fresh. Its keys are not looked up yet.
 ///
-/// [`Warden::examine`] makes it. [`identify`](Self::identify) takes a webhook id that the caller knows;
+/// [`Warden::examine`](super::Warden::examine) makes it. [`identify`](Self::identify) takes a webhook id that the caller knows;
 /// [`identify_from_head`](Self::identify_from_head) reads it where the Warden's [`IdSource`](super::IdSource) says:
 ///
 /// ```

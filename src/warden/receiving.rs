@@ -20,7 +20,7 @@ use crate::verifier::Verification;
 
 /// A request whose body is arriving.
 ///
-/// [`Examined::identify`] makes it. The body is hashed in chunks of any size:
+/// [`Examined::identify`](super::Examined::identify) makes it. The body is hashed in chunks of any size:
 ///
 /// ```
 /// use hookwarden::warden::{Admitted, Receiving, Refused};

@@ -20,9 +20,11 @@ use crate::warden::quota_limits::QuotaLimits;
 /// | [`rejected`](Self::rejected) | peer; peer and webhook id | `Quota::per_minute(60)` for both |
 /// | [`replicas`](Self::replicas) | processes that share the accepted quotas | 1 |
 ///
+/// All quotas are per Warden: a peer that sends to two Wardens of one program has the quota of refused requests at each.
+///
 /// Accepted requests are counted in this process unless [`shared`](Self::shared) or
-/// [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) is set. Refused requests are always counted in
-/// this process.
+/// [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) is set. Wardens that share a store count a
+/// webhook id together if both use it. Refused requests are always counted in this process.
 ///
 /// ```
 /// use hookwarden::warden::Quotas;
@@ -75,8 +77,8 @@ impl Quotas {
         self
     }
 
-    /// The quotas of refused requests, for each peer and for each peer and webhook id. A peer over its quota is refused with
-    /// 429 before its body is read.
+    /// The quotas of refused requests, for each peer and for each peer and webhook id, per Warden. A peer over its quota is
+    /// refused with 429 before its body is read.
     pub fn rejected(mut self, by_peer: Quota, by_peer_and_id: Quota) -> Self {
         self.rejected = Some((by_peer, by_peer_and_id));
         self

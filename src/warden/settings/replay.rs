@@ -30,6 +30,7 @@ use crate::warden::stores::{Lifetime, ReplayBackend, ReplayProtection};
 ///
 /// let scheme = Scheme::github();
 /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+/// // GitHub can redeliver for three days. 2^20 entries then allow 4 deliveries a second.
 /// let replay = Replay::new().lifetime(Duration::from_secs(3 * 86_400)).lease(Duration::from_secs(120));
 /// let warden = Warden::builder(scheme).only_sender(keys).replay(replay).build()?;
 /// # Ok::<(), hookwarden::ConfigError>(())
@@ -102,8 +103,11 @@ impl Replay {
         self
     }
 
-    /// How long a delivery of a scheme without a timestamp is remembered, in whole seconds from its arrival. After that the
-    /// same message is accepted again.
+    /// How long a delivery of a scheme without a timestamp is remembered, in whole seconds from its arrival. Until then an
+    /// equal body is answered 200 and not handled. After that the same message is accepted again.
+    ///
+    /// [`capacity`](Self::capacity) divided by the lifetime is the number of deliveries a second that fit. Further ones are
+    /// refused with 503.
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
