@@ -49,7 +49,6 @@ impl Algorithm {
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
-    algorithm: Algorithm,
     decoy: bool,
 }
 
@@ -64,7 +63,7 @@ impl PreparedKeys {
         let keys = keyring.iter().map(|key| {
             Ok(PreparedKey { id: key.id, window: key.window, mac: Mac::new(algorithm, key.secret.expose())? })
         });
-        Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, algorithm, decoy: false })
+        Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
     }
 
     /// Keys that cost as much as real ones, and under which nothing is accepted.
@@ -81,7 +80,7 @@ impl PreparedKeys {
     /// Whether the keys were prepared for `algorithm`. Under another one nothing would ever match.
     #[cfg(feature = "warden")]
     pub(crate) fn are_for(&self, algorithm: Algorithm) -> bool {
-        self.algorithm == algorithm
+        self.keys.iter().all(|key| key.mac.algorithm() == algorithm)
     }
 
     /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.
@@ -134,6 +133,15 @@ impl Mac {
             Algorithm::HmacSha512 => Hmac::new_from_slice(key).map(Self::Sha512),
         }
         .map_err(|_| ConfigError::new("secret", "cannot key the algorithm"))
+    }
+
+    #[cfg(feature = "warden")]
+    const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Sha256(_) => Algorithm::HmacSha256,
+            Self::Sha1(_) => Algorithm::HmacSha1,
+            Self::Sha512(_) => Algorithm::HmacSha512,
+        }
     }
 
     #[inline]
