@@ -79,3 +79,18 @@ pub trait Head {
         None
     }
 }
+
+impl<H: Head + ?Sized> Head for &H {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        (**self).header(name)
+    }
+
+    fn method(&self) -> Option<&str> {
+        (**self).method()
+    }
+
+    fn path(&self) -> Option<&str> {
+        (**self).path()
+    }
+}
+

@@ -24,15 +24,6 @@ pub(super) struct Admission {
     pub(super) claim: Option<ReplayClaim>,
 }
 
-impl Admission {
-    /// The stores did not answer in time. What they recorded is released in the background.
-    pub(super) fn timed_out(stores: &Stores) -> Self {
-        let error = StoreError::new("no answer within the deadline");
-        stores.monitor.store_failed(StoreKind::Replay, &error);
-        Self { outcome: Err(error), quota: None, claim: None }
-    }
-}
-
 impl Stores {
     /// Claims the delivery and counts it. Completes at the first poll where both stores are in this process.
     pub(super) async fn admit(self: &Arc<Self>, delivery: &VerifiedDelivery, now: ClockReading) -> Admission {
@@ -112,6 +103,13 @@ impl Stores {
             return Admission { outcome: Ok(outcome), quota, claim: None };
         }
         Admission { outcome: Ok(outcome), quota, claim }
+    }
+
+    /// Reports that the stores did not answer in time. What they recorded is released in the background.
+    pub(super) fn time_out(&self) -> Admission {
+        let error = StoreError::new("no answer within the deadline");
+        self.monitor.store_failed(StoreKind::Replay, &error);
+        Admission { outcome: Err(error), quota: None, claim: None }
     }
 
     /// Counts a request against its quota, if there is one.

@@ -5,16 +5,12 @@ use std::fmt;
 #[cfg(feature = "tower")]
 use http::StatusCode;
 
-use super::admission::Admission;
-use super::answer::RetryHint;
 use super::claim::ReplayClaim;
-use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::error::StoreError;
-use crate::event::{Outcome, RefusalReason};
+use crate::event::Outcome;
 use crate::limit::{Quota, QuotaState};
-use crate::shared_store::AdmitOutcome;
 
 /// The proof that a request passed every step. Only [`Receiving::finish`](super::Receiving::finish) makes one.
 ///
@@ -42,29 +38,13 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// `admission` is `None` if a store has to be awaited and the caller cannot wait.
-    pub(super) fn new(
-        mut log: RequestLog,
+    pub(super) const fn new(
         delivery: VerifiedDelivery,
-        admission: Option<Admission>,
-    ) -> Result<Self, Refused> {
-        let Some(Admission { outcome, quota, claim }) = admission else {
-            return Err(Refused::new(&mut log, RefusalReason::Misconfigured, RetryHint::None));
-        };
-        let (reason, hint) = match outcome {
-            Ok(AdmitOutcome::Granted(state)) => {
-                log.note_success();
-                log.conclude(Outcome::Released);
-                return Ok(Self { delivery, quota_state: quota.zip(state), claim, log });
-            }
-            Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
-            Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
-            Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
-                (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
-            }
-            Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
-        };
-        Err(Refused::new(&mut log, reason, hint))
+        quota_state: Option<(Quota, QuotaState)>,
+        claim: Option<ReplayClaim>,
+        log: RequestLog,
+    ) -> Self {
+        Self { delivery, quota_state, claim, log }
     }
 
     /// What is proven about the request.

@@ -38,17 +38,13 @@ impl Warden {
             inner.monitor.warn(warning);
         }
         let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());
-        // For the event of a refusal based on the head alone.
-        let name = |log: &mut RequestLog| {
-            log.webhook_id = match route_id {
-                Some(id) => id.as_ref().ok().cloned(),
-                None => inner.id_source.in_path(head).and_then(Result::ok),
-            };
-            log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
+        let named = || match route_id {
+            Some(id) => id.as_ref().ok().cloned(),
+            None => inner.id_source.find(head).ok(),
         };
         if let Err(reason) = inner.accept.check(head) {
-            name(&mut log);
-            return Err(Refused::new(&mut log, reason, RetryHint::None));
+            log.webhook_id = named();
+            return Err(log.refuse(reason, RetryHint::None));
         }
         match inner.rules.open(head, log.began.wall) {
             Ok(opening) => {
@@ -56,8 +52,12 @@ impl Warden {
                 Ok(Examined { log, opening })
             }
             Err(fault) => {
-                name(&mut log);
-                Err(Refused::unverified(&mut log, fault))
+                log.webhook_id = named();
+                // A blocked peer causes no lookups.
+                if let (Some(id), None) = (&log.webhook_id, log.blocked_for(None)) {
+                    log.known_id = inner.keys.knows(id.as_str(), &inner.decoys);
+                }
+                Err(log.reject(fault))
             }
         }
     }

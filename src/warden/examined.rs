@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
@@ -15,10 +14,11 @@ use super::id::{IdFault, WebhookId};
 use super::receiving::Receiving;
 use super::refused::Refused;
 use super::request_log::RequestLog;
+use crate::crypto::PreparedKeys;
 use crate::error::{Reason, StoreError};
 use crate::event::{RefusalReason, StoreKind};
 use crate::headers::Head;
-use crate::keys::{KeyAnswer, Lookup};
+use crate::keys::Lookup;
 use crate::verifier::Opening;
 
 /// A request whose head is well-formed and fresh. Its keys are not looked up yet.
@@ -88,8 +88,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
         self.name(id)?;
         let is_immediate = self.log.inner.keys.is_immediate();
-        let answer = if is_immediate { self.find_keys(pending()).now_or_never() } else { None };
-        self.receive(answer)
+        let lookup = if is_immediate { self.find_keys(pending()).now_or_never() } else { None };
+        self.receive(lookup)
     }
 
     /// Looks up the keys until `deadline` completes.
@@ -99,8 +99,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         deadline: impl Future<Output = ()>,
     ) -> Result<Receiving, Refused> {
         self.name(id)?;
-        let answer = self.find_keys(deadline).await;
-        self.receive(Some(answer))
+        let lookup = self.find_keys(deadline).await;
+        self.receive(Some(lookup))
     }
 
     /// Notes the id, and checks whether the peer is blocked. An id that cannot be read continues like an unknown one.
@@ -116,61 +116,63 @@ impl<H: Head + ?Sized> Examined<'_, H> {
             Err(IdFault::Header(reason)) => Some(reason.into()),
         };
         if let Some(wait) = self.log.blocked_for(self.log.webhook_id.as_ref().map(WebhookId::as_str)) {
-            return Err(Refused::new(&mut self.log, RefusalReason::PeerBlocked, RetryHint::For(wait)));
+            return Err(self.log.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)));
         }
         if let Some(reason) = fault {
-            return Err(Refused::new(&mut self.log, reason, RetryHint::None));
+            return Err(self.log.refuse(reason, RetryHint::None));
         }
         self.log.identified = true;
         Ok(())
     }
 
     /// The store's answer, or how long the peer is blocked.
-    async fn find_keys(&mut self, deadline: impl Future<Output = ()>) -> Result<KeyAnswer, Duration> {
-        let Some(id) = self.log.webhook_id.clone() else { return Ok(Ok(None)) };
+    async fn find_keys(&mut self, deadline: impl Future<Output = ()>) -> Lookup {
+        let Some(id) = self.log.webhook_id.clone() else { return Lookup::Answered(Ok(None)) };
         let inner = Arc::clone(&self.log.inner);
         let answer = match inner.keys.look_up(id.as_str(), || self.log.reserve()) {
-            Lookup::Answered(answer) => answer,
-            Lookup::Denied(wait) => return Err(wait),
             Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => Err(StoreError::new("no answer within the deadline")),
             },
+            Lookup::Answered(answer) => answer,
+            denied @ Lookup::Denied(_) => return denied,
         };
         if !matches!(answer, Ok(None)) {
             self.log.return_reservation();
         }
-        Ok(answer)
+        Lookup::Answered(answer)
     }
 
-    /// `answer` is `None` if the keys have to be awaited and the caller cannot wait.
-    fn receive(mut self, answer: Option<Result<KeyAnswer, Duration>>) -> Result<Receiving, Refused> {
-        let (reason, hint) = match answer {
-            Some(Ok(Ok(Some(keys)))) if !keys.are_for(self.log.inner.rules.scheme.algorithm()) => {
-                self.log.inner.monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
-                (RefusalReason::Misconfigured, RetryHint::None)
-            }
-            Some(Ok(Ok(keys))) => {
-                self.log.known_id = keys.is_some();
-                let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
-                let live = keys.filter(|keys| keys.has_live(self.log.began.wall));
-                let decoy = live.is_none().then_some(decoy_reason);
-                let keys = live.unwrap_or_else(|| {
-                    let Inner { decoys, keys, .. } = &*self.log.inner;
-                    // Cloned, as a lookup clones its keys: the same work.
-                    decoys.of_size(keys.common_size()).clone()
-                });
-                return Ok(Receiving { verification: self.opening.with_keys(&keys), decoy, log: self.log });
-            }
-            Some(Ok(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),
-            Some(Ok(Err(error))) => {
+    /// `lookup` is `None` if the keys have to be awaited and the caller cannot wait.
+    fn receive(mut self, lookup: Option<Lookup>) -> Result<Receiving, Refused> {
+        let (reason, hint) = match lookup {
+            Some(Lookup::Answered(Ok(keys))) => return self.receive_with(keys),
+            Some(Lookup::Answered(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),
+            Some(Lookup::Answered(Err(error))) => {
                 self.log.inner.monitor.store_failed(StoreKind::Keys, &error);
                 (RefusalReason::KeyStoreUnavailable, RetryHint::For(error.retry_after()))
             }
-            Some(Err(wait)) => (RefusalReason::PeerBlocked, RetryHint::For(wait)),
-            None => (RefusalReason::Misconfigured, RetryHint::None),
+            Some(Lookup::Denied(wait)) => (RefusalReason::PeerBlocked, RetryHint::For(wait)),
+            Some(Lookup::Pending(_)) | None => (RefusalReason::Misconfigured, RetryHint::None),
         };
-        Err(Refused::new(&mut self.log, reason, hint))
+        Err(self.log.refuse(reason, hint))
+    }
+
+    /// Begins the body under the keys, or under a decoy if the id is unknown or has no live key.
+    fn receive_with(mut self, keys: Option<PreparedKeys>) -> Result<Receiving, Refused> {
+        let Inner { decoys, keys: source, rules, monitor, .. } = &*self.log.inner;
+        self.log.known_id = keys.is_some();
+        let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
+        let live = keys.filter(|keys| keys.has_live(self.log.began.wall));
+        let decoy = live.is_none().then_some(decoy_reason);
+        // Cloned, as a lookup clones its keys: the same work.
+        let keys = live.unwrap_or_else(|| decoys.of_size(source.common_size()).clone());
+        // Decoys are checked too: the same work.
+        if !keys.are_for(rules.scheme.algorithm()) {
+            monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
+            return Err(self.log.refuse(RefusalReason::Misconfigured, RetryHint::None));
+        }
+        Ok(Receiving { verification: self.opening.with_keys(&keys), decoy, log: self.log })
     }
 }
 

@@ -101,15 +101,6 @@ impl IdSource {
         }
     }
 
-    /// The id, if it is fixed or in the path as sent.
-    pub(crate) fn in_path<H: Head + ?Sized>(&self, head: &H) -> Option<Result<WebhookId, IdFault>> {
-        match &self.0 {
-            Source::Fixed(id) => Some(Ok(WebhookId::from(&**id))),
-            Source::PathSegment(index) => Some(segment(head.path(), *index)),
-            Source::PathParameter(_) | Source::Header(_) | Source::Closure(_) => None,
-        }
-    }
-
     /// The id, if it is the same for every request.
     pub(super) fn fixed_id(&self) -> Option<&str> {
         match &self.0 {
@@ -119,11 +110,11 @@ impl IdSource {
     }
 
     /// The id, unless it is a path parameter, which only a framework knows.
-    pub(crate) fn find(&self, head: &dyn Head) -> Result<WebhookId, IdFault> {
+    pub(crate) fn find<H: Head + ?Sized>(&self, head: &H) -> Result<WebhookId, IdFault> {
         match &self.0 {
-            Source::Fixed(_) | Source::PathSegment(_) | Source::PathParameter(_) => {
-                self.in_path(head).unwrap_or(Err(IdFault::NoSuchParameter))
-            }
+            Source::Fixed(id) => Ok(WebhookId::from(&**id)),
+            Source::PathSegment(index) => segment(head.path(), *index),
+            Source::PathParameter(_) => Err(IdFault::NoSuchParameter),
             Source::Header(name) => match head.header(name) {
                 Occurrence::Once(value) => {
                     std::str::from_utf8(value).map(WebhookId::from).map_err(|_| IdFault::Unreadable)
@@ -131,7 +122,7 @@ impl IdSource {
                 Occurrence::Absent => Err(IdFault::Header(Reason::MissingHeader)),
                 Occurrence::Repeated => Err(IdFault::Header(Reason::DuplicateHeader)),
             },
-            Source::Closure(find) => match catch_unwind(AssertUnwindSafe(|| find(head))) {
+            Source::Closure(find) => match catch_unwind(AssertUnwindSafe(|| find(&head))) {
                 Ok(id) => id.as_deref().map(WebhookId::from).ok_or(IdFault::Unreadable),
                 Err(_) => Err(IdFault::Panicked),
             },

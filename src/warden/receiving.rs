@@ -15,7 +15,8 @@ use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
-use crate::event::RefusalReason;
+use crate::event::{Outcome, RefusalReason};
+use crate::shared_store::AdmitOutcome;
 use crate::verifier::Verification;
 
 /// A request whose body is arriving.
@@ -81,7 +82,7 @@ impl Receiving {
         let (log, delivery, now) = self.verify()?;
         let stores = &log.inner.stores;
         let admission = if stores.are_local() { stores.admit(&delivery, now).now_or_never() } else { None };
-        Admitted::new(log, delivery, admission)
+        conclude(log, delivery, admission)
     }
 
     /// [`finish`](Self::finish) that waits for shared stores.
@@ -101,10 +102,10 @@ impl Receiving {
             let now = monitor.clock.now();
             match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
                 Either::Left((admission, _)) => admission,
-                Either::Right(_) => Admission::timed_out(stores),
+                Either::Right(_) => stores.time_out(),
             }
         };
-        Admitted::new(log, delivery, Some(admission))
+        conclude(log, delivery, Some(admission))
     }
 
     #[inline]
@@ -121,15 +122,41 @@ impl Receiving {
                 self.log.key_id = Some(verified.key_id());
                 Ok((self.log, VerifiedDelivery::new(webhook_id, verified), now))
             }
-            (Err(fault), _, None) => Err(Refused::unverified(&mut self.log, fault)),
+            (Err(fault), _, None) => Err(self.log.reject(fault)),
             (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
         }
     }
 
     /// Refuses the request, for a reason that the reader of its body knows.
     pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
-        Refused::new(&mut self.log, reason, RetryHint::None)
+        self.log.refuse(reason, RetryHint::None)
     }
+}
+
+/// Admits the request or refuses it, by the answers of the stores. `admission` is `None` if a store has to be awaited and the
+/// caller cannot wait.
+fn conclude(
+    mut log: RequestLog,
+    delivery: VerifiedDelivery,
+    admission: Option<Admission>,
+) -> Result<Admitted, Refused> {
+    let Some(Admission { outcome, quota, claim }) = admission else {
+        return Err(log.refuse(RefusalReason::Misconfigured, RetryHint::None));
+    };
+    let (reason, hint) = match outcome {
+        Ok(AdmitOutcome::Granted(state)) => {
+            log.note_success();
+            log.conclude(Outcome::Released);
+            return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
+        }
+        Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
+        Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
+        Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
+            (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
+        }
+        Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
+    };
+    Err(log.refuse(reason, hint))
 }
 
 impl fmt::Debug for Receiving {

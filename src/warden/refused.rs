@@ -1,8 +1,6 @@
 //! A refused request.
 
-use super::answer::{Answer, RetryHint};
-use super::request_log::RequestLog;
-use crate::error::Fault;
+use super::answer::Answer;
 use crate::event::RefusalReason;
 
 /// A refused request with its answer.
@@ -32,17 +30,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(log: &mut RequestLog, reason: RefusalReason, hint: RetryHint) -> Self {
-        log.refuse(reason);
-        let inner = &log.inner;
-        let answer = Answer::to(reason, hint, inner.duplicates_conflict, inner.answer_writer.as_ref());
-        Self { reason, answer: answer.with_header(inner.accept.header_for(reason)) }
-    }
-
-    /// A request that failed verification.
-    pub(super) fn unverified(log: &mut RequestLog, fault: Fault) -> Self {
-        log.note_fault(fault);
-        Self::new(log, fault.reason.into(), RetryHint::None)
+    pub(super) const fn new(reason: RefusalReason, answer: Answer) -> Self {
+        Self { reason, answer }
     }
 
     /// Why the request was refused, for the operator.

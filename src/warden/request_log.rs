@@ -10,7 +10,9 @@ use arrayvec::ArrayString;
 use http::StatusCode;
 
 use super::Inner;
+use super::answer::{Answer, RetryHint};
 use super::id::WebhookId;
+use super::refused::Refused;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason, Slot};
 use crate::event::{Outcome, RefusalReason, SecurityEvent, Warning};
@@ -103,18 +105,23 @@ impl RequestLog {
         self.outcome = outcome;
     }
 
-    pub(super) fn refuse(&mut self, reason: RefusalReason) {
+    /// Refuses the request: charges its peer if the peer is to blame, and makes the answer.
+    pub(super) fn refuse(&mut self, reason: RefusalReason, hint: RetryHint) -> Refused {
         // A request is refused once. A second refusal must not charge its peer again.
         if self.refused().is_none() && is_charged(reason) {
             self.charge();
         }
         self.conclude(Outcome::Refused(reason));
+        let inner = &self.inner;
+        let answer = Answer::to(reason, hint, inner.duplicates_conflict, inner.answer_writer.as_ref());
+        Refused::new(reason, answer.with_header(inner.accept.header_for(reason)))
     }
 
-    /// Notes the header and the skew of a failed verification.
-    pub(super) fn note_fault(&mut self, fault: Fault) {
+    /// [`refuse`](Self::refuse)s a request that did not pass verification.
+    pub(super) fn reject(&mut self, fault: Fault) -> Refused {
         self.slot = fault.slot;
         self.skew = self.skew.or(fault.skew);
+        self.refuse(fault.reason.into(), RetryHint::None)
     }
 
     pub(super) const fn refused(&self) -> Option<RefusalReason> {
