@@ -34,7 +34,8 @@
 //! use hookwarden::Warden;
 //! use hookwarden::actix::UncommittedWebhook;
 //!
-//! async fn order(UncommittedWebhook { payload, admitted }: UncommittedWebhook<web::Bytes>) -> String {
+//! async fn order(webhook: UncommittedWebhook<web::Bytes>) -> String {
+//!     let (payload, admitted) = webhook.into_parts();
 //!     let answer = format!("{} bytes from {}", payload.len(), admitted.delivery().webhook_id());
 //!     admitted.commit(); // the work is done
 //!     answer

@@ -95,6 +95,9 @@ pub struct SecurityEvent<'e> {
     pub webhook_id: Option<&'e str>,
     /// Whether the Warden has keys for that webhook id. An unknown id is whatever a stranger wrote. Do not use it as a
     /// metric's label: their number is unbounded.
+    ///
+    /// In a refusal based on the head alone no store is asked: an id behind [`CachedKeys`](crate::keys::CachedKeys) counts
+    /// as unknown then unless its keys are cached, and so does an id of a blocked peer or of a wrong method.
     pub known_id: bool,
     /// The address that the request came from, if the Warden knows it.
     pub peer: Option<IpAddr>,

@@ -93,4 +93,3 @@ impl<H: Head + ?Sized> Head for &H {
         (**self).path()
     }
 }
-

@@ -60,7 +60,8 @@ impl<T> Webhook<T> {
 /// use hookwarden::axum::UncommittedWebhook;
 /// use hookwarden::{Keyring, Scheme, Warden};
 ///
-/// async fn order(UncommittedWebhook { payload, admitted }: UncommittedWebhook<Json<serde_json::Value>>) {
+/// async fn order(webhook: UncommittedWebhook<Json<serde_json::Value>>) {
+///     let (payload, admitted) = webhook.into_parts();
 ///     println!("{} from {}", payload["type"], admitted.delivery().webhook_id());
 ///     admitted.commit(); // the work is done
 /// }
@@ -74,13 +75,10 @@ impl<T> Webhook<T> {
 ///
 /// # A forgotten commit
 ///
-/// Take the value apart in the handler's arguments and name both fields, as above. If the handler then does not use
-/// `admitted`, the compiler warns: "unused variable: `admitted`". **Don't follow its suggestion `admitted: _`**: that hides
-/// the warning, and every delivery is still released. Call `admitted.commit()`.
-///
-/// There is no warning for the pattern `UncommittedWebhook { payload, .. }`, nor for a handler that keeps the whole value
-/// and never calls `webhook.admitted.commit()`. At run time, `TracingObserver` logs each such delivery as "delivery not
-/// committed, a retry will run it".
+/// The payload comes only together with `admitted`, by [`into_parts`](Self::into_parts). If the handler then does not use
+/// `admitted`, the compiler warns: "unused variable: `admitted`". **Don't follow its suggestion `_admitted`**: that hides
+/// the warning, and every delivery is still released. Call `admitted.commit()`. At run time, `TracingObserver` logs each
+/// delivery that was not committed.
 ///
 /// # A state without a Warden
 ///
@@ -97,10 +95,20 @@ impl<T> Webhook<T> {
 #[derive(Debug)]
 #[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
 pub struct UncommittedWebhook<T> {
-    /// The payload.
-    pub payload: T,
-    /// The claim on the delivery, and what is proven about the request.
-    pub admitted: Admitted,
+    payload: T,
+    admitted: Admitted,
+}
+
+impl<T> UncommittedWebhook<T> {
+    pub(crate) const fn new(payload: T, admitted: Admitted) -> Self {
+        Self { payload, admitted }
+    }
+
+    /// The payload; and the claim on the delivery, with what is proven about the request.
+    #[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
+    pub fn into_parts(self) -> (T, Admitted) {
+        (self.payload, self.admitted)
+    }
 }
 
 /// What a layer leaves among a request's extensions. The extractor takes the body from here and not from the request, so

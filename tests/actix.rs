@@ -111,7 +111,8 @@ impl Routes {
 }
 
 /// Takes a webhook that nothing but its handler commits.
-fn committed<T>(UncommittedWebhook { payload, admitted }: UncommittedWebhook<T>) -> T {
+fn committed<T>(webhook: UncommittedWebhook<T>) -> T {
+    let (payload, admitted) = webhook.into_parts();
     admitted.commit();
     payload
 }
@@ -235,7 +236,7 @@ async fn without_a_middleware_commit_accepts_and_anything_else_releases() {
         ),
         (
             "payload taken, then 200",
-            || web::post().to(async |webhook: UncommittedWebhook<Bytes>| webhook.payload),
+            || web::post().to(async |webhook: UncommittedWebhook<Bytes>| webhook.into_parts().0),
             Outcome::Released,
         ),
         (

@@ -215,7 +215,7 @@ fn retries_and_the_receivers_own_faults_are_no_failures() {
                 | RefusalReason::Misconfigured
         )
     };
-    for reason in RefusalReason::all() {
+    for reason in RefusalReason::ALL.iter().copied() {
         let site = Site::new();
         (0..4).for_each(|_| site.observer.observe(&of_webhook("acme", reason)));
         assert_eq!(site.told().is_empty(), innocent(reason), "{reason}");

@@ -92,7 +92,8 @@ fn handlers<S: Clone + Send + Sync + 'static>() -> [Handler<S>; 4] {
 }
 
 /// Takes a webhook that nothing but its handler commits.
-fn committed<T>(UncommittedWebhook { payload, admitted }: UncommittedWebhook<T>) -> T {
+fn committed<T>(webhook: UncommittedWebhook<T>) -> T {
+    let (payload, admitted) = webhook.into_parts();
     admitted.commit();
     payload
 }
@@ -215,7 +216,7 @@ async fn handler_behind_the_layer_takes_any_state_of_its_router() {
 #[tokio::test]
 async fn delivery_and_other_extractors_are_beside_the_payload() {
     let handler = async |State(state): State<AppState>, webhook: UncommittedWebhook<String>| {
-        let UncommittedWebhook { payload, admitted } = webhook;
+        let (payload, admitted) = webhook.into_parts();
         let delivery = admitted.delivery();
         let time = delivery.timestamp().unwrap().as_unix();
         let text = format!("{} {payload} {} {} {time}", state.greeting, delivery.webhook_id(), delivery.key_id());
@@ -321,7 +322,7 @@ async fn without_a_layer_commit_accepts_and_anything_else_releases() {
         ("drop, then 200", || post(async |_: UncommittedWebhook<Bytes>| StatusCode::OK), Outcome::Released),
         (
             "payload taken, then 200",
-            || post(async |webhook: UncommittedWebhook<Bytes>| webhook.payload),
+            || post(async |webhook: UncommittedWebhook<Bytes>| webhook.into_parts().0),
             Outcome::Released,
         ),
         ("500", || post(async |_: UncommittedWebhook<Bytes>| StatusCode::INTERNAL_SERVER_ERROR), Outcome::Released),
@@ -373,8 +374,10 @@ async fn handler_that_panics_releases_once() {
             webhook.payload.into_response()
         });
         let alone = post(async move |webhook: UncommittedWebhook<String>| -> Response {
-            panic_at(&webhook.payload);
-            committed(webhook).into_response()
+            let (payload, admitted) = webhook.into_parts();
+            panic_at(&payload);
+            admitted.commit();
+            payload.into_response()
         });
         let receiver = Receiver::axum(routers(&warden, behind, alone)[place].clone()).await;
         drop(warden);

@@ -23,7 +23,7 @@ use hookwarden::clock::Clock as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
-use hookwarden::headers::NoHeaders;
+use hookwarden::headers::{NoHeaders, RequestHead};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore, StaticKeys};
 use hookwarden::proxies::Proxies;
 use hookwarden::tower::{PeerAddress, WardenLayer as TowerLayer};
@@ -165,6 +165,21 @@ async fn repeat(own: IpAddr, server: SocketAddr, request: &[u8], count: usize) -
 }
 
 const CONNECTIONS: usize = 8;
+
+#[test]
+fn blocked_peer_causes_no_lookups_by_its_heads() {
+    let (keys, lookups) = counted();
+    let scene = Scene::new(|warden| warden.keys(keys).webhook_id(IdSource::path_segment(1)));
+    for _ in 0..1_000 {
+        let head = RequestHead::new("POST", "/webhooks/acme", &NoHeaders);
+        let refused = scene.warden.examine(&head, Some(FORGER)).unwrap_err();
+        assert_eq!(refused.reason(), RefusalReason::Unverified(Reason::MissingHeader));
+        let head = RequestHead::new("GET", "/webhooks/acme", &NoHeaders);
+        let refused = scene.warden.examine(&head, Some(SENDER)).unwrap_err();
+        assert_eq!(refused.reason(), RefusalReason::MethodNotAllowed);
+    }
+    assert_eq!(lookups.take(), REFUSED);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_forgeries_take_nothing_from_the_senders_quota() {
@@ -497,7 +512,7 @@ impl Trial {
 #[tokio::test]
 async fn offences_are_charged_to_the_peer_and_other_trouble_is_not() {
     let whole = |post: &Post| Frames::pieces(&post.body, 64);
-    for reason in RefusalReason::all() {
+    for reason in RefusalReason::ALL.iter().copied() {
         let trial = match reason {
             RefusalReason::MethodNotAllowed => Trial::new(|warden| warden.methods(["PUT"])),
             RefusalReason::BodyTooSlow => Trial::new(|warden| warden.body(small().deadline(Duration::from_millis(1)))),

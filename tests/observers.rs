@@ -463,7 +463,7 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
         observer.observe(&full(Outcome::Accepted));
         observer.observe(&full(Outcome::Released));
         observer.observe(&full(Outcome::Abandoned));
-        for reason in RefusalReason::all() {
+        for reason in RefusalReason::ALL.iter().copied() {
             observer.observe(&SecurityEvent::new(Outcome::Refused(reason), "github"));
         }
     });
@@ -472,7 +472,7 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
     assert_eq!(counts["{scheme=timestamped,outcome=released,reason=}"], 1);
     assert_eq!(counts["{scheme=timestamped,outcome=abandoned,reason=}"], 1);
     assert_eq!(counts["{scheme=github,outcome=refused,reason=replay_store_unavailable}"], 1);
-    assert_eq!(counts.len(), 3 + RefusalReason::all().count());
+    assert_eq!(counts.len(), 3 + RefusalReason::ALL.len());
     // A refusal that has not come yet is there as a zero.
     assert_eq!(metrics.counters["hookwarden_requests_total{scheme=timestamped,outcome=refused,reason=mismatch}"], 0);
 }

@@ -110,6 +110,7 @@ fn setting_out_of_range_is_a_config_error() {
                 warden.body(BodyLimits::new().deadline(Duration::from_millis(86_400_001)))
             }),
             ("replay.lease", "must be more than zero", |warden| warden.replay(Replay::new().lease(Duration::ZERO))),
+            ("replay.lease", "must be at most a day", |warden| warden.replay(Replay::new().lease(Duration::MAX))),
             ("replay.capacity", "must be at least 1", |warden| warden.replay(Replay::new().capacity(0))),
             ("replay.margin", "must be whole seconds", |warden| {
                 warden.replay(Replay::new().margin(Duration::from_millis(1_500)))
@@ -332,6 +333,10 @@ fn id_that_no_sender_has_is_a_config_error() {
         warden,
         &[
             ("webhook_id", "no sender has the fixed id \"amce\"", |warden| warden.webhook_id(IdSource::fixed("amce"))),
+            ("webhook_id", "must not be fixed beside several senders", |warden| {
+                let other = Secret::from_bytes("another secret of this test").expect("a secret");
+                warden.sender("globex", Keyring::new(other)).webhook_id(IdSource::fixed("acme"))
+            }),
             ("quotas.accepted_for", "no sender has the webhook id \"amce\"", |warden| {
                 warden.quotas(Quotas::new().accepted_for("acme", quota()).accepted_for("amce", quota()))
             }),

@@ -10,8 +10,8 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
 
 use super::request::{payload_of, receive};
 use crate::occurrences::Occurrences;
-use crate::warden::Warden;
 use crate::warden::answer::AnswerWriter;
+use crate::warden::{VerifiedDelivery, Warden};
 use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
 
 impl<T: FromRequest> FromRequest for Webhook<T> {
@@ -50,7 +50,7 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            if request.extensions().contains::<VerifiedRequest>() {
+            if request.extensions().contains::<VerifiedDelivery>() {
                 static GUARDED: Occurrences = Occurrences::new();
                 if let Some(count) = GUARDED.count_to_log() {
                     tracing::error!(
@@ -76,7 +76,7 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
             };
             let (admitted, body) = receive(warden, &request, payload).await?;
             match T::from_request(&request, &mut payload_of(body)).await {
-                Ok(payload) => Ok(Self { payload, admitted }),
+                Ok(payload) => Ok(Self::new(payload, admitted)),
                 Err(error) => Err(rejected(error.into(), warden.answer_writer())),
             }
         })

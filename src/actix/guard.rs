@@ -19,7 +19,8 @@ use crate::warden::Warden;
 /// use hookwarden::Warden;
 /// use hookwarden::actix::{SignedGuard, UncommittedWebhook};
 ///
-/// async fn signed(UncommittedWebhook { payload, admitted }: UncommittedWebhook<web::Bytes>) -> web::Bytes {
+/// async fn signed(webhook: UncommittedWebhook<web::Bytes>) -> web::Bytes {
+///     let (payload, admitted) = webhook.into_parts();
 ///     admitted.commit();
 ///     payload
 /// }

@@ -12,7 +12,7 @@ use crate::body::{self, VerifiedBody};
 use crate::occurrences::Occurrences;
 use crate::request_context::{SentHead, context_of};
 use crate::warden::answer::AnswerWriter;
-use crate::warden::{Refused, Warden};
+use crate::warden::{Refused, VerifiedDelivery, Warden};
 use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
 
 impl<T, S> FromRequest<S> for Webhook<T>
@@ -53,7 +53,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
-        if parts.extensions.get::<VerifiedRequest>().is_some() {
+        if parts.extensions.get::<VerifiedDelivery>().is_some() {
             static GUARDED: Occurrences = Occurrences::new();
             if let Some(count) = GUARDED.count_to_log() {
                 tracing::error!(
@@ -70,7 +70,7 @@ where
         let received = body::receive(&warden, &SentHead::<Axum>::new(&parts), context, body).await;
         let (admitted, body) = received.map_err(WebhookRejection::Refused)?;
         match T::from_request(request_of(parts, body), state).await {
-            Ok(payload) => Ok(Self { payload, admitted }),
+            Ok(payload) => Ok(Self::new(payload, admitted)),
             Err(rejection) => {
                 let answer_writer = warden.answer_writer().cloned();
                 Err(WebhookRejection::Payload(PayloadRejection { rejection, answer_writer }))

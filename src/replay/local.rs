@@ -63,7 +63,8 @@ pub struct LocalReplay {
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
-    /// Random, so that an attacker cannot predict the shard of a delivery.
+    /// Random, so that an attacker cannot predict the shard of a delivery. Keys of deliveries are MACs, which an attacker
+    /// cannot choose, so std's keyed hash is enough to tell them apart.
     secret: RandomState,
 }
 

@@ -174,16 +174,14 @@ impl WardenBuilder {
 
     /// The quotas of accepted and of refused requests: by default 100 accepted ones a minute for each webhook id, and 60
     /// refused ones a minute for each peer, and for each peer and webhook id. They are per Warden.
-    pub fn quotas(mut self, quotas: Quotas) -> Self {
-        self.quotas = quotas;
-        self
+    pub fn quotas(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
     }
 
     /// Where deliveries are remembered and for how long: by default in this process, and in the
     /// [`shared_store`](Self::shared_store) if there is one.
-    pub fn replay(mut self, replay: Replay) -> Self {
-        self.replay = replay;
-        self
+    pub fn replay(self, replay: Replay) -> Self {
+        Self { replay, ..self }
     }
 
     /// Remembers deliveries and counts accepted requests in `store`, which several processes share, with one call for both. It
@@ -197,15 +195,13 @@ impl WardenBuilder {
 
     /// The reverse proxies in front of this server. By default there is none, and a request's peer is the address of its
     /// connection.
-    pub fn proxies(mut self, proxies: Proxies) -> Self {
-        self.proxies = proxies;
-        self
+    pub fn proxies(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Takes the time from `clock`, for tests.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..self }
     }
 
     /// Adds an observer of every request.

@@ -6,8 +6,13 @@ use axum::body::Bytes;
 use hookwarden::axum::UncommittedWebhook;
 use hookwarden::warden::{Receiving, Refused};
 
-pub async fn destructured(UncommittedWebhook { payload, admitted }: UncommittedWebhook<Bytes>) -> Bytes {
+pub async fn unused_claim(webhook: UncommittedWebhook<Bytes>) -> Bytes {
+    let (payload, admitted) = webhook.into_parts();
     payload
+}
+
+pub async fn payload_alone(webhook: UncommittedWebhook<Bytes>) -> Bytes {
+    webhook.payload
 }
 
 pub fn by_hand(receiving: Receiving) -> Result<(), Refused> {

@@ -27,12 +27,12 @@ impl SchemeMetrics {
                 REFUSED => Counter::noop(),
                 _ => counter!(REQUESTS, "scheme" => Arc::clone(&name), "outcome" => outcome, "reason" => ""),
             }),
-            reasons: Family::new(RefusalReason::all().count()),
+            reasons: Family::new(RefusalReason::ALL.len()),
             ids: Family::new(max_ids),
             name,
         };
         // A series that starts at zero shows its first increment as one.
-        for reason in RefusalReason::all() {
+        for reason in RefusalReason::ALL.iter().copied() {
             this.reasons.with(reason.as_str(), |reason| this.refused(reason), |_| ());
         }
         this

@@ -149,6 +149,8 @@ impl Replay {
         let lease = self.lease.unwrap_or(DEFAULT_LEASE);
         let capacity = self.capacity.unwrap_or(DEFAULT_CAPACITY);
         require(!lease.is_zero(), "replay.lease", "must be more than zero")?;
+        // A claim whose process died blocks its delivery until the lease ends.
+        require(lease <= MAX_LEASE, "replay.lease", "must be at most a day")?;
         require(capacity > 0, "replay.capacity", "must be at least 1 entry")?;
         if self.is_off() {
             self.check_off()?;
@@ -265,3 +267,5 @@ const DEFAULT_MARGIN: Duration = Duration::from_secs(10);
 
 /// Entries.
 const DEFAULT_CAPACITY: usize = 1 << 20;
+
+const MAX_LEASE: Duration = Duration::from_secs(86_400);

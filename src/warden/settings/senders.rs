@@ -29,6 +29,7 @@ impl Senders {
             self.listed.push((scheme.name().to_owned(), keys));
             self.id_source = Some(IdSource::fixed(scheme.name().to_owned()));
         }
+        let listed = self.listed.len();
         let keys = match (self.store, self.cached) {
             (Some(store), _) => {
                 check_scheme("keys", store.scheme(), scheme)?;
@@ -53,6 +54,10 @@ impl Senders {
             && matches!(keys.look_up(id, || Ok(())), Lookup::Answered(Ok(None)))
         {
             let problem = format!("must be the id of a sender: no sender has the fixed id {id:?}");
+            return Err(ConfigError::new("webhook_id", problem));
+        }
+        if listed > 1 && id_source.fixed_id().is_some() {
+            let problem = "must not be fixed beside several senders: only one of them could ever be reached";
             return Err(ConfigError::new("webhook_id", problem));
         }
         Ok((keys, id_source))
