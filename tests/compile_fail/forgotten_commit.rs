@@ -11,10 +11,6 @@ pub async fn unused_claim(webhook: UncommittedWebhook<Bytes>) -> Bytes {
     payload
 }
 
-pub async fn payload_alone(webhook: UncommittedWebhook<Bytes>) -> Bytes {
-    webhook.payload
-}
-
 pub fn by_hand(receiving: Receiving) -> Result<(), Refused> {
     receiving.finish()?;
     Ok(())
