@@ -1,5 +1,5 @@
-//! Taking a body in: chunk by chunk through the verification, under the cap and one deadline, without a copy of its
-//! large pieces.
+//! Receives a body and verifies it chunk by chunk, within the body limit and one deadline, without copying large
+//! chunks.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,36 +18,36 @@ use crate::headers::Head;
 use crate::request_context::RequestContext;
 use crate::warden::{Admitted, Refused, Warden};
 
-/// Judges a request, reading its body only once the head has passed.
+/// Verifies a request. The body is read only after the head has passed its checks.
 pub(crate) async fn receive<H: Head, B: Body>(
     warden: &Warden,
     head: &H,
     context: RequestContext,
     body: B,
 ) -> Result<(Admitted, VerifiedBody), Refused> {
-    // A deadline beyond what the clock can show is none that can pass.
+    // `None` if the clock cannot represent the deadline: it then never passes.
     let deadline = Instant::now().checked_add(warden.deadline());
     let examined = warden.examine_for(head, context.peer, context.id.as_ref())?;
     let id = context.id.unwrap_or_else(|| warden.id_source().find(head));
-    let at_once = warden.is_local();
-    let mut receiving = if at_once {
+    let is_local = warden.is_local();
+    let mut receiving = if is_local {
         examined.identify_by(id)?
     } else {
         Box::pin(examined.identify_by_until(id, passed(deadline))).await?
     };
-    // hyper has read `Content-Length` into the hint; a body that knows no length is counted as it comes.
+    // hyper sets the hint from `Content-Length`. A body of unknown length is counted as it arrives.
     receiving.expect(body.size_hint().lower())?;
     let (mut body, mut timer) = (pin!(body), pin!(None));
     let mut taken = VerifiedBody::empty();
     for count in 1_u64.. {
-        // The body is asked before the timer, so one that is always ready would outrun the deadline.
+        // The body is polled before the timer, so a body that is always ready would never reach the deadline.
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
         let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
         match next {
             Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow)),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted)),
-            // Trailers are not signed, so they go no further.
+            // Trailers are not signed, so they are dropped.
             Ok(Some(Ok(frame))) => {
                 if let Ok(mut data) = frame.into_data() {
                     let chunk = data.copy_to_bytes(data.remaining());
@@ -57,10 +57,10 @@ pub(crate) async fn receive<H: Head, B: Body>(
             }
         }
     }
-    let admitted = if at_once {
+    let admitted = if is_local {
         receiving.finish()?
     } else {
-        // A body that came in the last moment leaves the stores some time yet.
+        // The stores get extra time, for a body that arrived just before its deadline.
         let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
         Box::pin(receiving.finish_until(passed(stores))).await?
     };
@@ -68,8 +68,8 @@ pub(crate) async fn receive<H: Head, B: Body>(
     Ok((admitted, taken))
 }
 
-/// The next frame, as long as `deadline` has not come. There is no timer before the body has to be waited for: most have
-/// arrived with their head.
+/// The next frame, or an error after `deadline`. The timer is created only if the body is not ready, since most bodies
+/// arrive with their head.
 async fn frame_by<B: Body>(
     deadline: Option<Instant>,
     mut body: Pin<&mut B>,
@@ -82,14 +82,14 @@ async fn frame_by<B: Body>(
         if let (None, Some(deadline)) = (&*timer, deadline) {
             timer.set(Some(sleep_until(deadline)));
         }
-        // A body that has used up the task's budget must not keep the timer from being looked at.
+        // Poll the timer even if the body has used up the task's budget.
         let late = |timer| pin!(unconstrained(timer)).poll(cx).map(|()| Err(TooSlow));
         timer.as_mut().as_pin_mut().map_or(Poll::Pending, late)
     })
     .await
 }
 
-/// The deadline has come.
+/// The deadline has passed.
 struct TooSlow;
 
 async fn passed(deadline: Option<Instant>) {
@@ -99,7 +99,7 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-/// The bytes of a verified body. Only the check makes one. As a [`Body`] it never fails and has no trailers.
+/// The bytes of a verified body. Only a successful verification creates one. As a [`Body`] it never fails and has no trailers.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -113,7 +113,7 @@ async fn passed(deadline: Option<Instant>) {
 /// ```
 #[derive(Debug, Clone)]
 pub struct VerifiedBody {
-    /// The usual body is one frame, which needs no queue.
+    /// Most bodies are one frame, which needs no queue.
     first: Option<Bytes>,
     others: VecDeque<Bytes>,
     tail: Tail,

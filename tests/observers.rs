@@ -280,7 +280,7 @@ fn flood_hides_neither_an_outage_nor_a_delivery() {
         told,
         [
             "webhook refused, the receiver is at fault",
-            "the table of refused requests is full, further peers are not turned away",
+            "the table of refused requests is full, further peers are not blocked",
             "webhook accepted",
             "delivery not committed, a retry will run it: the handler panicked, was dropped, or did not call \
              `Admitted::commit`"

@@ -1,4 +1,4 @@
-//! What actix-web's requests and answers are to the Warden.
+//! Adapts actix-web's requests and responses to the Warden.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,10 +20,10 @@ use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::limit::{Quota, QuotaState};
 use crate::request_context::RequestContext;
-use crate::warden::answer::{Answer, STANDING, quota_state_fields};
+use crate::warden::answer::{Answer, QUOTA_FIELDS, quota_state_fields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
-/// Judges a request, and leaves what was not read of it with a refusal.
+/// Verifies a request. A refusal keeps the unread rest of the body.
 pub(super) async fn receive(
     warden: &Warden,
     request: &HttpRequest,
@@ -37,8 +37,8 @@ pub(super) async fn receive(
     match body::receive(warden, &head, context, &mut body).await {
         Ok(received) => Ok(received),
         Err(refused) => {
-            // The server takes in what has arrived of the body; if that is all of it, the connection is of further use. After
-            // a broken body the server gives the connection up at its next turn, and the answer has to be out by then.
+            // Yield so that the server reads what has arrived of the body: if that is all of it, the connection can be
+            // reused. After a broken body the server closes the connection at its next poll, so answer without yielding.
             if refused.reason() != RefusalReason::BodyInterrupted {
                 tokio::task::yield_now().await;
             }
@@ -168,7 +168,7 @@ impl Stream for Chunks {
 }
 
 pub(super) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
-    for (name, text) in STANDING.into_iter().zip(quota_state_fields(quota, quota_state)) {
+    for (name, text) in QUOTA_FIELDS.into_iter().zip(quota_state_fields(quota, quota_state)) {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -56,6 +56,7 @@ impl fmt::Display for AlertSubject {
 
 /// Whether an [`Alert`] was raised or cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AlertState {
     /// The failures reached the threshold. The alert is not raised again before it is cleared.
     Raised,

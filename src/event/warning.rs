@@ -53,13 +53,13 @@ impl Warning {
 
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::RejectedTableFull => "the table of refused requests is full, further peers are not turned away",
-            Self::AcceptedTableFull => "the table of accepted requests is full",
-            Self::LimiterFellBack => "the shared limiter does not answer, this process counts alone",
-            Self::PeerUnknown => "a request came without a peer address, refused requests are not counted by peer",
+            Self::RejectedTableFull => "the table of refused requests is full, further peers are not blocked",
+            Self::AcceptedTableFull => "the table of accepted requests is full, further webhook ids are not limited",
+            Self::LimiterFellBack => "the shared limiter failed, this process counts its share of each quota",
+            Self::PeerUnknown => "a request has no peer address, refused requests are not counted by peer",
             Self::PeersAllPrivate => "all peers have private addresses, a proxy may be undeclared",
-            Self::LeaseOutlived => "a handler outlived its lease, its work may have been done twice",
-            Self::KeyReloadFailed => "keys could not be read anew, those from before stay in force",
+            Self::LeaseOutlived => "a handler finished after its lease, it may have run twice",
+            Self::KeyReloadFailed => "keys could not be reloaded, the previous keys stay in use",
         }
     }
 }

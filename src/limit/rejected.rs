@@ -117,7 +117,7 @@ impl RejectedTraffic {
     pub(crate) fn note_success(&self, peer: Peer, webhook_id: &str, now: Duration) {
         let now = nanos(now);
         let until = now.saturating_add(nanos(PROVEN_FOR));
-        // Without room the pair is turned away like any other, once it is charged that often.
+        // Without room the pair is blocked like any other, once it is charged that often.
         let _ = self.proven.update(self.key_of_pair(peer, webhook_id), now, |proven| {
             proven.until = proven.until.max(until);
         });

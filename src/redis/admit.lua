@@ -1,10 +1,10 @@
--- Claims a delivery and counts its request, or says why not. What is not granted as a whole leaves nothing behind.
+-- Claims a delivery and counts its request. If either is denied, neither is kept.
 -- KEYS: the delivery's keys, then the quota's.
--- ARGV: claimant · lease (ms) · burst, 0 without a quota · period (µs) · the server time after which nobody waits for
--- the answer any more (µs), negative to be told the time as well, 0 if it is not known · in tests, the time (µs).
--- Returns how far ahead the quota is (µs) if all is granted and nobody asked for the time; else the verdict, the
--- server's time (µs) and what belongs to the verdict.
--- A call costs the server more than the arithmetic between, hence SET NX: what is free, as it mostly is, takes one.
+-- ARGV: claimant · lease (ms) · burst, 0 without a quota · period (µs) · deadline in server time (µs), negative to
+-- return the time too, 0 if unknown · in tests, the time (µs).
+-- Returns how far ahead the quota is (µs) if both are granted and the time was not requested; else the outcome, the
+-- server's time (µs) and the values of the outcome.
+-- A call costs more than the arithmetic between calls, so SET NX claims a free key, the usual case, in one call.
 local call, claimant, lease, now, lives = redis.call, ARGV[1], ARGV[2], ARGV[6], 60000
 if now then
   now = now + 0
@@ -12,8 +12,8 @@ else
   local time = call('TIME')
   now, lives = time[1] * 1000000 + time[2], nil
 end
-local deadline, tell = ARGV[5] + 0, false
-if deadline <= 0 then deadline, tell = -deadline, true end
+local deadline, with_time = ARGV[5] + 0, false
+if deadline <= 0 then deadline, with_time = -deadline, true end
 if deadline > 0 and now > deadline then return {4, now} end
 
 local burst, claims = ARGV[3] + 0, #KEYS
@@ -33,7 +33,7 @@ for i = 1, claims do
     elseif holder then
       wait = math.max(wait or 1, call('PTTL', KEYS[i]))
     elseif set then
-      -- A server without room still knows what it has.
+      -- SET failed, out of memory for example, and the key does not exist: return the error.
       return set
     end
   end
@@ -49,11 +49,11 @@ elseif burst > 0 then
   local quota, period, format = KEYS[claims + 1], ARGV[4] + 0, string.format
   local window = period * burst
   if again > 0 and again == claims then
-    -- The answer to this question was lost; it was counted then.
+    -- A retry whose first answer was lost: the request is counted already.
     local whole = call('GET', quota)
     if whole then ahead = math.max(0, math.min(whole - now, window)) end
   else
-    -- Mostly it is whole, and then this one call counts and finds out that it was.
+    -- Assume that the quota is whole, the usual case: then this one call reads and counts.
     ahead = period
     local whole = call('SET', quota, format('%d', now + ahead), 'GET', 'PX', lives or format('%d', (ahead + 999) / 1000))
     if whole and whole - now > 0 then
@@ -73,5 +73,5 @@ if refusal then
   end
   return refusal
 end
-if tell then return {0, now, ahead} end
+if with_time then return {0, now, ahead} end
 return ahead

@@ -3,8 +3,8 @@
 //! The first call that fails closes the link. Then all calls fail at once until the server answers again: only the
 //! requests that were in progress wait for a dead server.
 //!
-//! A background task asks for the server, at once and then after growing pauses, first over the existing connection and
-//! then over a new one. Before it opens the link again, it sends the settlements that could not be sent.
+//! A background task pings the server, at once and then after growing pauses, first over the existing connection and
+//! then over a new one. Before it opens the link again, it sends the pending settlements.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,8 +24,8 @@ pub(super) struct Link {
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
     runtime: Handle,
     down: AtomicBool,
-    /// The connection leads to a server that accepts no writes, so that an answer from it proves nothing.
-    astray: AtomicBool,
+    /// The server is read-only (a replica): its answer to a ping does not show that it accepts writes.
+    read_only: AtomicBool,
     reconnecting: AtomicBool,
     pending: Queue,
 }
@@ -36,16 +36,16 @@ impl Link {
             server,
             runtime,
             down: AtomicBool::new(false),
-            astray: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
             reconnecting: AtomicBool::new(false),
             pending: Queue::default(),
         }
     }
 
-    /// Whether it is worth asking.
+    /// Fails at once while the link is closed.
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         if self.down.load(Ordering::Acquire) {
-            Err(StoreError::new("redis is down, no answer was waited for"))
+            Err(StoreError::new("redis is down, the request was not sent"))
         } else {
             Ok(())
         }
@@ -63,7 +63,7 @@ impl Link {
             && failure.outage
         {
             if failure.read_only {
-                self.astray.store(true, Ordering::Release);
+                self.read_only.store(true, Ordering::Release);
             }
             self.close();
         }
@@ -82,68 +82,69 @@ impl Link {
 
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
         self.pending.push(settlement);
-        self.mend();
+        self.start_reconnect();
     }
 
     fn close(self: &Arc<Self>) {
         self.down.store(true, Ordering::Release);
-        self.mend();
+        self.start_reconnect();
     }
 
     /// Starts the task that reopens the link, unless it is running.
-    fn mend(self: &Arc<Self>) {
+    fn start_reconnect(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
             self.runtime.spawn(reopen(Arc::downgrade(self)));
         }
     }
 
-    /// Returns whether nothing is left to do.
-    async fn mend_once(self: &Arc<Self>) -> bool {
+    /// Tries once to reopen the link. Returns whether it is open and nothing is pending.
+    async fn try_reopen(self: &Arc<Self>) -> bool {
         if self.down.load(Ordering::Acquire) && !self.has_answer().await {
             return false;
         }
-        // Nobody may be granted what was done already, and the requests that the outage cut off should find their claims
-        // gone. After those come the claims of the outage itself, which were never made: they don't keep anybody waiting.
-        if !self.make_up(|| self.pending.take_commits(BATCH), usize::MAX).await
-            || !self.make_up(|| self.pending.take_releases(BATCH), FIRST_BATCHES).await
+        // Commits go first, so that no handled delivery is granted again, then some releases, so that interrupted requests
+        // can be retried. The remaining releases do not delay the link.
+        if !self.send_pending(|| self.pending.take_commits(BATCH), usize::MAX).await
+            || !self.send_pending(|| self.pending.take_releases(BATCH), FIRST_BATCHES).await
         {
             return false;
         }
         self.down.store(false, Ordering::Release);
-        self.make_up(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
+        self.send_pending(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
     }
 
     /// Sends pending settlements in batches. Returns whether the server answered; a settlement that it refuses is tried
     /// again later, and does not delay requests.
-    async fn make_up(self: &Arc<Self>, take: impl Fn() -> Vec<Settlement>, batches: usize) -> bool {
+    async fn send_pending(self: &Arc<Self>, take: impl Fn() -> Vec<Settlement>, batches: usize) -> bool {
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
-            let told = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
-            let failed = batch.into_iter().zip(told).filter_map(|(settlement, told)| Some((settlement, told.err()?)));
-            let (untold, refused): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| failure.outage);
-            let someone_refused = !refused.is_empty();
+            let results = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
+            let failed =
+                batch.into_iter().zip(results).filter_map(|(settlement, result)| Some((settlement, result.err()?)));
+            let (unsent, refused): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| failure.outage);
+            let any_refused = !refused.is_empty();
             refused.into_iter().for_each(|(settlement, _)| self.pending.push(settlement));
-            if !untold.is_empty() {
-                self.pending.put_back(untold.into_iter().map(|(settlement, _)| settlement).collect());
+            if !unsent.is_empty() {
+                self.pending.put_back(unsent.into_iter().map(|(settlement, _)| settlement).collect());
                 return false;
             }
-            if someone_refused {
+            if any_refused {
                 break;
             }
         }
         true
     }
 
-    /// Whether a server answers, over the existing connection or else over a new one.
+    /// Whether the server answers, over the existing connection or else over a new one.
     async fn has_answer(&self) -> bool {
-        if self.astray.load(Ordering::Acquire) {
-            // The new one may lead to a replica again, and does not show it before it is told something.
+        if self.read_only.load(Ordering::Acquire) {
+            // A new connection can lead to a replica again, which shows only at the next write: wait first.
             sleep(LONGEST_PAUSE).await;
         } else if self.server.is_alive().await {
             return true;
         }
         let reconnected = self.server.reconnect().await;
         if reconnected {
-            self.astray.store(false, Ordering::Release);
+            self.read_only.store(false, Ordering::Release);
         }
         reconnected
     }
@@ -153,9 +154,9 @@ impl Link {
 async fn reopen(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
     while let Some(link) = link.upgrade() {
-        if link.mend_once().await {
+        if link.try_reopen().await {
             link.reconnecting.store(false, Ordering::Release);
-            // Something may have come after the last look, and before the flag was set.
+            // Check again: a settlement may have been queued, or the link closed, before the flag was cleared.
             if (link.pending.is_empty() && link.ready().is_ok()) || link.reconnecting.swap(true, Ordering::AcqRel) {
                 return;
             }
@@ -168,7 +169,7 @@ async fn reopen(link: Weak<Link>) {
     }
 }
 
-/// Settlements that are sent at one time.
+/// How many settlements are sent at a time.
 const BATCH: usize = 256;
 
 /// How many batches of claims are released before requests are served.

@@ -1,5 +1,5 @@
--- Ends a claim. KEYS: the delivery's keys. ARGV: claimant · how long a finished delivery is remembered (ms), 0 to give
--- it back. Returns 1 if the delivery was the claimant's, or free to be finished.
+-- Ends a claim. KEYS: the delivery's keys. ARGV: claimant · how long to store a finished delivery (ms), 0 to release it.
+-- Returns 1 if the claimant held the delivery, or if it was free and is now stored as finished.
 local held = redis.call('MGET', unpack(KEYS))
 local lives = tonumber(ARGV[2])
 if lives > 0 then

@@ -73,7 +73,7 @@ impl Layout {
         mut visit: impl FnMut(Entry<'h>) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
-            // A comparison with nothing takes long where it reads from the address that stands for nothing.
+            // Skip `strip_prefix` for an empty prefix; measured slower.
             Self::Plain { prefix } if prefix.is_empty() => visit(Entry::Signature(value)),
             Self::Plain { prefix } => match value.strip_prefix(prefix.as_bytes()) {
                 Some(text) => visit(Entry::Signature(text)),

@@ -10,7 +10,8 @@ use crate::time::Timestamp;
 /// The body is signed as its bytes. The method, the path and the headers of the request are signed where the scheme signs
 /// them. An axum router takes the request with another body type, so convert it after signing:
 ///
-/// ```
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
 /// use axum::body::Body;
 /// use axum::{Json, Router, routing::post};
 /// use hookwarden::axum::{WardenLayer, Webhook};
@@ -39,7 +40,8 @@ use crate::time::Timestamp;
 ///
 /// actix-web's `TestRequest` takes the headers one by one:
 ///
-/// ```
+#[cfg_attr(feature = "actix", doc = "```")]
+#[cfg_attr(not(feature = "actix"), doc = "```ignore")]
 /// use actix_web::test::{TestRequest, call_service, init_service};
 /// use actix_web::{App, web};
 /// use hookwarden::actix::{WardenMiddleware, Webhook};

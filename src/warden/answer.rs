@@ -187,7 +187,7 @@ impl Answer {
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature is valid.
 pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
-    const NAMES: [HeaderName; 2] = [HeaderName::from_static(STANDING[0]), HeaderName::from_static(STANDING[1])];
+    const NAMES: [HeaderName; 2] = [HeaderName::from_static(QUOTA_FIELDS[0]), HeaderName::from_static(QUOTA_FIELDS[1])];
     for (name, text) in NAMES.into_iter().zip(quota_state_fields(quota, quota_state)) {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
@@ -195,8 +195,8 @@ pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_st
     }
 }
 
-/// The values of the [`STANDING`] fields. Every answer to a verified sender has them, so they are not allocated.
-pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<STANDING_BYTES>; 2] {
+/// The values of the [`QUOTA_FIELDS`] fields. Every answer to a verified sender has them, so they are not allocated.
+pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<QUOTA_FIELD_BYTES>; 2] {
     let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
     // There is room for numbers of any size.
     let _ = write!(policy, "\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
@@ -258,9 +258,9 @@ impl fmt::Debug for AnswerWriter {
 }
 
 /// The names of the fields that show a sender its quota.
-pub(crate) const STANDING: [&str; 2] = ["ratelimit-policy", "ratelimit"];
+pub(crate) const QUOTA_FIELDS: [&str; 2] = ["ratelimit-policy", "ratelimit"];
 
-const STANDING_BYTES: usize = 64;
+const QUOTA_FIELD_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

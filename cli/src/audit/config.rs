@@ -1,7 +1,7 @@
-//! `hookwarden audit config`: settings that are unsafe, before they run.
+//! `hookwarden audit config`: finds unsafe settings before a receiver runs with them.
 
 mod build;
-mod judge;
+mod findings;
 mod keys;
 mod redis;
 mod settings;
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     };
     let document = Document::parse(Path::new(&subject), input::text_of(path)?)?;
     let scheme = build::scheme(&document, &base)?;
-    let mut findings = judge::findings(&document, &scheme);
+    let mut findings = findings::of(&document, &scheme);
     findings.extend(redis::findings(&document)?);
     findings.extend(keys::findings(&document, &base, &scheme, Timestamp::now())?);
     build::check(&document, scheme)?;
@@ -49,26 +49,39 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
 }
 
 pub(crate) const EXAMPLE: &str = r#"The file, each setting with its default or an example; all are optional, and any other is an error:
-  listen = "127.0.0.1:3000"      # where the receiver listens
+  listen = "127.0.0.1:3000"      # the address of the receiver
   scheme = "timestamped"         # a preset, or a TOML file that describes a scheme
-  keys = "keys.toml"             # the keys file; its secrets are judged too
-  methods = ["POST"]             # any other is answered 405
-  content_types = ["application/json"]   # any other is answered 415; without it, none is
-  tolerance = 300                # seconds; without it, what the scheme says
-  body_limit = 1048576           # bytes
-  body_deadline = 10             # seconds
+  keys = "keys.toml"             # the keys file; its secrets are checked too
+  methods = ["POST"]             # other methods are answered 405
+  content_types = ["application/json"]   # other types are answered 415; by default all are accepted
+  tolerance = 300                # seconds; by default that of the scheme
   redis_url = "rediss://redis.example:6379"
-  replicas = 1                   # processes that share the webhook ids
-  quota = { limit = 100, per = 60 }           # accepted requests of a webhook id, seconds
-  rejected_quota = { limit = 60, per = 60 }   # refused requests of a peer, seconds
-  trusted_hops = { header = "x-forwarded-for", count = 1 }   # or "forwarded"; by default none
-  trusted_proxies = ["10.0.0.0/8"]   # where the last of them connects from; by default anywhere
-  replay = { store = "memory", lease = 60 }   # or "redis", "none"; lifetime in seconds without a timestamp
-  danger_without_quota = false
-  danger_without_rejected_quotas = false
-  danger_without_replay_protection = false    # store = "none" demands it
-  danger_replay_falls_back_to_this_process = false
   danger_allow_shared_secrets = false
+
+  [body]
+  max_bytes = 1048576            # bytes
+  deadline = 10                  # seconds
+
+  [quotas]
+  accepted = { limit = 100, per = 60 }   # accepted requests of a webhook id, seconds
+  rejected = { limit = 60, per = 60 }    # refused requests of a peer, seconds
+  replicas = 1                   # processes that share the webhook ids
+  danger_unlimited_accepted = false
+  danger_unlimited_rejected = false
+
+  [replay]
+  store = "memory"               # or "redis"; "none" requires danger_off
+  capacity = 1048576             # deliveries in memory
+  margin = 10                    # seconds
+  lease = 60                     # seconds
+  # lifetime = 86400             # seconds; only for a scheme without a timestamp
+  duplicates_conflict = false    # true answers a duplicate with 409
+  danger_off = false
+  danger_fall_back_to_this_process = false
+
+  [proxies]
+  x_forwarded_for = 1            # the number of proxies; or forwarded = 1; by default none
+  networks = ["10.0.0.0/8"]      # the addresses of the last proxy; by default any
 
 Example:
   hookwarden audit config receiver.toml

@@ -16,23 +16,27 @@ keys = "keys.toml"
 methods = ["POST", "PUT"]
 content_types = ["application/json"]
 tolerance = 300
-body_limit = 1048576
-body_deadline = 10
 redis_url = "rediss://redis.example:6379"
-replicas = 3
-quota = { limit = 100, per = 60 }
-rejected_quota = { limit = 60, per = 60 }
-danger_without_quota = false
-trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]
 
-[trusted_hops]
-header = "forwarded"
-count = 1
+[body]
+max_bytes = 1048576
+deadline = 10
+
+[quotas]
+accepted = { limit = 100, per = 60 }
+rejected = { limit = 60, per = 60 }
+replicas = 3
+danger_unlimited_accepted = false
 
 [replay]
 store = "redis"
 lease = 30
 margin = 10
+duplicates_conflict = true
+
+[proxies]
+forwarded = 1
+networks = ["10.0.0.0/8", "192.0.2.7"]
 "#;
 
 fn scratch() -> Scratch {
@@ -65,20 +69,20 @@ fn each_unsafe_setting_has_its_finding_with_its_line() {
     for (settings, rule) in [
         ("tolerance = 601", "tolerance-large"),
         ("tolerance = 29", "tolerance-small"),
-        ("body_limit = 26214401", "body-limit-large"),
-        ("body_deadline = 61", "body-deadline-long"),
-        ("quota = { limit = 6001, per = 60 }", "quota-large"),
-        ("quota = { limit = 101, per = 1 }", "quota-large"),
-        ("rejected_quota = { limit = 601, per = 60 }", "quota-large"),
-        ("trusted_hops = { count = 4 }", "hops-many"),
+        ("body.max_bytes = 26214401", "body-limit-large"),
+        ("body.deadline = 61", "body-deadline-long"),
+        ("quotas.accepted = { limit = 6001, per = 60 }", "quota-large"),
+        ("quotas.accepted = { limit = 101, per = 1 }", "quota-large"),
+        ("quotas.rejected = { limit = 601, per = 60 }", "quota-large"),
+        ("proxies.x_forwarded_for = 4", "hops-many"),
         ("listen = \"127.0.0.1:3000\"", "hops-missing"),
         ("listen = \"localhost:3000\"", "hops-missing"),
         ("listen = \"[::1]:3000\"", "hops-missing"),
-        ("replicas = 2", "replay-not-shared"),
-        ("danger_without_quota = true", "danger-without-quota"),
-        ("danger_without_rejected_quotas = true", "danger-without-rejected-quotas"),
-        ("danger_without_replay_protection = true", "danger-without-replay-protection"),
-        ("danger_replay_falls_back_to_this_process = true", "danger-replay-falls-back"),
+        ("quotas.replicas = 2", "replay-not-shared"),
+        ("quotas.danger_unlimited_accepted = true", "danger-unlimited-accepted"),
+        ("quotas.danger_unlimited_rejected = true", "danger-unlimited-rejected"),
+        ("replay.danger_off = true", "danger-replay-off"),
+        ("replay.danger_fall_back_to_this_process = true", "danger-replay-fall-back"),
         ("danger_allow_shared_secrets = true", "danger-allow-shared-secrets"),
         ("redis_url = \"redis://redis.example\"", "redis-without-tls"),
         ("redis_url = \"redis://10.0.0.7:6379\"", "redis-without-tls"),
@@ -88,8 +92,8 @@ fn each_unsafe_setting_has_its_finding_with_its_line() {
         assert_finds(&format!("# one\n\n{settings}\n"), &[(rule, 3)]);
     }
     // A note is no failure.
-    let reachable = "listen = \"0.0.0.0:3000\"\ntrusted_hops = { count = 1 }\n";
-    for (proxies, is_noted) in [("", true), ("trusted_proxies = [\"10.0.0.7\"]\n", false)] {
+    let reachable = "listen = \"0.0.0.0:3000\"\nproxies.x_forwarded_for = 1\n";
+    for (proxies, is_noted) in [("", true), ("proxies.networks = [\"10.0.0.7\"]\n", false)] {
         let scratch = scratch();
         scratch.write("receiver.toml", &format!("{reachable}{proxies}"));
         let said = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).out;
@@ -98,9 +102,9 @@ fn each_unsafe_setting_has_its_finding_with_its_line() {
     for within in [
         "tolerance = 600",
         "tolerance = 30",
-        "body_limit = 26214400",
-        "body_deadline = 60",
-        "trusted_hops = { count = 3 }",
+        "body.max_bytes = 26214400",
+        "body.deadline = 60",
+        "proxies.x_forwarded_for = 3",
     ] {
         assert_finds(within, &[]);
     }
@@ -142,38 +146,41 @@ fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
     let scratch = scratch();
     for (settings, problem) in [
         ("a = 1\n", "line 1: unknown field `a`"),
-        ("\n[quota]\nlimit = 1\nper = 1\nburst = 2\n", "line 5: unknown field `burst`"),
+        ("\n[quotas.accepted]\nlimit = 1\nper = 1\nburst = 2\n", "line 5: unknown field `burst`"),
         ("tolerance = \"canary-93\"\n", "line 1: expected u32"),
         ("tolerance = 0\n", "line 1: tolerance: must be whole seconds from 1 s to 86400 s"),
         ("tolerance = -1\n", "line 1: expected u32"),
         ("tolerance 300\n", "line 1: "),
-        ("body_limit = 0\n", "line 1: body_limit is zero"),
-        ("body_deadline = 86401\n", "line 1: body_deadline is not within"),
-        ("quota = { limit = 0, per = 60 }\n", "line 1: quota: permits nothing"),
-        ("quota = { limit = 1, per = 0 }\n", "line 1: quota: "),
-        ("trusted_hops = { count = 17 }\n", "line 1: proxies.hops: must be within 1..=16, not 17"),
+        ("body.max_bytes = 0\n", "line 1: body.max_bytes: must be at least 1 byte"),
+        ("body.deadline = 86401\n", "line 1: body.deadline: must be at most one day"),
+        ("quotas.accepted = { limit = 0, per = 60 }\n", "line 1: quotas.accepted: permits nothing"),
+        ("quotas.accepted = { limit = 1, per = 0 }\n", "line 1: quotas.accepted: "),
+        ("proxies.x_forwarded_for = 17\n", "line 1: proxies.x_forwarded_for: must be within 1..=16, not 17"),
         ("# one\nmethods = []\n", "line 2: methods: there is none"),
         ("methods = [\"PO ST\"]\n", "line 1: methods: \"PO ST\" is not one of their form"),
         ("methods = \"POST\"\n", "line 1: expected a sequence"),
         ("\ncontent_types = [\"json\"]\n", "line 2: content types: \"json\" is not one of their form"),
         (
-            "trusted_hops = { count = 1 }\ntrusted_proxies = [\"proxy.example\"]\n",
+            "proxies.forwarded = 1\nproxies.networks = [\"proxy.example\"]\n",
             "line 2: proxies.networks: \"proxy.example\" must be an address",
         ),
         (
-            "trusted_hops = { count = 1 }\ntrusted_proxies = []\n",
+            "proxies.forwarded = 1\nproxies.networks = []\n",
             "line 2: proxies.networks: must name at least one address or network",
         ),
-        ("trusted_proxies = [\"10.0.0.7\"]\n", "line 1: trusted_proxies requires trusted_hops"),
-        ("replicas = 0\n", "line 1: replicas are zero"),
-        ("listen = \"here\"\n", "line 1: listen is no address"),
+        ("proxies.forwarded = 17\n", "line 1: proxies.forwarded: must be within"),
+        ("proxies.networks = [\"10.0.0.7\"]\n", "line 1: proxies.networks: requires x_forwarded_for or forwarded"),
+        ("[proxies]\nx_forwarded_for = 1\nforwarded = 1\n", "line 3: proxies.forwarded: cannot be set together with"),
+        ("quotas.replicas = 0\n", "line 1: quotas.replicas: must be at least 1"),
+        ("listen = \"here\"\n", "line 1: listen: must be an address"),
         ("scheme = \"unknown\"\n", "line 1: unknown is neither a file nor one of"),
         ("scheme = \"github\"\n", "replay.lifetime: must be set for github, which signs no timestamp"),
-        ("replay = { store = \"none\" }\n", "line 1: replay.store is none"),
-        ("replay = { store = \"redis\" }\n", "line 1: replay.store is redis, and there is no redis_url"),
+        ("replay = { store = \"none\" }\n", "line 1: replay.store: \"none\" requires danger_off"),
+        ("replay = { store = \"redis\" }\n", "line 1: replay.store: \"redis\" requires redis_url"),
         ("replay = { store = \"disk\" }\n", "line 1: unknown variant"),
-        ("replay = { lease = 0 }\n", "line 1: replay.lease: must be more than zero"),
-        ("redis_url = \"http://canary-93\"\n", "line 1: redis_url is no URL"),
+        ("[replay]\nlease = 0\n", "line 2: replay.lease: must be more than zero"),
+        ("[replay]\ndanger_off = true\nduplicates_conflict = true\n", "line 3: replay.duplicates_conflict: "),
+        ("redis_url = \"http://canary-93\"\n", "line 1: redis_url: must be a Redis URL"),
         ("keys = \"none.toml\"\n", "none.toml: "),
     ] {
         scratch.write("receiver.toml", settings);
@@ -188,8 +195,8 @@ fn bad_settings_are_one_line_with_their_place_and_exit_code_2() {
 fn every_setting_of_the_help_is_one() {
     let scratch = scratch();
     let help = scratch.run(["audit", "config", "--help"]).ended_with(0).out;
-    let settings: String =
-        help.lines().filter(|line| line.starts_with("  ") && line.contains(" = ")).collect::<Vec<_>>().join("\n");
+    let is_toml = |line: &&str| line.starts_with("  ") && (line.contains(" = ") || line.starts_with("  ["));
+    let settings: String = help.lines().filter(is_toml).collect::<Vec<_>>().join("\n");
     assert!(settings.lines().count() >= 20, "{settings}");
     scratch.write("receiver.toml", &settings);
     let found = scratch.run(["audit", "config", "receiver.toml", "--json"]).ended_with(0).findings();

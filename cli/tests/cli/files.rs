@@ -7,8 +7,5 @@ pub(crate) const FILES: [(&str, &str); 3] = [
         "events.log",
         "2026-11-20T10:00:00Z  INFO hookwarden: webhook accepted outcome=\"accepted\" webhook_id=\"acme\" key_id=\"2026\"\n",
     ),
-    (
-        "receiver.toml",
-        "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\ntrusted_hops = { header = \"x-forwarded-for\", count = 1 }\n",
-    ),
+    ("receiver.toml", "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\nproxies.x_forwarded_for = 1\n"),
 ];

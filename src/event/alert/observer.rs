@@ -110,7 +110,7 @@ impl Observer for AlertObserver {
             return;
         }
         let webhook = event.webhook_id.filter(|_| event.known_id).and_then(|id| {
-            // The text is copied for an alert alone.
+            // Copies the id only if an alert is raised.
             self.webhooks.count(id, now, || AlertSubject::Webhook(id.into()))
         });
         let peer = event.peer.map(|peer| Peer::from(peer).address());

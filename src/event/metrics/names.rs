@@ -1,16 +1,16 @@
-//! The names of the metrics, and what an exporter shows of them.
+//! The names, units and descriptions of the metrics.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 pub(super) fn describe() {
-    describe_counter!(REQUESTS, Unit::Count, "Requests to guarded webhook endpoints, by how they ended.");
-    describe_counter!(WEBHOOK_REQUESTS, Unit::Count, "Requests of each webhook id that there are keys for.");
+    describe_counter!(REQUESTS, Unit::Count, "Requests to guarded webhook endpoints, by outcome.");
+    describe_counter!(WEBHOOK_REQUESTS, Unit::Count, "Requests of each webhook id that has keys.");
     describe_counter!(KEY_REQUESTS, Unit::Count, "Requests by the key that their signature matched.");
     describe_histogram!(DURATION, Unit::Seconds, "From the arrival of a request's head to its end.");
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
-    describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes taken of a request's body.");
-    describe_gauge!(STORE_UP, Unit::Count, "Whether a shared store answered when it was last asked.");
-    describe_counter!(WARNINGS, Unit::Count, "Notices to the operator that are not about one request.");
+    describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes received of a request's body.");
+    describe_gauge!(STORE_UP, Unit::Count, "Whether the last call to a shared store succeeded.");
+    describe_counter!(WARNINGS, Unit::Count, "Warnings for the operator that do not belong to one request.");
 }
 
 pub(super) const REQUESTS: &str = "hookwarden_requests_total";

@@ -1,4 +1,4 @@
-//! Whether a Warden can be built from the settings at all: the library says what cannot be right.
+//! Builds a Warden from the settings; the library reports values that are not possible.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{ConfigError, Keyring, Quota, Scheme, Secret, Tolerance, Warden};
 use toml::Spanned;
 
-use super::settings::{Document, HopHeader, Rate, ReplayStore, Settings, is_on};
+use super::settings::{self, Document, Rate, ReplayStore, is_on};
 use crate::failure::Failure;
 use crate::input::SchemeArgument;
 
@@ -24,7 +24,7 @@ pub(super) fn scheme(document: &Document, base: &Path) -> Result<Scheme, Failure
     })
 }
 
-/// Builds one and drops it. Its store is this process, since nobody is to be connected to.
+/// Builds a Warden and drops it. It uses the in-process store, because the check opens no connection.
 pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> {
     let settings = &document.settings;
     let secret = Secret::generate().map_err(|error| Failure::outside("random numbers", error))?;
@@ -40,86 +40,101 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
         builder = builder.tolerance(tolerance.map_err(|error| document.fault(&settings.tolerance, error))?);
     }
     let mut limits = BodyLimits::new();
-    if let Some(bytes) = value(&settings.body_limit) {
-        demand(document, &settings.body_limit, bytes > 0, "body_limit is zero bytes")?;
+    if let Some(bytes) = value(&settings.body.max_bytes) {
         limits = limits.max_bytes(bytes);
     }
-    if let Some(seconds) = value(&settings.body_deadline) {
-        let possible = (1..=86_400).contains(&seconds);
-        demand(document, &settings.body_deadline, possible, "body_deadline is not within 1..=86400 seconds")?;
+    if let Some(seconds) = value(&settings.body.deadline) {
         limits = limits.deadline(Duration::from_secs(seconds));
     }
     let mut quotas = Quotas::new();
-    if let Some(rate) = value(&settings.quota) {
-        quotas = quotas.accepted(quota(rate).map_err(|error| document.fault(&settings.quota, error))?);
+    let settings::Quotas { accepted, rejected, replicas, danger_unlimited_accepted, danger_unlimited_rejected } =
+        &settings.quotas;
+    if let Some(rate) = value(accepted) {
+        quotas =
+            quotas.accepted(quota(rate).map_err(|error| document.fault(accepted, named("quotas.accepted", &error)))?);
     }
-    if let Some(rate) = value(&settings.rejected_quota) {
-        let quota = quota(rate).map_err(|error| document.fault(&settings.rejected_quota, error))?;
+    if let Some(rate) = value(rejected) {
+        let quota = quota(rate).map_err(|error| document.fault(rejected, named("quotas.rejected", &error)))?;
         quotas = quotas.rejected(quota, quota);
     }
-    if let Some(replicas) = value(&settings.replicas) {
-        demand(document, &settings.replicas, replicas > 0, "replicas are zero")?;
+    if is_on(danger_unlimited_accepted) {
+        quotas = quotas.danger_unlimited_accepted();
+    }
+    if is_on(danger_unlimited_rejected) {
+        quotas = quotas.danger_unlimited_rejected();
+    }
+    if let Some(count) = value(replicas) {
+        demand(document, replicas, count > 0, "quotas.replicas: must be at least 1")?;
     }
     let builder = builder.body(limits).quotas(quotas).proxies(proxies(document)?).replay(replay(document)?);
     builder.build().map(|_| ()).map_err(|error| match error.field() {
         "methods" => document.fault(&settings.methods, error),
         "content types" => document.fault(&settings.content_types, error),
         "tolerance" => document.fault(&settings.tolerance, error),
-        _ => document.fault(&settings.replay, error),
+        "body.max_bytes" => document.fault(&settings.body.max_bytes, error),
+        "body.deadline" => document.fault(&settings.body.deadline, error),
+        "replay.capacity" => document.fault(&settings.replay.capacity, error),
+        "replay.margin" => document.fault(&settings.replay.margin, error),
+        "replay.lifetime" => document.fault(&settings.replay.lifetime, error),
+        "replay.lease" => document.fault(&settings.replay.lease, error),
+        "replay.duplicates_conflict" => document.fault(&settings.replay.duplicates_conflict, error),
+        _ => document.fault(&settings.replay.store, error),
     })
 }
 
 fn proxies(document: &Document) -> Result<Proxies, Failure> {
-    let Settings { trusted_hops, trusted_proxies, .. } = &document.settings;
-    let networks = list(trusted_proxies).map(|networks| networks.iter().map(String::as_str));
-    let Some(hops) = trusted_hops.as_ref().map(Spanned::get_ref).filter(|hops| hops.count > 0) else {
-        demand(document, trusted_proxies, networks.is_none(), "trusted_proxies requires trusted_hops")?;
+    let settings = &document.settings.proxies;
+    let is_one = settings.x_forwarded_for.is_none() || settings.forwarded.is_none();
+    demand(document, &settings.forwarded, is_one, "proxies.forwarded: cannot be set together with x_forwarded_for")?;
+    let hops = settings.hops();
+    let networks = list(&settings.networks).map(|networks| networks.iter().map(String::as_str));
+    let Some(count) = value(hops).filter(|count| *count > 0) else {
+        let problem = "proxies.networks: requires x_forwarded_for or forwarded, the number of proxies";
+        demand(document, &settings.networks, networks.is_none(), problem)?;
         return Ok(Proxies::default());
     };
-    let proxies = match (hops.header, networks) {
-        (HopHeader::XForwardedFor, Some(networks)) => Proxies::x_forwarded_for(hops.count, networks),
-        (HopHeader::Forwarded, Some(networks)) => Proxies::forwarded(hops.count, networks),
-        (HopHeader::XForwardedFor, None) => Proxies::danger_x_forwarded_for_from_anywhere(hops.count),
-        (HopHeader::Forwarded, None) => Proxies::danger_forwarded_from_anywhere(hops.count),
+    let proxies = match (settings.forwarded.is_some(), networks) {
+        (false, Some(networks)) => Proxies::x_forwarded_for(count, networks),
+        (true, Some(networks)) => Proxies::forwarded(count, networks),
+        (false, None) => Proxies::danger_x_forwarded_for_from_anywhere(count),
+        (true, None) => Proxies::danger_forwarded_from_anywhere(count),
     };
     proxies.map_err(|error| match error.field() {
-        "proxies.hops" => document.fault(trusted_hops, error),
-        _ => document.fault(trusted_proxies, error),
+        "proxies.hops" if settings.forwarded.is_some() => document.fault(hops, named("proxies.forwarded", &error)),
+        "proxies.hops" => document.fault(hops, named("proxies.x_forwarded_for", &error)),
+        _ => document.fault(&settings.networks, error),
     })
 }
 
 fn replay(document: &Document) -> Result<Replay, Failure> {
-    let settings = &document.settings;
-    let is_off = is_on(&settings.danger_without_replay_protection);
+    let settings = &document.settings.replay;
+    let is_off = is_on(&settings.danger_off);
     match document.replay_store() {
         ReplayStore::None => {
-            let problem = "replay.store is none, which takes danger_without_replay_protection = true";
-            demand(document, &settings.replay, is_off, problem)?;
+            let problem = "replay.store: \"none\" requires danger_off = true";
+            demand(document, &settings.store, is_off, problem)?;
         }
         ReplayStore::Redis => {
-            demand(
-                document,
-                &settings.replay,
-                settings.redis_url.is_some(),
-                "replay.store is redis, and there is no redis_url",
-            )?;
+            let problem = "replay.store: \"redis\" requires redis_url";
+            demand(document, &settings.store, document.settings.redis_url.is_some(), problem)?;
         }
         ReplayStore::Memory => {}
     }
     let mut built = if is_off { Replay::danger_off() } else { Replay::new() };
-    if let Some(replay) = settings.replay.as_ref().map(Spanned::get_ref) {
-        if let Some(entries) = replay.capacity {
-            built = built.capacity(entries);
-        }
-        if let Some(seconds) = replay.lifetime {
-            built = built.lifetime(Duration::from_secs(seconds.into()));
-        }
-        if let Some(seconds) = replay.margin {
-            built = built.margin(Duration::from_secs(seconds.into()));
-        }
-        if let Some(seconds) = replay.lease {
-            built = built.lease(Duration::from_secs(seconds));
-        }
+    if let Some(entries) = value(&settings.capacity) {
+        built = built.capacity(entries);
+    }
+    if let Some(seconds) = value(&settings.lifetime) {
+        built = built.lifetime(Duration::from_secs(seconds.into()));
+    }
+    if let Some(seconds) = value(&settings.margin) {
+        built = built.margin(Duration::from_secs(seconds.into()));
+    }
+    if let Some(seconds) = value(&settings.lease) {
+        built = built.lease(Duration::from_secs(seconds));
+    }
+    if is_on(&settings.duplicates_conflict) {
+        built = built.duplicates_conflict();
     }
     Ok(built)
 }
@@ -128,6 +143,13 @@ fn quota(rate: Rate) -> Result<Quota, ConfigError> {
     // A limit of zero has no period; the library names what is wrong with it.
     let period = Duration::from_secs(rate.per.into()).checked_div(rate.limit).unwrap_or_default();
     Quota::new(rate.limit, period)
+}
+
+/// The error with the name of the setting in the file instead of the library's field.
+fn named(setting: &str, error: &ConfigError) -> String {
+    let text = error.to_string();
+    let problem = text.strip_prefix(error.field()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+    format!("{setting}: {problem}")
 }
 
 fn value<T: Copy>(setting: &Option<Spanned<T>>) -> Option<T> {

@@ -1,4 +1,4 @@
-//! What is unwise about the keys file that the settings name.
+//! Unsafe keys in the keys file that the settings name.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) fn findings(
     Ok(found)
 }
 
-/// What the library says of the file: a receiver would not start with it, or would warn.
+/// The library's errors and warnings about the file.
 fn refused(document: &Document, path: &Path, scheme: &Scheme) -> Vec<Finding> {
     let line = document.line(&document.settings.keys);
     let builder = FileKeys::builder(path);
@@ -56,7 +56,7 @@ fn refused(document: &Document, path: &Path, scheme: &Scheme) -> Vec<Finding> {
             keys.warnings().into_iter().map(|warning| finding(warning).at_line(line)).collect()
         }
         Err(error) => {
-            let fix = "repair the file: a receiver does not start with it";
+            let fix = "correct the file: a receiver does not start with it";
             let finding =
                 Finding::new("keys-file-refused", Severity::High, "refused keys file", error.to_string(), fix);
             vec![finding.at_line(line)]

@@ -1,4 +1,4 @@
-//! What is unwise about the way to Redis.
+//! Unsafe connections to Redis.
 
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 
@@ -12,23 +12,23 @@ pub(super) fn findings(document: &Document) -> Result<Vec<Finding>, Failure> {
     // The client's own message may quote the URL, and with it a password.
     let info = url.get_ref().as_str().into_connection_info();
     let info =
-        info.map_err(|_| document.fault(setting, "redis_url is no URL of a Redis, such as rediss://host:6379"))?;
+        info.map_err(|_| document.fault(setting, "redis_url: must be a Redis URL, such as rediss://host:6379"))?;
     let mut found = Vec::new();
     match info.addr() {
         ConnectionAddr::Tcp(host, _) if !is_loopback(host) => {
-            let detail = format!("what goes to {host}, passwords included, can be read and changed on the way");
+            let detail = format!("traffic to {host}, with its passwords, can be read and changed in transit");
             let fix = "use rediss://";
             found.push(Finding::new("redis-without-tls", Severity::High, "Redis without TLS", detail, fix));
         }
         ConnectionAddr::TcpTls { insecure: true, host, .. } => {
-            let detail = format!("the certificate of {host} is not checked, so that anybody can answer in its place");
+            let detail = format!("the certificate of {host} is not checked, so an attacker can impersonate it");
             let fix = "remove #insecure, and give Redis a certificate that the system trusts";
             found.push(Finding::new("redis-insecure-tls", Severity::High, "TLS without a check", detail, fix));
         }
         _ => {}
     }
     if info.redis_settings().password().is_some() {
-        let detail = "the URL has a password in it, for everybody who may read this file or its history";
+        let detail = "the URL contains a password, which is visible to everyone who can read this file or its history";
         let fix = "take the URL from the environment or from a mounted secret, and change the password";
         found.push(Finding::new("redis-password", Severity::High, "password in a file", detail, fix));
     }

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::failure::Failure;
 
-/// A document that was read, with what is needed to name its lines.
+/// A parsed document, with its text to compute line numbers.
 #[derive(Debug)]
 pub(super) struct Document {
     path: PathBuf,
@@ -27,25 +27,40 @@ pub(super) struct Settings {
     pub(super) content_types: Option<Spanned<Vec<String>>>,
     /// Seconds.
     pub(super) tolerance: Option<Spanned<u32>>,
-    /// Bytes.
-    pub(super) body_limit: Option<Spanned<usize>>,
-    /// Seconds.
-    pub(super) body_deadline: Option<Spanned<u64>>,
-    pub(super) quota: Option<Spanned<Rate>>,
-    pub(super) rejected_quota: Option<Spanned<Rate>>,
-    pub(super) trusted_hops: Option<Spanned<Hops>>,
-    pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
-    pub(super) replay: Option<Spanned<Replay>>,
     pub(super) redis_url: Option<Spanned<String>>,
-    pub(super) replicas: Option<Spanned<u32>>,
-    pub(super) danger_without_quota: Option<Spanned<bool>>,
-    pub(super) danger_without_rejected_quotas: Option<Spanned<bool>>,
-    pub(super) danger_without_replay_protection: Option<Spanned<bool>>,
-    pub(super) danger_replay_falls_back_to_this_process: Option<Spanned<bool>>,
     pub(super) danger_allow_shared_secrets: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) body: Body,
+    #[serde(default)]
+    pub(super) quotas: Quotas,
+    #[serde(default)]
+    pub(super) replay: Replay,
+    #[serde(default)]
+    pub(super) proxies: Proxies,
 }
 
-/// So many requests in so many seconds.
+/// The table `[body]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    /// Bytes.
+    pub(super) max_bytes: Option<Spanned<usize>>,
+    /// Seconds.
+    pub(super) deadline: Option<Spanned<u64>>,
+}
+
+/// The table `[quotas]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quotas {
+    pub(super) accepted: Option<Spanned<Rate>>,
+    pub(super) rejected: Option<Spanned<Rate>>,
+    pub(super) replicas: Option<Spanned<u32>>,
+    pub(super) danger_unlimited_accepted: Option<Spanned<bool>>,
+    pub(super) danger_unlimited_rejected: Option<Spanned<bool>>,
+}
+
+/// `limit` requests in `per` seconds.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rate {
@@ -60,35 +75,38 @@ impl Rate {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Hops {
-    #[serde(default)]
-    pub(super) header: HopHeader,
-    pub(super) count: usize,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum HopHeader {
-    #[default]
-    XForwardedFor,
-    Forwarded,
-}
-
-#[derive(Debug, Deserialize)]
+/// The table `[replay]`.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
-    #[serde(default)]
-    pub(super) store: ReplayStore,
+    pub(super) store: Option<Spanned<ReplayStore>>,
     /// Entries in memory.
-    pub(super) capacity: Option<usize>,
+    pub(super) capacity: Option<Spanned<usize>>,
+    /// Seconds.
+    pub(super) margin: Option<Spanned<u32>>,
     /// Seconds, for a scheme without a timestamp.
-    pub(super) lifetime: Option<u32>,
+    pub(super) lifetime: Option<Spanned<u32>>,
     /// Seconds.
-    pub(super) margin: Option<u32>,
-    /// Seconds.
-    pub(super) lease: Option<u64>,
+    pub(super) lease: Option<Spanned<u64>>,
+    pub(super) duplicates_conflict: Option<Spanned<bool>>,
+    pub(super) danger_off: Option<Spanned<bool>>,
+    pub(super) danger_fall_back_to_this_process: Option<Spanned<bool>>,
+}
+
+/// The table `[proxies]`: the number of proxies that add to one of two headers, and their networks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proxies {
+    pub(super) x_forwarded_for: Option<Spanned<usize>>,
+    pub(super) forwarded: Option<Spanned<usize>>,
+    pub(super) networks: Option<Spanned<Vec<String>>>,
+}
+
+impl Proxies {
+    /// The setting of the number of proxies; at most one of the two may be set.
+    pub(super) fn hops(&self) -> &Option<Spanned<usize>> {
+        if self.x_forwarded_for.is_some() { &self.x_forwarded_for } else { &self.forwarded }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,29 +134,29 @@ impl Document {
         setting.as_ref().map(|setting| line(&self.text, setting.span().start))
     }
 
-    /// What is wrong with a setting's value.
+    /// The error for a setting's value, with its line.
     pub(super) fn fault<T>(&self, setting: &Option<Spanned<T>>, problem: impl std::fmt::Display) -> Failure {
         let place = self.line(setting).map(|line| format!("line {line}: ")).unwrap_or_default();
         Failure::file(&self.path, format!("{place}{problem}"))
     }
 
-    /// The address that is listened on.
+    /// The address that the receiver listens on.
     pub(super) fn listen(&self) -> Result<Option<SocketAddr>, Failure> {
         let Some(listen) = &self.settings.listen else { return Ok(None) };
         let text = listen.get_ref();
         let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
         let address = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).or_else(|| text.parse().ok());
-        let problem = "listen is no address with a port, such as 127.0.0.1:3000";
+        let problem = "listen: must be an address with a port, such as 127.0.0.1:3000";
         address.map(Some).ok_or_else(|| self.fault(&self.settings.listen, problem))
     }
 
-    /// Where deliveries are remembered.
+    /// The store of deliveries, for replay protection.
     pub(super) fn replay_store(&self) -> ReplayStore {
-        self.settings.replay.as_ref().map(|replay| replay.get_ref().store).unwrap_or_default()
+        self.settings.replay.store.as_ref().map(|store| *store.get_ref()).unwrap_or_default()
     }
 }
 
-/// The library's message without the value that it refuses: a URL with a password in the wrong place, say.
+/// The parser's message without the value that it rejects, which may be a secret.
 fn problem(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((_, expected)) if message.starts_with("invalid") => format!("expected {expected}"),

@@ -1,4 +1,4 @@
-//! What is unwise about settings that can be right.
+//! Settings that are possible and unsafe.
 
 use hookwarden::Scheme;
 use toml::Spanned;
@@ -6,14 +6,16 @@ use toml::Spanned;
 use super::settings::{Document, Rate, ReplayStore, is_on};
 use crate::audit::finding::{Finding, Severity};
 
-/// Everything but what the keys and the Redis say.
-pub(super) fn findings(document: &Document, scheme: &Scheme) -> Vec<Finding> {
+/// The findings on all settings but the keys and the Redis URL.
+pub(super) fn of(document: &Document, scheme: &Scheme) -> Vec<Finding> {
     let settings = &document.settings;
     let mut found = Vec::new();
     found.extend(tolerance(document, scheme));
     found.extend(body(document));
-    let quotas =
-        [(&settings.quota, LARGE_QUOTA, "quota"), (&settings.rejected_quota, LARGE_REJECTED_QUOTA, "rejected_quota")];
+    let quotas = [
+        (&settings.quotas.accepted, LARGE_QUOTA, "quotas.accepted"),
+        (&settings.quotas.rejected, LARGE_REJECTED_QUOTA, "quotas.rejected"),
+    ];
     found.extend(quotas.into_iter().filter_map(|(rate, most, name)| quota(document, rate, most, name)));
     found.extend(hops(document));
     found.extend(replay(document, scheme));
@@ -31,14 +33,13 @@ fn tolerance(document: &Document, scheme: &Scheme) -> Option<Finding> {
     }
     if seconds > LONG_TOLERANCE {
         let detail =
-            format!("a captured request is valid for {seconds} seconds, and deliveries are remembered as long");
-        let fix = "set 300 seconds, and repair clocks rather than allow for them";
+            format!("a captured request is valid for {seconds} seconds, and the replay store keeps deliveries as long");
+        let fix = "set tolerance to 300 seconds, and synchronise the clocks";
         return Some(Finding::new("tolerance-large", Severity::Medium, "large tolerance", detail, fix).at_line(line));
     }
     (seconds < SHORT_TOLERANCE).then(|| {
-        let detail =
-            format!("a request is refused when its clock is {seconds} seconds off or it took as long to arrive");
-        let fix = "set 300 seconds; at least 30";
+        let detail = format!("a request is refused if its timestamp is more than {seconds} seconds old or ahead");
+        let fix = "set tolerance to 300 seconds, or to at least 30";
         Finding::new("tolerance-small", Severity::Low, "small tolerance", detail, fix).at_line(line)
     })
 }
@@ -46,16 +47,17 @@ fn tolerance(document: &Document, scheme: &Scheme) -> Option<Finding> {
 fn body(document: &Document) -> Vec<Finding> {
     let settings = &document.settings;
     let mut found = Vec::new();
-    if let Some(bytes) = settings.body_limit.as_ref().map(Spanned::get_ref).filter(|bytes| **bytes > LARGE_BODY) {
+    if let Some(bytes) = settings.body.max_bytes.as_ref().map(Spanned::get_ref).filter(|bytes| **bytes > LARGE_BODY) {
         let detail = format!("each request may hold {} MiB of memory", bytes / 1_048_576);
-        let fix = "set it to the largest body that the provider sends; GitHub's 25 MiB are the most that is common";
+        let fix = "set body.max_bytes to the largest body that the provider sends; GitHub sends up to 25 MiB";
         let finding = Finding::new("body-limit-large", Severity::Medium, "large body limit", detail, fix);
-        found.push(finding.at_line(document.line(&settings.body_limit)));
+        found.push(finding.at_line(document.line(&settings.body.max_bytes)));
     }
-    if let Some(seconds) = settings.body_deadline.as_ref().map(Spanned::get_ref).filter(|n| **n > LONG_DEADLINE) {
-        let detail = format!("a peer may hold a connection for {seconds} seconds with a body that trickles");
-        let finding = Finding::new("body-deadline-long", Severity::Medium, "long deadline", detail, "set 10 seconds");
-        found.push(finding.at_line(document.line(&settings.body_deadline)));
+    if let Some(seconds) = settings.body.deadline.as_ref().map(Spanned::get_ref).filter(|n| **n > LONG_DEADLINE) {
+        let detail = format!("a peer may hold a connection for {seconds} seconds with a slow body");
+        let fix = "set body.deadline to 10 seconds";
+        let finding = Finding::new("body-deadline-long", Severity::Medium, "long deadline", detail, fix);
+        found.push(finding.at_line(document.line(&settings.body.deadline)));
     }
     found
 }
@@ -63,7 +65,7 @@ fn body(document: &Document) -> Vec<Finding> {
 fn quota(document: &Document, setting: &Option<Spanned<Rate>>, most: u64, name: &str) -> Option<Finding> {
     let rate = setting.as_ref()?.get_ref().a_minute();
     (rate > most).then(|| {
-        let detail = format!("{name} lets {rate} requests a minute through, which stops nobody");
+        let detail = format!("{name} permits {rate} requests a minute");
         let fix = format!("set what the sender needs at its busiest, at most {most} a minute");
         let finding = Finding::new("quota-large", Severity::Low, "large quota", detail, fix);
         finding.at_line(document.line(setting))
@@ -71,27 +73,29 @@ fn quota(document: &Document, setting: &Option<Spanned<Rate>>, most: u64, name: 
 }
 
 fn hops(document: &Document) -> Option<Finding> {
-    let setting = &document.settings.trusted_hops;
-    let count = setting.as_ref().map_or(0, |hops| hops.get_ref().count);
-    // An address that cannot be read was an error before.
+    let proxies = &document.settings.proxies;
+    let setting = proxies.hops();
+    let count = setting.as_ref().map_or(0, |hops| *hops.get_ref());
+    // `Document::parse` has reported an invalid address.
     let listen = document.listen().ok().flatten();
     let is_local = listen.is_some_and(|address| address.ip().is_loopback());
     if count > MANY_HOPS {
-        let detail = format!("{count} proxies are trusted: if there are fewer, every client chooses its own address");
-        let fix = "count the proxies of your own that add to the header";
+        let detail = format!("{count} proxies are trusted: if there are fewer, a client can choose its own address");
+        let fix = "set the number of your own proxies that add to the header";
         let finding = Finding::new("hops-many", Severity::Medium, "many trusted hops", detail, fix);
         return Some(finding.at_line(document.line(setting)));
     }
     if count == 0 && is_local {
-        let detail = "only this machine reaches the receiver, so that a proxy's address stands for every client's: one forger \
-                      uses up the quota of refused requests of all";
-        let fix = "set trusted_hops to the number of proxies in front";
+        let detail = "only this machine reaches the receiver, so all clients behind a proxy have the proxy's address and share one \
+                      quota of refused requests";
+        let fix = "set proxies.x_forwarded_for or proxies.forwarded to the number of proxies in front";
         let finding = Finding::new("hops-missing", Severity::Low, "no trusted hop behind a proxy", detail, fix);
         return Some(finding.at_line(document.line(&document.settings.listen)));
     }
-    if count > 0 && listen.is_some() && !is_local && document.settings.trusted_proxies.is_none() {
-        let detail = "who reaches the receiver without the proxy writes the header, and so its own address";
-        let fix = "name the proxy's addresses by trusted_proxies, or make sure that only the proxy can connect";
+    if count > 0 && listen.is_some() && !is_local && proxies.networks.is_none() {
+        let detail =
+            "a client that reaches the receiver without the proxy can write the header and choose its own address";
+        let fix = "set proxies.networks to the proxy's addresses, or make sure that only the proxy can connect";
         let finding = Finding::new("hops-reachable", Severity::Note, "trusted hops and a public address", detail, fix);
         return Some(finding.at_line(document.line(setting)));
     }
@@ -101,17 +105,17 @@ fn hops(document: &Document) -> Option<Finding> {
 fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {
     let settings = &document.settings;
     let mut found = Vec::new();
-    let is_off = is_on(&settings.danger_without_replay_protection);
-    let replicas = settings.replicas.as_ref().map_or(1, |replicas| *replicas.get_ref());
+    let is_off = is_on(&settings.replay.danger_off);
+    let replicas = settings.quotas.replicas.as_ref().map_or(1, |replicas| *replicas.get_ref());
     if replicas > 1 && document.replay_store() == ReplayStore::Memory && !is_off {
         let detail =
-            format!("each of {replicas} replicas remembers its own deliveries, so that the others handle a replay");
+            format!("each of {replicas} replicas stores only its own deliveries, so another one handles a replay");
         let fix = "set replay.store to redis";
         let finding = Finding::new("replay-not-shared", Severity::High, "replicas without a shared store", detail, fix);
-        found.push(finding.at_line(document.line(&settings.replicas)));
+        found.push(finding.at_line(document.line(&settings.quotas.replicas)));
     }
     if !scheme.is_timestamped() {
-        let detail = format!("{} signs no timestamp: a captured request is valid for ever", scheme.name());
+        let detail = format!("{} signs no timestamp: a captured request does not expire", scheme.name());
         let fix = "prefer a scheme with a timestamp; else set replay.lifetime as long as you can store";
         let finding = Finding::new("scheme-unstamped", Severity::Note, "scheme without a timestamp", detail, fix);
         found.push(finding.at_line(document.line(&settings.scheme)));
@@ -123,38 +127,38 @@ fn dangers(document: &Document) -> Vec<Finding> {
     let settings = &document.settings;
     let dangers = [
         (
-            &settings.danger_without_quota,
+            &settings.quotas.danger_unlimited_accepted,
             Severity::Medium,
-            "danger-without-quota",
+            "danger-unlimited-accepted",
             "one sender may send any number of requests",
-            "set a quota, or quotas for those who need more",
+            "remove the setting, and set quotas.accepted to what the senders need",
         ),
         (
-            &settings.danger_without_rejected_quotas,
+            &settings.quotas.danger_unlimited_rejected,
             Severity::Medium,
-            "danger-without-rejected-quotas",
-            "a peer may send any number of bad requests, each of which costs a look-up and a body",
+            "danger-unlimited-rejected",
+            "a peer may send any number of bad requests, each of which costs a key lookup and a body",
             "remove the setting; the default is 60 a minute",
         ),
         (
-            &settings.danger_without_replay_protection,
+            &settings.replay.danger_off,
             Severity::High,
-            "danger-without-replay-protection",
-            "whoever captured a request can send it again as long as it is fresh",
-            "remember deliveries in memory or in redis",
+            "danger-replay-off",
+            "anyone who captured a request can send it again until it expires",
+            "remove the setting, and set replay.store to memory or redis",
         ),
         (
-            &settings.danger_replay_falls_back_to_this_process,
+            &settings.replay.danger_fall_back_to_this_process,
             Severity::Medium,
-            "danger-replay-falls-back",
-            "while Redis fails, a replay that comes to another process is handled again",
-            "remove the setting: such requests get 503, and their senders try again",
+            "danger-replay-fall-back",
+            "while Redis fails, a replay that reaches another process is handled again",
+            "remove the setting: such requests are answered 503, and their senders retry",
         ),
         (
             &settings.danger_allow_shared_secrets,
             Severity::High,
             "danger-allow-shared-secrets",
-            "who knows the secret of one webhook id can sign for the others",
+            "anyone who knows the secret of one webhook id can sign for the others",
             "give every webhook id a secret of its own, and remove the setting",
         ),
     ];
