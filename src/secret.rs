@@ -71,8 +71,9 @@ impl Secret {
     /// there.
     ///
     /// # Errors
-    /// The text is empty or only white space, starts or ends with white space (such as the line break at the end of a
-    /// file), or is the prefix `whsec_` alone.
+    /// The text is empty or only white space; it starts or ends with white space (such as the line break at the end of a
+    /// file) or with an invisible character (such as the byte order mark that some editors write, or NUL); or it is the
+    /// prefix `whsec_` alone.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
             "is empty"
@@ -80,6 +81,8 @@ impl Secret {
             "is nothing but white space"
         } else if text.trim() != text {
             "has white space at an end; a secret that is meant to have it goes in as bytes"
+        } else if text.starts_with(is_invisible) || text.ends_with(is_invisible) {
+            "starts or ends with an invisible character, such as a byte order mark: save it without, as UTF-8"
         } else if text == WHSEC {
             "is a prefix without a secret behind it"
         } else {
@@ -91,13 +94,16 @@ impl Secret {
     /// Uses `bytes` as the key, for any scheme.
     ///
     /// # Errors
-    /// There are no bytes, or only ASCII white space.
+    /// There are no bytes, only ASCII white space, or only zero bytes: HMAC pads its key with zeros, so such a key is the
+    /// empty one (RFC 2104 section 2).
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
             Err(ConfigError::new("secret", "is empty"))
         } else if bytes.iter().all(u8::is_ascii_whitespace) {
             Err(ConfigError::new("secret", "is nothing but white space"))
+        } else if bytes.iter().all(|byte| *byte == 0) {
+            Err(ConfigError::new("secret", "is nothing but zero bytes, which HMAC cannot tell from an empty key"))
         } else {
             Ok(Self { bytes, literal_text: false })
         }
@@ -134,6 +140,11 @@ impl fmt::Debug for Secret {
 /// The prefix that Standard Webhooks and Svix put before a base64 secret.
 pub(crate) const WHSEC: &str = "whsec_";
 
+/// A character that editors do not show, and that is never part of a secret on purpose.
+const fn is_invisible(character: char) -> bool {
+    matches!(character, '\0' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::format;
@@ -142,11 +153,36 @@ mod tests {
 
     #[test]
     fn secret_without_substance_is_a_config_error() {
-        for text in ["", " ", "\t\r\n", "\u{a0}\u{3000}", "whsec_", " secret", "secret\n"] {
+        for text in [
+            "",
+            " ",
+            "\t\r\n",
+            "\u{a0}\u{3000}",
+            "whsec_",
+            " secret",
+            "secret\n",
+            "\u{feff}secret",
+            "secret\u{200b}",
+            "secret\0",
+            "\0",
+        ] {
             assert_eq!(Secret::from_text(text).unwrap_err().field(), "secret", "{text:?}");
         }
-        for bytes in [&b""[..], b"  ", b"\r\n"] {
+        for bytes in [&b""[..], b"  ", b"\r\n", b"\0", &[0; 32]] {
             assert_eq!(Secret::from_bytes(bytes).unwrap_err().field(), "secret", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn decoded_secret_of_zero_bytes_is_a_config_error() {
+        use crate::scheme::{Scheme, SecretFormat};
+
+        let hex = Scheme::timestamped().into_builder().secret_format(SecretFormat::Hex).build().unwrap();
+        for (scheme, text) in
+            [(Scheme::standard_webhooks(), "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), (hex, "0000000000000000")]
+        {
+            let refused = scheme.secret(text).unwrap_err();
+            assert!(refused.to_string().contains("zero bytes"), "{refused}");
         }
     }
 
