@@ -106,7 +106,7 @@ impl Verifier {
                 macs.push((index, tag));
             }
         }
-        verdict(&self.keys, &candidates, &macs, reading.timestamp, now).map_err(|fault| self.rejection(fault))
+        verdict(&self.keys, &candidates, &macs, reading.timestamp, now, |fault| self.rejection(fault))
     }
 
     /// Verifies a whole request now, by the wall clock.

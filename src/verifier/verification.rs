@@ -74,7 +74,7 @@ impl Verification {
                 macs.push((*index, tag));
             }
         }
-        verdict(&self.keys, &self.candidates, &macs, self.timestamp, self.now)
+        verdict(&self.keys, &self.candidates, &macs, self.timestamp, self.now, |fault| fault)
     }
 }
 

@@ -45,15 +45,17 @@ impl Verified {
     }
 }
 
-/// Compares the MACs with the candidates.
+/// Compares the MACs with the candidates. `reject` makes the error in place: converting the result later would copy the
+/// proof.
 #[inline]
-pub(super) fn verdict(
+pub(super) fn verdict<E>(
     keys: &PreparedKeys,
     candidates: &[Tag],
     macs: &Macs,
     timestamp: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Verified, Fault> {
+    reject: impl FnOnce(Fault) -> E,
+) -> Result<Verified, E> {
     let skew = timestamp.map(|stamp| now.seconds_since(stamp));
     match keys.reveal(matches(candidates, macs)) {
         Some(key_id) => {
@@ -63,7 +65,7 @@ pub(super) fn verdict(
         }
         None => {
             let reason = if macs.is_empty() { Reason::NoLiveKey } else { Reason::Mismatch };
-            Err(Fault::new(reason).with_skew(skew))
+            Err(reject(Fault::new(reason).with_skew(skew)))
         }
     }
 }
