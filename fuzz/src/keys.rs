@@ -51,7 +51,7 @@ impl DrawnKeys {
             .map(|entry| {
                 // A secret needs substance.
                 let mut secret = entry.secret.clone();
-                if secret.iter().all(u8::is_ascii_whitespace) || secret.iter().all(|byte| *byte == 0) {
+                if secret.iter().all(u8::is_ascii_whitespace) {
                     secret.push(b'k');
                 }
                 PlainKey {
