@@ -23,7 +23,7 @@ use tower::{ServiceBuilder, service_fn};
 
 async fn handle(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let sender = parts.extensions.get::<VerifiedDelivery>().map_or("nobody", VerifiedDelivery::webhook_id);
+    let sender = parts.extensions.get::<VerifiedDelivery>().map_or("unknown", VerifiedDelivery::webhook_id);
     let Ok(bytes) = body.collect().await.map(|body| body.to_bytes());
     Ok(Response::new(Full::from(format!("{} bytes from {sender}\n", bytes.len()))))
 }

@@ -60,7 +60,7 @@ impl Proxies {
     /// network: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
     ///
     /// # Errors
-    /// `hops` is not within 1..=16; there is no network; one is malformed or matches every address.
+    /// `hops` is not within 1..=16; `networks` is empty; or a network is malformed or matches every address.
     pub fn x_forwarded_for<'n>(hops: usize, networks: impl IntoIterator<Item = &'n str>) -> Result<Self, ConfigError> {
         Ok(Self::declare(Hops::x_forwarded_for(hops)?, parse_networks(networks)?))
     }

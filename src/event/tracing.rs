@@ -67,8 +67,8 @@ use crate::limit::Peer;
 /// warnings have separate limits of the same size, by reason, so that a flood does not hide an outage. Every accepted
 /// or released request has a line.
 ///
-/// There is no background task: a count is logged with the first event after its minute, by [`flush`](Self::flush), or
-/// when the observer is dropped.
+/// The observer runs no background task. A count is logged with the first event after its minute, by
+/// [`flush`](Self::flush), or when the observer is dropped.
 pub struct TracingObserver {
     clock: Arc<dyn Clock>,
     /// Events that an attacker can cause.

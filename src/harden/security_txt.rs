@@ -203,7 +203,7 @@ impl SecurityTxtBuilder {
     /// Builds the text.
     ///
     /// # Errors
-    /// There is no contact; there is no time of expiry, or it is in the past or after the year 9999; an address or a language
+    /// The contact or the expiry is missing; the expiry is in the past or after the year 9999; or an address or a language
     /// tag is malformed.
     pub fn build(self) -> Result<SecurityTxt, ConfigError> {
         if let Some(fault) = self.fault {

@@ -40,7 +40,7 @@ impl Keyring {
     /// Creates a keyring of several keys, newest first.
     ///
     /// # Errors
-    /// There is no key; there are more than eight; two have the same id or the same secret; or a key's `not_after` is
+    /// There are no keys or more than eight; two have the same id or the same secret; or a key's `not_after` is
     /// before its `not_before`.
     pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
         let mut keys = keys.into_iter();

@@ -22,8 +22,8 @@ use crate::limit::Peer;
 /// a channel or a log. It is called without a lock, and from several threads at once. A panic in it does not affect the
 /// request.
 ///
-/// There is no background task. An alert is cleared by the next event of any request, or by [`tick`](Self::tick), which
-/// an endpoint without steady traffic should call from a timer.
+/// The observer runs no background task. An alert is cleared by the next event of any request, or by
+/// [`tick`](Self::tick), which an endpoint without steady traffic should call from a timer.
 ///
 /// Memory is bounded: at most 16,384 webhook ids and 65,536 peers are counted at once, and 1,024 alerts of each kind
 /// can be raised at once. Further ones are neither counted nor raised until there is room. If one observer serves

@@ -40,7 +40,8 @@ impl AlertThreshold {
         Ok(Self { raise_at, clear_below: raise_at.div_ceil(2), window })
     }
 
-    /// Sets the number of failures below which an alert is cleared. If it equals `raise_at`, there is no hysteresis.
+    /// Sets the number of failures below which an alert is cleared. If it equals `raise_at`, there is no
+    /// hysteresis: the alert is cleared as soon as the count falls below `raise_at`.
     ///
     /// # Errors
     /// `clear_below` is 0 or more than `raise_at`.
