@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How many crates a build compiles, this one among them, and whether that is more than it may be: benches/crates.sh
+# Counts the crates that a build compiles, including this one, and fails if a limit is exceeded: benches/crates.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +8,7 @@ over=0
 count() {
   local name=$1 most=$2 crates verdict=ok
   shift 2
-  # What a crate needs to be built counts as well as what it is linked with; a crate in two versions is two.
+  # Build dependencies count too. A crate in two versions counts twice.
   crates=$(cargo tree --locked --edges normal,build --prefix none --format '{p}' "$@" | sed 's/ (\*)$//' | sort -u | wc -l)
   if [ "$crates" -gt "$most" ]; then
     verdict=OVER

@@ -1,17 +1,16 @@
-//! What a flood costs: memory, and the time of a sender that has nothing to do with it.
+//! The cost of a flood: memory, and the latency of an unrelated sender.
 //!
 //! ```text
 //! cargo bench --features warden --bench flood_memory
 //! ```
 //!
-//! 1. A million forgeries, each from a peer of its own and for a webhook id of its own: the resident memory may grow by
-//!    less than 16 MiB, at any time.
-//! 2. Forgeries that take half a core: the 99th percentile of what the Warden takes for a genuine delivery stays below
-//!    twice what it is without them. Quiet and flooded stretches take turns, so that whatever else the machine does
-//!    falls on both.
+//! 1. A million forgeries, each from a new peer and for a new webhook id: resident memory must grow by less than 16 MiB
+//!    at any time.
+//! 2. Forgeries that take half a core: the 99th percentile of the Warden's time for a genuine delivery must stay below
+//!    twice the time without them. Quiet and flooded periods alternate, so that other load on the machine affects both.
 //!
-//! It ends with a failure if either does not hold. Other processes disturb the second: run it on an idle machine with
-//! at least two cores. Resident memory is read as Linux tells it.
+//! The exit code is not zero if either limit is exceeded. Other processes disturb the second measurement: run it on an
+//! idle machine with at least two cores. Resident memory is measured only on Linux.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -33,7 +32,7 @@ use hookwarden::warden::{Admitted, Quotas};
 use hookwarden::{Keyring, Quota, Reason, Scheme, Signer, Warden};
 
 fn main() -> ExitCode {
-    // Without `--bench` it is `cargo test --benches`, which has no use for figures of a build that is not optimized.
+    // `cargo test --benches` runs this without `--bench`, in a build that is not optimized.
     if !std::env::args().any(|argument| argument == "--bench") {
         println!("flood_memory: run it with `cargo bench`");
         return ExitCode::SUCCESS;
@@ -46,15 +45,16 @@ const ID: &str = "acme";
 const BODY: [u8; 1024] = [b'x'; 1024];
 
 fn keys() -> Keyring {
-    Keyring::new(Scheme::timestamped().secret("a-secret-of-the-bench-and-of-no-one-else").unwrap())
+    Keyring::new(Scheme::timestamped().secret("a-secret-that-only-this-benchmark-uses").unwrap())
 }
 
 fn warden() -> Warden {
     let builder = Warden::builder(Scheme::timestamped()).sender(ID, keys());
-    // An offence is remembered for a minute, and not for the second after which the default has forgotten a single one:
-    // nothing lapses while the flood lasts.
+    // Count each refused request for a minute, so that no entry expires during the flood. By default a single one
+    // expires after a second.
     let refused = Quota::new(60, Duration::from_secs(60)).unwrap();
-    let quotas = Quotas::new().accepted(Quota::per_minute(60_000_000).unwrap()).rejected(refused, refused);
+    let quotas =
+        Quotas::new().accepted(Quota::per_minute(60_000_000).unwrap()).rejected(refused).rejected_by_peer(refused);
     builder.quotas(quotas).build().unwrap()
 }
 
@@ -70,7 +70,7 @@ impl Sender {
     }
 }
 
-fn judge(
+fn receive(
     warden: &Warden,
     signed: &SignedHeaders,
     peer: IpAddr,
@@ -78,12 +78,12 @@ fn judge(
     body: &[u8],
 ) -> Result<Admitted, RefusalReason> {
     let head = headers(signed);
-    let judged = warden.examine(&head, Some(peer)).and_then(|examined| {
+    let received = warden.examine(&head, Some(peer)).and_then(|examined| {
         let mut receiving = examined.identify(id)?;
         receiving.update(body)?;
         receiving.finish()
     });
-    judged.map_err(|refused| refused.reason())
+    received.map_err(|refused| refused.reason())
 }
 
 fn headers(signed: &SignedHeaders) -> [(&str, &str); 2] {
@@ -119,14 +119,14 @@ fn memory() -> bool {
         let signed = sender.sign(b"another body");
         for _ in 0..count {
             let id = format!("{:016x}", random.next());
-            let refused = judge(&warden, &signed, random.peer(), &id, &BODY[..64]).unwrap_err();
+            let refused = receive(&warden, &signed, random.peer(), &id, &BODY[..64]).unwrap_err();
             assert_eq!(refused, RefusalReason::UnknownId);
         }
     };
-    // What is there before any flood: the program's pages, the heap's first ones.
+    // Load the pages of the program and the first pages of the heap before measuring.
     forge(100);
     let Some(before) = resident() else {
-        println!("memory: not measured, as there is no /proc/self/statm");
+        println!("memory: not measured, because there is no /proc/self/statm");
         return true;
     };
     let begin = Instant::now();
@@ -138,7 +138,7 @@ fn memory() -> bool {
     let growth = most.saturating_sub(before);
     let holds = growth < MOST_BYTES;
     println!(
-        "memory: {FORGERIES} forgeries of as many peers and ids in {:.1} s: {:.2} MiB more resident at the most{}",
+        "memory: {FORGERIES} forgeries of as many peers and ids in {:.1} s: at most {:.2} MiB more resident{}",
         begin.elapsed().as_secs_f64(),
         growth as f64 / (1024.0 * 1024.0),
         if holds { "" } else { ": TOO MUCH" }
@@ -146,23 +146,23 @@ fn memory() -> bool {
     holds
 }
 
-/// Bytes.
+/// Returns the resident memory in bytes.
 fn resident() -> Option<u64> {
     let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
     Some(pages * PAGE)
 }
 
-/// As on x86-64, and on most others; where pages are larger, growth is underestimated, and the tables' size is known from
-/// the tests.
+/// The page size of x86-64 and most other machines, in bytes. With larger pages, growth is underestimated; tests check
+/// the size of the tables.
 const PAGE: u64 = 4096;
 
 // Latency.
 
 const STRETCHES: usize = 40;
 const STRETCH: Duration = Duration::from_millis(250);
-/// Between two deliveries of the sender.
+/// The pause between two deliveries of the sender.
 const PAUSE: Duration = Duration::from_micros(200);
-/// The flood works so long and rests as long.
+/// The flood sends for this time, then pauses for this time.
 const CYCLE: Duration = Duration::from_millis(1);
 const MOST_RATIO: f64 = 2.0;
 
@@ -185,7 +185,7 @@ fn latency() -> bool {
                 body[..8].copy_from_slice(&count.to_be_bytes());
                 let signed = sender.sign(&body);
                 let begin = Instant::now();
-                judge(&warden, black_box(&signed), peer, ID, black_box(&body)).unwrap().commit();
+                receive(&warden, black_box(&signed), peer, ID, black_box(&body)).unwrap().commit();
                 samples.push(begin.elapsed());
                 thread::sleep(PAUSE);
             }
@@ -198,18 +198,18 @@ fn latency() -> bool {
     let holds = ratio < MOST_RATIO;
     println!("latency: quiet p50 {quiet_middle:?}, p99 {quiet_99:?}");
     println!("latency: flooded p50 {flooded_middle:?}, p99 {flooded_99:?}, {forgeries:?} forgeries");
-    println!("latency: p99 of the flooded to the quiet {ratio:.2}{}", if holds { "" } else { ": TOO MUCH" });
+    println!("latency: ratio of the flooded p99 to the quiet p99 {ratio:.2}{}", if holds { "" } else { ": TOO MUCH" });
     holds
 }
 
-/// Forgeries of a sender's id from ever new peers, so that each costs a look-up and a MAC.
+/// Sends forgeries for a sender's id from new peers, so that each costs a key lookup and a MAC.
 fn flood(warden: &Warden, flooding: &AtomicBool, over: &AtomicBool, forgeries: &AtomicU64) {
     let (sender, mut random) = (Sender::new(), Random(2));
     while !over.load(Ordering::Relaxed) {
         let end = Instant::now() + CYCLE;
         let signed = sender.sign(b"another body");
         while flooding.load(Ordering::Relaxed) && Instant::now() < end {
-            let refused = judge(warden, &signed, random.peer(), ID, &BODY).unwrap_err();
+            let refused = receive(warden, &signed, random.peer(), ID, &BODY).unwrap_err();
             assert_eq!(refused, RefusalReason::Unverified(Reason::Mismatch));
             forgeries.fetch_add(1, Ordering::Relaxed);
         }
@@ -217,7 +217,7 @@ fn flood(warden: &Warden, flooding: &AtomicBool, over: &AtomicBool, forgeries: &
     }
 }
 
-/// The 50th and the 99th.
+/// Returns the 50th and the 99th percentile.
 fn percentiles(mut samples: Vec<Duration>) -> (Duration, Duration) {
     samples.sort_unstable();
     let at = |hundredths: usize| samples[(samples.len() - 1) * hundredths / 100];

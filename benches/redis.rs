@@ -1,8 +1,8 @@
 //! The claim-and-quota call against a bare `EVALSHA` of a trivial script, over the same kind of connection and in the
 //! same run: `cargo bench --features redis --bench redis`.
 //!
-//! Starts its own `redis-server` from `PATH` on a free loopback port. The exit code is not zero if the call reaches less
-//! than 0.8 of the bare rate with one request in flight, or 0.4 with 64.
+//! Starts its own `redis-server` from `PATH` on a free loopback port. The exit code is not zero if the call reaches
+//! less than 0.8 of the bare rate with one request in flight, or 0.4 with 64.
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let arguments = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
     let Ok(child) = Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn() else {
-        println!("there is no redis-server in PATH: nothing was measured");
+        println!("nothing was measured: install redis-server, or add it to PATH");
         return ExitCode::from(u8::from(
             std::env::var_os("HOOKWARDEN_REQUIRE_REDIS").is_some_and(|value| value == "1"),
         ));
@@ -61,13 +61,13 @@ async fn measure(url: &str) -> bool {
 
     let mut holds = true;
     for (in_flight, least) in [(1, 0.8), (64, 0.4)] {
-        // In turns, so that whatever else the machine does meets both; the median of the turns counts.
+        // Measure in turns, so that other load on the machine affects both, and take the median of the turns.
         let mut ratios = Vec::new();
         let (mut bares, mut calls) = (Vec::new(), Vec::new());
         for turn in 0..=TURNS {
             let bare_rate = rate(in_flight, || evaluate(bare.clone(), hash.clone())).await;
             let call_rate = rate(in_flight, || admit(store.clone(), next.clone())).await;
-            // The first one warms up.
+            // The first turn warms up.
             if turn > 0 {
                 ratios.push(call_rate / bare_rate);
                 bares.push(bare_rate);
@@ -76,7 +76,8 @@ async fn measure(url: &str) -> bool {
         }
         let ratio = median(&mut ratios);
         println!(
-            "{in_flight:>2} in flight: bare EVALSHA {:>6.0}/s, claim and quota {:>6.0}/s, ratio {ratio:.2} (at least {least})",
+            "{in_flight:>2} in flight: bare EVALSHA {:>6.0}/s, claim and quota {:>6.0}/s, ratio {ratio:.2} (at least \
+             {least})",
             median(&mut bares),
             median(&mut calls),
         );
@@ -85,7 +86,7 @@ async fn measure(url: &str) -> bool {
     holds
 }
 
-/// Calls each second with so many in flight.
+/// Returns the calls per second with `in_flight` calls at a time.
 async fn rate<F: Future<Output = ()> + Send + 'static>(in_flight: usize, call: impl Fn() -> F) -> f64 {
     let began = Instant::now();
     let mut tasks = JoinSet::new();
@@ -114,8 +115,8 @@ async fn admit(store: RedisStore, next: Arc<AtomicU64>) {
     let until = Timestamp::from_unix(Timestamp::now().as_unix() + 300);
     let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
     let now = SystemClock::default().now();
-    let admittance = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), Some(&quota), now).await;
-    assert!(matches!(admittance, Ok(AdmitOutcome::Granted(_))), "{admittance:?}");
+    let outcome = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), Some(&quota), now).await;
+    assert!(matches!(outcome, Ok(AdmitOutcome::Granted(_))), "{outcome:?}");
 }
 
 fn median(numbers: &mut [f64]) -> f64 {

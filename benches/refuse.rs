@@ -1,7 +1,7 @@
-//! What a refusal takes, for each reason, with a body of 1 KiB: `cargo bench --features warden --bench refuse`.
+//! The time of a refusal for each reason, with a body of 1 KiB: `cargo bench --features warden --bench refuse`.
 //!
-//! First those of a verifier, then those that a Warden adds. Not here are the reasons that come from a slow or broken
-//! connection, from a store of deliveries that is elsewhere, and from a panic.
+//! First the reasons of a verifier, then those that a Warden adds. Reasons that need a slow or broken connection, a
+//! shared replay store or a panic are not measured.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -9,7 +9,7 @@
     reason = "a panic ends the measurement"
 )]
 
-#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "util/sender.rs"]
 mod sender;
 
@@ -57,51 +57,51 @@ fn verifier(criterion: &mut Criterion) {
 }
 
 fn warden(criterion: &mut Criterion) {
-    // What offends so often would be turned away for that alone.
+    // With a quota, the Warden would block the peer after a few refused requests.
     let unlimited = || Quotas::new().danger_unlimited_rejected();
     let lenient = || Warden::builder(Scheme::timestamped()).quotas(unlimited());
     let known = || lenient().sender(ID, keyring());
     let strict = Warden::builder(Scheme::timestamped()).sender(ID, keyring());
-    let strict = strict.quotas(Quotas::new().rejected(one(), one()));
+    let strict = strict.quotas(Quotas::new().rejected(one()).rejected_by_peer(one()));
     let cases: [(RefusalReason, WardenBuilder, &str, Prepare); 6] = [
         (RefusalReason::UnknownId, known(), "globex", |_, _| ()),
         (RefusalReason::KeyStoreUnavailable, lenient().keys(Down), ID, |_, _| ()),
         (RefusalReason::BodyTooLarge, known().body(BodyLimits::new().max_bytes(1023)), ID, |_, _| ()),
-        (RefusalReason::Replayed, known(), ID, |warden, head| judge(warden, ID, head).unwrap().commit()),
+        (RefusalReason::Replayed, known(), ID, |warden, head| receive(warden, ID, head).unwrap().commit()),
         (RefusalReason::QuotaExceeded, known().quotas(unlimited().accepted(one())), ID, |warden, _| {
             let another = sender::signed(body(), Timestamp::from_unix(Timestamp::now().as_unix() - 1)).0;
-            judge(warden, ID, &another).unwrap().commit();
+            receive(warden, ID, &another).unwrap().commit();
         }),
         (RefusalReason::PeerBlocked, strict, ID, |warden, head| {
-            (0..2).for_each(|_| drop(judge(warden, ID, &forged(head.clone())).unwrap_err()));
+            (0..2).for_each(|_| drop(receive(warden, ID, &forged(head.clone())).unwrap_err()));
         }),
     ];
     let mut group = criterion.benchmark_group("refuse/warden");
     for (reason, builder, id, prepare) in cases {
         let (warden, head) = (builder.build().unwrap(), sender::signed(body(), Timestamp::now()).0);
         prepare(&warden, &head);
-        let refuse = || judge(&warden, id, black_box(&head)).unwrap_err();
+        let refuse = || receive(&warden, id, black_box(&head)).unwrap_err();
         assert_eq!(refuse().reason(), reason);
         group.bench_function(reason.as_str(), |bencher| bencher.iter(refuse));
     }
     let (warden, head) = (known().build().unwrap(), sender::signed(body(), Timestamp::now()).0);
-    let _being_handled = judge(&warden, ID, &head).unwrap();
-    let refuse = || judge(&warden, ID, black_box(&head)).unwrap_err();
+    let _being_handled = receive(&warden, ID, &head).unwrap();
+    let refuse = || receive(&warden, ID, black_box(&head)).unwrap_err();
     assert_eq!(refuse().reason(), RefusalReason::InProgress);
     group.bench_function(RefusalReason::InProgress.as_str(), |bencher| bencher.iter(refuse));
     group.finish();
 }
 
-/// Brings a Warden to the point where it refuses the head.
+/// A function that prepares a Warden so that it refuses the head.
 type Prepare = fn(&Warden, &HeaderMap);
 
-fn judge(warden: &Warden, id: &str, head: &HeaderMap) -> Result<Admitted, Refused> {
+fn receive(warden: &Warden, id: &str, head: &HeaderMap) -> Result<Admitted, Refused> {
     let mut receiving = warden.examine(head, Some(PEER))?.identify(id)?;
     receiving.update(black_box(&BODY))?;
     receiving.finish()
 }
 
-/// A store of keys that does not answer.
+/// A key store that fails.
 struct Down;
 
 impl KeyStore for Down {
@@ -119,14 +119,14 @@ fn lapsed() -> Keyring {
     Keyring::from_keys([key.not_after(Timestamp::from_unix(1))]).unwrap()
 }
 
-/// The timestamped scheme with the method signed too, which a bare map of headers does not have.
+/// The timestamped scheme that also signs the method, which a map of headers does not have.
 fn with_method() -> Scheme {
-    let dot = || SignedPart::literal(".");
-    let parts = [SignedPart::Timestamp, dot(), SignedPart::Method, dot(), SignedPart::Body];
+    let line = || SignedPart::literal("\n");
+    let parts = [SignedPart::Timestamp, line(), SignedPart::Method, line(), SignedPart::Body];
     Scheme::timestamped().into_builder().signed(parts).build().unwrap()
 }
 
-/// One, and no other within the run.
+/// A quota that permits a single request during the run.
 fn one() -> Quota {
     Quota::new(1, Duration::from_secs(3600)).unwrap()
 }

@@ -1,9 +1,9 @@
-//! What an accepted verification takes: `cargo bench --features http --bench verify`.
+//! The time of an accepted verification: `cargo bench --features http --bench verify`.
 //!
-//! Each preset with bodies from nothing to 1 MiB; then, at 1 KiB, more keys than one and more candidates than one.
+//! Measures each preset with bodies from 0 bytes to 1 MiB; then, at 1 KiB, several keys and several candidates.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
 
-#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "util/sender.rs"]
 mod sender;
 
@@ -30,7 +30,7 @@ fn presets(criterion: &mut Criterion) {
     }
 }
 
-/// Every live key costs a MAC; every candidate is compared with each of them, and the right one stands last.
+/// Every live key costs a MAC, and every candidate is compared with each MAC. The right candidate is the last.
 fn keys_and_candidates(criterion: &mut Criterion) {
     let scheme = Scheme::standard_webhooks();
     let mut group = criterion.benchmark_group("verify/keys and candidates");
@@ -45,7 +45,7 @@ fn keys_and_candidates(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many keys, the first of them the oldest and in all of the keyrings.
+/// Creates a keyring of `count` keys. The oldest key is the same in all keyrings.
 fn keyring(count: usize) -> Keyring {
     let keys = (0..count).rev().map(|number| {
         Key::new(&format!("k{number}"), Secret::from_bytes(format!("{}-{number}", sender::SECRET)).unwrap()).unwrap()
@@ -53,7 +53,7 @@ fn keyring(count: usize) -> Keyring {
     Keyring::from_keys(keys).unwrap()
 }
 
-/// Puts forgeries of the right form in front of the signature.
+/// Adds well-formed forgeries before the signature, up to `count` candidates.
 fn add_candidates(head: &mut HeaderMap, count: usize) {
     let signature = head["webhook-signature"].to_str().unwrap();
     let forged = format!("v1,{}= ", "A".repeat(43)).repeat(count - 1);
@@ -64,7 +64,7 @@ fn add_candidates(head: &mut HeaderMap, count: usize) {
 const PRESETS: [fn() -> Scheme; 5] =
     [Scheme::timestamped, Scheme::standard_webhooks, Scheme::stripe, Scheme::github, Scheme::slack];
 
-/// Bytes.
+/// Sizes of bodies, in bytes.
 const SIZES: [usize; 5] = [0, 256, 1 << 10, 16 << 10, 1 << 20];
 
 criterion_group! {

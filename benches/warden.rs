@@ -1,14 +1,13 @@
-//! What a Warden takes for an accepted delivery of 1 KiB, with each of its parts on and off, beside a verifier alone:
+//! The time of a Warden for an accepted delivery of 1 KiB, with each of its parts on and off, and of a verifier only:
 //! `cargo bench --features metrics,tracing --bench warden`.
 //!
-//! Each delivery is another, as a Warden that remembers them takes none twice. `tracing` is its observer with no
-//! subscriber to hear it.
+//! Every delivery is new, because a Warden refuses replays. `tracing` is the observer without a subscriber.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
 
-#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "util/pipeline.rs"]
 mod pipeline;
-#[expect(dead_code, reason = "the rest is for the other benchmarks")]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "util/sender.rs"]
 mod sender;
 
@@ -29,7 +28,7 @@ fn warden(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("warden");
     let (verifier, mut messages) = (sender::verifier(), Messages::default());
-    group.bench_function("verifier alone", |bencher| {
+    group.bench_function("verifier only", |bencher| {
         bencher.iter_custom(|count| messages.time(count, |(head, body)| drop(verifier.verify(head, body).unwrap())));
     });
     let every = PARTS.map(|(name, _)| name);
@@ -48,7 +47,7 @@ fn warden(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The time that a new Warden with these parts takes for so many deliveries.
+/// Returns the time of a new Warden with these parts for `count` deliveries.
 fn accept(count: u64, parts: &[&str], messages: &mut Messages, scrape: &PrometheusHandle) -> Duration {
     let pipeline = Pipeline::with(|builder| {
         let settings = (builder, Quotas::new());
@@ -57,7 +56,7 @@ fn accept(count: u64, parts: &[&str], messages: &mut Messages, scrape: &Promethe
         builder.quotas(quotas)
     });
     let taken = messages.time(count, |(head, body)| pipeline.accept("acme", head, body));
-    // Or the samples of its histograms pile up.
+    // Without this, the samples of the histograms accumulate.
     scrape.run_upkeep();
     taken
 }
@@ -68,7 +67,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// The time that `call` takes for so many messages that were never there before.
+    /// Returns the time of `call` for `count` new messages.
     fn time(&mut self, mut count: u64, call: impl Fn(&(HeaderMap, Vec<u8>))) -> Duration {
         let mut taken = Duration::ZERO;
         while count > 0 {
@@ -85,7 +84,7 @@ impl Messages {
     }
 }
 
-/// Switches a part on or off.
+/// The name of a part, and the function that switches it on or off.
 type Part = (&'static str, fn(Settings, bool) -> Settings);
 
 type Settings = (WardenBuilder, Quotas);
@@ -102,7 +101,7 @@ const PARTS: [Part; 5] = [
     ("tracing", |(builder, quotas), on| (if on { builder.observer(TracingObserver::new()) } else { builder }, quotas)),
 ];
 
-/// Few enough to stay in a cache.
+/// The number of messages at a time, few enough to stay in a cache.
 const BATCH: u64 = 400;
 
 criterion_group! {

@@ -19,7 +19,7 @@ use hookwarden::actix::{HardenMiddleware, WardenMiddleware, Webhook, security_tx
 use settings::Settings;
 
 async fn handle(webhook: Webhook<Bytes>) -> HttpResponse {
-    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload);
+    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload).await;
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).json(answer)
 }
 
@@ -43,12 +43,13 @@ fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let Settings { warden, harden, security_txt: text, address, metrics } = settings;
+    let waiting_for_handlers = settings.waiting_for_handlers();
+    let Settings { warden, harden, security_txt: text, address, metrics, .. } = settings;
     let body_limit = warden.body_limit();
     let server = HttpServer::new(move || {
         let (text, metrics) = (text.clone(), metrics.clone());
         let hardened = HardenMiddleware::new(harden.clone());
-        // The scope has all paths that were not served before.
+        // The empty scope matches every path without an earlier route.
         let mut public = web::scope("").wrap(hardened).service(
             web::resource("/webhooks/{id}").wrap(WardenMiddleware::new(warden.clone())).route(web::post().to(handle)),
         );
@@ -56,11 +57,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             public = public.service(security_txt(text));
         }
         App::new()
-            // The Warden's cap is the only one.
+            // Leaves the Warden's body limit as the only one.
             .app_data(web::PayloadConfig::new(body_limit))
-            // Metrics are read from within, by plain HTTP: a proxy in front must not pass them on.
+            // Metrics are scraped from inside, by plain HTTP. A proxy in front must not expose them.
             .route("/metrics", web::get().to(move || std::future::ready(metrics.render())))
-            // Outside of the Warden, so that its refusals have the headers too.
+            // `hardened` wraps the Warden, so refusals have its headers too.
             .service(public)
     })
     .disable_signals()
@@ -72,6 +73,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         settings::shutdown().await;
+        // Wait before the server stops, because that ends its workers and the handlers whose clients disconnected.
+        handle.pause().await;
+        waiting_for_handlers.await;
         handle.stop(true).await;
     });
     Ok(server.await?)

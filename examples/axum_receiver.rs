@@ -4,9 +4,10 @@
 //! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features axum,harden,metrics,tracing --example axum_receiver
 //! ```
 //!
-//! Its other settings are those of `receiver/settings.rs`. An accepted request is answered with
-//! `{"id":…,"bytes":…,"type":…}`, where `type` is the payload's own or null. A payload of the type `fail` makes the
-//! handler answer 500, to show what a failing handler does.
+//! `receiver/settings.rs` lists the other settings. The answer to an accepted request is
+//! `{"id":…,"bytes":…,"type":…}`, where `type` is the `type` of the payload or null. For the type `fail` the handler
+//! answers 500, to show a failing handler. For the type `slow` it works for three seconds, to show what happens if the
+//! sender gives up meanwhile.
 
 #[path = "receiver/settings.rs"]
 mod settings;
@@ -27,7 +28,7 @@ use settings::Settings;
 use tokio::net::TcpListener;
 
 async fn handle(webhook: Webhook<Bytes>) -> (StatusCode, Json<Value>) {
-    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload);
+    let (status, answer) = settings::handle(webhook.delivery().webhook_id(), &webhook.payload).await;
     (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(answer))
 }
 
@@ -50,17 +51,20 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    let Settings { warden, harden, security_txt, address, metrics } = settings;
+    let waiting_for_handlers = settings.waiting_for_handlers();
+    let Settings { warden, harden, security_txt, address, metrics, .. } = settings;
     let mut app = Router::new().route("/webhooks/{id}", post(handle).layer(WardenLayer::new(warden)));
     if let Some(text) = security_txt {
         app = app.route_service(SecurityTxt::PATH, text);
     }
-    // Outside of the Warden, so that its refusals have the headers too. Metrics are read from within, by plain HTTP: a
-    // proxy in front must not pass them on.
+    // `HardenLayer` wraps the Warden, so refusals have its headers too. Metrics are scraped from inside, by plain HTTP.
+    // A proxy in front must not expose them.
     let app = app.layer(HardenLayer::new(harden)).route("/metrics", get(async move || metrics.render()));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // With the connections' addresses, so that refused traffic is counted for each peer.
+    // The addresses of the connections let the Warden count refused requests for each peer.
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    Ok(axum::serve(listener, service).with_graceful_shutdown(settings::shutdown()).await?)
+    axum::serve(listener, service).with_graceful_shutdown(settings::shutdown()).await?;
+    waiting_for_handlers.await;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Guards a bare hyper service by the tower layer; the webhook id is a segment of the path.
+//! Guards a plain hyper service with the tower layer. The webhook id is a segment of the path.
 //!
 //! ```sh
 //! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features tower --example tower_hyper
@@ -7,6 +7,8 @@
 use std::convert::Infallible;
 use std::env;
 use std::error::Error;
+use std::pin::pin;
+use std::time::Duration;
 
 use hookwarden::event::SecurityEvent;
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
@@ -17,9 +19,14 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tower::{ServiceBuilder, service_fn};
+
+/// How long a shutdown waits for connections, and then for handlers whose clients disconnected.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
 async fn handle(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -35,33 +42,45 @@ fn log(event: &SecurityEvent<'_>) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let secrets = env::var("HOOKWARDEN_SECRETS").map_err(|_| "set HOOKWARDEN_SECRETS to ID=SECRET")?;
-    let (id, text) = secrets.split_once('=').ok_or("HOOKWARDEN_SECRETS is not ID=SECRET")?;
+    let (id, text) = secrets.split_once('=').ok_or("HOOKWARDEN_SECRETS: must be ID=SECRET")?;
     let scheme = Scheme::timestamped();
     let keys = Keyring::new(scheme.secret(text)?);
     let warden =
         Warden::builder(scheme).sender(id, keys).webhook_id(IdSource::path_segment(1)).observer(log).build()?;
-    let service = ServiceBuilder::new().layer(WardenLayer::new(warden)).service(service_fn(handle));
+    let service = ServiceBuilder::new().layer(WardenLayer::new(warden.clone())).service(service_fn(handle));
 
     let listener = TcpListener::bind(env::var("HOOKWARDEN_ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into())).await?;
     println!("listening on http://{}", listener.local_addr()?);
+    let connections = GracefulShutdown::new();
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     loop {
-        let (stream, peer) = listener.accept().await?;
-        // Each request carries the connection's address, so that refused traffic is counted for each peer.
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            _ = &mut interrupt => break,
+        };
+        // The address of the connection lets the Warden count refused requests for each peer.
         let with_peer = ServiceBuilder::new().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer.ip()));
             request
         });
         let service = TowerToHyperService::new(with_peer.service(service.clone()));
+        // The timer limits the time for a head. The Warden's deadline limits the time for a body.
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new());
+        // With a larger buffer, a fast sender can keep hyper busy with the size line of a single chunk.
+        server.max_buf_size(64 * 1024);
+        let connection = connections.watch(server.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            // The timer bounds how long a head may take; the Warden's deadline bounds the body.
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new());
-            // A larger one lets a fast sender keep hyper busy for long with what stands in front of a chunk.
-            server.max_buf_size(64 * 1024);
-            let connection = server.serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 eprintln!("connection: {error}");
             }
         });
     }
+    drop(listener);
+    let _ = timeout(SHUTDOWN_LIMIT, connections.shutdown()).await;
+    let running = warden.wait_for_handlers(SHUTDOWN_LIMIT).await;
+    if running > 0 {
+        eprintln!("{running} handlers did not finish: retries will run them again");
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Verifies a request that any server, queue or file has handed over: its headers and its raw body.
+//! Verifies the headers and the raw body of a request from any server, queue or file.
 //!
 //! ```sh
 //! cargo run --example verify_bytes
@@ -10,7 +10,7 @@ use hookwarden::{Keyring, Scheme, Signer, Verifier};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let scheme = Scheme::timestamped();
-    // Made anew at each run; a real one comes from a secrets manager.
+    // A new secret for each run. A real one comes from a secrets manager.
     let secret = scheme.secret(&format!("example-{:?}", std::time::SystemTime::now()))?;
     let keys = Keyring::new(secret);
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     match verifier.verify(&head, br#"{"type":"order.paid","id":8}"#) {
         Ok(_) => Err("a tampered body was accepted".into()),
-        // The error itself tells a caller nothing; its reason is for the operator.
+        // The error's text is the same for every reason. The reason is for the operator.
         Err(rejection) => {
             println!("{rejection}: {}", rejection.reason());
             Ok(())

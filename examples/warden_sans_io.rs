@@ -1,4 +1,4 @@
-//! A whole guarded endpoint without a web framework: the steps of a judgement, walked through by hand.
+//! A guarded endpoint without a web framework. It calls each step of the Warden itself.
 //!
 //! ```sh
 //! cargo run --features warden --example warden_sans_io
@@ -11,35 +11,36 @@ use hookwarden::event::SecurityEvent;
 use hookwarden::warden::{Quotas, Refused};
 use hookwarden::{IdSource, Keyring, Quota, Scheme, Signer, Warden};
 
-/// A request as a server of one's own might hold it.
+/// A request as a custom server might represent it.
 struct Request {
     peer: IpAddr,
     headers: Vec<(String, String)>,
     chunks: Vec<&'static [u8]>,
 }
 
-/// Judges the request, step by step; `work` runs only for a delivery that is authentic, fresh, new and within its quota.
+/// Verifies the request step by step. `work` runs only for a delivery that is authentic, fresh, new and within its
+/// quota.
 fn receive(warden: &Warden, request: &Request, work: impl FnOnce(&str) -> bool) -> Result<(), Refused> {
-    // Shape and freshness, from the head alone.
+    // Checks the format and the freshness, from the head only.
     let examined = warden.examine(&request.headers, Some(request.peer))?;
-    // What the peer sent before, and the keys.
+    // Checks whether the peer is blocked, and looks up the keys.
     let mut receiving = examined.identify_from_head(&request.headers)?;
-    // The body, under the cap, as it arrives.
+    // Hashes the body as it arrives, up to the body limit.
     for chunk in &request.chunks {
         receiving.update(chunk)?;
     }
-    // The signature, the replay memory, the quota.
+    // Checks the signature, claims the delivery in the replay store, and checks the quota.
     let admitted = receiving.finish()?;
     if work(admitted.delivery().webhook_id()) {
         admitted.commit();
     }
-    // Otherwise the delivery is given back here, and the sender may try again.
+    // A delivery that is not committed is released here, and the sender may retry.
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let scheme = Scheme::timestamped();
-    // Made anew at each run; a real one comes from a secrets manager.
+    // New keys for each run. A real secret comes from a secrets manager.
     let keys = Keyring::new(scheme.secret(&format!("example-{:?}", std::time::SystemTime::now()))?);
     let own = [("x-webhook-id", "acme")];
     let signed = Signer::new(scheme.clone(), keys.clone())?.sign(&own, b"{\"type\":\"order.paid\"}")?;

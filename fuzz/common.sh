@@ -1,4 +1,4 @@
-# What the scripts beside this one share; they read it in with this folder as the working directory.
+# Shared by the other scripts in this directory, which source it with this directory as the working directory.
 
 ALL=(fuzz_targets/*.rs)
 ALL=("${ALL[@]##*/}")
@@ -6,7 +6,7 @@ ALL=("${ALL[@]%.rs}")
 TOOLCHAIN="${HOOKWARDEN_FUZZ_TOOLCHAIN:-nightly}"
 HOST="$(rustc "+$TOOLCHAIN" -vV | sed -n 's/^host: //p')"
 
-# Where there is no corpus yet, it begins with what was kept.
+# Creates a missing corpus from corpus.tar.gz.
 unpack() {
   if [ ! -e "$1" ]; then
     mkdir -p "$1"

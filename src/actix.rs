@@ -1,11 +1,11 @@
-//! actix-web: a middleware for resources, [`WardenMiddleware`], the extractors [`Webhook`] and [`UncommittedWebhook`], and
-//! [`SignedGuard`] for routing.
+//! actix-web: a middleware for resources, [`WardenMiddleware`], the extractors [`Webhook`] and [`UncommittedWebhook`],
+//! and [`SignedGuard`] for routing.
 //!
-//! The middleware verifies each request before its resource sees it. The handler's extractors then read the verified body,
-//! and the status of the handler's response settles the delivery: 2xx commits it, and a retry is then answered as a
-//! duplicate; anything else releases it, and a retry runs the handler again. Handlers that take `Bytes`, `web::Json<T>` or
-//! `web::Form<T>` stay as they are. [`Webhook<T>`](Webhook) adds what is proven about the request, and parses the payload
-//! from exactly the bytes that were verified, whatever other middleware did to the body.
+//! The middleware verifies each request before it reaches the resource. The handler's extractors then read the verified
+//! body, and the status of the handler's response settles the delivery: 2xx commits it, and a retry is then answered as
+//! a duplicate. Any other status releases it, and a retry runs the handler again. Handlers that take `Bytes`,
+//! `web::Json<T>` or `web::Form<T>` need no change. [`Webhook<T>`](Webhook) adds the verified facts about the request.
+//! It parses the payload from exactly the bytes that were verified, even if other middleware changed the body.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -48,32 +48,72 @@
 //!
 //! # Good to know
 //!
-//! * Wrap the resource. Around the whole `App` there are no path parameters yet, and every request is answered 500.
+//! * Wrap the resource, not the whole `App`: around the `App` path parameters are not known yet, and every request is
+//!   answered with 500.
 //! * The peer is `HttpRequest::peer_addr`; in tests `TestRequest::peer_addr` sets it.
-//! * actix-web has body limits too: 256 KiB for `Bytes` and `String`, 2 MiB for `Json<T>`. A body that the Warden admits and
-//!   the extractor rejects is answered 413 and released. Raise `PayloadConfig` or `JsonConfig` to the Warden's limit.
-//! * actix-web answers `Expect: 100-continue` before any middleware runs, and reads up to 32 KiB of a body ahead. The Warden
-//!   reads nothing of the body before the head has passed.
-//! * After a refusal the connection is reused if all of the body has arrived. Otherwise actix-web closes it, by default a
-//!   second after the answer (`HttpServer::client_disconnect_timeout`).
-//! * If the client disconnects, actix-web lets the handler finish, and its status settles the delivery.
-//! * actix-web answers 431 to a head of more than 128 KiB; this raises no event.
-//! * A scheme that signs the path verifies the path that earlier middleware left: put `NormalizePath` behind the Warden.
+//! * actix-web has body limits too: 256 KiB for `Bytes` and `String`, 2 MiB for `Json<T>`. A delivery whose body the
+//!   Warden admits and the extractor rejects is answered with 413 and released. Raise `PayloadConfig` or `JsonConfig`
+//!   to the Warden's limit.
+//! * actix-web answers `Expect: 100-continue` before any middleware runs, and reads up to 32 KiB of a body ahead. The
+//!   Warden reads nothing of the body before the head has passed.
+//! * After a refusal the connection is reused if all of the body has arrived. Otherwise actix-web closes it, by default
+//!   a second after the answer (`HttpServer::client_disconnect_timeout`).
+//! * A client that is still sending when it is refused, for example because its body is over the limit, can get a
+//!   broken pipe or a connection reset instead of the answer. `Expect: 100-continue` does not prevent that, because
+//!   actix-web answers it earlier.
+//! * actix-web polls the readiness of a worker's services before it accepts connections, and never polls that of a
+//!   resource's services. A limiting middleware takes its permit in `call`, which unverified requests do not reach if
+//!   the middleware is behind the Warden. The last `wrap` is the outermost.
+//! * actix-web answers a head of more than 128 KiB with 431. This raises no event.
+//! * If the scheme signs the path, the Warden verifies the path as earlier middleware changed it: put `NormalizePath`
+//!   behind the Warden.
+//!
+//! # If the client disconnects
+//!
+//! The handler continues, and its status settles the delivery. A retry is answered with 409 in the meantime. While a
+//! handler runs, actix-web does not detect that the client has closed its connection. If the client resets the
+//! connection, actix-web drops the request; the handler then continues as a task of the same worker. Over HTTP/2
+//! actix-web runs each request as a task anyway. With [`UncommittedWebhook`] and without the middleware, a reset drops
+//! the handler, and the delivery is released.
+//!
+//! # Shutdown
+//!
+//! The workers' tasks end with the server, so wait for the handlers before it stops:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use actix_web::dev::ServerHandle;
+//! use hookwarden::Warden;
+//!
+//! async fn stop(server: ServerHandle, warden: Warden) {
+//!     server.pause().await; // no new connections
+//!     let running = warden.wait_for_handlers(Duration::from_secs(30)).await;
+//!     if running > 0 {
+//!         eprintln!("{running} handlers did not finish: retries will run them again");
+//!     }
+//!     server.stop(true).await; // waits for open connections, by default 30 s
+//! }
+//! ```
+//!
+//! If a connection is reset after `wait_for_handlers` has returned, its handler continues as a task that nothing waits
+//! for. The task is dropped when its worker ends, its delivery is released, and a retry runs the handler again.
 
 mod extractor;
 mod guard;
 #[cfg(feature = "harden")]
 mod harden;
 mod request;
+mod response_future;
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::rc::Rc;
 
 use actix_web::HttpMessage as _;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 
+use crate::tower::{Called, Finished, GuardedRequest, RunningHandler};
 use crate::warden::Warden;
 use crate::webhook::VerifiedRequest;
 
@@ -81,11 +121,12 @@ pub use crate::webhook::{UncommittedWebhook, Webhook};
 pub use guard::SignedGuard;
 #[cfg(feature = "harden")]
 pub use harden::{HardenMiddleware, HardenService, security_txt};
+pub use response_future::ResponseFuture;
 
 use request::{http_status, insert_quota_state, payload_of, receive};
 
-/// Guards a resource by a [`Warden`]. The status of the handler's response settles the delivery. The
-/// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is among the request's extensions.
+/// Guards a resource with a [`Warden`]. The status of the handler's response settles the delivery. The
+/// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is in the request's extensions.
 ///
 /// ```
 /// use actix_web::web::{self, Bytes, ServiceConfig};
@@ -107,7 +148,7 @@ pub struct WardenMiddleware {
 }
 
 impl WardenMiddleware {
-    /// A middleware that asks `warden` about every request.
+    /// Creates a middleware that verifies every request with `warden`.
     #[must_use]
     pub const fn new(warden: Warden) -> Self {
         Self { warden }
@@ -144,34 +185,44 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, actix_web::Error>>>>;
+    type Future = ResponseFuture<Result<Self::Response, actix_web::Error>>;
 
+    // actix-web polls readiness before a worker accepts connections, and never for a resource. Being ready reserves
+    // nothing: a limiting service takes its permit in `call`, which only admitted requests reach.
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (inner, warden) = (Rc::clone(&self.inner), self.warden.clone());
-        Box::pin(async move {
+        ResponseFuture::new(GuardedRequest::new(async move {
             let (http, payload) = request.into_parts();
             let (admitted, body) = match receive(&warden, &http, payload).await {
                 Ok(received) => received,
-                Err(unread) => return Ok(ServiceResponse::new(http, unread.into_response().map_into_right_body())),
+                Err(unread) => {
+                    return Err(Ok(ServiceResponse::new(http, unread.into_response().map_into_right_body())));
+                }
             };
             http.extensions_mut().insert(admitted.delivery().clone());
             let (delivery, answer_writer) = (admitted.delivery().clone(), warden.answer_writer().cloned());
             http.extensions_mut().insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
-            let mut response = match inner.call(ServiceRequest::from_parts(http, payload_of(body))).await {
-                Ok(response) => response,
-                Err(error) => {
-                    // actix-web makes the answer of it outside of all middleware.
-                    admitted.settle_by_status(http_status(error.as_response_error().status_code())).await;
-                    return Err(error);
-                }
+            let running = RunningHandler::of(warden);
+            let handler = inner.call(ServiceRequest::from_parts(http, payload_of(body)));
+            let finish = move |mut returned: Result<ServiceResponse<B>, actix_web::Error>| {
+                let status = match &mut returned {
+                    Ok(response) => {
+                        if let Some((quota, quota_state)) = admitted.quota_state() {
+                            insert_quota_state(response.headers_mut(), quota, quota_state);
+                        }
+                        response.status()
+                    }
+                    // actix-web converts the error into a response outside all middleware.
+                    Err(error) => error.as_response_error().status_code(),
+                };
+                Finished::Settling(async move {
+                    admitted.settle_by_status(http_status(status)).await;
+                    returned.map(ServiceResponse::map_into_left_body)
+                })
             };
-            if let Some((quota, quota_state)) = admitted.quota_state() {
-                insert_quota_state(response.headers_mut(), quota, quota_state);
-            }
-            admitted.settle_by_status(http_status(response.status())).await;
-            Ok(response.map_into_left_body())
-        })
+            Ok(Called { running, handler, finish })
+        }))
     }
 }

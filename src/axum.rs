@@ -1,10 +1,10 @@
 //! axum: a layer for routes, [`WardenLayer`], and the extractors [`Webhook`] and [`UncommittedWebhook`].
 //!
-//! The layer verifies each request before its route sees it. The handler's extractors then read the verified body, and the
-//! status of the handler's response settles the delivery: 2xx commits it, and a retry is then answered as a duplicate;
-//! anything else releases it, and a retry runs the handler again. Handlers that take `Bytes`, `Json<T>` or `Form<T>` stay
-//! as they are. [`Webhook<T>`](Webhook) adds what is proven about the request, and parses the payload from exactly the bytes
-//! that were verified, whatever other middleware did to the body.
+//! The layer verifies each request before it reaches the route. The handler's extractors then read the verified body,
+//! and the status of the handler's response settles the delivery: 2xx commits it, and a retry is then answered as a
+//! duplicate. Any other status releases it, and a retry runs the handler again. Handlers that take `Bytes`, `Json<T>`
+//! or `Form<T>` need no change. [`Webhook<T>`](Webhook) adds the verified facts about the request. It parses the
+//! payload from exactly the bytes that were verified, even if other middleware changed the body.
 //!
 //! ```
 //! use axum::{Json, Router, routing::post};
@@ -29,8 +29,8 @@
 //!
 //! # With a state
 //!
-//! `Webhook<T>` asks nothing of the router's state. Take `State<AppState>` beside it, before it, since the body's extractor
-//! comes last:
+//! `Webhook<T>` works with any router state. Take `State<AppState>` before it, because the extractor of the body must
+//! come last:
 //!
 //! ```
 //! use axum::extract::{Json, State};
@@ -55,12 +55,12 @@
 //!
 //! # Where to put the layer
 //!
-//! Put it on the handler, as above, or on routes by `Router::route_layer`. `Router::layer` also wraps the fallback, which
-//! has no path parameter: a request to an unknown path is then answered 500.
+//! Put it on the handler, as above, or on routes with `Router::route_layer`. `Router::layer` also wraps the fallback,
+//! which has no path parameter: a request to an unknown path is then answered with 500.
 //!
-//! If a handler has several layers, chain them with `route_layer`, or put them into one `tower::ServiceBuilder`. The compiler
-//! can reject `post(order).layer(a).layer(b)` with E0283, "type annotations needed", because `MethodRouter::layer` lets each
-//! layer change the error type:
+//! If a handler has several layers, chain them with `route_layer`, or put them into one `tower::ServiceBuilder`. The
+//! compiler can reject `post(order).layer(a).layer(b)` with E0283, "type annotations needed", because
+//! `MethodRouter::layer` lets each layer change the error type:
 //!
 //! ```
 //! use axum::{Extension, Router, routing::post};
@@ -78,36 +78,42 @@
 //!
 //! # Peers
 //!
-//! Serve the router with `into_make_service_with_connect_info::<SocketAddr>()`, so that refused requests are limited for each
-//! peer. In tests `MockConnectInfo(address)` works as it does for axum's own `ConnectInfo`.
+//! Serve the router with `into_make_service_with_connect_info::<SocketAddr>()`, so that refused requests are limited
+//! per peer. In tests `MockConnectInfo(address)` works as it does for axum's own `ConnectInfo`.
 //!
 //! # Good to know
 //!
-//! * hyper reuses a connection whose refused body was small. With more of the body unread it closes the connection.
-//! * `axum::serve` has no time limit for the head of a request; the Warden's deadline covers the body. A proxy in front, or
-//!   hyper's own server with a timer, closes connections whose head is too slow.
-//! * hyper reads the size of a chunk byte by byte, and does nothing else on the connection while more of it is available. A
-//!   sender of endless zeros (`0000…1`) that is faster than hyper reads them (20 to 50 MB/s of one core, measured in release
-//!   builds) delays the deadline by up to 200 MB. A smaller `max_buf_size` of hyper's own server shortens that in
-//!   proportion. actix-web has no such delay.
+//! * If the client disconnects, the handler continues, and its status settles the delivery: see
+//!   [`tower`](crate::tower#if-the-client-disconnects). Call [`Warden::wait_for_handlers`] after
+//!   `axum::serve(…).with_graceful_shutdown(…)`. With [`UncommittedWebhook`] hyper drops the handler, and the delivery
+//!   is released.
+//! * Put a layer that limits by readiness, such as tower's concurrency limit, behind the Warden, in the same
+//!   `tower::ServiceBuilder`: see [`tower`](crate::tower#readiness). `axum::serve` builds the layers of a handler once
+//!   per connection, so use `GlobalConcurrencyLimitLayer`.
+//! * If the body of a refused request was not read completely, the answer has `Connection: close`. A client that is
+//!   still sending can get a connection reset instead of the answer: see
+//!   [`tower`](crate::tower#what-a-refused-client-sees).
+//! * `axum::serve` has no time limit for the head of a request; the Warden's deadline covers the body. To close
+//!   connections whose head is too slow, use a proxy in front, or hyper's server with a timer.
+//! * hyper parses the size of a chunk byte by byte, and does nothing else on the connection while more of it is
+//!   available. A client that sends endless zeros (`0000…1`) faster than hyper parses them (20 to 50 MB/s of one core,
+//!   measured in release builds) delays the deadline until it has sent up to 200 MB. A smaller `max_buf_size` of
+//!   hyper's server shortens the delay in proportion. actix-web has no such delay.
 
 mod extractor;
 #[cfg(feature = "harden")]
 mod harden;
 mod request;
 
-use std::future::Future;
-use std::mem;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::tower::guard;
+use crate::tower::{ResponseFuture, guard};
 use crate::warden::Warden;
 use crate::warden::answer::Answer;
 use crate::webhook::VerifiedRequest;
@@ -117,13 +123,13 @@ pub use extractor::{PayloadRejection, WardenState, WebhookRejection};
 #[cfg(feature = "harden")]
 pub use harden::{HardenLayer, HardenService};
 
-use request::Axum;
+use request::{Axum, request_of};
 
-/// Guards the routes that it wraps by a [`Warden`].
+/// Guards the wrapped routes with a [`Warden`].
 ///
-/// It finds the webhook id in a path parameter, the peer in `ConnectInfo` or `MockConnectInfo`, and the path as the sender
-/// wrote it in `OriginalUri`. axum's `DefaultBodyLimit` doesn't apply behind it: the Warden's limit counts. The
-/// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is among the request's extensions.
+/// It reads the webhook id from a path parameter, the peer from `ConnectInfo` or `MockConnectInfo`, and the path as
+/// sent from `OriginalUri`. Behind it, the Warden's body limit replaces axum's `DefaultBodyLimit`. The
+/// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is in the request's extensions.
 ///
 /// ```
 /// use axum::{Router, body::Bytes, routing::post};
@@ -144,7 +150,7 @@ pub struct WardenLayer {
 }
 
 impl WardenLayer {
-    /// A layer that asks `warden` about every request.
+    /// Creates a layer that verifies every request with `warden`.
     #[must_use]
     pub const fn new(warden: Warden) -> Self {
         Self { warden }
@@ -159,7 +165,7 @@ impl<S> Layer<S> for WardenLayer {
     }
 }
 
-/// A service behind a [`WardenLayer`].
+/// A service behind a [`WardenLayer`]. It is [always ready](crate::tower#readiness).
 #[derive(Debug, Clone)]
 pub struct WardenService<S> {
     inner: S,
@@ -173,28 +179,22 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = ResponseFuture<Result<Response, S::Error>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    /// Always ready: `call` waits for the inner service after a request is admitted.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The service that was polled to readiness answers this request; its clone waits for the next.
-        let clone = self.inner.clone();
-        let inner = mem::replace(&mut self.inner, clone);
-        let warden = self.warden.clone();
-        Box::pin(guard::<Axum, _, _, _, _>(
-            warden,
-            inner,
+        ResponseFuture::new(guard::<Axum, _, _, _, _>(
+            self.warden.clone(),
+            self.inner.clone(),
             request,
             |warden, delivery, mut parts, body| {
                 let (delivery, answer_writer) = (delivery.clone(), warden.answer_writer().cloned());
                 parts.extensions.insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
-                let mut request = Request::from_parts(parts, Body::new(body));
-                // The body is within the Warden's limit; axum's own limit would reject larger ones that were admitted.
-                DefaultBodyLimit::disable().apply(&mut request);
-                request
+                request_of(parts, body)
             },
             |answer| match answer {
                 Ok(response) => response.into_response(),

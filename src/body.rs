@@ -25,9 +25,10 @@ pub(crate) async fn receive<H: Head, B: Body>(
     context: RequestContext,
     body: B,
 ) -> Result<(Admitted, VerifiedBody), Refused> {
-    // `None` if the clock cannot represent the deadline: it then never passes.
+    // `None` if the clock cannot represent the deadline, which then never passes.
     let deadline = Instant::now().checked_add(warden.deadline());
-    let examined = warden.examine_for(head, context.peer, context.id.as_ref())?;
+    let examined =
+        warden.examine_for(head, context.peer, context.id.as_ref())?.with_room_for(max_bytes(&body.size_hint()))?;
     let id = context.id.unwrap_or_else(|| warden.id_source().find(head));
     let is_local = warden.is_local();
     let mut receiving = if is_local {
@@ -40,7 +41,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
     let (mut body, mut timer) = (pin!(body), pin!(None));
     let mut taken = VerifiedBody::empty();
     for count in 1_u64.. {
-        // The body is polled before the timer, so a body that is always ready would never reach the deadline.
+        // Check the deadline here too: a body that is always ready never lets the timer be polled.
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
         let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
         match next {
@@ -52,7 +53,9 @@ pub(crate) async fn receive<H: Head, B: Body>(
                 if let Ok(mut data) = frame.into_data() {
                     let chunk = data.copy_to_bytes(data.remaining());
                     receiving.update(&chunk)?;
-                    taken.push(chunk);
+                    if receiving.keeps_body() {
+                        taken.push(chunk);
+                    }
                 }
             }
         }
@@ -68,8 +71,13 @@ pub(crate) async fn receive<H: Head, B: Body>(
     Ok((admitted, taken))
 }
 
-/// The next frame, or an error after `deadline`. The timer is created only if the body is not ready, since most bodies
-/// arrive with their head.
+/// Returns the announced length, or `u64::MAX` for a body of unknown length.
+fn max_bytes(hint: &SizeHint) -> u64 {
+    hint.exact().or(Some(hint.lower()).filter(|lower| *lower > 0)).unwrap_or(u64::MAX)
+}
+
+/// Returns the next frame, or an error after `deadline`. The timer is created only if the body is not ready, because
+/// most bodies arrive with their head.
 async fn frame_by<B: Body>(
     deadline: Option<Instant>,
     mut body: Pin<&mut B>,
@@ -99,7 +107,8 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-/// The bytes of a verified body. Only a successful verification creates one. As a [`Body`] it never fails and has no trailers.
+/// The bytes of a verified body. Only a successful verification creates it. As a [`Body`] it never fails and has no
+/// trailers.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -119,7 +128,7 @@ pub struct VerifiedBody {
     tail: Tail,
 }
 
-/// Small chunks at the end, collected so that a sender of one-byte chunks can't make each of them hold a buffer.
+/// The small chunks at the end. They are copied together, because each one-byte chunk could keep a whole buffer alive.
 #[derive(Debug, Clone, Default)]
 enum Tail {
     #[default]
@@ -197,13 +206,14 @@ impl Body for VerifiedBody {
     }
 }
 
-/// How long after the deadline shared stores may still answer. They have time-outs of their own; this is for one that hangs.
+/// How long after the deadline shared stores may still answer. Stores have their own timeouts; this limit stops a store
+/// that hangs.
 const STORE_GRACE: Duration = Duration::from_secs(1);
 
-/// The clock is read once for so many frames.
+/// The clock is read once per this many frames.
 const READY_FRAMES: u64 = 16;
 
-/// From this size on, in bytes, a chunk is kept as it came.
+/// The size in bytes from which a chunk is kept without a copy.
 const LARGE: usize = 4096;
 
 #[cfg(test)]
@@ -218,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn small_chunks_are_coalesced_in_order_around_large_ones() {
+    fn small_chunks_around_large_ones_keep_their_order() {
         let large = [b'x'; LARGE];
         let mut body = body_of(&[b"a", b"b", b"", b"c", &large, b"d", &large, &large]);
         assert_eq!(body.remaining(), 3 * 4096 + 4);

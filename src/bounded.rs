@@ -1,8 +1,8 @@
-//! A table that strangers may fill: bounded, swept by its own calls, in shards.
+//! A bounded table for keys that unauthenticated clients choose.
 //!
-//! What a stranger can add, it can add a million times. So the number of entries has a cap, an entry that still means
-//! something is never thrown out to make room for another, and what has lapsed is swept by the calls themselves: each
-//! write looks at one shard more than its own, and sweeps it if that was not done for a while.
+//! A client can add any number of keys, so the table has a capacity, and it never evicts a live entry to make room for
+//! another. Writes remove expired entries, so no background task is needed. Each write checks its own shard and one
+//! more, and sweeps a shard at most four times a second.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// A key by its hash under a secret that is random for each process, so that an entry is small whatever the key is.
+/// A keyed hash of a table key. It keeps entries small for keys of any size.
 ///
-/// Two of 65,536 keys share a hash in one of some 2³³ processes, and nobody can look for such a pair from outside.
+/// The hash key is random, so clients cannot search for collisions. Among 65,536 keys, two share a hash with a
+/// probability of about 2⁻³³.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct HashedKey(u64);
 
@@ -21,42 +22,50 @@ impl HashedKey {
     pub(crate) fn new(secret: &RandomState, key: impl Hash) -> Self {
         Self(secret.hash_one(key))
     }
+
+    /// The placeholder for a missing key.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Returns a number below `count`, or zero if `count` is zero.
+    pub(crate) fn below(self, count: u8) -> u8 {
+        self.0.checked_rem(count.into()).and_then(|rest| u8::try_from(rest).ok()).unwrap_or(0)
+    }
 }
 
-/// A time of the monotonic clock in nanoseconds, at most the 584 years that fit.
+/// Converts a time on the monotonic clock to nanoseconds. It saturates after 584 years.
 pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What is worth its place in a table for a time only.
+/// An entry that expires.
 pub(crate) trait Expires {
-    /// The first moment, in nanoseconds of the monotonic clock, at which the entry is as good as none.
+    /// The time, in nanoseconds of the monotonic clock, from which the entry can be removed.
     fn expires_at(&self) -> u64;
 }
 
-/// There is no room for one more key.
+/// The table has no room for another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// At most `capacity` entries by [`HashedKey`].
+/// A table of at most `capacity` entries, in shards with a lock each.
 pub(crate) struct BoundedTable<V> {
     shards: Box<[Shard<V>]>,
-    /// Over all shards, so that the cap is exact however the keys fall.
+    /// The number of entries in all shards, so that the capacity is exact for any distribution of the keys.
     len: AtomicUsize,
     capacity: usize,
-    /// The shard that is looked at next.
-    ring: AtomicUsize,
+    /// The shard to sweep next, modulo the number of shards.
+    next_shard: AtomicUsize,
 }
 
-/// On a cache line of its own, so that two cores at two shards don't disturb each other.
+/// A shard, aligned to a cache line to avoid false sharing.
 #[repr(align(64))]
 struct Shard<V> {
     entries: Mutex<Entries<V>>,
-    /// No sweeping before this moment.
-    rests_until: AtomicU64,
+    /// The time of the next sweep at the earliest, in nanoseconds.
+    next_sweep: AtomicU64,
 }
 
-type Entries<V> = HashMap<HashedKey, V, BuildHasherDefault<AsItIs>>;
+type Entries<V> = HashMap<HashedKey, V, BuildHasherDefault<IdentityHasher>>;
 
 impl<V: Default + Expires> BoundedTable<V> {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -65,23 +74,22 @@ impl<V: Default + Expires> BoundedTable<V> {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             len: AtomicUsize::new(0),
             capacity,
-            ring: AtomicUsize::new(0),
+            next_shard: AtomicUsize::new(0),
         }
     }
 
-    /// Whether there is no entry at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Relaxed) == 0
-    }
-
-    /// Reads the entry of `key`. It may have lapsed.
+    /// Reads the entry of `key`, which may have expired.
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn read<R>(&self, key: HashedKey, read: impl FnOnce(&V) -> R) -> Option<R> {
         self.shard_of(key).lock().get(&key).map(read)
     }
 
-    /// Changes the entry of `key`, which is `V::default()` if there was none. `now` is in nanoseconds.
+    /// Changes the entry of `key`, which is inserted as `V::default()` if it is missing. `now` is in nanoseconds.
+    ///
+    /// # Errors
+    /// The entry is missing and the table is full.
     pub(crate) fn update<R>(&self, key: HashedKey, now: u64, change: impl FnOnce(&mut V) -> R) -> Result<R, Full> {
-        self.tend(now);
+        self.sweep_some(now);
         let shard = self.shard_of(key);
         let mut entries = shard.lock();
         self.sweep_if_due(shard, &mut entries, now);
@@ -97,12 +105,19 @@ impl<V: Default + Expires> BoundedTable<V> {
         }
     }
 
-    /// A little of the sweeping: one shard, or if the table is full, more of them until there is room.
-    pub(crate) fn tend(&self, now: u64) {
-        let first = self.ring.fetch_add(1, Ordering::Relaxed);
-        for step in 0..MOST_TENDED {
+    /// Changes the entry of `key` if there is one, without sweeping.
+    pub(crate) fn change<R>(&self, key: HashedKey, change: impl FnOnce(&mut V) -> R) -> Option<R> {
+        self.shard_of(key).lock().get_mut(&key).map(change)
+    }
+
+    /// Sweeps the next shard if it is due. If the table is full, it continues with up to 64 shards until there is room.
+    pub(crate) fn sweep_some(&self, now: u64) {
+        // This need not be one atomic operation: a lost update only makes a later call check a shard again.
+        let first = self.next_shard.load(Ordering::Relaxed);
+        self.next_shard.store(first.wrapping_add(1), Ordering::Relaxed);
+        for step in 0..MAX_SWEPT_PER_CALL {
             let shard = self.shard_at(first.wrapping_add(step));
-            if let Some(mut entries) = shard.due(now).then(|| shard.try_lock()).flatten() {
+            if let Some(mut entries) = shard.is_due(now).then(|| shard.try_lock()).flatten() {
                 self.sweep_if_due(shard, &mut entries, now);
             }
             if self.len.load(Ordering::Relaxed) < self.capacity {
@@ -111,12 +126,12 @@ impl<V: Default + Expires> BoundedTable<V> {
         }
     }
 
-    /// Costs what a shard holds, a few microseconds, and is done four times a second at the most.
+    /// Removes expired entries. It takes a few microseconds, and runs at most four times a second for each shard.
     fn sweep_if_due(&self, shard: &Shard<V>, entries: &mut Entries<V>, now: u64) {
-        if !shard.due(now) {
+        if !shard.is_due(now) {
             return;
         }
-        shard.rests_until.store(now.saturating_add(REST_NANOS), Ordering::Relaxed);
+        shard.next_sweep.store(now.saturating_add(SWEEP_INTERVAL_NANOS), Ordering::Relaxed);
         let before = entries.len();
         entries.retain(|_, entry| now < entry.expires_at());
         self.len.fetch_sub(before.saturating_sub(entries.len()), Ordering::Relaxed);
@@ -125,24 +140,24 @@ impl<V: Default + Expires> BoundedTable<V> {
         }
     }
 
-    /// By bits that `HashMap` uses neither for the bucket nor for the tag within it.
+    /// Selects the shard by bits that `HashMap` uses neither for the bucket nor for the tag within it.
     fn shard_of(&self, key: HashedKey) -> &Shard<V> {
         let [_, _, high, low, ..] = key.0.to_be_bytes();
         self.shard_at(usize::from(u16::from_be_bytes([high, low])))
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the number of shards is a power of two, and so a mask")]
+    #[expect(clippy::indexing_slicing, reason = "the mask keeps the index below the number of shards, a power of two")]
     fn shard_at(&self, index: usize) -> &Shard<V> {
         &self.shards[index & self.shards.len().saturating_sub(1)]
     }
 }
 
 impl<V> Shard<V> {
-    fn due(&self, now: u64) -> bool {
-        self.rests_until.load(Ordering::Relaxed) <= now
+    fn is_due(&self, now: u64) -> bool {
+        self.next_sweep.load(Ordering::Relaxed) <= now
     }
 
-    /// A panic under the lock leaves every entry whole.
+    /// Ignores poisoning: a panic under the lock leaves every entry complete.
     fn lock(&self) -> MutexGuard<'_, Entries<V>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +173,7 @@ impl<V> Shard<V> {
 
 impl<V> Default for Shard<V> {
     fn default() -> Self {
-        Self { entries: Mutex::default(), rests_until: AtomicU64::new(0) }
+        Self { entries: Mutex::default(), next_sweep: AtomicU64::new(0) }
     }
 }
 
@@ -171,16 +186,16 @@ impl<V> fmt::Debug for BoundedTable<V> {
     }
 }
 
-/// The hash of what is a hash already.
+/// A hasher for keys that are already hashes.
 #[derive(Debug, Default)]
-pub(crate) struct AsItIs(u64);
+pub(crate) struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
 
-    /// A [`HashedKey`] is one number, and no bytes.
+    /// Unused: such keys call only `write_u64`.
     fn write(&mut self, _: &[u8]) {}
 
     fn write_u64(&mut self, hash: u64) {
@@ -188,22 +203,22 @@ impl Hasher for AsItIs {
     }
 }
 
-/// So few that sweeping them all at once holds nobody up.
+/// The usual number of entries in a shard. Sweeping that many does not delay other calls.
 const ENTRIES_PER_SHARD: usize = 1_024;
 const MIN_SHARDS: usize = 64;
 const MAX_SHARDS: usize = 4_096;
 
-/// The most shards that one call sweeps beside its own.
-const MOST_TENDED: usize = 64;
+/// The maximum number of shards that one call sweeps besides its own.
+const MAX_SWEPT_PER_CALL: usize = 64;
 
 /// A quarter of a second.
-const REST_NANOS: u64 = 250_000_000;
+const SWEEP_INTERVAL_NANOS: u64 = 250_000_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// An entry that lapses at the moment it holds.
+    /// An entry that expires at the time it holds.
     #[derive(Default)]
     struct Until(u64);
 
@@ -216,7 +231,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn key(number: u64) -> HashedKey {
-        // Spread like a hash, but the same in every run.
+        // Spread like a hash, but deterministic.
         HashedKey(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -235,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn full_table_takes_no_new_key_and_keeps_the_others() {
+    fn full_table_refuses_new_keys_and_keeps_others() {
         let table = BoundedTable::new(1_000);
         for number in 0..1_000 {
             assert_eq!(put(&table, number, 0, 60 * SECOND), Ok(()));
@@ -251,20 +266,20 @@ mod tests {
     }
 
     #[test]
-    fn full_table_with_lapsed_entries_anywhere_makes_room() {
+    fn full_table_reuses_room_of_expired_entries() {
         for capacity in [1, 2, 65] {
             let table = BoundedTable::new(capacity);
             for number in 0..u64::try_from(capacity).unwrap() {
                 assert_eq!(put(&table, number, 0, 60 * SECOND), Ok(()));
             }
             assert_eq!(put(&table, 1_000, 60 * SECOND - 1, 90 * SECOND), Err(Full));
-            // The pause since the last look has passed, and the entries have just lapsed.
+            // The sweep interval has passed, and the entries have expired.
             assert_eq!(put(&table, 1_000, 61 * SECOND, 90 * SECOND), Ok(()), "capacity {capacity}");
         }
     }
 
     #[test]
-    fn flooded_table_gives_its_memory_back_to_a_trickle() {
+    fn flooded_table_shrinks_under_light_use() {
         let table = BoundedTable::new(65_536);
         for number in 0..65_536 {
             assert_eq!(put(&table, number, 0, 60 * SECOND), Ok(()));
@@ -278,26 +293,30 @@ mod tests {
     }
 
     #[test]
-    fn call_sweeps_its_own_shard_and_one_more_while_there_is_room() {
+    fn update_with_room_sweeps_at_most_two_shards() {
         let table = BoundedTable::new(1_000);
         for number in 0..64 {
             assert_eq!(put(&table, number, 0, SECOND), Ok(()));
         }
         let swept = |table: &BoundedTable<Until>, now: u64| {
-            table.shards.iter().filter(|shard| shard.rests_until.load(Ordering::Relaxed) == now + REST_NANOS).count()
+            table
+                .shards
+                .iter()
+                .filter(|shard| shard.next_sweep.load(Ordering::Relaxed) == now + SWEEP_INTERVAL_NANOS)
+                .count()
         };
         assert_eq!(put(&table, 0, 2 * SECOND, 3 * SECOND), Ok(()));
         assert!((1..=2).contains(&swept(&table, 2 * SECOND)));
-        table.tend(3 * SECOND);
+        table.sweep_some(3 * SECOND);
         assert_eq!(swept(&table, 3 * SECOND), 1);
     }
 
     #[test]
-    fn shard_that_was_swept_rests_for_a_quarter_of_a_second() {
+    fn shard_is_swept_once_per_quarter_second() {
         let table = BoundedTable::new(1);
         assert_eq!(put(&table, 1, 0, 1), Ok(()));
-        assert_eq!(put(&table, 2, REST_NANOS - 1, SECOND), Err(Full));
-        assert_eq!(put(&table, 2, REST_NANOS, SECOND), Ok(()));
+        assert_eq!(put(&table, 2, SWEEP_INTERVAL_NANOS - 1, SECOND), Err(Full));
+        assert_eq!(put(&table, 2, SWEEP_INTERVAL_NANOS, SECOND), Ok(()));
     }
 
     #[test]

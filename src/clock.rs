@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::time::Timestamp;
 
-/// Both clocks at one instant.
+/// A reading of both clocks at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
     /// The wall clock, for freshness and key validity.
@@ -28,15 +28,15 @@ pub struct ClockReading {
 }
 
 impl ClockReading {
-    /// The reading at a later `monotonic`, provided that the wall clock is not set in between. It lets a time computed
-    /// from this reading's wall clock be compared with a later one.
+    /// Advances this reading to a later `monotonic`, as if the wall clock was not set in between. Times that were
+    /// computed from this reading's wall clock can then be compared with the result.
     pub(crate) fn carried_on_to(self, monotonic: Duration) -> Self {
         let elapsed = monotonic.saturating_sub(self.monotonic).as_secs();
         Self { wall: self.wall.later_by(u32::try_from(elapsed).unwrap_or(u32::MAX)), monotonic }
     }
 }
 
-/// A source of time. Applications rarely need one other than [`SystemClock`]; tests do.
+/// A source of time. Most applications use [`SystemClock`].
 ///
 /// ```
 /// use hookwarden::Timestamp;
@@ -59,7 +59,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Reads both clocks.
     fn now(&self) -> ClockReading;
 
-    /// Reads the monotonic clock alone, where the wall clock is not needed. It must agree with [`now`](Self::now).
+    /// Reads only the monotonic clock. It must agree with [`now`](Self::now).
     fn monotonic(&self) -> Duration {
         self.now().monotonic
     }

@@ -1,8 +1,8 @@
-//! MAC algorithms, and keys prepared for them.
+//! MAC algorithms, keys prepared for them, and hashes of bodies.
 //!
 //! A scheme fixes its [`Algorithm`]; a request cannot choose another. [`Scheme::prepare`](crate::Scheme::prepare) turns
 //! a [`Keyring`](crate::Keyring) into [`PreparedKeys`], which hold the HMAC state of every key. Key stores return
-//! prepared keys, so that no request pays for the key setup.
+//! prepared keys, so that requests do not repeat the key setup.
 //!
 //! ```
 //! use hookwarden::crypto::{Algorithm, PreparedKeys};
@@ -14,8 +14,10 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
+pub(crate) mod body_hash;
 pub(crate) mod mac;
 #[cfg(feature = "diagnose")]
 pub(crate) mod wrong_mac;
 
+pub use body_hash::HashAlgorithm;
 pub use mac::{Algorithm, PreparedKeys};

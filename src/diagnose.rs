@@ -2,12 +2,12 @@
 //!
 //! A verifier only reports a mismatch. This module takes a captured request, tries the known mistakes between senders
 //! and receivers, and names those that explain it: a line break that an editor added, a body that a framework parsed
-//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about seventy others
+//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about seventy-five others
 //! ([`CauseKind`]). It is for operators, tests and the command line. Never run it on the path of a request: it is slow
 //! on purpose.
 //!
-//! A [`Capture`] is the request with what the receiver is configured with; [`Capture::diagnose`] returns a
-//! [`Diagnosis`], with a [`Cause`] for each problem.
+//! A [`Capture`] holds the request and the receiver's scheme and secrets. [`Capture::diagnose`] returns a [`Diagnosis`]
+//! with a [`Cause`] for each problem.
 //!
 //! ```
 //! use hookwarden::diagnose::{Capture, CauseKind};
@@ -33,12 +33,12 @@
 //! Bodies × keys × templates × algorithms × encodings of the signature: up to two mistakes at a time, in addition to
 //! mistakes in how the signature is written. Combinations with fewer mistakes are tried first. A search computes at
 //! most 60,000 signatures over at most 256 MiB; bodies of more than 1 MiB are not decoded or rewritten. A cause that
-//! the search found is [proven](Cause::is_proven): with the mistake corrected, the received signature verifies. What
-//! cannot be computed, such as a truncated body, is a suspicion.
+//! the search found is [proven](Cause::is_proven): with the mistake corrected, the received signature verifies. A cause
+//! that no computation can confirm, such as a truncated body, is a suspicion.
 //!
 //! # What it never shows
-//! No secret, nothing decoded from one, and no signature: the expected signature of a request would be a forgery of it.
-//! The text of a diagnosis can be pasted into a ticket.
+//! A diagnosis never shows a secret, a value decoded from a secret, or a signature: anyone who reads the expected
+//! signature could forge the request. Its text can be pasted into a ticket.
 
 mod bodies;
 mod cause;
@@ -81,7 +81,7 @@ use search::{Budget, Fit, Space};
 /// let scheme = Scheme::github();
 /// let head = [("X-Hub-Signature", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")];
 /// let diagnosis = Capture::new(&scheme, "It's a Secret to Everybody", &head, b"Hello, World!")
-///     .with_header_names(head.map(|(name, _)| name)) // so that a renamed header is found
+///     .with_headers(head) // to find renamed and repeated headers
 ///     .diagnose();
 /// assert!(!diagnosis.holds());
 /// for cause in diagnosis.causes() {
@@ -94,20 +94,20 @@ pub struct Capture<'c, H: ?Sized> {
     scheme: &'c Scheme,
     secrets: Vec<Zeroizing<String>>,
     head: &'c H,
-    header_names: Vec<String>,
+    headers: Vec<(String, Vec<u8>)>,
     body: &'c [u8],
     tolerance: Tolerance,
 }
 
 impl<'c, H: Head + ?Sized> Capture<'c, H> {
-    /// Captures a request. `secret` is the text as configured, not decoded, trimmed or checked, because mistakes in it
-    /// are part of the search.
+    /// Captures a request. `secret` is the configured text. It is not decoded, trimmed or checked, because the search
+    /// covers mistakes in it.
     pub fn new(scheme: &'c Scheme, secret: &str, head: &'c H, body: &'c [u8]) -> Self {
         let secrets = vec![Zeroizing::new(secret.to_owned())];
-        Self { scheme, secrets, head, header_names: Vec::new(), body, tolerance: scheme.tolerance() }
+        Self { scheme, secrets, head, headers: Vec::new(), body, tolerance: scheme.tolerance() }
     }
 
-    /// Adds another secret, if several are valid during a rotation. At most eight are used.
+    /// Adds another secret that is valid during a rotation. At most eight are used.
     pub fn with_secret(mut self, secret: &str) -> Self {
         if self.secrets.len() < MAX_KEYS {
             self.secrets.push(Zeroizing::new(secret.to_owned()));
@@ -120,10 +120,12 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         Self { tolerance, ..self }
     }
 
-    /// Sets the names of all headers. A [`Head`] cannot list them; without this, a missing header is searched under
-    /// common names only. At most 256 are used.
-    pub fn with_header_names<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
-        Self { header_names: names.into_iter().take(MAX_NAMES).map(Into::into).collect(), ..self }
+    /// Sets all headers as names and values, in order. A [`Head`] can neither list its headers nor return the values of
+    /// a repeated one. Without this list, the search for a missing header covers only common names, and a repeated
+    /// header is reported without a proof. At most 256 are used.
+    pub fn with_headers<N: Into<String>, V: AsRef<[u8]>>(self, headers: impl IntoIterator<Item = (N, V)>) -> Self {
+        let headers = headers.into_iter().take(MAX_HEADERS);
+        Self { headers: headers.map(|(name, value)| (name.into(), value.as_ref().to_vec())).collect(), ..self }
     }
 
     /// Verifies the request at the time `now`, and searches for what is wrong with it. For a stored request, `now` is
@@ -173,7 +175,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         for (place, text) in self.secrets.iter().enumerate() {
             let id = format!("secret-{}", place.saturating_add(1));
             let added = self.scheme.secret(text).and_then(|secret| Key::new(&id, secret)).and_then(|key| match &ring {
-                // The first is the newest; a secret that is given twice is one.
+                // The first secret is the newest. A duplicate secret is an error here, and is skipped.
                 Some(ring) => Keyring::from_keys(ring.iter().cloned().chain([key])),
                 None => Keyring::from_keys([key]),
             });
@@ -185,7 +187,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
                 Err(error) => fault = fault.or(Some(error)),
             }
         }
-        let ring = ring.ok_or_else(|| fault.unwrap_or_else(|| ConfigError::new("secret", "there is none")))?;
+        let ring = ring.ok_or_else(|| fault.unwrap_or_else(|| ConfigError::new("secret", "must be set")))?;
         let verifier = Verifier::new(self.scheme.clone(), ring)?.with_tolerance(self.tolerance);
         Ok((verifier, places))
     }
@@ -193,7 +195,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     fn explain(&self, diagnosis: &mut Diagnosis, now: Timestamp) {
         let (overlay, mut causes) = head::examine(self);
         let other = presets::other(self, now);
-        // What is missing in the head is no fault of a request that follows another scheme.
+        // A request that follows another scheme does not need this scheme's headers.
         let unsigned = |name: &FieldName| self.head.header(name) == Occurrence::Absent;
         if let Some(presets::Other { cause, secret: secret @ Some(_) }) = &other
             && self.scheme.signature_headers().iter().all(unsigned)
@@ -207,6 +209,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             Err(fault) => head::refused(fault, self.scheme),
             Ok(_) => None,
         };
+        let is_repeated = malformed.as_ref().is_some_and(|cause| cause.kind() == CauseKind::HeaderDuplicated);
         let signature_malformed = malformed.filter(|cause| match cause.kind() {
             CauseKind::SignatureMalformed => true,
             _ => {
@@ -214,15 +217,23 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
                 false
             }
         });
-        causes.extend(self.wrong_timestamp(&overlay, now));
+        // Search each group of fields like a separate request.
+        let heads = head::groups(self.scheme, &overlay);
+        causes.extend(heads.iter().find_map(|head| self.wrong_timestamp(head, now)));
         let mut budget = Budget::new();
-        let space = self.space(&overlay);
-        let found = space.search(&mut budget);
+        let spaces: Vec<Space<'_>> = heads.iter().map(|head| self.space(head)).collect();
+        let mut found = Ok(None);
+        for space in &spaces {
+            found = space.search(&mut budget);
+            if !matches!(found, Ok(None)) {
+                break;
+            }
+        }
         diagnosis.tried = budget.tried;
         match found {
             Ok(Some(Fit { secret, causes: proven })) => {
                 diagnosis.fitting_secret = Some(secret);
-                // What is read off the head is a fact, and the rest holds with it put right.
+                // The causes found in the head are proven too: the signature verifies with them corrected.
                 let unread = head::unread(self.scheme, &overlay);
                 diagnosis.causes = causes.into_iter().map(Cause::proven).chain(proven).chain(unread).collect();
             }
@@ -238,10 +249,17 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
                     }
                     causes.insert(0, cause);
                 }
-                causes.extend(head::suspicions(self));
+                let suspicions = head::suspicions(self);
+                let body_differs = !suspicions.is_empty();
+                causes.extend(suspicions);
                 causes.extend(self.malformed_secret());
-                if !explained || !space.candidates.is_empty() {
-                    causes.push(unexplained(&space, &budget, unfound.is_err()));
+                // The signed value of a repeated header is unknown, so a failed search does not mean that the secret is
+                // wrong.
+                if let Some(space) = spaces.iter().find(|space| !space.candidates.is_empty()).or(spaces.first())
+                    && !is_repeated
+                    && (!explained || !space.candidates.is_empty())
+                {
+                    causes.push(unexplained(space, &budget, unfound.is_err(), body_differs));
                 }
                 diagnosis.causes = causes;
             }
@@ -267,7 +285,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
     }
 
-    /// A header that contains the secret itself, such as the token of GitLab.
+    /// Finds a signature header that contains the secret itself, as GitLab's token does.
     fn secret_as_signature(&self, head: &impl Head) -> Option<Cause> {
         let carries = |name: &&FieldName| match head.header(name) {
             Occurrence::Once(value) => self.secrets.iter().any(|text| {
@@ -279,8 +297,9 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         self.scheme.signature_headers().iter().find(carries).map(|name| {
             Cause::new(
                 CauseKind::SignatureIsSecret,
-                format!("{} carries the secret itself in place of a signature", name.as_str()),
-                "on the sender, send an HMAC made with the secret, and change the secret: it was sent over the wire and may be in logs",
+                format!("{} contains the secret itself instead of a signature", name.as_str()),
+                "on the sender, send an HMAC made with the secret, and change the secret: it was sent over the wire \
+                 and may be in logs",
             )
             .at_header(name.as_str())
         })
@@ -295,11 +314,11 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         Some(Cause::new(
             CauseKind::SecretMalformed,
             format!("secret {place} cannot be used: {error}"),
-            "on the receiver, copy the secret again from the sender's settings, whole and without anything around it",
+            "on the receiver, copy the whole secret again from the sender's settings, without quotes or spaces",
         ))
     }
 
-    /// Removes quotes of the request from causes that would show a secret.
+    /// Replaces the texts of causes that would show a secret.
     fn hide_secrets(&self, causes: &mut [Cause]) {
         let keys = secrets::keys(self.scheme, &self.secrets);
         let written = keys.iter().flat_map(|form| {
@@ -328,23 +347,28 @@ impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
     }
 }
 
-fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool) -> Cause {
-    let end = if cut { "; the search ended at its bound before everything was tried" } else { "" };
+fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool, body_differs: bool) -> Cause {
+    let end = if cut { "; the search reached its limit before it tried every combination" } else { "" };
     let what = format!(
-        "nothing that was tried fits: {} keys, {} bodies, {} templates and {} algorithms, {} signatures in all{end}",
+        "no combination fits: {} keys, {} bodies, {} templates and {} algorithms, {} signatures in all{end}",
         space.keys.len(),
         space.bodies.len(),
         space.contents.len(),
         space.methods.len(),
         budget.tried
     );
-    let fix = "it is probably another secret, such as that of another environment, endpoint or rotation: compare it on both \
-               sides first; then compare the captured body with what the sender sent, byte by byte";
+    let fix = if body_differs {
+        "capture the raw body again, because this one probably differs from the signed one; if that does not verify \
+         either, compare the secret on both sides"
+    } else {
+        "the sender probably uses another secret, such as that of another environment, endpoint or rotation: compare \
+         it on both sides first; then compare the captured body with the sent one, byte by byte"
+    };
     Cause::new(CauseKind::Unexplained, what, fix)
 }
 
-/// The maximum number of header names.
-const MAX_NAMES: usize = 256;
+/// The maximum number of headers.
+const MAX_HEADERS: usize = 256;
 
 /// The minimum length, in bytes, of a text that is treated as a secret when searching for one.
 const MIN_SHOWN: usize = 6;

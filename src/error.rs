@@ -1,9 +1,9 @@
-//! Errors, by who has to act on them.
+//! Errors, grouped by who has to act on them.
 //!
-//! * [`ConfigError`]: a setting is wrong. The developer fixes it; it is found while building, never while a request is
-//!   verified.
-//! * [`Rejection`](crate::Rejection): a request does not verify. Its text is the same for every reason, so that it can be shown to the
-//!   sender; the operator reads its [`Reason`].
+//! * [`ConfigError`]: a setting is wrong, and the developer has to fix it. It is found while building, never while a
+//!   request is verified.
+//! * [`Rejection`](crate::Rejection): a request does not verify. Its text is the same for every reason, so it can be
+//!   shown to the sender. The operator reads its [`Reason`].
 //! * [`SignError`]: a message cannot be signed as it was given.
 //! * `StoreError` (feature `warden`): a store of keys, quotas or deliveries cannot answer.
 //!
@@ -24,6 +24,9 @@
 
 use alloc::borrow::Cow;
 use core::fmt;
+
+#[cfg(feature = "warden")]
+use crate::escape::Escaped;
 
 /// A setting that is missing, malformed or contradicts another one. It is found while building, never while a request
 /// is verified.
@@ -56,8 +59,8 @@ impl ConfigError {
     }
 }
 
-/// A message that [`Signer`](crate::signer::Signer) cannot sign as it was given: for example, a header that the scheme
-/// signs is missing, or the timestamp cannot be written in the scheme's format.
+/// A message that [`Signer`](crate::signer::Signer) cannot sign. For example, a header that the scheme signs is
+/// missing, or the timestamp cannot be written in the scheme's format.
 ///
 /// ```
 /// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
@@ -105,7 +108,7 @@ impl SignError {
 /// ```
 #[cfg(feature = "warden")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
+#[error("{}", Escaped::line(what))]
 pub struct StoreError {
     what: Cow<'static, str>,
     retry_after: core::time::Duration,
@@ -114,7 +117,8 @@ pub struct StoreError {
 
 #[cfg(feature = "warden")]
 impl StoreError {
-    /// Creates an error with a text for the operator. The sender is asked to retry after one second.
+    /// Creates an error with a text for the operator, which may quote a server: `Display` prints it
+    /// [escaped](crate::escape), on one line. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
@@ -142,7 +146,7 @@ impl StoreError {
     }
 }
 
-/// Why a head or a signature does not pass, with the header at fault by its place in the scheme.
+/// Why a head or a signature is refused, and the header at fault by its place in the scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) reason: Reason,
@@ -173,25 +177,29 @@ pub(crate) enum Slot {
     Timestamp,
     /// The header named by the n-th part of the signed template.
     Part(u8),
+    /// The unsigned header by which a Warden distinguishes deliveries with equal bodies.
+    #[cfg(feature = "warden")]
+    UnsignedId,
 }
 
 /// Why a verifier rejected a request. For logs, metrics and events, never for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A header that the scheme needs is not there.
+    /// A header that the scheme needs is missing.
     MissingHeader,
-    /// A header that may come once came more often, or a field within it did.
+    /// A header that must occur once, or a field within it, occurs more often.
     DuplicateHeader,
-    /// The signature header has no candidate of the scheme's form and length.
+    /// The signature header has no candidate of the scheme's form and length, or is too long.
     MalformedSignature,
-    /// The timestamp is not of the scheme's format, or beyond what a clock can show.
+    /// The timestamp is not in the scheme's format, or is out of its range.
     MalformedTimestamp,
-    /// Another signed header is too long or not of its form.
+    /// Another signed header is too long, malformed, or contains the literal that separates it from other signed
+    /// content.
     MalformedHeader,
-    /// More than 32 signature candidates.
+    /// The request has more signature candidates than the scheme permits: 32 by default.
     TooManyCandidates,
-    /// The scheme signs the method or the path, and the head given had none.
+    /// The scheme signs the method or the path, and the head has none.
     NoRequestLine,
     /// The timestamp is older than the tolerance.
     Stale,
@@ -199,7 +207,7 @@ pub enum Reason {
     Early,
     /// No key is within its validity window.
     NoLiveKey,
-    /// No candidate equals the MAC under any live key.
+    /// No candidate equals the MAC under any valid key.
     Mismatch,
 }
 
@@ -249,9 +257,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_all_listed_each_with_a_name_of_its_own() {
-        // A variant that is not listed leaves a gap in the numbers, the last one aside.
-        #[expect(clippy::as_conversions, reason = "a variant's number is reached in no other way")]
+    fn reasons_are_all_listed_with_distinct_names() {
+        // A variant that is not listed leaves a gap in the discriminants, unless it is the last one.
+        #[expect(clippy::as_conversions, reason = "a cast is the only access to a discriminant")]
         let numbers = Reason::ALL.iter().map(|reason| *reason as usize);
         let mut numbers: alloc::vec::Vec<_> = numbers.collect();
         numbers.sort_unstable();

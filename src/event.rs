@@ -87,18 +87,24 @@ pub use self::warning::Warning;
 pub struct SecurityEvent<'e> {
     /// How the request ended.
     pub outcome: Outcome,
-    /// The status of the handler's answer, where a layer or middleware saw one. `None` for a refusal, for a handler that
-    /// panicked, and with an extractor alone.
+    /// The status of the handler's answer, if a layer or middleware saw one. `None` for a refusal, for a handler that
+    /// panicked or was not called, and if there is only an extractor.
     pub status: Option<StatusCode>,
-    /// The webhook id that the request names, with control and non-ASCII characters escaped, cut to 128 bytes. The
-    /// sender claims it: only an accepted or released outcome proves it.
+    /// The webhook id of the request, with control and non-ASCII characters escaped, cut to 128 bytes. It is unverified
+    /// unless the outcome is accepted or released. After key lookup it is the canonical id, if the key store
+    /// [returns one](crate::crypto::PreparedKeys::webhook_id).
     pub webhook_id: Option<&'e str>,
-    /// Whether the Warden has keys for that webhook id. An unknown id is whatever a stranger wrote. Do not use it as a
-    /// metric's label: their number is unbounded.
+    /// Whether the Warden has keys for that webhook id. An unknown id is arbitrary text from the client. Do not use
+    /// unknown ids as metric labels: their number is unbounded.
     ///
-    /// In a refusal based on the head alone no store is asked: an id behind [`CachedKeys`](crate::keys::CachedKeys) counts
-    /// as unknown then unless its keys are cached, and so does an id of a blocked peer or of a wrong method.
+    /// A refusal that is based only on the head does not query the application's key store. In such a refusal an id
+    /// counts as unknown if its keys are not cached in [`CachedKeys`](crate::keys::CachedKeys), if its
+    /// [`KeyStore`](crate::keys::KeyStore) does not implement [`knows`](crate::keys::KeyStore::knows), if the peer is
+    /// blocked, or if the method is wrong.
     pub known_id: bool,
+    /// For a peer that is blocked ([`RefusalReason::PeerBlocked`]) for all webhook ids: the id that caused most of its
+    /// refused requests, escaped, cut to 64 bytes. `None` if the peer is blocked only for this request's webhook id.
+    pub most_charged_id: Option<&'e str>,
     /// The address that the request came from, if the Warden knows it.
     pub peer: Option<IpAddr>,
     /// The key that matched.
@@ -125,6 +131,7 @@ impl<'e> SecurityEvent<'e> {
             status: None,
             webhook_id: None,
             known_id: false,
+            most_charged_id: None,
             peer: None,
             key_id: None,
             header: None,

@@ -8,10 +8,10 @@ use futures_util::FutureExt as _;
 
 use crate::error::StoreError;
 
-/// A boxed future that is `Send`, as the store traits return it.
+/// The boxed `Send` future that the store traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A panic in an application's store is an error of the store, and must not take the request with it.
+/// Turns a panic in an application's store into a [`StoreError`], so that the request is answered.
 pub(crate) async fn catch_panic<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(StoreError::panicked()))
 }

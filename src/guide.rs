@@ -1,17 +1,29 @@
 //! The guide: from a first route to production, and through incidents.
 //!
+//! First steps:
+//!
 //! * [`start`]: from an empty project to production, with a checklist.
+//! * [`recipes`]: one sender, several schemes, state, verifying plain bytes, local development.
 //! * [`migrate`]: from `standardwebhooks`, `svix`, `webhook-verify`, or a Django view.
+//! * [`rollout`]: switching live traffic step by step.
+//! * [`testing`]: testing your handlers.
+//! * [`handshakes`]: challenges that providers send when a webhook is registered.
+//!
+//! In production:
+//!
+//! * [`secrets`]: secrets from Kubernetes, Docker, Vault, AWS or a database.
 //! * [`rotation`]: rotating keys, planned and after a leak.
 //! * [`replay`]: duplicate deliveries and idempotency.
-//! * [`testing`]: testing your handlers.
 //! * [`proxies`]: addresses, bodies, timeouts and TLS behind proxies.
 //! * [`incidents`]: detect, contain, rotate, recover; the meaning of each refusal.
-//! * [`comparison`]: other crates.
-//! * [`architecture`]: layers and modules.
-//! * [`command`]: the command `hookwarden`.
+#![cfg_attr(feature = "redis", doc = "* [`redis`](crate::redis): several replicas with a shared store.")]
 //!
-//! Several replicas with a shared store: see the module `redis`.
+//! Reference:
+//!
+//! * [`defaults`]: the default of each step, and the answer to each request.
+//! * [`command`]: the command `hookwarden`.
+//! * [`architecture`]: layers and modules.
+//! * [`comparison`]: other crates.
 
 /// A page from a file. The links of the file lead to other files. The first definition of a link takes precedence, so here
 /// they lead to pages instead.
@@ -19,20 +31,31 @@ macro_rules! page {
     ($(#[$summary:meta])+ $name:ident, $file:literal) => {
         $(#[$summary])+
         ///
+        /// [page-architecture]: crate::guide::architecture
         /// [page-command]: crate::guide::command
+        /// [page-defaults]: crate::guide::defaults
         /// [page-incidents]: crate::guide::incidents
+        /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
         /// [page-proxies]: crate::guide::proxies
-        /// [page-readme]: https://docs.rs/crate/hookwarden/latest
+        /// [page-recipes]: crate::guide::recipes
+        /// [page-recipes-provider]: crate::guide::recipes#use-a-provider-without-a-preset
         /// [page-replay]: crate::guide::replay
+        /// [page-replay-equal]: crate::guide::replay#equal-bodies
         /// [page-replay-github]: crate::guide::replay#github
+        /// [page-rollout]: crate::guide::rollout
         /// [page-rotation]: crate::guide::rotation
+        /// [page-rotation-files]: crate::guide::rotation#files-of-secrets
         /// [page-schemes]: crate::scheme::Scheme
+        /// [page-secrets]: crate::guide::secrets
+        /// [page-speed]: https://docs.rs/crate/hookwarden/latest/source/docs/speed.md
+        /// [page-start]: crate::guide::start
         /// [page-start-live]: crate::guide::start#4-before-it-goes-live
         /// [page-start-probes]: crate::guide::start#metrics-and-health-probes
         /// [page-start-send]: crate::guide::start#3-a-delivery-and-an-attack
         #[cfg_attr(feature = "redis", doc = "[page-fleet]: crate::redis")]
         #[cfg_attr(not(feature = "redis"), doc = "[page-fleet]: https://docs.rs/hookwarden/latest/hookwarden/redis/")]
         /// [page-testing]: crate::guide::testing
+        /// [page-threats-time]: https://docs.rs/crate/hookwarden/latest/source/docs/threat-model.md
         ///
         #[doc = include_str!($file)]
         pub mod $name {}
@@ -44,8 +67,28 @@ page! {
     start, "../docs/guide/start.md"
 }
 page! {
+    /// Code for common tasks.
+    recipes, "../docs/guide/recipes.md"
+}
+page! {
     /// Moving from another crate or from a Django view.
     migrate, "../docs/guide/migrate.md"
+}
+page! {
+    /// Switching live traffic step by step.
+    rollout, "../docs/guide/rollout.md"
+}
+page! {
+    /// Testing your handlers.
+    testing, "../docs/guide/testing.md"
+}
+page! {
+    /// Challenges that providers send when a webhook is registered.
+    handshakes, "../docs/guide/handshakes.md"
+}
+page! {
+    /// Secrets from Kubernetes, Docker, Vault, AWS or a database.
+    secrets, "../docs/guide/secrets.md"
 }
 page! {
     /// Rotating keys.
@@ -56,10 +99,6 @@ page! {
     replay, "../docs/guide/replay.md"
 }
 page! {
-    /// Testing your handlers.
-    testing, "../docs/guide/testing.md"
-}
-page! {
     /// Addresses, bodies, timeouts and TLS behind proxies.
     proxies, "../docs/guide/proxies.md"
 }
@@ -68,10 +107,14 @@ page! {
     incidents, "../docs/guide/incidents.md"
 }
 page! {
-    /// Comparison with other crates.
-    comparison, "../docs/guide/comparison.md"
+    /// The default of each step, and the answer to each request.
+    defaults, "../docs/guide/defaults.md"
 }
-// The picture is part of the page, since there are no files beside it; the one that the file shows is hidden.
+page! {
+    /// The command `hookwarden`.
+    command, "../docs/command.md"
+}
+// Embed the picture, because rustdoc copies no files, and hide the page's own link to it.
 page! {
     /// Layers and modules.
     ///
@@ -82,6 +125,6 @@ page! {
     architecture, "../docs/guide/architecture.md"
 }
 page! {
-    /// The command `hookwarden`.
-    command, "../docs/command.md"
+    /// Comparison with other crates.
+    comparison, "../docs/guide/comparison.md"
 }

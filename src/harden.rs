@@ -9,9 +9,9 @@
 //!     .without_header("x-xss-protection")
 //!     .plain_http(PlainHttp::Redirect)
 //!     .redirect_host("hooks.example.com")
-//!     .proxies(Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?) // one proxy, which ends TLS
+//!     .proxies(Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?) // one proxy, which terminates TLS
 //!     .build()?;
-//! let layer = HardenLayer::new(harden); // outside of the `WardenLayer`, so that its refusals have the headers too
+//! let layer = HardenLayer::new(harden); // outside the `WardenLayer`, so that refusals have the headers too
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 //!
@@ -27,34 +27,34 @@
 //! | `Content-Security-Policy` | `default-src 'none'; frame-ancestors 'none'` |
 //!
 //! * A header that the inner service sets keeps its value.
-//! * `Strict-Transport-Security` applies to the host and all its subdomains. If one of them must be reachable by plain HTTP,
-//!   set a value without `includeSubDomains; preload`. Answers to unencrypted requests don't have the header (RFC 6797
-//!   section 7.2).
-//! * Current browsers ignore `X-XSS-Protection`; security scanners ask for it.
+//! * `Strict-Transport-Security` applies to the host and all its subdomains. If one of them must be reachable over
+//!   plain HTTP, set a value without `includeSubDomains; preload`. Responses to unencrypted requests do not have the
+//!   header (RFC 6797 section 7.2).
+//! * Current browsers ignore `X-XSS-Protection`, but security scanners expect it.
 //!
 //! # Plain HTTP
 //!
-//! Anyone on the network path can read a request that was sent by plain HTTP. Such a request is refused with 403 unless
-//! [`PlainHttp`] says otherwise. A request passes if one of these holds:
+//! Anyone on the network path can read a request that was sent over plain HTTP. By default such a request is refused
+//! with 403; [`PlainHttp`] can change that. A request passes if one of these conditions is met:
 //!
 //! * A proxy that is declared by [`proxies`](HardenBuilder::proxies) reports TLS.
-//! * This server ends TLS itself. actix-web knows that; on other servers put a [`TlsConnection`] into the request's
-//!   extensions.
-//! * No proxy is declared, the request comes from a loopback address, and it has no header of a proxy (`Forwarded`, `Via`,
-//!   `X-Forwarded-…`, `X-Real-IP` and similar ones). So a receiver on a developer's machine needs no setting. The server
-//!   must provide the peer's address: on axum by `axum::HardenLayer` and `into_make_service_with_connect_info`, with bare
-//!   tower by a [`PeerAddress`](crate::tower::PeerAddress).
+//! * This server terminates TLS itself. actix-web detects that; on other servers insert a [`TlsConnection`] into the
+//!   request's extensions.
+//! * No proxy is declared, the request comes from a loopback address, and it has no proxy header (`Forwarded`, `Via`,
+//!   `X-Forwarded-…`, `X-Real-IP` and similar headers). So a receiver on a developer's machine needs no setting. The
+//!   server must provide the peer's address: on axum with `axum::HardenLayer` and
+//!   `into_make_service_with_connect_info`, with bare tower with a [`PeerAddress`](crate::tower::PeerAddress).
 //!
-//! Declare every proxy, also one on the same machine: a local proxy that adds no header looks like a local client, and
-//! everything passes.
+//! Declare every proxy, also a proxy on the same machine: a local proxy that adds no header looks like a local client,
+//! and all its requests pass.
 //!
-//! `X-Forwarded-Proto` counts only on a connection from a declared proxy's address, because any client can write it.
+//! `X-Forwarded-Proto` is read only on a connection from a declared proxy's address, because any client can send it.
 //!
-//! Requests that are refused or redirected here have no event and no metric, because they never reach a Warden. The first,
-//! second, fourth, eighth … of them is logged as `request by plain HTTP refused`, with the count so far and the fix. A wrong
-//! declaration of the proxies refuses every request, so alert when accepted requests stop.
+//! Requests that are refused or redirected here raise no event and no metric, because they never reach a Warden. The
+//! first, second, fourth, eighth … of them is logged as `request over plain HTTP refused`, with the count so far and
+//! the fix. If the proxies are declared wrongly, every request is refused, so alert when accepted requests stop.
 //!
-//! Scrapers of metrics and health probes that use plain HTTP are refused too. On axum, add their routes after the layer.
+//! Metrics scrapers and health probes that use plain HTTP are refused too. On axum, add their routes after the layer.
 
 mod builder;
 mod headers;
@@ -86,7 +86,7 @@ pub(crate) use plain_http::{Arriving, Passage};
 /// ```
 /// use hookwarden::harden::Harden;
 ///
-/// // The host has a subdomain that is reachable by plain HTTP.
+/// // The host has a subdomain that is reachable over plain HTTP.
 /// let harden = Harden::builder().header("strict-transport-security", "max-age=31536000").build()?;
 /// # #[cfg(feature = "axum")]
 /// let layer = hookwarden::axum::HardenLayer::new(harden);

@@ -1,8 +1,9 @@
-//! The request head that a scheme reads: header values, and the request line where a scheme signs it.
+//! The request head that a scheme reads: header values, and the request line if the scheme signs it.
 //!
 //! A verifier and a signer read a request through the trait [`Head`]. It is implemented for slices, arrays and vectors
 //! of `(name, value)` pairs, for [`RequestHead`], and with the feature `http` for `http::HeaderMap`, `http::Request`
-//! and `http::request::Parts`. A header that a scheme reads must occur exactly once, which [`Occurrence`] expresses.
+//! and `http::request::Parts`. A header that a scheme reads must occur exactly once, so a lookup returns an
+//! [`Occurrence`].
 //!
 //! ```
 //! use hookwarden::headers::{FieldName, Head, Occurrence};
@@ -25,17 +26,16 @@ pub use field_name::FieldName;
 pub use occurrence::Occurrence;
 pub use request_head::{NoHeaders, RequestHead};
 
-#[cfg(feature = "warden")]
 pub(crate) use field_name::is_token_byte;
 
-/// The head of a request, as far as a signature can cover it.
+/// The head of a request: the parts that a signature can cover.
 ///
-/// It is implemented for slices, arrays and vectors of `(name, value)` pairs, for maps from names to values, for [`NoHeaders`]
-/// and [`RequestHead`], and with the feature `http` for that crate's `HeaderMap`, `Request` and `request::Parts`.
+/// It is implemented for slices, arrays and vectors of `(name, value)` pairs, for maps from names to values, for
+/// [`NoHeaders`] and [`RequestHead`], and with the feature `http` for that crate's `HeaderMap`, `Request` and
+/// `request::Parts`.
 ///
-/// Implement it for another type so that no header has to be copied. Report
-/// a header that occurs more than once as [`Occurrence::Repeated`], never as its first value: a proxy and a receiver
-/// may each use a different one.
+/// Implement it for another type to avoid copying the headers. Report a header that occurs more than once as
+/// [`Occurrence::Repeated`], never as its first value: a proxy and a receiver may each use a different one.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -68,6 +68,17 @@ pub trait Head {
     /// Looks up the header `name`. The comparison must ignore the case of ASCII letters.
     fn header(&self, name: &FieldName) -> Occurrence<'_>;
 
+    /// Returns the value of the header `name` at `index` among the headers of this name, from 0 on, in the order in which
+    /// they were sent. Only schemes with [repeated signature
+    /// headers](crate::scheme::SchemeBuilder::repeated_signature_headers) need it. By default a repeated header has no
+    /// values, and a request with one is refused.
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        match self.header(name) {
+            Occurrence::Once(value) if index == 0 => Some(value),
+            _ => None,
+        }
+    }
+
     /// The method as sent, such as `POST`, or `None` if it is not known. Only schemes that sign it need it.
     fn method(&self) -> Option<&str> {
         None
@@ -83,6 +94,10 @@ pub trait Head {
 impl<H: Head + ?Sized> Head for &H {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         (**self).header(name)
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        (**self).nth_value(name, index)
     }
 
     fn method(&self) -> Option<&str> {

@@ -5,10 +5,10 @@
 //! | [`StaticKeys`] | the application | replaced by the application while requests run |
 //! | `FileKeys` (feature `serde`) | a TOML file, or a directory of mounted secrets | reloaded when a file changes |
 //! | [`CachedKeys`] | a secrets manager or a database, through an [`AsyncKeyStore`] | looked up again when a cached entry expires |
-//! | [`KeyStore`] | anything that answers at once | as you implement it |
+//! | [`KeyStore`] | your own source that answers without waiting | as you implement it |
 //!
-//! Keys are prepared for one scheme, so that no request pays for the key setup. Each key's validity window is checked
-//! at each request, whatever the store.
+//! Keys are prepared for one scheme, so that requests do not repeat the key setup. The Warden checks each key's
+//! validity window at each request, for every store.
 //!
 //! ```
 //! use hookwarden::keys::{KeyStore, StaticKeys};
@@ -27,6 +27,7 @@ mod cached;
 mod decoy;
 #[cfg(feature = "serde")]
 mod file;
+mod live_counts;
 mod table;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::error::StoreError;
 use crate::future::BoxFuture;
 use crate::scheme::Scheme;
 use crate::secret::Keyring;
+use crate::time::Timestamp;
 
 pub use cached::{CachedKeys, CachedKeysBuilder};
 #[cfg(feature = "serde")]
@@ -45,18 +47,18 @@ pub use table::StaticKeys;
 pub(crate) use cached::{KeyAnswer, Lookup};
 pub(crate) use decoy::Decoys;
 
-/// Looks up keys by webhook id without waiting: an implementation must neither block nor do I/O. For a store that has
-/// to be asked over the network, implement [`AsyncKeyStore`].
+/// Looks up keys by webhook id without waiting. An implementation must neither block nor do I/O. For a store on the
+/// network, implement [`AsyncKeyStore`].
 ///
-/// The keys are prepared for the scheme by [`Scheme::prepare`](crate::scheme::Scheme::prepare), so that no request pays
-/// for the key setup. Return all keys of the id: the Warden checks their validity windows at each request.
+/// Prepare the keys with [`Scheme::prepare`](crate::scheme::Scheme::prepare) before requests need them. Return all keys
+/// of the id: the Warden checks their validity windows at each request.
 ///
 /// Implement [`scheme`](Self::scheme) if all keys are prepared for one scheme:
-/// [`WardenBuilder::build`](crate::warden::WardenBuilder::build) then checks it. Without it, keys for another algorithm are found
-/// only when they are used: each request of their sender is answered 500, with the reason `misconfigured`.
+/// [`WardenBuilder::build`](crate::warden::WardenBuilder::build) then checks it. Otherwise keys for another algorithm
+/// are found only when they are used: each request of their sender is answered 500, with the reason `misconfigured`.
 ///
 /// ```
-/// use hookwarden::Scheme;
+/// use hookwarden::{Scheme, Timestamp};
 /// use hookwarden::crypto::PreparedKeys;
 /// use hookwarden::error::StoreError;
 /// use hookwarden::keys::{KeyStore, StaticKeys};
@@ -72,8 +74,8 @@ pub(crate) use decoy::Decoys;
 ///         if webhook_id.starts_with("eu-") { self.eu.find(webhook_id) } else { self.us.find(webhook_id) }
 ///     }
 ///
-///     fn common_size(&self) -> usize {
-///         self.us.common_size()
+///     fn common_live_keys(&self, now: Timestamp) -> usize {
+///         self.us.common_live_keys(now)
 ///     }
 ///
 ///     fn scheme(&self) -> Option<&Scheme> {
@@ -84,23 +86,60 @@ pub(crate) use decoy::Decoys;
 pub trait KeyStore: Send + Sync + 'static {
     /// Returns the keys of `webhook_id`, or `None` if the id is unknown.
     ///
-    /// Compare ids byte for byte. A store that treats `ACME` and `acme` as one id, or ignores a trailing space, gives
-    /// one sender many ids: each has a quota, and a delivery to one can be replayed to the others.
+    /// Compare ids byte for byte, or name the canonical id of the sender with [`PreparedKeys::with_webhook_id`].
+    /// Without it, a store that treats `ACME` and `acme` as one id, or ignores a trailing space, gives one sender many
+    /// ids: each has a quota, and a delivery to one can be replayed to the others.
+    ///
+    /// ```
+    /// use hookwarden::crypto::PreparedKeys;
+    /// use hookwarden::error::StoreError;
+    /// use hookwarden::keys::{KeyStore, StaticKeys};
+    /// use hookwarden::{Keyring, Scheme};
+    ///
+    /// /// Ignores case. Each keyring names its id in lower case, so a lookup allocates only the folded id.
+    /// struct IgnoringCase(StaticKeys);
+    ///
+    /// impl KeyStore for IgnoringCase {
+    ///     fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError> {
+    ///         self.0.find(&webhook_id.to_lowercase())
+    ///     }
+    /// }
+    ///
+    /// let scheme = Scheme::timestamped();
+    /// let acme = Keyring::new(scheme.secret("a-subscription-secret")?).with_webhook_id("acme");
+    /// let keys = IgnoringCase(StaticKeys::new(&scheme, [("acme", acme)])?);
+    /// assert_eq!(keys.find("ACME")?.and_then(|keys| keys.webhook_id().map(str::to_owned)).as_deref(), Some("acme"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The store cannot answer now. The request is answered with 503, and the sender retries.
     fn find(&self, webhook_id: &str) -> Result<Option<PreparedKeys>, StoreError>;
 
-    /// The number of keys that most ids have, 1 to 8. An unknown id is verified against a decoy with this many keys, so
-    /// that the answer takes as long as for a wrong signature.
-    fn common_size(&self) -> usize {
+    /// Whether there are keys for `webhook_id`. It is called for the [event](crate::event::SecurityEvent::known_id) of
+    /// a request that is refused before key lookup. Such requests are not rate limited, so a store that cannot answer
+    /// from memory should keep the default, `false`.
+    fn knows(&self, webhook_id: &str) -> bool {
+        let _ = webhook_id;
+        false
+    }
+
+    /// The number of keys, 1 to 8, that are valid at `now` for most ids. A request for an unknown id, or for an id
+    /// without a valid key, is verified against a decoy with this many keys, so that it takes as long as one with a
+    /// wrong signature.
+    ///
+    /// It is called only for such requests, and must be as fast as [`find`](Self::find). The default is 1, for a store
+    /// whose ids have one key each.
+    fn common_live_keys(&self, now: Timestamp) -> usize {
+        let _ = now;
         1
     }
 
-    /// The scheme that the keys are prepared for, if it is one scheme. The default is `None`, which skips the check.
+    /// The scheme that all keys are prepared for. The default is `None`, which skips the check.
     ///
-    /// [`build`](crate::warden::WardenBuilder::build) refuses a store whose keys cannot verify under the Warden's scheme. If it
-    /// cannot check and a key is for another algorithm, requests of that sender are answered 500 from the first one on.
+    /// [`build`](crate::warden::WardenBuilder::build) refuses a store whose keys cannot verify under the Warden's
+    /// scheme. If the check is skipped and a key is for another algorithm, every request of that sender is answered
+    /// 500.
     fn scheme(&self) -> Option<&Scheme> {
         None
     }
@@ -111,8 +150,12 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
         (**self).find(webhook_id)
     }
 
-    fn common_size(&self) -> usize {
-        (**self).common_size()
+    fn knows(&self, webhook_id: &str) -> bool {
+        (**self).knows(webhook_id)
+    }
+
+    fn common_live_keys(&self, now: Timestamp) -> usize {
+        (**self).common_live_keys(now)
     }
 
     fn scheme(&self) -> Option<&Scheme> {
@@ -120,8 +163,8 @@ impl<K: KeyStore + ?Sized> KeyStore for Arc<K> {
     }
 }
 
-/// Looks up keys by webhook id in a store that has to be asked, such as a secrets manager or a database. [`CachedKeys`]
-/// caches its answers.
+/// Looks up keys by webhook id asynchronously, for example in a secrets manager or a database. [`CachedKeys`] caches
+/// the answers.
 ///
 /// ```
 /// use hookwarden::error::StoreError;
@@ -153,8 +196,9 @@ pub trait AsyncKeyStore: Send + Sync + 'static {
     /// Returns the keys of `webhook_id`, or `None` if the id is unknown.
     ///
     /// The id comes from an unverified request: never put it into a path or a query without escaping. Compare ids byte
-    /// for byte, as for [`KeyStore::find`]; a database collation that ignores case or trailing spaces does not. The
-    /// store must limit how long a lookup takes and how many run at once.
+    /// for byte, as for [`KeyStore::find`]. If a database collation ignores case or trailing spaces, return the id of
+    /// the found row with [`Keyring::with_webhook_id`]. The store must limit the duration of a lookup and the number of
+    /// concurrent lookups.
     ///
     /// # Errors
     /// The store cannot answer now. The request is answered with 503, and the sender retries.

@@ -1,7 +1,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Hookwarden guards webhook endpoints. Before your handler runs, it verifies who sent a request, that the request is
-//! fresh and unmodified, that these exact signed bytes were not handled recently, and that the sender is within its quota.
+//! Hookwarden verifies webhooks before your handler runs. A [`Verifier`] checks a request's signature and its signed
+//! timestamp. With the feature `warden`, a `Warden` guards an endpoint: it also limits the body, refuses duplicates and
+//! enforces quotas.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
@@ -14,7 +15,7 @@
 //!     ("X-Webhook-Timestamp", "1800000000"),
 //!     ("X-Webhook-Signature", "d17d66b66fca89390c5b967c45e8928fc732db07a0aabe8167b1e98213081ffe"),
 //! ];
-//! let now = Timestamp::from_unix(1_800_000_000); // `verify` reads the clock instead
+//! let now = Timestamp::from_unix(1_800_000_000); // for the current time, call `verify`
 //! verifier.verify_at(&headers, br#"{"event":"user.created"}"#, now)?;
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
@@ -27,39 +28,39 @@
 //! | guard a route on actix-web | [`actix`] | `actix` |
 //! | guard any other tower service | [`tower`] | `tower` |
 //! | guard an endpoint without a framework | [`warden`] | `warden` |
-//! | verify a request whose bytes I have | [`Verifier`] | |
+//! | verify a request that is already in memory | [`Verifier`] | |
 //! | verify a body while it arrives | [`verifier::Verification`] | |
 //! | sign webhooks | [`Signer`] | |
 //! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
-//! | say which sender a request is for | [`IdSource`] | `warden` |
+//! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
 //! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
 //! | load keys from a file or mounted secrets | [`keys::FileKeys`] | `warden`, `serde` |
 //! | load keys from a secrets manager | [`keys::CachedKeys`] | `warden` |
 //! | run behind a proxy or a load balancer | [`proxies`] | `warden` |
-//! | run several replicas | [`redis`], or a [`shared_store`] of another kind | `redis`, `warden` |
+//! | run several replicas | [`redis`], or another [`shared_store`] | `redis`, `warden` |
 //! | write logs | [`event::TracingObserver`] | `tracing` |
 //! | export metrics | [`event::MetricsObserver`] | `metrics` |
-//! | be alerted | [`event::AlertObserver`] | `warden` |
+//! | send alerts | [`event::AlertObserver`] | `warden` |
 //! | find out why a request does not verify | [`diagnose`] | `diagnose` |
 //! | test my handlers | [`Signer`] for requests, [`testing`] for time | `testing` |
 //! | set response headers, refuse plain HTTP, serve `security.txt` | [`harden`] | `harden` |
 //!
-//! The [`guide`] leads from a first route to production, and through rotations and incidents.
+//! The [`guide`] explains how to get from a first route to production, rotate keys and handle incidents.
 //!
-//! # What a scheme proves
+//! # What a signature proves
 //!
-//! A scheme proves what it signs. A message without a signed timestamp, such as GitHub's, is valid forever, so a Warden
-//! for it requires a setting for how long deliveries are remembered. The body is verified as the bytes that were
-//! received, before it is decoded.
+//! A signature proves only the content that the scheme signs. The presets, for example, do not sign the path. A message
+//! without a signed timestamp, such as GitHub's, never expires. For such a scheme, `warden::Replay` must set how equal
+//! bodies are treated. The body is verified as the bytes that were received, before it is decoded.
 //!
 //! # Features
 //!
-//! Only `std` is on by default: verifying and signing. With `default-features = false` the crate is `no_std` with
-//! `alloc`, does no I/O, and takes the time from its caller.
+//! The default is `std`, for verifying and signing. With `default-features = false` the crate is `no_std` with `alloc`,
+//! does no I/O, and takes the time from its caller.
 //!
 //! | feature | adds |
 //! | --- | --- |
-//! | `std` | reading the wall clock: `verify`, `begin`, `sign` |
+//! | `std` | methods that read the wall clock: `verify`, `begin`, `sign`, `Timestamp::now` |
 //! | `http` | header and request types of the `http` crate |
 //! | `warden` | `Warden`: keys by webhook id, replay protection, quotas and events |
 //! | `tower`, `axum`, `actix` | adapters |
@@ -67,9 +68,9 @@
 //! | `serde` | schemes from TOML or JSON; with `warden`, keys from files |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
-//! | `diagnose` | why a captured request does not verify |
+//! | `diagnose` | explains why a captured request does not verify |
 //! | `generate` | secrets from the operating system's random number generator |
-//! | `testing` | a clock for tests, and acceptance suites for stores |
+//! | `testing` | signed requests and a clock for tests, and acceptance suites for stores |
 //!
 //! <!-- Links to items of features that are off lead to the list of features. -->
 //!
@@ -108,6 +109,7 @@ pub mod crypto;
 pub mod diagnose;
 pub mod encoding;
 pub mod error;
+pub mod escape;
 #[cfg(feature = "warden")]
 pub mod event;
 #[cfg(feature = "warden")]

@@ -1,8 +1,8 @@
 //! Rate limits for accepted requests.
 //!
-//! A [`Quota`] is a burst and a period: GCRA, the generic cell rate algorithm. A [`RateLimiter`] counts requests by
-//! webhook id against it. Only requests whose signature was verified are counted, so a forger cannot use up a sender's
-//! quota; refused requests are limited by peer, in the Warden.
+//! A [`Quota`] is a burst and a period of the generic cell rate algorithm (GCRA). A [`RateLimiter`] counts requests by
+//! webhook id against it. Only requests with a verified signature are counted, so a forger cannot use up a sender's
+//! quota. The Warden limits refused requests by peer.
 //!
 //! [`LocalLimiter`] counts in this process and is the default. With several replicas use a shared limiter, such as
 //! `hookwarden::redis::RedisStore` (feature `redis`).
@@ -25,6 +25,8 @@
 //! ```
 
 mod local;
+mod offenders;
+mod peer;
 mod rejected;
 mod usage;
 
@@ -38,12 +40,13 @@ use crate::future::BoxFuture;
 
 pub use local::LocalLimiter;
 pub(crate) use local::Uncounted;
-pub(crate) use rejected::{Charge, Peer, RejectedTraffic, Reservation};
+pub(crate) use peer::Peer;
+pub(crate) use rejected::{Blocked, RejectedTraffic, Reservation};
 
 /// A quota by the generic cell rate algorithm (GCRA): `burst` requests at once, then one more each `period`.
 ///
-/// In any window of length W, both ends included, at most `burst + floor(W / period)` requests pass; a sender that was
-/// idle long enough gets exactly that many. So "100 a minute" has two readings, with a constructor each:
+/// In any window of length W, both ends included, at most `burst + floor(W / period)` requests pass. A sender that was
+/// idle long enough gets exactly that many. So "100 a minute" can mean two quotas, and there is a constructor for each:
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,35 +69,35 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `burst` requests at once, then one more each `period`. The period is rounded up to whole microseconds.
+    /// Creates a quota of `burst` requests at once, then one more each `period`. The period is rounded up to whole
+    /// microseconds.
     ///
     /// # Errors
     /// `burst` or `period` is zero, or their product is more than 100 days.
     pub fn new(burst: u32, period: Duration) -> Result<Self, ConfigError> {
-        let burst = NonZeroU32::new(burst).ok_or(ConfigError::new("quota", "permits nothing"))?;
+        let burst = NonZeroU32::new(burst).ok_or(ConfigError::new("quota", "must allow at least one request"))?;
         let micros = u64::try_from(period.as_nanos().div_ceil(1_000)).ok().filter(|micros| *micros > 0);
         let micros =
-            micros.ok_or(ConfigError::new("quota", "the period is zero or does not fit 64 bits of microseconds"))?;
+            micros.ok_or(ConfigError::new("quota", "must have a period of more than zero and at most 100 days"))?;
         let window = micros.checked_mul(u64::from(burst.get())).filter(|window| *window <= MAX_WINDOW_MICROS);
-        window.ok_or(ConfigError::new("quota", "period times burst is more than 100 days"))?;
+        window.ok_or(ConfigError::new("quota", "must have a period times burst of at most 100 days"))?;
         Ok(Self { burst, period: Duration::from_micros(micros) })
     }
 
-    /// `count` requests at once, then `count` a minute, evenly spaced. The period is rounded up to whole microseconds,
-    /// so the highest rate is one request each microsecond, or 60 million a minute.
+    /// Creates a quota of `count` requests at once, then `count` a minute, evenly spaced. The period is rounded up to
+    /// whole microseconds, so the highest rate is one request each microsecond, or 60 million a minute.
     ///
     /// # Errors
     /// `count` is zero.
     pub fn per_minute(count: u32) -> Result<Self, ConfigError> {
-        let count = NonZeroU32::new(count).ok_or(ConfigError::new("quota", "permits nothing"))?;
+        let count = NonZeroU32::new(count).ok_or(ConfigError::new("quota", "must allow at least one request"))?;
         Self::new(count.get(), MINUTE.checked_div(count.get()).map_or(MINUTE, |period| round_up(period, count)))
     }
 
-    /// At most `count` requests in any minute: half of them at once, the others evenly spaced.
+    /// Creates a quota of at most `count` requests in any minute: half of them at once, the others evenly spaced.
     ///
     /// The period is rounded up to whole microseconds, so the maximum can be one lower if 60 seconds cannot be divided
-    /// evenly. For one request a minute the period is a minute and a microsecond, because a window includes both of its
-    /// ends.
+    /// evenly. For one request a minute the period is a minute and a microsecond, because a window includes both ends.
     ///
     /// # Errors
     /// `count` is zero.
@@ -108,17 +111,24 @@ impl Quota {
         }
     }
 
-    /// The part of one of `replicas` processes that share the quota without communicating. The burst is divided and
-    /// rounded down, to at least one; the rate is divided too.
+    /// Returns the share of one of `replicas` processes that do not communicate. It divides the burst, rounding down to
+    /// at least one, and the rate.
     pub(crate) fn share(&self, replicas: NonZeroU32) -> Self {
         let burst = self.burst.get().checked_div(replicas.get()).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let period = self.period.saturating_mul(replicas.get());
-        // The longest window is kept to: a share of what is once in many days may come a little early.
+        // The window is limited, so the share of a very slow quota can be larger than its exact fraction.
         let longest = Duration::from_micros(MAX_WINDOW_MICROS).checked_div(burst.get()).unwrap_or(period);
         Self {
             burst,
             period: period.min(Duration::from_micros(u64::try_from(longest.as_micros()).unwrap_or(1).max(1))),
         }
+    }
+
+    /// Returns a quota of `factor` times as many requests in the same time. Its period is at least one microsecond.
+    pub(crate) fn times(&self, factor: u32) -> Self {
+        let burst = self.burst.saturating_mul(NonZeroU32::new(factor).unwrap_or(NonZeroU32::MIN));
+        let period = self.period.checked_div(factor).unwrap_or(self.period);
+        Self { burst, period: period.max(Duration::from_micros(1)) }
     }
 
     /// 100 a minute.
@@ -154,7 +164,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// `Duration` rounds a division down, but a period must not be too short.
+/// Rounds a quotient up: `Duration` division rounds down, and a period must not be too short.
 fn round_up(period: Duration, count: NonZeroU32) -> Duration {
     if period.saturating_mul(count.get()) < MINUTE { period.saturating_add(Duration::from_nanos(1)) } else { period }
 }
@@ -168,7 +178,7 @@ pub struct QuotaState {
     pub reset: Duration,
 }
 
-/// The answer of a limiter for one request.
+/// The decision of a limiter for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
@@ -185,8 +195,8 @@ pub enum Decision {
 
 /// Counts accepted requests by webhook id. [`LocalLimiter`] is the limiter in this process.
 ///
-/// Only requests whose signature was verified are counted, so a forger cannot use up a sender's quota. If a shared
-/// limiter fails, the Warden counts in this process instead.
+/// Only requests with a verified signature are counted, so a forger cannot use up a sender's quota. If a shared limiter
+/// fails, the Warden counts in this process instead.
 ///
 /// Test a limiter with `hookwarden::testing::rate_limiter_contract` (feature `testing`).
 ///
@@ -221,7 +231,7 @@ impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// 100 days. Sums of a few such windows are far below the maximum of 64 bits of nanoseconds.
+/// 100 days. The sum of several such windows fits into 64 bits of nanoseconds.
 const MAX_WINDOW_MICROS: u64 = 100 * 86_400 * 1_000_000;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The client's address behind reverse proxies.
 //!
-//! A reverse proxy connects to the server in the client's place and adds the client's address to a header. Clients can
-//! write the same header, so it counts only on a connection from a declared proxy. [`Proxies`] declares them once, for the
-//! [`Warden`](crate::Warden) and for `Harden` alike.
+//! A reverse proxy connects to the server on behalf of the client and adds the client's address to a header. Clients
+//! can send the same header, so it is read only on a connection from a declared proxy. [`Proxies`] declares the proxies
+//! once, for the [`Warden`](crate::Warden) and for `Harden`.
 
 mod hops;
 
@@ -16,11 +16,11 @@ use hops::Hops;
 
 /// The reverse proxies in front of a server: how many there are, and which addresses the last one connects from.
 ///
-/// Each proxy appends the address that it was called from to `X-Forwarded-For` or `Forwarded`. With N proxies the client is
-/// the N-th entry from the right; entries to the left of it were written by the client. A connection from any other
-/// address is its own client, whatever its headers say.
+/// Each proxy appends the address of its peer to `X-Forwarded-For` or `Forwarded`. With N proxies the client is the
+/// N-th entry from the right; the client itself wrote the entries to the left of it. On a connection from any other
+/// address the headers are not read, and the client is the connection's address.
 ///
-/// The default is no proxy: the client is the connection's address, and no header is read.
+/// By default there are no proxies: the client is the connection's address, and no header is read.
 ///
 /// ```
 /// # #[cfg(feature = "harden")]
@@ -28,7 +28,7 @@ use hops::Hops;
 /// use hookwarden::proxies::Proxies;
 /// use hookwarden::{Keyring, Scheme, Warden};
 ///
-/// // One proxy, which ends TLS and connects from 10.0.0.0/8.
+/// // One proxy, which terminates TLS and connects from 10.0.0.0/8.
 /// let proxies = Proxies::x_forwarded_for(1, ["10.0.0.0/8"])?;
 ///
 /// let scheme = Scheme::timestamped();
@@ -51,22 +51,23 @@ pub struct Proxies {
 #[derive(Debug, Clone)]
 struct Declared {
     hops: Hops,
-    /// Empty: any address. Only a `danger` constructor makes that.
+    /// Empty means any address. Only a `danger` constructor creates that.
     networks: Vec<IpNet>,
 }
 
 impl Proxies {
-    /// `hops` proxies that append to `X-Forwarded-For`. The last one connects from one of `networks`, each an address or a
-    /// network: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+    /// Declares `hops` proxies that append to `X-Forwarded-For`. The last proxy connects from one of `networks`, each
+    /// an address or a network: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
     ///
     /// # Errors
-    /// `hops` is not within 1..=16; `networks` is empty; or a network is malformed or matches every address.
+    /// Returns an error if `hops` is not within 1..=16, if `networks` is empty, or if a network is malformed or matches
+    /// every address.
     pub fn x_forwarded_for<'n>(hops: usize, networks: impl IntoIterator<Item = &'n str>) -> Result<Self, ConfigError> {
         Ok(Self::declare(Hops::x_forwarded_for(hops)?, parse_networks(networks)?))
     }
 
-    /// `hops` proxies that append to `Forwarded` (RFC 7239). The last one connects from one of `networks`, each an address
-    /// or a network.
+    /// Declares `hops` proxies that append to `Forwarded` (RFC 7239). The last proxy connects from one of `networks`,
+    /// each an address or a network.
     ///
     /// # Errors
     /// As for [`x_forwarded_for`](Self::x_forwarded_for).
@@ -74,22 +75,22 @@ impl Proxies {
         Ok(Self::declare(Hops::forwarded(hops)?, parse_networks(networks)?))
     }
 
-    /// `hops` proxies that append to `X-Forwarded-For` and connect from addresses that are not known.
+    /// Declares `hops` proxies that append to `X-Forwarded-For` and connect from unknown addresses.
     ///
-    /// The header is read on every connection. A client that can reach the server directly chooses its own address, so use
-    /// this only where the network lets only the proxy connect. `Harden` refuses it.
+    /// The header is read on every connection. A client that can reach the server directly chooses its own address, so
+    /// use this only where the network lets only the proxy connect. `Harden` refuses it.
     ///
     /// # Errors
-    /// `hops` is not within 1..=16.
+    /// Returns an error if `hops` is not within 1..=16.
     pub fn danger_x_forwarded_for_from_anywhere(hops: usize) -> Result<Self, ConfigError> {
         Ok(Self::declare(Hops::x_forwarded_for(hops)?, Vec::new()))
     }
 
-    /// `hops` proxies that append to `Forwarded` (RFC 7239) and connect from addresses that are not known, as
+    /// Declares `hops` proxies that append to `Forwarded` (RFC 7239) and connect from unknown addresses, like
     /// [`danger_x_forwarded_for_from_anywhere`](Self::danger_x_forwarded_for_from_anywhere).
     ///
     /// # Errors
-    /// `hops` is not within 1..=16.
+    /// Returns an error if `hops` is not within 1..=16.
     pub fn danger_forwarded_from_anywhere(hops: usize) -> Result<Self, ConfigError> {
         Ok(Self::declare(Hops::forwarded(hops)?, Vec::new()))
     }
@@ -98,8 +99,9 @@ impl Proxies {
         Self { declared: Some(Declared { hops, networks }) }
     }
 
-    /// The client's address: the one that the first proxy saw, or `connection` if no proxy is declared, if the connection
-    /// is not a proxy's, or if the header has fewer entries than proxies or no address at its place.
+    /// Returns the client's address: the address that the first proxy appended. Returns `connection` if no proxy is
+    /// declared, if the connection is not a proxy's, if the header has fewer entries than proxies, or if the client's
+    /// entry is not an address.
     ///
     /// `connection` is the address of the peer of the TCP connection. `values_of` returns all values of the header with
     /// this lower-case name, in their order; it is called at most once, and not for a connection that is not a proxy's.
@@ -111,7 +113,8 @@ impl Proxies {
         hops.and_then(|hops| hops.client(values_of(hops.header_name()))).or(connection)
     }
 
-    /// Whether the client used TLS, as the proxies report it. `None` if the connection is not a declared proxy's.
+    /// Returns whether the client used TLS, as the proxies report it. `None` if the connection is not a declared
+    /// proxy's.
     #[cfg(feature = "harden")]
     pub(crate) fn is_https<'v, I>(
         &self,
@@ -129,21 +132,21 @@ impl Proxies {
         self.declared.is_some()
     }
 
-    /// Whether the header is read on every connection.
+    /// Returns whether the header is read on every connection.
     pub(crate) fn trust_every_connection(&self) -> bool {
         self.declared.as_ref().is_some_and(|declared| declared.networks.is_empty())
     }
 
-    /// The proxies behind a connection from this address; `None` if it is not the last proxy's, as the client then wrote
-    /// the headers itself.
+    /// Returns the proxies behind a connection from this address. `None` if the address is not the last proxy's: the
+    /// client then wrote the headers itself.
     fn behind(&self, connection: Option<IpAddr>) -> Option<Hops> {
         let Declared { hops, networks } = self.declared.as_ref()?;
-        let is_named = |address: IpAddr| networks.iter().any(|network| network.contains(&address.to_canonical()));
-        (networks.is_empty() || connection.is_some_and(is_named)).then_some(*hops)
+        let is_proxy = |address: IpAddr| networks.iter().any(|network| network.contains(&address.to_canonical()));
+        (networks.is_empty() || connection.is_some_and(is_proxy)).then_some(*hops)
     }
 }
 
-/// At least one address or network.
+/// Parses at least one address or network.
 fn parse_networks<'n>(networks: impl IntoIterator<Item = &'n str>) -> Result<Vec<IpNet>, ConfigError> {
     let networks = networks.into_iter().map(parse_network).collect::<Result<Vec<_>, _>>()?;
     // A configured list that is empty by mistake must not mean every address.
@@ -164,7 +167,7 @@ fn parse_network(text: &str) -> Result<IpNet, ConfigError> {
         return fault("must be written as an IPv4 network: it is IPv4-mapped");
     }
     if network.prefix_len() == 0 {
-        return fault("matches every address: must be the networks of the last proxy");
+        return fault("must be a network that the last proxy connects from, but it matches every address");
     }
     Ok(network)
 }
@@ -174,13 +177,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_of_no_named_proxy_is_behind_none() {
+    fn connection_from_undeclared_address_is_not_a_proxy() {
         let is_behind = |proxies: &Proxies, address: &str| proxies.behind(Some(address.parse().unwrap())).is_some();
         assert!(!is_behind(&Proxies::default(), "10.0.0.7"));
         let anywhere = Proxies::danger_x_forwarded_for_from_anywhere(1).unwrap();
         assert!(is_behind(&anywhere, "192.0.2.1") && anywhere.behind(None).is_some());
         let networks = ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::ffff:198.51.100.7"];
-        let named = Proxies::x_forwarded_for(1, networks).unwrap();
+        let declared = Proxies::x_forwarded_for(1, networks).unwrap();
         for (address, is_proxy) in [
             ("10.255.0.1", true),
             ("::ffff:10.0.0.7", true),
@@ -193,9 +196,9 @@ mod tests {
             ("fe80::7", false),
             ("::1", false),
         ] {
-            assert_eq!(is_behind(&named, address), is_proxy, "{address}");
+            assert_eq!(is_behind(&declared, address), is_proxy, "{address}");
         }
-        assert!(named.behind(None).is_none());
+        assert!(declared.behind(None).is_none());
     }
 
     #[test]
@@ -207,7 +210,6 @@ mod tests {
             assert_eq!(error.field(), "proxies.networks", "{text:?}");
             assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
         }
-        // A list that is empty by mistake must not mean every address.
         assert_eq!(Proxies::forwarded(1, []).unwrap_err().field(), "proxies.networks");
     }
 
@@ -233,8 +235,12 @@ mod tests {
         let client = |from, value: &'static str| proxies.client(connection(from), |_| [value.as_bytes()]);
         assert_eq!(client("10.0.0.7", "1.1.1.1, 2.2.2.2, 3.3.3.3"), connection("2.2.2.2"));
         assert_eq!(client("10.0.0.7", "3.3.3.3"), connection("10.0.0.7"), "fewer entries than proxies");
-        assert_eq!(client("10.0.0.7", "unknown, 3.3.3.3"), connection("10.0.0.7"), "no address");
-        let unread = |_| -> [&[u8]; 0] { panic!("the header of a client is not read") };
+        assert_eq!(
+            client("10.0.0.7", "unknown, 3.3.3.3"),
+            connection("10.0.0.7"),
+            "the client's entry is not an address"
+        );
+        let unread = |_| -> [&[u8]; 0] { panic!("a header of an undeclared peer must not be read") };
         assert_eq!(proxies.client(connection("192.0.2.1"), unread), connection("192.0.2.1"));
         assert_eq!(proxies.client(None, unread), None);
         assert_eq!(Proxies::default().client(connection("10.0.0.7"), unread), connection("10.0.0.7"));

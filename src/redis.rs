@@ -47,7 +47,7 @@ pub use builder::{ConnectError, RedisStoreBuilder};
 #[derive(Clone)]
 pub struct RedisStore {
     inner: Arc<Inner>,
-    /// The clock of the scripts in a test; otherwise the server's.
+    /// The clock for the scripts in a test. If `None`, the scripts use the server's clock.
     time: Option<Arc<dyn Clock>>,
 }
 
@@ -58,15 +58,16 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// The same store, with quotas that use the monotonic clock of `clock` instead of the server's, for tests. Their
-    /// keys in the database then live for one minute of real time.
+    /// Returns a store whose quotas use the monotonic clock of `clock` instead of the server's, for tests. Their keys
+    /// in the database then expire after one minute of real time.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_time(&self, clock: impl Clock) -> Self {
         Self { inner: self.inner.clone(), time: Some(Arc::new(clock)) }
     }
 
-    /// Claims and counts, as requested. The answer is the server's, or a cached denial.
+    /// Claims the delivery if `claim` is given, and counts the request if `quota` is given. Returns the server's answer
+    /// or a cached denial.
     async fn ask(
         &self,
         webhook_id: &str,
@@ -83,7 +84,7 @@ impl RedisStore {
         link.ready()?;
         let names = Names::new(prefix, webhook_id);
         let mut keys: Vec<String> = claim.iter().flat_map(|(delivery, ..)| names.deliveries(delivery)).collect();
-        // Until the server's answer is here, the claim may have been made.
+        // The server may make the claim even if its answer does not arrive: release it on drop.
         let mut orphan =
             claim.map(|(_, by, lease)| PendingSettlement::new(link, Settlement::release(keys.clone(), by, lease)));
         keys.extend(quota.map(|quota| names.quota(quota)));
@@ -106,20 +107,21 @@ impl RedisStore {
                 link.server.note_time(asked, *time);
             }
             tries = tries.saturating_add(1);
-            // The server's clock was set, or another server took over: its time is known now.
+            // The server's clock was set, or another server took over. Its time is known now, so try once more.
             if reply.numbers.first() != Some(&LATE) || tries > 1 {
                 break (reply, asked);
             }
         };
         let outcome = read_reply(&reply.numbers, quota)?;
-        // The first of two questions may have made the claim, and used up the place that the second was denied.
+        // If the call was repeated, the first attempt may have made the claim and used the quota that the second
+        // attempt was denied.
         let may_hold = reply.repeated && matches!(outcome, AdmitOutcome::OverQuota { .. });
         if let (Some(orphan), false) = (&mut orphan, may_hold) {
             orphan.forget();
         }
         if let (AdmitOutcome::OverQuota { retry_after, quota_state }, Some(quota), None) = (&outcome, quota, &self.time)
         {
-            denials.remember(webhook_id, quota, asked, *retry_after, quota_state.reset);
+            denials.insert(webhook_id, quota, asked, *retry_after, quota_state.reset);
         }
         Ok(outcome)
     }
@@ -131,7 +133,7 @@ impl RedisStore {
     ) -> Result<bool, StoreError> {
         let Inner { link, prefix, .. } = &*self.inner;
         let keys = Names::new(prefix, delivery.webhook_id).deliveries(&delivery).collect();
-        // Kept for later if the server cannot be told now, or if the caller goes away meanwhile.
+        // Send the settlement later if the server cannot be reached now, or if the caller is dropped.
         let mut pending = PendingSettlement::new(link, settlement(keys));
         link.ready()?;
         let settled = link.settle(pending.settlement()).await?;
@@ -181,10 +183,10 @@ impl ReplayStore for RedisStore {
         by: Claimant,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        // `until` belongs to the time that is remembered.
+        // Add a second, because the entry must still exist during the second `until`.
         let seconds = delivery.until.as_unix().saturating_sub(now.wall.as_unix()).saturating_add(1);
-        let remembered = Duration::from_secs(u64::try_from(seconds).unwrap_or_default().clamp(1, LONGEST_SECONDS));
-        Box::pin(self.settle(delivery, move |keys| Settlement::commit(keys, by, remembered)))
+        let stored_for = Duration::from_secs(u64::try_from(seconds).unwrap_or_default().clamp(1, LONGEST_SECONDS));
+        Box::pin(self.settle(delivery, move |keys| Settlement::commit(keys, by, stored_for)))
     }
 
     fn release<'a>(
@@ -253,7 +255,7 @@ fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
     if (1..=crate::secret::MAX_KEYS).contains(&delivery.keys.len()) {
         Ok(())
     } else {
-        Err(StoreError::new("a delivery has from one to eight keys"))
+        Err(StoreError::new("a delivery must have 1 to 8 replay keys"))
     }
 }
 
@@ -267,6 +269,6 @@ const IN_PROGRESS: i64 = 2;
 const DENIED: i64 = 3;
 const LATE: i64 = 4;
 
-/// How long to retry a release. The store does not know the lease of the claim, which may be longer than usual;
-/// releasing a claim that has expired does nothing.
+/// How long to retry a release. The store does not know the lease of the claim. Releasing an expired claim has no
+/// effect.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3_600);

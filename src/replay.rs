@@ -1,9 +1,9 @@
-//! Replay protection: remembering which deliveries were handled.
+//! Replay protection: a store remembers which deliveries were handled.
 //!
 //! A [`Delivery`] is a verified message: its webhook id and its [`ReplayKey`](crate::verifier::ReplayKey)s. The Warden
 //! claims it before the handler runs, for a lease; it commits the claim when the handler succeeds, and releases it
-//! otherwise, so that the sender's retry runs the handler again. A delivery that was committed is a duplicate until its
-//! message is too old to be accepted.
+//! otherwise, so that the sender's retry runs the handler again. Further requests with a committed delivery are
+//! duplicates, until the message is too old to be accepted.
 //!
 //! [`LocalReplay`] stores deliveries in this process and is the default. With several replicas use a shared
 //! [`ReplayStore`], such as `hookwarden::redis::RedisStore` (feature `redis`).

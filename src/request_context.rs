@@ -1,5 +1,5 @@
-//! What the server and the router know about a request besides its bytes: the webhook id in its path, the address that it
-//! came from, and the path before a router shortened it.
+//! The context of a request from the server and the router: the webhook id in its path, its peer, and the path as sent,
+//! before a router shortens it.
 
 use std::fmt;
 use std::future::Future;
@@ -12,17 +12,17 @@ use http::request::Parts;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::warden::{IdFault, Warden, WebhookId};
 
-/// What only the server and the router know.
+/// The parts of a request that only the server and the router know.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     /// The webhook id, if it is in a path parameter.
     pub(crate) id: Option<Result<WebhookId, IdFault>>,
-    /// The address that counts.
+    /// The client's address behind the proxies.
     pub(crate) peer: Option<IpAddr>,
 }
 
-/// The address of the connection that a request came on. The server puts it into the request's extensions, so that the
-/// Warden can limit each peer.
+/// The address of a request's connection. The server inserts it into the request's extensions, so that the Warden can
+/// limit each peer.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -37,18 +37,18 @@ pub(crate) struct RequestContext {
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
-/// Where a framework keeps what it knows about a request.
+/// Reads the context of a request from a framework.
 pub(crate) trait Framework {
-    /// The webhook id, if the Warden looks for it in a path parameter.
+    /// Returns the webhook id if the Warden takes it from a path parameter.
     fn path_parameter(
         warden: &Warden,
         parts: &mut Parts,
     ) -> impl Future<Output = Option<Result<WebhookId, IdFault>>> + Send;
 
-    /// The address that the connection came from, whoever sent the request.
+    /// Returns the address of the connection, which may be a proxy's.
     fn connection_address(parts: &Parts) -> Option<IpAddr>;
 
-    /// The target as the sender wrote it. A router that nests others shortens the path.
+    /// Returns the request target as sent, before a nested router shortens it.
     fn sent_uri(parts: &Parts) -> &Uri;
 }
 
@@ -56,18 +56,18 @@ pub(crate) async fn context_of<F: Framework>(warden: &Warden, parts: &mut Parts)
     RequestContext { id: F::path_parameter(warden, parts).await, peer: peer::<F>(warden, parts) }
 }
 
-/// The client's address behind the proxies.
+/// Returns the client's address behind the proxies.
 fn peer<F: Framework>(warden: &Warden, parts: &Parts) -> Option<IpAddr> {
     let values_of = |name| parts.headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
     warden.proxies().client(F::connection_address(parts), values_of)
 }
 
-/// The address in the extension [`PeerAddress`].
+/// Returns the address in the extension [`PeerAddress`].
 pub(crate) fn peer_address(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address)
 }
 
-/// The head as the sender wrote it.
+/// The head as sent.
 pub(crate) struct SentHead<'p, F> {
     pub(crate) parts: &'p Parts,
     framework: PhantomData<fn() -> F>,
@@ -82,6 +82,10 @@ impl<'p, F: Framework> SentHead<'p, F> {
 impl<F: Framework> Head for SentHead<'_, F> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.parts.headers.header(name)
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.parts.headers.nth_value(name, index)
     }
 
     fn method(&self) -> Option<&str> {

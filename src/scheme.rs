@@ -22,6 +22,7 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
+mod ambiguity;
 mod builder;
 mod check;
 mod content;
@@ -40,7 +41,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::crypto::mac::{Algorithm, PreparedKeys};
-use crate::encoding::Encoding;
+use crate::encoding::{Encoding, decode_secret_base64, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::{ConfigError, Slot};
 use crate::headers::FieldName;
 use crate::secret::{Keyring, Secret, WHSEC};
@@ -56,15 +57,18 @@ pub use timestamp_place::TimestampSource;
 pub(crate) use content::Content;
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
-#[cfg(feature = "diagnose")]
+#[cfg(any(feature = "diagnose", feature = "warden"))]
 pub(crate) use limits::MAX_VALUE_BYTES;
-pub(crate) use reading::{Candidates, Reading};
+pub(crate) use reading::{Candidates, Reading, Times};
 pub(crate) use timestamp_place::TimestampPlace;
 
 /// A description of a signing scheme.
 ///
-/// Every value of this type is consistent: the body is signed exactly once, and a timestamp that is checked is also
-/// signed. A request in which a header that the scheme reads occurs twice is refused.
+/// Every value of this type is consistent: the body is signed exactly once, a timestamp that is checked is also signed,
+/// and the signed content can be split into its parts in only one way, unless
+/// [`danger_ambiguous_content`](SchemeBuilder::danger_ambiguous_content) permits more. A request is refused if a header
+/// that the scheme reads occurs twice, except for the signature headers of a scheme that
+/// [permits it](SchemeBuilder::repeated_signature_headers).
 ///
 /// ```
 /// use hookwarden::{Keyring, Scheme, Verifier};
@@ -87,31 +91,38 @@ pub struct Scheme {
     signed: Vec<SignedPart>,
     secret_format: SecretFormat,
     tolerance: Tolerance,
+    max_signatures: u8,
+    repeated_signature_headers: bool,
+    danger_ambiguous_content: bool,
 }
 
 impl Scheme {
-    /// Turns the text that a provider shows into the secret that it means, by the scheme's [`SecretFormat`].
+    /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`].
     ///
     /// # Errors
-    /// As for [`Secret::from_text`], and text that cannot be decoded.
+    /// As for [`Secret::from_text`], or the text cannot be decoded.
     pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
-        // White space, emptiness and a bare prefix are faults in every form.
+        // White space, an empty text and a bare prefix are faults in every format.
         let literal = Secret::from_text(text)?;
-        let (encoding, text, form) = match self.secret_format {
+        let (decoded, form) = match self.secret_format {
             SecretFormat::Literal => return Ok(literal),
-            SecretFormat::Hex => (Encoding::Hex, text, "hex"),
-            SecretFormat::Base64 => (Encoding::Base64, text, "padded base64"),
-            SecretFormat::Whsec => (Encoding::Base64, text.strip_prefix(WHSEC).unwrap_or(text), "padded base64"),
-        };
-        match encoding.decode_secret(text) {
-            Some(bytes) => Secret::from_bytes(bytes),
-            None => {
-                Err(ConfigError::new("secret", alloc::format!("{} secrets are {form}, this one is not", self.name)))
+            SecretFormat::Hex => (decode_secret_hex(text), "hex"),
+            SecretFormat::Base64 => (decode_secret_base64(text), "padded base64"),
+            SecretFormat::Whsec => {
+                (decode_secret_base64_any_padding(text.strip_prefix(WHSEC).unwrap_or(text)), "base64")
             }
+        };
+        match decoded {
+            Some(bytes) => Secret::from_bytes(bytes),
+            None if self.secret_format == SecretFormat::Whsec && text.contains(WHSEC) => {
+                let problem = "must start with whsec_ and be one secret, without `v1,` or a second secret";
+                Err(ConfigError::new("secret", problem))
+            }
+            None => Err(ConfigError::new("secret", alloc::format!("must be {form} for the scheme {}", self.name))),
         }
     }
 
-    /// Computes the HMAC states of a keyring for this scheme, so that requests don't have to.
+    /// Computes the HMAC states of a keyring for this scheme.
     ///
     /// # Errors
     /// The scheme decodes its secrets and a key holds text that was not decoded: use [`secret`](Self::secret).
@@ -142,7 +153,7 @@ impl Scheme {
         self.tolerance
     }
 
-    /// Whether the scheme signs a timestamp. If not, a signed message is valid forever.
+    /// Whether the scheme signs a timestamp. If not, a signed message never expires.
     #[must_use]
     pub const fn is_timestamped(&self) -> bool {
         self.timestamp.is_some()
@@ -177,10 +188,30 @@ impl Scheme {
         &self.signature_headers
     }
 
+    /// The maximum number of signatures in a request.
+    #[must_use]
+    pub const fn max_signatures(&self) -> u8 {
+        self.max_signatures
+    }
+
+    /// Whether a signature header may occur more than once.
+    #[must_use]
+    pub const fn repeats_signature_headers(&self) -> bool {
+        self.repeated_signature_headers
+    }
+
     /// The signed content, in order.
     #[must_use]
     pub fn signed(&self) -> &[SignedPart] {
         &self.signed
+    }
+
+    /// Whether two different messages can have the same signed content, so that one signature fits both. It is possible
+    /// only with [`danger_ambiguous_content`](SchemeBuilder::danger_ambiguous_content). [`SignedPart`] documents the
+    /// rule.
+    #[must_use]
+    pub fn has_ambiguous_content(&self) -> bool {
+        self.check_unambiguous().is_err()
     }
 
     /// Where the timestamp is, if the scheme has one.
@@ -205,7 +236,7 @@ impl Scheme {
         self.timestamp.as_ref()
     }
 
-    /// What makes keys that were prepared for `other` unfit for this scheme, if anything does.
+    /// Returns the setting that makes keys prepared for `other` unusable for this scheme, if there is one.
     #[cfg(feature = "warden")]
     pub(crate) fn key_difference(&self, other: &Self) -> Option<&'static str> {
         let differences = [
@@ -223,18 +254,25 @@ impl Scheme {
         })
     }
 
-    /// A signed field that holds neither the timestamp nor a list of names.
-    pub(crate) fn unknown_field(&self) -> Option<&str> {
+    /// Returns a field whose value a signer cannot know, and the setting that names it: a field that a message must
+    /// have, and that is neither the timestamp nor a list of names.
+    pub(crate) fn unknown_field(&self) -> Option<(&'static str, &str)> {
         let timestamp = self.timestamp.as_ref().map(|place| &place.source);
-        self.signed.iter().find_map(|part| match part {
-            SignedPart::Field(key)
-                if timestamp != Some(&TimestampSource::Field(key.clone()))
-                    && !self.lists().any(|listed| listed.names_in == NamesIn::Field(key.clone())) =>
-            {
-                Some(&**key)
-            }
+        let signed = self.signed.iter().filter_map(|part| match part {
+            SignedPart::Field(key) => Some(("signed.field", key)),
             _ => None,
-        })
+        });
+        // A message must have a value at every position.
+        let placed = match &self.layout {
+            Layout::Positional { fields, .. } => fields.as_slice(),
+            _ => &[],
+        };
+        let is_known = |key: &Cow<'static, str>| {
+            timestamp == Some(&TimestampSource::Field(key.clone()))
+                || self.lists().any(|listed| listed.names_in == NamesIn::Field(key.clone()))
+        };
+        let placed = placed.iter().map(|key| ("layout.fields", key));
+        signed.chain(placed).find(|(_, key)| !is_known(key)).map(|(setting, key)| (setting, &**key))
     }
 
     pub(crate) fn header_in(&self, slot: Slot) -> Option<&str> {
@@ -249,6 +287,8 @@ impl Scheme {
                 | SignedPart::ListedHeaders(ListedHeaders { names_in: NamesIn::Header(name), .. }) => Some(name),
                 _ => self.signature_headers.first(),
             },
+            #[cfg(feature = "warden")]
+            Slot::UnsignedId => None,
         };
         name.map(FieldName::as_str)
     }

@@ -1,7 +1,7 @@
 //! Secrets, keys and keyrings.
 //!
-//! A [`Secret`] holds the bytes that key the MAC. A [`Key`] is a secret with a name and an optional validity window. A
-//! [`Keyring`] holds the one to eight keys of one sender. All keys whose window contains the present second verify; the
+//! A [`Secret`] holds the key bytes of the MAC. A [`Key`] is a secret with a name and an optional validity window. A
+//! [`Keyring`] holds the one to eight keys of one sender. All keys whose window contains the current second verify; the
 //! newest of them signs.
 //!
 //! To rotate a key without downtime, accept the old and the new one for a while:
@@ -19,7 +19,7 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 //!
-//! A keyring never changes. To rotate while requests run, replace the keyring: the `keys` module has stores for that.
+//! A keyring is immutable. To rotate keys while requests run, replace the keyring in a store of the `keys` module.
 
 mod key;
 mod key_id;
@@ -41,9 +41,8 @@ pub(crate) use keyring::MAX_KEYS;
 
 /// The bytes of a shared secret.
 ///
-/// [`Scheme::secret`](crate::scheme::Scheme::secret) makes one from the text that a provider shows, which it decodes if
-/// the provider's secrets are base64 or hex. Use it whenever the secret comes from a provider; use
-/// [`from_bytes`](Self::from_bytes) for key bytes.
+/// For a secret from a provider, use [`Scheme::secret`](crate::scheme::Scheme::secret), which decodes the text if the
+/// provider's secrets are base64 or hex. For key bytes, use [`from_bytes`](Self::from_bytes).
 ///
 /// The bytes are wiped from memory on drop. `Debug` does not print them, and there is no `Display`, comparison or
 /// serialization.
@@ -71,20 +70,21 @@ impl Secret {
     /// there.
     ///
     /// # Errors
-    /// The text is empty or only white space; it starts or ends with white space (such as the line break at the end of a
-    /// file) or with an invisible character (such as the byte order mark that some editors write, or NUL); or it is the
-    /// prefix `whsec_` alone.
+    /// * The text is empty or only white space.
+    /// * It starts or ends with white space, such as the line break at the end of a file.
+    /// * It starts or ends with an invisible character, such as NUL or the byte order mark that some editors write.
+    /// * It is only the prefix `whsec_`.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
             "is empty"
         } else if text.trim().is_empty() {
-            "is nothing but white space"
+            "must not be only white space"
         } else if text.trim() != text {
-            "has white space at an end; a secret that is meant to have it goes in as bytes"
+            "must not start or end with white space; if the secret has it, use Secret::from_bytes"
         } else if text.starts_with(is_invisible) || text.ends_with(is_invisible) {
-            "starts or ends with an invisible character, such as a byte order mark: save it without, as UTF-8"
+            "starts or ends with an invisible character, such as a byte order mark: save it as UTF-8 without it"
         } else if text == WHSEC {
-            "is a prefix without a secret behind it"
+            "must have a secret after the prefix whsec_"
         } else {
             return Ok(Self { bytes: Zeroizing::new(text.as_bytes().to_vec()), literal_text: true });
         };
@@ -94,13 +94,16 @@ impl Secret {
     /// Uses `bytes` as the key, for any scheme.
     ///
     /// # Errors
-    /// There are no bytes, or only ASCII white space.
+    /// There are no bytes, only ASCII white space, or only zero bytes. HMAC pads its key with zeros, so a key of zeros
+    /// equals the empty key (RFC 2104 section 2).
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
             Err(ConfigError::new("secret", "is empty"))
         } else if bytes.iter().all(u8::is_ascii_whitespace) {
-            Err(ConfigError::new("secret", "is nothing but white space"))
+            Err(ConfigError::new("secret", "must not be only white space"))
+        } else if bytes.iter().all(|byte| *byte == 0) {
+            Err(ConfigError::new("secret", "must not be only zero bytes, which equal an empty key in HMAC"))
         } else {
             Ok(Self { bytes, literal_text: false })
         }
@@ -113,13 +116,22 @@ impl Secret {
     #[cfg(feature = "generate")]
     pub fn generate() -> Result<Self, ConfigError> {
         let mut bytes = Zeroizing::new(alloc::vec![0_u8; 32]);
-        getrandom::fill(&mut bytes)
-            .map_err(|_| ConfigError::new("secret", "the operating system gave no random bytes"))?;
+        getrandom::fill(&mut bytes).map_err(|_| {
+            ConfigError::new("secret", "cannot be generated: the operating system returned no random bytes")
+        })?;
         Ok(Self { bytes, literal_text: false })
     }
 
     pub(crate) fn expose(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Returns the bytes without trailing zeros. HMAC pads its key with zeros, so two secrets with the same result are
+    /// equal.
+    #[cfg(feature = "warden")]
+    pub(crate) fn without_padding(&self) -> &[u8] {
+        let end = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        self.bytes.get(..end).unwrap_or_default()
     }
 
     /// Whether the bytes are text that was not decoded.
@@ -134,10 +146,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The prefix that Standard Webhooks and Svix put before a base64 secret.
+/// The prefix of a base64 secret in Standard Webhooks and Svix.
 pub(crate) const WHSEC: &str = "whsec_";
 
-/// A character that editors do not show, and that is never part of a secret on purpose.
+/// Whether editors hide the character. A secret never starts or ends with such a character on purpose.
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\0' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
@@ -149,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_without_substance_is_a_config_error() {
+    fn blank_or_padded_secret_is_a_config_error() {
         for text in [
             "",
             " ",
@@ -165,13 +177,26 @@ mod tests {
         ] {
             assert_eq!(Secret::from_text(text).unwrap_err().field(), "secret", "{text:?}");
         }
-        for bytes in [&b""[..], b"  ", b"\r\n"] {
+        for bytes in [&b""[..], b"  ", b"\r\n", b"\0", &[0; 32]] {
             assert_eq!(Secret::from_bytes(bytes).unwrap_err().field(), "secret", "{bytes:?}");
         }
     }
 
     #[test]
-    fn secret_debug_shows_nothing_of_it() {
+    fn decoded_secret_of_zero_bytes_is_refused() {
+        use crate::scheme::{Scheme, SecretFormat};
+
+        let hex = Scheme::timestamped().into_builder().secret_format(SecretFormat::Hex).build().unwrap();
+        for (scheme, text) in
+            [(Scheme::standard_webhooks(), "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), (hex, "0000000000000000")]
+        {
+            let refused = scheme.secret(text).unwrap_err();
+            assert!(format!("{refused}").contains("zero bytes"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn debug_output_does_not_reveal_the_secret() {
         let ring = Keyring::new(Secret::from_text("canary-5b1c").unwrap());
         let debug = format!("{ring:?}");
         assert!(debug.contains("Secret(…)"), "{debug}");

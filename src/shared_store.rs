@@ -1,4 +1,4 @@
-//! One store for deliveries and quotas, asked once per request.
+//! One store for deliveries and quotas, called once for each request.
 //!
 //! Replicas share both through a [`SharedStore`]. `hookwarden::redis::RedisStore` (feature `redis`) is one; implement
 //! the trait for another database.
@@ -8,7 +8,7 @@
 //! use hookwarden::redis::RedisStore;
 //! use hookwarden::shared_store::SharedStore;
 //!
-//! /// Whatever takes a shared store takes Redis.
+//! /// Accepts any shared store.
 //! fn with_store(store: impl SharedStore) {
 //!     // …
 //! #   drop(store);
@@ -29,10 +29,10 @@ use crate::future::BoxFuture;
 use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 
-/// A store of deliveries that also counts quotas, so that one call answers for both.
+/// A replay store that is also a rate limiter, so that one call can do both.
 ///
-/// A store that has both traits becomes a shared store with an empty implementation. Override [`admit`](Self::admit) if
-/// the store can do both in one round trip.
+/// For a type that implements both traits, an empty implementation of this trait is enough. Override
+/// [`admit`](Self::admit) if the store can do both in one round trip.
 ///
 /// ```
 /// use hookwarden::limit::{LocalLimiter, RateLimiter};
@@ -69,13 +69,13 @@ use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 /// impl SharedStore for Database {}
 /// ```
 pub trait SharedStore: ReplayStore + RateLimiter {
-    /// Claims a delivery for `lease` like [`ReplayStore::claim`], and if it is granted, counts one request of its
-    /// webhook id against `quota` like [`RateLimiter::check`]. If the quota denies the request, the claim is released.
+    /// Claims a delivery for `lease` like [`ReplayStore::claim`]. If the claim is granted, it counts one request of the
+    /// webhook id against `quota` like [`RateLimiter::check`]. If the quota denies the request, it releases the claim.
     ///
-    /// The default makes the two calls one after the other.
+    /// The default makes these calls one after the other.
     ///
     /// # Errors
-    /// As for the two calls.
+    /// As for these calls.
     fn admit<'a>(
         &'a self,
         delivery: Delivery<'a>,
@@ -94,7 +94,7 @@ pub trait SharedStore: ReplayStore + RateLimiter {
             match self.check(delivery.webhook_id, quota).await {
                 Ok(Decision::Allowed(quota_state)) => Ok(AdmitOutcome::Granted(Some(quota_state))),
                 Ok(Decision::Denied { retry_after, quota_state }) => {
-                    // The denial stands whether or not the store could be told; the lease ends by itself.
+                    // Ignore an error: the request is denied anyway, and the lease expires.
                     let _ = self.release(delivery, by, now).await;
                     Ok(AdmitOutcome::OverQuota { retry_after, quota_state })
                 }
@@ -107,15 +107,15 @@ pub trait SharedStore: ReplayStore + RateLimiter {
     }
 }
 
-/// The answer of a [`SharedStore`] for one request.
+/// The result of [`SharedStore::admit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdmitOutcome {
-    /// The claimant handles the delivery. It was counted if there is a quota.
+    /// The caller may handle the delivery. The request was counted if there is a quota.
     Granted(Option<QuotaState>),
     /// Another request is handling the delivery; its lease ends after `retry_after` at the latest.
     InProgress {
-        /// The time that is left of the other lease, at most.
+        /// The remaining time of the other lease, at most.
         retry_after: Duration,
     },
     /// The delivery was committed before.

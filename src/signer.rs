@@ -1,4 +1,4 @@
-//! The sending side of a scheme: the headers that make a message verify.
+//! Signing messages for a receiver to verify.
 //!
 //! A [`Signer`] has a scheme and the keys of one sender, like a [`Verifier`](crate::verifier::Verifier). It returns the
 //! headers to add to the message, as [`SignedHeaders`]. Use it to send webhooks, and to test a receiver.
@@ -32,8 +32,8 @@ use crate::time::Timestamp;
 
 /// Signs messages by a scheme. Cheap to clone.
 ///
-/// If the scheme's header can hold several signatures, or the scheme has several signature headers, every key that is
-/// valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
+/// If the scheme's header can hold several signatures or may be repeated, or the scheme has several signature headers,
+/// every key that is valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
 ///
 /// ```
 /// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
@@ -60,12 +60,12 @@ impl Signer {
     /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`]; or the scheme signs a field of the signature header that is neither the timestamp
-    /// nor a list of names, so that its value is unknown.
+    /// As for [`Scheme::prepare`]; or the scheme has a signed field or a position in the signature header that is
+    /// neither the timestamp nor a list of names, so that its value is unknown.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare(&keys)?;
-        if let Some(key) = scheme.unknown_field() {
-            return Err(ConfigError::new("signed.field", alloc::format!("a signer cannot know the value of {key}")));
+        if let Some((setting, key)) = scheme.unknown_field() {
+            return Err(ConfigError::new(setting, alloc::format!("a signer cannot know the value of {key}")));
         }
         Ok(Self { scheme: Arc::new(scheme), keys })
     }
@@ -82,7 +82,10 @@ impl Signer {
         let mut fields = Vec::new();
         let mut timestamp = String::new();
         if let Some(place) = scheme.timestamp() {
-            timestamp = place.format.write(now).ok_or(SignError::new("timestamp", "has no form on the wire"))?;
+            timestamp = place
+                .format
+                .write(now)
+                .ok_or(SignError::new("timestamp", "cannot be written in the scheme's format"))?;
             match &place.source {
                 TimestampSource::Header(name) => message.added.push((name.clone(), timestamp.clone())),
                 TimestampSource::Field(key) => fields.push((&**key, timestamp.clone())),
@@ -90,7 +93,7 @@ impl Signer {
         }
         for listed in scheme.lists() {
             match &listed.names_in {
-                // A sender that lists headers itself knows better which.
+                // Keep a list that the sender provides.
                 NamesIn::Header(name) if head.header(name) != Occurrence::Absent => {}
                 NamesIn::Header(name) => message.added.push((name.clone(), listed.list())),
                 NamesIn::Field(key) => fields.push((&**key, listed.list())),
@@ -98,18 +101,22 @@ impl Signer {
         }
         let fields = || fields.iter().map(|(key, value)| (*key, value.as_str()));
         let unsigned = message.added.len();
-        // Parts of the template may read the fields, so they stand in the head before there is a signature.
+        // Signed parts may read the fields of the signature header, so add the header with its fields before signing.
         if let Some(name) = scheme.signature_headers().first() {
             message.added.push((name.clone(), scheme.layout().write(fields(), [])));
         }
         let tags = self.tags(&message, timestamp.as_bytes(), body, now)?;
         if tags.is_empty() {
-            return Err(SignError::new("key", "none is live"));
+            return Err(SignError::new("key", "must be valid at the time of signing"));
         }
         message.added.truncate(unsigned);
         match scheme.signature_headers() {
+            [name] if scheme.repeats_signature_headers() => {
+                let value = |tag: &String| (name.clone(), scheme.layout().write([], [tag.as_str()]));
+                message.added.extend(tags.iter().map(value));
+            }
             [name] => {
-                // A layout for a single signature takes the first, which is the newest key's.
+                // A layout with a single signature uses the first tag, which is that of the newest key.
                 let value = scheme.layout().write(fields(), tags.iter().map(String::as_str));
                 message.added.push((name.clone(), value));
             }
@@ -122,8 +129,8 @@ impl Signer {
         Ok(SignedHeaders(message.added))
     }
 
-    /// Signs a message of a scheme that signs no header of the sender and no request line: [`sign_at`](Self::sign_at) with
-    /// [`NoHeaders`].
+    /// Signs a message of a scheme that signs neither the sender's headers nor the request line. It equals
+    /// [`sign_at`](Self::sign_at) with [`NoHeaders`].
     ///
     /// ```
     /// use hookwarden::{Keyring, Scheme, Signer, Timestamp};
@@ -142,7 +149,7 @@ impl Signer {
     ///
     /// # Errors
     /// As for [`sign_at`](Self::sign_at): the scheme signs a header or the request line, `now` cannot be written in the
-    /// scheme's format, or no key is live.
+    /// scheme's format, or no key is valid.
     pub fn sign_body_at(&self, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
         self.sign_at(&NoHeaders, body, now)
     }
@@ -156,14 +163,17 @@ impl Signer {
         self.sign_body_at(body, Timestamp::now())
     }
 
-    /// The text of the signature under each valid key.
+    /// Returns the text of the signature under each valid key.
     fn tags<H: Head>(&self, head: &H, timestamp: &[u8], body: &[u8], now: Timestamp) -> Result<Vec<String>, SignError> {
         let scheme = &*self.scheme;
         let cannot = |fault| unsignable(fault, scheme);
         let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
-        let content = Content { scheme, reading: &reading, head, body };
-        let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
-        Ok(tags.map(|tag| scheme.encoding().encode(&tag)).collect())
+        let tags = scheme.with_signed_body(body, |body| {
+            let content = Content { scheme, reading: &reading, timestamp_text: timestamp, head, body };
+            let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
+            tags.map(|tag| scheme.encoding().encode(&tag)).collect()
+        });
+        Ok(tags.unwrap_or_default())
     }
 
     /// Signs a message now, by the wall clock.
@@ -182,14 +192,14 @@ impl Signer {
     }
 }
 
-/// Why a verifier would reject what the sender gave.
+/// Returns the error for a message that a verifier would reject.
 fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
     let part = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("request line");
     let problem = match fault.reason {
-        Reason::MissingHeader => "is signed and was not given",
-        Reason::DuplicateHeader => "is signed and was given twice",
-        Reason::NoRequestLine => "is signed and was not given with the head",
-        _ => "is too long, or contains what the scheme puts behind it",
+        Reason::MissingHeader => "must be given, because the scheme signs it",
+        Reason::DuplicateHeader => "must be given once, because the scheme signs it",
+        Reason::NoRequestLine => "must be given with the head, because the scheme signs it",
+        _ => "must not be too long or contain the separator next to it in the signed content",
     };
     SignError::new(String::from(part), problem)
 }
@@ -216,7 +226,7 @@ fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `Debug` prints the names only: the values are valid until the timestamp is stale.
+/// `Debug` prints only the names: the values are valid until the timestamp is stale.
 #[derive(Clone)]
 pub struct SignedHeaders(Vec<(FieldName, String)>);
 
@@ -229,23 +239,24 @@ impl SignedHeaders {
     /// Inserts the headers into `map`. They replace headers with the same names.
     #[cfg(feature = "http")]
     pub fn insert_into(&self, map: &mut http::HeaderMap) {
+        self.0.iter().for_each(|(name, _)| drop(map.remove(name.as_str())));
         for (name, value) in self.iter() {
             // Names are tokens and values visible ASCII, so both always parse.
             if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
-                map.insert(name, value);
+                map.append(name, value);
             }
         }
     }
 }
 
-/// Prints the names alone: the values are valid until the timestamp is stale.
+/// Prints only the names, because the values can be replayed until the timestamp is stale.
 impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// A message while it is signed: the sender's head, and the headers that signing adds, which take precedence.
+/// A message while it is signed: the sender's head and the added headers, which take precedence.
 struct Message<'m, H: ?Sized> {
     head: &'m H,
     added: Vec<(FieldName, String)>,
@@ -256,6 +267,13 @@ impl<H: Head + ?Sized> Head for Message<'_, H> {
         match self.added.iter().find(|(added, _)| added == name) {
             Some((_, value)) => Occurrence::Once(value.as_bytes()),
             None => self.head.header(name),
+        }
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        match self.header(name) {
+            Occurrence::Once(value) => Some(value).filter(|_| index == 0),
+            _ => self.head.nth_value(name, index),
         }
     }
 
@@ -283,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn body_alone_is_signed_as_without_headers() {
+    fn sign_body_equals_signing_without_headers() {
         let now = Timestamp::from_unix(1_800_000_000);
         for scheme in [Scheme::timestamped(), Scheme::github(), Scheme::stripe(), Scheme::slack()] {
             let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
@@ -299,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn scheme_that_signs_a_header_signs_no_body_alone() {
+    fn sign_body_fails_if_scheme_signs_a_header() {
         let scheme = Scheme::standard_webhooks();
         let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
         assert_eq!(signer.sign_body_at(b"{}", Timestamp::from_unix(1)).unwrap_err().part(), "webhook-id");

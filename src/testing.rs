@@ -1,9 +1,10 @@
-//! For tests: a clock that is set by hand, and acceptance suites for stores and limiters.
+//! For tests: a clock that is set by hand, stores that fail on demand, acceptance suites for stores and limiters, and
+//! signed requests.
 //!
-//! [`TestClock`] replaces the system's clock wherever a [`Clock`](crate::clock::Clock) is accepted.
-//! [`replay_store_contract`] and [`rate_limiter_contract`] run every rule of the traits against an implementation of
-//! yours; they run on any executor, and panic with the rule that is broken. Time passes through a closure: advance a
-//! [`TestClock`] for a store in this process, or sleep for a server.
+//! [`TestClock`] replaces the system's clock wherever a [`Clock`](crate::clock::Clock) is accepted. [`FaultyStore`]
+//! wraps a store and fails, hangs or panics on demand. [`replay_store_contract`] and [`rate_limiter_contract`] check
+//! your implementation against every rule of its trait. They run on any executor, and panic with the broken rule. You
+//! pass a closure that lets time pass: advance a [`TestClock`] for a store in this process, or sleep for a server.
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,11 +25,13 @@
 //! ```
 
 mod clock;
+mod faulty;
 mod limiter;
 mod request;
 mod store;
 
 pub use clock::TestClock;
+pub use faulty::{FaultyStore, StoreFault};
 pub use limiter::rate_limiter_contract;
 pub use request::{sign, sign_at};
 pub use store::replay_store_contract;
@@ -39,12 +42,12 @@ use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// A webhook id that no other case and no other run uses, because a shared store may remember it.
+/// Returns a webhook id that no other case and no other run uses, because a shared store may still have its entries.
 fn fresh_id(case: &str) -> String {
     format!("contract-{case}-{:016x}", RandomState::new().hash_one(case))
 }
 
-/// Polls all futures in one task until the last is done.
+/// Polls all futures in one task until all are done.
 async fn all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut pending: Vec<Pin<Box<_>>> = futures.map(Box::pin).collect();
     let mut done = Vec::with_capacity(pending.len());

@@ -12,11 +12,15 @@
 //! assert_eq!(Tolerance::DEFAULT.as_duration().as_secs(), 300);
 //! ```
 
+mod calendar;
+mod http_date;
+
 use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
 use crate::error::{ConfigError, Reason};
+use calendar::{Civil, clock_field, days_from_civil, number};
 
 /// A point in time, in whole seconds since 1970-01-01T00:00:00Z. It is negative before that.
 ///
@@ -51,10 +55,25 @@ impl Timestamp {
         Self(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// `seconds` later, saturating at the ends of `i64`.
+    /// Adds `seconds`, saturating at the end of `i64`.
     #[cfg(feature = "warden")]
     pub(crate) fn later_by(self, seconds: u32) -> Self {
         Self(self.0.saturating_add(i64::from(seconds)))
+    }
+
+    /// Returns the previous second, saturating at the end of `i64`.
+    #[cfg(feature = "warden")]
+    pub(crate) const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// Returns the next second, or `None` at the end of `i64`.
+    #[cfg(feature = "warden")]
+    pub(crate) const fn next(self) -> Option<Self> {
+        match self.0.checked_add(1) {
+            Some(seconds) => Some(Self(seconds)),
+            None => None,
+        }
     }
 
     /// `self - earlier` in seconds, saturating at the ends of `i64`.
@@ -88,6 +107,10 @@ pub enum TimestampFormat {
     /// [RFC 3339 section 5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) with an upper-case `T`, seconds 00 to
     /// 59, and `Z` or a numeric offset; a fraction is rounded down.
     Rfc3339,
+    /// An HTTP date, such as `Fri, 15 Jan 2027 08:00:00 GMT`: the form `IMF-fixdate` of [RFC 9110 section
+    /// 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7), with seconds 00 to 59. The obsolete forms, and a
+    /// date with the wrong day of the week, are refused.
+    HttpDate,
 }
 
 impl TimestampFormat {
@@ -97,6 +120,7 @@ impl TimestampFormat {
             Self::Seconds => digits(text).map(Timestamp),
             Self::Milliseconds => digits(text).map(|ms| Timestamp(ms.div_euclid(1000))),
             Self::Rfc3339 => rfc3339(text).map(Timestamp),
+            Self::HttpDate => http_date::parse(text).map(Timestamp),
         }
     }
 
@@ -107,6 +131,7 @@ impl TimestampFormat {
             Self::Milliseconds if time.0 > 0 => Some(format!("{}", time.0.checked_mul(1000)?)),
             Self::Seconds | Self::Milliseconds => None,
             Self::Rfc3339 => write_rfc3339(time.0),
+            Self::HttpDate => http_date::write(time.0),
         }
     }
 }
@@ -137,7 +162,7 @@ impl Tolerance {
     /// 300 seconds, which most providers recommend.
     pub const DEFAULT: Self = Self { seconds: 300 };
 
-    /// A tolerance from 1 second to 1 day, in whole seconds.
+    /// Creates a tolerance of 1 second to 1 day, in whole seconds.
     ///
     /// # Errors
     /// `tolerance` is outside that range or has a fraction of a second.
@@ -163,7 +188,7 @@ impl Tolerance {
     }
 
     #[inline]
-    pub(crate) fn judge(self, stamp: Timestamp, now: Timestamp) -> Result<(), Reason> {
+    pub(crate) fn check(self, stamp: Timestamp, now: Timestamp) -> Result<(), Reason> {
         if stamp.0.abs_diff(now.0) <= u64::from(self.seconds) {
             Ok(())
         } else if stamp < now {
@@ -184,18 +209,8 @@ fn digits(text: &[u8]) -> Option<i64> {
     if text.first() == Some(&b'0') { None } else { number(text) }
 }
 
-/// Parses 1 to 19 ASCII digits. Any 19 digits fit into a `u64`, so one range check at the end is enough.
-#[inline]
-fn number(text: &[u8]) -> Option<i64> {
-    let (value, most) = text.iter().fold((0_u64, 0), |(value, most), byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (value.wrapping_mul(10).wrapping_add(u64::from(digit)), most.max(digit))
-    });
-    if (1..=19).contains(&text.len()) && most <= 9 { i64::try_from(value).ok() } else { None }
-}
-
-/// RFC 3339 section 5.6 without its optional forms: lower-case letters, a space for `T`, and leap seconds. Date
-/// libraries accept more, and every further form is one that an attacker may choose.
+/// Parses RFC 3339 section 5.6 without its optional forms: lower-case letters, a space for `T`, and leap seconds. Date
+/// libraries accept more forms, and each of them is a choice for an attacker.
 fn rfc3339(text: &[u8]) -> Option<i64> {
     let (date_time, rest) = text.split_first_chunk::<19>()?;
     let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = *date_time else {
@@ -228,49 +243,10 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
         .checked_sub(offset)
 }
 
-fn clock_field(text: &[u8; 2], most: i64) -> Option<i64> {
-    number(text).filter(|value| *value <= most)
-}
-
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years start in March here, so that the leap day
-/// is the last day of its year.
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = (year.rem_euclid(4) == 0 && year.rem_euclid(100) != 0) || year.rem_euclid(400) == 0;
-    let length = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) {
-        return None;
-    }
-    let (year, month) =
-        if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
-    let leap_days = year.div_euclid(4).checked_sub(year.div_euclid(100))?.checked_add(year.div_euclid(400))?;
-    let day_of_year = month.checked_mul(153)?.checked_add(2)?.div_euclid(5).checked_add(day)?.checked_sub(1)?;
-    year.checked_mul(365)?.checked_add(leap_days)?.checked_add(day_of_year)?.checked_sub(DAYS_TO_EPOCH)
-}
-
 fn write_rfc3339(seconds: i64) -> Option<String> {
-    let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // The mean length of a year gives a guess that is at most one off.
-    let guess = days.checked_mul(400)?.div_euclid(146_097).checked_add(1970)?;
-    let years = [guess.checked_add(1)?, guess, guess.checked_sub(1)?];
-    let year = years.into_iter().find(|year| days_from_civil(*year, 1, 1).is_some_and(|first| first <= days))?;
-    if !(0..=9999).contains(&year) {
-        return None;
-    }
-    let month = (1..=12).rev().find(|month| days_from_civil(year, *month, 1).is_some_and(|first| first <= days))?;
-    let day = days.checked_sub(days_from_civil(year, month, 1)?)?.checked_add(1)?;
-    let (hour, minute, second) =
-        (clock.div_euclid(3_600), clock.rem_euclid(3_600).div_euclid(60), clock.rem_euclid(60));
+    let Civil { year, month, day, hour, minute, second, .. } = Civil::of(seconds)?;
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }
-
-/// Days from 0000-03-01 to 1970-01-01.
-const DAYS_TO_EPOCH: i64 = 719_468;
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_only_decimal_without_sign_or_leading_zero_parse() {
+    fn seconds_accept_only_plain_decimals() {
         assert_parses(TimestampFormat::Seconds, "1", 1);
         assert_parses(TimestampFormat::Seconds, "1800000000", 1_800_000_000);
         assert_parses(TimestampFormat::Seconds, "9223372036854775807", i64::MAX);
@@ -327,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc3339_of_the_strict_form_parses() {
+    fn only_strict_rfc3339_parses() {
         assert_parses(TimestampFormat::Rfc3339, "1970-01-01T00:00:00Z", 0);
         assert_parses(TimestampFormat::Rfc3339, "2027-01-15T08:00:00Z", 1_800_000_000);
         assert_parses(TimestampFormat::Rfc3339, "2027-01-15T08:00:00.999999999Z", 1_800_000_000);
@@ -362,8 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn each_format_reads_back_what_it_writes() {
-        for format in [TimestampFormat::Seconds, TimestampFormat::Milliseconds, TimestampFormat::Rfc3339] {
+    fn each_format_parses_what_it_writes() {
+        use TimestampFormat::{HttpDate, Milliseconds, Rfc3339, Seconds};
+        for format in [Seconds, Milliseconds, Rfc3339, HttpDate] {
             for seconds in
                 [1, 59, 86_399, 86_400, 951_782_400, 1_709_164_800, 1_735_689_599, 1_800_000_000, 4_102_444_800]
             {
@@ -374,21 +351,23 @@ mod tests {
     }
 
     #[test]
-    fn times_without_a_form_on_the_wire_are_not_written() {
+    fn times_outside_the_format_are_not_written() {
         for seconds in [i64::MIN, -1, 0] {
             assert_eq!(TimestampFormat::Seconds.write(Timestamp(seconds)), None);
             assert_eq!(TimestampFormat::Milliseconds.write(Timestamp(seconds)), None);
         }
         assert_eq!(TimestampFormat::Milliseconds.write(Timestamp(i64::MAX)), None);
-        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MAX)), None);
-        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(i64::MIN)), None);
-        // The seconds around the years of four digits.
-        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(-62_167_219_201)), None);
-        assert_eq!(TimestampFormat::Rfc3339.write(Timestamp(253_402_300_800)), None);
+        for format in [TimestampFormat::Rfc3339, TimestampFormat::HttpDate] {
+            assert_eq!(format.write(Timestamp(i64::MAX)), None);
+            assert_eq!(format.write(Timestamp(i64::MIN)), None);
+            // The last second before year 0 and the first second after year 9999.
+            assert_eq!(format.write(Timestamp(-62_167_219_201)), None);
+            assert_eq!(format.write(Timestamp(253_402_300_800)), None);
+        }
     }
 
     #[test]
-    fn rfc3339_writes_both_ends_of_each_month_of_each_year() {
+    fn rfc3339_writes_both_ends_of_every_month() {
         for year in 0..=9999 {
             for month in 1..=12 {
                 let first = format!("{year:04}-{month:02}-01T00:00:00Z");
@@ -406,18 +385,18 @@ mod tests {
     #[test]
     fn tolerance_includes_both_ends_and_nothing_beyond() {
         let now = Timestamp(1_800_000_000);
-        let judge = |seconds| Tolerance::DEFAULT.judge(Timestamp(seconds), now);
-        assert_eq!(judge(1_799_999_700), Ok(()));
-        assert_eq!(judge(1_799_999_699), Err(Reason::Stale));
-        assert_eq!(judge(1_800_000_300), Ok(()));
-        assert_eq!(judge(1_800_000_301), Err(Reason::Early));
+        let check = |seconds| Tolerance::DEFAULT.check(Timestamp(seconds), now);
+        assert_eq!(check(1_799_999_700), Ok(()));
+        assert_eq!(check(1_799_999_699), Err(Reason::Stale));
+        assert_eq!(check(1_800_000_300), Ok(()));
+        assert_eq!(check(1_800_000_301), Err(Reason::Early));
     }
 
     #[test]
     fn extreme_clocks_do_not_overflow() {
         for seconds in [1, 86_400] {
             let tolerance = Tolerance { seconds };
-            for (stamp, now, verdict) in [
+            for (stamp, now, expected) in [
                 (i64::MIN, i64::MAX, Err(Reason::Stale)),
                 (i64::MAX, i64::MIN, Err(Reason::Early)),
                 (i64::MAX, i64::MAX, Ok(())),
@@ -425,7 +404,7 @@ mod tests {
                 (0, -1, Ok(())),
                 (-2, 0, if seconds == 1 { Err(Reason::Stale) } else { Ok(()) }),
             ] {
-                assert_eq!(tolerance.judge(Timestamp(stamp), Timestamp(now)), verdict, "{stamp} {now}");
+                assert_eq!(tolerance.check(Timestamp(stamp), Timestamp(now)), expected, "{stamp} {now}");
             }
         }
     }

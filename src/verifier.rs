@@ -1,9 +1,13 @@
 //! Verifying a request, as a whole or while its body arrives.
 //!
-//! A [`Verifier`] has one scheme and the keys of one sender. It checks the head first: every header that the scheme
-//! reads, exactly once and well formed; then the timestamp against the clock. Both cost no hashing. Then it computes
-//! one MAC for each valid key over the signed content, and compares it with every candidate of the head in constant
-//! time. A [`Verified`] is the proof, and only a verification can make one.
+//! A [`Verifier`] has one scheme and the keys of one sender. It verifies a request in these steps:
+//!
+//! 1. It checks the head: every header that the scheme reads must occur exactly once and be well formed.
+//! 2. It compares the timestamp with the clock. Up to here, nothing is hashed.
+//! 3. It computes the MAC of the signed content under each valid key, and compares it with every candidate in the head
+//!    in constant time.
+//!
+//! The result is a [`Verified`], a proof that only a verification can create.
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
@@ -31,7 +35,7 @@ mod rules;
 mod verification;
 mod verified;
 
-use crate::crypto::mac::{Macs, PreparedKeys};
+use crate::crypto::mac::{KeyMac, Macs, PreparedKeys};
 use crate::error::{ConfigError, Fault, Reason};
 use crate::headers::Head;
 use crate::scheme::{Candidates, Content, Reading, Scheme};
@@ -76,7 +80,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Creates a verifier with the tolerance of the scheme. The HMAC states of the keys are computed here, once.
+    /// Creates a verifier with the tolerance of the scheme. It computes the HMAC states of the keys once, here.
     ///
     /// # Errors
     /// As for [`Scheme::prepare`].
@@ -99,14 +103,18 @@ impl Verifier {
     pub fn verify_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<Verified, Rejection> {
         let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
         self.rules.read(head, now, &mut reading, &mut candidates).map_err(|fault| self.rejection(fault))?;
-        let content = Content { scheme: &self.rules.scheme, reading: &reading, head, body };
         let mut macs = Macs::new();
-        for (index, mac) in self.keys.live(now) {
-            if let Some(tag) = mac.tag_of(&content) {
-                macs.push((index, tag));
+        let scheme = &*self.rules.scheme;
+        // Without a digest there are no MACs, so that the request is refused.
+        let _ = scheme.with_signed_body(body, |body| {
+            for (stamp, timestamp_text) in reading.timestamp_texts() {
+                let content = Content { scheme, reading: &reading, timestamp_text, head, body };
+                for (key, mac) in self.keys.live(now).take(reading.usable_keys()) {
+                    macs.extend(mac.tag_of(&content).map(|tag| KeyMac { key, stamp, tag }));
+                }
             }
-        }
-        verdict(&self.keys, &candidates, &macs, reading.timestamp, now, |fault| self.rejection(fault))
+        });
+        verdict(&self.keys, &candidates, &macs, &reading.times, now, |fault| self.rejection(fault))
     }
 
     /// Verifies a whole request now, by the wall clock.
@@ -118,7 +126,8 @@ impl Verifier {
         self.verify_at(head, body, Timestamp::now())
     }
 
-    /// Checks the head, its form and its timestamp, before any byte of the body is needed.
+    /// Checks the form and the timestamp of the head, before the body is needed. Pass the body to the returned
+    /// [`Verification`].
     ///
     /// # Errors
     /// As for [`verify_at`](Self::verify_at), except that the signature is not compared yet.

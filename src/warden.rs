@@ -1,8 +1,8 @@
 //! All checks of a webhook request, in one order, with one event at the end.
 //!
-//! A [`Warden`] guards an endpoint: it looks up the sender's keys, verifies the signature, refuses duplicates and applies
-//! quotas. An adapter for a web framework needs a Warden and nothing else. [`Warden::builder`] has a default for every
-//! setting except the senders.
+//! A [`Warden`] guards an endpoint: it looks up the sender's keys, verifies the signature, refuses duplicates and
+//! applies quotas. Each adapter for a web framework takes a Warden. [`Warden::builder`] has a default for every setting
+//! except the senders.
 //!
 //! # The steps
 //!
@@ -11,23 +11,23 @@
 //! | 0. kind | method and content type | `POST`, any content type | [`methods`], [`content_types`] | 405, 415 |
 //! | 1. shape | each header that the scheme needs occurs once and is well-formed | 8 KiB a header, 32 signatures | the scheme | 401 |
 //! | 2. freshness | the timestamp | 300 s into the past and the future | [`tolerance`] | 401 |
-//! | 3. refused traffic | the peer's quota of refused requests | 60 a minute for each peer, and for each peer and webhook id | [`Quotas::rejected`], [`proxies`] | 429 |
+//! | 3. refused traffic | the peer's quota of refused requests | 60 a minute for each peer and webhook id, 120 for each peer | [`Quotas::rejected`], [`proxies`] | 429 |
 //! | 4. keys | looks up the keys of the webhook id | the path parameter `id` | [`sender`], [`only_sender`], [`keys`], [`cached_keys`], [`webhook_id`] | 503 if the store fails |
-//! | 5. body | its size, and the time it takes | 1 MiB within 10 s | [`BodyLimits`] | 413, 408, 400 |
+//! | 5. body | its size and its arrival time | 1 MiB within 10 s; 64 MiB for all unverified bodies | [`BodyLimits`] | 413, 408, 400, 503 |
 //! | 6. signature | each live key, in constant time | | | 401 |
 //! | 7. replay and quota | whether the delivery is new; then the webhook id's quota of accepted requests | stored in this process; 100 a minute for each webhook id | [`Replay`], [`Quotas::accepted`], [`shared_store`] | 200 or 409, 429, 503 |
-//! | 8. handler | 2xx commits the delivery, anything else releases it | | | |
+//! | 8. handler | 2xx commits the delivery, any other status releases it | | | |
 //! | 9. event | one for each request | | [`observer`] | |
 //!
-//! Steps 0 to 4 read only the head. An unknown webhook id continues with a decoy key and is refused at step 6 with the same
-//! 401, so that a sender cannot find out which ids exist.
+//! Steps 0 to 4 read only the head. An unknown webhook id continues with a decoy key and is refused at step 6 with the
+//! same 401, so that a sender cannot find out which ids exist.
 //!
-//! Settings that belong together are one value: [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`]. Settings that turn a
-//! protection off have `danger` in their name.
+//! [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`] group related settings. Settings that turn a protection off
+//! have `danger` in their name.
 //!
 //! # Without a framework
 //!
-//! Each step is a value that the next one consumes, so a wrong order does not compile:
+//! Each step consumes the value of the previous step, so a wrong order does not compile:
 //!
 //! ```
 //! use hookwarden::{Keyring, Scheme, Signer, Warden};
@@ -43,7 +43,7 @@
 //! let mut receiving = warden.examine(&head, peer)?.identify("acme")?; // steps 0 to 4
 //! receiving.update(body)?; // step 5
 //! let admitted = receiving.finish()?; // steps 6 and 7
-//! println!("a delivery of {}", admitted.delivery().webhook_id()); // step 8: the work
+//! println!("a delivery from {}", admitted.delivery().webhook_id()); // step 8: the work
 //! admitted.commit(); // the work is done
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -64,10 +64,13 @@ mod accept;
 mod admission;
 mod admitted;
 pub(crate) mod answer;
+mod body_budget;
 mod builder;
 mod claim;
 mod examine;
 mod examined;
+#[cfg(feature = "tower")]
+mod handlers;
 mod id;
 mod lookup;
 mod monitor;
@@ -78,10 +81,10 @@ mod refused;
 mod request_log;
 mod settings;
 mod stores;
+mod unsigned_id;
 mod verified_delivery;
 
 use std::fmt;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +109,7 @@ pub(crate) use id::{IdFault, WebhookId};
 
 use accept::Accept;
 use answer::AnswerWriter;
+use body_budget::BodyBudget;
 use lookup::KeySource;
 use monitor::Monitor;
 use peer_watch::PeerWatch;
@@ -125,8 +129,8 @@ use stores::Stores;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 ///
-/// Requests to `/webhooks/acme` are now verified with the keys of `acme`. An endpoint with one sender and no id in its path
-/// uses [`only_sender`](WardenBuilder::only_sender). An application with several schemes builds a Warden for each and puts
+/// Requests to `/webhooks/acme` are now verified with the keys of `acme`. For an endpoint with one sender and no id in
+/// its path, use [`only_sender`](WardenBuilder::only_sender). For several schemes, build one Warden per scheme and put
 /// each on its own route.
 #[derive(Clone)]
 pub struct Warden {
@@ -144,41 +148,103 @@ struct Inner {
     rejected: Option<RejectedTraffic>,
     stores: Arc<Stores>,
     body_limit: usize,
+    body_budget: BodyBudget,
     deadline: Duration,
     answer_writer: Option<AnswerWriter>,
     duplicates_conflict: bool,
     monitor: Arc<Monitor>,
+    #[cfg(feature = "tower")]
+    handlers: handlers::Handlers,
 }
 
 impl Warden {
-    /// Whether keys, quotas and replay store are all in this process, so that only the body has to be awaited.
+    /// Returns whether keys, quotas and replay store are all in this process, so that a request waits only for its
+    /// body.
     #[cfg(feature = "tower")]
     pub(crate) fn is_local(&self) -> bool {
         self.inner.keys.is_immediate() && self.inner.stores.are_local()
     }
 
-    /// The scheme.
+    /// Returns the scheme.
     #[must_use]
     pub fn scheme(&self) -> &Scheme {
         &self.inner.rules.scheme
     }
 
-    /// The body limit in bytes.
+    /// Returns the body limit in bytes.
     #[must_use]
     pub fn body_limit(&self) -> usize {
         self.inner.body_limit
     }
 
-    /// How long a body may take to arrive, from the arrival of the head.
+    /// Returns how long a body may take to arrive, counted from the arrival of the head.
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.inner.deadline
     }
 
-    /// The reverse proxies in front of this server; [`Proxies::client`] finds a request's peer behind them.
+    /// Returns the declared reverse proxies. [`Proxies::client`] finds the client's address behind them.
     #[must_use]
     pub fn proxies(&self) -> &Proxies {
         &self.inner.proxies
+    }
+
+    /// Waits for at most `limit` until all handlers behind the layers and middlewares of this Warden have finished.
+    /// Returns how many still run. A handler counts from its call until its delivery is settled, even if its client has
+    /// disconnected.
+    ///
+    /// If a client disconnects, its handler continues as a task, so that its status settles the delivery. A graceful
+    /// shutdown of the server does not wait for these tasks, nor for the open streams of a closed HTTP/2 connection.
+    /// Call this after the server has stopped and before the runtime shuts down: the shutdown drops the handlers that
+    /// still run, which releases their deliveries. The workers of actix-web end with the server, so call this [before
+    /// it stops](crate::actix#shutdown).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use hookwarden::Warden;
+    ///
+    /// # #[cfg(feature = "axum")]
+    /// async fn serve(listener: tokio::net::TcpListener, app: axum::Router, warden: Warden) -> std::io::Result<()> {
+    ///     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    ///     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    ///     let running = warden.wait_for_handlers(Duration::from_secs(30)).await;
+    ///     if running > 0 {
+    ///         eprintln!("{running} handlers did not finish: retries will run them again");
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// Handlers that take [`UncommittedWebhook`](crate::axum::UncommittedWebhook) are not counted, because they run
+    /// without a layer.
+    ///
+    /// # Panics
+    /// Panics outside a tokio runtime, or if the runtime's timer is not enabled.
+    #[cfg(feature = "tower")]
+    pub async fn wait_for_handlers(&self, limit: Duration) -> usize {
+        self.inner.handlers.wait(limit).await
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn handlers(&self) -> &handlers::Handlers {
+        &self.inner.handlers
+    }
+
+    /// Waits for the duration of a lease. Never completes without replay protection.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn lease_over(&self) {
+        match &self.inner.stores.replay {
+            // Fire even if the service has used up the task's budget.
+            Some(replay) => tokio::task::unconstrained(tokio::time::sleep(replay.lease)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Returns the 503 answer to an admitted request whose service was not ready within the lease.
+    #[cfg(feature = "tower")]
+    pub(crate) fn busy_answer(&self) -> Answer {
+        Answer::busy(BUSY_RETRY, self.inner.answer_writer.as_ref())
     }
 
     #[cfg(feature = "_router")]
@@ -191,7 +257,7 @@ impl Warden {
         &self.inner.id_source
     }
 
-    /// Whether a head has the scheme's shape and is fresh. It proves nothing and raises no event.
+    /// Returns whether a head is well-formed and fresh. Verifies no signature and raises no event.
     #[cfg(feature = "actix")]
     pub(crate) fn has_fresh_shape(&self, head: &impl crate::headers::Head) -> bool {
         self.inner.rules.open(head, self.inner.monitor.clock.now().wall).is_ok()
@@ -203,3 +269,7 @@ impl fmt::Debug for Warden {
         f.debug_struct("Warden").field("scheme", &self.scheme().name()).finish_non_exhaustive()
     }
 }
+
+/// The `Retry-After` of an admitted request whose service was not ready within the lease.
+#[cfg(feature = "tower")]
+const BUSY_RETRY: Duration = Duration::from_secs(1);

@@ -1,15 +1,16 @@
-//! What the extractors return, whatever the framework, and what a layer leaves for them.
+//! The values that the extractors of all frameworks return, and the value that a layer passes to them.
 
 use crate::body::VerifiedBody;
 use crate::warden::answer::AnswerWriter;
 use crate::warden::{Admitted, VerifiedDelivery};
 
-/// A verified webhook behind the adapter's layer or middleware: the payload, and what is proven about it.
+/// A verified webhook on a route with the adapter's layer or middleware: the payload, and the verified delivery.
 ///
-/// `T` is any of the framework's extractors that read a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`. The payload
-/// is parsed only after the request was verified. The status of the handler's response settles the delivery.
+/// `T` is any extractor of the framework that reads a body: `Bytes`, `String`, `Json<Order>`, `Form<Order>`. The
+/// payload is parsed only after the request was verified. The status of the handler's response commits or releases the
+/// delivery.
 ///
-/// Without the layer or middleware every request is answered 500, and the log says what to do.
+/// Without the layer or middleware, every request is answered 500, and the log explains what to do.
 /// [`UncommittedWebhook`] works without one.
 ///
 /// ```
@@ -38,7 +39,7 @@ impl<T> Webhook<T> {
         Self { payload, delivery }
     }
 
-    /// What is proven about the request: the webhook id, the key, the timestamp.
+    /// The verified delivery: the webhook id, the key and the timestamp.
     #[must_use]
     pub const fn delivery(&self) -> &VerifiedDelivery {
         &self.delivery
@@ -47,13 +48,17 @@ impl<T> Webhook<T> {
 
 /// A webhook that the extractor itself verified, for routes without the adapter's layer or middleware.
 ///
-/// The Warden doesn't see the status of the handler's response, so the handler settles the delivery: it calls
-/// [`Admitted::commit`] when its work is done. Dropping `admitted` releases the delivery, and the sender's retry runs the
-/// handler again.
+/// The Warden does not see the status of the handler's response, so the handler commits the delivery: it calls
+/// [`Admitted::commit`] when its work is done. Dropping `admitted` releases the delivery, and the sender's retry runs
+/// the handler again.
+///
+/// If the client disconnects, axum drops the handler with its `admitted`. Actix-web does the same if the client resets
+/// the connection. The delivery is then released, even if detached work, such as `spawn_blocking`, continues. Behind a
+/// layer or middleware the handler runs to completion.
 ///
 /// * On axum the [`Warden`](crate::warden::Warden) comes from the router's state: `Warden: FromRef<S>`.
-/// * On actix-web it comes from the application's data: `app_data(warden)` or `app_data(web::Data::new(warden))`. Without it
-///   every request is answered 500, and the log says what to do.
+/// * On actix-web it comes from the application's data: `app_data(warden)` or `app_data(web::Data::new(warden))`.
+///   Without it, every request is answered 500, and the log explains what to do.
 ///
 /// ```
 /// use axum::{Json, Router, routing::post};
@@ -75,14 +80,14 @@ impl<T> Webhook<T> {
 ///
 /// # A forgotten commit
 ///
-/// The payload comes only together with `admitted`, by [`into_parts`](Self::into_parts). If the handler then does not use
-/// `admitted`, the compiler warns: "unused variable: `admitted`". **Don't follow its suggestion `_admitted`**: that hides
-/// the warning, and every delivery is still released. Call `admitted.commit()`. At run time, `TracingObserver` logs each
-/// delivery that was not committed.
+/// [`into_parts`](Self::into_parts) returns the payload only together with `admitted`. If the handler does not use
+/// `admitted`, the compiler warns: "unused variable: `admitted`". **Do not follow its suggestion `_admitted`**: it
+/// hides the warning, and every delivery is still released. Call `admitted.commit()`. At run time, `TracingObserver`
+/// logs each delivery that was not committed.
 ///
 /// # A state without a Warden
 ///
-/// On axum, if the router's state holds no Warden, the compiler reports at `post(order)`:
+/// On axum, if the router's state has no Warden, the compiler reports at `post(order)`:
 ///
 /// ```text
 /// the trait bound `fn(UncommittedWebhook<Json<Value>>) -> ... {order}: Handler<_, _>` is not satisfied
@@ -90,8 +95,8 @@ impl<T> Webhook<T> {
 ///
 /// Neither this error nor the one of `#[axum::debug_handler]` mentions the Warden. Do one of these:
 ///
-/// * implement `FromRef<AppState>` for `Warden`, as the documentation of `hookwarden::axum::WardenState` shows;
-/// * or take [`Webhook`] and put a `hookwarden::axum::WardenLayer` on the route. It needs no state.
+/// * Implement `FromRef<AppState>` for `Warden`, as the documentation of `hookwarden::axum::WardenState` shows.
+/// * Extract [`Webhook`] instead, and put a `hookwarden::axum::WardenLayer` on the route. It needs no state.
 #[derive(Debug)]
 #[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
 pub struct UncommittedWebhook<T> {
@@ -104,15 +109,15 @@ impl<T> UncommittedWebhook<T> {
         Self { payload, admitted }
     }
 
-    /// The payload; and the claim on the delivery, with what is proven about the request.
+    /// Returns the payload, and the claim on the verified delivery.
     #[must_use = "dropping `admitted` releases the delivery: call `admitted.commit()` when the work is done"]
     pub fn into_parts(self) -> (T, Admitted) {
         (self.payload, self.admitted)
     }
 }
 
-/// What a layer leaves among a request's extensions. The extractor takes the body from here and not from the request, so
-/// that nothing between the two can have changed it.
+/// The value that a layer stores in a request's extensions. The extractor takes the body from here and not from the
+/// request, so that code between the two cannot change it.
 #[derive(Clone)]
 pub(crate) struct VerifiedRequest {
     pub(crate) delivery: VerifiedDelivery,

@@ -1,6 +1,6 @@
-"""A webhook receiver on Starlette and uvicorn with the checks of the guarded Rust ones, for comparison.
+"""A webhook receiver on Starlette and uvicorn with the checks of the guarded Rust receivers, for comparison.
 
-It prints the port that it listens on, and ends when its standard input does.
+It prints the port that it listens on, and exits when its standard input ends.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ BODY_LIMIT = 1 << 20
 TIMESTAMP = re.compile(r"[1-9][0-9]{0,18}")
 SIGNATURE = re.compile(r"[0-9A-Fa-f]{64}")
 
-# By webhook id: the time at which its quota is whole again.
+# By webhook id: the time at which its quota is full again.
 quotas: dict[str, float] = {}
-# By webhook id and MAC, in the order of arrival: the time at which the delivery can be forgotten.
+# By webhook id and MAC, in the order of arrival: the time at which the entry expires.
 seen: dict[tuple[str, bytes], float] = {}
 
 

@@ -1,5 +1,5 @@
-//! The least that any verifier of the scheme has to do: a pre-keyed HMAC-SHA-256 over `timestamp.body`, the signature
-//! out of hex, and a comparison in constant time. It neither finds the headers nor reads the timestamp.
+//! The minimum work of any verifier of the scheme: a pre-keyed HMAC-SHA-256 over `timestamp.body`, decoding the hex
+//! signature, and a comparison in constant time. It neither finds the headers nor parses the timestamp.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
@@ -34,7 +34,7 @@ impl Floor {
     }
 }
 
-/// The values that a floor is given, already found.
+/// The values of the headers, found beforehand.
 pub(crate) struct Signed<'h> {
     timestamp: &'h [u8],
     signature: &'h [u8],

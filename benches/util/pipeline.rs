@@ -1,4 +1,4 @@
-//! A whole Warden in this process: keys, quotas, replay memory and an observer.
+//! A whole Warden in this process: keys, quotas, a replay store and an observer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -20,7 +20,7 @@ impl Pipeline {
     }
 
     pub(crate) fn with(settings: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Self {
-        // One secret for both, so that all messages can be signed in one way.
+        // Both senders have one secret, so that all messages can be signed with it.
         let senders = [("acme", sender::keys()), ("globex", sender::keys())];
         let keys = StaticKeys::danger_allow_shared_secrets(&Scheme::timestamped(), senders).unwrap();
         Self { warden: settings(Warden::builder(Scheme::timestamped()).keys(keys)).build().unwrap() }
@@ -34,7 +34,7 @@ impl Pipeline {
     }
 }
 
-/// Enough that no delivery of a run is over it.
+/// A quota that no run exceeds.
 pub(crate) fn ample() -> Quota {
     Quota::per_minute(60_000_000).unwrap()
 }

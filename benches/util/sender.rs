@@ -15,12 +15,12 @@ pub(crate) fn verifier() -> Verifier {
     Verifier::new(Scheme::timestamped(), keys()).unwrap()
 }
 
-/// A message of `size` bytes in a head as senders have it.
+/// Creates a message with a body of `size` bytes and the usual headers.
 pub(crate) fn message(size: usize) -> (HeaderMap, Vec<u8>) {
     signed(body(0, size), NOW)
 }
 
-/// One of many that differ, signed now.
+/// Creates one of many different messages, signed now.
 pub(crate) fn numbered(number: usize, size: usize) -> (HeaderMap, Vec<u8>) {
     signed(body(number, size), Timestamp::now())
 }
@@ -45,7 +45,7 @@ pub(crate) fn signed(body: Vec<u8>, time: Timestamp) -> (HeaderMap, Vec<u8>) {
     signed_by(Scheme::timestamped(), keys(), body, time)
 }
 
-/// A message of any scheme, with a value for each header that it signs.
+/// Creates a message of any scheme, with a value for each header that the scheme signs.
 pub(crate) fn signed_by(scheme: Scheme, keys: Keyring, body: Vec<u8>, time: Timestamp) -> (HeaderMap, Vec<u8>) {
     let mut head = HeaderMap::new();
     for (name, value) in [

@@ -1,4 +1,4 @@
-//! `hookwarden audit`: what is wrong with a receiver, asked of the receiver itself or of its settings.
+//! `hookwarden audit`: audits a running receiver or its settings.
 
 pub(crate) mod config;
 pub(crate) mod finding;
@@ -21,15 +21,15 @@ pub(crate) struct Audit {
     receiver: receiver::Arguments,
 }
 
-/// What is looked at in the place of a running receiver.
+/// The subjects of an audit other than a running receiver.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Looks for settings of a receiver that are unsafe, before it runs.
+    /// Report unsafe settings of a receiver before it runs.
     #[command(after_help = config::EXAMPLE)]
     Config(config::Arguments),
 }
 
-/// Looks, and reports.
+/// Runs the audit and prints its report.
 pub(crate) fn run(audit: &Audit, output: Output) -> Result<ExitCode, Failure> {
     match &audit.what {
         Some(What::Config(arguments)) => config::run(arguments, output),

@@ -1,21 +1,21 @@
-//! What is wrong with a message, as it is shown.
+//! Prints the causes of a refusal.
 
 use anstyle::Style;
 use hookwarden::diagnose::Cause;
 use serde_json::{Value, json};
 
-/// Prints each cause with its fix, the most likely first.
+/// Prints each cause with its fix, most likely first.
 pub(crate) fn print(causes: &[Cause]) {
     let bold = Style::new().bold();
     for cause in causes {
         let certainty = if cause.is_proven() { "proven" } else { "suspected" };
-        let place = cause.offset().map(|offset| format!(" (from byte {offset} of the body on)")).unwrap_or_default();
+        let place = cause.offset().map(|offset| format!(" (at byte {offset} of the body)")).unwrap_or_default();
         anstream::println!("{bold}{}{bold:#}, {certainty}: {}{place}", cause.kind(), cause.what());
         anstream::println!("  fix: {}", cause.fix());
     }
 }
 
-/// A cause for programs.
+/// A cause as JSON.
 pub(crate) fn json(cause: &Cause) -> Value {
     json!({
         "kind": cause.kind().as_str(),

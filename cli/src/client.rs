@@ -1,6 +1,7 @@
-//! The HTTP client of the commands that talk to a receiver.
+//! The HTTP client of the commands that connect to a receiver.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -13,30 +14,30 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::failure::Failure;
 
-/// Speaks HTTP/1.1 and HTTP/2, in the clear or over TLS with the system's roots.
+/// A client for HTTP/1.1 and HTTP/2, in plain text or over TLS with the system's root certificates.
 pub(crate) type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, BoxBody<Bytes, Infallible>>;
 
 /// `--http`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Version {
-    /// HTTP/2 where the server offers it in TLS, else HTTP/1.1
+    /// HTTP/2 if the server offers it over TLS, otherwise HTTP/1.1
     #[default]
     Auto,
     /// HTTP/1.1
     #[value(name = "1.1")]
     Http1,
-    /// HTTP/2, in the clear with prior knowledge
+    /// HTTP/2, in plain text with prior knowledge
     #[value(name = "2")]
     Http2,
 }
 
-/// A client that keeps up to `idle` connections for the next request, for a URL with or without TLS.
+/// A client that keeps up to `idle` idle connections.
 pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client, Failure> {
     let provider = rustls::crypto::ring::default_provider;
     let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider());
     let builder = match builder {
         Ok(builder) => builder.https_or_http(),
-        // A system without certificates can still be sent to in the clear.
+        // Plain HTTP works without the system's certificates.
         Err(_) if !tls => {
             let config =
                 ClientConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
@@ -44,7 +45,7 @@ pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client,
             let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
             HttpsConnectorBuilder::new().with_tls_config(config).https_or_http()
         }
-        Err(error) => return Err(Failure::outside("the system's certificates", error)),
+        Err(error) => return Err(Failure::outside("system certificates", error)),
     };
     let connector = match version {
         Version::Auto => builder.enable_all_versions().build(),
@@ -56,20 +57,29 @@ pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client,
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(idle)
         .http2_only(version == Version::Http2)
-        // A request goes out once: whoever counts answers wants no second one behind his back.
+        // A retry would distort the counts.
         .retry_canceled_requests(false)
         .build(connector))
 }
 
-/// The URL of a receiver, `http` or `https`, with a host and without a user name or password: those would be in process
-/// lists and in every report that names the receiver.
+/// Parses the URL of a receiver. It must not contain a user name or password, because process lists and reports show
+/// it.
 pub(crate) fn url(text: &str) -> Result<http::Uri, String> {
     let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("has a user name or a password in it, which process lists show; leave them out".into());
+        return Err("must not contain a user name or a password, because process lists show them".into());
     }
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(uri),
-        _ => Err("is no http:// or https:// URL with a host".into()),
+        _ => Err("must be an http:// or https:// URL with a host".into()),
+    }
+}
+
+/// Whether `host` is always this host. Other names than localhost are not resolved, because their addresses may change.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }

@@ -1,4 +1,4 @@
-//! `hookwarden demo`: a receiver on loopback and real HTTP requests to it, the good ones and the bad ones.
+//! `hookwarden demo`: a receiver on loopback, and valid and invalid HTTP requests to it.
 
 mod cases;
 mod diagnosis;
@@ -26,31 +26,31 @@ use cases::Case;
 use diagnosis::Explained;
 use receiver::{Receiver, Seen};
 
-/// What the demo does.
+/// Runs the demo.
 pub(crate) fn run(output: Output) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let demonstrated = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(demonstrate(output)));
-    demonstrated.map_err(|error| Failure::outside("the demo", error))
+    demonstrated.map_err(|error| Failure::outside("demo", error))
 }
 
 async fn demonstrate(output: Output) -> Result<ExitCode, Box<dyn Error>> {
     let redis_url = match std::env::var(REDIS_URL) {
         Ok(url) => Some(url),
         Err(VarError::NotPresent) => None,
-        Err(VarError::NotUnicode(_)) => return Err(format!("{REDIS_URL}: is not UTF-8").into()),
+        Err(VarError::NotUnicode(_)) => return Err(format!("{REDIS_URL}: must be UTF-8").into()),
     };
     let mut receiver = Receiver::start(redis_url.as_deref()).await?;
     let addresses: Vec<_> = receiver.addresses.iter().map(|address| format!("http://{address}")).collect();
-    let sharing = if redis_url.is_some() { " sharing one store, asked in turn," } else { "" };
+    let sharing = if redis_url.is_some() { " (alternating, with one shared store)" } else { "" };
     let addresses = addresses.join(" and ");
     if !output.is_json() {
-        anstream::println!("receiver on {addresses}{sharing} with secrets made for this run\n");
+        anstream::println!("receiver on {addresses}{sharing}, with secrets generated for this run\n");
     }
 
     let (mut rows, mut verdicts) = (Vec::new(), Vec::new());
     let mut unexpected: usize = 0;
     let mut refused = None;
-    // In turn, so that what one receiver handled comes to the other.
+    // Alternate between the receivers, so that each gets replays of deliveries to the other one.
     let in_turn = receiver.addresses.clone().into_iter().cycle();
     for (case, address) in cases::all(&receiver.senders)?.into_iter().zip(in_turn) {
         if case.after_rotation {
@@ -68,7 +68,7 @@ async fn demonstrate(output: Output) -> Result<ExitCode, Box<dyn Error>> {
             refused = Some((case.name, case.request));
         }
     }
-    let (name, request) = refused.ok_or("no request was there to explain")?;
+    let (name, request) = refused.ok_or("no request to explain")?;
     let explained = Explained::new(name, &request, &receiver.senders.new_text);
     if !explained.is_as_expected() {
         unexpected = unexpected.saturating_add(1);
@@ -85,15 +85,15 @@ async fn demonstrate(output: Output) -> Result<ExitCode, Box<dyn Error>> {
         table::print(["REQUEST", "STATUS", "OUTCOME", "REASON OR KEY", "TIME", "AS EXPECTED"], &rows);
         explained.print();
         if unexpected == 0 {
-            anstream::println!("\nall {count} verdicts were the expected ones, the diagnosis among them");
+            anstream::println!("\nall {count} results, including the diagnosis, are as expected");
         } else {
-            anstream::println!("\n{unexpected} of {count} verdicts were not the expected ones");
+            anstream::println!("\n{unexpected} of {count} results are not as expected");
         }
     });
     Ok(if unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-/// One request for programs.
+/// The result of one request as JSON.
 fn verdict(case: &Case, status: StatusCode, seen: &Seen, as_expected: bool) -> Value {
     json!({
         "request": case.name,
@@ -128,7 +128,7 @@ fn row(case: &Case, status: StatusCode, seen: &Seen, as_expected: bool) -> [Cell
     ]
 }
 
-/// Sends one request over a connection of its own.
+/// Sends one request over a new connection.
 async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<StatusCode, Box<dyn Error>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -137,13 +137,13 @@ async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Stat
     let status = response.status();
     response.into_body().collect().await?;
     drop(sender);
-    // A receiver that refuses a body unread closes the connection; the sender may see that as an error.
+    // A receiver that refuses a request before its body closes the connection, which may be an error here.
     let _ = timeout(PATIENCE, connection).await?;
     Ok(status)
 }
 
-/// Never an argument: those show in process lists.
+/// The environment variable with the URL. The URL is not an argument, because process lists show arguments.
 const REDIS_URL: &str = "HOOKWARDEN_REDIS_URL";
 
-/// How long the demo waits for anything.
+/// The limit for each step of the demo.
 const PATIENCE: Duration = Duration::from_secs(5);

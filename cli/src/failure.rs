@@ -1,15 +1,17 @@
-//! Why a command could not do what was asked.
+//! The errors that end a command.
 
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// An end without a result. What a command finds out is no failure: it returns [`FOUND`].
+use hookwarden::escape::Escaped;
+
+/// The reason for a command's failure. A command that finds something wrong does not fail: it returns [`FOUND`].
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The caller gave something that cannot be right. One line that names it, and never a secret.
+    /// The input is invalid. One line that names the input, and never a secret.
     Input(String),
-    /// The world outside did not do its part.
+    /// An operation outside of the program failed.
     Outside(String),
 }
 
@@ -19,12 +21,12 @@ impl Failure {
         Self::Input(one_line(&format!("{what}: {problem}")))
     }
 
-    /// The file at `path` cannot be read or is not what it should be.
+    /// The file at `path` is unreadable or invalid.
     pub(crate) fn file(path: &Path, problem: impl fmt::Display) -> Self {
         Self::input(path.display(), problem)
     }
 
-    /// `what` could not be done.
+    /// The operation `what` failed.
     pub(crate) fn outside(what: impl fmt::Display, problem: impl fmt::Display) -> Self {
         Self::Outside(one_line(&format!("{what}: {problem}")))
     }
@@ -40,15 +42,15 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input(text) | Self::Outside(text) => f.write_str(text),
+            Self::Input(text) | Self::Outside(text) => Escaped::line(text).fmt(f),
         }
     }
 }
 
-/// The libraries that parse documents show the place in several lines, and with it a line of the input: a secret, maybe.
+/// Joins the lines of a message. Parsers format their messages in several lines.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The exit code of a command that did its work and found something wrong.
+/// The exit code of a command that found something wrong.
 pub(crate) const FOUND: u8 = 1;

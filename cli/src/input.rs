@@ -1,5 +1,5 @@
-//! What several commands take: a scheme, secrets, headers, a body. Secrets come from the environment, a file or standard
-//! input and never from an argument, since arguments show in process lists.
+//! Arguments that several commands share: a scheme, secrets, headers. Secrets come from the environment, a file or
+//! standard input, and never from an argument, because arguments are visible in process lists.
 
 use std::fmt;
 use std::fs;
@@ -16,13 +16,14 @@ use crate::failure::Failure;
 /// `--scheme`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemeArgument {
-    /// How messages are signed: timestamped, standard_webhooks, stripe, github, slack, or a TOML file that describes a scheme
+    /// Use this signing scheme: timestamped, standard_webhooks, stripe, github, slack, or a TOML file that describes
+    /// one
     #[arg(long, value_name = "NAME|FILE", default_value = "timestamped")]
     scheme: String,
 }
 
 impl SchemeArgument {
-    /// What a preset or a file's path stands for, where it comes from elsewhere than the command line.
+    /// A preset or the path of a scheme file that does not come from the command line.
     pub(crate) fn named(scheme: impl Into<String>) -> Self {
         Self { scheme: scheme.into() }
     }
@@ -33,11 +34,11 @@ impl SchemeArgument {
         let known = presets.each_ref().map(Scheme::name);
         let wanted = self.scheme.replace('-', "_");
         if let Some(index) = known.iter().position(|name| *name == wanted) {
-            return presets.into_iter().nth(index).ok_or_else(|| Failure::input("--scheme", "is unknown"));
+            return presets.into_iter().nth(index).ok_or_else(|| Failure::input("--scheme", "must be a known preset"));
         }
         let path = Path::new(&self.scheme);
         if !path.exists() {
-            let problem = format!("{} is neither a file nor one of {}", self.scheme, known.join(", "));
+            let problem = format!("must be a file or one of {}, not {}", known.join(", "), self.scheme);
             return Err(Failure::input("--scheme", problem));
         }
         let text = text_of(path)?;
@@ -45,20 +46,20 @@ impl SchemeArgument {
     }
 }
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct SecretArguments {
-    /// The environment variable that holds the secret [default: HOOKWARDEN_SECRET]
+    /// Read the secret from this environment variable [default: HOOKWARDEN_SECRET]
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
-    /// A file that holds the secret, - for standard input; one line break at its end is not part of the secret
+    /// Read the secret from this file, - for standard input. One line break at its end is ignored
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
 
 impl SecretArguments {
-    /// The secret's text as it was given.
+    /// The secret's text, not yet decoded.
     pub(crate) fn text(&self) -> Result<SecretText, Failure> {
         match &self.secret_file {
             Some(path) => SecretText::of_file(path),
@@ -66,7 +67,7 @@ impl SecretArguments {
         }
     }
 
-    /// The secrets, one a line and the newest first, as `scheme` reads them.
+    /// The secrets, one per line, newest first, decoded by `scheme`.
     pub(crate) fn keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
         let cannot = |error: ConfigError| Failure::Input(error.to_string());
         let mut keys = Vec::new();
@@ -76,21 +77,21 @@ impl SecretArguments {
         Keyring::from_keys(keys).map_err(cannot)
     }
 
-    /// Whether standard input is taken by the secret.
-    #[expect(clippy::wrong_self_convention, reason = "it asks where the secret comes from and converts nothing")]
+    /// Whether the secret is read from standard input.
+    #[expect(clippy::wrong_self_convention, reason = "it is a question about the source, not a conversion")]
     pub(crate) fn from_standard_input(&self) -> bool {
         self.secret_file.as_deref().is_some_and(is_standard_input)
     }
 }
 
-/// A secret as its owner has it, not yet decoded. `Debug` shows nothing of it.
+/// A secret's text, not yet decoded. `Debug` does not show it.
 pub(crate) struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     /// The content of a file, `-` for standard input, without one line break at its end.
     pub(crate) fn of_file(path: &Path) -> Result<Self, Failure> {
         let bytes = Zeroizing::new(bytes_of(path)?);
-        let text = std::str::from_utf8(&bytes).map_err(|_| Failure::file(path, "is not UTF-8"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Failure::file(path, "must be UTF-8"))?;
         let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -100,10 +101,10 @@ impl SecretText {
         match std::env::var(name) {
             Ok(text) => Ok(Self(Zeroizing::new(text))),
             Err(std::env::VarError::NotPresent) => {
-                let problem = format!("{name} is not set in the environment; set it, or name a file");
+                let problem = format!("{name} is not set in the environment; set it, or use --secret-file");
                 Err(Failure::Input(format!("secret: {problem}")))
             }
-            Err(std::env::VarError::NotUnicode(_)) => Err(Failure::input(name, "is not UTF-8")),
+            Err(std::env::VarError::NotUnicode(_)) => Err(Failure::input(name, "must be UTF-8")),
         }
     }
 
@@ -111,7 +112,7 @@ impl SecretText {
         &self.0
     }
 
-    /// Each of several secrets, or a single one as it is.
+    /// Each line if there are several, otherwise the whole text.
     pub(crate) fn each(&self) -> impl Iterator<Item = &str> {
         let several = self.0.lines().nth(1).is_some();
         let single = (!several).then_some(self.as_str());
@@ -125,7 +126,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// A header of the caller's own, `Name: value`.
+/// An additional header, `Name: value`.
 #[derive(Debug, Clone)]
 pub(crate) struct HeaderArgument {
     pub(crate) name: http::HeaderName,
@@ -136,10 +137,12 @@ impl FromStr for HeaderArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once(':').ok_or("has no colon; write it as 'Name: value'")?;
-        let name = name.trim().parse().map_err(|_| "what stands before the colon is no header name")?;
-        let value =
-            value.trim().parse().map_err(|_| format!("the value of {name} has characters that no header may have"))?;
+        let (name, value) = text.split_once(':').ok_or("must have the form 'Name: value'")?;
+        let name = name.trim().parse().map_err(|_| "must have a valid header name before the colon")?;
+        let value = value
+            .trim()
+            .parse()
+            .map_err(|_| format!("{name}: must contain only characters that a header value permits"))?;
         Ok(Self { name, value })
     }
 }
@@ -157,21 +160,25 @@ pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The text of a file, or of standard input for `-`.
 pub(crate) fn text_of(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(bytes_of(path)?).map_err(|_| Failure::file(path, "is not UTF-8"))
+    String::from_utf8(bytes_of(path)?).map_err(|_| Failure::file(path, "must be UTF-8"))
 }
 
 pub(crate) fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// What is wrong with a TOML document and in which line, without the line itself: it may hold a secret.
+/// The parser's message with the line's number. The line itself is not shown, because it may contain a secret.
 pub(crate) fn at_line(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
-    match line {
-        Some(before) => format!("line {}: {}", before.saturating_add(1), error.message()),
+    match error.span() {
+        Some(span) => format!("line {}: {}", line_at(text, span.start), error.message()),
         None => error.message().to_owned(),
     }
 }
 
-/// Holds the secret unless another place is named.
+/// The line of the byte at `offset`, from 1.
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
+}
+
+/// The default source of the secret.
 const SECRET_VARIABLE: &str = "HOOKWARDEN_SECRET";

@@ -1,7 +1,7 @@
-//! The keys of a keys file, each with its line: what commands report about.
+//! Reads the keys of a keys file with their lines, for reports.
 //!
-//! `FileKeys` of the library decides what a keys file may hold. This reader takes the same form, but also files that `FileKeys`
-//! refuses, such as one with the same secret twice, since these are what there is to report. No message quotes the file.
+//! The library's `FileKeys` decides which files are valid. This reader also accepts some files that `FileKeys` refuses,
+//! such as one with a repeated secret, so that they can be reported. No message quotes the file.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::input;
 use crate::when;
 
 /// One key of a sender.
@@ -18,14 +19,14 @@ pub(crate) struct FileKey {
     pub(crate) sender: String,
     pub(crate) id: String,
     pub(crate) secret: Zeroizing<String>,
-    /// Where the secret stands, counted from 1.
+    /// The line of the secret, from 1.
     pub(crate) line: usize,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) not_after: Option<Timestamp>,
 }
 
 impl FileKey {
-    /// How reports name it.
+    /// The name in reports.
     pub(crate) fn name(&self) -> String {
         format!("key {} of sender {}", self.id, self.sender)
     }
@@ -68,7 +69,11 @@ pub(crate) fn keys(path: &Path, text: &str) -> Result<Vec<FileKey>, Failure> {
             });
         }
     }
-    if keys.is_empty() { Err(Failure::file(path, "holds no key: each begins with [[sender.key]]")) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err(Failure::file(path, "must contain a key; each one begins with [[sender.key]]"))
+    } else {
+        Ok(keys)
+    }
 }
 
 struct Reading<'f> {
@@ -85,20 +90,20 @@ impl Reading<'_> {
     ) -> Result<Vec<(usize, &'t DeTable<'i>)>, Failure> {
         let Some(value) = table.get(field) else { return Ok(Vec::new()) };
         let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.fault(value.span().start.max(start), &format!("{field} is no list of tables")));
+            return Err(self.fault(value.span().start.max(start), &format!("{field} must be an array of tables")));
         };
         let tables = items.iter().map(|item| match item.get_ref() {
             DeValue::Table(table) => Ok((item.span().start, table)),
-            _ => Err(self.fault(item.span().start, &format!("{field} holds what is not a table"))),
+            _ => Err(self.fault(item.span().start, &format!("{field} must contain only tables"))),
         });
         tables.collect()
     }
 
     fn text<'t>(&self, table: &'t DeTable<'_>, field: &str, start: usize) -> Result<(usize, &'t str), Failure> {
-        let value = table.get(field).ok_or_else(|| self.fault(start, &format!("{field} is missing")))?;
+        let value = table.get(field).ok_or_else(|| self.fault(start, &format!("{field} must be set")))?;
         match value.get_ref() {
             DeValue::String(text) => Ok((value.span().start, text)),
-            _ => Err(self.fault(value.span().start, &format!("{field} is not a string"))),
+            _ => Err(self.fault(value.span().start, &format!("{field} must be a string"))),
         }
     }
 
@@ -107,7 +112,7 @@ impl Reading<'_> {
         let time = match value.get_ref() {
             DeValue::Datetime(time) => when::parse_time(&time.to_string()),
             DeValue::String(text) => when::parse_time(text),
-            _ => Err("is not a time".into()),
+            _ => Err("must be a time".into()),
         };
         time.map(Some).map_err(|problem| self.fault(Spanned::span(value).start, &format!("{field} {problem}")))
     }
@@ -117,8 +122,9 @@ impl Reading<'_> {
     }
 
     fn line(&self, at: usize) -> usize {
-        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
+        input::line_at(self.text, at)
     }
 }
 
-const NOT_TOML: &str = "is not TOML from here on; the line is not shown, because a secret may stand in it";
+const NOT_TOML: &str =
+    "must be valid TOML, with each field once in its table; the line is not shown, because it may hold a secret";

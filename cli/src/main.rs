@@ -4,12 +4,14 @@ mod audit;
 mod causes;
 mod client;
 mod demo;
+mod directory;
 mod failure;
 mod input;
 mod keys_file;
 mod message;
 mod output;
 mod private_file;
+mod random;
 mod rotate;
 mod secret;
 mod send;
@@ -25,11 +27,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
-/// Guards webhook endpoints.
+/// Generate and rotate webhook secrets, sign, send and verify requests, and audit receivers.
 #[derive(Debug, Parser)]
-#[command(name = "hookwarden", version, about, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "hookwarden", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
-    /// Prints one JSON document in the place of text.
+    /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -38,50 +40,54 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts a receiver on loopback, sends it good and bad requests, and shows what became of each and why.
+    /// Start a receiver on loopback, send it valid and invalid requests, and show the result of each.
     ///
-    /// With HOOKWARDEN_REDIS_URL in the environment, starts two receivers that share that Redis or Valkey, and sends to each
-    /// in turn. Ends with 1 if a verdict was not the expected one.
+    /// If HOOKWARDEN_REDIS_URL is set, two receivers share that Redis or Valkey server, and requests alternate between
+    /// them. The exit code is 1 if a result is not the expected one.
     #[command(after_help = "Example:\n  hookwarden demo")]
     Demo,
-    /// Looks for what is wrong with a running receiver, in whatever language, or with settings. Ends with 1 if something is.
+    /// Audit a running receiver in any language, or its settings.
     ///
-    /// Sends a bounded number of requests, good and bad, and judges by the answers alone. Ends with 3 if not even a valid
-    /// delivery is accepted. What the answers cannot tell is "not judged".
+    /// The audit sends a limited number of valid and invalid requests, and checks only the responses. If the responses
+    /// do not show whether a check holds, its result is "inconclusive". The exit code is 1 if there is a finding, and 3
+    /// if the receiver does not accept a valid delivery.
     Audit(Box<audit::Audit>),
-    /// Makes a strong secret from the operating system's random numbers, or judges secrets.
+    /// Generate strong secrets with the operating system's random number generator, or check existing ones.
     #[command(after_help = secret::EXAMPLE)]
     Secret(secret::Arguments),
-    /// Adds a new key to a keys file while the old ones stay valid for a while, or reports on the file's keys.
+    /// Add a new key to a keys file and let the old ones expire, or report on the file's keys.
     #[command(after_help = rotate::EXAMPLE)]
     Rotate(rotate::Arguments),
-    /// Signs a body and prints the headers to send with it, or a line for curl.
+    /// Sign a body, and print the headers to send with it or a curl command.
     ///
-    /// The body comes from a file, from standard input or from --body. A secret file may hold several secrets, one a line and the
-    /// newest first: where the header holds several signatures all of them sign, else the first does.
+    /// The body comes from a file, from standard input or from --body. A secret file may contain several secrets, one
+    /// per line, newest first. If the scheme's header takes several signatures, the message is signed with all of them,
+    /// otherwise with the first one.
     #[command(after_help = sign::EXAMPLE)]
     Sign(sign::Sign),
-    /// Sends signed requests to a receiver and tells what became of them.
+    /// Send signed requests to a receiver, and report the responses.
     ///
-    /// One request is shown with its whole answer, many are counted. Each is signed anew. Redirects are not followed and nothing
-    /// is sent twice. Without --unique, requests signed in the same second are replays of one delivery. More than one request goes
-    /// only to this host, to others with --yes-i-own-this. An interrupt ends with the summary.
+    /// For a single request, the response is printed. For several requests, the responses are counted. Each request is
+    /// signed separately. Redirects are not followed, and no request is retried. Without --unique, requests that are
+    /// signed in the same second are one delivery, so the receiver handles only the first. Sending several requests to
+    /// another host requires --yes-i-own-this. An interrupt stops the run and prints the summary.
     ///
-    /// Ends with 0 if all answers were 2xx, with 1 if one was another, with 3 if there was no answer.
+    /// The exit code is 0 if all responses are 2xx, 1 if another status was received, and 3 if a request got no
+    /// response.
     #[command(after_help = send::EXAMPLE)]
     Send(send::Send),
-    /// Judges a captured request and tells what is wrong with it and how to put it right.
+    /// Verify a captured request, and explain why it is refused and how to fix it.
     ///
-    /// The secret's text is taken as it is configured, faults and all: they are among what is looked for. A secret file may hold
-    /// several secrets, one a line.
+    /// The secret is used exactly as configured, because a mistake in it may be the cause. A secret file may contain
+    /// several secrets, one per line.
     ///
-    /// Ends with 0 if the request holds, with 1 if it is refused.
+    /// The exit code is 0 if the request verifies, and 1 if it is refused.
     #[command(after_help = verify::EXAMPLE)]
     Verify(verify::Verify),
-    /// Prints a completion script for a shell.
+    /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  hookwarden completions bash > hookwarden.bash")]
     Completions(shell::Completions),
-    /// Prints the manual page, or writes one for each command into a directory.
+    /// Print the manual page, or write one for each command to a directory.
     #[command(after_help = "Example:\n  hookwarden man > hookwarden.1")]
     Man(shell::Man),
 }
@@ -106,27 +112,27 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|failure| output.failure(&failure))
 }
 
-/// Prints the help or the version, or says in one line what is wrong with the arguments.
+/// Prints the help or the version, or one line about the invalid argument.
 fn unparsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
     let text = match (error.kind(), error.get(ContextKind::InvalidArg), error.source()) {
-        // A URL or a header may hold a secret, and the error ends up in a log.
+        // Does not quote the value: a URL or a header may contain a secret, and errors are logged.
         (ErrorKind::ValueValidation, Some(argument), Some(why)) => format!("invalid value for '{argument}': {why}"),
         _ => error.to_string(),
     };
-    // Behind the first empty line stand the usage and where to find help.
+    // The usage follows the first empty line.
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    // What a program is to read is the same whether its other arguments were understood or not.
+    // clap does not report `--json` if another argument is invalid.
     let json = std::env::args_os().any(|argument| argument == "--json");
     output::Output::new(json).failure(&failure::Failure::input("arguments", problem))
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, and nothing was found wrong
-  1  something was found: a refused message, a weak secret, an audit's finding
-  2  the input was wrong: an argument, a file, a header, a secret
-  3  it could not be done: no connection, a file that cannot be written";
+  0  success, and nothing was found
+  1  something was found: a refused message, a weak secret, a finding of an audit
+  2  the input is invalid: an argument, a file, a header, a secret
+  3  the command could not be completed: no connection, a file that cannot be written";

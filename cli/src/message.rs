@@ -1,4 +1,4 @@
-//! A message as its sender has it before it is signed: a body, headers, and what makes it unlike any other.
+//! A message before it is signed: its body, headers and message id.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +9,75 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::failure::Failure;
 use crate::input::{self, HeaderArgument, SchemeArgument, SecretArguments};
+use crate::random;
+
+/// The arguments of a message to sign.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArguments {
+    #[command(flatten)]
+    pub(crate) body: BodyArguments,
+    #[command(flatten)]
+    scheme: SchemeArgument,
+    #[command(flatten)]
+    secret: SecretArguments,
+    /// Add a header. If the scheme signs a message id and no header has it, an id is generated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<HeaderArgument>,
+    /// Sign at this time in Unix seconds [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    timestamp: Option<i64>,
+}
+
+impl MessageArguments {
+    pub(crate) fn body(&self) -> Result<Vec<u8>, Failure> {
+        self.body.bytes(&self.secret)
+    }
+
+    /// The signer for the scheme, with the secrets.
+    pub(crate) fn signer(&self) -> Result<Signer, Failure> {
+        let scheme = self.scheme.scheme()?;
+        let keys = self.secret.keyring(&scheme)?;
+        Signer::new(scheme, keys).map_err(|error| Failure::Input(error.to_string()))
+    }
+
+    /// The headers as a map. Repeated names are kept.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for header in &self.headers {
+            headers.append(header.name.clone(), header.value.clone());
+        }
+        headers
+    }
+
+    /// The time of signing, if it is not the current time.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        self.timestamp.map(Timestamp::from_unix)
+    }
+}
 
 /// The body to sign.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BodyArguments {
-    /// The file that holds the body, - for standard input
+    /// Read the body from this file, - for standard input
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The body itself
+    /// Use this text as the body
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
 }
 
 impl BodyArguments {
-    /// The body's bytes, unless they would have to come from where `secret` comes from.
-    pub(crate) fn bytes(&self, secret: &SecretArguments) -> Result<Vec<u8>, Failure> {
+    /// The body's bytes. Standard input cannot be both the body and `secret`.
+    fn bytes(&self, secret: &SecretArguments) -> Result<Vec<u8>, Failure> {
         let Some(path) = &self.file else {
             return Ok(self.text().unwrap_or_default().as_bytes().to_vec());
         };
         if input::is_standard_input(path) && secret.from_standard_input() {
-            return Err(Failure::input("standard input", "cannot hold both the secret and the body"));
+            return Err(Failure::input(
+                "standard input",
+                "must be the secret or the body, not both; read one of them from a file",
+            ));
         }
         input::bytes_of(path)
     }
@@ -43,51 +91,33 @@ impl BodyArguments {
     }
 }
 
-/// What signs, by the scheme and with the secrets of the arguments.
-pub(crate) fn signer(scheme: &SchemeArgument, secret: &SecretArguments) -> Result<Signer, Failure> {
-    let scheme = scheme.scheme()?;
-    let keys = secret.keyring(&scheme)?;
-    Signer::new(scheme, keys).map_err(|error| Failure::Input(error.to_string()))
-}
-
-/// `arguments` as a map, a name given twice standing in it twice.
-pub(crate) fn header_map(arguments: &[HeaderArgument]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for header in arguments {
-        headers.append(header.name.clone(), header.value.clone());
-    }
-    headers
-}
-
-/// The header of a message id that the scheme signs and that is not among `headers`, which are those of `head`.
+/// The name of the message id header, if the scheme signs one and `headers`, the headers of `head`, do not have it.
 pub(crate) fn missing_id(signer: &Signer, head: &(impl Head + ?Sized), headers: &HeaderMap) -> Option<HeaderName> {
     let error = signer.sign_at(head, b"", Timestamp::now()).err()?;
     let name = MESSAGE_IDS.into_iter().find(|name| error.part().eq_ignore_ascii_case(name))?;
     Some(HeaderName::from_static(name)).filter(|name| !headers.contains_key(name))
 }
 
-/// An id that no other message has.
+/// A random message id.
 pub(crate) fn new_id() -> Result<HeaderValue, Failure> {
     let id = format!("msg_{}", random_digits()?);
     HeaderValue::try_from(id).map_err(|error| Failure::outside("a message id", error))
 }
 
-/// 24 hexadecimal digits that nobody has seen before.
+/// 24 random hexadecimal digits.
 pub(crate) fn random_digits() -> Result<String, Failure> {
-    let mut bytes = [0_u8; 12];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::outside("random numbers", error))?;
-    Ok(const_hex::encode(bytes))
+    random::hex::<12>()
 }
 
-/// Why `signer` cannot sign, and what would help.
+/// The failure for a signing error, with the option that fixes it.
 pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, help: &str) -> Failure {
     let help = match error.part() {
         "request line" => help,
         "timestamp" | "key" => "",
-        _ => "; see --header",
+        _ => "; add it with --header",
     };
-    Failure::input("the message cannot be signed", format!("{error}{help}"))
+    Failure::input("cannot sign the message", format!("{error}{help}"))
 }
 
-/// Standard Webhooks, and the name that Svix had for it before.
+/// The header of Standard Webhooks, and its older name at Svix.
 const MESSAGE_IDS: [&str; 2] = ["webhook-id", "svix-id"];

@@ -1,39 +1,45 @@
-//! Files that hold secrets: their owner alone may read them, from their first byte on.
+//! Creates files that only their owner can read.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::Builder;
 
+use crate::directory::Directory;
 use crate::failure::Failure;
 
-/// Writes a new file that only its owner may read, whole or not at all.
+/// A newly created file.
+pub(crate) struct Created {
+    directory: Directory,
+    name: OsString,
+    file: File,
+}
+
+/// Writes a new file that only its owner can read. The file appears complete or not at all.
 ///
-/// Nothing is ever overwritten: not a file, not a symbolic link, and not what a dangling link leads to.
-pub(crate) fn create(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let directory = directory_of(path);
+/// An existing file or symbolic link is never overwritten, and a dangling link is not followed.
+pub(crate) fn create(path: &Path, content: &[u8]) -> Result<Created, Failure> {
     let failed = |error: io::Error| Failure::outside(path.display(), error);
-    let file = temporary(&directory, content).map_err(failed)?;
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    let name = path.file_name().ok_or_else(|| Failure::file(path, "must end with a file name"))?;
+    let directory = Directory::open(&directory_of(path)).map_err(failed)?;
+    // The library ignores names with a leading dot in a directory of secrets.
+    let mut file = Builder::new().prefix(".hookwarden-").tempfile_in(directory_of(path)).map_err(failed)?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    let file = file.persist_noclobber(path).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
         _ => failed(error.error),
     })?;
-    sync_directory(&directory).map_err(failed)
+    directory.sync().map_err(failed)?;
+    Ok(Created { directory, name: name.to_owned(), file })
 }
 
-/// A file beside its later place, written and on the disk, with mode 0600. It vanishes unless it is persisted.
-pub(crate) fn temporary(directory: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
-    // A dot in front: a directory of mounted secrets is read without such names.
-    let mut file = Builder::new().prefix(".hookwarden-").tempfile_in(directory)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// Makes a rename in `directory` outlast a loss of power.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+impl Created {
+    /// Removes the file, unless another one has replaced it.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        self.directory.remove(&self.name, &self.file)
+    }
 }
 
 pub(crate) fn directory_of(path: &Path) -> PathBuf {
@@ -43,6 +49,10 @@ pub(crate) fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
+}
+
 fn exists(path: &Path) -> Failure {
-    Failure::file(path, "is there already, and a secret is never written over anything; name another file")
+    Failure::file(path, "already exists, and is never overwritten; choose another file")
 }

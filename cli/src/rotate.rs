@@ -1,4 +1,4 @@
-//! `hookwarden rotate`: puts a new key beside the old ones, and tells which keys can go.
+//! `hookwarden rotate`: adds a new key to a keys file, and reports the keys that can be removed.
 
 mod change;
 mod events;
@@ -31,13 +31,13 @@ use replace::KeysFile;
 /// The arguments of `hookwarden rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The keys file
+    /// Add a key to this keys file, or report on its keys
     #[arg(value_name = "KEYS.toml")]
     file: PathBuf,
-    /// The webhook id whose key is rotated; without it there is only a report
+    /// Add a key for this webhook id; without it, only print a report
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Reports and changes nothing
+    /// Print a report without changing the file
     #[arg(long)]
     report: bool,
     #[command(flatten)]
@@ -51,53 +51,56 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rotating")]
 struct Rotation {
-    /// How long the old keys stay valid after the new one begins: 90s, 30m, 24h, 7d
+    /// Keep the old keys valid for this time after the new one starts, such as 90s, 30m, 24h or 7d
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = when::parse_span)]
     overlap: Duration,
-    /// When the new key begins, in RFC 3339 [default: now]
+    /// Make the new key valid from this RFC 3339 time [default: now]
     #[arg(long, value_name = "TIME", value_parser = when::parse_time)]
     start: Option<Timestamp>,
-    /// The new key's id [default: the day on which it begins]
+    /// Use this id for the new key [default: the date of its start]
     #[arg(long, value_name = "ID")]
     key_id: Option<String>,
-    /// What the new secret looks like [default: what the scheme takes]
+    /// Generate this kind of secret [default: one that the scheme accepts]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// Takes the new secret from this environment variable
+    /// Read the new secret from this environment variable
     #[arg(long, value_name = "NAME", conflicts_with_all = ["kind", "secret_file"])]
     secret_env: Option<String>,
-    /// Takes the new secret from this file, - for standard input
+    /// Read the new secret from this file, - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "kind")]
     secret_file: Option<PathBuf>,
-    /// Prints the new secret, which the sender needs
+    /// Print the new secret, which the sender needs
     #[arg(long)]
     show_secret: bool,
-    /// Writes the new secret to a new file that only its owner may read
+    /// Write the new secret to a new file that only its owner can read
     #[arg(long, value_name = "FILE")]
     secret_output: Option<PathBuf>,
-    /// Removes the keys of the webhook id that have expired
+    /// Remove the expired keys of the webhook id
     #[arg(long)]
     prune: bool,
-    /// Says what would change and changes nothing
+    /// Print the changes without making them
     #[arg(long)]
     dry_run: bool,
+    /// Permit a directory that other users can write to, although they can replace the file at any time
+    #[arg(long)]
+    danger_writable_directory: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reporting")]
 struct Reporting {
-    /// Logs of hookwarden's TracingObserver, as text or as JSON lines; keys that no accepted request used are reported
+    /// Read log lines of TracingObserver, as text or JSON, and report keys that no accepted request used
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// How old a key may get
+    /// Report keys that are older than this
     #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = when::parse_span)]
     max_age: Duration,
-    /// The form of the report; --json is short for json
+    /// Print the report in this format; --json is short for --format json
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
-/// Rotates, or reports.
+/// Rotates a key, or prints a report.
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let scheme = arguments.scheme.scheme()?;
     match &arguments.id {
@@ -116,26 +119,28 @@ impl Rotation {
     fn run(&self, path: &Path, sender: &str, scheme: &Scheme, output: Output) -> Result<ExitCode, Failure> {
         let now = Timestamp::now();
         let start = self.start.unwrap_or(now);
-        // Whatever takes time or can be refused comes before the lock.
+        // Slow steps and checks run before taking the lock.
         let secret = self.secret(scheme)?;
-        if let Some(path) = &self.secret_output
-            && path.symlink_metadata().is_ok()
-        {
-            return Err(Failure::file(path, "is there already, and a secret is never written over anything"));
+        if let Some(path) = &self.secret_output {
+            private_file::refuse_existing(path)?;
         }
         let file = KeysFile::lock(path, scheme)?;
+        if !self.danger_writable_directory {
+            file.refuse_other_writers()?;
+        }
         let new = NewKey { id: self.key_id.as_deref(), secret: &secret, start, overlap: self.overlap };
         let change = change::apply(path, file.text(), sender, &new, now, self.prune)?;
         if self.dry_run {
             file.check(&change.text)?;
         } else {
-            if let Some(path) = &self.secret_output {
-                private_file::create(path, format!("{}\n", *secret).as_bytes())?;
-            }
+            let secret_file = match &self.secret_output {
+                Some(path) => Some(private_file::create(path, format!("{}\n", *secret).as_bytes())?),
+                None => None,
+            };
             let replaced = file.replace(&change.text);
-            if let (Err(_), Some(path)) = (&replaced, &self.secret_output) {
-                // Nobody uses the secret, so nobody should find it. That the file stays is no worse than that.
-                let _ = std::fs::remove_file(path);
+            if let (Err(_), Some(created)) = (&replaced, secret_file) {
+                // The secret is unused. Ignore errors: an unused secret that remains does no harm.
+                let _ = created.remove();
             }
             for warning in replaced? {
                 anstream::eprintln!("{warning}");
@@ -152,7 +157,10 @@ impl Rotation {
             (None, None) => {
                 let kind = self.kind.unwrap_or_else(|| fitting(scheme));
                 if kind == Kind::Env {
-                    return Err(Failure::input("--kind env", "is many secrets, and a key has one"));
+                    return Err(Failure::input(
+                        "--kind",
+                        "must be a single kind, not env, because a key has one secret",
+                    ));
                 }
                 let text = kind.generate()?;
                 return scheme.secret(&text).map(|_| text).map_err(|error| Failure::input("--kind", error));
@@ -165,7 +173,7 @@ impl Rotation {
             if weakness.severity == Severity::High {
                 return Err(Failure::input(source, problem));
             }
-            // Some providers hand out short ones, and there is no other to be had.
+            // Only warn: some providers issue short secrets.
             anstream::eprintln!("{source}: {problem}");
         }
         Ok(text)
@@ -203,14 +211,14 @@ impl Rotation {
         if self.show_secret {
             anstream::println!("{secret}");
         } else if let Some(path) = &self.secret_output {
-            anstream::eprintln!("the sender's copy of the secret is in {}", path.display());
+            anstream::eprintln!("the new secret for the sender is in {}", path.display());
         } else {
-            anstream::eprintln!("the new secret is in the keys file alone; the sender needs it too");
+            anstream::eprintln!("the new secret is only in the keys file; the sender needs it too");
         }
     }
 }
 
-/// The kind of secret that `scheme` can decode.
+/// A kind of secret that `scheme` can decode.
 fn fitting(scheme: &Scheme) -> Kind {
     if scheme.name() == "standard_webhooks" {
         Kind::Whsec
@@ -222,9 +230,9 @@ fn fitting(scheme: &Scheme) -> Kind {
 }
 
 pub(crate) const EXAMPLE: &str = "\
-The new key is valid from its start on, and verifies beside the old ones until they end. Receivers that read the file
-with FileKeys take it over within a second or two; then give the new secret to the sender, before the old keys end.
-The file is replaced in one step, keeps its comments, and is locked meanwhile.
+The new key is valid from its start, and the old keys stay valid until the overlap ends. Receivers that use FileKeys reload
+the file within a second or two. Give the new secret to the sender before the old keys expire. The file is locked and
+replaced atomically, and keeps its comments.
 
 Example:
   hookwarden rotate keys.toml --id acme --report --events events.log

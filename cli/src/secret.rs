@@ -1,14 +1,14 @@
-//! `hookwarden secret`: makes secrets, and judges them.
+//! `hookwarden secret`: generates and checks secrets.
 
 mod check;
 mod entries;
 pub(crate) mod kind;
 mod known;
-mod random;
+pub(crate) mod loader;
 mod rendering;
 pub(crate) mod strength;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::private_file;
 
 pub(crate) use check::weaknesses;
@@ -31,34 +31,34 @@ use rendering::{Batch, Format};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
-    /// What it is for
+    /// Generate a secret for this use
     #[arg(value_name = "KIND", default_value = "webhook")]
     kind: Kind,
-    /// The form of what is printed or written
+    /// Print or write the secrets in this format
     #[arg(long, default_value = "text")]
     format: Format,
-    /// How many
+    /// Generate this many secrets
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_COUNT))]
     count: u32,
-    /// The webhook id in a keys file, for --format toml
+    /// Use this webhook id with --format toml
     #[arg(long, value_name = "ID", default_value = "acme")]
     id: String,
-    /// Writes to a new file that only its owner may read, and prints no secret
+    /// Write to a new file that only its owner can read, and print no secret
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Judges a secret, a .env file or a keys file. Ends with 1 if something is wrong with one of its secrets.
+    /// Check a secret, a .env file, a keys file or a directory of secrets.
     ///
-    /// What it says of a secret's strength is an estimate from its characters alone: whoever chose them by hand, or
-    /// published them, made a weaker one. No secret is shown.
+    /// The strength of a secret is estimated only from its characters: a secret that was chosen by hand or published is
+    /// weaker. No secret is shown. The exit code is 1 if there is a finding.
     #[command(after_help = check::EXAMPLE)]
     Check(check::Arguments),
 }
 
-/// Makes or judges.
+/// Generates secrets, or checks existing ones.
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     match &arguments.action {
         Some(Action::Check(check)) => check::run(check, output),
@@ -71,31 +71,20 @@ fn make(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let format = if output.is_json() && arguments.output.is_none() { None } else { Some(arguments.format) };
     let text = batch.render(format, &arguments.id)?;
     if let Some(path) = &arguments.output {
-        private_file::create(path, text.as_bytes())?;
+        let _ = private_file::create(path, text.as_bytes())?;
         let written = json!({ "file": path.to_string_lossy(), "secrets": batch.len() });
-        output.result(&written, || anstream::eprintln!("{}: written, for its owner's eyes only", path.display()));
+        output.result(&written, || anstream::eprintln!("{}: written, readable only by its owner", path.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    print(&text)?;
+    output::write(text.as_bytes())?;
     if io::stdout().is_terminal() {
-        anstream::eprintln!("it is in this terminal's history now; --output FILE writes it to a file instead");
+        anstream::eprintln!("the terminal's history now contains the secret; use --output FILE to write it to a file");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a secret, where that is the purpose.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::outside("standard output", error)),
-        Ok(()) => Ok(()),
-    }
-}
-
 pub(crate) const EXAMPLE: &str = "\
-Kinds, each at least 50 characters but for fernet, whose form is fixed:
+Kinds, each with at least 50 characters except fernet, whose format is fixed:
   webhook     64 letters and digits, 381 bits
   whsec       whsec_ and the base64 of 48 bytes, for Standard Webhooks
   django      64 letters, digits, - and _, for SECRET_KEY

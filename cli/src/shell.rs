@@ -1,6 +1,5 @@
-//! `hookwarden completions` and `hookwarden man`: what a shell and a reader of manuals want.
+//! `hookwarden completions` and `hookwarden man`.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,19 +10,19 @@ use serde_json::json;
 
 use crate::Cli;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// The arguments of `hookwarden completions`.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell
+    /// Generate the script for this shell
     shell: Shell,
 }
 
 /// The arguments of `hookwarden man`.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Writes hookwarden.1 and a page for each command into this directory, which must exist
+    /// Write hookwarden.1 and a page for each command to this existing directory
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
 }
@@ -38,7 +37,7 @@ pub(crate) fn completions(arguments: &Completions, output: Output) -> Result<Exi
 /// Prints or writes the manual.
 pub(crate) fn man(arguments: &Man, output: Output) -> Result<ExitCode, Failure> {
     match &arguments.directory {
-        Some(directory) if !directory.is_dir() => Err(Failure::file(directory, "is no directory")),
+        Some(directory) if !directory.is_dir() => Err(Failure::file(directory, "must be an existing directory")),
         Some(directory) => {
             clap_mangen::generate_to(Cli::command(), directory)
                 .map_err(|error| Failure::outside(directory.display(), error))?;
@@ -58,12 +57,8 @@ fn print(what: &str, bytes: &[u8], output: Output) -> Result<ExitCode, Failure> 
         output.result(&json!({ what: String::from_utf8_lossy(bytes) }), || ());
         return Ok(ExitCode::SUCCESS);
     }
-    match io::stdout().lock().write_all(bytes) {
-        // Whoever reads it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(Failure::outside("standard output", error)),
-        Ok(()) => Ok(ExitCode::SUCCESS),
-    }
+    output::write(bytes)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 const NAME: &str = "hookwarden";

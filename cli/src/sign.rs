@@ -1,4 +1,4 @@
-//! `hookwarden sign`: the headers that make a body a signed message, or a line for curl that sends it.
+//! `hookwarden sign`: prints the headers of a signed message, or a curl command that sends it.
 
 use std::process::ExitCode;
 
@@ -11,56 +11,45 @@ use serde_json::{Map, Value, json};
 
 use crate::client;
 use crate::failure::Failure;
-use crate::input::{HeaderArgument, SchemeArgument, SecretArguments};
-use crate::message::{self, BodyArguments};
+use crate::message::{self, MessageArguments};
 use crate::output::Output;
 
 /// The arguments of `hookwarden sign`.
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
     #[command(flatten)]
-    body: BodyArguments,
-    #[command(flatten)]
-    scheme: SchemeArgument,
-    #[command(flatten)]
-    secret: SecretArguments,
-    /// A header of the message's own, for schemes that sign some; a message id is made where the scheme signs one and none is given
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<HeaderArgument>,
-    /// The request's method, for schemes that sign it
+    message: MessageArguments,
+    /// Use this method in the curl command, and sign it if the scheme signs the method
     #[arg(long, default_value = "POST")]
     method: Method,
-    /// The request's path and query, for schemes that sign it
+    /// Use this path and query, if the scheme signs them
     #[arg(long, conflicts_with_all = ["url", "curl"])]
     path: Option<String>,
-    /// The request's URL, in the place of its path
+    /// Use the path and query of this URL instead of --path
     #[arg(long, value_parser = client::url, conflicts_with = "curl")]
     url: Option<Uri>,
-    /// The time of signing in Unix seconds, in the place of now
-    #[arg(long, value_name = "SECONDS")]
-    timestamp: Option<i64>,
-    /// Prints a line for a shell that sends the message to this URL by curl
+    /// Print a curl command that sends the message to this URL
     #[arg(long, value_name = "URL", value_parser = client::url)]
     curl: Option<Uri>,
 }
 
-/// Signs, and prints what came of it.
+/// Signs a message and prints it.
 pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure> {
-    let body = arguments.body.bytes(&arguments.secret)?;
-    let signer = message::signer(&arguments.scheme, &arguments.secret)?;
-    let time = arguments.timestamp.map_or_else(Timestamp::now, Timestamp::from_unix);
+    let body = arguments.message.body()?;
+    let signer = arguments.message.signer()?;
+    let time = arguments.message.time().unwrap_or_else(Timestamp::now);
 
-    let mut headers = message::header_map(&arguments.headers);
+    let mut headers = arguments.message.headers();
     if arguments.curl.is_some() && !headers.contains_key(CONTENT_TYPE) {
-        // Otherwise curl sends the type of a form.
+        // By default curl sends the content type of a form.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     if let Some(name) = with_head(arguments, &headers, |head| message::missing_id(&signer, head, &headers)) {
         headers.insert(name, message::new_id()?);
     }
     let signed = with_head(arguments, &headers, |head| signer.sign_at(head, &body, time))
-        .map_err(|error| message::cannot_sign(&error, "; name a --path or a --url"))?;
-    // What the signer adds comes in the place of what was given under the same name.
+        .map_err(|error| message::cannot_sign(&error, "; set --path or --url"))?;
+    // The signer's headers replace given ones with the same name.
     let mut all: Vec<(&str, &str)> = signed.iter().collect();
     let own =
         headers.iter().filter(|(name, _)| !signed.iter().any(|(added, _)| name.as_str().eq_ignore_ascii_case(added)));
@@ -82,7 +71,7 @@ pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Calls `act` with the head of the message, as far as it is known.
+/// Calls `act` with the known parts of the head.
 fn with_head<T>(arguments: &Sign, headers: &HeaderMap, act: impl FnOnce(&dyn Head) -> T) -> T {
     let url = arguments.url.as_ref().or(arguments.curl.as_ref());
     let path = url.and_then(Uri::path_and_query).map(|path| path.as_str()).or(arguments.path.as_deref());
@@ -92,28 +81,27 @@ fn with_head<T>(arguments: &Sign, headers: &HeaderMap, act: impl FnOnce(&dyn Hea
     }
 }
 
-/// The line for a POSIX shell. curl takes the URL as it is, its brackets and dots too.
+/// The command line for a POSIX shell. The options make curl use the URL unchanged, with its brackets and dots.
 fn curl(arguments: &Sign, url: &Uri, headers: &[(&str, &str)]) -> Result<String, Failure> {
     let mut words: Vec<String> = ["curl", "--globoff", "--path-as-is", "--request"].map(String::from).into();
     words.push(arguments.method.to_string());
     for (name, value) in headers {
         words.push("--header".into());
-        // With a colon and nothing behind it curl would leave the header out.
+        // curl omits a header that ends with the colon.
         words.push(if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") });
     }
-    match (arguments.body.path(), arguments.body.text()) {
+    match (arguments.message.body.path(), arguments.message.body.text()) {
         (Some(path), _) => {
-            let path =
-                path.to_str().ok_or_else(|| Failure::file(path, "a curl line cannot hold a name that is not UTF-8"))?;
+            let path = path.to_str().ok_or_else(|| Failure::file(path, "must have a UTF-8 name for --curl"))?;
             words.extend(["--data-binary".into(), format!("@{path}")]);
         }
         (None, text) => words.extend(["--data-raw".into(), text.unwrap_or_default().into()]),
     }
     words.push(url.to_string());
-    shlex::try_join(words.iter().map(String::as_str)).map_err(|error| Failure::input("the curl line", error))
+    shlex::try_join(words.iter().map(String::as_str)).map_err(|error| Failure::input("--curl", error))
 }
 
-/// Headers as an object, the values of a repeated one as an array.
+/// Headers as an object. The values of a repeated header are an array.
 fn object(headers: &[(&str, &str)]) -> Value {
     let mut object: Map<String, Value> = Map::new();
     for (name, value) in headers {
@@ -126,7 +114,6 @@ fn object(headers: &[(&str, &str)]) -> Value {
     Value::Object(object)
 }
 
-/// Lines that work when they are pasted.
 pub(crate) const EXAMPLE: &str = "\
 Example:
   echo '{\"id\":7}' > body.json

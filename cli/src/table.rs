@@ -1,8 +1,9 @@
-//! A table on standard output, in colour on a terminal and plain elsewhere.
+//! Prints tables, in colour on a terminal.
 
 use anstyle::{AnsiColor, Style};
+use hookwarden::escape::Escaped;
 
-/// Text with a style, which does not count for its width.
+/// Text with a style. The style does not count for the width.
 #[derive(Debug)]
 pub(crate) struct Cell {
     text: String,
@@ -11,19 +12,24 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: Style::new() }
+        Self::styled(&text.into(), Style::new())
     }
 
     pub(crate) fn good(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: AnsiColor::Green.on_default() }
+        Self::styled(&text.into(), AnsiColor::Green.on_default())
     }
 
     pub(crate) fn bad(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: AnsiColor::Red.on_default() }
+        Self::styled(&text.into(), AnsiColor::Red.on_default())
     }
 
     fn heading(text: &str) -> Self {
-        Self { text: text.into(), style: Style::new().bold() }
+        Self::styled(text, Style::new().bold())
+    }
+
+    /// Escapes the text, which may come from a server or a file.
+    fn styled(text: &str, style: Style) -> Self {
+        Self { text: Escaped::line(text).to_string(), style }
     }
 
     fn width(&self) -> usize {

@@ -1,4 +1,4 @@
-//! `hookwarden verify`: whether a captured request holds, and if it does not, why.
+//! `hookwarden verify`: verifies a captured request and explains a refusal.
 
 mod headers;
 mod raw;
@@ -18,35 +18,36 @@ use crate::failure::Failure;
 use crate::input::{self, SchemeArgument, SecretArguments, SecretText};
 use crate::output::Output;
 use crate::when;
-use verdict::Judged;
+use verdict::Verification;
 
 /// The arguments of `hookwarden verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The request as it went over the wire, - for standard input: request line, headers, an empty line, the body
+    /// Read the raw HTTP request from this file, - for standard input: request line, headers, an empty line and the
+    /// body
     #[arg(value_name = "FILE", required_unless_present = "headers", conflicts_with_all = ["headers", "body"])]
     message: Option<PathBuf>,
-    /// The headers alone: lines of 'Name: value', what curl -v shows, or JSON as loggers write it
+    /// Read only the headers from this file: lines of 'Name: value', output of curl -v, or JSON
     #[arg(long, value_name = "FILE", requires = "body")]
     headers: Option<PathBuf>,
-    /// The body that goes with --headers, to the byte
+    /// Read the exact bytes of the body from this file
     #[arg(long, value_name = "FILE", requires = "headers")]
     body: Option<PathBuf>,
     #[command(flatten)]
     scheme: SchemeArgument,
     #[command(flatten)]
     secret: SecretArguments,
-    /// The request's method, for schemes that sign it and a capture without it
+    /// Use this method instead of the capture's, if the scheme signs it
     #[arg(long)]
     method: Option<String>,
-    /// The request's path and query, for schemes that sign it and a capture without it or with another
+    /// Use this path and query instead of the capture's, if the scheme signs them
     #[arg(long)]
     path: Option<String>,
-    /// When to judge the timestamp: now, signed (at the message's own), Unix seconds or RFC 3339. Without it an old message is
-    /// judged at its own timestamp, since a capture is no delivery, and its age is told
+    /// Verify at this time: now, signed (the message's timestamp), Unix seconds or RFC 3339. By default a stale message
+    /// is verified at its own timestamp, because captures are usually old. Its age is shown
     #[arg(long, value_name = "TIME")]
     at: Option<At>,
-    /// How far the timestamp may be off, in the place of the scheme's own
+    /// Use this tolerance instead of the scheme's
     #[arg(long, value_name = "SECONDS", value_parser = tolerance)]
     tolerance: Option<Tolerance>,
 }
@@ -71,7 +72,7 @@ impl FromStr for At {
     }
 }
 
-/// A request as somebody wrote it down.
+/// A captured request.
 #[derive(Debug, Default)]
 struct Captured {
     method: Option<String>,
@@ -80,7 +81,7 @@ struct Captured {
     body: Vec<u8>,
 }
 
-/// Judges the capture and prints the verdict.
+/// Verifies the capture and prints the result.
 pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failure> {
     let from_input = |path: &Option<PathBuf>| path.as_deref().is_some_and(input::is_standard_input);
     let sources = [from_input(&arguments.message), from_input(&arguments.headers), from_input(&arguments.body)];
@@ -88,7 +89,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     if takers > 1 {
         return Err(Failure::input(
             "standard input",
-            "can be only one of the secret, the message, its headers and its body",
+            "must be only one of the secret, the message, its headers and its body",
         ));
     }
     let scheme = arguments.scheme.scheme()?;
@@ -97,8 +98,8 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     captured.method = arguments.method.clone().or(captured.method);
     captured.path = arguments.path.clone().or(captured.path);
 
-    let judge = |time| match (&captured.method, &captured.path) {
-        // A scheme signs the path or both; one that signs the method without the path is judged with an empty one.
+    let verify_at = |time| match (&captured.method, &captured.path) {
+        // A scheme that signs the method but not the path is verified with an empty path.
         (None, None) => diagnose(arguments, &scheme, &secret, &captured.headers, &captured, time),
         (method, path) => {
             let (method, path) = (method.as_deref().unwrap_or("POST"), path.as_deref().unwrap_or_default());
@@ -110,8 +111,8 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
         Some(At::Time(time)) => time,
         Some(At::Now | At::Signed) | None => now,
     };
-    let mut judged = Judged { diagnosis: judge(time), time, stale_by_now: false };
-    let own_time = match judged.diagnosis.verdict() {
+    let mut verification = Verification { diagnosis: verify_at(time), time, stale_by_now: false };
+    let own_time = match verification.diagnosis.verdict() {
         Verdict::Refused { reason, skew: Some(skew), .. } => match (reason, arguments.at) {
             (Reason::Stale, None | Some(At::Signed)) | (Reason::Early, Some(At::Signed)) => {
                 Some(Timestamp::from_unix(now.as_unix().saturating_sub(*skew)))
@@ -121,12 +122,12 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
         _ => None,
     };
     if let Some(time) = own_time {
-        judged = Judged { diagnosis: judge(time), time, stale_by_now: time < now };
+        verification = Verification { diagnosis: verify_at(time), time, stale_by_now: time < now };
     }
-    if let (Verdict::SecretRefused(error), false) = (judged.diagnosis.verdict(), judged.is_explained()) {
+    if let (Verdict::SecretRefused(error), false) = (verification.diagnosis.verdict(), verification.is_explained()) {
         return Err(Failure::Input(error.to_string()));
     }
-    judged.report(now, output)
+    verification.report(now, output)
 }
 
 fn captured(arguments: &Verify) -> Result<Captured, Failure> {
@@ -136,7 +137,7 @@ fn captured(arguments: &Verify) -> Result<Captured, Failure> {
             let captured = headers::parse(&input::text_of(head)?).map_err(|problem| named(head, problem))?;
             Ok(Captured { body: input::bytes_of(body)?, ..captured })
         }
-        _ => Err(Failure::input("arguments", "name a file, or --headers and --body")),
+        _ => Err(Failure::input("arguments", "must be a file, or --headers and --body")),
     }
 }
 
@@ -158,7 +159,7 @@ fn diagnose<H: hookwarden::headers::Head + ?Sized>(
 ) -> Diagnosis {
     let mut secrets = secret.each();
     let mut capture = Capture::new(scheme, secrets.next().unwrap_or_default(), head, &captured.body)
-        .with_header_names(captured.headers.iter().map(|(name, _)| name.as_str()));
+        .with_headers(captured.headers.iter().map(|(name, value)| (name.as_str(), value)));
     for secret in secrets {
         capture = capture.with_secret(secret);
     }
@@ -173,7 +174,6 @@ fn tolerance(text: &str) -> Result<Tolerance, String> {
     Tolerance::new(Duration::from_secs(seconds)).map_err(|error| error.to_string())
 }
 
-/// Lines that work when they are pasted.
 pub(crate) const EXAMPLE: &str = "\
 Example:
   echo '{\"id\":7}' > body.json

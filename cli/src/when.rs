@@ -1,4 +1,4 @@
-//! Times and spans, as people write them.
+//! Parses and formats times and durations.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use toml_edit::{Datetime, Item, value};
 
 use crate::failure::Failure;
 
-/// The time of RFC 3339 in `text`, floored to the second.
+/// Parses an RFC 3339 time, rounded down to the second.
 pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     let time: jiff::Timestamp =
-        text.parse().map_err(|_| "is no time of RFC 3339, such as 2027-11-01T00:00:00Z".to_owned())?;
+        text.parse().map_err(|_| "must be an RFC 3339 time, such as 2027-11-01T00:00:00Z".to_owned())?;
     Ok(Timestamp::from_unix(time.as_second()))
 }
 
-/// A span of seconds, minutes, hours or days: `90s`, `30m`, `24h`, `7d`; at most ten years.
+/// Parses a duration in seconds, minutes, hours or days, such as `90s`, `30m`, `24h` or `7d`; at most ten years.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
-    let form = "is no span of time; write it as 90s, 30m, 24h or 7d, at most 3650d";
+    let form = "must be a duration such as 90s, 30m, 24h or 7d, at most 3650d";
     let unit = match text.chars().last() {
         Some('s') => 1,
         Some('m') => 60,
@@ -26,19 +26,19 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
         _ => return Err(form.into()),
     };
     let count = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
-    // `parse` would take a sign.
+    // `parse` accepts a sign.
     let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = if digits { count.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)) } else { None };
     seconds.filter(|seconds| *seconds <= LONGEST).map(Duration::from_secs).ok_or_else(|| form.into())
 }
 
-/// A point in time: Unix seconds or RFC 3339.
+/// Parses a time in Unix seconds or RFC 3339.
 pub(crate) fn parse_point(text: &str) -> Result<Timestamp, String> {
     let seconds = text.parse().map(Timestamp::from_unix);
-    seconds.or_else(|_| parse_time(text)).map_err(|_| "is neither Unix seconds nor a time by RFC 3339".into())
+    seconds.or_else(|_| parse_time(text)).map_err(|_| "must be Unix seconds or an RFC 3339 time".into())
 }
 
-/// How long to wait, which is not nothing and at most a day: seconds, or a number with its unit such as `500ms`, `30s`, `5m`.
+/// Parses a duration above zero and at most a day: seconds, or a number with a unit, such as `500ms`, `30s` or `5m`.
 pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
     let wait = match text.parse() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
@@ -46,8 +46,8 @@ pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
     };
     match wait {
         Some(wait) if !wait.is_zero() && wait <= LONGEST_WAIT => Ok(wait),
-        Some(_) => Err("is none or more than a day".into()),
-        None => Err("is no time; write seconds, or a number with its unit such as 500ms, 30s, 5m".into()),
+        Some(_) => Err("must be more than zero and at most a day".into()),
+        None => Err("must be seconds, or a number with a unit, such as 500ms, 30s or 5m".into()),
     }
 }
 
@@ -56,24 +56,24 @@ pub(crate) fn text(time: Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_unix()).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-/// The day of `time`, UTC, as key ids have it.
+/// The date of `time`, UTC.
 pub(crate) fn date(time: Timestamp) -> String {
     text(time).chars().take_while(|c| *c != 'T').collect()
 }
 
-/// `time` as a value of TOML.
+/// `time` as a TOML value.
 pub(crate) fn item(time: Timestamp) -> Result<Item, Failure> {
     let time: Datetime =
-        text(time).parse().map_err(|_| Failure::input(text(time), "is a time that TOML cannot write"))?;
+        text(time).parse().map_err(|_| Failure::input(text(time), "must be a time that TOML can represent"))?;
     Ok(value(time))
 }
 
-/// `time` moved by `span`.
+/// `time` plus `span`.
 pub(crate) fn later(time: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_unix(time.as_unix().saturating_add(seconds(span)))
 }
 
-/// A span in whole seconds.
+/// A duration in whole seconds.
 pub(crate) fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }

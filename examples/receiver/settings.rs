@@ -1,20 +1,21 @@
-//! What the example receivers have in common: their settings, read from the environment, and their observers.
+//! The settings that the example receivers share, read from the environment, and their observers.
 //!
 //! | variable | meaning | default |
 //! | --- | --- | --- |
-//! | `HOOKWARDEN_SECRETS` | `ID=SECRET,ID2=SECRET2`; an id that comes again has an older secret too | none: exit code 2 |
-//! | `HOOKWARDEN_ADDR` | where to listen; port 0 takes a free one | `127.0.0.1:3000` |
+//! | `HOOKWARDEN_SECRETS` | `ID=SECRET,ID2=SECRET2`; a repeated id adds an older secret | none: exit code 2 |
+//! | `HOOKWARDEN_ADDR` | the address to listen on; port 0 selects a free one | `127.0.0.1:3000` |
 //! | `HOOKWARDEN_TOLERANCE` | seconds that a timestamp may be off | 300 |
 //! | `HOOKWARDEN_DEADLINE` | seconds that a body may take | 10 |
 //! | `HOOKWARDEN_BODY_LIMIT` | bytes that a body may have | 1048576 |
 //! | `HOOKWARDEN_QUOTA` | accepted requests a minute for each webhook id | 100 |
-//! | `HOOKWARDEN_REJECTED_QUOTA` | refused requests a minute for each peer, and for each peer and webhook id | 60 |
-//! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: this process alone |
+//! | `HOOKWARDEN_REJECTED_QUOTA` | refused requests a minute for each peer and webhook id; twice as many for each peer | 60 |
+//! | `HOOKWARDEN_REDIS_URL` | the Redis or Valkey that all receivers share, with feature `redis` | none: nothing is shared |
 //! | `HOOKWARDEN_REPLICAS` | how many receivers share it | 1 |
-//! | `HOOKWARDEN_TRUSTED_HOPS` | proxies in front that add to `X-Forwarded-For` and tell `X-Forwarded-Proto` | none |
+//! | `HOOKWARDEN_TRUSTED_HOPS` | number of proxies in front that append to `X-Forwarded-For` and set `X-Forwarded-Proto` | none |
 //! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; each requires the other |
-//! | `HOOKWARDEN_PLAIN_HTTP` | what did not come by TLS nor from this machine: `refuse`, `redirect:hooks.example.com`, `danger-allow` | `refuse` |
-//! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: no such page |
+//! | `HOOKWARDEN_PLAIN_HTTP` | for requests neither by TLS nor from this machine: `refuse`, `redirect:hooks.example.com` or `danger-allow` | `refuse` |
+//! | `HOOKWARDEN_SHUTDOWN_LIMIT` | seconds that a shutdown waits for handlers whose clients disconnected | 30 |
+//! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: not served |
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -29,17 +30,18 @@ use hookwarden::{ConfigError, Key, Keyring, Quota, Scheme, Timestamp, Tolerance,
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 
-/// What a receiver runs with.
+/// The configuration of a receiver.
 pub(crate) struct Settings {
     pub(crate) warden: Warden,
     pub(crate) harden: Harden,
     pub(crate) security_txt: Option<SecurityTxt>,
     pub(crate) address: String,
     pub(crate) metrics: PrometheusHandle,
+    shutdown_limit: Duration,
 }
 
 impl Settings {
-    /// Reads them from the environment, and sets logging and metrics up.
+    /// Reads the settings from the environment, and installs logging and metrics.
     pub(crate) fn read() -> Result<Self, Box<dyn Error>> {
         let scheme = Scheme::timestamped();
         let secrets = match setting::<String>("HOOKWARDEN_SECRETS")? {
@@ -70,7 +72,7 @@ impl Settings {
         }
         if let Some(count) = setting("HOOKWARDEN_REJECTED_QUOTA")? {
             let quota = Quota::per_minute(count)?;
-            quotas = quotas.rejected(quota, quota);
+            quotas = quotas.rejected(quota);
         }
         #[cfg(feature = "redis")]
         if let Some(url) = setting::<String>("HOOKWARDEN_REDIS_URL")? {
@@ -80,7 +82,7 @@ impl Settings {
         }
         #[cfg(not(feature = "redis"))]
         if env::var_os("HOOKWARDEN_REDIS_URL").is_some() {
-            return Err("HOOKWARDEN_REDIS_URL: this receiver was built without the feature redis".into());
+            return Err("HOOKWARDEN_REDIS_URL: requires a build with the feature redis".into());
         }
         let proxies = proxies()?;
         let mut harden = Harden::builder().signatures_of(&scheme).proxies(proxies.clone());
@@ -89,7 +91,7 @@ impl Settings {
             Some("danger-allow") => harden.plain_http(PlainHttp::DangerAllow),
             Some(other) => match other.strip_prefix("redirect:") {
                 Some(host) => harden.plain_http(PlainHttp::Redirect).redirect_host(host),
-                None => return Err("HOOKWARDEN_PLAIN_HTTP: is none of refuse, redirect:HOST and danger-allow".into()),
+                None => return Err("HOOKWARDEN_PLAIN_HTTP: must be refuse, redirect:HOST or danger-allow".into()),
             },
         };
         let security_txt = match setting::<String>("HOOKWARDEN_SECURITY_CONTACT")? {
@@ -99,11 +101,12 @@ impl Settings {
             }
             None => None,
         };
+        let shutdown_limit = Duration::from_secs(setting("HOOKWARDEN_SHUTDOWN_LIMIT")?.unwrap_or(30));
         let address = setting("HOOKWARDEN_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".into());
-        // The recorder comes first: an observer's counters belong to the one that is there when it is made.
+        // Install the recorder before creating the observer, which registers its counters with the installed one.
         let metrics = PrometheusBuilder::new().install_recorder()?;
         let recorded = metrics.clone();
-        // It keeps every sample until somebody asks for the metrics, or until this.
+        // The recorder keeps every sample until a scrape or `run_upkeep`.
         std::thread::spawn(move || {
             loop {
                 std::thread::sleep(UPKEEP);
@@ -113,11 +116,22 @@ impl Settings {
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
         let builder = builder.body(limits).quotas(quotas).proxies(proxies);
         let warden = builder.observer(TracingObserver::new()).observer(MetricsObserver::new()).build()?;
-        Ok(Self { warden, harden: harden.build()?, security_txt, address, metrics })
+        Ok(Self { warden, harden: harden.build()?, security_txt, address, metrics, shutdown_limit })
+    }
+
+    /// Returns a future that waits until no handler runs, and prints how many did not finish.
+    pub(crate) fn waiting_for_handlers(&self) -> impl Future<Output = ()> + use<> {
+        let (warden, limit) = (self.warden.clone(), self.shutdown_limit);
+        async move {
+            let running = warden.wait_for_handlers(limit).await;
+            if running > 0 {
+                eprintln!("{running} handlers did not finish: retries will run them again");
+            }
+        }
     }
 }
 
-/// The proxies in front, for the Warden and for `Harden`.
+/// Reads the proxies in front, for the Warden and for `Harden`.
 fn proxies() -> Result<Proxies, Box<dyn Error>> {
     match (setting("HOOKWARDEN_TRUSTED_HOPS")?, setting::<String>("HOOKWARDEN_TRUSTED_PROXIES")?) {
         (None, None) => Ok(Proxies::default()),
@@ -127,17 +141,21 @@ fn proxies() -> Result<Proxies, Box<dyn Error>> {
     }
 }
 
-/// What the handlers answer: a status, and the body.
-pub(crate) fn handle(webhook_id: &str, payload: &[u8]) -> (u16, Value) {
+/// Returns the answer of a handler: its status and its body.
+pub(crate) async fn handle(webhook_id: &str, payload: &[u8]) -> (u16, Value) {
     let document: Value = serde_json::from_slice(payload).unwrap_or_default();
     let kind = document.get("type").filter(|kind| kind.is_string());
     if kind.is_some_and(|kind| kind == "fail") {
-        return (500, json!({ "error": "the handler failed, as asked" }));
+        return (500, json!({ "error": "the handler failed, as requested by the payload" }));
+    }
+    if kind.is_some_and(|kind| kind == "slow") {
+        eprintln!("slow work begins");
+        let _ = tokio::task::spawn_blocking(|| std::thread::sleep(SLOW)).await;
     }
     (200, json!({ "id": webhook_id, "bytes": payload.len(), "type": kind }))
 }
 
-/// Ctrl-C, or the signal that service managers send.
+/// Waits for Ctrl-C or SIGTERM.
 pub(crate) async fn shutdown() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -161,12 +179,12 @@ pub(crate) async fn shutdown() {
     }
 }
 
-/// Reads `ID=SECRET,ID2=SECRET2`. No error repeats any of it.
+/// Reads `ID=SECRET,ID2=SECRET2`. Errors do not repeat any part of it.
 fn senders(scheme: &Scheme, text: &str) -> Result<Vec<(String, Keyring)>, Box<dyn Error>> {
     let mut senders: Vec<(String, Vec<Key>)> = Vec::new();
     for (index, entry) in text.split(',').enumerate() {
         let (id, secret) =
-            entry.split_once('=').ok_or_else(|| format!("HOOKWARDEN_SECRETS: entry {index} is not ID=SECRET"))?;
+            entry.split_once('=').ok_or_else(|| format!("HOOKWARDEN_SECRETS: entry {index} must be ID=SECRET"))?;
         let secret = scheme.secret(secret).map_err(|error| format!("HOOKWARDEN_SECRETS: entry {index}: {error}"))?;
         match senders.iter_mut().find(|(known, _)| known == id) {
             Some((_, keys)) => keys.push(Key::new(&keys.len().to_string(), secret)?),
@@ -180,13 +198,15 @@ fn senders(scheme: &Scheme, text: &str) -> Result<Vec<(String, Keyring)>, Box<dy
 fn setting<T: FromStr>(name: &str) -> Result<Option<T>, Box<dyn Error>> {
     match env::var(name) {
         // The text may be a secret, so no error repeats it.
-        Ok(text) => text.parse().map(Some).map_err(|_| format!("{name}: is not a valid value").into()),
+        Ok(text) => text.parse().map(Some).map_err(|_| format!("{name}: must be a valid value").into()),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8").into()),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name}: must be UTF-8").into()),
     }
 }
 
-/// How long `security.txt` holds, in seconds: half a year. Each start of the receiver begins it anew.
+/// The duration of a `slow` handler.
+const SLOW: Duration = Duration::from_secs(3);
+/// The lifetime of `security.txt` from each start of the receiver, in seconds: half a year.
 const EXPIRY: i64 = 180 * 86_400;
-/// How often what was recorded is summed up.
+/// The interval at which the recorder aggregates its samples.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 """Sends webhooks in the scheme `timestamped` with `requests`, as a service of a Django project would.
 
-In a project, keep `WebhookAuth` and `deliver` in a module of your own, and call `deliver` from a task queue once the
-transaction is committed, so that nothing is announced that is rolled back:
+In a project, put `WebhookAuth` and `deliver` into a module, and call `deliver` from a task queue after the transaction
+is committed, so that no webhook is sent for a transaction that is rolled back:
 
     from django.conf import settings
     from django.db import transaction
@@ -11,7 +11,7 @@ transaction is committed, so that nothing is announced that is rolled back:
         body = json.dumps(event, cls=DjangoJSONEncoder).encode()
         transaction.on_commit(lambda: deliver_later.delay(settings.WEBHOOK_URL, body.decode()))
 
-Run by itself it does what the other senders do:
+As a program it works like the other senders:
 
     WEBHOOK_SECRET=… django_requests.py URL [BODY]
 """
@@ -29,7 +29,7 @@ from requests.auth import AuthBase
 class WebhookAuth(AuthBase):
     """Signs a request when it is prepared, with the bytes that will be sent.
 
-    Give the request its body as `data=<bytes>`. A body that is read while it is sent cannot be signed beforehand.
+    Pass the body of the request as `data=<bytes>`. A body that is streamed cannot be signed beforehand.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -49,10 +49,10 @@ class WebhookAuth(AuthBase):
 
 
 def deliver(session: requests.Session, url: str, secret: bytes, body: bytes) -> int:
-    """Posts one delivery and gives the status of its answer.
+    """Posts one delivery and returns the status of the answer.
 
-    Try again on a 5xx, 408, 409 or 429, after the seconds of `Retry-After` if there are any, by calling this anew: a
-    signature is good for 300 seconds. Another 4xx will not change by itself.
+    Retry after a 5xx, 408, 409 or 429, after the seconds in `Retry-After` if it is present. Call this again for each
+    retry, because a signature is valid for 300 seconds. Do not retry after another 4xx.
     """
     answer = session.post(
         url,
@@ -60,7 +60,7 @@ def deliver(session: requests.Session, url: str, secret: bytes, body: bytes) -> 
         auth=WebhookAuth(secret),
         headers={"Content-Type": "application/json"},
         timeout=(3, 10),
-        # A redirect would take the body to where the signature was not meant for, or turn the POST into a GET.
+        # A redirect would send the body to another address, or turn the POST into a GET.
         allow_redirects=False,
     )
     return answer.status_code

@@ -1,26 +1,26 @@
 #!/usr/bin/env node
-// Sends a webhook in the scheme `timestamped`, with what Node.js 18 and later have.
+// Sends a webhook in the scheme `timestamped`. Needs only Node.js 18 or later.
 //
 //     WEBHOOK_SECRET=… node node.mjs URL [BODY]
 //
-// The body is the second argument or else standard input, byte for byte. Prints the status of the answer, and ends with 1
-// unless it is a 2xx.
+// The body is the second argument, or standard input without one. Prints the status of the answer. The exit code is 1
+// unless the status is a 2xx.
 
 import { createHmac } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 
 function signedHeaders(secret, body) {
   const timestamp = String(Math.floor(Date.now() / 1000));
-  // Over the bytes that are sent: a document is serialized once, and not again for the signature.
+  // Sign the bytes that are sent. Do not serialize a document again for the signature.
   const signature = createHmac("sha256", secret).update(`${timestamp}.`).update(body).digest("hex");
   return { "X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": signature };
 }
 
 async function post(url, secret, body) {
-  // A retry is signed anew by calling this again: a signature is good for 300 seconds.
+  // Call this again for each retry, because a signature is valid for 300 seconds.
   const headers = { "Content-Type": "application/json", ...signedHeaders(secret, body) };
   const signal = AbortSignal.timeout(10_000);
-  // A redirect would take the delivery to where it was not meant for.
+  // A redirect would send the delivery to another address.
   const answer = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
   await answer.arrayBuffer();
   return answer.status;

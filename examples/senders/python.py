@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Sends a webhook in the scheme `timestamped`, with Python's own library alone.
+"""Sends a webhook in the scheme `timestamped`. Needs only Python's standard library.
 
     WEBHOOK_SECRET=… python.py URL [BODY]
 
-The body is the second argument or else standard input, byte for byte. Prints the status of the answer, and ends with 1
-unless it is a 2xx.
+The body is the second argument, or standard input without one. Prints the status of the answer. The exit code is 1
+unless the status is a 2xx.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import urllib.request
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would take the delivery to where it was not meant for, and turn the POST into a GET."""
+    """Refuses redirects: they would send the delivery to another address and turn the POST into a GET."""
 
     def redirect_request(self, *_):
         return None
@@ -25,14 +25,14 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def signed_headers(secret: bytes, body: bytes) -> dict[str, str]:
     timestamp = str(int(time.time()))
-    # Over the bytes that are sent: a document is serialized once, and not again for the signature.
+    # Sign the bytes that are sent. Do not serialize a document again for the signature.
     message = timestamp.encode() + b"." + body
     signature = hmac.new(secret, message, hashlib.sha256).hexdigest()
     return {"X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": signature}
 
 
 def post(url: str, secret: bytes, body: bytes) -> int:
-    # A retry is signed anew by calling this again: a signature is good for 300 seconds.
+    # Call this again for each retry, because a signature is valid for 300 seconds.
     headers = {"Content-Type": "application/json", **signed_headers(secret, body)}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:

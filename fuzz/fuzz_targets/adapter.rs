@@ -1,5 +1,5 @@
-//! Whatever bytes come over a connection, the handler behind the tower layer is given signed deliveries alone, each once,
-//! and honest ones in any framing and in any pieces.
+//! For any bytes on a connection, the handler behind the tower layer receives only signed deliveries, and each only
+//! once. It receives honest ones in any framing and in any pieces.
 #![no_main]
 
 use std::collections::BTreeSet;

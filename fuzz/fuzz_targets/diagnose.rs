@@ -1,5 +1,6 @@
-//! Any capture is diagnosed within the bounds, and holds exactly if a verifier says so. A proven cause that can be put right
-//! in one way (newlines at the end, a byte order mark, the time, the scheme) makes the signature hold.
+//! Any capture is diagnosed within the bounds, and `holds` is true exactly if a verifier accepts it. If a proven cause
+//! has a single correction (newlines at the end, a byte order mark, the time, the scheme), the corrected request
+//! verifies.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -19,7 +20,7 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Debug, Arbitrary)]
 struct Case {
     sender: DrawnScheme,
-    /// Where the receiver goes by another.
+    /// The receiver's scheme, if it is another one.
     receiver: Option<DrawnPreset>,
     secrets: Vec<String>,
     now: DrawnNow,
@@ -46,9 +47,8 @@ fuzz_target!(|case: Case| {
     case.mutations.iter().for_each(|mutation| mutation.apply(&mut request));
     request.body.truncate(MAX_BODY);
     let now = sent.saturating_add(case.later.into());
-    let names: Vec<String> = request.headers.iter().map(|(name, _)| name.clone()).collect();
     let diagnosis = request.with_head(|head| {
-        let mut capture = Capture::new(&receiver, first, head, &request.body).with_header_names(names);
+        let mut capture = Capture::new(&receiver, first, head, &request.body).with_headers(request.headers.clone());
         for secret in &secrets[1..] {
             capture = capture.with_secret(secret);
         }
@@ -76,7 +76,7 @@ fn assert_lawful(diagnosis: &Diagnosis, secrets: &[String]) {
     assert!(secrets.iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
 }
 
-/// Puts a proven cause right, where it is the only one and there is one way to do it.
+/// Corrects a proven cause, if it is the only one and has a single correction, and checks that the signature verifies.
 fn assert_proven(diagnosis: &Diagnosis, receiver: &Scheme, secrets: &[String], request: &Request, now: i64) {
     let [cause] = diagnosis.causes() else { return };
     let (true, Some(place)) = (cause.is_proven(), diagnosis.fitting_secret()) else { return };
@@ -111,7 +111,7 @@ fn assert_proven(diagnosis: &Diagnosis, receiver: &Scheme, secrets: &[String], r
     assert!(is_right, "{diagnosis} of {request:?} under {receiver:?}");
 }
 
-/// What makes every secret one that is told from other text.
+/// A prefix of every secret that distinguishes it from other text.
 const CANARY: &str = "Canary00Canary00";
 
 /// Larger bodies only make a search slower.

@@ -1,4 +1,4 @@
-//! No head is accepted without the secret, whatever it holds, and none makes a verifier panic.
+//! A verifier accepts no head that was made without the secret, and no head makes it panic.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -13,10 +13,10 @@ use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, Arbitrary)]
 struct Case {
-    /// One beside the presets.
+    /// A scheme in addition to the presets.
     scheme: DrawnScheme,
     now: DrawnNow,
-    /// A request with noise for a signature, or with one under a key that is not the receiver's.
+    /// A request with noise for a signature, or with a signature by a key that is not the receiver's.
     draft: Draft,
     forger: Option<[u8; 4]>,
     mutations: Vec<Mutation>,
@@ -26,7 +26,7 @@ struct Case {
 fuzz_target!(|case: Case| {
     let presets = DrawnPreset::ALL.map(DrawnPreset::scheme);
     for scheme in presets.into_iter().chain(case.scheme.build()) {
-        let secret = Secret::from_bytes(SECRET).expect("it has substance");
+        let secret = Secret::from_bytes(SECRET).expect("the secret is not blank");
         let verifier = Verifier::new(scheme.clone(), Keyring::new(secret)).expect("the secret is bytes");
         let now = case.now.seconds();
         let mut request = match &case.forger {
@@ -39,5 +39,5 @@ fuzz_target!(|case: Case| {
     }
 });
 
-/// The receiver's, which no input knows.
+/// The receiver's secret, which no input contains.
 const SECRET: [u8; 32] = *b"\x9c\x1f\xe4\x07\x53\xb8\x2d\xaa\x61\xf0\x8e\x35\xc9\x74\x1b\xd6\x02\xbd\x48\xe7\x90\x2c\x5f\xa3\x7e\x16\xdb\x89\x34\xc0\x6d\xf2";

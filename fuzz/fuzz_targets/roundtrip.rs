@@ -1,4 +1,4 @@
-//! What the signer signs is accepted, in any chunks; with a bit flipped in body, signature or timestamp it never is.
+//! A signed request is accepted in any chunks. With a bit flipped in body, signature or timestamp it is refused.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -30,8 +30,8 @@ fuzz_target!(|case: Case| {
     let Some(sent) = round_trip(&scheme, &ring, &request, &case.sizes, now) else { return };
     let verifier = Verifier::new(scheme.clone(), ring).expect("the signer took the keys");
     let bit = case.bit.into();
-    let is_alone = keys.iter().filter(|key| key.is_live(now)).count() == 1;
-    let tag = if is_alone { with_flipped_tag(&scheme, &sent, bit) } else { None };
+    let has_single_key = keys.iter().filter(|key| key.is_live(now)).count() == 1;
+    let tag = if has_single_key { with_flipped_tag(&scheme, &sent, bit) } else { None };
     let flipped = [with_flipped_body(&sent, bit), with_flipped_stamp(&scheme, &sent, bit), tag];
     for spoiled in flipped.into_iter().flatten() {
         let verdict = verdict(&verifier, &spoiled, &case.sizes, now);

@@ -2,12 +2,12 @@
 
 use arbitrary::Arbitrary;
 
-/// A time of day for a receiver: mostly a usual one, at times any at all.
+/// The time of a receiver: usually a realistic one, sometimes any.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum DrawnNow {
-    /// Around [`NOW`].
+    /// At most 128 seconds before or after [`NOW`].
     Usual(i8),
-    /// Another usual one.
+    /// Some hours after [`NOW`].
     Later(u16),
     /// Any second.
     Any(i64),

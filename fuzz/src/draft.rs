@@ -1,4 +1,4 @@
-//! Requests from a fuzzer's bytes, signed as a sender would: by the oracle, with any key of the ring.
+//! Requests from a fuzzer's bytes, signed like a sender's: by the oracle, with any key of the ring.
 
 use arbitrary::Arbitrary;
 use hookwarden::Scheme;
@@ -10,7 +10,7 @@ use crate::oracle::{content, encode, tag, write_stamp};
 use crate::parts::DrawnName;
 use crate::request::Request;
 
-/// What a sender sends and how it spells it.
+/// The content of a request, and how its sender writes it.
 #[derive(Debug, Clone, Arbitrary)]
 pub struct Draft {
     line: Option<(String, String)>,
@@ -36,7 +36,7 @@ enum DrawnValue {
 }
 
 impl Draft {
-    /// A request with nothing of its own but a body.
+    /// Creates a draft with only a body.
     pub fn plain(body: &[u8]) -> Self {
         Self {
             line: None,
@@ -55,20 +55,20 @@ impl Draft {
         }
     }
 
-    /// The draft with another body.
+    /// Returns the draft with another body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// The request without anything that the scheme asks for.
+    /// Returns the request without the headers that the scheme needs.
     pub fn unsigned(&self) -> Request {
         let headers = self.own.iter().map(|(name, value)| (name.text(), value.clone())).collect();
         Request { line: self.line.clone(), headers, body: self.body.clone() }
     }
 
-    /// The request with every header that the scheme signs, but for the timestamp and the signature, which are the
-    /// signer's.
+    /// Returns the request with every header that the scheme signs, except the timestamp and the signature, which the
+    /// signer adds.
     pub fn prepared(&self, scheme: &Scheme) -> Request {
         let mut request = self.unsigned();
         if request.line.is_none() && scheme.signed().iter().any(needs_line) {
@@ -91,14 +91,14 @@ impl Draft {
         request
     }
 
-    /// The request with a signature, made at `now` and the draft's skew. Where the scheme's rules let nothing be signed,
-    /// the signature is noise.
+    /// Returns the request with a signature, made at `now` plus the draft's skew. If the scheme cannot sign it, the
+    /// signature is noise.
     pub fn signed(&self, scheme: &Scheme, keys: &[PlainKey], now: i64) -> Request {
         let mut request = self.prepared(scheme);
         let mut values = self.values();
         let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
         let tolerance = i64::try_from(scheme.tolerance().as_duration().as_secs()).expect("a day at most");
-        // Every value of the skew has a meaning, up to a second beyond the tolerance.
+        // Keep the skew within a second of the tolerance, so that every value is useful.
         let skew = i64::from(self.skew) % (tolerance + 2);
         let mut stamp_text = Vec::new();
         if let (Some(source), Some(format)) = (scheme.timestamp_source(), scheme.timestamp_format()) {
@@ -143,7 +143,15 @@ impl Draft {
         if self.before > 200 || self.before == 0 {
             tags.drain(..usize::from(self.before % 34));
         }
-        request.set(name, self.write(scheme, &fields, &tags));
+        if scheme.repeats_signature_headers() && self.is_spaced {
+            request.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+            for tag in &tags {
+                let value = self.write(scheme, &fields, std::slice::from_ref(tag));
+                request.headers.push((name.to_owned(), value));
+            }
+        } else {
+            request.set(name, self.write(scheme, &fields, &tags));
+        }
         request
     }
 
@@ -155,13 +163,43 @@ impl Draft {
             }
             Layout::List { separator, prefix } => (prefix.to_string(), *separator),
             Layout::Fields { separator, signature } => (format!("{signature}="), *separator),
-            other => panic!("no sender knows {other:?}"),
+            Layout::FieldGroups { group_separator, separator, signature } => {
+                return self.write_groups(fields, tags, [*group_separator, *separator], signature);
+            }
+            Layout::Positional { separator, fields: names } => {
+                let value = |name| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+                let placed = names.iter().map(|name| value(name.as_ref()).unwrap_or_default());
+                let entries: Vec<Vec<u8>> = placed.chain(tags.iter().map(|tag| tag.clone().into_bytes())).collect();
+                return entries.join(separator.to_string().as_bytes());
+            }
+            other => panic!("unknown layout {other:?}"),
         };
         let fields = fields.iter().map(|(key, value)| [key.as_bytes(), b"=", value].concat());
         let tags = tags.iter().map(|tag| [prefix.as_bytes(), tag.as_bytes()].concat());
         let entries: Vec<Vec<u8>> = fields.chain(tags).collect();
         let space = if self.is_spaced { " " } else { "" };
         entries.join(format!("{space}{separator}{space}").as_bytes())
+    }
+
+    /// Writes a group for each signature. The group before the last one can have another timestamp.
+    fn write_groups(&self, fields: &[(String, Vec<u8>)], tags: &[String], separators: [char; 2], key: &str) -> Vec<u8> {
+        let [group_separator, separator] = separators.map(|separator| separator.to_string().into_bytes());
+        let group = |(place, tag): (usize, &String)| {
+            let mut entries: Vec<Vec<u8>> = Vec::new();
+            for (name, value) in fields {
+                let mut value = value.clone();
+                if place + 2 == tags.len()
+                    && self.is_spaced
+                    && let Some(last) = value.last_mut()
+                {
+                    *last = if *last == b'0' { b'1' } else { b'0' };
+                }
+                entries.push([name.as_bytes(), b"=", &value].concat());
+            }
+            entries.push([key.as_bytes(), b"=", tag.as_bytes()].concat());
+            entries.join(&separator[..])
+        };
+        tags.iter().enumerate().map(group).collect::<Vec<_>>().join(&group_separator[..])
     }
 
     fn values(&self) -> impl FnMut() -> Vec<u8> {

@@ -1,10 +1,10 @@
-//! What frameworks and editors do to a body between its sender and the receiver.
+//! Changes that frameworks and editors make to a body between its sender and the receiver.
 
 use arbitrary::Arbitrary;
 
-/// One of the faults that a diagnosis knows.
+/// One of the changes that a diagnosis knows.
 #[derive(Debug, Clone, Copy, Arbitrary)]
-#[expect(missing_docs, reason = "each is what its name says")]
+#[expect(missing_docs, reason = "the names explain themselves")]
 pub enum DrawnFault {
     None,
     NewlineAdded,
@@ -20,7 +20,7 @@ pub enum DrawnFault {
 }
 
 impl DrawnFault {
-    /// Does it to `body`.
+    /// Applies the change to `body`.
     pub fn apply(self, body: &mut Vec<u8>) {
         let text = || String::from_utf8_lossy(body).into_owned();
         let spoiled = match self {

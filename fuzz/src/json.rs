@@ -11,7 +11,7 @@ pub enum DrawnJson {
     Bool(bool),
     /// A number with a fraction or an exponent.
     Number(i32, Option<u8>, Option<i8>),
-    /// A text, escaped as far as it must be.
+    /// A string, with only the necessary escapes.
     Text(String),
     /// An array.
     Array(Vec<DrawnJson>),
@@ -20,7 +20,7 @@ pub enum DrawnJson {
 }
 
 impl DrawnJson {
-    /// The document, without white space.
+    /// Returns the document, without white space.
     pub fn text(&self) -> String {
         match self {
             Self::Null => "null".to_owned(),

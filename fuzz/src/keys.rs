@@ -17,24 +17,24 @@ struct DrawnEntry {
     not_after: Option<i16>,
 }
 
-/// A key as the oracle knows it.
+/// A key in the form that the oracle uses.
 #[derive(Debug, Clone)]
 pub struct PlainKey {
     /// Its bytes.
     pub secret: Vec<u8>,
-    /// The first second in which it counts.
+    /// The first second in which it is live.
     pub not_before: Option<i64>,
-    /// The last second in which it counts.
+    /// The last second in which it is live.
     pub not_after: Option<i64>,
 }
 
 impl PlainKey {
-    /// A key without a window.
+    /// Creates a key without a window.
     pub fn new(secret: &[u8]) -> Self {
         Self { secret: secret.to_vec(), not_before: None, not_after: None }
     }
 
-    /// Whether it counts at `now`.
+    /// Whether it is live at `now`.
     pub fn is_live(&self, now: i64) -> bool {
         if self.not_before.is_some_and(|first| now < first) {
             return false;
@@ -44,14 +44,14 @@ impl PlainKey {
 }
 
 impl DrawnKeys {
-    /// The keys, with windows around `now`.
+    /// Returns the keys, with windows around `now`.
     pub fn plain(&self, now: i64) -> Vec<PlainKey> {
         let entries = std::iter::once(&self.first).chain(&self.others).take(8);
         entries
             .map(|entry| {
-                // A secret needs substance.
+                // `Secret` refuses blank secrets.
                 let mut secret = entry.secret.clone();
-                if secret.iter().all(u8::is_ascii_whitespace) {
+                if secret.iter().all(u8::is_ascii_whitespace) || secret.iter().all(|byte| *byte == 0) {
                     secret.push(b'k');
                 }
                 PlainKey {
@@ -64,10 +64,11 @@ impl DrawnKeys {
     }
 }
 
-/// The same keys as a keyring, the n-th with the id `n`; `None` where two are one or a window is empty.
+/// Returns the keys as a keyring, the n-th with the id `n`. Returns `None` if two secrets are equal or a window is
+/// empty.
 pub fn keyring(keys: &[PlainKey]) -> Option<Keyring> {
     let keys = keys.iter().enumerate().map(|(index, key)| {
-        let secret = Secret::from_bytes(key.secret.clone()).expect("it has substance");
+        let secret = Secret::from_bytes(key.secret.clone()).expect("the secret is not blank");
         let mut made = Key::new(&index.to_string(), secret).expect("a number is an id");
         if let Some(first) = key.not_before {
             made = made.not_before(Timestamp::from_unix(first));

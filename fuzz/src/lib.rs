@@ -1,5 +1,5 @@
-//! What the fuzz targets share: schemes, keys and requests drawn from a fuzzer's bytes, a sender, and an [`oracle`] that
-//! judges requests by its own reading of the rules, simply and slowly, on another HMAC.
+//! Shared code of the fuzz targets: schemes, keys and requests drawn from a fuzzer's bytes, a sender, and an
+//! [`oracle`], an independent, simple and slow verifier with another HMAC implementation.
 
 pub mod clock;
 pub mod document;

@@ -1,4 +1,4 @@
-//! What may become of a request on its way, by accident or by intent.
+//! Changes to a request in transit, accidental or intended.
 
 use arbitrary::Arbitrary;
 
@@ -7,7 +7,7 @@ use crate::request::Request;
 
 /// One change.
 #[derive(Debug, Clone, Arbitrary)]
-#[expect(missing_docs, reason = "each is what its name says")]
+#[expect(missing_docs, reason = "the names explain themselves")]
 pub enum Mutation {
     FlipInHeader { header: u8, at: u16, bit: u8 },
     InsertInHeader { header: u8, at: u16, byte: u8 },
@@ -33,7 +33,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// Changes `request`.
+    /// Applies the change to `request`.
     pub fn apply(&self, request: &mut Request) {
         let count = request.headers.len();
         let place = |header: &u8| if count == 0 { usize::MAX } else { usize::from(*header) % count };

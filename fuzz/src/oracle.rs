@@ -1,6 +1,6 @@
-//! A verifier that reads the documented rules in its own way: everything is copied, nothing is clever.
+//! An independent verifier that follows the documentation. It copies everything and optimizes nothing.
 //!
-//! It shares with the crate only the public readers of [`Scheme`], and its HMAC is another one.
+//! It uses only the public readers of [`Scheme`] of the crate, and another HMAC implementation.
 
 mod content;
 mod signatures;
@@ -10,7 +10,7 @@ mod text;
 use hookwarden::Scheme;
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
-use hookwarden::scheme::TimestampSource;
+use hookwarden::scheme::{Layout, TimestampSource};
 use ring::hmac;
 
 use crate::keys::PlainKey;
@@ -20,48 +20,69 @@ pub use content::content;
 pub use signatures::{Signatures, signatures};
 pub use stamp::write as write_stamp;
 
-/// What makes a request acceptable.
+/// The result for an accepted request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// The place of the newest key that fits.
+    /// The index of the newest key that matches.
     pub key: usize,
-    /// The seconds of the timestamp.
+    /// The timestamp in seconds.
     pub stamp: Option<i64>,
+    /// The number of different timestamps, or 1 without a timestamp.
+    pub stamps: usize,
 }
 
-/// Judges `request` at the time `now`.
-pub fn judge(scheme: &Scheme, keys: &[PlainKey], request: &Request, now: i64) -> Option<Acceptance> {
-    let signatures = signatures(scheme, request)?;
-    if signatures.texts.len() > 32 {
+/// Verifies `request` at the time `now`.
+pub fn verify(scheme: &Scheme, keys: &[PlainKey], request: &Request, now: i64) -> Option<Acceptance> {
+    let read = signatures(scheme, request)?;
+    let groups = if matches!(scheme.layout(), Layout::FieldGroups { .. }) { read.groups } else { vec![read] };
+    if groups.iter().map(|group| group.texts.len()).sum::<usize>() > usize::from(scheme.max_signatures()) {
         return None;
     }
-    let (stamp_text, stamp) = timestamp(scheme, request, &signatures)?;
-    if let Some(stamp) = stamp {
-        let apart = (i128::from(now) - i128::from(stamp)).abs();
-        if apart > i128::from(scheme.tolerance().as_duration().as_secs()) {
-            return None;
+    let mut stamps: Vec<Stamped> = Vec::new();
+    for group in groups {
+        let (text, stamp) = timestamp(scheme, request, &group)?;
+        if let Some(stamp) = stamp {
+            let apart = (i128::from(now) - i128::from(stamp)).abs();
+            if apart > i128::from(scheme.tolerance().as_duration().as_secs()) {
+                return None;
+            }
+        }
+        match stamps.iter_mut().find(|known| known.text == text) {
+            Some(known) => known.signatures.extend(group.texts),
+            None => stamps.push(Stamped { text, stamp, signatures: group.texts }),
         }
     }
-    let content = content(scheme, request, &stamp_text)?;
-    for (place, key) in keys.iter().enumerate() {
-        if !key.is_live(now) {
-            continue;
-        }
-        let right = tag(scheme, &key.secret, &content);
-        for text in &signatures.texts {
-            let read = match scheme.encoding() {
-                Encoding::Hex => text.to_ascii_lowercase(),
-                _ => text.clone(),
-            };
-            if read == right.as_bytes() {
-                return Some(Acceptance { key: place, stamp });
+    if stamps.len() > 2 {
+        return None;
+    }
+    let used = if stamps.len() == 2 { 4 } else { 8 };
+    let live: Vec<_> = keys.iter().enumerate().filter(|(_, key)| key.is_live(now)).take(used).collect();
+    for (place, key) in live {
+        for Stamped { text, stamp, signatures } in &stamps {
+            let right = tag(scheme, &key.secret, &content(scheme, request, text)?);
+            if signatures.iter().any(|text| is_same(scheme, text, &right)) {
+                return Some(Acceptance { key: place, stamp: *stamp, stamps: stamps.len() });
             }
         }
     }
     None
 }
 
-/// The signature of `content`, as it is written.
+/// The signatures for one of the timestamps.
+struct Stamped {
+    text: Vec<u8>,
+    stamp: Option<i64>,
+    signatures: Vec<Vec<u8>>,
+}
+
+fn is_same(scheme: &Scheme, text: &[u8], right: &str) -> bool {
+    match scheme.encoding() {
+        Encoding::Hex => text.to_ascii_lowercase() == right.as_bytes(),
+        _ => text == right.as_bytes(),
+    }
+}
+
+/// Returns the signature of `content` as text.
 pub fn tag(scheme: &Scheme, secret: &[u8], content: &[u8]) -> String {
     let algorithm = match scheme.algorithm() {
         Algorithm::HmacSha256 => hmac::HMAC_SHA256,
@@ -72,35 +93,48 @@ pub fn tag(scheme: &Scheme, secret: &[u8], content: &[u8]) -> String {
     encode(scheme, hmac::sign(&hmac::Key::new(algorithm, secret), content).as_ref())
 }
 
-/// `bytes` as the scheme writes a signature.
+/// Encodes `bytes` like a signature of the scheme.
 pub fn encode(scheme: &Scheme, bytes: &[u8]) -> String {
-    match scheme.encoding() {
+    written(scheme.encoding(), bytes)
+}
+
+fn written(encoding: Encoding, bytes: &[u8]) -> String {
+    match encoding {
         Encoding::Hex => text::hex(bytes),
         Encoding::Base64 => text::base64(bytes),
+        Encoding::Base64Url => text::base64url(bytes),
+        Encoding::Base64UrlUnpadded => text::base64url(bytes).trim_end_matches('=').to_owned(),
         other => panic!("the oracle does not know {other:?}"),
     }
 }
 
-/// The bytes that `encode` wrote.
+/// Decodes the output of [`encode`].
 pub fn decode(scheme: &Scheme, tag: &str) -> Option<Vec<u8>> {
     match scheme.encoding() {
         Encoding::Hex => text::from_hex(tag),
         Encoding::Base64 => text::from_base64(tag),
+        Encoding::Base64Url | Encoding::Base64UrlUnpadded => text::from_base64url(tag),
         other => panic!("the oracle does not know {other:?}"),
     }
 }
 
-/// The timestamp's text, empty where the scheme has none.
+/// Returns the timestamp's text. It is empty if the scheme has no timestamp.
 pub fn stamp_text(scheme: &Scheme, request: &Request) -> Option<Vec<u8>> {
-    Some(timestamp(scheme, request, &signatures(scheme, request)?)?.0)
+    Some(timestamp(scheme, request, &first(scheme, request)?)?.0)
 }
 
-/// The seconds of the timestamp, whether they are fresh or not.
+/// Returns the timestamp in seconds, even if it is not fresh.
 pub fn stamp(scheme: &Scheme, request: &Request) -> Option<i64> {
-    timestamp(scheme, request, &signatures(scheme, request)?)?.1
+    timestamp(scheme, request, &first(scheme, request)?)?.1
 }
 
-/// The timestamp's text and seconds.
+/// Returns the signatures and fields, in a layout with groups those of the first group.
+fn first(scheme: &Scheme, request: &Request) -> Option<Signatures> {
+    let read = signatures(scheme, request)?;
+    if matches!(scheme.layout(), Layout::FieldGroups { .. }) { read.groups.into_iter().next() } else { Some(read) }
+}
+
+/// Returns the timestamp's text and its seconds.
 fn timestamp(scheme: &Scheme, request: &Request, signatures: &Signatures) -> Option<(Vec<u8>, Option<i64>)> {
     let Some(source) = scheme.timestamp_source() else { return Some((Vec::new(), None)) };
     let text = match source {
@@ -119,7 +153,7 @@ fn timestamp(scheme: &Scheme, request: &Request, signatures: &Signatures) -> Opt
 mod tests {
     use super::*;
 
-    /// The example of the crate's front page.
+    /// The example from the crate's front page.
     fn published() -> Request {
         Request {
             line: None,
@@ -134,48 +168,68 @@ mod tests {
         }
     }
 
-    fn judged(request: &Request, now: i64) -> Option<Acceptance> {
+    fn verified(request: &Request, now: i64) -> Option<Acceptance> {
         let keys = [PlainKey::new(b"another-secret"), PlainKey::new(b"a-subscription-secret")];
-        judge(&Scheme::timestamped(), &keys, request, now)
+        verify(&Scheme::timestamped(), &keys, request, now)
     }
 
     #[test]
-    fn published_vector_is_accepted_within_the_tolerance_alone() {
-        let accepted = Some(Acceptance { key: 1, stamp: Some(1_800_000_000) });
+    fn published_vector_is_accepted_only_within_tolerance() {
+        let accepted = Some(Acceptance { key: 1, stamp: Some(1_800_000_000), stamps: 1 });
         for (now, verdict) in [(0, &None), (-300, &accepted), (-301, &None), (300, &accepted), (301, &None)] {
             let now = if now == 0 { 0 } else { 1_800_000_000 + now };
-            assert_eq!(&judged(&published(), now), verdict, "{now}");
+            assert_eq!(&verified(&published(), now), verdict, "{now}");
         }
     }
 
     #[test]
-    fn published_vector_that_is_changed_is_refused() {
+    fn signature_belongs_to_the_timestamp_of_its_group() {
+        let scheme = Scheme::timestamped().into_builder().layout(Layout::field_groups(' ', ',', "v1"));
+        let scheme = scheme.timestamp_field("t", hookwarden::time::TimestampFormat::Seconds).build().unwrap();
+        let tag = String::from_utf8(published().headers[1].1.clone()).unwrap();
+        let accepted = Some(Acceptance { key: 1, stamp: Some(1_800_000_000), stamps: 2 });
+        let keys = [PlainKey::new(b"another-secret"), PlainKey::new(b"a-subscription-secret")];
+        for (value, expected) in [
+            (format!("t=1800000001,v1=00 v1={tag},t=1800000000"), &accepted),
+            (format!("t=1800000001,v1={tag} t=1800000000,v1=00"), &None),
+            (format!("t=1800000001,v1=00  t=1800000000,v1={tag} t=1800000002"), &None),
+            (format!("t=1800000000,v1={tag} v1=00"), &None),
+            (format!("t=1800000000,v1={tag} t=1700000000"), &None),
+        ] {
+            let mut request = published();
+            request.set("X-Webhook-Signature", value.clone());
+            assert_eq!(&verify(&scheme, &keys, &request, 1_800_000_000), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn changed_published_vector_is_refused() {
         let now = 1_800_000_000;
         let mut body = published();
         body.body[0] ^= 1;
-        assert_eq!(judged(&body, now), None);
+        assert_eq!(verified(&body, now), None);
         for header in 0..2 {
             for at in 0..published().headers[header].1.len() {
                 let mut request = published();
                 request.headers[header].1[at] ^= 1;
-                assert_eq!(judged(&request, now), None, "{header} {at}");
+                assert_eq!(verified(&request, now), None, "{header} {at}");
             }
             let mut twice = published();
             twice.headers.push(twice.headers[header].clone());
-            assert_eq!(judged(&twice, now), None);
+            assert_eq!(verified(&twice, now), None);
         }
     }
 
     #[test]
     fn standard_webhooks_vector_is_accepted() {
-        // The signer's example: `MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw` in bytes.
+        // The secret of the signer's example, `MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw`, decoded.
         let secret =
             b"\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6\x48\xa3\x62\xda\x2d\xa4\xb0";
         let mut request = Request { body: br#"{"test": 2432232314}"#.to_vec(), ..Request::default() };
         request.set("webhook-id", *b"msg_p5jXN8AQM9LWM0D4loKWxJek");
         request.set("webhook-timestamp", *b"1614265330");
         request.set("webhook-signature", *b"v1a,x v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        let verdict = judge(&Scheme::standard_webhooks(), &[PlainKey::new(secret)], &request, 1_614_265_330);
-        assert_eq!(verdict, Some(Acceptance { key: 0, stamp: Some(1_614_265_330) }));
+        let verdict = verify(&Scheme::standard_webhooks(), &[PlainKey::new(secret)], &request, 1_614_265_330);
+        assert_eq!(verdict, Some(Acceptance { key: 0, stamp: Some(1_614_265_330), stamps: 1 }));
     }
 }

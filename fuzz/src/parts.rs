@@ -1,4 +1,4 @@
-//! Names, keys and texts from small pools, so that what a scheme looks for and what a request has often meet.
+//! Names, keys and texts from small pools, so that requests often have what schemes read.
 
 use arbitrary::Arbitrary;
 
@@ -12,7 +12,7 @@ pub enum DrawnName {
 }
 
 impl DrawnName {
-    /// The name.
+    /// Returns the name.
     pub fn text(&self) -> String {
         match self {
             Self::Known(index) => known(*index).to_owned(),
@@ -21,7 +21,7 @@ impl DrawnName {
     }
 }
 
-/// One of [`NAMES`].
+/// Returns one of [`NAMES`].
 pub fn known(index: u8) -> &'static str {
     NAMES[usize::from(index) % NAMES.len()]
 }
@@ -42,7 +42,7 @@ pub enum DrawnKey {
 }
 
 impl DrawnKey {
-    /// The key.
+    /// Returns the key.
     pub fn text(self) -> String {
         match self {
             Self::T => "t".to_owned(),
@@ -72,7 +72,7 @@ pub enum DrawnText {
 }
 
 impl DrawnText {
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> String {
         match self {
             Self::Empty => String::new(),
@@ -99,7 +99,7 @@ pub enum DrawnSeparator {
 }
 
 impl DrawnSeparator {
-    /// The character.
+    /// Returns the character.
     pub fn char(self) -> char {
         match self {
             Self::Comma => ',',

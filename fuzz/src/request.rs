@@ -1,4 +1,4 @@
-//! A request in plain parts.
+//! A request as plain values.
 
 use hookwarden::headers::{Head, RequestHead};
 
@@ -14,7 +14,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Calls `use_head` with the head as the crate takes it.
+    /// Calls `use_head` with the head as a [`Head`].
     pub fn with_head<R>(&self, use_head: impl FnOnce(&dyn Head) -> R) -> R {
         match &self.line {
             Some((method, path)) => use_head(&RequestHead::new(method, path, &self.headers)),
@@ -22,7 +22,7 @@ impl Request {
         }
     }
 
-    /// The head in the types of the crate `http`, if it has a form in them that changes none of it.
+    /// Returns the head in the types of the crate `http`, or `None` if they cannot represent it unchanged.
     pub fn to_http(&self) -> Option<http::Request<()>> {
         let (method, path) = self.line.as_ref()?;
         let mut request = http::Request::builder().method(method.as_str()).uri(path.as_str());
@@ -33,7 +33,7 @@ impl Request {
         (request.uri().path_and_query()?.as_str() == path).then_some(request)
     }
 
-    /// All values of the header `name`.
+    /// Returns all values of the header `name`.
     pub fn values(&self, name: &str) -> Vec<&[u8]> {
         let mut values = Vec::new();
         for (key, value) in &self.headers {
@@ -44,7 +44,7 @@ impl Request {
         values
     }
 
-    /// The value of the header `name`, if there is exactly one.
+    /// Returns the value of the header `name`, if there is exactly one.
     pub fn single(&self, name: &str) -> Option<&[u8]> {
         match self.values(name)[..] {
             [value] => Some(value),
@@ -52,7 +52,7 @@ impl Request {
         }
     }
 
-    /// Sets the header `name` in the place of all others of the name.
+    /// Replaces all headers of this name by one.
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.into()));

@@ -1,4 +1,4 @@
-//! What the crate's own signer signs.
+//! Requests signed by the crate's signer.
 
 use hookwarden::scheme::{Layout, TimestampSource};
 use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
@@ -7,30 +7,34 @@ use crate::oracle::{decode, encode};
 use crate::request::Request;
 use crate::verdict::verdict;
 
-/// Signs `request` at `now` and has the result verified; `None` where the signer refuses the message.
+/// Signs `request` at `now` and verifies the result. Returns `None` if the signer refuses the message.
 ///
 /// # Panics
-/// What was signed is not accepted.
+/// The signed request is refused.
 pub fn round_trip(scheme: &Scheme, ring: &Keyring, request: &Request, sizes: &[u8], now: i64) -> Option<Request> {
     let signer = Signer::new(scheme.clone(), ring.clone()).ok()?;
     let at = Timestamp::from_unix(now);
     let signed = request.with_head(|head| signer.sign_at(head, &request.body, at)).ok()?;
     let mut sent = request.clone();
-    // A signature that was there before is none of the signer's, and it may have fewer keys than there are headers.
+    // Remove older signatures: the signer may have fewer keys than there are signature headers.
     for name in scheme.signature_headers() {
         sent.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name.as_str()));
     }
     for (name, value) in signed.iter() {
-        sent.set(name, value);
+        if scheme.signature_headers().iter().any(|other| other.as_str() == name) {
+            sent.headers.push((name.to_owned(), value.into()));
+        } else {
+            sent.set(name, value);
+        }
     }
     let verifier = Verifier::new(scheme.clone(), ring.clone()).expect("the signer took the keys");
     if let Err(rejection) = verdict(&verifier, &sent, sizes, now) {
-        panic!("the signer's own {sent:?} is refused: {rejection:?} under {scheme:?}");
+        panic!("the signed {sent:?} is refused: {rejection:?} under {scheme:?}");
     }
     Some(sent)
 }
 
-/// The request with the bit `bit` of the signature flipped, where it is the only one.
+/// Returns the request with the bit `bit` of the signature flipped. It must be the only signature.
 pub fn with_flipped_tag(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
     let name = scheme.signature_headers().first()?.as_str();
     let value = String::from_utf8(sent.single(name)?.to_vec()).ok()?;
@@ -47,7 +51,7 @@ pub fn with_flipped_tag(scheme: &Scheme, sent: &Request, bit: usize) -> Option<R
     Some(flipped)
 }
 
-/// The request with a bit of the timestamp's text flipped.
+/// Returns the request with a bit of the timestamp's text flipped.
 pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
     let (name, from, length) = match scheme.timestamp_source()? {
         TimestampSource::Header(name) => (name.as_str(), 0, sent.single(name.as_str())?.len()),
@@ -55,9 +59,13 @@ pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option
             // The signer writes the timestamp first.
             let name = scheme.signature_headers().first()?.as_str();
             let value = sent.single(name)?;
-            let Layout::Fields { separator, .. } = scheme.layout() else { return None };
+            let (separator, start) = match scheme.layout() {
+                Layout::Fields { separator, .. } | Layout::FieldGroups { separator, .. } => (separator, key.len() + 1),
+                Layout::Positional { separator, fields } if fields.first() == Some(key) => (separator, 0),
+                _ => return None,
+            };
             let end = value.iter().position(|byte| u32::from(*byte) == u32::from(*separator))?;
-            (name, key.len() + 1, end - key.len() - 1)
+            (name, start, end - start)
         }
         _ => return None,
     };
@@ -69,7 +77,7 @@ pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option
     Some(flipped)
 }
 
-/// The request with a bit of the body flipped.
+/// Returns the request with a bit of the body flipped.
 pub fn with_flipped_body(sent: &Request, bit: usize) -> Option<Request> {
     let mut flipped = sent.clone();
     let bit = bit.checked_rem(flipped.body.len() * 8)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use hookwarden::crypto::Algorithm;
+use hookwarden::crypto::{Algorithm, HashAlgorithm};
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::FieldName;
 use hookwarden::scheme::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
@@ -17,15 +17,15 @@ use crate::parts::{DrawnKey, DrawnName, DrawnSeparator, DrawnText};
 pub enum DrawnScheme {
     /// One of the presets.
     Preset(DrawnPreset),
-    /// Any other that can be built.
+    /// Any other scheme that can be built.
     Built(DrawnDescription),
 }
 
 impl DrawnScheme {
-    /// The scheme.
+    /// Returns the scheme.
     ///
     /// # Errors
-    /// What the builder refuses.
+    /// The builder refuses the settings.
     pub fn build(&self) -> Result<Scheme, ConfigError> {
         match self {
             Self::Preset(preset) => Ok(preset.scheme()),
@@ -36,7 +36,7 @@ impl DrawnScheme {
 
 /// The presets.
 #[derive(Debug, Clone, Copy, Arbitrary)]
-#[expect(missing_docs, reason = "each is named as its constructor")]
+#[expect(missing_docs, reason = "each has the name of its constructor")]
 pub enum DrawnPreset {
     Timestamped,
     StandardWebhooks,
@@ -46,10 +46,10 @@ pub enum DrawnPreset {
 }
 
 impl DrawnPreset {
-    /// All of them.
+    /// All presets.
     pub const ALL: [Self; 5] = [Self::Timestamped, Self::StandardWebhooks, Self::Stripe, Self::GitHub, Self::Slack];
 
-    /// The scheme.
+    /// Returns the scheme.
     pub fn scheme(self) -> Scheme {
         match self {
             Self::Timestamped => Scheme::timestamped(),
@@ -65,7 +65,7 @@ impl DrawnPreset {
 #[derive(Debug, Arbitrary)]
 pub struct DrawnDescription {
     algorithm: DrawnAlgorithm,
-    is_base64: bool,
+    encoding: u8,
     signature_headers: Vec<DrawnName>,
     layout: DrawnLayout,
     timestamp: Option<DrawnTimestamp>,
@@ -75,21 +75,31 @@ pub struct DrawnDescription {
 }
 
 impl DrawnDescription {
+    /// The body, or its digest for some numbers that the encoding of the signature does not use.
+    fn body(&self) -> SignedPart {
+        let place = usize::from(self.encoding % 128) / ENCODINGS.len();
+        match (place, ENCODINGS.get(place.wrapping_sub(1) % ENCODINGS.len())) {
+            (1..=4, Some(encoding)) => SignedPart::body_digest(HashAlgorithm::Sha256, *encoding),
+            (5..=8, Some(encoding)) => SignedPart::body_digest(HashAlgorithm::Sha512, *encoding),
+            _ => SignedPart::Body,
+        }
+    }
+
     fn build(&self) -> Result<Scheme, ConfigError> {
         let mut signed = Vec::new();
         for part in &self.before {
             signed.push(part.part()?);
         }
-        signed.push(SignedPart::Body);
+        signed.push(self.body());
         for part in &self.after {
             signed.push(part.part()?);
         }
         let mut builder = Scheme::builder("drawn")
             .algorithm(self.algorithm.algorithm())
-            .encoding(if self.is_base64 { Encoding::Base64 } else { Encoding::Hex })
+            .encoding(ENCODINGS[usize::from(self.encoding) % ENCODINGS.len()])
             .layout(self.layout.layout())
             .tolerance(Tolerance::new(Duration::from_secs(u64::from(self.tolerance) + 1))?);
-        // Most drafts would fail for want of a name.
+        // Without a header, most descriptions would be refused.
         builder = match self.signature_headers.as_slice() {
             [] => builder.signature_header("X-Sig"),
             names => builder.signature_headers(names.iter().map(DrawnName::text)),
@@ -104,9 +114,18 @@ impl DrawnDescription {
                 signed.insert(0, SignedPart::Timestamp);
             }
         }
-        builder.signed(signed).build()
+        if self.tolerance % 4 == 3 {
+            builder = builder.max_signatures(u8::try_from(self.tolerance / 4 % 130).unwrap_or(u8::MAX));
+        }
+        if self.encoding >= 128 {
+            builder = builder.repeated_signature_headers();
+        }
+        builder.signed(signed).danger_ambiguous_content().build()
     }
 }
+
+/// The encodings of a signature.
+const ENCODINGS: [Encoding; 4] = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url, Encoding::Base64UrlUnpadded];
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum DrawnAlgorithm {
@@ -132,6 +151,9 @@ enum DrawnLayout {
     List(DrawnSeparator, String),
     Versions,
     Fields(DrawnSeparator, DrawnKey),
+    Positional(DrawnSeparator, Vec<DrawnKey>),
+    Authorization,
+    Groups(DrawnSeparator, DrawnSeparator, DrawnKey),
 }
 
 impl DrawnLayout {
@@ -141,7 +163,12 @@ impl DrawnLayout {
             Self::Plain(prefix) => Layout::plain(prefix.clone()),
             Self::List(separator, prefix) => Layout::list(separator.char(), prefix.clone()),
             Self::Versions => Layout::list(' ', "v1,"),
+            Self::Groups(groups, fields, key) => Layout::field_groups(groups.char(), fields.char(), key.text()),
+            Self::Authorization => Layout::plain("HMAC "),
             Self::Fields(separator, key) => Layout::fields(separator.char(), key.text()),
+            Self::Positional(separator, keys) => {
+                Layout::positional(separator.char(), keys.iter().copied().map(DrawnKey::text))
+            }
         }
     }
 }
@@ -164,6 +191,7 @@ enum DrawnFormat {
     Seconds,
     Milliseconds,
     Rfc3339,
+    HttpDate,
 }
 
 impl DrawnFormat {
@@ -172,6 +200,7 @@ impl DrawnFormat {
             Self::Seconds => TimestampFormat::Seconds,
             Self::Milliseconds => TimestampFormat::Milliseconds,
             Self::Rfc3339 => TimestampFormat::Rfc3339,
+            Self::HttpDate => TimestampFormat::HttpDate,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A receiver in memory: hyper's server around the tower service, and a handler that only accepts what the oracle does.
+//! A receiver in memory: hyper's server around the tower service, and a handler that checks its requests with the
+//! oracle.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -28,23 +29,23 @@ use crate::keys::{PlainKey, keyring};
 use crate::oracle;
 use crate::request::Request;
 
-/// Sends `bytes` in writes of `sizes` to a receiver whose clock stands at [`NOW`], and returns the bodies that its
-/// handler was given and all that the client read.
+/// Sends `bytes` in writes of `sizes` to a receiver whose clock is fixed at [`NOW`]. Returns the bodies that its
+/// handler received and everything that the client read.
 ///
 /// # Panics
-/// The handler was given what the oracle refuses, or one delivery twice, or the connection does not end.
+/// The handler received a request that the oracle refuses, or one delivery twice, or the connection does not end.
 pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
-    let ring = keyring(keys).expect("the harness's keys make a ring");
+    let ring = keyring(keys).expect("the keys are valid");
     let mut builder = Warden::builder(scheme.clone())
         .sender("acme", ring)
         .webhook_id(IdSource::path_segment(1))
-        .quotas(Quotas::new().rejected(few(9), few(4)))
+        .quotas(Quotas::new().rejected(few(4)).rejected_by_peer(few(9)))
         .body(BodyLimits::new().max_bytes(BODY_LIMIT))
         .clock(TestClock::new(Timestamp::from_unix(NOW)));
     if !scheme.is_timestamped() {
         builder = builder.replay(Replay::new().lifetime(Duration::from_secs(3_600)));
     }
-    let warden = builder.build().expect("the harness's settings make a Warden");
+    let warden = builder.build().expect("the settings are valid");
     let handler =
         Handler { scheme: Arc::new(scheme.clone()), keys: keys.into(), seen: Arc::default(), bodies: Arc::default() };
     let bodies = handler.bodies.clone();
@@ -52,7 +53,7 @@ pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let answers = runtime.expect("a runtime without a driver").block_on(async {
         let (client, server) = tokio::io::duplex(PIPE);
-        // A client that has said all is still owed its answers.
+        // A client that has sent everything still receives its answers.
         let serve = http1::Builder::new()
             .half_close(true)
             .timer(TokioTimer::new())
@@ -60,7 +61,7 @@ pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -
         let (mut reading, mut writing) = tokio::io::split(client);
         let write = async {
             for chunk in crate::verdict::chunks(bytes, sizes) {
-                // A receiver may have hung up, as it does on what is no HTTP.
+                // The receiver may have closed the connection, as it does for invalid HTTP.
                 if writing.write_all(chunk).await.is_err() {
                     return;
                 }
@@ -71,7 +72,7 @@ pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -
         let mut answers = Vec::new();
         let read = async { reading.read_to_end(&mut answers).await };
         let all = async { tokio::join!(serve, write, read) };
-        // A client that breaks HTTP or hangs up is no fault of the server.
+        // The result is an error if the client sends invalid HTTP or disconnects.
         let _ = tokio::time::timeout(PATIENCE, all).await.expect("a connection ends");
         answers
     });
@@ -80,10 +81,10 @@ pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -
 }
 
 fn few(count: u32) -> Quota {
-    Quota::per_minute(count).expect("it is more than none")
+    Quota::per_minute(count).expect("the count is not zero")
 }
 
-/// Says where the connection comes from, as a server does.
+/// A service that adds the peer address, as a server does.
 #[derive(Clone)]
 struct Peered<S>(S);
 
@@ -131,25 +132,25 @@ impl Service<http::Request<VerifiedBody>> for Handler {
                 headers: headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
                 body,
             };
-            let accepted = oracle::judge(&handler.scheme, &handler.keys, &received, NOW);
-            assert!(accepted.is_some(), "the handler was given {received:?}");
+            let accepted = oracle::verify(&handler.scheme, &handler.keys, &received, NOW);
+            assert!(accepted.is_some(), "the handler received {received:?}");
             let stamp_text = oracle::stamp_text(&handler.scheme, &received).unwrap_or_default();
             let content = oracle::content(&handler.scheme, &received, &stamp_text).expect("it was accepted");
             let is_new = handler.seen.lock().expect("no handler panicked").insert(content);
-            assert!(is_new, "the handler was given one delivery twice: {received:?}");
+            assert!(is_new, "the handler received one delivery twice: {received:?}");
             handler.bodies.lock().expect("no handler panicked").push(received.body);
             Ok(http::Response::new(Full::from("done")))
         })
     }
 }
 
-/// The largest body that the receiver takes, in bytes.
+/// The receiver's body limit, in bytes.
 pub const BODY_LIMIT: usize = 2_048;
 
-/// What the connection holds on its way, in bytes.
+/// The capacity of the connection, in bytes.
 const PIPE: usize = 512;
 
-/// Simulated time after which a connection counts as stuck, longer than every deadline on the way.
+/// The simulated time after which a connection counts as stuck. It is longer than every deadline.
 const PATIENCE: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
@@ -158,7 +159,7 @@ mod tests {
     use crate::draft::Draft;
 
     #[test]
-    fn signed_request_reaches_the_handler_and_a_forged_one_does_not() {
+    fn only_signed_requests_reach_the_handler() {
         let keys = [PlainKey::new(b"a-key")];
         let scheme = Scheme::timestamped();
         for (signer, delivered, sizes) in [("a-key", 1, &[7, 200][..]), ("a-key", 1, &[]), ("another", 0, &[])] {

@@ -1,4 +1,4 @@
-//! The crate's verdict on a request, taken in every way that it can be taken.
+//! The crate's verdict on a request, by every way to verify it.
 
 use hookwarden::headers::Head;
 use hookwarden::verifier::Verified;
@@ -6,17 +6,17 @@ use hookwarden::{Rejection, Timestamp, Verifier};
 
 use crate::request::Request;
 
-/// The verdict, after a check that it is the same for the whole body, for the body in chunks of `sizes`, and for the
+/// Returns the verdict. Checks that it is the same for the whole body, for the body in chunks of `sizes`, and for the
 /// head in the types of the crate `http`.
 pub fn verdict(verifier: &Verifier, request: &Request, sizes: &[u8], now: i64) -> Result<Verified, Rejection> {
-    let whole = request.with_head(|head| judged(verifier, head, &request.body, sizes, now));
+    let whole = request.with_head(|head| verify(verifier, head, &request.body, sizes, now));
     if let Some(http) = request.to_http() {
-        same(&judged(verifier, &http, &request.body, sizes, now), &whole);
+        same(&verify(verifier, &http, &request.body, sizes, now), &whole);
     }
     whole
 }
 
-fn judged(
+fn verify(
     verifier: &Verifier,
     head: &(impl Head + ?Sized),
     body: &[u8],
@@ -52,7 +52,7 @@ fn same(one: &Result<Verified, Rejection>, other: &Result<Verified, Rejection>) 
     }
 }
 
-/// `body` in pieces of `sizes`, and the rest in one.
+/// Splits `body` into pieces of `sizes`, and the rest.
 pub fn chunks<'b>(body: &'b [u8], sizes: &[u8]) -> Vec<&'b [u8]> {
     let mut rest = body;
     let mut chunks = Vec::new();

@@ -1,4 +1,4 @@
-//! Requests as bytes on a connection, framed in any way that HTTP/1.1 has.
+//! Requests as bytes on a connection, in any framing of HTTP/1.1.
 
 use arbitrary::Arbitrary;
 use hookwarden::Scheme;
@@ -10,23 +10,23 @@ use crate::mutation::Mutation;
 use crate::request::Request;
 use crate::server::BODY_LIMIT;
 
-/// What a client writes.
+/// The messages of a client.
 #[derive(Debug, Arbitrary)]
 pub struct DrawnStream {
     messages: Vec<DrawnMessage>,
-    /// Single bytes that are changed on the way.
+    /// Single bytes that are changed in transit.
     changes: Vec<(u16, u8)>,
-    /// Where the stream ends before its time.
+    /// The position at which the stream is truncated.
     cut: Option<u16>,
 }
 
 #[derive(Debug, Arbitrary)]
 enum DrawnMessage {
-    /// A request as honest senders send it.
+    /// A request of an honest sender.
     Honest { body: Vec<u8>, skew: i8, framing: DrawnFraming, expects: bool },
-    /// A signed request with another head, and what became of it.
+    /// A signed request with another head, and changes to it.
     Signed { draft: Box<Draft>, mutations: Vec<Mutation>, framing: DrawnFraming },
-    /// The honest request before it once more.
+    /// A repetition of the last honest request.
     Again(DrawnFraming),
     /// Any bytes.
     Raw(Vec<u8>),
@@ -47,24 +47,24 @@ impl DrawnFraming {
     }
 }
 
-/// The bytes, and how many deliveries they must come to.
+/// The bytes, and the deliveries that the handler must receive.
 #[derive(Debug, Default)]
 pub struct Stream {
-    /// What is written.
+    /// The bytes that are written.
     pub bytes: Vec<u8>,
-    /// The bodies that an honest sender sent, where nothing else is on the connection.
+    /// The bodies and timestamps of honest requests, if the connection has only these.
     pub honest: Option<Vec<(Vec<u8>, i64)>>,
 }
 
 impl DrawnStream {
-    /// The stream, at most a few dozen messages.
+    /// Returns the stream, at most `MAX_MESSAGES` messages.
     pub fn write(&self, scheme: &Scheme, keys: &[PlainKey]) -> Stream {
         let mut stream = Stream { bytes: Vec::new(), honest: Some(Vec::new()) };
         let mut last: Option<Request> = None;
         for message in self.messages.iter().take(MAX_MESSAGES) {
             match message {
                 DrawnMessage::Honest { body, skew, framing, expects } => {
-                    // Without a signed timestamp the body alone makes a delivery another one.
+                    // Without a signed timestamp, only the body distinguishes deliveries.
                     let stamp = if scheme.is_timestamped() { NOW + i64::from(*skew) } else { NOW };
                     let request = Draft::plain(body).signed(scheme, keys, stamp);
                     stream.push(&request, framing, *expects);
@@ -170,5 +170,5 @@ impl Stream {
     }
 }
 
-/// Well under the quota of accepted requests.
+/// The maximum number of messages, well below the quota of accepted requests.
 const MAX_MESSAGES: usize = 24;

@@ -29,8 +29,8 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
                         target: "hookwarden::actix",
                         count,
                         "Webhook<T> was extracted without a WardenMiddleware: wrap the resource in \
-                         hookwarden::actix::WardenMiddleware, or take UncommittedWebhook<T> and put the Warden into the \
-                         application's data"
+                         hookwarden::actix::WardenMiddleware, or take UncommittedWebhook<T> and put the Warden into \
+                         the application's data"
                     );
                 }
                 return Err(misconfigured(payload));
@@ -56,8 +56,8 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
                     tracing::error!(
                         target: "hookwarden::actix",
                         count,
-                        "UncommittedWebhook<T> was extracted behind a WardenMiddleware, which has claimed the delivery: \
-                         take Webhook<T>, or remove the middleware"
+                        "UncommittedWebhook<T> was extracted behind a WardenMiddleware, which has claimed the \
+                         delivery: take Webhook<T>, or remove the middleware"
                     );
                 }
                 return Err(misconfigured(payload));
@@ -68,8 +68,8 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
                     tracing::error!(
                         target: "hookwarden::actix",
                         count,
-                        "UncommittedWebhook<T> found no Warden in the application's data: add `app_data(warden)`, or wrap \
-                         the resource in hookwarden::actix::WardenMiddleware and take Webhook<T>"
+                        "UncommittedWebhook<T> found no Warden in the application's data: add `app_data(warden)`, or \
+                         wrap the resource in hookwarden::actix::WardenMiddleware and take Webhook<T>"
                     );
                 }
                 return Err(misconfigured(payload));
@@ -87,14 +87,15 @@ fn warden_of(request: &HttpRequest) -> Option<&Warden> {
     request.app_data::<Warden>().or_else(|| request.app_data::<web::Data<Warden>>().map(|data| &***data))
 }
 
-/// A 500 with the unread payload: actix-web then closes the connection instead of reading the rest (see `Unread`).
+/// Returns a 500 with the unread payload: actix-web then closes the connection instead of reading the rest (see
+/// `Unread`).
 fn misconfigured(payload: Payload) -> Error {
     let mut response = HttpResponse::InternalServerError().finish();
     response.extensions_mut().insert(payload);
     InternalError::from_response("misconfigured route", response).into()
 }
 
-/// The rejection of the payload's extractor, with the application's own body if it writes one.
+/// Returns the rejection of the payload's extractor, with the application's own body if it writes one.
 fn rejected(error: Error, writer: Option<&AnswerWriter>) -> Error {
     let status = http::StatusCode::from_u16(error.as_response_error().status_code().as_u16());
     let Some(body) = writer.zip(status.ok()).and_then(|(writer, status)| writer.write_for_payload(status)) else {

@@ -1,4 +1,4 @@
-//! The guard for routing.
+//! A guard for routing.
 
 use actix_web::guard::{Guard, GuardContext};
 
@@ -8,8 +8,8 @@ use crate::warden::Warden;
 /// Matches requests whose head has the scheme's headers in the right form and a fresh timestamp, for routing between
 /// handlers: signed requests to one, all others to another.
 ///
-/// It proves nothing: it reads no body and looks up no key. The middleware or the extractor behind it verifies. It answers
-/// nothing and raises no event: what it doesn't match goes on to the next route.
+/// It verifies no signature: it reads no body and looks up no key. The middleware or the extractor behind it verifies.
+/// The guard sends no answer and raises no event. A request that it does not match goes to the next route.
 ///
 /// It ignores method and content type: [`methods`](crate::warden::WardenBuilder::methods) and
 /// [`content_types`](crate::warden::WardenBuilder::content_types) apply behind the guard.
@@ -38,7 +38,7 @@ pub struct SignedGuard {
 }
 
 impl SignedGuard {
-    /// A guard by the scheme and the tolerance of `warden`.
+    /// Creates a guard for the scheme and the tolerance of `warden`.
     #[must_use]
     pub const fn new(warden: Warden) -> Self {
         Self { warden }

@@ -14,9 +14,9 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource, web};
 
 use crate::harden::{Arriving, Harden, Passage, SecurityTxt, TlsConnection};
 
-/// Adds headers to the answers of an `App`, a scope or a resource, and keeps plain HTTP from it. Put it outside of the
-/// [`WardenMiddleware`](super::WardenMiddleware), so that refusals have the headers too. Of two `wrap`s the later one is
-/// outside.
+/// Adds headers to the responses of an `App`, a scope or a resource, and refuses plain HTTP. Put it outside the
+/// [`WardenMiddleware`](super::WardenMiddleware), so that refusals have the headers too. The last `wrap` is the
+/// outermost.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -39,7 +39,7 @@ pub struct HardenMiddleware {
 }
 
 impl HardenMiddleware {
-    /// A middleware with these settings. [`HardenMiddleware::default`] has the defaults.
+    /// Creates a middleware with these settings. [`HardenMiddleware::default`] has the defaults.
     #[must_use]
     pub const fn new(harden: Harden) -> Self {
         Self { harden }
@@ -84,13 +84,14 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (inner, headers) = (Rc::clone(&self.inner), Rc::clone(&self.headers));
-        let passage = self.harden.policy().judge(request.request());
+        let passage = self.harden.policy().check(request.request());
         Box::pin(async move {
             let Passage::Through { is_encrypted } = passage else {
-                // What has arrived of the body by then leaves the connection usable; the rest closes it (see `Unread`).
+                // Yield so that the server reads what has arrived of the body. If the body is complete, the connection
+                // stays open; otherwise it closes (see `Unread`).
                 tokio::task::yield_now().await;
                 let (http, payload) = request.into_parts();
-                let mut response = turned_away(passage);
+                let mut response = refusal(passage);
                 response.extensions_mut().insert(payload);
                 headers.complete(response.headers_mut(), false);
                 return Ok(ServiceResponse::new(http, response.map_into_right_body()));
@@ -100,7 +101,7 @@ where
                     headers.complete(response.headers_mut(), is_encrypted);
                     Ok(response.map_into_left_body())
                 }
-                // actix-web makes an answer of it, outside of all middleware.
+                // actix-web converts the error into a response outside all middleware.
                 Err(error) => {
                     let mut response = error.error_response();
                     headers.complete(response.headers_mut(), is_encrypted);
@@ -111,7 +112,7 @@ where
     }
 }
 
-/// The headers in actix-web's own types, for answers to plain and to encrypted requests.
+/// The headers in actix-web's types, for responses to plain and to encrypted requests.
 #[derive(Debug)]
 struct Headers {
     plain: Vec<(HeaderName, HeaderValue)>,
@@ -128,7 +129,7 @@ impl Headers {
         Self { plain: of(false), encrypted: of(true) }
     }
 
-    /// Adds the headers that an answer lacks.
+    /// Adds the headers that a response lacks.
     fn complete(&self, headers: &mut HeaderMap, is_encrypted: bool) {
         for (name, value) in if is_encrypted { &self.encrypted } else { &self.plain } {
             if !headers.contains_key(name) {
@@ -138,7 +139,7 @@ impl Headers {
     }
 }
 
-/// A resource that serves `text` at `/.well-known/security.txt`.
+/// Creates a resource that serves `text` at `/.well-known/security.txt`.
 #[must_use]
 pub fn security_txt(text: SecurityTxt) -> Resource {
     web::resource(SecurityTxt::PATH).to(move |request: HttpRequest| {
@@ -154,7 +155,7 @@ pub fn security_txt(text: SecurityTxt) -> Resource {
     })
 }
 
-fn turned_away(passage: Passage) -> HttpResponse {
+fn refusal(passage: Passage) -> HttpResponse {
     match passage {
         Passage::Redirected(address) => HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish(),
         _ => HttpResponse::Forbidden().finish(),

@@ -23,7 +23,7 @@ use crate::request_context::RequestContext;
 use crate::warden::answer::{Answer, QUOTA_FIELDS, quota_state_fields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
-/// Verifies a request. A refusal keeps the unread rest of the body.
+/// Verifies a request. A refusal holds the unread rest of the body.
 pub(super) async fn receive(
     warden: &Warden,
     request: &HttpRequest,
@@ -38,7 +38,8 @@ pub(super) async fn receive(
         Ok(received) => Ok(received),
         Err(refused) => {
             // Yield so that the server reads what has arrived of the body: if that is all of it, the connection can be
-            // reused. After a broken body the server closes the connection at its next poll, so answer without yielding.
+            // reused. After a broken body the server closes the connection at its next poll, so answer without
+            // yielding.
             if refused.reason() != RefusalReason::BodyInterrupted {
                 tokio::task::yield_now().await;
             }
@@ -47,10 +48,11 @@ pub(super) async fn receive(
     }
 }
 
-/// The answer to a refused request, with what was not read of its body.
+/// The answer to a refused request, with the unread rest of its body.
 ///
-/// actix-web reads and discards the rest of a chunked body whose payload was dropped, for as long as the sender likes. Of
-/// one that is still held when the answer leaves it closes the connection. So the payload goes with the answer.
+/// If the payload of a chunked body is dropped, actix-web reads and discards the rest of the body for as long as the
+/// sender sends. If the payload still exists when the answer is sent, actix-web closes the connection. So the answer
+/// holds the payload.
 pub(super) struct Unread {
     answer: Answer,
     payload: Cell<Option<Payload>>,
@@ -84,8 +86,9 @@ impl fmt::Display for Unread {
     }
 }
 
-/// The webhook id, if the Warden looks for it in a path parameter. actix-web has decoded all of it but what would change
-/// the path's shape, and a `%` is among that, so that decoding the rest decodes nothing twice.
+/// Returns the webhook id if the Warden takes it from a path parameter. actix-web decodes the parameter, except for
+/// characters that would change the structure of the path. `%` is one of them, so decoding the rest here decodes
+/// nothing twice.
 fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<WebhookId, IdFault>> {
     let parameter = warden.id_source().parameter()?;
     let missing = || {
@@ -93,13 +96,13 @@ fn path_parameter(warden: &Warden, request: &HttpRequest) -> Option<Result<Webho
             tracing::error!(
                 target: "hookwarden::actix",
                 count,
-                "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, and wrap \
-                 the resource, not the whole App"
+                "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, and \
+                 wrap the resource, not the whole App"
             );
         })
     };
     Some(request.match_info().get(parameter.name()).ok_or_else(missing).and_then(|value| {
-        // actix-web puts U+FFFD in the place of what is no UTF-8; the path as sent tells whether the sender wrote it.
+        // actix-web replaces invalid UTF-8 with U+FFFD. The path as sent shows whether the sender wrote U+FFFD itself.
         if value.contains('\u{fffd}') && percent_decode_str(request.uri().path()).decode_utf8().is_err() {
             return Err(IdFault::Unreadable);
         }
@@ -123,6 +126,10 @@ impl Head for ActixHead<'_> {
         Occurrence::from_values(self.headers.get_all(name.as_str()).map(HeaderValue::as_bytes))
     }
 
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.headers.get_all(name.as_str()).nth(index).map(HeaderValue::as_bytes)
+    }
+
     fn method(&self) -> Option<&str> {
         Some(self.method)
     }
@@ -132,7 +139,7 @@ impl Head for ActixHead<'_> {
     }
 }
 
-/// actix-web's payload as a body, with the length that its head announced.
+/// actix-web's payload as a body, with the announced length.
 struct ActixBody {
     payload: Payload,
     length: u64,
@@ -175,7 +182,8 @@ pub(super) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_st
     }
 }
 
-/// actix-web has the types of an older `http`; only their texts cross over.
+/// Converts an answer. Copies the status and the headers as numbers and text, because actix-web uses an older `http`
+/// crate.
 fn http_response(answer: Answer) -> HttpResponse {
     let (status, headers, body) = answer.into_parts();
     let status = actix_web::http::StatusCode::from_u16(status.as_u16());
@@ -195,7 +203,7 @@ fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// actix-web's status in the types of the current `http` crate.
+/// Converts actix-web's status into the type of the current `http` crate.
 pub(super) fn http_status(status: actix_web::http::StatusCode) -> http::StatusCode {
     http::StatusCode::from_u16(status.as_u16()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }

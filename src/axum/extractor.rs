@@ -1,16 +1,15 @@
 //! The extractors.
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::request::Parts;
 
-use super::request::Axum;
-use crate::body::{self, VerifiedBody};
+use super::request::{Axum, request_of};
 use crate::occurrences::Occurrences;
-use crate::request_context::{SentHead, context_of};
+use crate::request_context::context_of;
+use crate::tower::receive;
 use crate::warden::answer::AnswerWriter;
 use crate::warden::{Refused, VerifiedDelivery, Warden};
 use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
@@ -29,8 +28,8 @@ where
                 tracing::error!(
                     target: "hookwarden::axum",
                     count,
-                    "Webhook<T> was extracted on a route without a WardenLayer: put hookwarden::axum::WardenLayer on the \
-                     route, or take UncommittedWebhook<T> and keep the Warden in the router's state"
+                    "Webhook<T> was extracted on a route without a WardenLayer: put hookwarden::axum::WardenLayer on \
+                     the route, or take UncommittedWebhook<T> and keep the Warden in the router's state"
                 );
             }
             return Err(WebhookRejection::Misconfigured);
@@ -67,8 +66,8 @@ where
         }
         let warden = state.warden();
         let context = context_of::<Axum>(&warden, &mut parts).await;
-        let received = body::receive(&warden, &SentHead::<Axum>::new(&parts), context, body).await;
-        let (admitted, body) = received.map_err(WebhookRejection::Refused)?;
+        let (admitted, body) =
+            receive::<Axum, _>(&warden, &parts, context, body).await.map_err(WebhookRejection::Refused)?;
         match T::from_request(request_of(parts, body), state).await {
             Ok(payload) => Ok(Self::new(payload, admitted)),
             Err(rejection) => {
@@ -79,19 +78,12 @@ where
     }
 }
 
-/// The request for the payload's extractor.
-fn request_of(parts: Parts, body: VerifiedBody) -> Request {
-    let mut request = Request::from_parts(parts, Body::new(body));
-    // The body is within the Warden's limit; axum's own limit would reject larger ones that were admitted.
-    DefaultBodyLimit::disable().apply(&mut request);
-    request
-}
-
-/// A router's state that holds a [`Warden`], which [`UncommittedWebhook`] verifies with: the state is a Warden, or
-/// `Warden` implements [`FromRef`] of it.
+/// A router's state that holds the [`Warden`] of [`UncommittedWebhook`]: the state is a `Warden`, or `Warden`
+/// implements [`FromRef`] for it.
 ///
-/// On a router with another state, the compiler reports at `post(order)` that "the trait bound … `Handler<_, _>` is not
-/// satisfied" for a handler of `UncommittedWebhook`. Implement `FromRef` as here, or use `Webhook` behind a `WardenLayer`:
+/// For a handler that takes `UncommittedWebhook` on a router with another state, the compiler reports at `post(order)`
+/// that "the trait bound … `Handler<_, _>` is not satisfied". Implement `FromRef` as below, or use `Webhook` behind a
+/// `WardenLayer`:
 ///
 /// ```
 /// use axum::extract::FromRef;
@@ -111,15 +103,15 @@ fn request_of(parts: Parts, body: VerifiedBody) -> Request {
 #[diagnostic::on_unimplemented(
     message = "`UncommittedWebhook` needs a `Warden` in the router's state, and `{Self}` holds none",
     label = "this state holds no `Warden`",
-    note = "implement `FromRef<{Self}>` for `Warden`, which returns a clone of the state's Warden",
+    note = "implement `FromRef<{Self}>` for `Warden`: return a clone of the Warden in the state",
     note = "or take `Webhook` in the handler and put `hookwarden::axum::WardenLayer` on the route"
 )]
 pub trait WardenState {
-    /// The Warden.
+    /// Returns the Warden.
     fn warden(&self) -> Warden;
 }
 
-// Without it the compiler names `FromRef` alone.
+// Otherwise the compiler's error names only `FromRef`.
 #[diagnostic::do_not_recommend]
 impl<S> WardenState for S
 where
@@ -132,7 +124,7 @@ where
 
 /// Why a [`Webhook`] or an [`UncommittedWebhook`] could not be extracted.
 ///
-/// If a handler takes the extractor itself, axum answers with the rejection. Take a `Result` to answer differently:
+/// By default axum answers with the rejection. Take a `Result` in the handler to answer differently:
 ///
 /// ```
 /// use axum::extract::rejection::JsonRejection;
@@ -154,17 +146,18 @@ where
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WebhookRejection<R> {
-    /// The Warden refused the request. Only [`UncommittedWebhook`] returns it: behind a layer, the layer answers.
+    /// The Warden refused the request. Only [`UncommittedWebhook`] returns this: with [`Webhook`], the layer answers.
     Refused(Refused),
     /// The request was admitted, but `T` rejected its payload.
     Payload(PayloadRejection<R>),
-    /// The route is misconfigured: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind one. The log names the fix.
+    /// The route is misconfigured: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind one. The log names the
+    /// fix.
     Misconfigured,
 }
 
 /// The rejection of the payload's extractor, such as `JsonRejection`.
 ///
-/// As a response it has the rejection's status and headers, and its body unless
+/// Its response has the rejection's status and headers. It has the rejection's body unless
 /// [`answer_body`](crate::warden::WardenBuilder::answer_body) writes another.
 #[derive(Debug)]
 pub struct PayloadRejection<R> {

@@ -1,8 +1,9 @@
-//! The headers of answers and the policy for plain HTTP.
+//! Response headers and the policy for plain HTTP.
 
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -10,8 +11,8 @@ use super::request::Axum;
 use crate::harden::{Harden, ResponseFuture, pass};
 use crate::tower::GuardedBody;
 
-/// [`harden::HardenLayer`](crate::harden::HardenLayer) for axum: it also knows the peer from axum's `ConnectInfo` or
-/// `MockConnectInfo`, and the path before a nested router shortened it. It belongs outside of the
+/// [`harden::HardenLayer`](crate::harden::HardenLayer) for axum: it also reads the peer from axum's `ConnectInfo` or
+/// `MockConnectInfo`, and the path as sent, before a nested router shortens it. Put it outside the
 /// [`WardenLayer`](super::WardenLayer).
 ///
 /// ```
@@ -26,7 +27,7 @@ pub struct HardenLayer {
 }
 
 impl HardenLayer {
-    /// A layer with these settings. [`HardenLayer::default`] has the default ones.
+    /// Creates a layer with these settings. [`HardenLayer::default`] has the defaults.
     #[must_use]
     pub const fn new(harden: Harden) -> Self {
         Self { harden }
@@ -52,6 +53,7 @@ impl<S, B, R> Service<Request<B>> for HardenService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
+    B: Body,
     R: Send,
 {
     type Response = Response<GuardedBody<R>>;

@@ -1,17 +1,19 @@
-//! What axum knows about a request.
+//! Reads the webhook id, the peer and the path of a request from axum.
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::body::Body;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, FromRequestParts as _, OriginalUri, RawPathParams};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts as _, OriginalUri, RawPathParams, Request};
 use http::Uri;
 use http::request::Parts;
 
+use crate::body::VerifiedBody;
 use crate::request_context::{Framework, peer_address};
 use crate::warden::{IdFault, Warden, WebhookId};
 
-/// axum keeps what it knows among a request's extensions.
+/// axum, which stores the path parameters, the peer and the path in a request's extensions.
 #[derive(Debug)]
 pub(crate) enum Axum {}
 
@@ -23,8 +25,8 @@ impl Framework for Axum {
                 tracing::error!(
                     target: "hookwarden::axum",
                     count,
-                    "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, and \
-                     put the layer on the route, not on the whole Router"
+                    "the route has no `{{{name}}}` parameter: set `webhook_id(IdSource::…)` or rename the parameter, \
+                     and put the layer on the route, not on the whole Router"
                 );
             })
         };
@@ -38,7 +40,7 @@ impl Framework for Axum {
         })
     }
 
-    /// What the extractor `ConnectInfo<SocketAddr>` finds, unless the server says otherwise.
+    /// Returns the address that the extractor `ConnectInfo<SocketAddr>` finds, unless the server sets a `PeerAddress`.
     fn connection_address(parts: &Parts) -> Option<IpAddr> {
         let connection = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
         let mocked = || parts.extensions.get().map(|MockConnectInfo::<SocketAddr>(address)| address.ip());
@@ -48,4 +50,11 @@ impl Framework for Axum {
     fn sent_uri(parts: &Parts) -> &Uri {
         parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri)
     }
+}
+
+/// Builds a request with a verified body, without axum's body limit: it could reject a body that the Warden admitted.
+pub(super) fn request_of(parts: Parts, body: VerifiedBody) -> Request {
+    let mut request = Request::from_parts(parts, Body::new(body));
+    DefaultBodyLimit::disable().apply(&mut request);
+    request
 }

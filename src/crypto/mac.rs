@@ -45,11 +45,12 @@ impl Algorithm {
 
 /// The keys of one sender with their HMAC states, prepared for one scheme. Cheap to clone.
 ///
-/// [`Scheme::prepare`](crate::scheme::Scheme::prepare) makes them. `Debug` prints the key ids only.
+/// [`Scheme::prepare`](crate::scheme::Scheme::prepare) creates them. `Debug` prints only the key ids.
 #[derive(Clone)]
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
     decoy: bool,
+    webhook_id: Option<Arc<str>>,
 }
 
 pub(crate) struct PreparedKey {
@@ -63,10 +64,35 @@ impl PreparedKeys {
         let keys = keyring.iter().map(|key| {
             Ok(PreparedKey { id: key.id, window: key.window, mac: Mac::new(algorithm, key.secret.expose())? })
         });
-        Ok(Self { keys: keys.collect::<Result<_, ConfigError>>()?, decoy: false })
+        let keys = keys.collect::<Result<_, ConfigError>>()?;
+        Ok(Self { keys, decoy: false, webhook_id: keyring.webhook_id.clone() })
     }
 
-    /// Keys that cost as much as real ones, and under which nothing is accepted.
+    /// Sets the canonical webhook id of the sender, for a key store that finds it under several spellings. See
+    /// [`webhook_id`](Self::webhook_id).
+    ///
+    /// It allocates the id. To avoid an allocation for each request, keep the prepared keys with their id and clone
+    /// them.
+    #[must_use]
+    pub fn with_webhook_id(self, id: impl Into<Arc<str>>) -> Self {
+        Self { webhook_id: Some(id.into()), ..self }
+    }
+
+    /// The canonical webhook id of the sender. `None`, the default, means the id that was looked up.
+    ///
+    /// From key lookup on, the Warden uses it in place of the id in the request: for replay protection, quotas, events
+    /// and `VerifiedDelivery::webhook_id`.
+    #[must_use]
+    pub fn webhook_id(&self) -> Option<&str> {
+        self.webhook_id.as_deref()
+    }
+
+    #[cfg(feature = "warden")]
+    pub(crate) const fn shared_webhook_id(&self) -> Option<&Arc<str>> {
+        self.webhook_id.as_ref()
+    }
+
+    /// Turns the keys into a decoy, which takes as long to check and never accepts a signature.
     #[cfg(feature = "warden")]
     pub(crate) fn into_decoy(self) -> Self {
         Self { decoy: true, ..self }
@@ -77,25 +103,28 @@ impl PreparedKeys {
         self.decoy
     }
 
-    /// Whether the keys were prepared for `algorithm`. Under another one nothing would ever match.
+    /// Whether the keys were prepared for `algorithm`. If not, no signature can match.
     #[cfg(feature = "warden")]
     pub(crate) fn are_for(&self, algorithm: Algorithm) -> bool {
         self.keys.iter().all(|key| key.mac.algorithm() == algorithm)
     }
 
-    /// The newest of the keys that match, so that an old key shows as unused. `None` if nothing may be accepted.
+    /// Returns the newest key that matches, so that an old key shows as unused, and its one of the `times` of the
+    /// request. Returns `None` if no key matches or the keys are a decoy.
     ///
-    /// This is where a match becomes a decision; nothing else branches on one. The constant-time check finds this
-    /// function by its name, so it must not be inlined.
+    /// No other code branches on the result of a comparison. The constant-time check finds this function by its name,
+    /// so it must not be inlined.
     #[inline(never)]
-    pub(crate) fn reveal(&self, matches: Matches) -> Option<KeyId> {
+    pub(crate) fn reveal(&self, matches: Matches, times: &[Timestamp]) -> Option<(KeyId, Option<Timestamp>)> {
         if self.decoy || matches.0 == 0 {
             return None;
         }
-        self.keys.get(usize::try_from(matches.0.trailing_zeros()).ok()?).map(|key| key.id)
+        let bit = usize::try_from(matches.0.trailing_zeros()).ok()?;
+        let key = self.keys.get(bit.checked_div(MAX_STAMPS)?)?;
+        Some((key.id, times.get(bit.checked_rem(MAX_STAMPS)?).copied()))
     }
 
-    /// The state of each key that counts at `now`, with the key's place in the ring.
+    /// Returns the HMAC state of each key that is valid at `now`, with the key's index in the keyring.
     #[inline]
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (u8, &Mac)> {
         (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now)).map(|(index, key)| (index, &key.mac))
@@ -105,9 +134,17 @@ impl PreparedKeys {
         self.keys.iter().any(|key| key.window.contains(now))
     }
 
+    /// Returns the number of keys that are valid at `now`.
     #[cfg(feature = "warden")]
-    pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+    pub(crate) fn live_count(&self, now: Timestamp) -> usize {
+        self.live(now).count()
+    }
+
+    /// Returns for each key the first second in which it is valid, and the second after the last one. The order is not
+    /// specified.
+    #[cfg(feature = "warden")]
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Timestamp> {
+        self.keys.iter().flat_map(|key| key.window.changes())
     }
 }
 
@@ -132,7 +169,7 @@ impl Mac {
             Algorithm::HmacSha1 => Hmac::new_from_slice(key).map(Self::Sha1),
             Algorithm::HmacSha512 => Hmac::new_from_slice(key).map(Self::Sha512),
         }
-        .map_err(|_| ConfigError::new("secret", "cannot key the algorithm"))
+        .map_err(|_| ConfigError::new("secret", "must be a valid HMAC key"))
     }
 
     #[cfg(feature = "warden")]
@@ -153,7 +190,8 @@ impl Mac {
         }
     }
 
-    /// The MAC of what was fed and `message`, on a copy of this state: one that has its own size, not that of the largest.
+    /// Returns the MAC of the bytes fed so far and `message`. It copies the state of one algorithm, which can be
+    /// smaller than this enum.
     #[inline]
     pub(crate) fn tag_of(&self, message: &(impl Message + ?Sized)) -> Option<Tag> {
         #[inline]
@@ -169,7 +207,7 @@ impl Mac {
     }
 }
 
-/// The input of a MAC, in pieces. A trait rather than a closure, so that the code is compiled for each algorithm.
+/// The input of a MAC, in pieces. It is a trait and not a closure, so that it is monomorphized for each algorithm.
 pub(crate) trait Message {
     fn feed(&self, sink: &mut impl FnMut(&[u8]));
 }
@@ -180,42 +218,80 @@ impl Message for [u8] {
     }
 }
 
+impl Message for [&[u8]] {
+    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
+        self.iter().for_each(|piece| sink(piece));
+    }
+}
+
 impl fmt::Debug for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mac(…)")
     }
 }
 
-/// The MACs of one message under each live key, with the key's place in the ring.
-pub(crate) type Macs = SmallVec<[(u8, Tag); MAX_KEYS]>;
+/// A signature of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) tag: Tag,
+    /// The index of the timestamp that it belongs to.
+    pub(crate) stamp: u8,
+}
 
-/// Which keys' MACs equal a candidate: a bit for each key, by its place in the ring.
+/// The MAC of a request with one of its timestamps, under one key.
+#[derive(Clone)]
+pub(crate) struct KeyMac {
+    /// The index of the key in the keyring.
+    pub(crate) key: u8,
+    /// The index of the timestamp.
+    pub(crate) stamp: u8,
+    pub(crate) tag: Tag,
+}
+
+/// The MACs of one message under each valid key.
+pub(crate) type Macs = SmallVec<[KeyMac; MAX_KEYS]>;
+
+/// Which MACs equal a candidate: one bit for each key and timestamp, in the order of the keys.
 #[derive(Clone, Copy)]
-pub(crate) struct Matches(u8);
+pub(crate) struct Matches(u16);
 
-const _: () = assert!(MAX_KEYS <= 8, "each key has its bit");
+const _: () = assert!(MAX_KEYS * MAX_STAMPS <= 16, "`Matches` has one bit for each key and timestamp");
 
-/// Compares every candidate with every MAC, each to its end, and branches on none of it.
+/// Compares every candidate with every MAC in full, without branching on a result.
 #[inline]
-pub(crate) fn matches(candidates: &[Tag], macs: &Macs) -> Matches {
+pub(crate) fn matches(candidates: &[Candidate], macs: &Macs) -> Matches {
     let mut found = 0;
-    for (place, mac) in macs {
+    for mac in macs {
+        let bit = u32::from(mac.key).wrapping_mul(STAMPS).wrapping_add(u32::from(mac.stamp));
         for candidate in candidates {
-            found |= tags_equal(mac, candidate).unwrap_u8().wrapping_shl(u32::from(*place));
+            // A candidate for another timestamp is compared too. Which timestamp it belongs to is public.
+            let same_stamp = Choice::from(u8::from(mac.stamp == candidate.stamp));
+            let equal = same_stamp & tags_equal(&mac.tag, &candidate.tag);
+            found |= u16::from(equal.unwrap_u8()).wrapping_shl(bit);
         }
     }
     Matches(found)
 }
 
-/// The first half of the SHA-256 of `bytes`, a name that does not reveal them.
-#[cfg(feature = "redis")]
-pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
+/// The maximum number of different timestamps in a request.
+pub(crate) const MAX_STAMPS: usize = 2;
+
+/// [`MAX_STAMPS`] as the distance between the bits of two keys.
+const STAMPS: u32 = 2;
+
+const _: () = assert!(MAX_STAMPS == 2, "`STAMPS` is the same number");
+
+/// Returns the first half of the SHA-256 of the concatenated `pieces`, as an identifier that does not reveal them.
+#[cfg(feature = "warden")]
+pub(crate) fn digest(pieces: &[&[u8]]) -> [u8; 16] {
     use sha2::Digest as _;
-    Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
+    let mut hash = Sha256::new();
+    pieces.iter().for_each(|piece| hash.update(piece));
+    hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
 fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
-    // The sizes are the scheme's and no secret; decoding let no other size through.
+    // Sizes are public: the scheme fixes them, and decoding refuses any other size.
     let same_size = Choice::from(u8::from(mac.as_bytes().len() == candidate.as_bytes().len()));
     let differing = mac.words().zip(candidate.words()).fold(0, |bits, (a, b)| bits | (a ^ b));
     same_size & differing.ct_eq(&0)
@@ -223,6 +299,7 @@ fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned as _;
     use alloc::vec;
 
     use super::*;
@@ -234,21 +311,24 @@ mod tests {
     }
 
     fn macs_of(message: &[u8], keys: &PreparedKeys) -> Macs {
-        let mac = |(place, mac): (u8, &Mac)| (place, mac.tag_of(message).unwrap());
+        let mac = |(key, mac): (u8, &Mac)| KeyMac { key, stamp: 0, tag: mac.tag_of(message).unwrap() };
         keys.live(Timestamp::from_unix(0)).map(mac).collect()
     }
 
-    /// The name of the key that one of `candidates` is accepted under.
-    fn accepted(keys: &PreparedKeys, candidates: &[Tag], macs: &Macs) -> Option<KeyId> {
-        keys.reveal(matches(candidates, macs))
+    /// The id of the key under which one of `tags` is accepted.
+    fn accepted(keys: &PreparedKeys, tags: &[Tag], macs: &Macs) -> Option<KeyId> {
+        let candidates: alloc::vec::Vec<_> = tags.iter().map(|tag| Candidate { tag: tag.clone(), stamp: 0 }).collect();
+        let (id, time) = keys.reveal(matches(&candidates, macs), &[])?;
+        assert_eq!(time, None);
+        Some(id)
     }
 
     #[test]
-    fn candidate_that_differs_in_any_bit_does_not_match() {
+    fn candidate_with_one_bit_flipped_never_matches() {
         for algorithm in [Algorithm::HmacSha256, Algorithm::HmacSha1, Algorithm::HmacSha512] {
             let keys = prepared(&["key"], algorithm);
             let macs = macs_of(b"message", &keys);
-            let good = macs[0].1.clone();
+            let good = macs[0].tag.clone();
             assert_eq!(accepted(&keys, core::slice::from_ref(&good), &macs), keys.keys.first().map(|key| key.id));
             for bit in 0..algorithm.tag_size() * 8 {
                 let mut bytes = good.as_bytes().to_vec();
@@ -259,11 +339,11 @@ mod tests {
     }
 
     #[test]
-    fn candidate_with_the_same_difference_in_two_places_does_not_match() {
+    fn same_bit_flipped_in_two_bytes_never_matches() {
         let keys = prepared(&["key"], Algorithm::HmacSha256);
         let macs = macs_of(b"message", &keys);
         for distance in [1, 4, 8, 16, 24] {
-            let mut bytes = macs[0].1.as_bytes().to_vec();
+            let mut bytes = macs[0].tag.as_bytes().to_vec();
             bytes[0] ^= 1;
             bytes[distance] ^= 1;
             assert_eq!(accepted(&keys, &[Tag::from_bytes(&bytes).unwrap()], &macs), None, "{distance} bytes apart");
@@ -275,18 +355,18 @@ mod tests {
         let keys = prepared(&["key"], Algorithm::HmacSha256);
         let macs = macs_of(b"message", &keys);
         for size in 0..32 {
-            let short = Tag::from_bytes(&macs[0].1.as_bytes()[..size]).unwrap();
+            let short = Tag::from_bytes(&macs[0].tag.as_bytes()[..size]).unwrap();
             assert_eq!(accepted(&keys, &[short], &macs), None, "{size} bytes");
         }
     }
 
     #[test]
-    fn any_candidate_may_match_any_mac_and_the_newest_key_is_named() {
+    fn newest_key_that_matches_any_candidate_is_reported() {
         let keys = prepared(&["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"], Algorithm::HmacSha256);
         let macs = macs_of(b"message", &keys);
-        let of = |place: usize| macs[place].1.clone();
+        let of = |index: usize| macs[index].tag.clone();
         let noise = Tag::from_bytes(&[0; 32]).unwrap();
-        for (candidates, named) in [
+        for (candidates, expected) in [
             (vec![], None),
             (vec![noise.clone()], None),
             (vec![of(0)], Some("k0")),
@@ -297,11 +377,37 @@ mod tests {
             (vec![of(5), noise, of(2)], Some("k2")),
         ] {
             let key_id = accepted(&keys, &candidates, &macs);
-            assert_eq!(key_id.as_ref().map(KeyId::as_str), named, "{} candidates", candidates.len());
+            assert_eq!(key_id.as_ref().map(KeyId::as_str), expected, "{} candidates", candidates.len());
         }
-        // A key that is not live has no MAC, and the others keep their places.
+        // A key that is not valid has no MAC, and the others keep their indexes.
         let without_first: Macs = macs.iter().skip(1).cloned().collect();
         assert_eq!(accepted(&keys, &[of(0), of(4)], &without_first).unwrap().as_str(), "k4");
+    }
+
+    #[test]
+    fn candidate_matches_only_its_own_timestamp() {
+        let keys = prepared(&["k0", "k1"], Algorithm::HmacSha256);
+        let times = [7, 9].map(Timestamp::from_unix);
+        let macs: Macs = (0..2)
+            .flat_map(|stamp| macs_of(&[stamp], &keys).into_iter().map(move |mac| KeyMac { stamp, ..mac }))
+            .collect();
+        let tag = |key: u8, stamp: u8| {
+            macs.iter().find(|mac| (mac.key, mac.stamp) == (key, stamp)).map(|mac| mac.tag.clone()).unwrap()
+        };
+        for key in 0..2 {
+            for (made_for, sent_for) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let candidate = Candidate { tag: tag(key, made_for), stamp: sent_for };
+                let revealed = keys.reveal(matches(&[candidate], &macs), &times);
+                let revealed = revealed.map(|(id, time)| (id.as_str().to_owned(), time));
+                let time = Some(times[usize::from(sent_for)]);
+                let expected = (made_for == sent_for).then(|| (alloc::format!("k{key}"), time));
+                assert_eq!(revealed, expected, "key {key}, made for {made_for}, sent for {sent_for}");
+            }
+        }
+        // The newest key is reported, whatever its timestamp is.
+        let both = [Candidate { tag: tag(1, 0), stamp: 0 }, Candidate { tag: tag(0, 1), stamp: 1 }];
+        let revealed = keys.reveal(matches(&both, &macs), &times).unwrap();
+        assert_eq!((revealed.0.as_str(), revealed.1), ("k0", Some(times[1])));
     }
 
     #[cfg(feature = "warden")]
@@ -309,6 +415,6 @@ mod tests {
     fn decoy_accepts_nothing() {
         let keys = prepared(&["key"], Algorithm::HmacSha256).into_decoy();
         let macs = macs_of(b"message", &keys);
-        assert_eq!(accepted(&keys, &[macs[0].1.clone()], &macs), None);
+        assert_eq!(accepted(&keys, &[macs[0].tag.clone()], &macs), None);
     }
 }

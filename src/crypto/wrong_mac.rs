@@ -1,4 +1,4 @@
-//! Signatures as senders compute them by mistake. They explain a mismatch and verify nothing.
+//! Wrong ways in which senders compute signatures. They are used to diagnose a mismatch, never to verify.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
@@ -21,7 +21,7 @@ pub(crate) enum Method {
     Hash(Algorithm, KeyPlace),
 }
 
-/// Where a plain hash has the key.
+/// The position of the key in a plain hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyPlace {
     Before,
@@ -38,7 +38,7 @@ impl Method {
         }
     }
 
-    /// The tag of the concatenated `pieces`.
+    /// Returns the tag of the concatenated `pieces`.
     pub(crate) fn tag(self, key: &[u8], pieces: &[&[u8]]) -> Option<Tag> {
         match self {
             Self::Hmac(algorithm) => Mac::new(algorithm, key).ok()?.tag_of(pieces),
@@ -55,21 +55,15 @@ impl Method {
     }
 }
 
-impl Message for [&[u8]] {
-    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
-        self.iter().for_each(|piece| sink(piece));
-    }
-}
-
 fn hash<D: Digest>(key: &[u8], pieces: &[&[u8]], place: KeyPlace) -> Option<Tag> {
-    let (before, behind) = match place {
+    let (before, after) = match place {
         KeyPlace::Before => (key, &b""[..]),
         KeyPlace::Behind => (&b""[..], key),
         KeyPlace::Nowhere => (&b""[..], &b""[..]),
     };
     let mut hash = D::new_with_prefix(before);
     pieces.feed(&mut |piece| hash.update(piece));
-    hash.update(behind);
+    hash.update(after);
     Tag::from_bytes(&hash.finalize())
 }
 

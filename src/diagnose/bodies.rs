@@ -13,8 +13,9 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
+pub(super) use json::whole_json;
 
-/// Every body, the captured one first. `declared` is the length in the head.
+/// Returns every body to try, the captured one first. `declared` is the value of `Content-Length`.
 pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [u8]>>> {
     let mut bodies = Bodies { original: body, forms: vec![Form::plain(Cow::Borrowed(body))], held: 0 };
     ends(&mut bodies);
@@ -27,7 +28,8 @@ pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [
                     "the captured body has {} bytes more than Content-Length says",
                     body.len().abs_diff(start.len())
                 ),
-                "on the receiver, verify exactly the bytes of the body: something was appended or a buffer not cut",
+                "on the receiver, verify exactly the bytes of the body: something was appended, or a buffer was not \
+                 cut to length",
             ),
         );
     }
@@ -39,15 +41,16 @@ pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [
         compressed(&mut bodies);
         json::offer(&mut bodies);
         with_newline(&mut bodies);
+        json::offer_numbers(&mut bodies);
     }
     bodies.forms
 }
 
-/// The bodies so far.
+/// The bodies that are found so far.
 struct Bodies<'c> {
     original: &'c [u8],
     forms: Vec<Form<Cow<'c, [u8]>>>,
-    /// The size of all that is not borrowed, in bytes.
+    /// The total size of the owned bodies, in bytes.
     held: usize,
 }
 
@@ -65,7 +68,7 @@ impl<'c> Bodies<'c> {
         self.held = held;
         let offset = self.original.iter().zip(&*body).take_while(|(a, b)| a == b).count();
         let causes: Vec<Cause> = causes.into_iter().map(|cause| cause.at_offset(offset)).collect();
-        self.forms.push(Form::faulty(body, causes));
+        self.forms.push(Form::with_causes(body, causes));
     }
 }
 
@@ -78,7 +81,7 @@ fn ends(bodies: &mut Bodies<'_>) {
             Cause::new(
                 CauseKind::BodyNewlineAdded,
                 "the body ends with a line break that was not signed",
-                "on the receiver, verify the bytes as they came: an editor, echo or a template appended a line break",
+                "on the receiver, verify the raw bytes: an editor, echo or a template appended a line break",
             ),
         );
     }
@@ -91,7 +94,7 @@ fn ends(bodies: &mut Bodies<'_>) {
             Cause::new(
                 CauseKind::BodyBomAdded,
                 "the body begins with a byte order mark that was not signed",
-                "where the body is written or captured, write UTF-8 without a byte order mark",
+                "write UTF-8 without a byte order mark where the body is created or captured",
             ),
         );
     }
@@ -106,7 +109,7 @@ fn ends(bodies: &mut Bodies<'_>) {
     let white_space = || {
         Cause::new(
             CauseKind::BodyWhiteSpace,
-            "the body has white space or zero bytes at an end that were not signed",
+            "the body starts or ends with white space or zero bytes that were not signed",
             "on the receiver, verify the raw bytes; on the sender, sign exactly the bytes that are sent",
         )
     };
@@ -130,7 +133,7 @@ fn line_ends(bodies: &mut Bodies<'_>) {
     let lost = || {
         Cause::new(
             CauseKind::BodyCrlfLost,
-            "the sender signed line ends of CRLF, and the body has LF",
+            "the sender signed CRLF line ends, and the body has LF",
             "on the receiver, verify the raw bytes: a text mode, git or an editor turned CRLF into LF",
         )
     };
@@ -139,7 +142,7 @@ fn line_ends(bodies: &mut Bodies<'_>) {
         lf,
         Cause::new(
             CauseKind::BodyCrlfAdded,
-            "the sender signed line ends of LF, and the body has CRLF",
+            "the sender signed LF line ends, and the body has CRLF",
             "on the receiver, verify the raw bytes: a text mode, git or a form turned LF into CRLF",
         ),
     );
@@ -156,15 +159,16 @@ fn encoded(bodies: &mut Bodies<'_>) {
         bodies.offer(
             inner,
             cause(
-                "the body is base64 of what was signed",
-                "on the receiver, decode the body before verifying: a gateway such as AWS's hands binary bodies out in base64",
+                "the body is base64 of the signed bytes",
+                "on the receiver, decode the body before verifying: a gateway such as AWS's passes binary bodies on \
+                 as base64",
             ),
         );
     }
     if let Ok(inner) = const_hex::decode(trimmed) {
         bodies.offer(
             inner,
-            cause("the body is hex of what was signed", "on the receiver, decode the body before verifying"),
+            cause("the body is hex of the signed bytes", "on the receiver, decode the body before verifying"),
         );
     }
     let fix = "on the sender, sign the bytes that are sent, not an encoded form of them";
@@ -180,7 +184,8 @@ fn compressed(bodies: &mut Bodies<'_>) {
         Cause::new(
             CauseKind::BodyCompressed,
             "the body is compressed, and the sender signed it before compressing",
-            "on the receiver, decompress before verifying, under a size limit; or have the sender sign what it sends",
+            "on the receiver, decompress before verifying, under a size limit; or have the sender sign the compressed \
+             bytes",
         )
     };
     for inner in [read_some(MultiGzDecoder::new(body)), read_some(ZlibDecoder::new(body))].into_iter().flatten() {
@@ -188,7 +193,7 @@ fn compressed(bodies: &mut Bodies<'_>) {
     }
 }
 
-/// What a decoder gives, if it is whole and not too large.
+/// Reads a decoder to its end. Returns `None` for an error, and for output that is empty or too large.
 fn read_some(decoder: impl std::io::Read) -> Option<Vec<u8>> {
     let mut inner = Vec::new();
     let most = u64::try_from(MAX_INFLATED).ok()?;
@@ -196,7 +201,7 @@ fn read_some(decoder: impl std::io::Read) -> Option<Vec<u8>> {
     (inner.len() <= MAX_INFLATED && !inner.is_empty()).then_some(inner)
 }
 
-/// Each small single form once more, with the line break that files and templates end with.
+/// Offers each small body that has one mistake a second time, with a line break at its end.
 fn with_newline(bodies: &mut Bodies<'_>) {
     let single = |form: &&Form<Cow<'_, [u8]>>| form.weight == 1 && form.value.len() <= MAX_DOUBLED;
     let doubles: Vec<_> = bodies
@@ -213,13 +218,13 @@ fn with_newline(bodies: &mut Bodies<'_>) {
 fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
-        if let Some(behind) = rest.strip_prefix(from) {
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(from) {
             out.extend_from_slice(to);
-            rest = behind;
+            rest = after;
         } else {
             out.push(*first);
-            rest = behind;
+            rest = after;
         }
     }
     out
@@ -227,14 +232,14 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The largest body that is decoded or written again, in bytes.
+/// The largest body that is decoded or serialized again, in bytes.
 const MAX_REWRITTEN: usize = 1 << 20;
 
-/// The most that a compressed body may hold, in bytes.
+/// The maximum size of a decompressed body, in bytes.
 const MAX_INFLATED: usize = 8 << 20;
 
-/// The largest body that is tried with two mistakes in it, in bytes.
+/// The largest body that is tried with two mistakes, in bytes.
 const MAX_DOUBLED: usize = 64 << 10;
 
-/// The most that all forms of a body hold, in bytes.
+/// The maximum total size of the owned bodies, in bytes.
 const MAX_HELD: usize = 64 << 20;

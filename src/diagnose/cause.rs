@@ -1,4 +1,4 @@
-//! What is wrong with a request, in words and numbers.
+//! The causes that a diagnosis reports.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -36,10 +36,10 @@ impl Cause {
         Self { proven: true, ..self }
     }
 
-    /// The same kind in words that quote nothing of the request.
+    /// Returns a cause of the same kind whose texts quote nothing of the request.
     pub(super) fn without_quotes(self) -> Self {
         let fix =
-            "details are left out, since they would show a secret; compare the sender's and the receiver's settings";
+            "details are left out, because they would show a secret; compare the sender's and the receiver's settings";
         Self { what: self.kind.as_str().into(), fix: fix.into(), header: None, ..self }
     }
 
@@ -85,14 +85,14 @@ impl Cause {
         self.seconds
     }
 
-    /// The index of the first byte of the captured body that differs from what was signed.
+    /// The index of the first byte of the captured body that differs from the signed body.
     #[must_use]
     pub const fn offset(&self) -> Option<usize> {
         self.offset
     }
 }
 
-/// `what`, a semicolon and `fix`.
+/// Writes the kind, what is wrong and the fix on one line.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.as_str(), self.what)?;
@@ -132,7 +132,7 @@ kinds! {
     HeaderMissing = "header-missing",
     /// A header that the scheme needs is missing, but a header with a similar name is present.
     HeaderRenamed = "header-renamed",
-    /// A header that must occur once occurs more often.
+    /// A header that must occur once occurs more than once.
     HeaderDuplicated = "header-duplicated",
     /// A signed header is too long, or contains the text that separates it from the next part.
     HeaderMalformed = "header-malformed",
@@ -146,13 +146,13 @@ kinds! {
     OtherScheme = "other-scheme",
     /// The signature header contains nothing that could be a signature.
     SignatureMalformed = "signature-malformed",
-    /// The signature has another encoding than the scheme's.
+    /// The signature has an encoding other than the scheme's.
     SignatureEncoding = "signature-encoding",
     /// The signature lacks the scheme's prefix.
     SignaturePrefixMissing = "signature-prefix-missing",
     /// The signature has a prefix, and the scheme has none.
     SignaturePrefixExtra = "signature-prefix-extra",
-    /// The signature has another prefix than the scheme's.
+    /// The signature has a prefix other than the scheme's.
     SignaturePrefixDiffers = "signature-prefix-differs",
     /// The signature is in quotes.
     SignatureQuoted = "signature-quoted",
@@ -164,8 +164,10 @@ kinds! {
     TimestampMilliseconds = "timestamp-milliseconds",
     /// The timestamp is in seconds, and the scheme's is not.
     TimestampSeconds = "timestamp-seconds",
-    /// The timestamp is a date of RFC 3339 or ISO 8601, and the scheme's is not or is stricter.
+    /// The timestamp is a date of RFC 3339 or ISO 8601 in a form that the scheme does not accept.
     TimestampRfc3339 = "timestamp-rfc3339",
+    /// The timestamp is an HTTP date, or a date in a similar form that the scheme does not accept.
+    TimestampHttpDate = "timestamp-http-date",
     /// The timestamp has no known format.
     TimestampMalformed = "timestamp-malformed",
     /// The timestamp is too old.
@@ -174,7 +176,7 @@ kinds! {
     TimestampEarly = "timestamp-early",
     /// The timestamp is off by the offset of a time zone.
     TimestampTimeZone = "timestamp-time-zone",
-    /// The timestamp was signed in another format than the one in its header.
+    /// The timestamp was signed in a format other than the one in its header.
     TimestampSignedForm = "timestamp-signed-form",
     /// The signature is an HMAC with another hash function.
     AlgorithmDiffers = "algorithm-differs",
@@ -200,6 +202,12 @@ kinds! {
     SecretPrefix = "secret-prefix",
     /// The secret's letters have the wrong case.
     SecretCase = "secret-case",
+    /// Characters of the secret are escaped and should not be, or the reverse: `$$` for `$`, a written-out `\n`, `%2F`.
+    SecretEscaped = "secret-escaped",
+    /// The sender's key is the secret in another character encoding, such as Latin-1.
+    SecretCharset = "secret-charset",
+    /// The text contains several secrets.
+    SecretList = "secret-list",
     /// The secret does not have the form of the scheme.
     SecretMalformed = "secret-malformed",
     /// The signed parts have another separator.
@@ -208,11 +216,13 @@ kinds! {
     TemplateOrder = "template-order",
     /// Only the body is signed.
     TemplateBodyAlone = "template-body-alone",
+    /// A digest of the body is signed in place of the body, or the reverse, or another digest is signed.
+    TemplateBodyDigest = "template-body-digest",
     /// A part that the scheme signs is not signed.
     TemplatePartMissing = "template-part-missing",
     /// A fixed text of the scheme is not signed, or a different one is.
     TemplateLiteral = "template-literal",
-    /// More is signed than the scheme says, such as a timestamp.
+    /// The sender signed more than the scheme does, such as a timestamp.
     TemplatePartExtra = "template-part-extra",
     /// The signature covers an empty body.
     BodyNotSigned = "body-not-signed",
@@ -246,13 +256,15 @@ kinds! {
     BodyBomLost = "body-bom-lost",
     /// The body's JSON was parsed and serialized again.
     BodyJsonRewritten = "body-json-rewritten",
+    /// Numbers of the body's JSON were written in another form: `136` for `136.0`, or rounded beyond 2^53.
+    BodyJsonNumbers = "body-json-numbers",
     /// The body is JSON inside a JSON string and should not be, or the reverse.
     BodyJsonString = "body-json-string",
     /// The body was decoded with one character encoding and encoded with another.
     BodyCharset = "body-charset",
     /// Characters of the body were replaced by U+FFFD.
     BodyLossy = "body-lossy",
-    /// The body is base64 or hex of what was signed, or the reverse.
+    /// The body is base64 or hex of the signed bytes, or the reverse.
     BodyEncoded = "body-encoded",
     /// The body is compressed, and was signed before compression.
     BodyCompressed = "body-compressed",
@@ -260,7 +272,7 @@ kinds! {
     BodyDecompressed = "body-decompressed",
     /// The form encoding of the body was decoded, or encoded again in another way.
     BodyFormEncoding = "body-form-encoding",
-    /// A field of a form was removed from the body, or must be.
+    /// Only one field of a form was captured, or only one was signed.
     BodyFormField = "body-form-field",
     /// The captured body is shorter than the one that was sent.
     BodyTruncated = "body-truncated",

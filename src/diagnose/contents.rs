@@ -1,10 +1,12 @@
 //! The templates that may have been signed instead of the scheme's.
 
+mod digest;
 mod stamp;
 mod url;
 
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
+use super::head::{doubled_value, undoubled};
 use super::search::Piece;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Scheme, SignedPart};
@@ -24,22 +26,23 @@ impl Element<'_> {
     }
 
     const fn is_body(&self) -> bool {
-        matches!(self.part, SignedPart::Body)
+        self.part.is_body()
     }
 }
 
-/// Every content, the scheme's own first, if the head has all that it needs.
+/// Returns every content to try. The scheme's content is the first, if the head has all the parts that it needs.
 pub(super) fn contents<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<Content>> {
-    let content = |part| match part {
-        &SignedPart::Body => Some(Element { part, piece: Piece::Body }),
-        part => Some(Element { part, piece: Piece::Bytes(scheme.part_content(part, head)?) }),
+    let content = |part| match digest::piece(part) {
+        Some(piece) => Some(Element { part, piece }),
+        None => Some(Element { part, piece: Piece::Bytes(scheme.part_content(part, head)?) }),
     };
     let elements: Vec<Element<'_>> = scheme.signed().iter().filter_map(content).collect();
     let mut contents = Contents { forms: Vec::new() };
     if elements.len() == scheme.signed().len() {
         contents.forms.push(Form::plain(pieces(&elements)));
     }
-    contents.offer(vec![Piece::Body], body_alone());
+    contents.offer(vec![Piece::Body], body_only());
+    digest::forms(&mut contents, &elements);
     separators(&mut contents, &elements, &elements, &[]);
     without_literals(&mut contents, &elements);
     without_parts(&mut contents, &elements);
@@ -58,7 +61,7 @@ struct Contents {
 
 impl Contents {
     fn offer(&mut self, content: Content, cause: Cause) {
-        self.offer_form(Form::faulty(content, [cause]));
+        self.offer_form(Form::with_causes(content, [cause]));
     }
 
     fn offer_form(&mut self, form: Form<Content>) {
@@ -67,7 +70,7 @@ impl Contents {
         }
     }
 
-    /// `elements` with the one at `index` standing for `bytes`.
+    /// Offers `elements` with `bytes` in place of the one at `index`.
     fn replace(
         &mut self,
         elements: &[Element<'_>],
@@ -75,14 +78,25 @@ impl Contents {
         bytes: Vec<u8>,
         causes: impl IntoIterator<Item = Cause>,
     ) {
+        self.replace_piece(elements, index, Piece::Bytes(bytes), causes);
+    }
+
+    /// Offers `elements` with `piece` in place of the one at `index`.
+    fn replace_piece(
+        &mut self,
+        elements: &[Element<'_>],
+        index: usize,
+        piece: Piece,
+        causes: impl IntoIterator<Item = Cause>,
+    ) {
         let causes: Vec<Cause> = causes.into_iter().collect();
         if causes.is_empty() {
             return;
         }
         let mut content: Content = elements.iter().map(|element| element.piece.clone()).collect();
-        if let Some(piece) = content.get_mut(index) {
-            *piece = Piece::Bytes(bytes);
-            self.offer_form(Form::faulty(joined(content), causes));
+        if let Some(place) = content.get_mut(index) {
+            *place = piece;
+            self.offer_form(Form::with_causes(joined(content), causes));
         }
     }
 }
@@ -91,7 +105,7 @@ fn pieces(elements: &[Element<'_>]) -> Content {
     joined(elements.iter().map(|element| element.piece.clone()))
 }
 
-/// The same with neighbouring bytes in one piece, so that equal contents are found to be equal.
+/// Merges neighbouring pieces of bytes, so equal contents compare equal.
 fn joined(pieces: impl IntoIterator<Item = Piece>) -> Content {
     let mut out: Content = Vec::new();
     for piece in pieces {
@@ -104,15 +118,16 @@ fn joined(pieces: impl IntoIterator<Item = Piece>) -> Content {
     out
 }
 
-fn body_alone() -> Cause {
+fn body_only() -> Cause {
     Cause::new(
         CauseKind::TemplateBodyAlone,
-        "the sender signed the body alone, and the scheme signs more than that",
-        "on the sender, sign what the scheme says, timestamp included; a signature over the body alone can be replayed for ever",
+        "the sender signed only the body, and the scheme signs more",
+        "on the sender, sign everything that the scheme signs; a signature over only the body, without a timestamp, \
+         can be replayed forever",
     )
 }
 
-/// The parts that are not fixed, with each separator between all of them; `right` is the scheme's own template.
+/// Offers the parts that are not literals, with each separator between them. `right` is the scheme's template.
 fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Element<'_>], before: &[Cause]) {
     let dynamic: Vec<&Element<'_>> = elements.iter().filter(|element| !element.is_literal()).collect();
     if dynamic.len() < 2 {
@@ -131,7 +146,7 @@ fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Elemen
             format!("the sender signed {} with {name} between them", listed(dynamic.iter().copied())),
             format!("on the sender, build the signed text as the scheme says: {}", listed_whole(right)),
         );
-        contents.offer_form(Form::faulty(joined(content), before.iter().cloned().chain([cause])));
+        contents.offer_form(Form::with_causes(joined(content), before.iter().cloned().chain([cause])));
     }
 }
 
@@ -148,7 +163,7 @@ fn without_literals(contents: &mut Contents, elements: &[Element<'_>]) {
     }
 }
 
-/// Without one part and the separator at its side.
+/// Offers the template without one part, and without the separator next to it.
 fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
     for (index, element) in elements.iter().enumerate() {
         if element.is_literal() || element.is_body() {
@@ -162,10 +177,10 @@ fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
         let mut left = elements.to_vec();
         left.remove(index);
         contents.offer(pieces(&left), cause.clone());
-        for beside in [Some(index), index.checked_sub(1)].into_iter().flatten() {
-            if left.get(beside).is_some_and(Element::is_literal) {
+        for neighbour in [Some(index), index.checked_sub(1)].into_iter().flatten() {
+            if left.get(neighbour).is_some_and(Element::is_literal) {
                 let mut left = left.clone();
-                left.remove(beside);
+                left.remove(neighbour);
                 contents.offer(pieces(&left), cause.clone());
             }
         }
@@ -173,7 +188,7 @@ fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
     }
 }
 
-/// The parts that are not fixed in every other order, up to three of them; of more, the reverse.
+/// Offers up to three parts that are not literals in every other order, and more of them in reverse.
 fn orders(contents: &mut Contents, elements: &[Element<'_>]) {
     let dynamic: Vec<Element<'_>> = elements.iter().filter(|element| !element.is_literal()).cloned().collect();
     let orders: Vec<Vec<Element<'_>>> = match dynamic.as_slice() {
@@ -201,10 +216,13 @@ fn orders(contents: &mut Contents, elements: &[Element<'_>]) {
     }
 }
 
-/// Signed headers and methods with other values.
+/// Offers signed headers with other values.
 fn values(contents: &mut Contents, elements: &[Element<'_>]) {
     for (index, element) in elements.iter().enumerate() {
         let (SignedPart::Header(name), Piece::Bytes(value)) = (element.part, &element.piece) else { continue };
+        if let Some(single) = undoubled(value) {
+            contents.replace(elements, index, single, [doubled_value(name)]);
+        }
         let lower = value.to_ascii_lowercase();
         for (other, how) in [(lower, "in lower case"), (value.to_ascii_uppercase(), "in upper case")] {
             let cause = Cause::new(
@@ -222,7 +240,8 @@ fn empty_body(contents: &mut Contents, elements: &[Element<'_>]) {
         Cause::new(
             CauseKind::BodyNotSigned,
             "the sender signed an empty body",
-            "on the sender, sign the bytes that are sent: the body was signed before it was set, or was read already",
+            "on the sender, sign the bytes that are sent: it probably signs before the body is set, or after the body \
+             was read",
         )
     };
     let rest = elements.iter().filter(|element| !element.is_body()).map(|element| element.piece.clone());
@@ -243,6 +262,7 @@ fn described(part: &SignedPart) -> String {
         SignedPart::Literal(text) => format!("{text:?}"),
         SignedPart::Timestamp => "timestamp".to_owned(),
         SignedPart::Body => "body".to_owned(),
+        SignedPart::BodyDigest { .. } => "digest of the body".to_owned(),
         SignedPart::Method => "method".to_owned(),
         SignedPart::Path => "path".to_owned(),
         SignedPart::Header(name) => name.as_str().to_owned(),
@@ -256,12 +276,12 @@ fn listed<'e, 's: 'e>(elements: impl Iterator<Item = &'e Element<'s>>) -> String
     elements.map(|element| described(element.part)).collect::<Vec<_>>().join(", ")
 }
 
-/// A template in words: `timestamp "." body`.
+/// Describes a template: `timestamp "." body`.
 fn listed_whole(elements: &[Element<'_>]) -> String {
     elements.iter().map(|element| described(element.part)).collect::<Vec<_>>().join(" ")
 }
 
-/// What senders put between the parts, and what it is called.
+/// The separators of senders, with their names.
 const SEPARATORS: [(&str, &str); 16] = [
     ("", "nothing"),
     (".", "a dot"),

@@ -1,12 +1,12 @@
-//! One form of a part of a signature, with what would be wrong with it.
+//! One form of an input of the search, with its mistakes.
 
 use super::cause::Cause;
 
-/// One way in which a part of a signature may have been made, and what is then wrong.
+/// One form of a key, body, content, method or signature, and the mistakes that it means.
 pub(super) struct Form<T> {
     pub(super) value: T,
     pub(super) causes: Vec<Cause>,
-    /// How much it takes of the two faults that are searched for together.
+    /// How many of the [`MAX_MISTAKES`] that may be combined it uses up.
     pub(super) weight: usize,
 }
 
@@ -15,16 +15,16 @@ impl<T> Form<T> {
         Self { value, causes: Vec::new(), weight: 0 }
     }
 
-    pub(super) fn faulty(value: T, causes: impl IntoIterator<Item = Cause>) -> Self {
+    pub(super) fn with_causes(value: T, causes: impl IntoIterator<Item = Cause>) -> Self {
         let causes: Vec<Cause> = causes.into_iter().collect();
         Self { value, weight: causes.len(), causes }
     }
 
-    /// A form too far-fetched to go with another one.
-    pub(super) fn alone(self) -> Self {
-        Self { weight: MOST_FAULTS, ..self }
+    /// Excludes an unlikely form from combinations with other mistakes.
+    pub(super) fn uncombined(self) -> Self {
+        Self { weight: MAX_MISTAKES, ..self }
     }
 }
 
-/// The most faults that are searched for together, those in how the signature is written aside.
-pub(super) const MOST_FAULTS: usize = 2;
+/// The maximum number of mistakes that are combined, in addition to those in how the signature is written.
+pub(super) const MAX_MISTAKES: usize = 2;

@@ -1,23 +1,44 @@
-//! What is wrong with a head, and a head in which similarly named headers replace missing ones.
+//! Finds what is wrong with a head, and corrects it: similarly named headers replace missing ones, and a doubled header
+//! is reduced to one.
+
+mod doubled;
 
 use super::Capture;
+use super::bodies;
 use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
-use crate::error::{Fault, Reason};
+use crate::error::{Fault, Reason, Slot};
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::scheme::{MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
+use crate::scheme::{Layout, MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
 
-/// A head in which other headers stand in for some.
+pub(super) use doubled::{doubled_value, undoubled};
+
+/// A head with some headers replaced.
 pub(super) struct Overlay<'c, H: ?Sized> {
     head: &'c H,
     renamed: Vec<(FieldName, FieldName)>,
+    /// Headers with the value that they had before they were doubled.
+    single: Vec<(FieldName, Vec<u8>)>,
 }
 
 impl<H: Head + ?Sized> Head for Overlay<'_, H> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        if let Some((_, value)) = self.single.iter().find(|(doubled, _)| doubled == name) {
+            return Occurrence::Once(value);
+        }
         match self.renamed.iter().find(|(wanted, _)| wanted == name) {
             Some((_, found)) => self.head.header(found),
             None => self.head.header(name),
+        }
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        match self.header(name) {
+            Occurrence::Once(value) => Some(value).filter(|_| index == 0),
+            _ => {
+                let found = self.renamed.iter().find(|(wanted, _)| wanted == name).map_or(name, |(_, found)| found);
+                self.head.nth_value(found, index)
+            }
         }
     }
 
@@ -30,10 +51,29 @@ impl<H: Head + ?Sized> Head for Overlay<'_, H> {
     }
 }
 
-/// What is wrong with the head, and the head as far as it can be put right.
+/// Returns a head for each group of fields in the signature header, or the head itself in a layout without groups.
+pub(super) fn groups<'c, H: Head + ?Sized>(scheme: &Scheme, overlay: &Overlay<'c, H>) -> Vec<Overlay<'c, H>> {
+    let with_group = |name: &FieldName, group: &[u8]| {
+        let single = std::iter::once((name.clone(), group.to_vec())).chain(overlay.single.iter().cloned());
+        Overlay { head: overlay.head, renamed: overlay.renamed.clone(), single: single.collect() }
+    };
+    let name = scheme.signature_headers().first().filter(|_| matches!(scheme.layout(), Layout::FieldGroups { .. }));
+    let value = name.and_then(|name| match overlay.header(name) {
+        Occurrence::Once(value) => Some((name, value)),
+        Occurrence::Absent | Occurrence::Repeated => None,
+    });
+    let heads = value.map(|(name, value)| {
+        scheme.layout().groups(value).take(MAX_GROUPS).map(|group| with_group(name, group)).collect::<Vec<_>>()
+    });
+    heads.filter(|heads| !heads.is_empty()).unwrap_or_else(|| {
+        vec![Overlay { head: overlay.head, renamed: overlay.renamed.clone(), single: overlay.single.clone() }]
+    })
+}
+
+/// Returns the head with the correctable mistakes corrected, and a cause for each mistake.
 pub(super) fn examine<'c, H: Head + ?Sized>(capture: &Capture<'c, H>) -> (Overlay<'c, H>, Vec<Cause>) {
     let (scheme, head) = (capture.scheme, capture.head);
-    let mut overlay = Overlay { head, renamed: Vec::new() };
+    let mut overlay = Overlay { head, renamed: Vec::new(), single: Vec::new() };
     let mut causes = Vec::new();
     let present = |name: &FieldName| head.header(name) != Occurrence::Absent;
     let mut wanted: Vec<(FieldName, Role)> = Vec::new();
@@ -61,7 +101,7 @@ pub(super) fn examine<'c, H: Head + ?Sized>(capture: &Capture<'c, H>) -> (Overla
             continue;
         }
         let taken = |found: &FieldName| needed.contains(found);
-        match names::similar(head, name.as_str(), role, &capture.header_names, taken) {
+        match names::similar(head, name.as_str(), role, &capture.headers, taken) {
             Some(found) => {
                 causes.push(renamed(&name, &found));
                 overlay.renamed.push((name, found));
@@ -69,6 +109,7 @@ pub(super) fn examine<'c, H: Head + ?Sized>(capture: &Capture<'c, H>) -> (Overla
             None => causes.push(missing(&name)),
         }
     }
+    causes.extend(doubled::correct(capture, &mut overlay, &needed));
     (overlay, causes)
 }
 
@@ -76,9 +117,9 @@ fn renamed(wanted: &FieldName, found: &FieldName) -> Cause {
     let (wanted, found) = (wanted.as_str(), found.as_str());
     Cause::new(
         CauseKind::HeaderRenamed,
-        format!("the header {wanted} is missing, and there is a {found}"),
+        format!("the header {wanted} is missing, but {found} is present"),
         format!(
-            "on the receiver, name {found} in the scheme if that is what the sender documents; or have {wanted} sent"
+            "on the receiver, set {found} in the scheme if the sender documents it; or have the sender send {wanted}"
         ),
     )
     .at_header(wanted)
@@ -89,21 +130,26 @@ fn missing(name: &FieldName) -> Cause {
     Cause::new(
         CauseKind::HeaderMissing,
         format!("the header {name} is missing"),
-        format!(
-            "on the sender, send {name}; if it does, look for a proxy, gateway or framework that drops it on the way"
-        ),
+        format!("on the sender, send {name}; if it is sent, look for a proxy, gateway or framework that drops it"),
     )
     .at_header(name)
 }
 
-/// The cause that a verifier's refusal is itself, for a fault of the head's form.
+/// Returns the cause for a verifier's refusal that is about the form of the head.
 pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
     let header = fault.slot.and_then(|slot| scheme.header_in(slot)).unwrap_or("a header").to_owned();
+    let most = scheme.max_signatures();
     let cause = match fault.reason {
         Reason::DuplicateHeader => Cause::new(
             CauseKind::HeaderDuplicated,
-            format!("{header}, or a field in it, came more than once"),
-            "send it once: look for a proxy that adds it again, or a client that sets it in two places",
+            format!("{header}, or a field in it, occurs more than once"),
+            match (fault.slot, scheme.layout()) {
+                (Some(Slot::Signature(_)), Layout::Plain { .. } | Layout::List { .. }) => {
+                    "send it once: look for a proxy that adds it again, or a client that sets it in two places; for a \
+                     sender that signs with two keys, set repeated_signature_headers in the receiver's scheme"
+                }
+                _ => "send it once: look for a proxy that adds it again, or a client that sets it in two places",
+            },
         ),
         Reason::MissingHeader => Cause::new(
             CauseKind::FieldMissing,
@@ -112,24 +158,29 @@ pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
         ),
         Reason::MalformedHeader => Cause::new(
             CauseKind::HeaderMalformed,
-            format!("{header} is too long, or contains the text that separates it from the rest of what is signed"),
+            format!("{header} is too long, or contains the separator between the signed parts"),
             format!("on the sender, write a {header} without separators such as a dot"),
         ),
         Reason::TooManyCandidates => Cause::new(
             CauseKind::SignatureCount,
-            format!("{header} holds more than 32 signatures"),
-            "on the sender, sign with the keys in use alone",
+            match scheme.layout() {
+                Layout::FieldGroups { .. } => {
+                    format!("{header} contains more than {most} signatures or more than two different timestamps")
+                }
+                _ => format!("{header} contains more than {most} signatures"),
+            },
+            "on the sender, sign only with the keys in use",
         ),
         Reason::NoRequestLine => {
             return Some(Cause::new(
                 CauseKind::RequestLineMissing,
                 "the scheme signs the method, path or URL, and the capture has none",
-                "on the receiver, give the head with its request line, such as by RequestHead::new",
+                "on the receiver, pass a head with its request line, for example by RequestHead::new",
             ));
         }
         Reason::MalformedSignature => Cause::new(
             CauseKind::SignatureMalformed,
-            format!("{header} holds no signature of the scheme's form and length"),
+            format!("{header} contains no signature of the scheme's form and length"),
             format!("compare the value of {header} with the provider's documentation: prefix, encoding and length"),
         ),
         _ => return None,
@@ -137,7 +188,7 @@ pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
     Some(cause.at_header(header))
 }
 
-/// The cause for a request whose signature is valid and is not read by the scheme.
+/// Returns the cause for a valid signature in a header that is too long to be read.
 pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     let is_long = |name: &&FieldName| match head.header(name) {
         Occurrence::Once(value) => value.len() > MAX_VALUE_BYTES,
@@ -147,59 +198,97 @@ pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     let cause = Cause::new(
         CauseKind::SignatureMalformed,
         format!("{header} is too long: a value of more than {MAX_VALUE_BYTES} bytes is not read"),
-        "on the sender, send no more signatures and fields than are needed",
+        "on the sender, send only the signatures and fields that are needed",
     );
     Some(cause.at_header(header).proven())
 }
 
-/// The causes suggested by the length and the encoding in the head.
+/// Returns the causes that `Content-Encoding`, `Content-Length` and the form of the body suggest.
 pub(super) fn suspicions<H: Head + ?Sized>(capture: &Capture<'_, H>) -> Vec<Cause> {
     let body = capture.body;
     let mut causes = Vec::new();
     let compressed =
         matches!(once(capture.head, "Content-Encoding"), Some(b"gzip" | b"x-gzip" | b"deflate" | b"br" | b"zstd"));
-    // What these make of a body is not text.
+    // Compressed bytes are not UTF-8.
     if compressed && core::str::from_utf8(body).is_ok() {
         let cause = Cause::new(
             CauseKind::BodyDecompressed,
-            "Content-Encoding says that the body was compressed, and the captured one is not: it was decompressed before it was verified",
-            "on the receiver, verify the raw bytes before any decompression: put the verification outside that middleware",
+            "Content-Encoding says that the body was compressed, but the captured body is not: it was decompressed \
+             before it was verified",
+            "on the receiver, verify the raw bytes before any decompression: put the verification outside that \
+             middleware",
         );
         causes.push(cause.at_header("Content-Encoding"));
     }
-    match declared_length(capture.head) {
-        Some(length) if length > body.len() && causes.is_empty() => {
+    let declared = declared_length(capture.head).filter(|length| *length != body.len() && causes.is_empty());
+    let numbers = bodies::whole_json(body);
+    match declared {
+        // Truncated JSON does not parse, so this body is complete.
+        Some(length) if numbers.is_some() => {
+            causes.push(reparsed(body, length, numbers.is_some_and(|numbers| numbers.count > 0)));
+        }
+        Some(length) if length > body.len() => {
             let missing = length.abs_diff(body.len());
             let cause = Cause::new(
                 CauseKind::BodyTruncated,
                 format!(
-                    "Content-Length says {length} bytes, and the captured body has {}: {missing} are missing",
+                    "Content-Length says {length} bytes, but the captured body has {}: {missing} are missing",
                     body.len()
                 ),
                 "on the receiver, read the whole body before verifying: look for a limit, a partial read or a cut log",
             );
             causes.push(cause.at_header("Content-Length").at_offset(body.len()));
         }
-        Some(length) if length < body.len() && causes.is_empty() => {
+        Some(length) => {
             let cause = Cause::new(
                 CauseKind::BodyTooLong,
-                format!("Content-Length says {length} bytes, and the captured body has {}", body.len()),
-                "on the receiver, verify the bytes as they came: the body was rewritten, or something was appended",
+                format!("Content-Length says {length} bytes, but the captured body has {}", body.len()),
+                "on the receiver, verify the raw bytes: the body was rewritten, or something was appended",
             );
             causes.push(cause.at_header("Content-Length").at_offset(length));
         }
-        _ => {}
+        None => causes.extend(numbers.filter(|numbers| numbers.rounded).map(|_| rounded())),
     }
     if let Some(offset) = body.windows(3).position(|window| window == "\u{fffd}".as_bytes()) {
         let cause = Cause::new(
             CauseKind::BodyLossy,
             "the body contains U+FFFD: bytes that were not UTF-8 were probably replaced when it was decoded",
-            "on the receiver, verify the raw bytes; what was replaced cannot be restored from this capture",
+            "on the receiver, verify the raw bytes; this capture does not contain the replaced bytes",
         );
         causes.push(cause.at_offset(offset));
     }
     causes
 }
+
+/// Returns the cause for complete JSON whose length is not `declared`.
+fn reparsed(body: &[u8], declared: usize, has_numbers: bool) -> Cause {
+    let (kind, example) = if has_numbers {
+        (CauseKind::BodyJsonNumbers, "with its numbers in another form, such as 136 for 136.0 or 10.5 for 10.50")
+    } else {
+        (CauseKind::BodyJsonRewritten, "in another form")
+    };
+    let what = format!(
+        "Content-Length says {declared} bytes, but the captured body is complete JSON of {}: it was probably parsed \
+         and serialized again, {example}",
+        body.len()
+    );
+    Cause::new(kind, what, VERIFY_RAW).at_header("Content-Length")
+}
+
+fn rounded() -> Cause {
+    Cause::new(
+        CauseKind::BodyJsonNumbers,
+        "the body has an integer beyond 2^53, written as JavaScript writes it: a JSON parser that reads numbers as \
+         doubles may have rounded it",
+        VERIFY_RAW,
+    )
+}
+
+/// The maximum number of groups of fields that are searched.
+const MAX_GROUPS: usize = 8;
+
+const VERIFY_RAW: &str = "on the receiver, verify and capture the raw bytes before any JSON parser: nothing can \
+                          restore what a parser dropped";
 
 pub(super) fn declared_length<H: Head + ?Sized>(head: &H) -> Option<usize> {
     core::str::from_utf8(once(head, "Content-Length")?).ok()?.trim().parse().ok()

@@ -1,11 +1,11 @@
-//! The ways in which a message may have been signed with a key.
+//! The algorithms with which a message may have been signed.
 
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
 use crate::crypto::mac::Algorithm;
 use crate::crypto::wrong_mac::{KeyPlace, Method};
 
-/// Every way to sign, the scheme's own first.
+/// Returns every algorithm to try, the scheme's first.
 pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
     let algorithms = [
         (Algorithm::HmacSha256, "SHA-256", "Algorithm::HmacSha256"),
@@ -17,35 +17,35 @@ pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
         let cause = Cause::new(
             CauseKind::AlgorithmDiffers,
             format!("the sender signs with HMAC-{hash}, which is not the scheme's algorithm"),
-            format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's"),
+            format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's algorithm"),
         );
-        methods.push(Form::faulty(Method::Hmac(algorithm), [cause]));
+        methods.push(Form::with_causes(Method::Hmac(algorithm), [cause]));
     }
     let cause = Cause::new(
         CauseKind::AlgorithmDiffers,
-        "the sender signs with HMAC-SHA-384, which no scheme of this library knows",
+        "the sender signs with HMAC-SHA-384, which this library does not support",
         "on the sender, sign with the scheme's algorithm",
     );
-    methods.push(Form::faulty(Method::HmacSha384, [cause]));
+    methods.push(Form::with_causes(Method::HmacSha384, [cause]));
     for (algorithm, hash, _) in algorithms {
         for (place, made) in [
-            (KeyPlace::Before, "of the secret followed by what is signed"),
-            (KeyPlace::Behind, "of what is signed followed by the secret"),
-            (KeyPlace::Nowhere, "of what is signed, without any secret"),
+            (KeyPlace::Before, "of the secret followed by the signed content"),
+            (KeyPlace::Behind, "of the signed content followed by the secret"),
+            (KeyPlace::Nowhere, "of the signed content, without any secret"),
         ] {
             let cause = Cause::new(
                 CauseKind::AlgorithmNotHmac,
-                format!("the sender sends a plain {hash} {made}, and no HMAC"),
+                format!("the sender sends a plain {hash} {made}, not an HMAC"),
                 "on the sender, use an HMAC function with the secret as its key: a plain hash can be forged",
             );
-            methods.push(Form::faulty(Method::Hash(algorithm, place), [cause]));
+            methods.push(Form::with_causes(Method::Hash(algorithm, place), [cause]));
         }
     }
     let cause = Cause::new(
         CauseKind::AlgorithmSwapped,
         "the sender gave the HMAC function its key and its message in the wrong order",
-        "on the sender, swap the two arguments: the secret is the key, and what is signed is the message",
+        "on the sender, swap the two arguments: the secret is the key, and the signed content is the message",
     );
-    methods.push(Form::faulty(Method::Swapped(own), [cause]));
+    methods.push(Form::with_causes(Method::Swapped(own), [cause]));
     methods
 }

@@ -2,7 +2,7 @@
 
 use crate::headers::{FieldName, Head, Occurrence};
 
-/// What a header is for.
+/// The purpose of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Signature,
@@ -10,22 +10,23 @@ pub(super) enum Role {
     Other,
 }
 
-/// The first header of a similar name that occurs once. `given` are the names that the head is known to hold.
+/// Returns the first header with a similar name that occurs once. `given` lists the known headers of the head.
 pub(super) fn similar<H: Head + ?Sized>(
     head: &H,
     wanted: &str,
     role: Role,
-    given: &[String],
+    given: &[(String, Vec<u8>)],
     taken: impl Fn(&FieldName) -> bool,
 ) -> Option<FieldName> {
-    let near = given.iter().filter(|name| is_near(name, wanted));
+    let given = || given.iter().map(|(name, _)| name);
+    let near = given().filter(|name| is_near(name, wanted));
     let known = match role {
         Role::Signature => SIGNATURES,
         Role::Timestamp => TIMESTAMPS,
         Role::Other => &[],
     };
     let ids: &[&str] = if role == Role::Other && core(wanted).ends_with("id") { IDS } else { &[] };
-    let alike = given.iter().filter(|name| is_alike(name, role));
+    let alike = given().filter(|name| is_alike(name, role));
     let names = near.cloned().chain(variants(wanted)).chain(known.iter().chain(ids).map(|name| (*name).to_owned()));
     names
         .chain(alike.cloned())
@@ -34,7 +35,7 @@ pub(super) fn similar<H: Head + ?Sized>(
         .find(|name| matches!(head.header(name), Occurrence::Once(_)))
 }
 
-/// A name without what senders vary: case, separators, `X-` and the hash at its end.
+/// Removes what varies between senders: case, separators, `X-` and the hash function at the end.
 fn core(name: &str) -> String {
     let name: String = name.to_ascii_lowercase().replace(['-', '_', '.', ' '], "");
     let name = name.strip_prefix("http").unwrap_or(&name);
@@ -57,7 +58,7 @@ fn is_alike(name: &str, role: Role) -> bool {
     }
 }
 
-/// What a header's name becomes in other hands.
+/// Returns the variants in which senders and servers write a header's name.
 fn variants(wanted: &str) -> Vec<String> {
     let bare = wanted.get(..2).filter(|start| start.eq_ignore_ascii_case("x-")).and_then(|_| wanted.get(2..));
     let stems = [bare.unwrap_or(wanted).to_owned(), format!("X-{}", bare.unwrap_or(wanted))];
@@ -107,7 +108,8 @@ const SIGNATURES: &[&str] = &[
     "X-Digest",
 ];
 
-const TIMESTAMPS: &[&str] = &[
+/// Common headers of a timestamp.
+pub(super) const TIMESTAMPS: &[&str] = &[
     "X-Webhook-Timestamp",
     "Webhook-Timestamp",
     "X-Timestamp",
@@ -120,6 +122,9 @@ const TIMESTAMPS: &[&str] = &[
     "X-Hub-Timestamp",
     "X-Sent-At",
     "X-Webhook-Time",
+    "X-Event-Time",
 ];
 
-const IDS: &[&str] = &["webhook-id", "svix-id", "X-Webhook-Id", "X-Delivery-Id", "X-Event-Id", "X-Request-Id"];
+/// Common headers of an id.
+pub(super) const IDS: &[&str] =
+    &["webhook-id", "svix-id", "X-Webhook-Id", "X-Delivery-Id", "X-Event-Id", "X-Request-Id", "X-GitHub-Delivery"];

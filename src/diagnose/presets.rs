@@ -11,11 +11,11 @@ use crate::verifier::Verifier;
 /// A preset that matches the request's headers.
 pub(super) struct Other {
     pub(super) cause: Cause,
-    /// The secret with which the request verifies under it.
+    /// The index of the secret with which the request verifies under it.
     pub(super) secret: Option<usize>,
 }
 
-/// The preset under which the request verifies, or else one whose headers it has.
+/// Returns the preset under which the request verifies, or else one whose signature header it has.
 pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) -> Option<Other> {
     let own = capture.scheme;
     let presets = [
@@ -33,25 +33,26 @@ pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) 
             continue;
         }
         let what = format!(
-            "the request carries {}, the signature header of {name}, and the scheme is {}",
+            "the request has {}, the signature header of {name}, but the scheme is {}",
             header.as_str(),
             own.name()
         );
         if let Some((secret, fresh)) = holding(&preset, capture, now) {
             let fix = if fresh {
-                format!("on the receiver, use {path}: by it this request verifies with this secret")
+                format!("on the receiver, use {path}: with it and this secret, the request verifies")
             } else {
                 format!(
-                    "on the receiver, use {path}: by it the signature holds, though the timestamp is out of tolerance"
+                    "on the receiver, use {path}: with it the signature verifies, but the timestamp is out of tolerance"
                 )
             };
             let cause = Cause::new(CauseKind::OtherScheme, what, fix).at_header(header.as_str());
             return Some(Other { cause: cause.proven(), secret: Some(secret) });
         }
-        // A header that the two have in common speaks for neither alone.
+        // A header that both schemes use does not suggest the preset.
         if likely.is_none() && !own.signature_headers().contains(&header) {
             let fix = format!(
-                "on the receiver, use {path} if that is the sender; with this secret it does not hold either, so check the secret, too"
+                "if the sender signs with this scheme, use {path} on the receiver; the request does not verify with \
+                 {path} and this secret, so check the secret also"
             );
             let cause = Cause::new(CauseKind::OtherScheme, what, fix).at_header(header.as_str());
             likely = Some(Other { cause, secret: None });
@@ -60,7 +61,7 @@ pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) 
     likely
 }
 
-/// The secret with which the request verifies under `preset`, and whether it is fresh.
+/// Returns the secret with which the request verifies under `preset`, and whether the timestamp is fresh.
 fn holding<H: Head + ?Sized>(preset: &Scheme, capture: &Capture<'_, H>, now: Timestamp) -> Option<(usize, bool)> {
     capture.secrets.iter().enumerate().find_map(|(index, text)| {
         let keys = Keyring::new(preset.secret(text).ok()?);

@@ -67,7 +67,8 @@ impl Diagnosis {
     }
 }
 
-/// The verdict, each cause on a line with its fix on the next, and the secret with which the signature then verifies.
+/// Writes the verdict, each cause on a line with its fix on the next, and the secret with which the corrected request
+/// verifies.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.verdict)?;
@@ -80,7 +81,11 @@ impl fmt::Display for Diagnosis {
         }
         match self.fitting_secret.filter(|_| !self.holds()) {
             Some(secret) => {
-                write!(f, "\nall that put right, the signature holds with secret {}", secret.saturating_add(1))
+                write!(
+                    f,
+                    "\nwith every proven cause corrected, the signature verifies with secret {}",
+                    secret.saturating_add(1)
+                )
             }
             None => Ok(()),
         }
@@ -116,7 +121,7 @@ pub enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Holds { secret, .. } => write!(f, "the signature holds with secret {}", secret.saturating_add(1)),
+            Self::Holds { secret, .. } => write!(f, "the signature verifies with secret {}", secret.saturating_add(1)),
             Self::Refused { reason, header, skew } => {
                 write!(f, "refused: {reason}")?;
                 if let Some(header) = header {

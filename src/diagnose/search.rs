@@ -1,28 +1,61 @@
-//! The search: keys × messages × methods, until one fits a received signature.
+//! Tries keys × messages × algorithms until a combination fits a received signature.
 
 use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
 use super::cause::Cause;
-use super::form::{Form, MOST_FAULTS};
+use super::form::{Form, MAX_MISTAKES};
 use super::signatures::Candidate;
+use crate::crypto::HashAlgorithm;
+use crate::crypto::body_hash::BodyHash;
 use crate::crypto::wrong_mac::{Method, begins_with};
+use crate::encoding::Encoding;
 
-/// A key, and the place of the secret's text that it was made of.
+/// A key, and the index of the secret that it was made from.
 pub(super) struct KeyForm {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) secret: usize,
 }
 
-/// What is signed, in pieces.
+/// A piece of the signed content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Bytes(Vec<u8>),
     Body,
+    /// The digest of the body as text.
+    Digest {
+        hash: HashAlgorithm,
+        encoding: Encoding,
+        is_upper: bool,
+    },
 }
 
-/// All forms of everything.
+impl Piece {
+    /// Returns the signed bytes for a body.
+    fn bytes<'p>(&'p self, body: &'p [u8]) -> Cow<'p, [u8]> {
+        match self {
+            Self::Bytes(bytes) => Cow::Borrowed(bytes),
+            Self::Body => Cow::Borrowed(body),
+            Self::Digest { hash, encoding, is_upper } => {
+                let mut hash = BodyHash::new(*hash, *encoding);
+                hash.update(body);
+                let text = hash.text().map(|text| text.as_bytes().to_vec()).unwrap_or_default();
+                Cow::Owned(if *is_upper { text.to_ascii_uppercase() } else { text })
+            }
+        }
+    }
+
+    /// The number of bytes that are hashed.
+    fn cost(&self, body: &[u8]) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Body | Self::Digest { .. } => body.len(),
+        }
+    }
+}
+
+/// The forms that are combined.
 pub(super) struct Space<'c> {
     pub(super) keys: Vec<Form<KeyForm>>,
     pub(super) bodies: Vec<Form<Cow<'c, [u8]>>>,
@@ -31,13 +64,13 @@ pub(super) struct Space<'c> {
     pub(super) candidates: Vec<Form<Candidate>>,
 }
 
-/// The forms that fit together.
+/// A combination that fits.
 pub(super) struct Fit {
     pub(super) secret: usize,
     pub(super) causes: Vec<Cause>,
 }
 
-/// What a search may still cost.
+/// The work that a search may still do.
 pub(super) struct Budget {
     pub(super) tried: u32,
     bytes: usize,
@@ -48,7 +81,7 @@ impl Budget {
         Self { tried: 0, bytes: MAX_BYTES }
     }
 
-    /// Pays for one signature over `bytes`, if there is enough left.
+    /// Charges one signature over `bytes`. Returns `false` if the budget is used up.
     fn spend(&mut self, bytes: usize) -> bool {
         match self.bytes.checked_sub(bytes.saturating_add(OVERHEAD)) {
             Some(left) if self.tried < MAX_TRIES => {
@@ -62,16 +95,17 @@ impl Budget {
 }
 
 impl Space<'_> {
-    /// The forms with the fewest faults that make one of the received signatures, or `Err` if the budget ends before.
+    /// Returns the combination with the fewest mistakes that yields a received signature, or `Err` if the budget ends
+    /// first.
     pub(super) fn search(&self, budget: &mut Budget) -> Result<Option<Fit>, Spent> {
-        for faults in 0..=MOST_FAULTS {
-            for body in self.bodies.iter().filter(|form| form.weight <= faults) {
-                let faults = faults.saturating_sub(body.weight);
-                for key in self.keys.iter().filter(|form| form.weight <= faults) {
-                    let faults = faults.saturating_sub(key.weight);
-                    for content in self.contents.iter().filter(|form| form.weight <= faults) {
-                        let faults = faults.saturating_sub(content.weight);
-                        for method in self.methods.iter().filter(|form| form.weight == faults) {
+        for mistakes in 0..=MAX_MISTAKES {
+            for body in self.bodies.iter().filter(|form| form.weight <= mistakes) {
+                let mistakes = mistakes.saturating_sub(body.weight);
+                for key in self.keys.iter().filter(|form| form.weight <= mistakes) {
+                    let mistakes = mistakes.saturating_sub(key.weight);
+                    for content in self.contents.iter().filter(|form| form.weight <= mistakes) {
+                        let mistakes = mistakes.saturating_sub(content.weight);
+                        for method in self.methods.iter().filter(|form| form.weight == mistakes) {
                             let fit = self.fit(key, body, content, method, budget)?;
                             if fit.is_some() {
                                 return Ok(fit);
@@ -96,17 +130,11 @@ impl Space<'_> {
         if !self.candidates.iter().any(|candidate| may_fit(&candidate.value, size, method)) {
             return Ok(None);
         }
-        let pieces: Vec<&[u8]> = content
-            .value
-            .iter()
-            .map(|piece| match piece {
-                Piece::Bytes(bytes) => bytes.as_slice(),
-                Piece::Body => &*body.value,
-            })
-            .collect();
-        if !budget.spend(pieces.iter().map(|piece| piece.len()).sum()) {
+        if !budget.spend(content.value.iter().map(|piece| piece.cost(&body.value)).sum()) {
             return Err(Spent);
         }
+        let bytes: Vec<Cow<'_, [u8]>> = content.value.iter().map(|piece| piece.bytes(&body.value)).collect();
+        let pieces: Vec<&[u8]> = bytes.iter().map(|piece| &**piece).collect();
         let Some(tag) = method.value.tag(&key.value.bytes, &pieces) else { return Ok(None) };
         let fits = |form: &&Form<Candidate>| may_fit(&form.value, size, method) && begins_with(&tag, &form.value.bytes);
         Ok(self.candidates.iter().find(fits).map(|candidate| {
@@ -120,20 +148,20 @@ impl Space<'_> {
     }
 }
 
-/// The budget ended before the search.
+/// The budget ended before the search was complete.
 pub(super) struct Spent;
 
-/// A shorter candidate may be the start of a signature by the scheme's own method.
+/// Whether the length fits. A shorter candidate may be a truncated signature, but only of the scheme's algorithm.
 fn may_fit(candidate: &Candidate, size: usize, method: &Form<Method>) -> bool {
     let length = candidate.bytes.len();
     length == size || (method.weight == 0 && length < size)
 }
 
-/// The most signatures that are computed.
+/// The maximum number of signatures that are computed.
 const MAX_TRIES: u32 = 60_000;
 
-/// The most bytes that are hashed, in all.
+/// The maximum number of bytes that are hashed in all.
 const MAX_BYTES: usize = 256 << 20;
 
-/// What a signature costs beside its message, in bytes.
+/// The cost of a signature in addition to its message, in bytes.
 const OVERHEAD: usize = 256;

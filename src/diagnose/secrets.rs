@@ -1,20 +1,21 @@
-//! The keys that a secret's text may stand for.
+//! The keys that a secret's text may mean.
+
+mod readings;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
 use super::search::KeyForm;
-use crate::encoding::Encoding;
+use crate::encoding::decode_secret_hex;
 use crate::scheme::{Scheme, SecretFormat};
 use crate::secret::WHSEC;
+use readings::readings;
 
-/// A text with what had to be done to get at it.
-type Reading = (Zeroizing<String>, Vec<Cause>);
-
-/// Every key, those that the scheme itself takes the texts for first.
+/// Returns every key to try, first those that the scheme makes from the texts.
 pub(super) fn keys(scheme: &Scheme, texts: &[Zeroizing<String>]) -> Vec<Form<KeyForm>> {
     let mut keys = Keys { forms: Vec::new() };
     for (secret, text) in texts.iter().enumerate() {
@@ -32,19 +33,19 @@ impl Keys {
         if let Ok(right) = scheme.secret(text) {
             self.offer(secret, right.expose(), Vec::new());
         }
-        let stripped = stripped(text);
-        for (inner, causes) in &stripped {
+        let readings = readings(text);
+        for (inner, causes) in &readings {
             if let Ok(right) = scheme.secret(inner) {
                 self.offer(secret, right.expose(), causes.clone());
             }
         }
         let whole = (Zeroizing::new(text.to_owned()), Vec::new());
-        for (text, causes) in std::iter::once(&whole).chain(&stripped) {
+        for (text, causes) in std::iter::once(&whole).chain(&readings) {
             self.reinterpret(scheme.secret_format(), secret, text, causes);
         }
     }
 
-    /// The text taken for what the scheme does not take it for.
+    /// Offers the keys that the text would mean in other formats.
     fn reinterpret(&mut self, format: SecretFormat, secret: usize, text: &str, before: &[Cause]) {
         let mut offer = |bytes: &[u8], kind, what: &str, fix: &str| {
             let cause = Cause::new(kind, what.to_owned(), fix.to_owned());
@@ -55,7 +56,7 @@ impl Keys {
             offer(
                 &bytes,
                 CauseKind::SecretPrefix,
-                "the key is the base64 behind whsec_, decoded, where the scheme takes the text otherwise",
+                "the key is the decoded base64 after whsec_, but the scheme has another secret format",
                 "on the receiver, set the scheme's secret format to SecretFormat::Whsec",
             );
         }
@@ -63,7 +64,7 @@ impl Keys {
             offer(
                 bare.as_bytes(),
                 CauseKind::SecretPrefix,
-                "the key is the text without its whsec_, not decoded",
+                "the key is the text after whsec_, not decoded",
                 "on the receiver, use SecretFormat::Literal and the secret without whsec_",
             );
         }
@@ -71,23 +72,25 @@ impl Keys {
             offer(
                 &bytes,
                 CauseKind::SecretBase64,
-                "the secret is base64 and the sender decodes it; the receiver takes its text otherwise",
-                "on the receiver, set the scheme's secret format to SecretFormat::Base64, or decode the secret before Secret::from_bytes",
+                "the secret is base64 and the sender decodes it, but the receiver does not",
+                "on the receiver, set the scheme's secret format to SecretFormat::Base64, or decode the secret before \
+                 Secret::from_bytes",
             );
         }
         if let Some(bytes) = bare.into_iter().chain([text]).find_map(loose_base64) {
             offer(
                 &bytes,
                 CauseKind::SecretBase64Url,
-                "the secret is base64 in its URL-safe or unpadded form and the sender decodes it",
-                "on the receiver, write the secret in padded base64 (+ / =) under SecretFormat::Base64, or decode it before Secret::from_bytes",
+                "the secret is URL-safe or unpadded base64, and the sender decodes it",
+                "on the receiver, write the secret in padded base64 (+ / =) under SecretFormat::Base64, or decode it \
+                 before Secret::from_bytes",
             );
         }
-        if let Some(bytes) = Encoding::Hex.decode_secret(text).filter(|_| format != SecretFormat::Hex) {
+        if let Some(bytes) = decode_secret_hex(text).filter(|_| format != SecretFormat::Hex) {
             offer(
                 &bytes,
                 CauseKind::SecretHex,
-                "the secret is hex and the sender decodes it; the receiver takes its text otherwise",
+                "the secret is hex and the sender decodes it, but the receiver does not",
                 "on the receiver, set the scheme's secret format to SecretFormat::Hex",
             );
         }
@@ -95,22 +98,28 @@ impl Keys {
             offer(
                 text.as_bytes(),
                 CauseKind::SecretLiteral,
-                "the sender signs with the secret's text itself; the receiver decodes it first",
-                "on the sender, decode the secret before signing; or set the receiver's SecretFormat::Literal",
+                "the sender signs with the secret's text itself, but the receiver decodes it first",
+                "on the sender, decode the secret before signing; or set SecretFormat::Literal on the receiver",
             );
         } else if text.trim() != text && before.is_empty() {
             offer(
                 text.as_bytes(),
                 CauseKind::SecretWhiteSpace,
-                "the sender's key includes the white space at the secret's end",
-                "on the sender, trim the secret; or give the receiver these very bytes by Secret::from_bytes",
+                "the sender's key includes the white space around the secret",
+                "on the sender, trim the secret; or pass exactly these bytes to Secret::from_bytes on the receiver",
             );
         }
-        for end in ["\n", "\r\n", " ", "\0"] {
+        for (end, name) in [
+            ("\n", "a line feed"),
+            ("\r\n", "CRLF"),
+            ("\r", "a carriage return"),
+            (" ", "a space"),
+            ("\0", "a zero byte"),
+        ] {
             offer(
-                format!("{text}{end}").as_bytes(),
+                Zeroizing::new(format!("{text}{end}")).as_bytes(),
                 CauseKind::SecretWhiteSpace,
-                "the sender's key is the secret's text with a line break, space or zero byte behind it",
+                &format!("the sender's key is the secret's text with {name} after it"),
                 "on the sender, trim the secret: it was probably read from a file, or written by echo without -n",
             );
         }
@@ -119,7 +128,7 @@ impl Keys {
                 Zeroizing::new(format!("{quote}{text}{quote}")).as_bytes(),
                 CauseKind::SecretQuoted,
                 "the sender's key is the secret's text with quotes around it",
-                "on the sender, take the quotes away: its env file or manifest keeps them literally",
+                "on the sender, remove the quotes: its env file or manifest keeps them literally",
             );
         }
         if format == SecretFormat::Literal && !text.starts_with(WHSEC) {
@@ -127,7 +136,7 @@ impl Keys {
                 format!("{WHSEC}{text}").as_bytes(),
                 CauseKind::SecretPrefix,
                 "the sender's key is the text with whsec_ before it",
-                "on the receiver, give the secret with its whsec_, as the provider shows it",
+                "on the receiver, configure the secret with its whsec_, as the provider shows it",
             );
         }
         for other in [text.to_lowercase(), text.to_uppercase()].map(Zeroizing::new) {
@@ -140,7 +149,26 @@ impl Keys {
                 );
             }
         }
-        // Kubernetes shows secrets in base64, and what was in it may be of any form.
+        for (other, what) in charsets(text) {
+            offer(
+                &other,
+                CauseKind::SecretCharset,
+                what,
+                "use a secret of ASCII characters on both sides; or have the sender encode its text as UTF-8",
+            );
+        }
+        let (dollars, percent) = (text.replace('$', "$$"), utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+        for (other, how) in [(dollars, "with each $ doubled"), (percent, "percent-encoded")] {
+            if other != text && before.is_empty() {
+                offer(
+                    Zeroizing::new(other).as_bytes(),
+                    CauseKind::SecretEscaped,
+                    &format!("the sender's key is the secret's text {how}"),
+                    "on the sender, undo the escaping: its env file, URL or manifest keeps it literally",
+                );
+            }
+        }
+        // Kubernetes shows secrets in base64. The decoded text may have any format.
         let decoded = base64(text).and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).map(Zeroizing::new);
         if let Some(inner) = decoded {
             let inner = inner.trim();
@@ -149,7 +177,7 @@ impl Keys {
             offer(
                 &bytes,
                 CauseKind::SecretBase64,
-                "the secret is base64 of the secret's text, as Kubernetes shows it",
+                "the configured text is base64 of the secret's text, as Kubernetes shows it",
                 "on the receiver, decode the secret once and configure the text inside",
             );
         }
@@ -159,62 +187,21 @@ impl Keys {
         let known = |form: &Form<KeyForm>| *form.value.bytes == *bytes;
         if !bytes.is_empty() && !self.forms.iter().any(known) {
             let bytes = Zeroizing::new(bytes.to_vec());
-            self.forms.push(Form::faulty(KeyForm { bytes, secret }, causes));
+            self.forms.push(Form::with_causes(KeyForm { bytes, secret }, causes));
         }
     }
 }
 
-/// The text inside white space, quotes and an assignment, one after the other.
-fn stripped(text: &str) -> Vec<Reading> {
-    let mut found: Vec<Reading> = Vec::new();
-    let mut inner = text;
-    let mut causes: Vec<Cause> = Vec::new();
-    for _ in 0..MAX_LAYERS {
-        let (next, cause) = if let Some(next) = trimmed(inner) {
-            let cause = Cause::new(
-                CauseKind::SecretWhiteSpace,
-                "the secret's text has a line break, another white space or an invisible character at an end",
-                "on the receiver, trim the secret: it was probably read from a file or pasted with more than itself",
-            );
-            (next, cause)
-        } else if let Some(next) = unquoted(inner) {
-            let cause = Cause::new(
-                CauseKind::SecretQuoted,
-                "the secret's text stands between quotes, which are not part of it",
-                "on the receiver, take the quotes away: the env file or manifest keeps them literally",
-            );
-            (next, cause)
-        } else if let Some(next) = assigned(inner) {
-            let cause = Cause::new(
-                CauseKind::SecretAssignment,
-                "the secret's text is a whole assignment, the name of a variable included",
-                "on the receiver, configure only what stands behind the equals sign",
-            );
-            (next, cause)
-        } else {
-            break;
-        };
-        causes.push(cause);
-        found.push((Zeroizing::new(next.to_owned()), causes.clone()));
-        inner = next;
-    }
-    found
-}
-
-fn trimmed(text: &str) -> Option<&str> {
-    let inner = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\0'));
-    (inner != text).then_some(inner)
-}
-
-fn unquoted(text: &str) -> Option<&str> {
-    ['"', '\'', '`'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote))
-}
-
-fn assigned(text: &str) -> Option<&str> {
-    let (name, value) = text.split_once('=')?;
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b' ');
-    (is_name && !value.trim_matches('=').is_empty()).then_some(value)
+/// Returns the bytes of `text` in Latin-1, and `text` with its bytes read as Latin-1, each with a description.
+fn charsets(text: &str) -> impl Iterator<Item = (Zeroizing<Vec<u8>>, &'static str)> {
+    let latin1: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+    let twice: String = text.bytes().map(char::from).collect();
+    let forms = [
+        (latin1, "the sender's key is the secret's text in Latin-1, and the receiver's is UTF-8"),
+        (Some(twice.into_bytes()), "the sender's key is the secret's text read as Latin-1 and encoded again"),
+    ];
+    let is_ascii = text.is_ascii();
+    forms.into_iter().filter_map(move |(bytes, what)| Some((Zeroizing::new(bytes.filter(|_| !is_ascii)?), what)))
 }
 
 fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
@@ -228,6 +215,3 @@ fn loose_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         .filter(|bytes| !bytes.is_empty())
         .map(Zeroizing::new)
 }
-
-/// How many layers of white space, quotes and assignments are taken off a secret.
-const MAX_LAYERS: usize = 4;

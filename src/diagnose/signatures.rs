@@ -1,4 +1,4 @@
-//! The signatures of a request, read with every indulgence that a verifier must not have.
+//! Reads the signatures of a request, and accepts forms that a verifier must refuse.
 
 mod spelling;
 
@@ -8,7 +8,7 @@ use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
 use spelling::{decoded, wrong_spelling};
 
-/// What may be a signature.
+/// A possible signature.
 #[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) bytes: Vec<u8>,
@@ -16,30 +16,43 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// What is wrong with a signature that is the start of one of `size` bytes.
+    /// Returns the cause for a signature that was truncated from `size` bytes.
     pub(super) fn truncated(&self, size: usize) -> Cause {
         Cause::new(
             CauseKind::SignatureTruncated,
-            format!("the signature is cut off: {} of its {size} bytes arrived and are right", self.bytes.len()),
-            "send or store the whole signature: look for a column, log field or header limit that cuts it",
+            format!(
+                "the signature is truncated: {} of its {size} bytes arrived, and these are right",
+                self.bytes.len()
+            ),
+            "send or store the whole signature: look for a column, log field or header limit that truncates it",
         )
         .at_header(&*self.header)
     }
 }
 
-/// Every candidate in the signature headers, those that the scheme itself reads first.
+/// Returns every candidate in the signature headers, first those that the scheme reads.
 pub(super) fn candidates<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<Candidate>> {
     let mut found: Vec<Form<Candidate>> = Vec::new();
-    for name in scheme.signature_headers() {
-        let Occurrence::Once(value) = head.header(name) else { continue };
+    let values = scheme.signature_headers().iter().flat_map(|name| match head.header(name) {
+        Occurrence::Absent => Vec::new(),
+        Occurrence::Once(value) => vec![(name, value)],
+        Occurrence::Repeated if scheme.repeats_signature_headers() => {
+            let values = (0..MAX_REPEATED).map_while(|index| head.nth_value(name, index));
+            values.map(|value| (name, value)).collect()
+        }
+        Occurrence::Repeated => Vec::new(),
+    });
+    for (name, value) in values {
         let value = value.get(..MAX_VALUE).unwrap_or(value);
         let mut strict: Vec<&[u8]> = Vec::new();
-        let _ = scheme.layout().visit(value, |entry| {
-            if let Entry::Signature(text) = entry {
-                strict.push(text);
-            }
-            Ok::<(), core::convert::Infallible>(())
-        });
+        for group in scheme.layout().groups(value) {
+            let _ = scheme.layout().visit(group, |entry| {
+                if let Entry::Signature(text) = entry {
+                    strict.push(text);
+                }
+                Ok::<(), core::convert::Infallible>(())
+            });
+        }
         for text in &strict {
             offer(&mut found, scheme, name, text, true, Vec::new());
         }
@@ -61,24 +74,24 @@ fn offer(
     in_place: bool,
     before: Vec<Cause>,
 ) {
-    for (bytes, spelling) in decoded(text) {
+    for (bytes, spelling) in decoded(text, scheme.encoding()) {
         let mut causes = before.clone();
         causes.extend(wrong_spelling(spelling, scheme.encoding(), name));
-        // What a verifier would not read is never without a cause.
+        // A candidate that a verifier would not read must have a cause.
         if causes.is_empty() && !in_place {
             causes.push(surrounded(name));
         } else if causes.is_empty() && scheme.encoding().decode_tag(text, bytes.len().min(MAX_TAG)).is_none() {
             causes.extend((bytes.len() == scheme.algorithm().tag_size()).then(|| not_canonical(name)));
         }
-        found.push(Form::faulty(candidate(bytes, name), causes));
+        found.push(Form::with_causes(candidate(bytes, name), causes));
     }
 }
 
 fn surrounded(name: &FieldName) -> Cause {
     Cause::new(
         CauseKind::SignatureQuoted,
-        "the signature is right and stands among other text or white space",
-        "on the sender, send the signature alone; or give the receiver's scheme the layout that the header has",
+        "the signature is right, but other text or white space surrounds it",
+        "on the sender, send only the signature; or set the layout of the header in the receiver's scheme",
     )
     .at_header(name.as_str())
 }
@@ -86,7 +99,7 @@ fn surrounded(name: &FieldName) -> Cause {
 fn not_canonical(name: &FieldName) -> Cause {
     Cause::new(
         CauseKind::SignatureEncoding,
-        "the signature is right and its base64 is not in the one canonical form: bits at its end are set",
+        "the signature is right, but its base64 is not canonical: unused bits at its end are set",
         "on the sender, encode the signature with a base64 library",
     )
     .at_header(name.as_str())
@@ -98,20 +111,21 @@ fn candidate(bytes: Vec<u8>, name: &FieldName) -> Candidate {
 
 /// A piece of a signature header that may be a signature.
 struct Token<'h> {
-    /// What stands before it, from the last separator on.
+    /// The text before it, from the last separator on.
     prefix: &'h [u8],
     text: &'h [u8],
     quoted: bool,
 }
 
 fn tokens(value: &[u8]) -> Vec<Token<'_>> {
-    let separated = value.split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t'));
+    let separated = value.split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t' | b'.'));
     let mut tokens = Vec::new();
     for entry in std::iter::once(value).chain(separated).map(<[u8]>::trim_ascii) {
         let (entry, quoted) = unquoted(entry);
         tokens.push(Token { prefix: b"", text: entry, quoted });
         for (place, byte) in entry.iter().enumerate().take(MAX_PREFIX) {
             if matches!(byte, b'=' | b':' | b',' | b' ')
+                && !is_timestamp(entry.get(..place).unwrap_or_default())
                 && let Some((prefix, text)) = entry.split_at_checked(place.saturating_add(1))
             {
                 let (text, inner) = unquoted(text.trim_ascii());
@@ -120,6 +134,11 @@ fn tokens(value: &[u8]) -> Vec<Token<'_>> {
         }
     }
     tokens
+}
+
+/// Whether a value before a signature is a timestamp and not a prefix.
+fn is_timestamp(text: &[u8]) -> bool {
+    text.len() >= TIMESTAMP_DIGITS && text.iter().all(u8::is_ascii_digit)
 }
 
 fn unquoted(text: &[u8]) -> (&[u8], bool) {
@@ -132,13 +151,14 @@ fn unquoted(text: &[u8]) -> (&[u8], bool) {
 fn wrong_layout(layout: &Layout, token: &Token<'_>, name: &FieldName) -> Vec<Cause> {
     let expected = match layout {
         Layout::Plain { prefix } | Layout::List { prefix, .. } => prefix.to_string(),
-        Layout::Fields { signature, .. } => format!("{signature}="),
+        Layout::Fields { signature, .. } | Layout::FieldGroups { signature, .. } => format!("{signature}="),
+        Layout::Positional { .. } => String::new(),
     };
     let mut causes = Vec::new();
     if token.quoted {
         causes.push(Cause::new(
             CauseKind::SignatureQuoted,
-            "the signature stands between quotes",
+            "the signature is in quotes",
             "on the sender, send the bare signature without quotes",
         ));
     }
@@ -146,26 +166,26 @@ fn wrong_layout(layout: &Layout, token: &Token<'_>, name: &FieldName) -> Vec<Cau
     if token.prefix.is_empty() && !expected.is_empty() {
         causes.push(Cause::new(
             CauseKind::SignaturePrefixMissing,
-            format!("the signature is right and lacks the prefix {expected:?} that the scheme expects"),
-            format!("on the sender, put {expected:?} before it; or take the prefix out of the receiver's scheme"),
+            format!("the signature is right, but lacks the prefix {expected:?} that the scheme expects"),
+            format!("on the sender, put {expected:?} before it; or remove the prefix from the receiver's scheme"),
         ));
     } else if expected.is_empty() && !token.prefix.is_empty() {
         causes.push(Cause::new(
             CauseKind::SignaturePrefixExtra,
-            format!("the signature is right and stands behind {found}, where the scheme expects no prefix"),
-            format!("on the receiver, give the scheme the layout with {found}; or have the sender leave it out"),
+            format!("the signature is right, but has {found}, and the scheme expects no prefix"),
+            format!("on the receiver, set a layout with {found} in the scheme; or have the sender omit it"),
         ));
     } else if token.prefix != expected.as_bytes() {
         causes.push(Cause::new(
             CauseKind::SignaturePrefixDiffers,
-            format!("the signature is right and stands behind {found}, where the scheme expects {expected:?}"),
-            format!("on the receiver, give the scheme the layout with {found}; or have the sender write {expected:?}"),
+            format!("the signature is right, but has {found}, and the scheme expects {expected:?}"),
+            format!("on the receiver, set a layout with {found} in the scheme; or have the sender write {expected:?}"),
         ));
     }
     causes.into_iter().map(|cause| cause.at_header(name.as_str())).collect()
 }
 
-/// A prefix is quoted only if it is one that senders are known to use, for it comes from a stranger.
+/// Quotes a prefix only if it is a known one, because anyone can send the header.
 fn shown_prefix(prefix: &[u8]) -> String {
     match core::str::from_utf8(prefix) {
         Ok(text) if PREFIXES.iter().any(|known| known.eq_ignore_ascii_case(text)) => format!("the prefix {text:?}"),
@@ -204,11 +224,17 @@ const PREFIXES: &[&str] = &[
 /// The size of the longest signature, in bytes.
 const MAX_TAG: usize = 64;
 
-/// The longest value that is looked at, in bytes.
+/// The maximum number of values of a repeated header that are searched.
+const MAX_REPEATED: usize = 128;
+
+/// The maximum length of a value that is searched, in bytes.
 const MAX_VALUE: usize = 8_192;
 
-/// The most candidates that are compared.
-const MAX_CANDIDATES: usize = 96;
+/// The maximum number of candidates that are compared.
+const MAX_CANDIDATES: usize = 192;
 
-/// The longest prefix, in bytes.
+/// The number of digits of a timestamp in seconds.
+const TIMESTAMP_DIGITS: usize = 10;
+
+/// The maximum length of a prefix, in bytes.
 const MAX_PREFIX: usize = 24;

@@ -39,7 +39,8 @@ impl fmt::Display for Alert {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertSubject {
-    /// A webhook id that the Warden has keys for, as in [`SecurityEvent::webhook_id`](super::SecurityEvent::webhook_id).
+    /// A webhook id that the Warden has keys for, as in
+    /// [`SecurityEvent::webhook_id`](super::SecurityEvent::webhook_id).
     Webhook(Box<str>),
     /// A peer: an IPv4 address, or the first address of an IPv6 /64 network.
     Peer(IpAddr),

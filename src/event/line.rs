@@ -14,12 +14,13 @@ use super::{Outcome, SecurityEvent, StoreKind, Warning};
 use crate::error::StoreError;
 use crate::secret::KeyId;
 
-/// What similar events have in common.
+/// The key by which events are sampled.
 #[derive(Hash)]
 pub(super) enum Subject<'e> {
     Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },
     Warning(Warning),
-    Store(StoreKind),
+    StoreFailed(StoreKind),
+    StoreRecovered(StoreKind),
 }
 
 impl Subject<'_> {
@@ -33,7 +34,8 @@ impl Subject<'_> {
                 peer: *peer,
             },
             Self::Warning(warning) => Subject::Warning(*warning),
-            Self::Store(store) => Subject::Store(*store),
+            Self::StoreFailed(store) => Subject::StoreFailed(*store),
+            Self::StoreRecovered(store) => Subject::StoreRecovered(*store),
         }
     }
 }
@@ -45,6 +47,7 @@ pub(super) struct Line<'e> {
     outcome: Option<Outcome>,
     status: Option<StatusCode>,
     webhook_id: Option<&'e str>,
+    most_charged_id: Option<&'e str>,
     key_id: Option<&'e str>,
     peer: Option<IpAddr>,
     skew: Option<i64>,
@@ -66,6 +69,7 @@ impl<'e> Line<'e> {
             outcome: None,
             status: None,
             webhook_id: None,
+            most_charged_id: None,
             key_id: None,
             peer: None,
             skew: None,
@@ -97,6 +101,7 @@ impl<'e> Line<'e> {
         Self {
             status: event.status,
             webhook_id: event.webhook_id,
+            most_charged_id: event.most_charged_id,
             key_id: event.key_id.as_ref().map(KeyId::as_str),
             peer: event.peer,
             skew: event.skew,
@@ -110,13 +115,13 @@ impl<'e> Line<'e> {
 
     pub(super) const fn of_warning(warning: Warning) -> Self {
         let level = match warning {
-            Warning::KeyReloadFailed => Level::ERROR,
+            Warning::KeyReloadFailed | Warning::KeyEntryRejected => Level::ERROR,
             _ => Level::WARN,
         };
         Self { warning: Some(warning), ..Self::new(level, warning.text()) }
     }
 
-    pub(super) const fn of_store(store: StoreKind, error: Option<&'e StoreError>) -> Self {
+    pub(super) const fn of_failed(store: StoreKind, error: Option<&'e StoreError>) -> Self {
         Self { store: Some(store), error, ..Self::new(Level::ERROR, "a store failed") }
     }
 
@@ -133,14 +138,15 @@ impl<'e> Line<'e> {
                 ..Self::of_outcome(*outcome)
             },
             Some(Subject::Warning(warning)) => Self::of_warning(*warning),
-            Some(Subject::Store(store)) => Self::of_store(*store, None),
-            None => Self::new(level, "more than the log has room for"),
+            Some(Subject::StoreFailed(store)) => Self::of_failed(*store, None),
+            Some(Subject::StoreRecovered(store)) => Self::of_recovered(*store),
+            None => Self::new(level, "further events were not logged"),
         };
         Self { suppressed: Some(suppressed.count), ..line }
     }
 
     pub(super) fn write(&self) {
-        // A level is part of the static description of a line, so each has its own.
+        // `tracing` requires a constant level for each call site.
         macro_rules! write_at {
             ($level:ident) => {
                 tracing::event!(
@@ -150,6 +156,7 @@ impl<'e> Line<'e> {
                     status = self.status.map(|status| status.as_u16()),
                     reason = self.outcome.and_then(Outcome::reason).map(RefusalReason::as_str),
                     webhook_id = self.webhook_id,
+                    most_charged_id = self.most_charged_id,
                     key_id = self.key_id,
                     peer = self.peer.map(tracing::field::display),
                     skew_s = self.skew,
@@ -174,7 +181,7 @@ impl<'e> Line<'e> {
     }
 }
 
-/// The text of a line. An answer that releases its delivery is named, as it is most often the handler's own.
+/// The text of a line. For a released delivery it contains the status of the answer, which is usually the handler's.
 struct Message<'l>(&'l Line<'l>);
 
 impl fmt::Display for Message<'_> {
@@ -192,6 +199,6 @@ fn whole_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// For a delivery whose handler gave no answer that a layer saw.
-const NOT_COMMITTED: &str = "delivery not committed, a retry will run it: the handler panicked, was dropped, or did not call \
-                             `Admitted::commit`";
+/// The message for a released delivery without a status.
+const NOT_COMMITTED: &str = "delivery not committed, a retry will run it: the handler panicked, was dropped, or did \
+                             not call `Admitted::commit`";

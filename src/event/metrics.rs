@@ -36,16 +36,16 @@ use crate::error::StoreError;
 /// | --- | --- | --- |
 /// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; `reason` is empty unless it was refused |
 /// | `hookwarden_webhook_requests_total` | `scheme`, `webhook_id`, `outcome` | requests of the webhook ids that the Warden has keys for |
-/// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched: while an old key still counts up, it is in use |
+/// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched; an old key is in use while its count rises |
 /// | `hookwarden_request_duration_seconds` | `outcome` | from the arrival of the head to the end |
 /// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative for a timestamp in the future; clamped to a day |
 /// | `hookwarden_body_bytes` | | received bytes of each body |
 /// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
 /// | `hookwarden_store_up` | `store` | 1 if the last call of the shared store of `limits` or `replay` succeeded, 0 if it failed |
 ///
-/// `hookwarden_webhook_requests_total{outcome="refused"}` includes duplicates, which are answered 200, and requests that
-/// anyone can forge in the name of a webhook id. Alert on `released`, on accepted requests that stop, and on the reasons of
-/// `hookwarden_requests_total` that are the receiver's fault
+/// `hookwarden_webhook_requests_total{outcome="refused"}` includes duplicates, which are answered 200, and requests
+/// that anyone can forge in the name of a webhook id. Alert on `released`, on accepted requests that stop, and on the
+/// reasons of `hookwarden_requests_total` that are the receiver's fault
 /// ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)).
 ///
 /// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
@@ -137,15 +137,15 @@ fn warning_counter(kind: &str) -> Counter {
     counter!(WARNINGS, "kind" => String::from(kind))
 }
 
-/// A store is up until it fails.
+/// A store counts as up until it fails.
 fn store_gauge(store: StoreKind) -> Gauge {
     let gauge = gauge!(STORE_UP, "store" => store.as_str());
     gauge.set(1);
     gauge
 }
 
-/// The seconds as a histogram takes them. No tolerance is longer than a day; a larger value is arbitrary, and one of
-/// them would distort every mean.
+/// Clamps seconds to a day. No tolerance is longer; a larger value is arbitrary, and a single one would distort every
+/// mean.
 fn seconds_within_a_day(skew: i64) -> i32 {
     i32::try_from(skew.clamp(-DAY, DAY)).unwrap_or_default()
 }

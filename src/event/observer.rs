@@ -59,8 +59,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (store, error);
     }
 
-    /// Called when a shared store of quotas or deliveries answers again after a failure. A denial by quota is not
-    /// counted as an answer, because it may come from a local cache.
+    /// Called when a shared limiter or replay store answers again after a failure. A denial by quota does not count as
+    /// an answer, because it may come from a local cache.
     fn store_recovered(&self, store: StoreKind) {
         let _ = store;
     }

@@ -10,8 +10,8 @@ use super::RefusalReason;
 pub enum Outcome {
     /// The delivery was admitted and committed: the handler answered 2xx, or called `commit`.
     Accepted,
-    /// The delivery was admitted and not committed: the handler answered another status, panicked or was dropped. The
-    /// sender's retry runs the handler again.
+    /// The delivery was admitted and not committed: the handler answered another status, panicked, was dropped or was
+    /// not called. The sender's retry runs the handler.
     Released,
     /// The request was refused.
     Refused(RefusalReason),

@@ -31,14 +31,17 @@ pub enum RefusalReason {
     QuotaExceeded,
     /// The peer is over its quota of refused requests.
     PeerBlocked,
+    /// All unverified bodies together exceed the Warden's body budget.
+    BodyBudgetExceeded,
     /// The key store did not answer.
     KeyStoreUnavailable,
-    /// The replay store did not answer or is full. Accepting the request could repeat a delivery, so the Warden refuses.
+    /// The replay store did not answer or is full. Accepting the request could repeat a delivery, so the Warden
+    /// refuses.
     ReplayStoreUnavailable,
     /// The application's own lookup of the id or the keys panicked.
     LookupPanicked,
-    /// The endpoint is configured in a way that it cannot verify anything, such as a route without the id parameter. The
-    /// log names the fix.
+    /// The endpoint cannot verify any request because of its configuration, such as a route without the id parameter.
+    /// The log names the fix.
     Misconfigured,
 }
 
@@ -58,6 +61,7 @@ impl RefusalReason {
             Self::InProgress => "in_progress",
             Self::QuotaExceeded => "quota_exceeded",
             Self::PeerBlocked => "peer_blocked",
+            Self::BodyBudgetExceeded => "body_budget_exceeded",
             Self::KeyStoreUnavailable => "key_store_unavailable",
             Self::ReplayStoreUnavailable => "replay_store_unavailable",
             Self::LookupPanicked => "lookup_panicked",
@@ -65,13 +69,14 @@ impl RefusalReason {
         }
     }
 
-    /// Whether the receiver is at fault and not the request: a store does not answer, or the endpoint is misconfigured.
-    /// The sender gets a status of 500 or 503, and an operator should act.
+    /// Whether the receiver is at fault and not the request: a store does not answer, memory for bodies is used up, or
+    /// the endpoint is misconfigured. The sender gets a status of 500 or 503, and an operator should act.
     #[must_use]
     pub const fn is_receiver_fault(self) -> bool {
         matches!(
             self,
-            Self::KeyStoreUnavailable
+            Self::BodyBudgetExceeded
+                | Self::KeyStoreUnavailable
                 | Self::ReplayStoreUnavailable
                 | Self::LookupPanicked
                 | Self::Unverified(Reason::NoRequestLine)
@@ -102,6 +107,7 @@ impl RefusalReason {
         Self::InProgress,
         Self::QuotaExceeded,
         Self::PeerBlocked,
+        Self::BodyBudgetExceeded,
         Self::KeyStoreUnavailable,
         Self::ReplayStoreUnavailable,
         Self::LookupPanicked,
@@ -148,16 +154,17 @@ mod tests {
             RefusalReason::InProgress => 8,
             RefusalReason::QuotaExceeded => 9,
             RefusalReason::PeerBlocked => 10,
-            RefusalReason::KeyStoreUnavailable => 11,
-            RefusalReason::ReplayStoreUnavailable => 12,
-            RefusalReason::LookupPanicked => 13,
-            RefusalReason::Misconfigured => 14,
+            RefusalReason::BodyBudgetExceeded => 11,
+            RefusalReason::KeyStoreUnavailable => 12,
+            RefusalReason::ReplayStoreUnavailable => 13,
+            RefusalReason::LookupPanicked => 14,
+            RefusalReason::Misconfigured => 15,
         };
         let verified = RefusalReason::ALL.iter().filter_map(|reason| match reason {
             RefusalReason::Unverified(reason) => Some(*reason),
             _ => None,
         });
         assert!(verified.eq(Reason::ALL.iter().copied()));
-        assert!(RefusalReason::ALL.iter().map(number).filter(|number| *number > 0).eq(1..15));
+        assert!(RefusalReason::ALL.iter().map(number).filter(|number| *number > 0).eq(1..16));
     }
 }

@@ -1,6 +1,6 @@
 //! Decides which of many similar events are logged, and counts the others.
 //!
-//! At most `per_second` lines are written each second, and memory is bounded; the lines and the counts add up to the
+//! At most `per_second` lines are written each second, and memory is bounded. The lines and the counts add up to the
 //! number of events.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
-/// Samples events by a key. `S` is what a later line about a key needs to know.
+/// Samples events by a key. `S` is the data that a later line about the key needs.
 pub(super) struct Sampler<S> {
     /// How many events of one key are logged in its window.
     pub(super) burst: u32,
@@ -54,12 +54,13 @@ impl<S> Sampler<S> {
         }
     }
 
-    /// Whether the event is logged; otherwise it is counted. A window opens only together with a line, so that a
-    /// million keys cause neither a million windows nor a million lines at their ends.
+    /// Whether the event is logged; otherwise it is counted. A window opens only together with a line, which bounds
+    /// both the windows and the lines at their ends.
     ///
     /// Call [`next_due`](Self::next_due) first: counts that are due take precedence for this second's lines.
     pub(super) fn admits(&mut self, key: &impl Hash, now: Duration, subject: impl FnOnce() -> S) -> bool {
-        // Two keys of one hash would share a window, which does no harm; the hash is seeded, so nobody can aim at it.
+        // Two keys with the same hash share a window, which is harmless. The hash is seeded, so attackers cannot
+        // predict it.
         let key = self.hasher.hash_one(key);
         let affordable = self.affords_line(now);
         if let Some(window) = self.windows.get_mut(&key) {
@@ -85,7 +86,7 @@ impl<S> Sampler<S> {
         false
     }
 
-    /// The next count whose window has ended, if this second has a line left for it.
+    /// Returns the next count whose window has ended, if this second has a line left for it.
     pub(super) fn next_due(&mut self, now: Duration) -> Option<Suppressed<S>> {
         while let Some((_, key)) = self.ends.front().copied().filter(|(end, _)| *end <= now) {
             if self.windows.get(&key).is_some_and(|window| window.suppressed > 0) && !self.affords_line(now) {
@@ -104,7 +105,7 @@ impl<S> Sampler<S> {
         None
     }
 
-    /// Any remaining count, due or not. The windows are closed.
+    /// Returns a remaining count, due or not, and closes its window.
     pub(super) fn next(&mut self) -> Option<Suppressed<S>> {
         while let Some((_, key)) = self.ends.pop_front() {
             if let Some(suppressed) = self.windows.remove(&key).and_then(Window::into_suppressed) {
@@ -120,7 +121,7 @@ impl<S> Sampler<S> {
     }
 
     fn affords_line(&mut self, now: Duration) -> bool {
-        // A thread may come late with a time that it read before; the second that is over must not begin anew.
+        // A thread may pass a time from an earlier second. That must not reset the current second's budget.
         if self.second < now.as_secs() {
             self.second = now.as_secs();
             self.spent = 0;
@@ -159,14 +160,14 @@ mod tests {
     const START: Duration = Duration::from_secs(1);
     const END: Duration = START.saturating_add(WINDOW);
 
-    /// Sends an event of each key. Gives back how many got a line, and the counts that were told meanwhile.
+    /// Sends an event of each key. Returns the number of logged events, and the counts that were due meanwhile.
     fn send(sampler: &mut Sampler<u32>, keys: impl Iterator<Item = u32>, now: Duration) -> (usize, Vec<u64>) {
-        let mut told = Vec::new();
+        let mut counts = Vec::new();
         let admitted = keys.filter(|key| {
-            told.extend(std::iter::from_fn(|| sampler.next_due(now)).map(|suppressed| suppressed.count));
+            counts.extend(std::iter::from_fn(|| sampler.next_due(now)).map(|suppressed| suppressed.count));
             sampler.admits(key, now, || *key)
         });
-        (admitted.count(), told)
+        (admitted.count(), counts)
     }
 
     #[test]
@@ -190,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_are_due_share_the_lines_of_a_second() {
+    fn due_counts_share_the_lines_of_a_second() {
         let mut sampler = Sampler::new(1, 10);
         let twice = |key: u32| [key, key];
         assert_eq!(send(&mut sampler, (0..10).flat_map(twice), START), (10, vec![]));
-        // Ten windows end, and the keys that come then get no line.
+        // Ten windows end. Their counts use all the lines of the second, so the new keys get none.
         assert_eq!(send(&mut sampler, (10..20).flat_map(twice), END), (0, vec![1; 10]));
         assert_eq!(sampler.next_due(END.saturating_add(WINDOW)), Some(Suppressed { subject: None, count: 20 }));
     }
@@ -208,22 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_counts_are_all_events_under_any_mixture() {
+    fn lines_and_counts_add_up_to_all_events() {
         let mut sampler = Sampler::new(3, 7);
-        let (mut lines, mut counts, mut told, mut state) = (0_u64, 0_u64, 0, 1_u32);
+        let (mut lines, mut counts, mut counted, mut state) = (0_u64, 0_u64, 0, 1_u32);
         for millisecond in 0..300_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let now = Duration::from_millis(millisecond);
             while let Some(suppressed) = sampler.next_due(now) {
                 counts += 1;
-                told += suppressed.count;
+                counted += suppressed.count;
             }
             lines += u64::from(sampler.admits(&((state >> 16) % 50), now, || 0_u32));
         }
         assert!(lines + counts <= 300 * 7 && counts > 50, "{lines} {counts}");
         while let Some(suppressed) = sampler.next() {
-            told += suppressed.count;
+            counted += suppressed.count;
         }
-        assert_eq!(lines + told, 300_000);
+        assert_eq!(lines + counted, 300_000);
     }
 }

@@ -62,8 +62,8 @@ use crate::limit::Peer;
 /// # Floods
 /// Attackers cannot fill a disk with log lines. Refused and abandoned requests with the same peer (an IPv6 peer by its
 /// /64 network), webhook id and reason get 5 lines; further ones within a minute of the first are counted, and then one
-/// line with `suppressed` gives their number. All peers together get at most 10 such lines each second; what exceeds
-/// that is counted together and logged once a minute, in a line with `suppressed` only. Faults of the receiver and
+/// line with `suppressed` gives their number. All peers together get at most 10 such lines each second; further events
+/// are counted together and logged once a minute, in a line with `suppressed` only. Faults of the receiver and
 /// warnings have separate limits of the same size, by reason, so that a flood does not hide an outage. Every accepted
 /// or released request has a line.
 ///
@@ -109,16 +109,16 @@ impl TracingObserver {
 
     /// Logs the counts of suppressed events now.
     pub fn flush(&self) {
-        self.tell(Sampler::next);
+        self.log_counts(Sampler::next);
     }
 
-    fn tell_due(&self, now: Duration) {
-        self.tell(|sampler| sampler.next_due(now));
+    fn log_due_counts(&self, now: Duration) {
+        self.log_counts(|sampler| sampler.next_due(now));
     }
 
-    fn tell(&self, mut next: impl FnMut(&mut Sampler<Subject<'static>>) -> Option<Suppressed<Subject<'static>>>) {
+    fn log_counts(&self, mut next: impl FnMut(&mut Sampler<Subject<'static>>) -> Option<Suppressed<Subject<'static>>>) {
         for (sampler, level) in [(&self.refusals, Level::WARN), (&self.faults, Level::ERROR)] {
-            // Each time the lock is let go of again: a line is written without it, as a slow log may take its time.
+            // The lock is released before each line is written, because the log may be slow.
             let mut take = || next(&mut lock(sampler));
             while let Some(suppressed) = take() {
                 Line::of_suppressed(&suppressed, level).write();
@@ -128,7 +128,7 @@ impl TracingObserver {
 
     fn sample(&self, sampler: &Mutex<Sampler<Subject<'static>>>, subject: Subject<'_>, line: &Line<'_>) {
         let now = self.clock.monotonic();
-        self.tell_due(now);
+        self.log_due_counts(now);
         let admitted = lock(sampler).admits(&subject, now, || subject.to_owned());
         if admitted {
             line.write();
@@ -148,7 +148,7 @@ impl Observer for TracingObserver {
         let (outcome, scheme) = (event.outcome, Cow::Borrowed(event.scheme));
         match outcome {
             Outcome::Accepted | Outcome::Released => {
-                self.tell_due(self.clock.monotonic());
+                self.log_due_counts(self.clock.monotonic());
                 line.write();
             }
             Outcome::Refused(reason) if reason.is_receiver_fault() => {
@@ -167,11 +167,11 @@ impl Observer for TracingObserver {
     }
 
     fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        self.sample(&self.faults, Subject::Store(store), &Line::of_store(store, Some(error)));
+        self.sample(&self.faults, Subject::StoreFailed(store), &Line::of_failed(store, Some(error)));
     }
 
     fn store_recovered(&self, store: StoreKind) {
-        self.sample(&self.faults, Subject::Store(store), &Line::of_recovered(store));
+        self.sample(&self.faults, Subject::StoreRecovered(store), &Line::of_recovered(store));
     }
 }
 

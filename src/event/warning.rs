@@ -12,7 +12,7 @@ pub enum Warning {
     AcceptedTableFull,
     /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
     LimiterFellBack,
-    /// A request has no peer address: refused requests cannot be counted by peer.
+    /// A request has no peer address: all such requests share one quota of refused requests.
     PeerUnknown,
     /// All peers so far have private addresses. There may be a proxy that is not declared; the refused requests of one
     /// client would then count against all of them.
@@ -20,9 +20,12 @@ pub enum Warning {
     /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
     /// twice.
     LeaseOutlived,
-    /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass it to
-    /// your observers in `FileKeysBuilder::on_error`.
+    /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
+    /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
     KeyReloadFailed,
+    /// An entry of the key files is faulty, and its webhook id has no keys. It is raised like
+    /// [`KeyReloadFailed`](Self::KeyReloadFailed).
+    KeyEntryRejected,
 }
 
 impl Warning {
@@ -35,6 +38,7 @@ impl Warning {
         Self::PeersAllPrivate,
         Self::LeaseOutlived,
         Self::KeyReloadFailed,
+        Self::KeyEntryRejected,
     ];
 
     /// The warning in snake case, for a log field or a metric label.
@@ -48,18 +52,23 @@ impl Warning {
             Self::PeersAllPrivate => "peers_all_private",
             Self::LeaseOutlived => "lease_outlived",
             Self::KeyReloadFailed => "key_reload_failed",
+            Self::KeyEntryRejected => "key_entry_rejected",
         }
     }
 
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::RejectedTableFull => "the table of refused requests is full, further peers are not blocked",
-            Self::AcceptedTableFull => "the table of accepted requests is full, further webhook ids are not limited",
-            Self::LimiterFellBack => "the shared limiter failed, this process counts its share of each quota",
-            Self::PeerUnknown => "a request has no peer address, refused requests are not counted by peer",
-            Self::PeersAllPrivate => "all peers have private addresses, a proxy may be undeclared",
-            Self::LeaseOutlived => "a handler finished after its lease, it may have run twice",
-            Self::KeyReloadFailed => "keys could not be reloaded, the previous keys stay in use",
+            Self::RejectedTableFull => "the table of refused requests is full: further peers are not blocked",
+            Self::AcceptedTableFull => "the table of accepted requests is full: further webhook ids are not limited",
+            Self::LimiterFellBack => "the shared limiter failed: this process counts its share of each quota",
+            Self::PeerUnknown => "a request has no peer address: all such requests share one quota of refused requests",
+            Self::PeersAllPrivate => {
+                "all peers have private addresses: if there is a proxy, declare it with \
+                 `WardenBuilder::proxies`"
+            }
+            Self::LeaseOutlived => "a handler finished after its lease: it may have run twice",
+            Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
+            Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",
         }
     }
 }

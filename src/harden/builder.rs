@@ -1,4 +1,4 @@
-//! Building the settings.
+//! The builder of the settings.
 
 use std::sync::Arc;
 
@@ -40,20 +40,19 @@ pub struct HardenBuilder {
 }
 
 impl Harden {
-    /// Starts from the defaults: all headers of [the table](super#headers), and plain HTTP is refused.
+    /// Starts a builder with the defaults: it adds all headers of [the table](super#headers) and refuses plain HTTP.
     pub fn builder() -> HardenBuilder {
         HardenBuilder::default()
     }
 }
 
 impl HardenBuilder {
-    /// Sets the value of a header: one of the defaults, or another one. If the inner service sets the header, its value is
-    /// kept.
+    /// Sets the value of a default header, or adds a header. If the inner service sets the header, its value is kept.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Some(name) = self.name(name) {
             match HeaderValue::from_str(value) {
                 Ok(value) => self.headers.set(name, value),
-                Err(_) => self.keep("header", format!("the value of {name} has bytes that no header may have")),
+                Err(_) => self.keep("header", format!("must have a value of visible ASCII for {name}")),
             }
         }
         self
@@ -67,25 +66,25 @@ impl HardenBuilder {
         self
     }
 
-    /// What to do with requests by plain HTTP: [`PlainHttp::Refuse`] by default.
+    /// Sets what to do with requests over plain HTTP. The default is [`PlainHttp::Refuse`].
     pub const fn plain_http(mut self, plain_http: PlainHttp) -> Self {
         self.policy.plain_http = plain_http;
         self
     }
 
-    /// The reverse proxies in front of this server, the same value as for
-    /// [`WardenBuilder::proxies`](crate::warden::WardenBuilder::proxies). They must set `X-Forwarded-Proto`, or `proto` in
-    /// `Forwarded`, themselves. By default there is none, and these headers are not read.
+    /// Sets the reverse proxies in front of this server, the same value as for
+    /// [`WardenBuilder::proxies`](crate::warden::WardenBuilder::proxies). The proxies must set `X-Forwarded-Proto`, or
+    /// `proto` in `Forwarded`, themselves. By default no proxy is declared, and these headers are not read.
     ///
-    /// With proxies, a request passes only if one of them reports TLS for it. A connection from any other address, or from a
-    /// Unix socket, is checked by itself.
+    /// A request through a declared proxy passes only if the proxy reports TLS for it. A connection from any other
+    /// address, or from a Unix socket, is checked as a direct connection.
     pub fn proxies(mut self, proxies: Proxies) -> Self {
         self.policy.proxies = proxies;
         self
     }
 
-    /// The host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. The `Host` of the request is
-    /// never used, because the client chooses it.
+    /// Sets the host for [`PlainHttp::Redirect`], with a port if it is not 443: `hooks.example.com`. The request's
+    /// `Host` is never used, because the client chooses it.
     pub fn redirect_host(mut self, host: &str) -> Self {
         match host_and_port(host) {
             Some(host) => self.policy.redirect_host = Some(host),
@@ -103,15 +102,15 @@ impl HardenBuilder {
     /// Builds the settings.
     ///
     /// # Errors
-    /// A header's name or value, or the host, is malformed; the proxies' networks are not known
-    /// ([`Proxies::danger_x_forwarded_for_from_anywhere`]); [`PlainHttp::Redirect`] has no host.
+    /// Returns an error if a header's name or value, or the host, is malformed; if the proxies' networks are not known
+    /// ([`Proxies::danger_x_forwarded_for_from_anywhere`]); or if [`PlainHttp::Redirect`] has no host.
     pub fn build(self) -> Result<Harden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         if self.policy.proxies.trust_every_connection() {
-            let problem = "must be set, because any client could claim TLS otherwise: use `Proxies::x_forwarded_for` or \
-                           `Proxies::forwarded`";
+            let problem = "must be set, because any client could claim TLS otherwise: use `Proxies::x_forwarded_for` \
+                           or `Proxies::forwarded`";
             return Err(ConfigError::new("proxies.networks", problem));
         }
         if self.policy.plain_http == PlainHttp::Redirect && self.policy.redirect_host.is_none() {
@@ -123,7 +122,7 @@ impl HardenBuilder {
     fn name(&mut self, name: &str) -> Option<HeaderName> {
         let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
         if parsed.is_none() {
-            self.keep("header", format!("{name:?} is not a token"));
+            self.keep("header", format!("must have a valid header name, not {name:?}"));
         }
         parsed
     }

@@ -1,4 +1,4 @@
-//! The headers that are added to every answer.
+//! The headers that are added to every response.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
@@ -19,13 +19,13 @@ impl Headers {
         self.0.retain(|(other, _)| other != name);
     }
 
-    /// The headers for the answer to an encrypted or a plain request. RFC 6797 section 7.2: no
+    /// Returns the headers for the response to an encrypted or a plain request. RFC 6797 section 7.2: no
     /// `Strict-Transport-Security` over plain HTTP.
     pub(crate) fn of(&self, is_encrypted: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.0.iter().filter(move |(name, _)| is_encrypted || name != STRICT_TRANSPORT_SECURITY)
     }
 
-    /// Adds the headers that an answer lacks.
+    /// Adds the headers that a response lacks.
     pub(super) fn complete(&self, headers: &mut HeaderMap, is_encrypted: bool) {
         for (name, value) in self.of(is_encrypted) {
             if !headers.contains_key(name) {

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HeaderValue, LOCATION};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue, LOCATION};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
 use http_body_util::Full;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -18,7 +19,7 @@ use crate::headers::Head;
 use crate::request_context::{Framework, SentHead};
 use crate::tower::{Bare, GuardedBody};
 
-/// Adds headers to the answers of the service that it wraps, and keeps plain HTTP from it. Put it outside of the
+/// Adds headers to the responses of the wrapped service, and refuses plain HTTP. Put it outside the
 /// [`WardenLayer`](crate::tower::WardenLayer), so that refusals have the headers too. On axum use
 /// [`axum::HardenLayer`](crate::axum::HardenLayer).
 ///
@@ -50,7 +51,7 @@ pub struct HardenLayer {
 }
 
 impl HardenLayer {
-    /// A layer with these settings. [`HardenLayer::default`] has the defaults.
+    /// Creates a layer with these settings. [`HardenLayer::default`] has the defaults.
     #[must_use]
     pub const fn new(harden: Harden) -> Self {
         Self { harden }
@@ -76,6 +77,7 @@ impl<S, B, R> Service<Request<B>> for HardenService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
+    B: Body,
     R: Send,
 {
     type Response = Response<GuardedBody<R>>;
@@ -101,11 +103,12 @@ where
     F: Framework,
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
+    B: Body,
     R: Send,
 {
     let harden = harden.clone();
     let (parts, body) = request.into_parts();
-    match harden.policy().judge(&SentHead::<F>::new(&parts)) {
+    match harden.policy().check(&SentHead::<F>::new(&parts)) {
         Passage::Through { is_encrypted } => {
             let answering = inner.call(Request::from_parts(parts, body));
             Box::pin(async move {
@@ -114,13 +117,20 @@ where
                 Ok(response)
             })
         }
-        passage => Box::pin(async move { Ok(turned_away(&harden, passage).map(GuardedBody::of_refusal)) }),
+        passage => {
+            let mut response = refusal(&harden, passage);
+            // On HTTP/1 the next request follows this body. The body was not read, so the connection must close.
+            if parts.version < Version::HTTP_2 && !body.is_end_stream() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Box::pin(async move { Ok(response.map(GuardedBody::of_refusal)) })
+        }
     }
 }
 
 pub(crate) type ResponseFuture<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
 
-fn turned_away(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
+fn refusal(harden: &Harden, passage: Passage) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     let location = if let Passage::Redirected(address) = passage { HeaderValue::try_from(address).ok() } else { None };
     *response.status_mut() = match location {

@@ -1,11 +1,11 @@
-//! The policy for requests by plain HTTP.
+//! The policy for requests over plain HTTP.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::occurrences::Occurrences;
 use crate::proxies::Proxies;
 
-/// What to do with a request that was sent by plain HTTP.
+/// What to do with a request that was sent over plain HTTP.
 ///
 /// ```
 /// use hookwarden::harden::{Harden, PlainHttp};
@@ -20,18 +20,18 @@ use crate::proxies::Proxies;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PlainHttp {
-    /// Pass it on. Only for servers whose port receives nothing but encrypted traffic.
+    /// Pass it on. Only for servers whose port receives only encrypted traffic.
     DangerAllow,
-    /// Redirect a GET or HEAD without a signature with 308 to the same path by `https`, at the
-    /// [`redirect_host`](super::HardenBuilder::redirect_host). Refuse any other request with 403: its content is already
-    /// exposed, and a redirect would hide that from the sender.
+    /// Redirect a GET or HEAD without a signature with 308 to the same path over `https`, at the
+    /// [`redirect_host`](super::HardenBuilder::redirect_host). Refuse any other request with 403: its content is
+    /// already exposed, and a redirect would hide that from the sender.
     Redirect,
     /// Refuse it with 403.
     #[default]
     Refuse,
 }
 
-/// Marks a request whose connection is encrypted, for a server that ends TLS itself: it puts the value into the request's
+/// Marks a request whose connection is encrypted. A server that terminates TLS itself inserts it into the request's
 /// extensions.
 ///
 /// ```
@@ -39,7 +39,7 @@ pub enum PlainHttp {
 /// use hookwarden::axum::HardenLayer;
 /// use hookwarden::harden::TlsConnection;
 ///
-/// /// For a router that is served by TLS only. The last layer is the outermost: it marks requests for `HardenLayer`.
+/// /// For a router that is served only over TLS. The last layer is the outermost: it marks requests for `HardenLayer`.
 /// fn tls_only(app: Router) -> Router {
 ///     app.layer(HardenLayer::default()).layer(Extension(TlsConnection))
 /// }
@@ -47,21 +47,21 @@ pub enum PlainHttp {
 #[derive(Debug, Clone, Copy)]
 pub struct TlsConnection;
 
-/// A request as it arrived, whatever the framework.
+/// A request as it arrived, independent of the framework.
 pub(crate) trait Arriving {
     fn method(&self) -> &str;
     /// The path and query as sent.
     fn path(&self) -> Option<&str>;
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]>;
-    /// Whether `is` holds for the lower-case name of any header.
+    /// Returns whether the lower-case name of any header satisfies `is`.
     fn has_header(&self, is: impl Fn(&str) -> bool) -> bool;
     /// The address of the connection.
     fn address(&self) -> Option<IpAddr>;
-    /// Whether this server ended TLS on the connection.
+    /// Returns whether this server terminated TLS on the connection.
     fn is_tls(&self) -> bool;
 }
 
-/// The policy for plain HTTP, and how it is recognized.
+/// The policy for plain HTTP, and the settings that detect it.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
     pub(super) plain_http: PlainHttp,
@@ -77,7 +77,7 @@ pub(crate) enum Passage {
     Through {
         is_encrypted: bool,
     },
-    /// To this address.
+    /// Redirected to this address.
     Redirected(String),
     Refused,
 }
@@ -86,19 +86,19 @@ pub(crate) enum Passage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Encrypted,
-    /// From this machine.
+    /// Sent in plain text from this machine.
     Local,
     Plain,
 }
 
 impl Policy {
-    pub(crate) fn judge(&self, request: &impl Arriving) -> Passage {
+    pub(crate) fn check(&self, request: &impl Arriving) -> Passage {
         match self.transport(request) {
             Transport::Encrypted => Passage::Through { is_encrypted: true },
             Transport::Local => Passage::Through { is_encrypted: false },
             Transport::Plain if self.plain_http == PlainHttp::DangerAllow => Passage::Through { is_encrypted: false },
             Transport::Plain => {
-                self.tell(request.address());
+                self.log_refusal(request.address());
                 self.location(request).map_or(Passage::Refused, Passage::Redirected)
             }
         }
@@ -107,13 +107,13 @@ impl Policy {
     fn transport(&self, request: &impl Arriving) -> Transport {
         let address = request.address().map(|address| address.to_canonical());
         match self.proxies.is_https(address, |name| request.values(name)) {
-            // The client's connection counts, not the proxy's own.
+            // Behind a proxy, the client's connection to the proxy decides, not the proxy's connection to this server.
             Some(true) => Transport::Encrypted,
             Some(false) => Transport::Plain,
             None if request.is_tls() => Transport::Encrypted,
             None if !self.proxies.are_declared()
                 && address.is_some_and(|address| address.is_loopback())
-                && !request.has_header(is_trace_of_a_proxy) =>
+                && !request.has_header(is_proxy_header) =>
             {
                 Transport::Local
             }
@@ -122,14 +122,16 @@ impl Policy {
     }
 
     /// Logs the first, second, fourth, eighth … request that is refused or redirected.
-    fn tell(&self, address: Option<IpAddr>) {
+    fn log_refusal(&self, address: Option<IpAddr>) {
         let Some(count) = self.refused.count_to_log() else { return };
         let fix = match address {
             None => {
-                "the server does not report where requests connect from: on axum, use hookwarden::axum::HardenLayer and \
+                "the server does not set the peer's address: on axum, use hookwarden::axum::HardenLayer and \
                  into_make_service_with_connect_info"
             }
-            Some(_) if !self.proxies.are_declared() => "if a proxy ends TLS, declare it with HardenBuilder::proxies",
+            Some(_) if !self.proxies.are_declared() => {
+                "if a proxy terminates TLS, declare it with HardenBuilder::proxies"
+            }
             Some(_) if self.proxies.is_https(address, |_| []).is_some() => {
                 "the declared proxy did not report https: it must set X-Forwarded-Proto, or proto in Forwarded"
             }
@@ -139,11 +141,11 @@ impl Policy {
             target: "hookwarden::harden",
             count,
             peer = address.map(tracing::field::display),
-            "request by plain HTTP refused: {fix}"
+            "request over plain HTTP refused: {fix}"
         );
     }
 
-    /// The same path by `https`, if the request may be redirected.
+    /// Returns the same path over `https`, if the request may be redirected.
     fn location(&self, request: &impl Arriving) -> Option<String> {
         let host = self.redirect_host.as_ref().filter(|_| self.plain_http == PlainHttp::Redirect)?;
         let is_signed = self.signatures.iter().any(|name| request.values(name).next().is_some());
@@ -151,17 +153,17 @@ impl Policy {
             return None;
         }
         let path = request.path().filter(|path| path.starts_with('/')).unwrap_or("/");
-        // A path that no header can hold is none that a browser writes.
+        // Browsers send only visible ASCII in a path.
         path.bytes().all(|byte| byte.is_ascii_graphic()).then(|| format!("https://{host}{path}"))
     }
 }
 
-fn is_trace_of_a_proxy(name: &str) -> bool {
-    name.starts_with("x-forwarded") || TRACES.contains(&name)
+fn is_proxy_header(name: &str) -> bool {
+    name.starts_with("x-forwarded") || PROXY_HEADERS.contains(&name)
 }
 
-/// A host's name or address in lower case, with its port if it has one. No character is accepted that could end the host
-/// early or start another one.
+/// Parses a host's name or address with an optional port, and returns it in lower case. Rejects every character that
+/// could end the host early or start another host.
 pub(super) fn host_and_port(text: &str) -> Option<String> {
     let end =
         if text.starts_with('[') { text.find(']')?.checked_add(1)? } else { text.find(':').unwrap_or(text.len()) };
@@ -175,21 +177,21 @@ pub(super) fn host_and_port(text: &str) -> Option<String> {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
     };
-    (is_host && (1..=MOST_OF_A_HOST).contains(&host.len())).then(|| format!("{}{port}", host.to_ascii_lowercase()))
+    (is_host && (1..=MAX_HOST_BYTES).contains(&host.len())).then(|| format!("{}{port}", host.to_ascii_lowercase()))
 }
 
-/// The headers that show a proxy, in addition to `X-Forwarded-…`.
-const TRACES: [&str; 6] = ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
+/// The headers that proxies add, in addition to `X-Forwarded-…`.
+const PROXY_HEADERS: [&str; 6] = ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
 
 /// The longest name in DNS, in bytes.
-const MOST_OF_A_HOST: usize = 253;
+const MAX_HOST_BYTES: usize = 253;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn host_is_a_name_or_an_address_and_nothing_more() {
+    fn redirect_host_is_only_a_name_or_address() {
         for (text, host) in [
             ("hooks.example.com", "hooks.example.com"),
             ("Hooks.Example.COM:8080", "hooks.example.com:8080"),

@@ -1,6 +1,6 @@
 //! `/.well-known/security.txt`: where to report a vulnerability (RFC 9116).
 //!
-//! [`SecurityTxt`] is itself the tower service. It answers at whatever path it is put on.
+//! [`SecurityTxt`] is also the tower service, for the path that it is mounted at.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -36,8 +36,9 @@ use crate::time::{Timestamp, TimestampFormat};
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 ///
-/// An expired text must not be used (RFC 9116 section 2.5.5): from then on the answer is 404, and a warning is logged once.
-/// The text must be served by HTTPS (section 3): put it behind a [`HardenLayer`](super::HardenLayer).
+/// An expired text must not be used (RFC 9116 section 2.5.5): after the expiry requests are answered with 404, and a
+/// warning is logged once. The text must be served over HTTPS (section 3): put it behind a
+/// [`HardenLayer`](super::HardenLayer).
 #[derive(Clone)]
 pub struct SecurityTxt {
     inner: Arc<Inner>,
@@ -47,11 +48,11 @@ struct Inner {
     text: String,
     expires: Timestamp,
     clock: Arc<dyn Clock>,
-    expiry_told: AtomicBool,
+    expiry_logged: AtomicBool,
 }
 
 impl SecurityTxt {
-    /// The path at which it is served.
+    /// The path at which the text is served.
     pub const PATH: &'static str = "/.well-known/security.txt";
 
     pub(crate) const CONTENT_TYPE: &'static str = "text/plain; charset=utf-8";
@@ -62,20 +63,23 @@ impl SecurityTxt {
         SecurityTxtBuilder::new()
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.inner.text
     }
 
-    /// The status for a request with this method, and the text if it is served.
+    /// Returns the status for a request with this method, and the text if the status is 200.
     pub(crate) fn answer(&self, method: &str) -> (StatusCode, Option<String>) {
         if !matches!(method, "GET" | "HEAD") {
             return (StatusCode::METHOD_NOT_ALLOWED, None);
         }
         if self.inner.clock.now().wall >= self.inner.expires {
-            if !self.inner.expiry_told.swap(true, Ordering::Relaxed) {
-                tracing::warn!(target: "hookwarden::harden", "security.txt has expired and is answered 404");
+            if !self.inner.expiry_logged.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    target: "hookwarden::harden",
+                    "security.txt has expired and is answered with 404: set a later `expires`"
+                );
             }
             return (StatusCode::NOT_FOUND, None);
         }
@@ -112,7 +116,8 @@ impl<B> Service<Request<B>> for SecurityTxt {
     }
 }
 
-/// Collects the fields of a [`SecurityTxt`]. A field that is set several times is written in the order of the calls.
+/// Collects the fields of a [`SecurityTxt`]. A field that is set several times is written several times, in the order
+/// of the calls.
 ///
 /// ```
 /// use hookwarden::harden::SecurityTxt;
@@ -141,51 +146,54 @@ impl SecurityTxtBuilder {
         Self { lines: Vec::new(), expires: None, clock: Arc::new(SystemClock::default()), fault: None }
     }
 
-    /// Where to send reports: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one; the
-    /// preferred one first.
+    /// Adds an address for reports: `mailto:security@example.com`, `https://…` or `tel:+1-201-555-0123`. At least one
+    /// is required. Add the preferred address first.
     pub fn contact(self, uri: &str) -> Self {
         self.uri(CONTACT, uri, &["mailto:", "https://", "tel:"])
     }
 
-    /// When the text expires. RFC 9116 recommends less than a year from now; for a later time a warning is logged.
+    /// Sets when the text expires. RFC 9116 recommends less than a year from now; a later time logs a warning.
     pub fn expires(mut self, expires: Timestamp) -> Self {
         self.expires = Some(expires);
         self
     }
 
-    /// A key for encrypted reports: `https://…`, `dns:…` or `openpgp4fpr:…`.
+    /// Adds a key for encrypted reports: `https://…`, `dns:…` or `openpgp4fpr:…`.
     pub fn encryption(self, uri: &str) -> Self {
         self.uri("Encryption", uri, &["https://", "dns:", "openpgp4fpr:"])
     }
 
-    /// A page that thanks reporters, at `https://…`.
+    /// Adds a page that thanks reporters, at `https://…`.
     pub fn acknowledgments(self, uri: &str) -> Self {
         self.uri("Acknowledgments", uri, &["https://"])
     }
 
-    /// An address of this text, at `https://…`.
+    /// Adds an address of this text, at `https://…`.
     pub fn canonical(self, uri: &str) -> Self {
         self.uri("Canonical", uri, &["https://"])
     }
 
-    /// The policy for reports, at `https://…`.
+    /// Adds the policy for reports, at `https://…`.
     pub fn policy(self, uri: &str) -> Self {
         self.uri("Policy", uri, &["https://"])
     }
 
-    /// Open positions in security, at `https://…`.
+    /// Adds a page with open positions in security, at `https://…`.
     pub fn hiring(self, uri: &str) -> Self {
         self.uri("Hiring", uri, &["https://"])
     }
 
-    /// The languages that reports may be in, as tags of RFC 5646: `en`, `pt-BR`. Called again, it replaces them.
+    /// Sets the languages that reports may be in, as tags of RFC 5646: `en`, `pt-BR`. A second call replaces the first.
     pub fn preferred_languages<'t>(mut self, tags: impl IntoIterator<Item = &'t str>) -> Self {
         let is_subtag =
             |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let tags: Vec<&str> = tags.into_iter().collect();
         match tags.iter().find(|tag| !tag.split('-').all(is_subtag)) {
-            Some(tag) => self.keep("security.txt Preferred-Languages", format!("{tag:?} is no language tag")),
-            None if tags.is_empty() => self.keep("security.txt Preferred-Languages", "there is none".to_owned()),
+            Some(tag) => self
+                .keep("security.txt Preferred-Languages", format!("must be language tags such as `en`, not {tag:?}")),
+            None if tags.is_empty() => {
+                self.keep("security.txt Preferred-Languages", "must list at least one".to_owned())
+            }
             None => {
                 self.lines.retain(|(field, _)| *field != PREFERRED_LANGUAGES);
                 self.lines.push((PREFERRED_LANGUAGES, tags.join(", ")));
@@ -194,7 +202,7 @@ impl SecurityTxtBuilder {
         self
     }
 
-    /// Takes the time from `clock`, for tests.
+    /// Reads the time from `clock`, for tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -203,28 +211,32 @@ impl SecurityTxtBuilder {
     /// Builds the text.
     ///
     /// # Errors
-    /// The contact or the expiry is missing; the expiry is in the past or after the year 9999; or an address or a language
-    /// tag is malformed.
+    /// Returns an error if the contact or the expiry is missing, if the expiry is in the past or after the year 9999,
+    /// or if an address or a language tag is malformed.
     pub fn build(self) -> Result<SecurityTxt, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         if !self.lines.iter().any(|(field, _)| *field == CONTACT) {
-            return Err(ConfigError::new("security.txt Contact", "there is none"));
+            return Err(ConfigError::new("security.txt Contact", "must be set: call `contact`"));
         }
         let expiry = |problem| ConfigError::new("security.txt Expires", problem);
-        let expires = self.expires.ok_or(expiry("it is not said"))?;
+        let expires = self.expires.ok_or(expiry("must be set: call `expires`"))?;
         let now = self.clock.now().wall;
         if expires <= now {
-            return Err(expiry("it is not in the future"));
+            return Err(expiry("must be in the future"));
         }
-        let written = TimestampFormat::Rfc3339.write(expires).ok_or(expiry("it has no form in RFC 3339"))?;
+        let written = TimestampFormat::Rfc3339.write(expires).ok_or(expiry("must be before the year 10000"))?;
         if expires.as_unix().saturating_sub(now.as_unix()) > YEAR {
-            tracing::warn!(target: "hookwarden::harden", expires = written, "security.txt expires in more than a year");
+            tracing::warn!(
+                target: "hookwarden::harden",
+                expires = written,
+                "security.txt expires in more than a year: set an earlier `expires` (RFC 9116 section 2.5.5)"
+            );
         }
         let lines = self.lines.iter().map(|(field, value)| format!("{field}: {value}\n"));
         let text: String = lines.chain([format!("Expires: {written}\n")]).collect();
-        let inner = Inner { text, expires, clock: self.clock, expiry_told: AtomicBool::new(false) };
+        let inner = Inner { text, expires, clock: self.clock, expiry_logged: AtomicBool::new(false) };
         Ok(SecurityTxt { inner: Arc::new(inner) })
     }
 
@@ -232,12 +244,12 @@ impl SecurityTxtBuilder {
         let has_start = |start: &&str| uri.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
         let start = starts.iter().find(|start| has_start(start));
         let is_more = start.is_some_and(|start| uri.len() > start.len());
-        // RFC 3986 section 2: what else there may be is percent-encoded.
+        // All other characters must be percent-encoded (RFC 3986 section 2).
         let is_plain = uri.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte));
         if is_more && is_plain {
             self.lines.push((field, uri.to_owned()));
         } else {
-            let problem = format!("{uri:?} is no URI that starts with {}", starts.join(" or "));
+            let problem = format!("must be a URI that starts with {}, not {uri:?}", starts.join(" or "));
             self.keep(format!("security.txt {field}"), problem);
         }
         self

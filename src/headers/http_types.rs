@@ -1,4 +1,4 @@
-//! The types of the `http` crate as heads.
+//! [`Head`] for the types of the `http` crate.
 
 use http::header::{HeaderMap, HeaderValue};
 use http::request::{Parts, Request};
@@ -7,17 +7,29 @@ use super::{FieldName, Head, Occurrence};
 
 impl Head for HeaderMap {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        let values = match &name.http {
-            Some(name) => self.get_all(name),
-            None => self.get_all(name.as_str()),
-        };
-        Occurrence::from_values(values.iter().map(HeaderValue::as_bytes))
+        Occurrence::from_values(values(self, name))
     }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        values(self, name).nth(index)
+    }
+}
+
+fn values<'m>(map: &'m HeaderMap, name: &FieldName) -> impl Iterator<Item = &'m [u8]> + use<'m> {
+    let values = match &name.http {
+        Some(name) => map.get_all(name),
+        None => map.get_all(name.as_str()),
+    };
+    values.iter().map(HeaderValue::as_bytes)
 }
 
 impl Head for Parts {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.headers.header(name)
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.headers.nth_value(name, index)
     }
 
     fn method(&self) -> Option<&str> {
@@ -32,6 +44,10 @@ impl Head for Parts {
 impl<B> Head for Request<B> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.headers().header(name)
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.headers().nth_value(name, index)
     }
 
     fn method(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, Reason, Slot};
 
-/// How often a header occurs. Only a header that occurs once has a usable value: with two values, a proxy and a
+/// How often a header occurs. Only a header that occurs once has a usable value. If there are two, a proxy and a
 /// receiver may each use a different one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurrence<'h> {
@@ -24,7 +24,7 @@ impl<'h> Occurrence<'h> {
         }
     }
 
-    /// The value of a header that must occur once. `slot` is its place in the scheme.
+    /// Returns the value of a header that must occur once. `slot` is its place in the scheme.
     pub(crate) fn once(self, slot: Slot) -> Result<&'h [u8], Fault> {
         match self {
             Self::Once(value) => Ok(value),

@@ -1,4 +1,4 @@
-//! Pairs and maps of names and values as heads.
+//! [`Head`] for pairs and maps of names and values.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,7 +9,11 @@ use super::{FieldName, Head, Occurrence};
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Head for [(N, V)] {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        find(name, self.iter().map(|(key, value)| (key, value)))
+        Occurrence::from_values(values(name, self.iter().map(|(key, value)| (key, value))))
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        values(name, self.iter().map(|(key, value)| (key, value))).nth(index)
     }
 }
 
@@ -17,26 +21,38 @@ impl<N: AsRef<str>, V: AsRef<[u8]>, const L: usize> Head for [(N, V); L] {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.as_slice().header(name)
     }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.as_slice().nth_value(name, index)
+    }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         self.as_slice().header(name)
     }
-}
 
-/// A map cannot show that a header was sent twice if its builder kept one of the values. Two keys that differ only in case
-/// are a repeated header.
-impl<N: AsRef<str>, V: AsRef<[u8]>> Head for BTreeMap<N, V> {
-    fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        find(name, self.iter())
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.as_slice().nth_value(name, index)
     }
 }
 
-/// For example the headers of an AWS Lambda event, a `HashMap<String, String>`.
+/// A map does not show that a header was sent twice if the code that filled it kept only one of the values. Two keys
+/// that differ only in case are a repeated header.
+impl<N: AsRef<str>, V: AsRef<[u8]>> Head for BTreeMap<N, V> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        Occurrence::from_values(values(name, self.iter()))
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        values(name, self.iter()).nth(index)
+    }
+}
+
+/// An example is the headers of an AWS Lambda event, a `HashMap<String, String>`.
 ///
-/// A map cannot show that a header was sent twice if its builder kept one of the values. Two keys that differ only in case
-/// are a repeated header.
+/// A map does not show that a header was sent twice if the code that filled it kept only one of the values. Two keys
+/// that differ only in case are a repeated header.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -56,17 +72,21 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for BTreeMap<N, V> {
 #[cfg(feature = "std")]
 impl<N: AsRef<str>, V: AsRef<[u8]>, S> Head for HashMap<N, V, S> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        find(name, self.iter())
+        Occurrence::from_values(values(name, self.iter()))
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        values(name, self.iter()).nth(index)
     }
 }
 
-fn find<'h, N, V>(name: &FieldName, headers: impl Iterator<Item = (&'h N, &'h V)>) -> Occurrence<'h>
+fn values<'h, N, V>(name: &FieldName, headers: impl Iterator<Item = (&'h N, &'h V)>) -> impl Iterator<Item = &'h [u8]>
 where
     N: AsRef<str> + 'h,
     V: AsRef<[u8]> + 'h,
 {
     let same_name = headers.filter(|(key, _)| key.as_ref().eq_ignore_ascii_case(name.as_str()));
-    Occurrence::from_values(same_name.map(|(_, value)| value.as_ref()))
+    same_name.map(|(_, value)| value.as_ref())
 }
 
 #[cfg(test)]
@@ -76,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header_is_found_whatever_its_case_and_only_if_single() {
+    fn lookup_ignores_case_and_reports_repeated_headers() {
         let pairs = [("X-One", "1"), ("x-two", "2"), ("X-TWO", "3")];
         let owned = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let heads: &[&dyn Head] = &[
@@ -95,6 +115,12 @@ mod tests {
             assert_eq!(find("X-Two"), Occurrence::Repeated, "head {index}");
             assert_eq!(find("X-Three"), Occurrence::Absent, "head {index}");
             assert_eq!((head.method(), head.path()), (None, None), "head {index}");
+            let nth = |name, nth| head.nth_value(&FieldName::new(name).unwrap(), nth);
+            assert_eq!([nth("x-ONE", 0), nth("x-one", 1), nth("X-Three", 0)], [Some(&b"1"[..]), None, None]);
+            // A map has its own order.
+            let mut both = [nth("x-two", 0), nth("X-Two", 1)];
+            both.sort_unstable();
+            assert_eq!((both, nth("x-two", 2)), ([Some(&b"2"[..]), Some(b"3")], None), "head {index}");
         }
     }
 }

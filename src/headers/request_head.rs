@@ -1,4 +1,4 @@
-//! Heads with a request line, and without anything.
+//! A head with a request line, and an empty head.
 
 use super::{FieldName, Head, Occurrence};
 
@@ -45,6 +45,10 @@ impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
         self.headers.header(name)
     }
 
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        self.headers.nth_value(name, index)
+    }
+
     fn method(&self) -> Option<&str> {
         Some(self.method)
     }
@@ -54,7 +58,7 @@ impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
     }
 }
 
-/// A head without headers and without a request line.
+/// A head without headers or a request line.
 ///
 /// ```
 /// use hookwarden::headers::NoHeaders;
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn request_line_is_told_by_whatever_holds_one() {
+    fn heads_with_a_request_line_return_it() {
         let line = |head: &dyn Head| (head.method().map(str::to_owned), head.path().map(str::to_owned));
         let expected = (Some("PUT".to_owned()), Some("/hooks?id=7".to_owned()));
         assert_eq!(line(&RequestHead::new("PUT", "/hooks?id=7", &NoHeaders)), expected);

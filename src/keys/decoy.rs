@@ -1,15 +1,15 @@
-//! The keys against which unknown ids are verified.
+//! Decoys: the keys that requests for unknown ids are verified against.
 
 use crate::crypto::mac::PreparedKeys;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
 use crate::secret::{Key, Keyring, MAX_KEYS, Secret};
 
-/// A decoy of every keyring size, prepared for one scheme. No signature is ever accepted under one.
+/// Decoys of every keyring size, prepared for one scheme. A decoy never accepts a signature.
 #[derive(Debug)]
 pub(crate) struct Decoys {
     smallest: PreparedKeys,
-    /// In order of size, from two keys on.
+    /// The decoys of two to eight keys, in this order.
     larger: Vec<PreparedKeys>,
 }
 
@@ -19,14 +19,14 @@ impl Decoys {
         Ok(Self { smallest: decoy(scheme, 1)?, larger })
     }
 
-    /// The decoy of `size` keys, or of the nearest size.
+    /// Returns the decoy of `size` keys, or of the nearest size.
     pub(crate) fn of_size(&self, size: usize) -> &PreparedKeys {
         let size = size.min(MAX_KEYS);
         size.checked_sub(2).and_then(|index| self.larger.get(index)).unwrap_or(&self.smallest)
     }
 }
 
-/// Its keys are public and need not be secret.
+/// Creates a decoy. Its keys need not be secret, because it never accepts a signature.
 fn decoy(scheme: &Scheme, size: usize) -> Result<PreparedKeys, ConfigError> {
     let keys =
         (0..size).map(|index| Key::new(&format!("decoy-{index}"), Secret::from_bytes(format!("decoy {index}"))?));
@@ -37,12 +37,14 @@ fn decoy(scheme: &Scheme, size: usize) -> Result<PreparedKeys, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
-    fn decoy_is_of_the_size_asked_for_and_marked() {
+    fn decoy_has_requested_size_and_is_marked() {
         for scheme in [Scheme::timestamped(), Scheme::standard_webhooks()] {
             let decoys = Decoys::new(&scheme).unwrap();
-            let sizes = [0, 1, 2, 7, 8, 9, usize::MAX].map(|size| decoys.of_size(size).len());
+            let sizes =
+                [0, 1, 2, 7, 8, 9, usize::MAX].map(|size| decoys.of_size(size).live_count(Timestamp::from_unix(0)));
             assert_eq!(sizes, [1, 1, 2, 7, 8, 8, 8]);
             assert!((0..=8).all(|size| decoys.of_size(size).is_decoy()));
         }

@@ -9,13 +9,15 @@ use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 
 use super::KeyStore;
+use super::live_counts::{LiveCounts, Schedule};
 use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, StoreError};
 use crate::scheme::Scheme;
 use crate::secret::{Keyring, MAX_KEYS};
+use crate::time::Timestamp;
 
-/// Keys by webhook id, in memory. Cheap to clone; all clones share the same keys, so that a clone kept aside changes
-/// the keys of a running Warden.
+/// Keys by webhook id, in memory. Cheap to clone; all clones share the same keys, so a clone can change the keys of a
+/// running Warden.
 ///
 /// Each change is atomic: a request sees the keys before it or after it. A lookup costs one hash and takes no lock. The
 /// secrets themselves are not kept.
@@ -29,7 +31,7 @@ use crate::secret::{Keyring, MAX_KEYS};
 /// let keys = StaticKeys::new(&scheme, [("acme", Keyring::from_keys([old.clone()])?)])?;
 /// let warden = Warden::builder(scheme.clone()).keys(keys.clone()).build()?;
 ///
-/// // Later, while requests run: accept the new key beside the old one.
+/// // Later, while requests run: accept both the new key and the old one.
 /// let new = Key::new("2027", scheme.secret("a-new-secret")?)?;
 /// keys.replace_one("acme", Keyring::from_keys([new, old])?)?;
 /// # Ok::<(), hookwarden::ConfigError>(())
@@ -52,13 +54,13 @@ impl StaticKeys {
     /// Prepares the keys of each sender for `scheme`.
     ///
     /// # Errors
-    /// There is no sender; two senders have the same webhook id or the same secret; an id is empty; or the scheme
+    /// There are no senders; two senders have the same webhook id or the same secret; an id is empty; or the scheme
     /// decodes its secrets and one was not decoded.
     pub fn new(
         scheme: &Scheme,
         senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>,
     ) -> Result<Self, ConfigError> {
-        Self::with_senders(scheme, owned(senders), false).map_err(|fault| fault.error)
+        Self::with_senders(scheme, owned(senders), false)
     }
 
     /// Like [`new`](Self::new), but one secret may belong to several webhook ids. A message signed for one of them is
@@ -70,14 +72,14 @@ impl StaticKeys {
         scheme: &Scheme,
         senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>,
     ) -> Result<Self, ConfigError> {
-        Self::with_senders(scheme, owned(senders), true).map_err(|fault| fault.error)
+        Self::with_senders(scheme, owned(senders), true)
     }
 
     pub(crate) fn with_senders(
         scheme: &Scheme,
         senders: Vec<(String, Keyring)>,
         shared_secrets: bool,
-    ) -> Result<Self, SenderFault> {
+    ) -> Result<Self, ConfigError> {
         let inner = Inner {
             scheme: scheme.clone(),
             shared_secrets,
@@ -92,12 +94,12 @@ impl StaticKeys {
     /// Replaces all senders.
     ///
     /// # Errors
-    /// As for [`new`](Self::new). The present senders then stay.
+    /// As for [`new`](Self::new). The senders then stay unchanged.
     pub fn replace(&self, senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>) -> Result<(), ConfigError> {
-        self.replace_senders(owned(senders)).map_err(|fault| fault.error)
+        self.replace_senders(owned(senders))
     }
 
-    pub(super) fn replace_senders(&self, senders: Vec<(String, Keyring)>) -> Result<(), SenderFault> {
+    pub(super) fn replace_senders(&self, senders: Vec<(String, Keyring)>) -> Result<(), ConfigError> {
         self.change(|_| self.inner.table_of(senders))
     }
 
@@ -116,7 +118,7 @@ impl StaticKeys {
         })
     }
 
-    /// Removes a webhook id, so that its requests are refused from now on. Returns whether it was known.
+    /// Removes a webhook id: its requests are refused from now on. Returns whether the id was known.
     pub fn remove(&self, webhook_id: &str) -> bool {
         struct Unknown;
         let removed = self.change(|table| {
@@ -133,14 +135,14 @@ impl StaticKeys {
         self.inner.table.load().senders.len()
     }
 
-    /// Whether there is no webhook id, because all were removed.
+    /// Whether all webhook ids were removed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     fn change<E>(&self, make: impl FnOnce(&Table) -> Result<Table, E>) -> Result<(), E> {
-        let _alone = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let table = make(&self.inner.table.load())?;
         self.inner.table.store(Arc::new(table));
         Ok(())
@@ -152,8 +154,12 @@ impl KeyStore for StaticKeys {
         Ok(self.inner.table.load().senders.get(webhook_id).map(|sender| sender.keys.clone()))
     }
 
-    fn common_size(&self) -> usize {
-        self.inner.table.load().common_size
+    fn knows(&self, webhook_id: &str) -> bool {
+        self.inner.table.load().senders.contains_key(webhook_id)
+    }
+
+    fn common_live_keys(&self, now: Timestamp) -> usize {
+        self.inner.table.load().common_live_keys.common_at(now)
     }
 
     fn scheme(&self) -> Option<&Scheme> {
@@ -171,19 +177,18 @@ impl fmt::Debug for StaticKeys {
 }
 
 impl Inner {
-    fn table_of(&self, senders: Vec<(String, Keyring)>) -> Result<Table, SenderFault> {
+    fn table_of(&self, senders: Vec<(String, Keyring)>) -> Result<Table, ConfigError> {
         if senders.is_empty() {
-            return Err(SenderFault { index: None, error: ConfigError::new("senders", "there is none") });
+            return Err(ConfigError::new("senders", "must be at least one"));
         }
         let mut table: HashMap<Arc<str>, Sender> = HashMap::with_capacity(senders.len());
         let mut owners: HashMap<Fingerprint, Arc<str>> = HashMap::new();
-        for (index, (id, keyring)) in senders.into_iter().enumerate() {
-            let at_fault = |error| SenderFault { index: Some(index), error };
-            let (id, sender) = self.sender(id, &keyring).map_err(at_fault)?;
+        for (id, keyring) in senders {
+            let (id, sender) = self.sender(id, &keyring)?;
             if table.contains_key(&id) {
-                return Err(at_fault(ConfigError::new("senders", format!("two of the webhook id {id:?}"))));
+                return Err(ConfigError::new("senders", format!("two senders have the webhook id {id:?}")));
             }
-            self.claim(&mut owners, &id, &sender).map_err(at_fault)?;
+            self.claim(&mut owners, &id, &sender)?;
             table.insert(id, sender);
         }
         Ok(Table::new(table))
@@ -191,16 +196,10 @@ impl Inner {
 
     fn sender(&self, id: String, keyring: &Keyring) -> Result<(Arc<str>, Sender), ConfigError> {
         if id.is_empty() {
-            return Err(ConfigError::new("senders", "a webhook id is empty"));
+            return Err(ConfigError::new("senders", "must not have an empty webhook id"));
         }
-        let fingerprints = keyring.iter().map(|key| self.fingerprint(key.secret.expose())).collect();
+        let fingerprints = keyring.iter().map(|key| self.fingerprints.hash_one(key.secret.without_padding())).collect();
         Ok((id.into(), Sender { keys: self.scheme.prepare(keyring)?, fingerprints }))
-    }
-
-    /// HMAC pads a key with zero bytes, so secrets that differ only in trailing zero bytes are equal.
-    fn fingerprint(&self, secret: &[u8]) -> Fingerprint {
-        let end = secret.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        self.fingerprints.hash_one(secret.get(..end))
     }
 
     fn check(&self, senders: &HashMap<Arc<str>, Sender>) -> Result<(), ConfigError> {
@@ -227,29 +226,18 @@ impl Inner {
     }
 }
 
-/// A list of senders that is wrong, with the index of the one at fault.
-pub(crate) struct SenderFault {
-    #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "senders from code have no place in a file"))]
-    pub(crate) index: Option<usize>,
-    pub(crate) error: ConfigError,
-}
-
-/// It never changes; a rotation replaces it.
+/// An immutable table. Each change replaces it as a whole.
 #[derive(Default)]
 struct Table {
     senders: HashMap<Arc<str>, Sender>,
-    common_size: usize,
+    common_live_keys: Schedule,
 }
 
 impl Table {
     fn new(senders: HashMap<Arc<str>, Sender>) -> Self {
-        let mut counts = [0_usize; MAX_KEYS];
-        for sender in senders.values() {
-            if let Some(count) = sender.keys.len().checked_sub(1).and_then(|index| counts.get_mut(index)) {
-                *count = count.saturating_add(1);
-            }
-        }
-        Self { senders, common_size: most_common(&counts) }
+        let mut counts = LiveCounts::default();
+        senders.values().for_each(|sender| counts.add(&sender.keys));
+        Self { senders, common_live_keys: counts.into_schedule() }
     }
 }
 
@@ -259,14 +247,8 @@ struct Sender {
     fingerprints: ArrayVec<Fingerprint, MAX_KEYS>,
 }
 
-/// A secret's hash under a random key of this process, to compare secrets without keeping them.
+/// A keyed hash of a secret, to compare secrets without storing them.
 type Fingerprint = u64;
-
-/// The most common keyring size, given the number of keyrings of each size; the larger of two that are equally common.
-pub(super) fn most_common(counts: &[usize; MAX_KEYS]) -> usize {
-    let sizes = (1..).zip(counts).filter(|(_, count)| **count > 0);
-    sizes.max_by_key(|(_, count)| **count).map_or(1, |(size, _)| size)
-}
 
 fn owned(senders: impl IntoIterator<Item = (impl Into<String>, Keyring)>) -> Vec<(String, Keyring)> {
     senders.into_iter().map(|(id, keys)| (id.into(), keys)).collect()
@@ -294,15 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn senders_that_cannot_be_right_are_a_config_error() {
-        assert_refused(&[], "there is none");
-        assert_refused(&[("", &["one"])], "a webhook id is empty");
-        assert_refused(&[("a", &["one"]), ("a", &["two"])], "two of the webhook id \"a\"");
+    fn invalid_senders_are_a_config_error() {
+        assert_refused(&[], "must be at least one");
+        assert_refused(&[("", &["one"])], "must not have an empty webhook id");
+        assert_refused(&[("a", &["one"]), ("a", &["two"])], "two senders have the webhook id \"a\"");
         assert_refused(&[("a", &["one", "two"]), ("b", &["three", "two"])], "\"a\" and \"b\" share a secret");
     }
 
     #[test]
-    fn secrets_that_hmac_cannot_tell_apart_are_one() {
+    fn secrets_differing_in_trailing_zeros_are_equal() {
         assert_refused(&[("b", &["one\0\0"]), ("a", &["one"])], "\"a\" and \"b\" share a secret");
     }
 
@@ -316,28 +298,31 @@ mod tests {
     }
 
     #[test]
-    fn common_size_follows_the_senders() {
+    fn common_live_keys_follows_changes_of_senders() {
         let list: &[(&str, &[&str])] =
             &[("a", &["1", "2"]), ("b", &["3"]), ("c", &["4", "5"]), ("d", &["6", "7", "8"])];
         let keys = StaticKeys::new(&Scheme::timestamped(), senders(list)).unwrap();
-        assert_eq!(keys.common_size(), 2);
+        let common = || keys.common_live_keys(Timestamp::from_unix(0));
+        assert_eq!(common(), 2);
         assert!(keys.remove("a") && keys.remove("c") && keys.remove("b"));
-        assert_eq!(keys.common_size(), 3);
+        assert_eq!(common(), 3);
         assert!(keys.remove("d") && keys.is_empty());
-        assert_eq!(keys.common_size(), 1);
+        assert_eq!(common(), 1);
     }
 
     #[test]
-    fn change_that_cannot_be_right_leaves_everything() {
+    fn refused_change_keeps_all_senders() {
         let keys = StaticKeys::new(&Scheme::timestamped(), senders(&[("a", &["one"]), ("b", &["two"])])).unwrap();
-        assert!(keys.replace(senders(&[])).is_err());
-        assert!(keys.replace(senders(&[("c", &["three"]), ("c", &["four"])])).is_err());
+        assert_eq!(keys.replace(senders(&[])).unwrap_err().to_string(), "senders: must be at least one");
+        let twice = keys.replace(senders(&[("c", &["three"]), ("c", &["four"])])).unwrap_err();
+        assert_eq!(twice.to_string(), "senders: two senders have the webhook id \"c\"");
         let shared = keys.replace_one("a", keyring(&["three", "two"])).unwrap_err();
         assert_eq!(shared.to_string(), "senders: \"a\" and \"b\" share a secret");
-        assert!(keys.replace_one("", keyring(&["three"])).is_err());
+        let unnamed = keys.replace_one("", keyring(&["three"])).unwrap_err();
+        assert_eq!(unnamed.to_string(), "senders: must not have an empty webhook id");
         assert!(!keys.remove("c"));
         assert_eq!(keys.len(), 2);
-        // A secret that `a` gave up is free again.
+        // `a` no longer has the secret `one`, so another id may use it.
         keys.replace_one("a", keyring(&["three"])).unwrap();
         keys.replace_one("c", keyring(&["one"])).unwrap();
         assert_eq!(keys.len(), 3);

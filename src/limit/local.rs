@@ -15,13 +15,13 @@ use crate::future::BoxFuture;
 
 /// Counts accepted requests by webhook id in this process, by the monotonic clock.
 ///
-/// With several replicas, each process counts alone: use a shared limiter, or divide the quota by the number of
+/// With several replicas, each process counts separately: use a shared limiter, or divide the quota by the number of
 /// replicas.
 ///
-/// An id uses 20 to 40 bytes, whatever its length, and only while its quota is not full. There is room for 65,536 such
-/// ids by default; see [`with_capacity`](Self::with_capacity). An id is never evicted for another one. When there is no
-/// room, requests of further ids pass without being counted, because a valid signature is needed to get here and the
-/// setting is too small, not the sender at fault. [`uncounted`](Self::uncounted) counts them.
+/// An id uses 20 to 40 bytes, regardless of its length, and only while its quota is not full. The default capacity is
+/// 65,536 such ids; see [`with_capacity`](Self::with_capacity). An id is never evicted for another one. When the table
+/// is full, requests of further ids pass without being counted: their signatures are valid, and the capacity is too
+/// small. [`uncounted`](Self::uncounted) returns their number.
 ///
 /// ```
 /// use hookwarden::Quota;
@@ -58,20 +58,21 @@ impl LocalLimiter {
         }
     }
 
-    /// Sets the number of webhook ids whose quota is not full that there is room for. The default is 65,536. Counts so
-    /// far are lost.
+    /// Sets the capacity: the number of webhook ids whose quota is not full. The default is 65,536. Earlier counts are
+    /// lost.
     #[must_use]
     pub fn with_capacity(self, ids: usize) -> Self {
         Self { usages: BoundedTable::new(ids), ..self }
     }
 
-    /// The number of requests that passed without being counted because there was no room.
+    /// The number of requests that passed without being counted because the table was full.
     #[must_use]
     pub fn uncounted(&self) -> u64 {
         self.uncounted.load(Ordering::Relaxed)
     }
 
-    /// `now` is by the monotonic clock. An id that is checked against another quota than before starts anew.
+    /// Counts one request of `webhook_id` if it passes. `now` is read from the monotonic clock. Each pair of id and
+    /// quota has its own count.
     pub(crate) fn check_at(&self, webhook_id: &str, quota: &Quota, now: Duration) -> Result<Decision, Uncounted> {
         let now = nanos(now);
         let key = HashedKey::new(&self.secret, (webhook_id, quota));
@@ -82,11 +83,11 @@ impl LocalLimiter {
     }
 }
 
-/// The decision for a request that there was no room to count.
+/// The decision for a request that was not counted because the table was full.
 pub(crate) struct Uncounted(pub(crate) Decision);
 
 impl Default for LocalLimiter {
-    /// A limiter that reads the system's clock.
+    /// Creates a limiter that reads the system's clock.
     fn default() -> Self {
         Self::new(Arc::new(SystemClock::default()))
     }

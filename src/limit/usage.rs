@@ -1,4 +1,4 @@
-//! One key's use of its quota, decided by governor.
+//! The use of a quota, computed by `governor`.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -12,27 +12,33 @@ use governor::state::{NotKeyed, RateLimiter, StateStore};
 use super::{Decision, Quota, QuotaState};
 use crate::bounded::{Expires, nanos};
 
-/// How much of a quota is used, as the time at which it is full again: the theoretical arrival time of GCRA, in
-/// nanoseconds of the monotonic clock. By default nothing is used.
+/// The used part of a quota, as the time at which it is full again. This is the theoretical arrival time of GCRA, in
+/// nanoseconds of the monotonic clock. The default is an unused quota.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
-    whole_at: u64,
+    full_at: u64,
 }
 
 impl Usage {
-    /// Counts one request at `now`, if it passes.
+    /// Counts one request at `now` if it passes.
     ///
-    /// A governor limiter counts time from its creation. This one is created here and lives for one decision, so its
-    /// times are relative to now. It costs no more than the few numbers in it, there is no list of limiters to lock,
-    /// and the arrival time that governor hides is available.
+    /// A governor limiter measures time from its creation. A limiter is created here for each decision, so its times
+    /// are relative to `now`. Creating one is cheap and needs no lock, and the caller keeps the arrival time, which a
+    /// stored governor limiter hides.
     pub(super) fn count(&mut self, quota: &Quota, now: u64) -> Decision {
-        let ahead = Cell::new(self.whole_at.saturating_sub(now));
+        if self.full_at <= now {
+            // An unused quota permits at least one request.
+            self.full_at = now.saturating_add(nanos(quota.period()));
+            let remaining = quota.burst().saturating_sub(1);
+            return Decision::Allowed(QuotaState { remaining, reset: quota.period() });
+        }
+        let ahead = Cell::new(self.full_at.saturating_sub(now));
         let limiter = RateLimiter::<_, _, _, StateInformationMiddleware>::new(quota.into(), Ahead(&ahead), Now);
         let verdict = limiter.check();
         let reset = Duration::from_nanos(ahead.get());
         match verdict {
             Ok(state) => {
-                self.whole_at = now.saturating_add(ahead.get());
+                self.full_at = now.saturating_add(ahead.get());
                 Decision::Allowed(QuotaState { remaining: state.remaining_burst_capacity(), reset })
             }
             Err(not_until) => Decision::Denied {
@@ -42,29 +48,34 @@ impl Usage {
         }
     }
 
-    /// Takes back one request that was counted.
+    /// Divides the used part by `factor`.
+    pub(super) fn shrink(&mut self, factor: u32, now: u64) {
+        let ahead = self.full_at.saturating_sub(now).checked_div(factor.into()).unwrap_or(0);
+        self.full_at = now.saturating_add(ahead);
+    }
+
+    /// Reverses the count of one request.
     pub(super) fn take_back(&mut self, quota: &Quota) {
-        self.whole_at = self.whole_at.saturating_sub(nanos(quota.period()));
+        self.full_at = self.full_at.saturating_sub(nanos(quota.period()));
     }
 }
 
 impl Expires for Usage {
     /// A full quota needs no entry.
     fn expires_at(&self) -> u64 {
-        self.whole_at
+        self.full_at
     }
 }
 
 impl From<&Quota> for governor::Quota {
     fn from(quota: &Quota) -> Self {
-        // A period is never zero; the other arm is for the compiler.
+        // A period is never zero, so the fallback is unreachable.
         let one_each = Self::with_period(quota.period).unwrap_or(Self::per_second(NonZeroU32::MIN));
         one_each.allow_burst(quota.burst)
     }
 }
 
-/// The state of one key in the form that governor expects. A key without an arrival time is zero ahead, which gives the
-/// same decision.
+/// The state of one key for governor: how far its arrival time is ahead of now. Zero is equivalent to no arrival time.
 struct Ahead<'u>(&'u Cell<u64>);
 
 impl StateStore for Ahead<'_> {
@@ -80,7 +91,7 @@ impl StateStore for Ahead<'_> {
     }
 }
 
-/// The clock of a limiter that lives for one decision.
+/// The clock of a limiter for one decision. It is always zero.
 struct Now;
 
 impl Clock for Now {

@@ -44,8 +44,8 @@ impl Hops {
         }
     }
 
-    /// The client's address in all `values` of the header. `None` if there are fewer entries than proxies, or no address
-    /// at the client's place.
+    /// Returns the client's address from all `values` of the header. `None` if the header has fewer entries than
+    /// proxies, or if the client's entry is not an address.
     pub(super) fn client<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Option<IpAddr> {
         match self.header {
             HopHeader::XForwardedFor => {
@@ -57,15 +57,15 @@ impl Hops {
         }
     }
 
-    /// A parameter of the element of `Forwarded` that the first proxy appended.
+    /// Returns a parameter of the element of `Forwarded` that the first proxy appended.
     fn parameter<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>, name: &str) -> Option<String> {
         let last = self.last(values.into_iter().flat_map(|value| Split { rest: Some(value), separator: b',' }));
-        // An unterminated quoted string may have swallowed other elements.
+        // An unterminated quoted string may contain other elements.
         let last: ArrayVec<&[u8], MAX_HOPS> = last.into_iter().collect::<Option<_>>()?;
         if last.len() == self.count { parameter(last.first()?, name) } else { None }
     }
 
-    /// The entries that the proxies can have appended: the last ones, in their order.
+    /// Returns the last entries, as many as there are proxies, in their order.
     fn last<T>(&self, entries: impl Iterator<Item = T>) -> ArrayVec<T, MAX_HOPS> {
         let mut last = ArrayVec::new();
         for entry in entries {
@@ -78,11 +78,11 @@ impl Hops {
     }
 }
 
-/// How the client connected to the first proxy.
+/// Whether the client connected to the first proxy over TLS.
 #[cfg(feature = "harden")]
 impl Hops {
-    /// The header that says whether the client used TLS, in lower case: `x-forwarded-proto` with `X-Forwarded-For`, or
-    /// `forwarded` itself.
+    /// Returns the header that reports whether the client used TLS, in lower case: `x-forwarded-proto` with
+    /// `X-Forwarded-For`, otherwise `forwarded`.
     pub(super) const fn protocol_header_name(&self) -> &'static str {
         match self.header {
             HopHeader::XForwardedFor => "x-forwarded-proto",
@@ -90,12 +90,12 @@ impl Hops {
         }
     }
 
-    /// Whether all `values` of that header say that the client used TLS.
+    /// Returns whether all `values` of that header report that the client used TLS.
     ///
-    /// Each proxy appends an element to `Forwarded`, and the `proto` of the N-th from the right decides. Some proxies append
-    /// to `X-Forwarded-Proto`, others replace it. So the last entries, as many as there are proxies and at least one, must
-    /// all be `https`. Of several proxies only the outermost one may replace it: an inner one would report its own
-    /// connection.
+    /// Each proxy appends an element to `Forwarded`, and the `proto` of the N-th element from the right decides. Some
+    /// proxies append to `X-Forwarded-Proto`, others replace it. So the last entries, as many as there are proxies and
+    /// at least one, must all be `https`. If there are several proxies, only the outermost may replace the header: an
+    /// inner proxy would report the connection of another proxy.
     pub(super) fn is_https<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> bool {
         match self.header {
             HopHeader::XForwardedFor => {
@@ -109,12 +109,12 @@ impl Hops {
     }
 }
 
-/// The entries of `X-Forwarded-…`, which has no quoted strings.
+/// Returns the entries of `X-Forwarded-…`, which has no quoted strings.
 fn listed<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> impl Iterator<Item = &'v [u8]> {
     values.into_iter().flat_map(|value| value.split(|byte| *byte == b','))
 }
 
-/// The value of a parameter of one element of `Forwarded`, if it occurs once.
+/// Returns the value of a parameter of one element of `Forwarded`, if it occurs once.
 fn parameter(element: &[u8], wanted: &str) -> Option<String> {
     let mut found = None;
     for pair in (Split { rest: Some(element), separator: b';' }) {
@@ -126,7 +126,7 @@ fn parameter(element: &[u8], wanted: &str) -> Option<String> {
     found
 }
 
-/// A value without its quotes and escapes: RFC 9110 section 5.6.4.
+/// Returns a value without its quotes and escapes (RFC 9110 section 5.6.4).
 fn unquoted(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
     let mut is_escaped = false;
@@ -137,7 +137,7 @@ fn unquoted(value: &str) -> Option<String> {
     Some(quoted.strip_suffix('"')?.chars().filter(is_text).collect())
 }
 
-/// The parts of a text between separators outside quoted strings. `None` is a part with an unterminated string.
+/// Splits a text at separators outside quoted strings. Yields `None` for a part with an unterminated string.
 struct Split<'t> {
     rest: Option<&'t [u8]>,
     separator: u8,
@@ -165,7 +165,7 @@ impl<'t> Iterator for Split<'t> {
     }
 }
 
-/// An address as proxies write it: with or without brackets, with or without a port.
+/// Parses an address with or without brackets, and with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_wrote_is_not_believed() {
+    fn entries_written_by_the_client_are_ignored() {
         assert_client(Hops::x_forwarded_for(1), &["127.0.0.1, 203.0.113.9"], Some("203.0.113.9"));
         assert_client(Hops::x_forwarded_for(1), &["127.0.0.1, unknown"], None);
         assert_client(Hops::x_forwarded_for(1), &["127.0.0.1,"], None);
     }
 
     #[test]
-    fn addresses_are_read_in_every_form_that_proxies_write() {
+    fn every_address_form_of_proxies_is_parsed() {
         for (text, client) in [
             ("203.0.113.9:4711", "203.0.113.9"),
             ("2001:db8::7", "2001:db8::7"),
@@ -217,13 +217,14 @@ mod tests {
 
     #[cfg(feature = "harden")]
     #[test]
-    fn protocol_is_believed_only_where_every_proxy_can_have_said_it() {
-        let by_two = ["https", "http, https", "https, http", "https, https, http", "http, https, https", "", "HTTPS"];
+    fn https_counts_only_if_every_proxy_reports_it() {
+        let x_forwarded_proto =
+            ["https", "http, https", "https, http", "https, https, http", "http, https, https", "", "HTTPS"];
         for (count, expected) in
             [(1, [true, true, false, false, true, false, true]), (2, [true, false, false, false, true, false, true])]
         {
             let hops = Hops::x_forwarded_for(count).unwrap();
-            let found = by_two.map(|value| hops.is_https([value.as_bytes()]));
+            let found = x_forwarded_proto.map(|value| hops.is_https([value.as_bytes()]));
             assert_eq!(found, expected, "{count} proxies");
             assert!(!hops.is_https([]), "{count} proxies");
             assert!(!hops.is_https([b"https".as_slice(), b"http"]), "{count} proxies");
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn quotation_in_forwarded_holds_no_other_element_or_parameter() {
+    fn quoted_text_adds_no_forwarded_element_or_parameter() {
         for (value, client) in [
             ("proto=https;host=\"a;for=6.6.6.6;b\";for=1.2.3.4", Some("1.2.3.4")),
             ("for=1.2.3.4;host=\"a,for=6.6.6.6\"", Some("1.2.3.4")),

@@ -1,9 +1,9 @@
--- Claims a delivery and counts its request. If either is denied, neither is kept.
+-- Claims a delivery and counts its request. If one of them is denied, neither takes effect.
 -- KEYS: the delivery's keys, then the quota's.
 -- ARGV: claimant · lease (ms) · burst, 0 without a quota · period (µs) · deadline in server time (µs), negative to
 -- return the time too, 0 if unknown · in tests, the time (µs).
--- Returns how far ahead the quota is (µs) if both are granted and the time was not requested; else the outcome, the
--- server's time (µs) and the values of the outcome.
+-- Returns how far ahead the quota is (µs) if both are granted and the time was not requested. Otherwise returns the
+-- outcome, the server's time (µs) and the values of the outcome.
 -- A call costs more than the arithmetic between calls, so SET NX claims a free key, the usual case, in one call.
 local call, claimant, lease, now, lives = redis.call, ARGV[1], ARGV[2], ARGV[6], 60000
 if now then
@@ -39,7 +39,7 @@ for i = 1, claims do
   end
 end
 
--- GCRA: the quota is whole again at `whole`, never further ahead than its window unless the server's clock was set back.
+-- GCRA: the quota is replenished at `whole`, at most one window ahead unless the server's clock was set back.
 local refusal, ahead = nil, 0
 if finished then
   refusal = {1, now}
@@ -49,11 +49,11 @@ elseif burst > 0 then
   local quota, period, format = KEYS[claims + 1], ARGV[4] + 0, string.format
   local window = period * burst
   if again > 0 and again == claims then
-    -- A retry whose first answer was lost: the request is counted already.
+    -- A retry whose first reply was lost: the request is already counted.
     local whole = call('GET', quota)
     if whole then ahead = math.max(0, math.min(whole - now, window)) end
   else
-    -- Assume that the quota is whole, the usual case: then this one call reads and counts.
+    -- Assume that the quota is replenished, the usual case: then this one call reads and counts.
     ahead = period
     local whole = call('SET', quota, format('%d', now + ahead), 'GET', 'PX', lives or format('%d', (ahead + 999) / 1000))
     if whole and whole - now > 0 then

@@ -1,4 +1,4 @@
-//! Building a store.
+//! The builder of a store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct RedisStoreBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The server does not answer, or refuses the connection.
@@ -50,8 +50,8 @@ pub enum ConnectError {
 }
 
 impl RedisStore {
-    /// Starts a store on the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, or
-    /// `redis+unix:///path` for a socket.
+    /// Starts a builder for the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS,
+    /// or `redis+unix:///path` for a socket.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder {
             url: url.into(),
@@ -88,7 +88,8 @@ impl RedisStoreBuilder {
     /// Connects now. The connection lives on the current tokio runtime.
     ///
     /// # Errors
-    /// The URL, the prefix or a timeout is wrong; or the server does not answer, or refuses the password.
+    /// Returns an error if the URL, the prefix or a timeout is invalid, if the server does not answer, or if it refuses
+    /// the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
         store.inner.link.server.open().await?;
@@ -99,28 +100,36 @@ impl RedisStoreBuilder {
     /// it answers, deliveries are refused with 503.
     ///
     /// # Errors
-    /// The URL, the prefix or a timeout is wrong, or there is no current tokio runtime.
+    /// Returns an error if the URL, the prefix or a timeout is invalid, or outside a tokio runtime.
     pub fn connect_later(self) -> Result<RedisStore, ConfigError> {
         let problem = |field, problem| ConfigError::new(field, problem);
         if self.prefix.is_empty() || self.prefix.len() > MAX_PREFIX || self.prefix.contains(['{', '}']) {
-            return Err(problem("redis prefix", "has no bytes, more than 64, or a brace"));
+            return Err(problem("redis.prefix", "must be 1 to 64 bytes without braces"));
         }
-        if self.timeout.is_zero() || self.connect_timeout.is_zero() {
-            return Err(problem("redis timeout", "is zero"));
+        if self.timeout.is_zero() {
+            return Err(problem("redis.timeout", "must be more than zero"));
         }
-        let runtime = Handle::try_current().map_err(|_| problem("redis", "there is no tokio runtime to connect on"))?;
-        // The client's own errors may repeat parts of the URL.
+        if self.connect_timeout.is_zero() {
+            return Err(problem("redis.connect_timeout", "must be more than zero"));
+        }
+        let runtime =
+            Handle::try_current().map_err(|_| problem("redis", "must be connected within a tokio runtime"))?;
+        // Do not quote the client's error: it may contain parts of the URL.
         let info = self.url.as_str().into_connection_info().map_err(|_| {
-            problem("redis url", "is not redis://, rediss:// or redis+unix:// with a host and a database's number")
+            problem(
+                "redis.url",
+                "must be redis://, rediss:// or redis+unix:// with a host or a path, and a numbered database",
+            )
         })?;
-        // The client has it as a feature, which another user of it may have turned on.
+        // Another crate may have enabled the client's feature for insecure TLS.
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(problem("redis url", "asks for TLS whose certificates nobody checks"));
+            return Err(problem("redis.url", "must not turn off the verification of certificates: remove `#insecure`"));
         }
         prepare_tls(&info);
-        let client = Client::open(info).map_err(|_| problem("redis url", "cannot be connected to"))?;
+        let client = Client::open(info)
+            .map_err(|_| problem("redis.url", "must be an address that the Redis client supports"))?;
         let server = Server::new(client, self.timeout, self.connect_timeout)
-            .map_err(|_| problem("redis url", "cannot be connected to"))?;
+            .map_err(|_| problem("redis.url", "must be an address that the Redis client supports"))?;
         let inner = Inner { link: Arc::new(Link::new(server, runtime)), prefix: self.prefix, denials: Denials::new() };
         Ok(RedisStore { inner: Arc::new(inner), time: None })
     }
@@ -136,10 +145,10 @@ impl fmt::Debug for RedisStoreBuilder {
     }
 }
 
-/// rustls has one cryptography provider for each process. One that the application installed is kept.
+/// Installs a cryptography provider for rustls, unless the application has installed one. A process has only one.
 fn prepare_tls(info: &ConnectionInfo) {
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) && rustls::crypto::CryptoProvider::get_default().is_none() {
-        // It fails only if another thread was faster.
+        // Fails only if another thread has installed a provider meanwhile.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

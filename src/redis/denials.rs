@@ -1,4 +1,4 @@
-//! The server's denials, cached until they end, so that a flood over quota causes no calls.
+//! Caches the server's denials until they end, so that a flood over quota causes no calls.
 
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub(super) struct Denials {
     start: Instant,
 }
 
-/// In nanoseconds since the table's start.
+/// The times of a denial, in nanoseconds since the table's start.
 #[derive(Debug, Default, Clone, Copy)]
 struct Denial {
     ends_at: u64,
@@ -31,9 +31,9 @@ impl Denials {
         Self { table: BoundedTable::new(CAPACITY), secret: RandomState::new(), start: Instant::now() }
     }
 
-    /// `asked` is when the server was asked, which is before it answered: a denial is never cached for longer than it
-    /// lasts.
-    pub(super) fn remember(
+    /// Caches a denial. `asked` is the time before the call to the server, so a denial is never cached for longer than
+    /// it lasts.
+    pub(super) fn insert(
         &self,
         webhook_id: &str,
         quota: &Quota,
@@ -43,11 +43,11 @@ impl Denials {
     ) {
         let at = |time: Duration| self.nanos(asked).saturating_add(nanos(time));
         let denial = Denial { ends_at: at(retry_after), whole_at: at(reset) };
-        // Without room for it, the server is asked again.
+        // If the table is full, the next request calls the server.
         let _ = self.table.update(self.key(webhook_id, quota), self.nanos(Instant::now()), |known| *known = denial);
     }
 
-    /// How long `webhook_id` is still denied, and the state of its quota.
+    /// Returns how long `webhook_id` is still denied, and the state of its quota.
     pub(super) fn find(&self, webhook_id: &str, quota: &Quota) -> Option<(Duration, QuotaState)> {
         let denial = self.table.read(self.key(webhook_id, quota), |denial| *denial)?;
         let now = self.nanos(Instant::now());
@@ -65,5 +65,5 @@ impl Denials {
     }
 }
 
-/// Webhook ids over their quota at one time.
+/// The most webhook ids that can be over their quota at one time.
 const CAPACITY: usize = 65_536;

@@ -1,10 +1,10 @@
-//! The link to the server, and whether the server answers.
+//! The link to the server, which knows whether the server answers.
 //!
-//! The first call that fails closes the link. Then all calls fail at once until the server answers again: only the
-//! requests that were in progress wait for a dead server.
+//! The first call that fails closes the link. All calls then fail immediately until the server answers again, so only
+//! requests that were already in progress wait for a dead server.
 //!
-//! A background task pings the server, at once and then after growing pauses, first over the existing connection and
-//! then over a new one. Before it opens the link again, it sends the pending settlements.
+//! A background task pings the server, first immediately and then after growing pauses. It tries the existing
+//! connection and then a new one. Before it opens the link again, it sends the pending settlements.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ pub(super) struct Link {
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
     runtime: Handle,
     down: AtomicBool,
-    /// The server is read-only (a replica): its answer to a ping does not show that it accepts writes.
+    /// The server is read-only (a replica). Its answer to a ping does not show that it accepts writes.
     read_only: AtomicBool,
     reconnecting: AtomicBool,
     pending: Queue,
@@ -42,7 +42,7 @@ impl Link {
         }
     }
 
-    /// Fails at once while the link is closed.
+    /// Fails while the link is closed.
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         if self.down.load(Ordering::Acquire) {
             Err(StoreError::new("redis is down, the request was not sent"))
@@ -74,7 +74,7 @@ impl Link {
         let Some(settlement) = settlement else { return Ok(false) };
         let reply = self
             .call(Script::Settle, &settlement.keys, |command| {
-                command.arg(settlement.by.number().to_be_bytes().as_slice()).arg(settlement.remembered());
+                command.arg(settlement.by.number().to_be_bytes().as_slice()).arg(settlement.stored_millis());
             })
             .await?;
         Ok(reply.numbers == [1])
@@ -90,7 +90,7 @@ impl Link {
         self.start_reconnect();
     }
 
-    /// Starts the task that reopens the link, unless it is running.
+    /// Starts the task that reopens the link, unless it runs already.
     fn start_reconnect(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
             self.runtime.spawn(reopen(Arc::downgrade(self)));
@@ -102,8 +102,8 @@ impl Link {
         if self.down.load(Ordering::Acquire) && !self.has_answer().await {
             return false;
         }
-        // Commits go first, so that no handled delivery is granted again, then some releases, so that interrupted requests
-        // can be retried. The remaining releases do not delay the link.
+        // Send commits first, so that no handled delivery is granted again. Then send some releases, so that
+        // interrupted requests can be retried. The remaining releases do not delay the link.
         if !self.send_pending(|| self.pending.take_commits(BATCH), usize::MAX).await
             || !self.send_pending(|| self.pending.take_releases(BATCH), FIRST_BATCHES).await
         {
@@ -113,8 +113,8 @@ impl Link {
         self.send_pending(|| self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
     }
 
-    /// Sends pending settlements in batches. Returns whether the server answered; a settlement that it refuses is tried
-    /// again later, and does not delay requests.
+    /// Sends pending settlements in batches. Returns whether the server answered. A settlement that the server refuses
+    /// is retried later and does not delay requests.
     async fn send_pending(self: &Arc<Self>, take: impl Fn() -> Vec<Settlement>, batches: usize) -> bool {
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
             let results = join_all(batch.iter().map(|settlement| self.settle(Some(settlement)))).await;
@@ -134,10 +134,10 @@ impl Link {
         true
     }
 
-    /// Whether the server answers, over the existing connection or else over a new one.
+    /// Returns whether the server answers over the existing connection, or otherwise over a new one.
     async fn has_answer(&self) -> bool {
         if self.read_only.load(Ordering::Acquire) {
-            // A new connection can lead to a replica again, which shows only at the next write: wait first.
+            // Wait first: a new connection can lead to a replica again, which only the next write shows.
             sleep(LONGEST_PAUSE).await;
         } else if self.server.is_alive().await {
             return true;
@@ -150,7 +150,7 @@ impl Link {
     }
 }
 
-/// The background task. It ends when everything is sent, or when the link has no other owner.
+/// Runs the background task. It ends when everything is sent, or when the link has no other owner.
 async fn reopen(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
     while let Some(link) = link.upgrade() {

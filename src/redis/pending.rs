@@ -1,11 +1,11 @@
-//! Settlements that must not get lost when their caller goes away.
+//! Settlements that must not be lost if their caller is dropped.
 
 use std::sync::Arc;
 
 use super::link::Link;
 use super::settlement::Settlement;
 
-/// A settlement that is sent in the background when it is dropped, unless it is forgotten first.
+/// Sends its settlement in the background on drop, unless `forget` is called first.
 pub(super) struct PendingSettlement {
     link: Arc<Link>,
     settlement: Option<Settlement>,

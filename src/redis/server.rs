@@ -1,4 +1,4 @@
-//! The server that a store uses: its connection, its scripts and its clock.
+//! The server of a store: its connection, its scripts and its clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -20,8 +20,8 @@ pub(super) struct Server {
     start: Instant,
     /// The server's clock minus the time since `start`, in microseconds.
     offset: AtomicI64,
-    /// When that was measured, in microseconds since `start`.
-    told_at: AtomicI64,
+    /// When `offset` was measured, in microseconds since `start`.
+    measured_at: AtomicI64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,19 +30,19 @@ pub(super) enum Script {
     Settle,
 }
 
-/// What a script returned.
+/// The reply of a script.
 pub(super) struct Reply {
     pub(super) numbers: Vec<i64>,
-    /// The connection was lost during the first attempt, which may have been executed.
+    /// Whether the connection was lost during a first attempt, which the server may have executed.
     pub(super) repeated: bool,
 }
 
 /// Why a call failed.
 pub(super) struct Failure {
     error: StoreError,
-    /// The server is unreachable, rather than refusing this one command.
+    /// Whether the server is unavailable; otherwise it refused only this command.
     pub(super) outage: bool,
-    /// The server accepts no writes, as a replica.
+    /// Whether the server accepts no writes, because it is a replica.
     pub(super) read_only: bool,
 }
 
@@ -61,7 +61,7 @@ impl From<Failure> for StoreError {
 
 impl Server {
     pub(super) fn new(client: Client, timeout: Duration, connect_timeout: Duration) -> RedisResult<Self> {
-        // It is timed and tried again here, not there.
+        // Timeouts and retries are handled here, not by the client.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_response_timeout(None)
@@ -75,11 +75,11 @@ impl Server {
             connect_timeout,
             start: Instant::now(),
             offset: AtomicI64::new(UNKNOWN),
-            told_at: AtomicI64::new(0),
+            measured_at: AtomicI64::new(0),
         })
     }
 
-    /// Connects, loads the scripts and learns the server's time.
+    /// Connects, loads the scripts and reads the server's time.
     pub(super) async fn open(&self) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let opening = async {
@@ -87,11 +87,11 @@ impl Server {
                 let (code, _) = script.source();
                 ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
             }
-            self.learn_time(&mut connection).await
+            self.read_time(&mut connection).await
         };
         match timeout(self.connect_timeout, opening).await {
             Ok(opened) => opened.map_err(|error| describe(&error)),
-            Err(_) => Err(silent(self.connect_timeout)),
+            Err(_) => Err(timed_out(self.connect_timeout)),
         }
     }
 
@@ -104,7 +104,7 @@ impl Server {
     ) -> Result<Reply, Failure> {
         match timeout(self.timeout, self.run(script, keys, arguments)).await {
             Ok(reply) => reply.map_err(|error| Failure::new(&error)),
-            Err(_) => Err(Failure { error: silent(self.timeout), outage: true, read_only: false }),
+            Err(_) => Err(Failure { error: timed_out(self.timeout), outage: true, read_only: false }),
         }
     }
 
@@ -118,7 +118,7 @@ impl Server {
         };
         let mut connection = self.connection();
         if matches!(script, Script::Admit) && self.offset.load(Ordering::Relaxed) == UNKNOWN {
-            self.learn_time(&mut connection).await?;
+            self.read_time(&mut connection).await?;
         }
         let by_hash = command("EVALSHA", hash);
         let mut reply: RedisResult<Value> = by_hash.query_async(&mut connection).await;
@@ -128,7 +128,7 @@ impl Server {
             reply = by_hash.query_async(&mut connection).await;
         }
         if reply.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
-            // This loads it too.
+            // `EVAL` also loads the script.
             reply = command("EVAL", code).query_async(&mut connection).await;
         }
         let numbers = match reply? {
@@ -138,18 +138,18 @@ impl Server {
         Ok(Reply { numbers, repeated })
     }
 
-    /// Whether the server answers over the existing connection.
+    /// Returns whether the server answers over the existing connection.
     pub(super) async fn is_alive(&self) -> bool {
         matches!(timeout(self.timeout, ping(self.connection())).await, Ok(Ok(())))
     }
 
-    /// Replaces the connection by a new one. Returns whether the server answers over it.
+    /// Replaces the connection with a new one. Returns whether the server answers over it.
     pub(super) async fn reconnect(&self) -> bool {
         let connecting = async {
             let mut connection = ConnectionManager::new_with_config(self.client.clone(), self.config.clone()).await?;
             ping(connection.clone()).await?;
-            // It may be another server, with another clock.
-            self.learn_time(&mut connection).await?;
+            // The connection may lead to another server with another clock.
+            self.read_time(&mut connection).await?;
             RedisResult::Ok(connection)
         };
         match timeout(self.connect_timeout, connecting).await {
@@ -161,23 +161,23 @@ impl Server {
         }
     }
 
-    /// The latest server time at which an answer to a call made now is still awaited, or 0 before the server's clock is
-    /// known, in which case no claim is sent. A server that was stopped reads calls that were sent before; a claim made
-    /// then would have no owner. Negative once a second: the server then reports its time again, because its clock may
-    /// have been set back.
+    /// Returns the server time until which the answer to a call made now is awaited. After it the script must not
+    /// claim: a server that was stopped reads calls that were sent earlier, and such a claim would have no owner.
+    /// Returns 0 before the server's clock is known; no claim is sent then. Once a second the result is negative, and
+    /// the server then reports its time again, because its clock may have been set back.
     pub(super) fn deadline(&self, asked: Instant) -> i64 {
         let asked = self.micros(asked);
         match self.offset.load(Ordering::Relaxed) {
             UNKNOWN => 0,
             offset => {
                 let deadline = offset.saturating_add(asked).saturating_add(micros(self.timeout));
-                let known_for = asked.saturating_sub(self.told_at.load(Ordering::Relaxed));
-                if known_for < TIME_HOLDS { deadline } else { deadline.saturating_neg() }
+                let known_for = asked.saturating_sub(self.measured_at.load(Ordering::Relaxed));
+                if known_for < TIME_VALIDITY { deadline } else { deadline.saturating_neg() }
             }
         }
     }
 
-    async fn learn_time(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
+    async fn read_time(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
         let asked = Instant::now();
         let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await?;
         self.note_time(asked, seconds.saturating_mul(1_000_000).saturating_add(micros));
@@ -188,7 +188,7 @@ impl Server {
     pub(super) fn note_time(&self, asked: Instant, time: i64) {
         let asked = self.micros(asked);
         self.offset.store(time.saturating_sub(asked), Ordering::Relaxed);
-        self.told_at.store(asked, Ordering::Relaxed);
+        self.measured_at.store(asked, Ordering::Relaxed);
     }
 
     fn connection(&self) -> ConnectionManager {
@@ -215,7 +215,7 @@ async fn ping(mut connection: ConnectionManager) -> RedisResult<()> {
     ::redis::cmd("PING").exec_async(&mut connection).await
 }
 
-/// Whether the server fails, rather than one command.
+/// Returns whether the server failed, rather than one command.
 fn is_outage(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::AuthenticationFailed => true,
@@ -230,7 +230,7 @@ fn is_outage(error: &RedisError) -> bool {
     }
 }
 
-/// Our own text: the client's may contain parts of the address.
+/// Describes an error without the client's text, which may contain parts of the address.
 fn describe(error: &RedisError) -> StoreError {
     StoreError::new(match (error.code(), error.kind()) {
         (Some(code), _) => format!("redis refused with {code}"),
@@ -242,7 +242,7 @@ fn describe(error: &RedisError) -> StoreError {
     })
 }
 
-fn silent(waited: Duration) -> StoreError {
+fn timed_out(waited: Duration) -> StoreError {
     StoreError::new(format!("redis did not answer within {waited:?}"))
 }
 
@@ -255,5 +255,5 @@ const SETTLE_CODE: &str = include_str!("settle.lua");
 
 const UNKNOWN: i64 = i64::MIN;
 
-/// For how many microseconds the server's reported time is used.
-const TIME_HOLDS: i64 = 1_000_000;
+/// How long the reported time of the server is used, in microseconds.
+const TIME_VALIDITY: i64 = 1_000_000;

@@ -1,5 +1,5 @@
--- Ends a claim. KEYS: the delivery's keys. ARGV: claimant · how long to store a finished delivery (ms), 0 to release it.
--- Returns 1 if the claimant held the delivery, or if it was free and is now stored as finished.
+-- Settles a claim. KEYS: the delivery's keys. ARGV: claimant · how long to store a finished delivery (ms), 0 to
+-- release. Returns 1 if the claimant held the delivery, or if it was free and is now stored as finished.
 local held = redis.call('MGET', unpack(KEYS))
 local lives = tonumber(ARGV[2])
 if lives > 0 then

@@ -1,4 +1,4 @@
-//! The ends of claims, and those that the server does not know yet.
+//! Settlements of claims, and the queue of those that were not sent yet.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::replay::Claimant;
 
-/// The end of a claim: its delivery is finished, or free.
+/// The settlement of a claim: its delivery is committed or released.
 #[derive(Clone)]
 pub(super) struct Settlement {
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
-    /// When the settlement has no effect any more.
+    /// When the settlement no longer has an effect.
     expires_at: Instant,
 }
 
 impl Settlement {
-    pub(super) fn commit(keys: Vec<String>, by: Claimant, remembered: Duration) -> Self {
-        Self { keys, by, finished: true, expires_at: after(remembered) }
+    pub(super) fn commit(keys: Vec<String>, by: Claimant, stored_for: Duration) -> Self {
+        Self { keys, by, finished: true, expires_at: after(stored_for) }
     }
 
     pub(super) fn release(keys: Vec<String>, by: Claimant, lease: Duration) -> Self {
         Self { keys, by, finished: false, expires_at: after(lease) }
     }
 
-    /// How long the server remembers the delivery from now on, in milliseconds; zero releases it.
-    pub(super) fn remembered(&self) -> u64 {
+    /// Returns how long the server stores the delivery from now on, in milliseconds. Zero releases it.
+    pub(super) fn stored_millis(&self) -> u64 {
         if self.finished { millis(self.expires_at.saturating_duration_since(Instant::now())) } else { 0 }
     }
 
@@ -38,9 +38,9 @@ impl Settlement {
 /// The settlements that could not be sent to the server, oldest first.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Work that was done, and would be repeated if the commit were lost.
+    /// Commits. If one is lost, finished work is repeated.
     commits: Line,
-    /// Claims to release. Most were never made, because every request that is refused during an outage leaves one.
+    /// Releases. Most of these claims were never made: every request that is refused during an outage leaves one.
     releases: Line,
 }
 
@@ -109,7 +109,7 @@ fn after(time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now)
 }
 
-/// Rounded up, so that nothing ends before its time.
+/// Rounds up, so that nothing expires too early.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000))
         .unwrap_or(u64::MAX)
@@ -119,5 +119,5 @@ pub(super) fn millis(time: Duration) -> u64 {
 /// Ten years, far below the server's maximum.
 pub(super) const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// Deliveries in progress at one time when the server fails, and claims to release afterwards.
+/// The most commits, and the most releases, that are kept during an outage.
 const CAPACITY: usize = 65_536;

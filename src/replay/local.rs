@@ -22,16 +22,16 @@ use crate::verifier::ReplayKey;
 use shard::{Fingerprint, Shard};
 use state::{KeyState, Mark, Now, State};
 
-/// Stores deliveries in this process. Other processes don't see them: with several replicas, use a shared store.
+/// Stores deliveries in this process. Other processes do not see them: with several replicas, use a shared store.
 ///
 /// **Capacity.** A delivery uses one entry for each key that is valid when it arrives, of up to 64 bytes each. The
-/// memory is allocated as needed and shrinks again after a burst. A store carries a rate of capacity ÷ (seconds
-/// remembered × valid keys). The default of 2²⁰ entries carries 1,747 deliveries a second, in up to 64 MiB, if each is
+/// memory is allocated as needed and shrinks again after a burst. A store supports a rate of capacity ÷ (seconds
+/// remembered × valid keys). The default of 2²⁰ entries supports 1,747 deliveries a second, in up to 64 MiB, if each is
 /// remembered for 600 s (the maximum for a tolerance of 300 s) and one key is valid. During a rotation two keys are
 /// valid, and the rate halves.
 ///
-/// **When it is full**, claims fail. No entry is removed before its end to make room: an attacker could fill the store
-/// and then replay what was removed. Expired entries are removed during calls; there is no task and no timer.
+/// **When it is full**, claims fail. It never evicts a live entry to make room: an attacker could fill the store and
+/// then replay an evicted delivery. Calls remove expired entries, without a task or a timer.
 ///
 /// Leases are rounded up to the next 1/64 s.
 ///
@@ -58,13 +58,13 @@ use state::{KeyState, Mark, Now, State};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalReplay {
-    /// A power of two of them.
+    /// The number of shards is a power of two.
     shards: Box<[Mutex<Shard>]>,
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
-    /// Random, so that an attacker cannot predict the shard of a delivery. Keys of deliveries are MACs, which an attacker
-    /// cannot choose, so std's keyed hash is enough to tell them apart.
+    /// Random, so that an attacker cannot predict the shard of a delivery. Replay keys are MACs, which an attacker
+    /// cannot choose, so std's keyed hash is enough to distinguish them.
     secret: RandomState,
 }
 
@@ -78,7 +78,7 @@ impl LocalReplay {
     pub fn new(capacity: usize) -> Self {
         let shards = capacity.div_euclid(ENTRIES_PER_SHARD).clamp(1, MAX_SHARDS).next_power_of_two();
         let share = capacity.div_ceil(shards);
-        // Four standard deviations of a Poisson distribution: one shard in 30,000 is full before the memory is.
+        // Four standard deviations of a Poisson distribution: one shard in 30,000 is full before the store is.
         let chance = if shards == 1 { 0 } else { share.isqrt().saturating_mul(4) };
         Self {
             shards: std::iter::repeat_with(Mutex::default).take(shards).collect(),
@@ -99,7 +99,7 @@ impl LocalReplay {
     ) -> Result<Claim, StoreError> {
         let (by, now) = (Mark::from(by), self.now(now));
         self.sweep_next(&now);
-        let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery has from one to eight keys"))?;
+        let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery must have one to eight keys"))?;
 
         let mut in_progress = None;
         for state in keys.states(&now) {
@@ -119,16 +119,17 @@ impl LocalReplay {
         Ok(Claim::Granted)
     }
 
-    /// [`ReplayStore::commit`] without a future. A commit exceeds the capacity rather than fail.
+    /// [`ReplayStore::commit`] without a future. A commit may exceed the capacity, so it does not fail for lack of
+    /// room.
     pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
-        let is_anothers = |state| match state {
+        let is_taken = |state| match state {
             KeyState::Finished { .. } => true,
             KeyState::Claimed { by: other, .. } => other != by,
             KeyState::Free => false,
         };
-        if keys.states(&now).any(is_anothers) || keys.make_room(usize::MAX, &now).is_err() {
+        if keys.states(&now).any(is_taken) || keys.make_room(usize::MAX, &now).is_err() {
             return false;
         }
         keys.put(State::finished(delivery.until, &now));
@@ -169,7 +170,7 @@ impl LocalReplay {
             hasher.write(key.as_bytes());
             hasher.write(delivery.webhook_id.as_bytes());
             let first = hasher.finish();
-            // The hash of one byte more is independent of the first.
+            // The hash with one more byte is independent of the first.
             hasher.write_u8(0);
             let second = hasher.finish();
             let [.., high, low] = second.to_be_bytes();
@@ -194,7 +195,7 @@ impl LocalReplay {
 }
 
 impl Default for LocalReplay {
-    /// A store of 2²⁰ entries.
+    /// Creates a store of 2²⁰ entries.
     fn default() -> Self {
         Self::new(1 << 20)
     }
@@ -287,7 +288,7 @@ impl LockedKeys<'_> {
     }
 }
 
-/// A sweep of a shard holds its lock for some tens of microseconds.
+/// Sweeping a shard of this size holds its lock for some tens of microseconds.
 const ENTRIES_PER_SHARD: usize = 8_192;
 const MAX_SHARDS: usize = 4_096;
 

@@ -26,8 +26,8 @@ pub struct Claimant(u128);
 
 impl Claimant {
     /// Creates a claimant with a unique number: the Warden puts a random number per process into the upper half and a
-    /// counter into the lower. A store may keep fewer bits; two claimants that are equal in those bits are the same to
-    /// it.
+    /// counter into the lower. A store may keep fewer bits, and then treats claimants that are equal in those bits as
+    /// the same.
     #[must_use]
     pub const fn new(number: u128) -> Self {
         Self(number)
@@ -48,7 +48,7 @@ pub enum Claim {
     Granted,
     /// Another request is handling the delivery.
     InProgress {
-        /// The time that is left of the other lease, at most.
+        /// The remaining time of the other lease, at most.
         retry_after: Duration,
     },
     /// The delivery was committed before.
@@ -69,12 +69,12 @@ pub enum Claim {
 /// another is finished, a claim returns [`Claim::Finished`].
 ///
 /// A lease should be longer than a handler takes. When it ends, another claimant can be granted the delivery while the
-/// first one still runs. If that did not happen, the first claimant can still commit after its lease, because its
-/// handler succeeded and must not run again. So a commit does not require a claim; it requires that no other claim or
-/// commit exists.
+/// handler of the first one still runs. If that did not happen, the first claimant can commit even after its lease,
+/// because its handler succeeded and must not run again. So a commit does not require a claim; it requires that no
+/// other claim or commit exists.
 ///
-/// Leases use a monotonic clock. A finished delivery is forgotten when both that clock and the wall clock have passed
-/// its end, so that setting a clock forward does not make a replay possible. A store that has a clock, such as a
+/// Leases use a monotonic clock. A finished delivery expires when both that clock and the wall clock have passed its
+/// end, so that setting a clock forward does not make a replay possible. A store that has its own clock, such as a
 /// database, may use that clock instead of `now`, with `until - now.wall` as the time to live.
 ///
 /// Test a store with `hookwarden::testing::replay_store_contract` (feature `testing`).
@@ -133,11 +133,11 @@ pub enum Claim {
 /// let store = CountDuplicates { store: LocalReplay::default(), duplicates: AtomicU64::new(0) };
 /// ```
 pub trait ReplayStore: Send + Sync + 'static {
-    /// Claims a delivery for `lease`. A claim that is neither committed nor released by then is free again.
+    /// Claims a delivery for `lease`. A claim that is neither committed nor released by then expires.
     ///
     /// # Errors
-    /// The store is unreachable or full, or the delivery has no key or more than eight. The request is then refused
-    /// with 503. A store never forgets a delivery early to make room.
+    /// The store is unreachable or full, or the delivery has no keys or more than eight. The request is then refused
+    /// with 503. A store never removes a delivery early to make room.
     fn claim<'a>(
         &'a self,
         delivery: Delivery<'a>,

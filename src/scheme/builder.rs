@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::limits::MAX_CANDIDATES;
 use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
@@ -11,7 +12,7 @@ use crate::error::ConfigError;
 use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
-/// Describes a scheme in code. Errors are kept until [`build`](Self::build), so that a description is one chain of
+/// Describes a scheme in code. Errors are reported by [`build`](Self::build), so that a description is one chain of
 /// calls.
 ///
 /// ```
@@ -53,8 +54,8 @@ pub struct SchemeBuilder {
 }
 
 impl Scheme {
-    /// Starts the description of another scheme. The defaults are HMAC-SHA-256, hex, no prefix, no timestamp and
-    /// literal secrets.
+    /// Starts the description of a scheme. The defaults are HMAC-SHA-256, hex, no prefix, no timestamp and literal
+    /// secrets.
     pub fn builder(name: impl Into<Cow<'static, str>>) -> SchemeBuilder {
         let scheme = Self {
             name: name.into(),
@@ -66,11 +67,14 @@ impl Scheme {
             signed: Vec::new(),
             secret_format: SecretFormat::default(),
             tolerance: Tolerance::DEFAULT,
+            max_signatures: MAX_CANDIDATES,
+            repeated_signature_headers: false,
+            danger_ambiguous_content: false,
         };
         scheme.into_builder()
     }
 
-    /// Starts the description of another scheme with the settings of this one.
+    /// Starts the description of a new scheme with the settings of this one.
     pub fn into_builder(self) -> SchemeBuilder {
         SchemeBuilder { scheme: self, fault: None }
     }
@@ -94,8 +98,9 @@ impl SchemeBuilder {
         self.signature_headers([name])
     }
 
-    /// Sets up to 32 headers that may each carry a signature, for example under the old and the new key. A request must
-    /// have at least one of them, and none twice.
+    /// Sets headers that may each carry a signature, for example under the old and the new key. A request must
+    /// have at least one of them, and none twice without
+    /// [`repeated_signature_headers`](Self::repeated_signature_headers).
     pub fn signature_headers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.scheme.signature_headers.clear();
         for name in names {
@@ -103,6 +108,41 @@ impl SchemeBuilder {
                 self.scheme.signature_headers.push(name);
             }
         }
+        self
+    }
+
+    /// Sets the maximum number of signatures in a request, valid or not, of signature headers in the scheme, and of values
+    /// of a repeated one: 1 to 128. The default is 32. A request with more is refused. More than 32 are allocated.
+    pub fn max_signatures(mut self, count: u8) -> Self {
+        self.scheme.max_signatures = count;
+        self
+    }
+
+    /// Permits that a signature header occurs more than once, for a provider that sends it once for each of its keys
+    /// while it rotates them. One of the signatures must match. Every other header must still occur once. It needs the
+    /// layout [`Layout::Plain`] or [`Layout::List`].
+    ///
+    /// ```
+    /// use hookwarden::scheme::{Layout, SignedPart};
+    /// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+    ///
+    /// let scheme = Scheme::builder("acme")
+    ///     .signature_header("Acme-Signature")
+    ///     .repeated_signature_headers()
+    ///     .layout(Layout::plain("sha256="))
+    ///     .signed([SignedPart::Body])
+    ///     .build()?;
+    /// let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+    /// let now = Timestamp::from_unix(1_800_000_000);
+    /// let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body_at(b"{}", now)?;
+    ///
+    /// let other = ("Acme-Signature", "sha256=0000000000000000000000000000000000000000000000000000000000000000");
+    /// let headers: Vec<(&str, &str)> = [other].into_iter().chain(signed.iter()).collect();
+    /// Verifier::new(scheme, keys)?.verify_at(&headers, b"{}", now)?;
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn repeated_signature_headers(mut self) -> Self {
+        self.scheme.repeated_signature_headers = true;
         self
     }
 
@@ -118,7 +158,7 @@ impl SchemeBuilder {
         self
     }
 
-    /// Sets the header that carries the timestamp. The default is no timestamp.
+    /// Sets the header that carries the timestamp. By default a message has no timestamp.
     pub fn timestamp_header(mut self, name: impl Into<String>, format: TimestampFormat) -> Self {
         if let Some(name) = self.parsed("timestamp.header", FieldName::new(name)) {
             self.scheme.timestamp = Some(TimestampPlace { source: TimestampSource::Header(name), format });
@@ -126,7 +166,8 @@ impl SchemeBuilder {
         self
     }
 
-    /// Sets the field of the signature header that carries the timestamp, in the layout [`Layout::Fields`].
+    /// Sets the field of the signature header that carries the timestamp, in the layout [`Layout::Fields`],
+    /// [`Layout::FieldGroups`] or [`Layout::Positional`].
     pub fn timestamp_field(mut self, key: impl Into<Cow<'static, str>>, format: TimestampFormat) -> Self {
         self.scheme.timestamp = Some(TimestampPlace { source: TimestampSource::Field(key.into()), format });
         self
@@ -136,18 +177,40 @@ impl SchemeBuilder {
     pub fn timestamp_format(mut self, format: TimestampFormat) -> Self {
         match &mut self.scheme.timestamp {
             Some(place) => place.format = format,
-            None => self.keep(ConfigError::new("timestamp.format", "the scheme has no timestamp yet")),
+            None => {
+                self.keep(ConfigError::new("timestamp.format", "must follow `timestamp_header` or `timestamp_field`"))
+            }
         }
         self
     }
 
-    /// Sets the signed content: 1 to 16 parts in order, with the body exactly once.
+    /// Sets the signed content: 1 to 16 parts in order, with the body exactly once. It must be possible to split the
+    /// content into its parts in only one way; [`SignedPart`] documents the rule.
     pub fn signed(mut self, parts: impl IntoIterator<Item = SignedPart>) -> Self {
         self.scheme.signed = parts.into_iter().collect();
         self
     }
 
-    /// Sets what a secret's text means. The default is the text's UTF-8 bytes.
+    /// Accepts signed content that can be split into its parts in more than one way, for a provider that signs that
+    /// way. One signature then fits several messages: anyone who has a signed message can move bytes from one part to
+    /// the next, for example from the body to the URL, and the message still verifies.
+    ///
+    /// ```
+    /// use hookwarden::Scheme;
+    /// use hookwarden::scheme::SignedPart;
+    ///
+    /// let square = Scheme::builder("square")
+    ///     .signature_header("x-square-hmacsha256-signature")
+    ///     .signed([SignedPart::url("https://hooks.example.com"), SignedPart::Body]);
+    /// assert_eq!(square.clone().build().unwrap_err().field(), "signed");
+    /// assert!(square.danger_ambiguous_content().build().is_ok());
+    /// ```
+    pub fn danger_ambiguous_content(mut self) -> Self {
+        self.scheme.danger_ambiguous_content = true;
+        self
+    }
+
+    /// Sets how a secret's text is converted to a key. The default is the text's UTF-8 bytes.
     pub fn secret_format(mut self, format: SecretFormat) -> Self {
         self.scheme.secret_format = format;
         self

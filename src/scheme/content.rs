@@ -2,6 +2,7 @@
 
 use super::reading::Reading;
 use super::{Scheme, SignedPart};
+use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::Message;
 #[cfg(feature = "diagnose")]
 use crate::error::Slot;
@@ -11,34 +12,58 @@ use crate::headers::Head;
 pub(crate) struct Content<'r, 'h, H: ?Sized> {
     pub(crate) scheme: &'r Scheme,
     pub(crate) reading: &'r Reading<'h>,
+    /// The text of the timestamp: one of the reading's.
+    pub(crate) timestamp_text: &'r [u8],
     pub(crate) head: &'r H,
+    /// The bytes that are signed for the body: the body itself, or the text of its digest.
     pub(crate) body: &'r [u8],
 }
 
 impl<H: Head + ?Sized> Message for Content<'_, '_, H> {
     fn feed(&self, sink: &mut impl FnMut(&[u8])) {
-        let rest = self.scheme.feed_before(self.reading, self.head, sink);
+        let rest = self.scheme.feed_before(self.reading, self.timestamp_text, self.head, sink);
         sink(self.body);
-        rest.feed(self.reading, self.head, sink);
+        rest.feed(self.timestamp_text, self.head, sink);
     }
 }
 
 impl Scheme {
+    /// Returns the hash to sign the digest of a body, or `None` if the scheme signs the body itself.
+    pub(crate) fn body_hash(&self) -> Option<BodyHash> {
+        self.signed.iter().find_map(|part| match part {
+            SignedPart::BodyDigest { hash, encoding } => Some(BodyHash::new(*hash, *encoding)),
+            _ => None,
+        })
+    }
+
+    /// Calls `sign` with the bytes that are signed for `body`: the body itself, or the text of its digest. Returns
+    /// `None` if `sign` does.
+    pub(crate) fn with_signed_body<T>(&self, body: &[u8], sign: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        match self.body_hash() {
+            None => Some(sign(body)),
+            Some(mut hash) => {
+                hash.update(body);
+                Some(sign(hash.text()?.as_bytes()))
+            }
+        }
+    }
+
     /// Passes the signed content before the body to `sink`, and returns the parts after it.
     pub(crate) fn feed_before<'r, H: Head + ?Sized>(
         &'r self,
         reading: &'r Reading<'_>,
+        timestamp_text: &[u8],
         head: &'r H,
         sink: &mut impl FnMut(&[u8]),
     ) -> Rest<'r> {
-        let body = self.signed.iter().position(|part| *part == SignedPart::Body).unwrap_or_default();
+        let body = self.signed.iter().position(SignedPart::is_body).unwrap_or_default();
         let (before, rest) = self.signed.split_at_checked(body).unwrap_or_default();
         let mut values = reading.values.iter();
-        feed(before, reading, &mut values, head, sink);
+        feed(before, timestamp_text, &mut values, head, sink);
         Rest { parts: rest.get(1..).unwrap_or_default(), values }
     }
 
-    /// The signed bytes of one part other than the body, or `None` if the head does not hold them exactly once.
+    /// Returns the signed bytes of one part other than the body, or `None` if the head does not have them exactly once.
     #[cfg(feature = "diagnose")]
     pub(crate) fn part_content<H: Head + ?Sized>(&self, part: &SignedPart, head: &H) -> Option<alloc::vec::Vec<u8>> {
         let timestamp_text = match part {
@@ -46,10 +71,9 @@ impl Scheme {
             _ => b"",
         };
         let value = self.read_part(part, head, Slot::Part(0)).ok()?;
-        let reading = Reading { timestamp: None, timestamp_text, values: smallvec::SmallVec::new() };
         let mut content = alloc::vec::Vec::new();
         let sink = &mut |bytes: &[u8]| content.extend_from_slice(bytes);
-        feed(core::slice::from_ref(part), &reading, &mut value.iter(), head, sink);
+        feed(core::slice::from_ref(part), timestamp_text, &mut value.iter(), head, sink);
         Some(content)
     }
 }
@@ -61,14 +85,14 @@ pub(crate) struct Rest<'r> {
 }
 
 impl Rest<'_> {
-    pub(crate) fn feed<H: Head + ?Sized>(mut self, reading: &Reading<'_>, head: &H, sink: &mut impl FnMut(&[u8])) {
-        feed(self.parts, reading, &mut self.values, head, sink);
+    pub(crate) fn feed<H: Head + ?Sized>(mut self, timestamp_text: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
+        feed(self.parts, timestamp_text, &mut self.values, head, sink);
     }
 }
 
 fn feed<'r, H: Head + ?Sized>(
     parts: &[SignedPart],
-    reading: &Reading<'_>,
+    timestamp_text: &[u8],
     values: &mut impl Iterator<Item = &'r &'r [u8]>,
     head: &H,
     sink: &mut impl FnMut(&[u8]),
@@ -76,8 +100,8 @@ fn feed<'r, H: Head + ?Sized>(
     for part in parts {
         match part {
             SignedPart::Literal(text) => sink(text.as_bytes()),
-            SignedPart::Timestamp => sink(reading.timestamp_text),
-            SignedPart::Body => {}
+            SignedPart::Timestamp => sink(timestamp_text),
+            SignedPart::Body | SignedPart::BodyDigest { .. } => {}
             SignedPart::Method | SignedPart::Path | SignedPart::Header(_) | SignedPart::Field(_) => {
                 sink(values.next().copied().unwrap_or_default())
             }
@@ -90,7 +114,7 @@ fn feed<'r, H: Head + ?Sized>(
     }
 }
 
-/// Passes on `text` with the percent-encoded forms of the characters in `decode` decoded, and no others.
+/// Decodes only the percent-encoded forms of the characters in `decode`, and passes the result to `sink`.
 fn decode_some(mut text: &[u8], decode: &[u8], sink: &mut impl FnMut(&[u8])) {
     while let Some(percent) = text.iter().position(|byte| *byte == b'%').filter(|_| !decode.is_empty()) {
         let (before, rest) = text.split_at_checked(percent).unwrap_or((text, b""));

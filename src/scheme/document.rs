@@ -1,4 +1,5 @@
-//! Reading a scheme from TOML, JSON or any other serde format. The reference is on [`Scheme`], in `document.md`.
+//! Reading a scheme from TOML, JSON or any other serde format. The format is documented in `document.md`, which is part
+//! of the documentation of [`Scheme`].
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -21,6 +22,9 @@ struct SchemeDocument {
     #[serde(default)]
     algorithm: Algorithm,
     signature_headers: Vec<String>,
+    max_signatures: Option<u8>,
+    #[serde(default)]
+    repeated_signature_headers: bool,
     layout: Option<Layout>,
     #[serde(default)]
     encoding: Encoding,
@@ -29,6 +33,8 @@ struct SchemeDocument {
     #[serde(default)]
     secret: SecretFormat,
     tolerance: Option<u32>,
+    #[serde(default)]
+    danger_ambiguous_content: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,8 +60,17 @@ impl SchemeDocument {
             .encoding(self.encoding)
             .secret_format(self.secret)
             .signed(self.signed);
+        if let Some(count) = self.max_signatures {
+            builder = builder.max_signatures(count);
+        }
+        if self.repeated_signature_headers {
+            builder = builder.repeated_signature_headers();
+        }
+        if self.danger_ambiguous_content {
+            builder = builder.danger_ambiguous_content();
+        }
         if self.tolerance.is_some() && self.timestamp.is_none() {
-            return Err(ConfigError::new("tolerance", "the scheme has no timestamp"));
+            return Err(ConfigError::new("tolerance", "requires a timestamp in the scheme"));
         }
         if let Some(seconds) = self.tolerance {
             builder = builder.tolerance(Tolerance::new(Duration::from_secs(seconds.into()))?);
@@ -68,7 +83,7 @@ impl SchemeDocument {
             Some(TimestampDocument { header: None, field: Some(key), format }) => {
                 builder.timestamp_field(Cow::from(key), format)
             }
-            Some(_) => return Err(ConfigError::new("timestamp", "takes either a header or a field")),
+            Some(_) => return Err(ConfigError::new("timestamp", "must have either a header or a field")),
         };
         builder.build()
     }

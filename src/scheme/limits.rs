@@ -1,13 +1,16 @@
-//! How much of a request a scheme reads.
+//! The limits on the input that a scheme reads.
 
-/// The maximum number of signature candidates in a request.
-pub(super) const MAX_CANDIDATES: usize = 32;
+/// The maximum number of signature candidates in a request, unless the scheme sets another.
+pub(super) const MAX_CANDIDATES: u8 = 32;
+
+/// The largest maximum that a scheme can set.
+pub(super) const MAX_MAX_CANDIDATES: u8 = 128;
 
 /// The maximum length, in bytes, of a header value that a scheme reads.
 pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
 
-/// The maximum length of a timestamp's text in bytes: enough for RFC 3339 with an offset and a fraction finer than any
-/// clock's.
+/// The maximum length of a timestamp's text in bytes. It is enough for RFC 3339 with an offset and a fraction that is
+/// finer than that of any clock.
 pub(super) const MAX_TIMESTAMP_BYTES: usize = 64;
 
 /// The maximum number of names in a list of headers.

@@ -12,6 +12,14 @@ use crate::headers::{FieldName, Head, Occurrence};
 ///
 /// Each listed header must occur exactly once, and a list has at most 32 names.
 ///
+/// As for every [`SignedPart`](super::SignedPart#separators), it must be possible to split the signed content in only
+/// one way:
+///
+/// * In the form [`NameAndValue`](ListedHeaderForm::NameAndValue), the list itself must be signed: `require` names its
+///   header, or another part signs it. The `join` must not be empty or contain `:` or a character of a name.
+/// * In the form [`Value`](ListedHeaderForm::Value), another part must sign the list. The `join` must contain a control
+///   character.
+///
 /// ```
 /// use hookwarden::Scheme;
 /// use hookwarden::headers::FieldName;
@@ -42,7 +50,7 @@ pub struct ListedHeaders {
     pub names_in: NamesIn,
     /// The character between two names: ASCII, but not a letter, a digit or `-`. White space around a name is ignored.
     pub separator: char,
-    /// What is signed of each header.
+    /// The form in which each header is signed.
     pub pair: ListedHeaderForm,
     /// The text between two headers in the signed content.
     pub join: Cow<'static, str>,
@@ -58,7 +66,7 @@ impl ListedHeaders {
         for name in self.names(names) {
             count = count.saturating_add(1);
             let value = head.header(&name.filter(|_| count <= MAX_LISTED).ok_or(malformed)?).once(slot)?;
-            if value.len() > MAX_VALUE_BYTES {
+            if value.len() > MAX_VALUE_BYTES || self.embeds_header(value) {
                 return Err(malformed);
             }
         }
@@ -81,7 +89,7 @@ impl ListedHeaders {
         }
     }
 
-    /// The list that a signer writes.
+    /// Returns the list that a signer writes.
     pub(crate) fn list(&self) -> String {
         let mut list = String::new();
         for name in &self.require {
@@ -93,7 +101,7 @@ impl ListedHeaders {
         list
     }
 
-    /// The listed names, with `None` for one that is not a valid name. An empty list has no names.
+    /// Returns the listed names, with `None` for an invalid name. An empty list has no names.
     fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
         let separator = self.separator;
         let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
@@ -112,17 +120,18 @@ pub enum NamesIn {
     Field(Cow<'static, str>),
 }
 
-/// What is signed of a listed header.
+/// The form in which a listed header is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
 #[non_exhaustive]
 pub enum ListedHeaderForm {
-    /// The name in lower case, a colon and the value.
+    /// The name in lower case, a colon and the value. A request is refused if a value contains
+    /// [`join`](ListedHeaders::join), a name and a colon, which would be read as another header.
     #[cfg_attr(feature = "serde", serde(rename = "name:value"))]
     NameAndValue,
-    /// The value alone. The list of names must then be signed by another part. A value that contains
-    /// [`join`](ListedHeaders::join), or the text between the last header and the body, can still be split in more than
-    /// one way; this is a weakness of such formats.
+    /// Only the value. Another part must then sign the list of names. Values cannot contain control characters, so
+    /// [`join`](ListedHeaders::join) should contain one. Otherwise the list can be split into values in more than one
+    /// way, and needs [`danger_ambiguous_content`](super::SchemeBuilder::danger_ambiguous_content).
     #[cfg_attr(feature = "serde", serde(rename = "value"))]
     Value,
 }

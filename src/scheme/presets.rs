@@ -18,7 +18,7 @@ impl Scheme {
 
     /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
     /// `webhook-id`, `webhook-timestamp`, and one or more `v1,` + base64 in `webhook-signature`. A secret is base64,
-    /// with or without the prefix `whsec_`.
+    /// with or without padding and the prefix `whsec_`.
     #[must_use]
     pub fn standard_webhooks() -> Self {
         standard_webhooks::scheme()
@@ -32,8 +32,9 @@ impl Scheme {
     }
 
     /// [GitHub](https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries):
-    /// `X-Hub-Signature-256: sha256=…`. It signs the body alone, so a message never expires, and a replay cannot be
-    /// distinguished from a second delivery with the same body.
+    /// `X-Hub-Signature-256: sha256=…`. It signs only the body, so a message never expires, and a replay cannot be
+    /// distinguished from a second delivery with the same body. A Warden for it requires a replay setting that says how
+    /// to handle equal bodies.
     #[must_use]
     pub fn github() -> Self {
         github::scheme()

@@ -1,27 +1,66 @@
-//! Reading a head by a scheme: every value that the scheme needs, exactly once and within its size limit, with the
-//! signature candidates decoded. It needs no key and allocates nothing.
+//! Reads the values that a scheme needs from a head, each exactly once and within its size limit, and decodes the
+//! signature candidates. It needs no key and does not allocate.
 
 use smallvec::SmallVec;
 
 use super::layout::Entry;
-use super::limits::{MAX_CANDIDATES, MAX_PARTS, MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
-use super::{NamesIn, Scheme, SignedPart, TimestampSource};
-use crate::encoding::Tag;
+use super::limits::{MAX_PARTS, MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
+use super::{Layout, NamesIn, Scheme, SignedPart, TimestampSource};
+use crate::crypto::mac::{Candidate, MAX_STAMPS};
 use crate::error::{Fault, Reason, Slot};
-use crate::headers::{FieldName, Head, Occurrence};
+use crate::headers::{Head, Occurrence};
+use crate::secret::MAX_KEYS;
 use crate::time::Timestamp;
 
-/// The signature candidates of a request.
-pub(crate) type Candidates = SmallVec<[Tag; MAX_CANDIDATES]>;
+/// The signature candidates of a request. More than the usual maximum are rare, and are allocated.
+pub(crate) type Candidates = SmallVec<[Candidate; 32]>;
 
-/// The values that a scheme read from a head. It is filled in place, because it has room for many values and is usually
-/// almost empty: returning it by value would cost more than reading.
+/// The times of a request: one for a scheme with a timestamp, and up to two for a layout with groups.
+pub(crate) type Times = SmallVec<[Timestamp; MAX_STAMPS]>;
+
+/// The texts of timestamps.
+type Texts<'h> = SmallVec<[&'h [u8]; MAX_STAMPS]>;
+
+/// The values that a scheme read from a head. It is filled in place: it is large and usually almost empty, so returning
+/// it by value would take longer than reading.
 #[derive(Debug, Default)]
 pub(crate) struct Reading<'h> {
-    pub(crate) timestamp: Option<Timestamp>,
-    pub(super) timestamp_text: &'h [u8],
-    /// The values of the parts that come from the head, in the order of the template.
+    pub(crate) times: Times,
+    /// The texts of the times, in the same order.
+    texts: Texts<'h>,
+    /// The values of the parts that come from the head, in the order of the signed parts.
     pub(super) values: SmallVec<[&'h [u8]; MAX_PARTS]>,
+}
+
+/// Returns the index of `text`, which is added if it is new. Returns `None` if there are too many texts.
+fn index_of<'h>(text: &'h [u8], texts: &mut Texts<'h>) -> Option<u8> {
+    let index = texts.iter().position(|known| *known == text).unwrap_or(texts.len());
+    if index == MAX_STAMPS {
+        return None;
+    }
+    if index == texts.len() {
+        texts.push(text);
+    }
+    u8::try_from(index).ok()
+}
+
+impl<'h> Reading<'h> {
+    /// Creates a reading with a single timestamp that is not read yet.
+    pub(super) fn with_text(text: &'h [u8]) -> Self {
+        Self { texts: core::iter::once(text).collect(), ..Self::default() }
+    }
+
+    /// Returns the text of each timestamp, with its index. The signed content differs only in this text. A scheme without
+    /// a timestamp has one content with an empty text.
+    pub(crate) fn timestamp_texts(&self) -> impl Iterator<Item = (u8, &'h [u8])> {
+        let none = self.texts.is_empty().then_some(&b""[..]);
+        (0_u8..).zip(self.texts.iter().copied().chain(none))
+    }
+
+    /// Returns how many of `keys` valid keys are used, so that a request has at most [`MAX_KEYS`] MACs.
+    pub(crate) fn usable_keys(&self) -> usize {
+        MAX_KEYS.checked_div(self.texts.len()).unwrap_or(MAX_KEYS)
+    }
 }
 
 impl Scheme {
@@ -31,24 +70,28 @@ impl Scheme {
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
     ) -> Result<(), Fault> {
-        let field_text = self.read_signatures(head, candidates)?;
+        self.read_signatures(head, &mut reading.texts, candidates)?;
         if let Some(place) = &self.timestamp {
-            let text = match &place.source {
-                TimestampSource::Header(name) => head.header(name).once(Slot::Timestamp)?,
-                TimestampSource::Field(_) => field_text.ok_or(Fault::at(Reason::MissingHeader, Slot::Timestamp))?,
-            };
-            let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
-            reading.timestamp = Some(stamp.ok_or(Fault::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
-            reading.timestamp_text = text;
+            match &place.source {
+                TimestampSource::Header(name) => reading.texts.push(head.header(name).once(Slot::Timestamp)?),
+                TimestampSource::Field(_) if reading.texts.is_empty() => {
+                    return Err(Fault::at(Reason::MissingHeader, Slot::Timestamp));
+                }
+                TimestampSource::Field(_) => {}
+            }
+            for text in &reading.texts {
+                let stamp = if text.len() <= MAX_TIMESTAMP_BYTES { place.format.parse(text) } else { None };
+                reading.times.push(stamp.ok_or(Fault::at(Reason::MalformedTimestamp, Slot::Timestamp))?);
+            }
         }
         self.read_content(head, reading)
     }
 
-    /// Reads the values that are signed.
+    /// Reads the signed values.
     fn read_content<'h, H: Head + ?Sized>(&self, head: &'h H, reading: &mut Reading<'h>) -> Result<(), Fault> {
         for (index, part) in (0_u8..).zip(&self.signed) {
             if let Some(value) = self.read_part(part, head, Slot::Part(index))? {
-                if self.is_ambiguous(usize::from(index), value) {
+                if self.contains_separator(usize::from(index), value) {
                     return Err(Fault::at(Reason::MalformedHeader, Slot::Part(index)));
                 }
                 reading.values.push(value);
@@ -63,71 +106,75 @@ impl Scheme {
         head: &'h H,
         timestamp_text: &'h [u8],
     ) -> Result<Reading<'h>, Fault> {
-        let mut reading = Reading { timestamp_text, ..Reading::default() };
+        let mut reading = Reading::with_text(timestamp_text);
         self.read_content(head, &mut reading)?;
         Ok(reading)
     }
 
-    /// Whether the literal that separates a signed header from other signed content also occurs at another offset, so
-    /// that one MAC would fit two messages. For a header before the body this is the literal after it, and for a header
-    /// after the body the literal before it. Standard Webhooks forbids `.` in ids for this reason.
-    fn is_ambiguous(&self, index: usize, value: &[u8]) -> bool {
-        let literal = |index: Option<usize>| match self.signed.get(index?)? {
-            SignedPart::Literal(literal) if !literal.is_empty() => Some(literal.as_bytes()),
-            _ => None,
-        };
-        let is_before = self.signed.iter().skip(index).any(|part| *part == SignedPart::Body);
-        match self.signed.get(index) {
-            Some(SignedPart::Header(_)) if is_before => literal(index.checked_add(1)).is_some_and(|literal| {
-                // It may begin within the value and end within itself.
-                let at = |start: usize| value.iter().skip(start).chain(literal).take(literal.len()).eq(literal);
-                (0..value.len()).any(at)
-            }),
-            // A timestamp is of one form, and no part of it is of the same.
-            Some(SignedPart::Header(name)) if self.is_timestamp_header(name) => false,
-            Some(SignedPart::Header(_)) => literal(index.checked_sub(1)).is_some_and(|literal| {
-                let at = |start: usize| literal.iter().chain(value).skip(start).take(literal.len()).eq(literal);
-                (1..=value.len()).any(at)
-            }),
-            _ => false,
-        }
-    }
-
-    fn is_timestamp_header(&self, name: &FieldName) -> bool {
-        self.timestamp
-            .as_ref()
-            .is_some_and(|place| matches!(&place.source, TimestampSource::Header(header) if header == name))
-    }
-
-    /// Decodes every candidate, and returns the text of the timestamp if it is a field of the signature header.
+    /// Decodes all candidates. Adds the text of the timestamp to `texts` if it is a field of the signature header, and
+    /// in a layout with groups the text of each different timestamp.
     fn read_signatures<'h, H: Head + ?Sized>(
         &self,
         head: &'h H,
+        texts: &mut Texts<'h>,
         candidates: &mut Candidates,
-    ) -> Result<Option<&'h [u8]>, Fault> {
+    ) -> Result<(), Fault> {
+        let (mut present, mut seen) = (None, 0);
+        for (index, name) in (0_u8..).zip(&self.signature_headers) {
+            let slot = Slot::Signature(index);
+            let occurrence = head.header(name);
+            if occurrence == Occurrence::Absent {
+                continue;
+            }
+            present.get_or_insert(slot);
+            // A head that does not list the values of a repeated header is refused.
+            let is_listed = self.repeated_signature_headers
+                && occurrence == Occurrence::Repeated
+                && head.nth_value(name, 0).is_some();
+            if is_listed {
+                for (count, value) in (0..).map_while(|index| head.nth_value(name, index)).enumerate() {
+                    if count == usize::from(self.max_signatures) {
+                        return Err(Fault::at(Reason::TooManyCandidates, slot));
+                    }
+                    self.read_value(value, slot, &mut seen, texts, candidates)?;
+                }
+            } else {
+                self.read_value(occurrence.once(slot)?, slot, &mut seen, texts, candidates)?;
+            }
+        }
+        let first = present.ok_or(Fault::at(Reason::MissingHeader, Slot::Signature(0)))?;
+        if candidates.is_empty() {
+            return Err(Fault::at(Reason::MalformedSignature, first));
+        }
+        Ok(())
+    }
+
+    /// Decodes the candidates of one signature header. `seen` counts those of the request, valid or not.
+    fn read_value<'h>(
+        &self,
+        value: &'h [u8],
+        slot: Slot,
+        seen: &mut usize,
+        texts: &mut Texts<'h>,
+        candidates: &mut Candidates,
+    ) -> Result<(), Fault> {
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(Fault::at(Reason::MalformedSignature, slot));
+        }
         let timestamp_key = match self.timestamp.as_ref().map(|place| &place.source) {
             Some(TimestampSource::Field(key)) => Some(key.as_bytes()),
             Some(TimestampSource::Header(_)) | None => None,
         };
-        let (mut present, mut seen, mut timestamp) = (None, 0_usize, None);
-        for (index, name) in (0_u8..).zip(&self.signature_headers) {
-            let slot = Slot::Signature(index);
-            let value = match head.header(name) {
-                Occurrence::Absent => continue,
-                occurrence => occurrence.once(slot)?,
-            };
-            present.get_or_insert(slot);
-            if value.len() > MAX_VALUE_BYTES {
-                return Err(Fault::at(Reason::MalformedSignature, slot));
-            }
-            self.layout.visit(value, |entry| match entry {
+        for group in self.layout.groups(value) {
+            let (first, mut timestamp) = (candidates.len(), None);
+            self.layout.visit(group, |entry| match entry {
                 Entry::Signature(text) => {
-                    seen = seen.saturating_add(1);
-                    if seen > MAX_CANDIDATES {
+                    *seen = seen.saturating_add(1);
+                    if *seen > usize::from(self.max_signatures) {
                         return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
                     if let Some(tag) = self.encoding.decode_tag(text, self.algorithm.tag_size()) {
-                        candidates.push(tag);
+                        candidates.push(Candidate { tag, stamp: 0 });
                     }
                     Ok(())
                 }
@@ -137,12 +184,14 @@ impl Scheme {
                 },
                 Entry::Field(..) => Ok(()),
             })?;
+            if let Some(text) = timestamp {
+                let stamp = index_of(text, texts).ok_or(Fault::at(Reason::TooManyCandidates, slot))?;
+                candidates.iter_mut().skip(first).for_each(|candidate| candidate.stamp = stamp);
+            } else if matches!(self.layout, Layout::FieldGroups { .. }) {
+                return Err(Fault::at(Reason::MissingHeader, Slot::Timestamp));
+            }
         }
-        let first = present.ok_or(Fault::at(Reason::MissingHeader, Slot::Signature(0)))?;
-        if candidates.is_empty() {
-            return Err(Fault::at(Reason::MalformedSignature, first));
-        }
-        Ok(timestamp)
+        Ok(())
     }
 
     pub(super) fn read_part<'h, H: Head + ?Sized>(
@@ -152,7 +201,9 @@ impl Scheme {
         slot: Slot,
     ) -> Result<Option<&'h [u8]>, Fault> {
         let value = match part {
-            SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Body => return Ok(None),
+            SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Body | SignedPart::BodyDigest { .. } => {
+                return Ok(None);
+            }
             SignedPart::Method => head.method().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?,
             SignedPart::Path | SignedPart::Url { .. } => {
                 head.path().map(str::as_bytes).ok_or(Fault::new(Reason::NoRequestLine))?
@@ -186,7 +237,7 @@ impl Scheme {
         found.ok_or(Fault::at(Reason::MissingHeader, slot))
     }
 
-    /// The text of the timestamp, valid or not.
+    /// Returns the text of the timestamp, valid or not.
     #[cfg(feature = "diagnose")]
     pub(crate) fn timestamp_text<'h, H: Head + ?Sized>(&self, head: &'h H) -> Option<&'h [u8]> {
         match &self.timestamp.as_ref()?.source {

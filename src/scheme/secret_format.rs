@@ -1,6 +1,6 @@
-//! What a provider's secrets look like.
+//! The format of a provider's secrets.
 
-/// What the text of a provider's secret means.
+/// How the text of a provider's secret is converted to a key.
 ///
 /// ```
 /// use hookwarden::Scheme;
@@ -26,6 +26,7 @@ pub enum SecretFormat {
     Base64,
     /// The key is the text decoded from hex.
     Hex,
-    /// The key is the text decoded from padded base64, after the prefix `whsec_` if it has one.
+    /// The key is the text decoded from base64, after the prefix `whsec_` if it has one. The base64 has its padding, as
+    /// in Standard Webhooks, or none, as some of its adopters show it.
     Whsec,
 }

@@ -11,7 +11,8 @@ use crate::time::TimestampFormat;
 pub enum TimestampSource {
     /// In a header.
     Header(FieldName),
-    /// In a field of the signature header, in the layout [`Layout::Fields`](super::Layout::Fields).
+    /// In a field of the signature header, in the layout [`Layout::Fields`](super::Layout::Fields) or
+    /// [`Layout::Positional`](super::Layout::Positional).
     Field(Cow<'static, str>),
 }
 

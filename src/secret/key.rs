@@ -26,7 +26,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Names a secret. The key is valid at any time.
+    /// Creates a key that is always valid. `id` is its name.
     ///
     /// # Errors
     /// The id is not a valid [`KeyId`].
@@ -69,6 +69,12 @@ impl Window {
         self.not_before.is_none_or(|first| first <= now) && self.not_after.is_none_or(|last| now <= last)
     }
 
+    /// Returns the first second in which the key is valid, and the second after the last one.
+    #[cfg(feature = "warden")]
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Timestamp> {
+        self.not_before.into_iter().chain(self.not_after.and_then(Timestamp::next))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         matches!((self.not_before, self.not_after), (Some(first), Some(last)) if last < first)
     }
@@ -79,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_counts_in_its_window_with_both_ends() {
+    fn key_is_valid_at_both_window_ends() {
         let at = Timestamp::from_unix;
         let window =
             Key::new("a", Secret::from_text("one").unwrap()).unwrap().not_before(at(10)).not_after(at(20)).window;

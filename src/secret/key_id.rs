@@ -16,12 +16,12 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId {
-    /// Zeros follow the name. No character of a name is zero, so the derived traits compare names.
+    /// The name, padded with zeros. A name contains no zeros, so the derived traits compare names.
     padded: [u8; MAX_KEY_ID],
 }
 
 impl KeyId {
-    /// Checks and copies `name`.
+    /// Creates a key id from `name`.
     ///
     /// # Errors
     /// The name is empty, longer than 32 bytes, or contains another character.
@@ -29,7 +29,7 @@ impl KeyId {
         let permitted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         match Self::padded(name) {
             Some(id) if !name.is_empty() && name.bytes().all(permitted) => Ok(id),
-            _ => Err(ConfigError::new("key id", "takes 1 to 32 characters of A-Z a-z 0-9 . _ -")),
+            _ => Err(ConfigError::new("key id", "must be 1 to 32 characters of A-Z a-z 0-9 . _ -")),
         }
     }
 
@@ -62,7 +62,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// The longest name of a key, in bytes.
+/// The maximum length of a key's name, in bytes.
 const MAX_KEY_ID: usize = 32;
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_id_takes_only_plain_names() {
+    fn key_id_accepts_only_plain_names() {
         for name in ["", " ", "a b", "a\n", "é", "123456789012345678901234567890123"] {
             assert_eq!(KeyId::new(name).unwrap_err().field(), "key id", "{name:?}");
         }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn key_ids_compare_and_show_as_names() {
+    fn key_ids_compare_and_display_as_names() {
         let id = |name| KeyId::new(name).unwrap();
         assert!(id("a") < id("a.") && id("a.") < id("aa") && id("aa") < id("b"));
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The keys of one sender.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::key::{Key, Window};
@@ -28,13 +29,14 @@ use crate::error::ConfigError;
 #[derive(Debug, Clone)]
 pub struct Keyring {
     keys: Vec<Key>,
+    pub(crate) webhook_id: Option<Arc<str>>,
 }
 
 impl Keyring {
     /// Creates a keyring of one secret. Its key id is `default`, and it is always valid.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
-        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window: Window::ALWAYS }] }
+        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window: Window::ALWAYS }], webhook_id: None }
     }
 
     /// Creates a keyring of several keys, newest first.
@@ -44,32 +46,37 @@ impl Keyring {
     /// before its `not_before`.
     pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
         let mut keys = keys.into_iter();
-        let first = keys.next().ok_or_else(|| ConfigError::new("keys", "there is none"))?;
-        // Oldest last: each further key is appended, unlike in `add`.
-        keys.try_fold(Self { keys: Vec::new() }.with(first, false)?, |ring, key| ring.with(key, false))
+        let first = keys.next().ok_or_else(|| ConfigError::new("keys", "must be at least one"))?;
+        // The keys are given newest first, so append each one; `add` prepends.
+        keys.try_fold(Self { keys: Vec::new(), webhook_id: None }.with(first, false)?, |ring, key| {
+            ring.with(key, false)
+        })
     }
 
     /// Adds a key in front, as the newest.
     ///
     /// # Errors
     /// As for [`from_keys`](Self::from_keys).
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a keyring plus a key reads as intended, and the trait cannot fail"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "the name matches the operation, and the trait has no error")]
     pub fn add(self, key: Key) -> Result<Self, ConfigError> {
         self.with(key, true)
     }
 
+    /// Adds a key at the end of a keyring, as the oldest, or creates a keyring with it.
+    #[cfg(all(feature = "serde", feature = "warden"))]
+    pub(crate) fn append_to(keyring: Option<Self>, key: Key) -> Result<Self, ConfigError> {
+        keyring.unwrap_or(Self { keys: Vec::new(), webhook_id: None }).with(key, false)
+    }
+
     fn with(mut self, key: Key, newest: bool) -> Result<Self, ConfigError> {
         let problem = if self.keys.len() >= MAX_KEYS {
-            format!("more than {MAX_KEYS}")
+            format!("must be at most {MAX_KEYS}")
         } else if key.window.is_empty() {
-            format!("{} ends before it begins", key.id)
+            format!("the not_after of {} must not be before its not_before", key.id)
         } else if self.keys.iter().any(|other| other.id == key.id) {
-            format!("two of the id {}", key.id)
+            format!("two keys have the id {}", key.id)
         } else if let Some(other) = self.keys.iter().find(|other| other.secret.expose() == key.secret.expose()) {
-            format!("{} and {} are one secret", other.id, key.id)
+            format!("{} and {} have the same secret", other.id, key.id)
         } else {
             self.keys.insert(if newest { 0 } else { self.keys.len() }, key);
             return Ok(self);
@@ -77,7 +84,14 @@ impl Keyring {
         Err(ConfigError::new("keys", problem))
     }
 
-    /// The number of keys, valid now or not.
+    /// Sets the canonical webhook id of the sender, for a key store that finds it under several spellings. See
+    /// [`PreparedKeys::webhook_id`](crate::crypto::PreparedKeys::webhook_id).
+    #[must_use]
+    pub fn with_webhook_id(self, id: impl Into<Arc<str>>) -> Self {
+        Self { webhook_id: Some(id.into()), ..self }
+    }
+
+    /// The number of keys, including those that are not valid now.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a keyring is never empty")]
     pub fn len(&self) -> usize {
@@ -90,7 +104,7 @@ impl Keyring {
     }
 }
 
-/// The most keys that a keyring holds.
+/// The maximum number of keys in a keyring.
 pub(crate) const MAX_KEYS: usize = 8;
 
 #[cfg(test)]
@@ -111,13 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn keyring_that_cannot_be_right_is_a_config_error() {
+    fn invalid_keyring_is_a_config_error() {
         let at = Timestamp::from_unix;
-        assert_keys_refused(alloc::vec![], "there is none");
-        assert_keys_refused((0..9).map(|n| key(&format!("k{n}"), &format!("secret-{n}"))).collect(), "more than 8");
-        assert_keys_refused(alloc::vec![key("a", "one"), key("a", "two")], "two of the id a");
-        assert_keys_refused(alloc::vec![key("a", "one"), key("b", "one")], "a and b are one secret");
-        assert_keys_refused(alloc::vec![key("a", "one").not_before(at(2)).not_after(at(1))], "a ends before it begins");
+        assert_keys_refused(alloc::vec![], "must be at least one");
+        let nine = (0..9).map(|n| key(&format!("k{n}"), &format!("secret-{n}"))).collect();
+        assert_keys_refused(nine, "must be at most 8");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("a", "two")], "two keys have the id a");
+        assert_keys_refused(alloc::vec![key("a", "one"), key("b", "one")], "a and b have the same secret");
+        let empty_window = key("a", "one").not_before(at(2)).not_after(at(1));
+        assert_keys_refused(alloc::vec![empty_window], "the not_after of a must not be before its not_before");
         assert!(Keyring::from_keys((0..8).map(|n| key(&format!("k{n}"), &format!("secret-{n}")))).is_ok());
     }
 
@@ -131,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn key_of_a_lone_secret_is_named_default() {
+    fn key_of_a_single_secret_is_named_default() {
         let ring = Keyring::new(Secret::from_text("one").unwrap());
         assert_eq!(ring.iter().map(|key| key.id()).collect::<Vec<_>>(), [KeyId::new("default").unwrap()]);
     }

@@ -51,17 +51,17 @@ impl TestClock {
         });
     }
 
-    /// Moves the wall clock alone by `seconds`, forward or back.
+    /// Moves only the wall clock by `seconds`, forward or back.
     pub fn step_wall(&self, seconds: i64) {
         self.set(|now| now.wall = now.wall.saturating_add(seconds));
     }
 
-    /// Sets the wall clock alone, to the start of a second.
+    /// Sets only the wall clock, to the start of a second.
     pub fn set_wall(&self, wall: Timestamp) {
         self.set(|now| (now.wall, now.part) = (wall.as_unix(), Duration::ZERO));
     }
 
-    /// Sets the monotonic clock alone. A real one never goes back.
+    /// Sets only the monotonic clock. A real monotonic clock never goes back.
     pub fn set_monotonic(&self, monotonic: Duration) {
         self.set(|now| now.monotonic = monotonic);
     }

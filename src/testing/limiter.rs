@@ -30,7 +30,7 @@ pub async fn rate_limiter_contract<L: RateLimiter>(make: impl Fn() -> L, pass: i
     let case = |name, burst, period| Case {
         limiter: make(),
         id: fresh_id(name),
-        quota: Quota::new(burst, period).expect("the suite's own quota is right"),
+        quota: Quota::new(burst, period).expect("the quota of the suite is valid"),
     };
 
     burst_passes_and_no_more(&case("burst", 3, MINUTE)).await;
@@ -49,7 +49,7 @@ struct Case<L> {
 
 impl<L: RateLimiter> Case<L> {
     async fn check_of(&self, webhook_id: &str) -> Decision {
-        self.limiter.check(webhook_id, &self.quota).await.expect("a check must not fail here")
+        self.limiter.check(webhook_id, &self.quota).await.expect("a check must not return an error")
     }
 
     async fn check(&self) -> Decision {
@@ -59,7 +59,7 @@ impl<L: RateLimiter> Case<L> {
     async fn assert_allowed(&self, rule: &str) -> QuotaState {
         match self.check().await {
             Decision::Allowed(quota_state) => quota_state,
-            denied @ Decision::Denied { .. } => panic!("{rule}, and was {denied:?} of {}", self.quota),
+            denied @ Decision::Denied { .. } => panic!("{rule}, not {denied:?} of {}", self.quota),
         }
     }
 
@@ -69,21 +69,21 @@ impl<L: RateLimiter> Case<L> {
             Decision::Denied { retry_after, quota_state } => {
                 assert!(
                     !retry_after.is_zero() && retry_after <= self.quota.period(),
-                    "retry_after must be within a period of {}, and was {retry_after:?}",
+                    "retry_after must be within a period of {}, not {retry_after:?}",
                     self.quota
                 );
                 assert_eq!(quota_state.remaining, 0, "nothing can remain when a request is denied");
                 self.assert_reset(&quota_state);
                 retry_after
             }
-            allowed @ Decision::Allowed(_) => panic!("{rule}, and was {allowed:?} of {}", self.quota),
+            allowed @ Decision::Allowed(_) => panic!("{rule}, not {allowed:?} of {}", self.quota),
         }
     }
 
     fn assert_reset(&self, quota_state: &QuotaState) {
         assert!(
             !quota_state.reset.is_zero() && quota_state.reset <= self.quota.window(),
-            "the reset must be within the window of {}, and was {:?}",
+            "the reset must be within the window of {}, not {:?}",
             self.quota,
             quota_state.reset
         );
@@ -93,7 +93,7 @@ impl<L: RateLimiter> Case<L> {
 async fn burst_passes_and_no_more(case: &Case<impl RateLimiter>) {
     for remaining in (0..case.quota.burst()).rev() {
         let quota_state = case.assert_allowed("the whole burst must pass at once").await;
-        assert_eq!(quota_state.remaining, remaining, "each request must take one of what remains");
+        assert_eq!(quota_state.remaining, remaining, "each request must take one from the quota");
         case.assert_reset(&quota_state);
     }
     case.assert_denied("a request beyond the burst must be denied").await;
@@ -103,8 +103,8 @@ async fn ids_do_not_share(case: &Case<impl RateLimiter>) {
     case.assert_allowed("the first request must pass").await;
     case.assert_denied("the quota must be used up").await;
     let other = case.check_of(&fresh_id("other")).await;
-    assert!(matches!(other, Decision::Allowed(_)), "another webhook id must have a quota of its own, not {other:?}");
-    case.assert_denied("another webhook id must give nothing back").await;
+    assert!(matches!(other, Decision::Allowed(_)), "another webhook id must have a separate quota, not {other:?}");
+    case.assert_denied("another webhook id must not restore the quota").await;
 }
 
 async fn race_lets_the_burst_pass(case: &Case<impl RateLimiter>) {
@@ -133,11 +133,11 @@ async fn one_passes_each_period(case: &Case<impl RateLimiter>, pass: &impl Async
     pass(case.quota.period().saturating_mul(2).saturating_add(MARGIN)).await;
     for remaining in [1, 0] {
         let quota_state = case.assert_allowed("after two periods two requests must pass").await;
-        assert_eq!(quota_state.remaining, remaining, "each request must take one of what remains");
+        assert_eq!(quota_state.remaining, remaining, "each request must take one from the quota");
     }
     let retry_after = case.assert_denied("after two periods no third request must pass").await;
-    assert!(retry_after < case.quota.period(), "a part of the period went by and must count");
-    // More than the window: a quota that is whole grows no further.
+    assert!(retry_after < case.quota.period(), "the part of the period that has passed must count");
+    // Wait longer than the window, because a full quota must not grow.
     pass(case.quota.window().saturating_mul(2)).await;
     for _ in 0..case.quota.burst() {
         case.assert_allowed("after the window the whole burst must pass again").await;
@@ -148,5 +148,5 @@ async fn one_passes_each_period(case: &Case<impl RateLimiter>, pass: &impl Async
 const MINUTE: Duration = Duration::from_secs(60);
 const SECONDS_2: Duration = Duration::from_secs(2);
 
-/// For the time that a request to a server takes, and clocks that differ.
+/// The margin for the latency of a server and for differences between clocks.
 const MARGIN: Duration = Duration::from_millis(250);

@@ -7,8 +7,8 @@ use crate::time::Timestamp;
 
 /// Signs `request` with the system's time and inserts the signature's headers.
 ///
-/// The body is signed as its bytes. The method, the path and the headers of the request are signed where the scheme signs
-/// them. An axum router takes the request with another body type, so convert it after signing:
+/// The body is signed as its bytes. The method, the path and the headers of the request are signed where the scheme
+/// signs them. An axum router takes the request with another body type, so convert it after signing:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -93,8 +93,8 @@ pub fn sign<B: AsRef<[u8]>>(signer: &Signer, request: Request<B>) -> Request<B> 
 /// ```
 ///
 /// # Panics
-/// The request cannot be signed: it lacks a header that the scheme signs or has it twice, no key is live at `now`, or the
-/// scheme cannot write `now`.
+/// The request cannot be signed: it lacks a header that the scheme signs or has it twice, no key is live at `now`, or
+/// the scheme cannot write `now`.
 #[track_caller]
 #[must_use]
 pub fn sign_at<B: AsRef<[u8]>>(signer: &Signer, mut request: Request<B>, now: Timestamp) -> Request<B> {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn method_path_and_header_are_signed_where_the_scheme_signs_them() {
+    fn sign_covers_method_path_and_header() {
         let line = || SignedPart::literal("\n");
         let header = SignedPart::header("X-Event").unwrap();
         let parts = [SignedPart::Method, line(), SignedPart::Path, line(), header, line(), SignedPart::Body];
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_was_signed_before_is_signed_anew() {
+    fn signed_request_is_signed_anew() {
         let (signer, verifier) = sides(Scheme::timestamped());
         let old = sign_at(&signer, Request::post("/").body("{}").unwrap(), Timestamp::from_unix(1));
         verifier.verify_at(&sign_at(&signer, old, NOW), b"{}", NOW).unwrap();

@@ -26,7 +26,7 @@ pub async fn replay_store_contract<S: ReplayStore>(
     claim_is_granted_once(&case("once")).await;
     commit_finishes(&case("commit")).await;
     release_frees(&case("release")).await;
-    strangers_change_nothing(&case("strangers")).await;
+    other_claimants_change_nothing(&case("others")).await;
     any_shared_key_is_the_same_delivery(&case("overlap")).await;
     another_id_is_another_delivery(&case("ids")).await;
     refused_claim_takes_nothing(&case("atomic")).await;
@@ -34,9 +34,9 @@ pub async fn replay_store_contract<S: ReplayStore>(
     delivery_without_keys_is_an_error(&case("keys")).await;
 
     lease_ends(&case("lease"), &pass).await;
-    late_commit_stands_if_nobody_came(&case("late"), &pass).await;
-    late_claimant_cannot_touch_the_next(&case("taken"), &pass).await;
-    finished_is_remembered_until_its_end(&case("until"), &pass).await;
+    late_commit_succeeds_without_another_claim(&case("late"), &pass).await;
+    late_claimant_cannot_change_the_next(&case("taken"), &pass).await;
+    commit_is_stored_until_it_expires(&case("until"), &pass).await;
 }
 
 struct Case<'c, S, C> {
@@ -49,7 +49,7 @@ impl<S: ReplayStore, C: Clock> Case<'_, S, C> {
     async fn claim_of(&self, webhook_id: &str, keys: &[ReplayKey], by: u128, lease: Duration) -> Claim {
         let delivery = Delivery { webhook_id, keys, until: self.after(600) };
         let claim = self.store.claim(delivery, Claimant::new(by), lease, self.clock.now()).await;
-        claim.expect("a claim must not fail here")
+        claim.expect("a claim must not return an error")
     }
 
     async fn claim(&self, keys: &[ReplayKey], by: u128) -> Claim {
@@ -58,7 +58,10 @@ impl<S: ReplayStore, C: Clock> Case<'_, S, C> {
 
     async fn commit_until(&self, keys: &[ReplayKey], by: u128, until: Timestamp) -> bool {
         let delivery = Delivery { webhook_id: &self.id, keys, until };
-        self.store.commit(delivery, Claimant::new(by), self.clock.now()).await.expect("a commit must not fail here")
+        self.store
+            .commit(delivery, Claimant::new(by), self.clock.now())
+            .await
+            .expect("a commit must not return an error")
     }
 
     async fn commit(&self, keys: &[ReplayKey], by: u128) -> bool {
@@ -67,7 +70,10 @@ impl<S: ReplayStore, C: Clock> Case<'_, S, C> {
 
     async fn release(&self, keys: &[ReplayKey], by: u128) -> bool {
         let delivery = Delivery { webhook_id: &self.id, keys, until: self.after(600) };
-        self.store.release(delivery, Claimant::new(by), self.clock.now()).await.expect("a release must not fail here")
+        self.store
+            .release(delivery, Claimant::new(by), self.clock.now())
+            .await
+            .expect("a release must not return an error")
     }
 
     fn after(&self, seconds: i64) -> Timestamp {
@@ -82,12 +88,12 @@ async fn claim_is_granted_once<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
             let at_most = LONG.saturating_add(Duration::from_secs(1));
             assert!(
                 !retry_after.is_zero() && retry_after <= at_most,
-                "retry_after must be what the lease of {LONG:?} has left, and was {retry_after:?}"
+                "retry_after must be the rest of the lease of {LONG:?}, not {retry_after:?}"
             );
         }
-        other => panic!("a delivery that another claimant holds must be in progress, and was {other:?}"),
+        other => panic!("a delivery that another claimant holds must be in progress, not {other:?}"),
     }
-    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a claimant's own claim must not stand in its way");
+    assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a claimant must be granted the delivery that it holds");
     assert_eq!(case.claim(&[key(2)], 2).await, Claim::Granted, "another key must be another delivery");
 }
 
@@ -98,8 +104,8 @@ async fn commit_finishes<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
     for one in keys {
         assert_eq!(case.claim(&[one], 2).await, Claim::Finished, "a commit must finish every key");
     }
-    assert_eq!(case.claim(&keys, 1).await, Claim::Finished, "the claimant itself must find it finished");
-    assert!(!case.release(&keys, 1).await, "what is finished cannot be released");
+    assert_eq!(case.claim(&keys, 1).await, Claim::Finished, "a commit must finish the delivery for its claimant too");
+    assert!(!case.release(&keys, 1).await, "a release after a commit must return false");
     assert_eq!(case.claim(&keys, 2).await, Claim::Finished, "a release must not undo a commit");
 }
 
@@ -112,16 +118,20 @@ async fn release_frees<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
     assert_eq!(case.claim(&[key(2)], 3).await, Claim::Granted, "a release must free every key");
 }
 
-async fn strangers_change_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
+async fn other_claimants_change_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
     assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
-    // Each differs from the owner in one part of the number only.
-    for stranger in [2, 1 << 32 | 1, 1 << 64 | 1, 1 << 127 | 1] {
-        assert!(!case.release(&[key(1)], stranger).await, "a stranger's release must return false");
-        assert!(!case.commit(&[key(1)], stranger).await, "a stranger's commit must return false");
-        let claim = case.claim(&[key(1)], stranger).await;
-        assert!(matches!(claim, Claim::InProgress { .. }), "a stranger must leave the claim as it is, not {claim:?}");
+    // Each number differs from the owner's in only one part.
+    for other in [2, 1 << 32 | 1, 1 << 64 | 1, 1 << 127 | 1] {
+        assert!(!case.release(&[key(1)], other).await, "another claimant's release must return false");
+        assert!(!case.commit(&[key(1)], other).await, "another claimant's commit must return false");
+        let claim = case.claim(&[key(1)], other).await;
+        assert!(
+            matches!(claim, Claim::InProgress { .. }),
+            "the claim must stay in progress for another claimant, not \
+                                                            {claim:?}"
+        );
     }
-    assert!(case.commit(&[key(1)], 1).await, "the owner must be able to commit after strangers tried");
+    assert!(case.commit(&[key(1)], 1).await, "the owner must be able to commit after other claimants tried");
 }
 
 async fn any_shared_key_is_the_same_delivery<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
@@ -129,16 +139,20 @@ async fn any_shared_key_is_the_same_delivery<S: ReplayStore>(case: &Case<'_, S, 
     assert_eq!(case.claim(&most, 1).await, Claim::Granted, "a delivery of eight keys must be granted");
     for one in most {
         let claim = case.claim(&[key(100), one, key(101)], 2).await;
-        assert!(matches!(claim, Claim::InProgress { .. }), "one shared key must be enough, and was {claim:?}");
+        assert!(
+            matches!(claim, Claim::InProgress { .. }),
+            "one shared key must make it the same delivery, not \
+                                                            {claim:?}"
+        );
     }
     assert!(case.commit(&most, 1).await, "the owner's commit must return true");
     for one in most {
         let claim = case.claim(&[key(100), one, key(101)], 2).await;
-        assert_eq!(claim, Claim::Finished, "one shared key must be enough");
+        assert_eq!(claim, Claim::Finished, "one shared key must make it the same delivery");
     }
     assert_eq!(case.claim(&[key(100)], 1).await, Claim::Granted, "a new delivery must be granted");
     let claim = case.claim(&[key(100), key(0)], 2).await;
-    assert_eq!(claim, Claim::Finished, "a finished key must count for more than a claimed one");
+    assert_eq!(claim, Claim::Finished, "a finished key must take precedence over a claimed one");
 }
 
 async fn another_id_is_another_delivery<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
@@ -155,7 +169,7 @@ async fn refused_claim_takes_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clo
     for (taken, free) in [(key(1), [key(10), key(11)]), (key(2), [key(12), key(13)])] {
         let claim = case.claim(&[free[0], taken, free[1]], 2).await;
         assert_ne!(claim, Claim::Granted, "a delivery with a taken key must not be granted");
-        assert!(!case.commit(&[free[0], taken, free[1]], 2).await, "nor can it be committed");
+        assert!(!case.commit(&[free[0], taken, free[1]], 2).await, "a delivery with a taken key must not be committed");
         for key in free {
             let claim = case.claim(&[key], 3).await;
             assert_eq!(claim, Claim::Granted, "a refused claim or commit must leave the other keys free");
@@ -165,7 +179,7 @@ async fn refused_claim_takes_nothing<S: ReplayStore>(case: &Case<'_, S, impl Clo
 
 async fn race_has_one_winner<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
     let claims = all((0..RACERS).map(|racer| async move {
-        // All share the last key, and neighbours another, in an order of their own.
+        // All share the last key; every 250th also shares its first key.
         let number = u8::try_from(racer % 250).unwrap_or_default();
         case.claim(&[key(number), key(255)], racer.saturating_add(1)).await
     }))
@@ -188,56 +202,56 @@ async fn lease_ends<S: ReplayStore>(case: &Case<'_, S, impl Clock>, pass: &impl 
     assert_eq!(case.claim_of(&case.id, &[key(1)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
     pass(Duration::from_secs(1)).await;
     let claim = case.claim(&[key(1)], 2).await;
-    assert!(matches!(claim, Claim::InProgress { .. }), "a claim must hold for its whole lease, and was {claim:?}");
+    assert!(matches!(claim, Claim::InProgress { .. }), "a claim must hold for its whole lease, not be {claim:?}");
     pass(Duration::from_secs(2)).await;
-    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "an orphan claim must be free after its lease");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "an abandoned claim must be free after its lease");
 }
 
-async fn late_commit_stands_if_nobody_came<S: ReplayStore>(
+async fn late_commit_succeeds_without_another_claim<S: ReplayStore>(
     case: &Case<'_, S, impl Clock>,
     pass: &impl AsyncFn(Duration),
 ) {
     let lease = Duration::from_secs(1);
     assert_eq!(case.claim_of(&case.id, &[key(1)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
     pass(Duration::from_secs(2)).await;
-    assert!(case.commit(&[key(1)], 1).await, "a commit after the lease must stand if nobody else claimed");
-    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "what was committed late must be finished");
+    assert!(case.commit(&[key(1)], 1).await, "a commit after the lease must succeed without another claim");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "a late commit must finish the delivery");
 }
 
-async fn late_claimant_cannot_touch_the_next<S: ReplayStore>(
+async fn late_claimant_cannot_change_the_next<S: ReplayStore>(
     case: &Case<'_, S, impl Clock>,
     pass: &impl AsyncFn(Duration),
 ) {
     let (lease, both) = (Duration::from_secs(1), [key(1), key(2)]);
     assert_eq!(case.claim_of(&case.id, &both, 1, lease).await, Claim::Granted, "a new delivery must be granted");
     pass(Duration::from_secs(2)).await;
-    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Granted, "an orphan claim must be free after its lease");
-    assert!(!case.release(&both, 1).await, "a release must return false when another has the claim");
-    assert!(!case.commit(&both, 1).await, "a commit must return false when another has the claim");
+    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Granted, "an abandoned claim must be free after its lease");
+    assert!(!case.release(&both, 1).await, "a release must return false if another claimant has the delivery");
+    assert!(!case.commit(&both, 1).await, "a commit must return false if another claimant has the delivery");
     let claim = case.claim(&[key(2)], 3).await;
-    assert!(matches!(claim, Claim::InProgress { .. }), "the other's claim must stand, and was {claim:?}");
+    assert!(matches!(claim, Claim::InProgress { .. }), "the new owner's claim must stay in progress, not be {claim:?}");
     assert_eq!(case.claim(&[key(1)], 3).await, Claim::Granted, "a commit that returns false must finish no key");
     assert!(case.commit(&[key(2)], 2).await, "the new owner's commit must return true");
 }
 
-async fn finished_is_remembered_until_its_end<S: ReplayStore>(
+async fn commit_is_stored_until_it_expires<S: ReplayStore>(
     case: &Case<'_, S, impl Clock>,
     pass: &impl AsyncFn(Duration),
 ) {
-    // The lease is longer: a commit must set the end anew, and not leave the claim's.
+    // The lease is longer: a commit must replace the expiry of the claim.
     assert_eq!(case.claim(&[key(1)], 1).await, Claim::Granted, "a new delivery must be granted");
     assert!(case.commit_until(&[key(1)], 1, case.after(2)).await, "the owner's commit must return true");
-    // The end is after a shorter lease: a commit must outlast the claim.
+    // The lease is shorter: a commit must outlast the claim.
     let lease = Duration::from_secs(1);
     assert_eq!(case.claim_of(&case.id, &[key(2)], 1, lease).await, Claim::Granted, "a new delivery must be granted");
     assert!(case.commit(&[key(2)], 1).await, "the owner's commit must return true");
 
     assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "a commit must finish the delivery");
     pass(Duration::from_secs(1)).await;
-    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "it must be remembered through its last second");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Finished, "a commit must be stored through its last second");
     pass(Duration::from_secs(3)).await;
-    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "it must be forgotten after its last second");
-    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Finished, "it must be remembered for longer than its lease");
+    assert_eq!(case.claim(&[key(1)], 2).await, Claim::Granted, "a commit must expire after its last second");
+    assert_eq!(case.claim(&[key(2)], 2).await, Claim::Finished, "a commit must be stored for longer than the lease");
 }
 
 const fn key(number: u8) -> ReplayKey {

@@ -1,42 +1,78 @@
 //! The steps that the layers of tower and axum share.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
+
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::body::{self, VerifiedBody};
-use crate::request_context::{Framework, SentHead, context_of};
+use super::guarded_request::{Called, Detachable, Finished, GuardedRequest, RunningHandler};
+use super::receive::receive;
+use crate::body::VerifiedBody;
+use crate::request_context::{Framework, context_of};
 use crate::warden::answer::{Answer, insert_quota_state};
 use crate::warden::{VerifiedDelivery, Warden};
 
-/// Verifies `request`, calls `inner` with the verified body, and settles the delivery by the status of the answer.
+/// Verifies `request`, waits until `inner` is ready, calls it with the verified body, and settles the delivery by the
+/// status of its response.
 ///
-/// `forward` makes the request for `inner`; `answer` maps what `inner` or the Warden answers.
-pub(crate) async fn guard<F, S, B, I, O>(
+/// `forward` builds the request for `inner`. `answer` maps the response of `inner`, or the Warden's answer.
+pub(crate) fn guard<F, S, B, I, O>(
     warden: Warden,
     mut inner: S,
     request: Request<B>,
     forward: impl FnOnce(&Warden, &VerifiedDelivery, Parts, VerifiedBody) -> Request<I>,
     answer: impl FnOnce(Result<S::Response, Answer>) -> Response<O>,
-) -> Result<Response<O>, S::Error>
+) -> impl Detachable<Output = Result<Response<O>, S::Error>>
 where
     F: Framework,
     S: Service<Request<I>>,
     B: Body,
 {
-    let (mut parts, body) = request.into_parts();
-    let context = context_of::<F>(&warden, &mut parts).await;
-    let (admitted, body) = match body::receive(&warden, &SentHead::<F>::new(&parts), context, body).await {
-        Ok(received) => received,
-        Err(refused) => return Ok(answer(Err(refused.into_answer()))),
-    };
-    parts.extensions.insert(admitted.delivery().clone());
-    let request = forward(&warden, admitted.delivery(), parts, body);
-    let mut response = answer(Ok(inner.call(request).await?));
-    if let Some((quota, quota_state)) = admitted.quota_state() {
-        insert_quota_state(response.headers_mut(), quota, quota_state);
-    }
-    admitted.settle_by_status(response.status()).await;
-    Ok(response)
+    GuardedRequest::new(async move {
+        let (mut parts, body) = request.into_parts();
+        let context = context_of::<F>(&warden, &mut parts).await;
+        let (admitted, body) = match receive::<F, _>(&warden, &parts, context, body).await {
+            Ok(received) => received,
+            Err(refused) => return Err(Ok(answer(Err(refused.into_answer())))),
+        };
+        // Wait for `inner` only now, so that unverified requests hold no permit of a concurrency limit behind the
+        // Warden. If the service fails or the client disconnects here, dropping `admitted` releases the delivery.
+        let mut lease = None;
+        let ready = poll_fn(|cx| match inner.poll_ready(cx) {
+            Poll::Ready(ready) => Poll::Ready(Some(ready)),
+            // After the lease a copy may be admitted. Create the timer only here, because most services are ready
+            // immediately.
+            Poll::Pending => {
+                lease.get_or_insert_with(|| Box::pin(warden.lease_over())).as_mut().poll(cx).map(|()| None)
+            }
+        });
+        match ready.await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(Err(error)),
+            None => return Err(Ok(answer(Err(warden.busy_answer())))),
+        }
+        drop(lease);
+        parts.extensions.insert(admitted.delivery().clone());
+        let forwarded = forward(&warden, admitted.delivery(), parts, body);
+        let running = RunningHandler::of(warden);
+        let handler = inner.call(forwarded);
+        let finish = move |returned: Result<S::Response, S::Error>| match returned {
+            Ok(response) => {
+                let mut response = answer(Ok(response));
+                if let Some((quota, quota_state)) = admitted.quota_state() {
+                    insert_quota_state(response.headers_mut(), quota, quota_state);
+                }
+                Finished::Settling(async move {
+                    admitted.settle_by_status(response.status()).await;
+                    Ok(response)
+                })
+            }
+            // Dropping `admitted` releases the delivery.
+            Err(error) => Finished::Answered(Err(error)),
+        };
+        Ok(Called { running, handler, finish })
+    })
 }

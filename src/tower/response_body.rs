@@ -1,4 +1,4 @@
-//! The body of what a guarded service answers.
+//! The response body of a guarded service.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 
 pin_project_lite::pin_project! {
-    /// The body of an answer: the service's own, or what a refused sender is told.
+    /// The response body of a guarded service: the service's own body, or the body of a refusal.
     #[derive(Debug, Clone)]
     pub struct GuardedBody<B> {
         #[pin]

@@ -25,7 +25,7 @@ use crate::scheme::Scheme;
 #[error("webhook refused")]
 pub struct Rejection {
     fault: Fault,
-    /// Only if a header is at fault.
+    /// Set only if a header is at fault.
     scheme: Option<Arc<Scheme>>,
 }
 
@@ -34,7 +34,7 @@ impl Rejection {
         Self { fault, scheme: fault.slot.map(|_| Arc::clone(scheme)) }
     }
 
-    /// For a fault of the signature as a whole.
+    /// Creates a rejection for a fault without a header, such as a mismatch.
     pub(super) const fn without_header(fault: Fault) -> Self {
         Self { fault, scheme: None }
     }
@@ -51,7 +51,8 @@ impl Rejection {
         self.fault.skew
     }
 
-    /// The header at fault, as the scheme spells it. `None` for a mismatch, a stale timestamp or a missing request line.
+    /// The header at fault, as the scheme spells it. `None` for a mismatch, a stale timestamp or a missing request
+    /// line.
     #[must_use]
     pub fn header(&self) -> Option<&str> {
         self.scheme.as_ref()?.header_in(self.fault.slot?)

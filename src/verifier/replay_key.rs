@@ -2,13 +2,15 @@
 
 use core::fmt;
 
+#[cfg(feature = "warden")]
+use crate::crypto::mac::digest;
 use crate::encoding::Tag;
 
 /// Identifies a delivery by the first 16 bytes of the MAC that was computed for it.
 ///
-/// It is derived from the signed content, not from what was received. Changing the case of the signature's letters,
-/// changing unsigned headers, or removing one of several signatures does not make it another delivery. `Debug` does not
-/// print the bytes.
+/// It is derived from the signed content, not from the received signature. Changing the case of the signature's
+/// letters, changing unsigned headers, or removing one of several signatures does not make it another delivery. `Debug`
+/// does not print the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplayKey([u8; 16]);
 
@@ -17,13 +19,20 @@ impl ReplayKey {
         mac.as_bytes().first_chunk().copied().map(Self)
     }
 
-    /// Restores a key from the bytes of [`as_bytes`](Self::as_bytes), or makes one for the tests of a store.
+    /// Returns the key of this signed content combined with an unsigned id. Different keys give different results for
+    /// any ids, unless a SHA-256 truncated to 16 bytes collides.
+    #[cfg(feature = "warden")]
+    pub(crate) fn joined_with(&self, id: &[u8]) -> Self {
+        Self(digest(&[&self.0, id]))
+    }
+
+    /// Creates a key from the bytes of [`as_bytes`](Self::as_bytes), or from any bytes for the tests of a store.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for the key of a store. They are part of a valid signature: do not log them.
+    /// The bytes, for use as a key in a store. They are part of a valid signature: do not log them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

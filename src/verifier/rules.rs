@@ -1,4 +1,4 @@
-//! The checks of a head: form and freshness.
+//! The checks of a request head: its form and its freshness.
 
 use alloc::sync::Arc;
 
@@ -28,9 +28,9 @@ impl Rules {
         candidates: &mut Candidates,
     ) -> Result<(), Fault> {
         self.scheme.read(head, reading, candidates)?;
-        if let Some(stamp) = reading.timestamp {
+        for stamp in reading.times.iter().copied() {
             let stale = |reason| Fault::new(reason).with_skew(Some(now.seconds_since(stamp)));
-            self.tolerance.judge(stamp, now).map_err(stale)?;
+            self.tolerance.check(stamp, now).map_err(stale)?;
         }
         Ok(())
     }

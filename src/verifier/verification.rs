@@ -7,15 +7,16 @@ use smallvec::SmallVec;
 
 use super::rejection::Rejection;
 use super::verified::{Verified, verdict};
-use crate::crypto::mac::{Mac, Macs, PreparedKeys};
-use crate::encoding::Tag;
+use crate::crypto::body_hash::BodyHash;
+use crate::crypto::mac::{Candidate, KeyMac, MAX_STAMPS, Mac, Macs, PreparedKeys};
+use crate::encoding::EncodedTag;
 use crate::error::Fault;
 use crate::headers::Head;
-use crate::scheme::{Reading, Scheme};
+use crate::scheme::{Reading, Scheme, Times};
 use crate::time::Timestamp;
 
-/// A verification whose head was accepted and whose body is still arriving. [`Verifier::begin_at`](super::Verifier::begin_at)
-/// creates it.
+/// A verification whose head was accepted and whose body is still arriving.
+/// [`Verifier::begin_at`](super::Verifier::begin_at) creates it.
 ///
 /// Feed the body with [`update`](Self::update) as it arrives, then call [`finish`](Self::finish). Do not act on the
 /// body before `finish` returned `Ok`.
@@ -40,55 +41,65 @@ use crate::time::Timestamp;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 ///
-/// It allocates nothing while at most two keys are valid, the head holds at most two signatures, and the scheme signs
-/// nothing after the body.
+/// It does not allocate if at most two keys are valid, the head has at most two signatures and one timestamp, and the
+/// scheme signs nothing after the body.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
     macs: LiveMacs,
-    after_body: Vec<u8>,
+    /// The hash of the body, if the scheme signs its digest.
+    body_hash: Option<BodyHash>,
+    /// The signed content after the body, for each timestamp.
+    after_body: [Vec<u8>; MAX_STAMPS],
     candidates: KeptCandidates,
-    timestamp: Option<Timestamp>,
+    times: Times,
     now: Timestamp,
 }
 
 impl Verification {
     /// Adds the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        self.macs.iter_mut().for_each(|(_, mac)| mac.update(chunk));
+        match &mut self.body_hash {
+            None => self.macs.iter_mut().for_each(|live| live.mac.update(chunk)),
+            Some(hash) => hash.update(chunk),
+        }
     }
 
     /// Compares the signature. The body must be complete.
     ///
     /// # Errors
-    /// [`Reason::Mismatch`](crate::Reason::Mismatch): no candidate equals the MAC under any key that was valid at the start.
+    /// [`Reason::Mismatch`](crate::Reason::Mismatch): no candidate equals the MAC under any key that was valid at the
+    /// start.
     pub fn finish(self) -> Result<Verified, Rejection> {
         self.verdict().map_err(Rejection::without_header)
     }
 
-    /// [`finish`](Self::finish) by reference.
+    /// Like [`finish`](Self::finish), by reference.
     pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
         let mut macs = Macs::new();
-        for (index, mac) in &self.macs {
-            if let Some(tag) = mac.tag_of(&*self.after_body) {
-                macs.push((*index, tag));
-            }
+        let digest = self.body_hash.as_ref().map(BodyHash::text);
+        let rest = match &digest {
+            None => Some(&b""[..]),
+            Some(text) => text.as_ref().map(EncodedTag::as_bytes),
+        };
+        // Without a digest there are no MACs, so that the request is refused.
+        for LiveMac { key, stamp, mac } in self.macs.iter().filter(|_| rest.is_some()) {
+            let after = self.after_body.get(usize::from(*stamp)).map(Vec::as_slice).unwrap_or_default();
+            let tag = mac.tag_of(&[rest.unwrap_or_default(), after][..]);
+            macs.extend(tag.map(|tag| KeyMac { key: *key, stamp: *stamp, tag }));
         }
-        verdict(&self.keys, &self.candidates, &macs, self.timestamp, self.now, |fault| fault)
+        verdict(&self.keys, &self.candidates, &macs, &self.times, self.now, |fault| fault)
     }
 }
 
-/// Signed content that follows the body can be the value of a header, so it is not printed.
+/// Does not print the signed content after the body, which can be the value of a header.
 impl fmt::Debug for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verification")
-            .field("keys", &self.keys)
-            .field("timestamp", &self.timestamp)
-            .finish_non_exhaustive()
+        f.debug_struct("Verification").field("keys", &self.keys).field("times", &self.times).finish_non_exhaustive()
     }
 }
 
-/// A head that is well formed and fresh; keys are still to come.
+/// A head that is well formed and fresh, before the keys are looked up.
 #[derive(Debug)]
 pub(crate) struct Opening<'h, H: ?Sized> {
     pub(super) scheme: &'h Scheme,
@@ -100,33 +111,48 @@ pub(crate) struct Opening<'h, H: ?Sized> {
 
 impl<H: Head + ?Sized> Opening<'_, H> {
     pub(crate) fn skew(&self) -> Option<i64> {
-        self.reading.timestamp.map(|stamp| self.now.seconds_since(stamp))
+        self.reading.times.first().map(|stamp| self.now.seconds_since(*stamp))
     }
 
-    /// Starts with the keys that are valid now. Without any, nothing matches.
+    /// Starts a verification with the keys that are valid now. If there are none, no signature matches.
     #[inline]
     pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Verification {
         let Self { scheme, head, reading, candidates, now } = self;
+        let live = || keys.live(now).take(reading.usable_keys());
+        // Reserve room for all states: growing would leave a copy of them that is not wiped.
+        let capacity = live().count().saturating_mul(reading.timestamp_texts().count());
         let mut verification = Verification {
             keys: keys.clone(),
-            // Reserve room for all live keys: growing would leave an unwiped copy of the states behind.
-            macs: LiveMacs::with_capacity(keys.live(now).count()),
-            after_body: Vec::new(),
+            macs: LiveMacs::with_capacity(capacity),
+            body_hash: scheme.body_hash(),
+            after_body: <[Vec<u8>; MAX_STAMPS]>::default(),
             candidates,
-            timestamp: reading.timestamp,
+            times: reading.times.clone(),
             now,
         };
         let Verification { macs, after_body, .. } = &mut verification;
-        keys.live(now).for_each(|(index, mac)| macs.push((index, mac.clone())));
-        let rest =
-            scheme.feed_before(&reading, head, &mut |bytes| macs.iter_mut().for_each(|(_, mac)| mac.update(bytes)));
-        rest.feed(&reading, head, &mut |bytes| after_body.extend_from_slice(bytes));
+        for ((stamp, text), after_body) in reading.timestamp_texts().zip(after_body) {
+            let first = macs.len();
+            live().for_each(|(key, mac)| macs.push(LiveMac { key, stamp, mac: mac.clone() }));
+            let update = &mut |bytes: &[u8]| macs.iter_mut().skip(first).for_each(|live| live.mac.update(bytes));
+            let rest = scheme.feed_before(&reading, text, head, update);
+            rest.feed(text, head, &mut |bytes| after_body.extend_from_slice(bytes));
+        }
         verification
     }
 }
 
 /// Two keys are valid during a rotation, and the sender then sends two signatures. More are rare.
-type LiveMacs = SmallVec<[(u8, Mac); 2]>;
+type LiveMacs = SmallVec<[LiveMac; 2]>;
+
+/// The state of one MAC.
+struct LiveMac {
+    /// The index of the key in the keyring.
+    key: u8,
+    /// The index of the timestamp.
+    stamp: u8,
+    mac: Mac,
+}
 
 /// A sender sends one signature, or two during a rotation.
-pub(super) type KeptCandidates = SmallVec<[Tag; 2]>;
+pub(super) type KeptCandidates = SmallVec<[Candidate; 2]>;

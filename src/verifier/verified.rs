@@ -3,29 +3,32 @@
 use smallvec::SmallVec;
 
 use super::ReplayKey;
-use crate::crypto::mac::{Macs, PreparedKeys, matches};
-use crate::encoding::Tag;
+use crate::crypto::mac::{Candidate, Macs, PreparedKeys, matches};
 use crate::error::{Fault, Reason};
 use crate::secret::{KeyId, MAX_KEYS};
 use crate::time::Timestamp;
 
-/// The proof that a request was signed with a valid key and is fresh. Only a verification can make one.
+/// A proof that a request was signed with a valid key and is fresh. Only a verification can create it.
 #[derive(Debug, Clone)]
 pub struct Verified {
     key_id: KeyId,
     timestamp: Option<Timestamp>,
+    /// The latest timestamp in the request.
+    #[cfg(feature = "warden")]
+    latest: Option<Timestamp>,
     skew: Option<i64>,
     replay_keys: SmallVec<[ReplayKey; MAX_KEYS]>,
 }
 
 impl Verified {
-    /// The key that matched. It shows the operator when an old key is no longer in use.
+    /// The id of the key that matched. Log it to see whether senders still use an old key.
     #[must_use]
     pub const fn key_id(&self) -> KeyId {
         self.key_id
     }
 
-    /// The timestamp that the sender signed, if the scheme has one.
+    /// The timestamp that the sender signed, if the scheme has one. In a layout with groups it is the one in the group of
+    /// the signature that matched.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
         self.timestamp
@@ -43,29 +46,80 @@ impl Verified {
     pub fn replay_keys(&self) -> &[ReplayKey] {
         &self.replay_keys
     }
+
+    /// The latest timestamp in the request, which can be in another group than the signature that matched. A copy of the
+    /// request with fewer groups can be fresh until it is stale.
+    #[cfg(feature = "warden")]
+    pub(crate) const fn latest_timestamp(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
+    /// Adds an unsigned id to the identity, to distinguish this delivery from others with the same signed content.
+    #[cfg(feature = "warden")]
+    pub(crate) fn join_id(&mut self, id: &[u8]) {
+        self.replay_keys.iter_mut().for_each(|key| *key = key.joined_with(id));
+    }
 }
 
-/// Compares the MACs with the candidates. `reject` makes the error in place: converting the result later would copy the
-/// proof.
+/// Compares the MACs with the candidates. `reject` creates the error here, because converting the result later would
+/// copy the proof.
 #[inline]
 pub(super) fn verdict<E>(
     keys: &PreparedKeys,
-    candidates: &[Tag],
+    candidates: &[Candidate],
     macs: &Macs,
-    timestamp: Option<Timestamp>,
+    times: &[Timestamp],
     now: Timestamp,
     reject: impl FnOnce(Fault) -> E,
 ) -> Result<Verified, E> {
-    let skew = timestamp.map(|stamp| now.seconds_since(stamp));
-    match keys.reveal(matches(candidates, macs)) {
-        Some(key_id) => {
-            let mut verified = Verified { key_id, timestamp, skew, replay_keys: SmallVec::new() };
-            verified.replay_keys.extend(macs.iter().filter_map(|(_, mac)| ReplayKey::of(mac)));
+    let skew_of = |stamp: &Timestamp| now.seconds_since(*stamp);
+    match keys.reveal(matches(candidates, macs), times) {
+        Some((key_id, timestamp)) => {
+            let mut verified = Verified {
+                key_id,
+                timestamp,
+                #[cfg(feature = "warden")]
+                latest: times.iter().max().copied(),
+                skew: timestamp.as_ref().map(skew_of),
+                replay_keys: SmallVec::new(),
+            };
+            verified.replay_keys.extend(macs.iter().filter_map(|mac| ReplayKey::of(&mac.tag)));
             Ok(verified)
         }
         None => {
             let reason = if macs.is_empty() { Reason::NoLiveKey } else { Reason::Mismatch };
-            Err(reject(Fault::new(reason).with_skew(skew)))
+            Err(reject(Fault::new(reason).with_skew(times.first().map(skew_of))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::{Layout, Scheme};
+    use crate::secret::{Keyring, Secret};
+    use crate::time::TimestampFormat;
+    use crate::{Signer, Verifier};
+
+    #[test]
+    fn timestamps_of_a_request_with_two_groups() {
+        let scheme = Scheme::timestamped().into_builder().layout(Layout::field_groups(' ', ',', "v1"));
+        let scheme = scheme.timestamp_field("t", TimestampFormat::Seconds).build().unwrap();
+        let ring = |secret| Keyring::new(Secret::from_text(secret).unwrap());
+        let (now, old) = (Timestamp::from_unix(1_800_000_000), Timestamp::from_unix(1_799_999_900));
+        let signed = Signer::new(scheme.clone(), ring("a")).unwrap().sign_body_at(b"{}", old).unwrap();
+        let (name, value) = signed.iter().next().unwrap();
+        let verifier = Verifier::new(scheme, ring("a")).unwrap();
+        for (value, latest) in [
+            (value.into(), old),
+            (alloc::format!("{value} t=1799999901,v1=00"), Timestamp::from_unix(1_799_999_901)),
+            (alloc::format!("t=1799999899,v1=00 {value}"), old),
+        ] {
+            let verified = verifier.verify_at(&[(name, &value)], b"{}", now).unwrap();
+            assert_eq!(verified.timestamp(), Some(old), "{value}");
+            #[cfg(feature = "warden")]
+            assert_eq!(verified.latest_timestamp(), Some(latest), "{value}");
+            assert!(latest >= old);
         }
     }
 }

@@ -19,28 +19,29 @@ pub(super) struct Accept {
 /// Accepted names, and the header that lists them in a refusal.
 struct Listed {
     names: Vec<String>,
-    /// In an `Arc`, so that it does not enlarge every answer.
+    /// In an `Arc`, so that an answer that carries it stays small.
     header: Arc<(HeaderName, HeaderValue)>,
 }
 
 impl Accept {
-    pub(super) fn take_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
-        // All methods are in capitals, and are compared with their case.
+    pub(super) fn set_methods(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
+        // Standardized methods are uppercase, and methods are case-sensitive (RFC 9110 section 9.1).
         let is_method = |name: &str| is_token(name) && !name.bytes().any(|byte| byte.is_ascii_lowercase());
-        self.methods = Listed::new("methods", names, is_method, ALLOW)?;
+        self.methods = Listed::new("methods", names, is_method, "uppercase tokens such as POST", ALLOW)?;
         Ok(())
     }
 
-    pub(super) fn take_content_types(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
+    pub(super) fn set_content_types(&mut self, names: Vec<String>) -> Result<(), ConfigError> {
         let is_media_type =
             |name: &str| name.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub));
-        self.content_types = Some(Listed::new("content types", names, is_media_type, ACCEPT)?);
+        let form = "media types without parameters, such as application/json";
+        self.content_types = Some(Listed::new("content_types", names, is_media_type, form, ACCEPT)?);
         Ok(())
     }
 
-    /// A head without a method passes as any method.
+    /// Checks the method and the content type. A head without a method passes the method check.
     pub(super) fn check<H: Head + ?Sized>(&self, head: &H) -> Result<(), RefusalReason> {
-        // A method is compared with its case, RFC 9110 section 9.1; a media type without, section 8.3.1.
+        // Media types are case-insensitive (RFC 9110 section 8.3.1), methods are not.
         if head.method().is_some_and(|method| !self.methods.names.iter().any(|name| name == method)) {
             return Err(RefusalReason::MethodNotAllowed);
         }
@@ -53,7 +54,7 @@ impl Accept {
         if is_listed { Ok(()) } else { Err(RefusalReason::UnsupportedMediaType) }
     }
 
-    /// The header that lists what is accepted: RFC 9110 sections 15.5.6 and 15.5.16.
+    /// Returns the header that lists the accepted values (RFC 9110 sections 15.5.6 and 15.5.16).
     pub(super) fn header_for(&self, reason: RefusalReason) -> Option<Arc<(HeaderName, HeaderValue)>> {
         match reason {
             RefusalReason::MethodNotAllowed => Some(Arc::clone(&self.methods.header)),
@@ -76,15 +77,17 @@ impl Listed {
         field: &'static str,
         names: Vec<String>,
         is_name: impl Fn(&str) -> bool,
+        form: &str,
         header: HeaderName,
     ) -> Result<Self, ConfigError> {
         if names.is_empty() {
-            return Err(ConfigError::new(field, "there is none"));
+            return Err(ConfigError::new(field, "must list at least one"));
         }
         if let Some(name) = names.iter().find(|name| !is_name(name)) {
-            return Err(ConfigError::new(field, format!("{name:?} is not one of their form")));
+            return Err(ConfigError::new(field, format!("must be {form}, not {name:?}")));
         }
-        let value = HeaderValue::try_from(names.join(", ")).map_err(|_| ConfigError::new(field, "make no header"))?;
+        let value = HeaderValue::try_from(names.join(", "));
+        let value = value.map_err(|_| ConfigError::new(field, "must fit into one header"))?;
         Ok(Self { names, header: Arc::new((header, value)) })
     }
 }
@@ -109,25 +112,25 @@ mod tests {
     }
 
     #[test]
-    fn list_of_nothing_or_of_what_is_no_name_is_a_config_error() {
+    fn empty_or_malformed_list_is_a_config_error() {
         for (built, field) in [
             (warden().methods([""; 0]).build(), "methods"),
             (warden().methods(["POST", ""]).build(), "methods"),
             (warden().methods(["POST, GET"]).build(), "methods"),
             (warden().methods(["PO\r\nST"]).build(), "methods"),
             (warden().methods(["post"]).build(), "methods"),
-            (warden().content_types([""; 0]).build(), "content types"),
-            (warden().content_types(["json"]).build(), "content types"),
-            (warden().content_types(["application/"]).build(), "content types"),
-            (warden().content_types(["application/json; charset=utf-8"]).build(), "content types"),
-            (warden().content_types(["a/b\r\nc"]).build(), "content types"),
+            (warden().content_types([""; 0]).build(), "content_types"),
+            (warden().content_types(["json"]).build(), "content_types"),
+            (warden().content_types(["application/"]).build(), "content_types"),
+            (warden().content_types(["application/json; charset=utf-8"]).build(), "content_types"),
+            (warden().content_types(["a/b\r\nc"]).build(), "content_types"),
         ] {
             assert_eq!(built.unwrap_err().field(), field);
         }
     }
 
     #[test]
-    fn head_without_a_method_is_of_any() {
+    fn head_without_a_method_passes_the_method_check() {
         let warden = warden().build().unwrap();
         let reason = |refused: Option<crate::warden::Refused>| refused.map(|refused| refused.reason());
         assert_eq!(

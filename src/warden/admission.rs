@@ -1,5 +1,5 @@
-//! Step 7: claims the delivery, then counts it against the quota of its webhook id. Over quota, the claim is released, so
-//! that the sender's retry starts afresh.
+//! Step 7: claims the delivery, then counts it against the quota of its webhook id. If the webhook id is over quota,
+//! the claim is released, so that a retry can claim it again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::shared_store::AdmitOutcome;
 /// The result of step 7.
 pub(super) struct Admission {
     pub(super) outcome: Result<AdmitOutcome, StoreError>,
-    /// What the request was counted against.
+    /// The quota that the request was counted against.
     pub(super) quota: Option<Quota>,
-    /// Held if the delivery was admitted and replay protection is on.
+    /// `Some` if the delivery was admitted and replay protection is on.
     pub(super) claim: Option<ReplayClaim>,
 }
 
 impl Stores {
-    /// Claims the delivery and counts it. Completes at the first poll where both stores are in this process.
+    /// Claims the delivery and counts it. Completes at the first poll if both stores are in this process.
     pub(super) async fn admit(self: &Arc<Self>, delivery: &VerifiedDelivery, now: ClockReading) -> Admission {
         let quota = self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()));
         let Some(replay) = &self.replay else {
             let outcome = self.count(quota.as_ref(), delivery, now.monotonic).await;
             return Admission { outcome: Ok(outcome), quota, claim: None };
         };
-        let mut claim = ReplayClaim::new(self.claimants.next(), replay.remember_until(delivery, now), now);
-        // If the request is dropped while a store is asked, the claim is released in the background.
+        let mut claim = ReplayClaim::new(self.claimants.next(), replay.keep_until(delivery, now), now);
+        // Release the claim in the background if the request is dropped during a store call.
         let mut pending = PendingClaim::new(self, delivery, claim);
         let claimed = match &replay.store {
             ReplayBackend::Local(store) => store.claim_now(claim.delivery(delivery), claim.claimant, replay.lease, now),
@@ -50,7 +50,7 @@ impl Stores {
                 let call = async { store.admit(delivery, claim.claimant, replay.lease, quota.as_ref(), now).await };
                 match catch_panic(call).await {
                     Ok(outcome) => {
-                        // A store may answer a denial from its own memory, without asking the server.
+                        // A store may return a cached denial without a call to its server.
                         if !matches!(outcome, AdmitOutcome::OverQuota { .. }) {
                             self.monitor.store_answered(StoreKind::Replay);
                         }
@@ -77,7 +77,7 @@ impl Stores {
             Ok(Claim::Finished) => Some(AdmitOutcome::Finished),
             Err(error) => {
                 self.monitor.store_failed(StoreKind::Replay, &error);
-                // The store may have recorded the claim, so it stays pending and is released on drop.
+                // The store may have recorded the claim, so keep it pending: it is released on drop.
                 return Admission { outcome: Err(error), quota, claim: None };
             }
         };
@@ -90,7 +90,7 @@ impl Stores {
                 quotas.count_share(&self.monitor, delivery.webhook_id(), quota).into()
             }
             _ => {
-                // A shared store may have taken its time.
+                // Read the clock again: the call to a shared store may have taken long.
                 let is_local = matches!(replay.store, ReplayBackend::Local(_));
                 let monotonic = if is_local { now.monotonic } else { self.monitor.clock.monotonic() };
                 self.count(quota.as_ref(), delivery, monotonic).await
@@ -98,21 +98,22 @@ impl Stores {
         };
         let claim = pending.claim.take();
         if let (AdmitOutcome::OverQuota { .. }, Some(claim)) = (&outcome, claim) {
-            // The denial is final even if the store did not record the release; the lease then ends the claim.
+            // Deny the request even if the release fails: the claim then expires with its lease.
             let _ = claim.settle(self, delivery, false, self.monitor.clock.monotonic()).await;
             return Admission { outcome: Ok(outcome), quota, claim: None };
         }
         Admission { outcome: Ok(outcome), quota, claim }
     }
 
-    /// Reports that the stores did not answer in time. What they recorded is released in the background.
+    /// Reports that the stores did not answer within the deadline. A claim that they recorded is released in the
+    /// background.
     pub(super) fn time_out(&self) -> Admission {
         let error = StoreError::new("no answer within the deadline");
         self.monitor.store_failed(StoreKind::Replay, &error);
         Admission { outcome: Err(error), quota: None, claim: None }
     }
 
-    /// Counts a request against its quota, if there is one.
+    /// Counts a request against its quota, if it has one.
     async fn count(&self, quota: Option<&Quota>, delivery: &VerifiedDelivery, monotonic: Duration) -> AdmitOutcome {
         match (&self.quotas, quota) {
             (Some(quotas), Some(quota)) => {

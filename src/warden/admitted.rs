@@ -1,4 +1,4 @@
-//! An admitted request, and how its work ends.
+//! An admitted request, and the settlement of its delivery.
 
 use std::fmt;
 
@@ -12,10 +12,11 @@ use crate::error::StoreError;
 use crate::event::Outcome;
 use crate::limit::{Quota, QuotaState};
 
-/// The proof that a request passed every step. Only [`Receiving::finish`](super::Receiving::finish) makes one.
+/// A request that passed every step. Only [`Receiving::finish`](super::Receiving::finish) and
+/// [`Receiving::finish_async`](super::Receiving::finish_async) create one.
 ///
-/// Call [`commit`](Self::commit) when the work is done, so that the same delivery is not handled again. Dropping the value
-/// releases the delivery, so that the sender's retry runs the handler.
+/// Call [`commit`](Self::commit) when the work is done, so that the same delivery is not handled again. Dropping the
+/// value releases the delivery, so that a retry runs the handler again.
 ///
 /// ```
 /// use hookwarden::error::StoreError;
@@ -47,13 +48,13 @@ impl Admitted {
         Self { delivery, quota_state, claim, log }
     }
 
-    /// What is proven about the request.
+    /// Returns the verified webhook id, key and timestamp.
     #[must_use]
     pub const fn delivery(&self) -> &VerifiedDelivery {
         &self.delivery
     }
 
-    /// The quota that the request was counted against, and what is left of it. `None` without a quota.
+    /// Returns the quota that the request was counted against, and its state. `None` without a quota.
     #[must_use]
     pub const fn quota_state(&self) -> Option<(Quota, QuotaState)> {
         self.quota_state
@@ -61,10 +62,10 @@ impl Admitted {
 
     /// Commits the delivery: a retry is answered as a duplicate.
     ///
-    /// A shared store is updated in the background, on the tokio runtime that this is called on (feature `tower`).
-    /// [`commit_async`](Self::commit_async) waits for the store and needs no runtime. Without a runtime the store is not
-    /// updated: observers get [`store_failed`](crate::event::Observer::store_failed), and the delivery can be handled again
-    /// when its lease ends.
+    /// A shared store is updated in the background on the current tokio runtime (feature `tower`).
+    /// [`commit_async`](Self::commit_async) waits for the store and needs no runtime. Without a runtime, `commit` does
+    /// not update the store: observers get [`store_failed`](crate::event::Observer::store_failed), and the delivery can
+    /// be handled again when its lease ends.
     pub fn commit(mut self) {
         self.log.conclude(Outcome::Accepted);
         self.settle_now(true);
@@ -73,7 +74,8 @@ impl Admitted {
     /// Commits the delivery and waits until the store has recorded it.
     ///
     /// # Errors
-    /// A shared store did not record it. The delivery can be handled again when its lease ends.
+    /// Returns an error if a shared store did not record the commit. The delivery can be handled again when its lease
+    /// ends.
     pub async fn commit_async(mut self) -> Result<(), StoreError> {
         self.log.conclude(Outcome::Accepted);
         self.settle(true).await
@@ -82,13 +84,13 @@ impl Admitted {
     /// Releases the delivery and waits until the store has recorded it.
     ///
     /// # Errors
-    /// A shared store did not record it. The sender's retry has to wait until the lease ends.
+    /// Returns an error if a shared store did not record the release. A retry then has to wait until the lease ends.
     pub async fn release_async(mut self) -> Result<(), StoreError> {
         self.settle(false).await
     }
 
-    /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers are
-    /// notified; the handler's answer goes out either way.
+    /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers
+    /// are notified, and the handler's answer is sent anyway.
     #[cfg(feature = "tower")]
     pub(crate) async fn settle_by_status(mut self, status: StatusCode) {
         self.log.status = Some(status);
@@ -99,7 +101,7 @@ impl Admitted {
         if self.log.inner.stores.are_local() {
             self.settle_now(done);
         } else {
-            // Boxed, so that the requests of local stores do not carry the space that waiting needs.
+            // Boxed to keep this future small for local stores, which never wait.
             let _ = Box::pin(self.settle(done)).await;
         }
     }

@@ -1,4 +1,4 @@
-//! The answers to refused senders, for all frameworks.
+//! The answers to refused requests, for all frameworks.
 
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayString;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use crate::error::Reason;
 use crate::event::RefusalReason;
 use crate::limit::{Quota, QuotaState};
 
-/// The answer to a request that the handler doesn't get. Every failure to authenticate has the same one.
+/// The answer to a request that does not reach the handler. All authentication failures have the same answer.
 ///
-/// The closure of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body. A
-/// server without an adapter sends it:
+/// The closure of [`WardenBuilder::answer_body`](crate::warden::WardenBuilder::answer_body) reads it to write a body.
+/// Without an adapter, the server sends it:
 ///
 /// ```
 /// use hookwarden::headers::NoHeaders;
@@ -41,15 +41,16 @@ pub struct Answer {
     /// The header that lists the accepted methods or content types.
     header: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
+    closes_connection: bool,
 }
 
 /// When the sender may retry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RetryHint {
-    /// The answer names no time.
+    /// The answer has no `Retry-After`.
     None,
     For(Duration),
-    /// When its quota permits; the answer also describes the quota.
+    /// When the quota permits it. The answer also describes the quota.
     ByQuota {
         retry_after: Duration,
         quota: Quota,
@@ -58,7 +59,7 @@ pub(crate) enum RetryHint {
 }
 
 impl RetryHint {
-    /// Only the time if there is no quota.
+    /// Returns `ByQuota` if `quota` is set, and `For` otherwise.
     pub(crate) fn by_quota(retry_after: Duration, quota: Option<Quota>, quota_state: QuotaState) -> Self {
         match quota {
             Some(quota) => Self::ByQuota { retry_after, quota, quota_state },
@@ -85,7 +86,8 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    /// A body with this `Content-Type`. One that no header can hold is sent as `application/octet-stream`.
+    /// Creates a body with this `Content-Type`. A content type that is not a valid header value is replaced by
+    /// `application/octet-stream`.
     #[must_use]
     pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         let content_type = HeaderValue::from_str(content_type);
@@ -112,8 +114,19 @@ impl Answer {
             RefusalReason::Replayed if duplicates_conflict => StatusCode::CONFLICT,
             _ => status(reason),
         };
-        let mut answer = Self { status, is_payload_rejection: false, hint, header: None, body: None };
-        // A duplicate answered 200 isn't a refusal.
+        Self::with_status(status, hint, writer)
+    }
+
+    /// Returns the answer to an admitted request whose service is not ready.
+    #[cfg(feature = "tower")]
+    pub(super) fn busy(retry_after: Duration, writer: Option<&AnswerWriter>) -> Self {
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, RetryHint::For(retry_after), writer)
+    }
+
+    fn with_status(status: StatusCode, hint: RetryHint, writer: Option<&AnswerWriter>) -> Self {
+        let mut answer =
+            Self { status, is_payload_rejection: false, hint, header: None, body: None, closes_connection: false };
+        // A duplicate that is answered with 200 is not a refusal.
         if !status.is_success() {
             answer.body = writer.and_then(|writer| writer.write(&answer)).map(Box::new);
         }
@@ -125,14 +138,20 @@ impl Answer {
         Self { header, ..self }
     }
 
-    /// The status.
+    /// Adds `Connection: close`, which only HTTP/1 has.
+    #[cfg(feature = "tower")]
+    pub(crate) fn closing_connection(self) -> Self {
+        Self { closes_connection: true, ..self }
+    }
+
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Whether the Warden admitted the request, and the handler's extractor then rejected its payload: invalid JSON, a
-    /// missing field, a wrong `Content-Type`. The status is the one of that rejection.
+    /// Returns whether the Warden admitted the request and the handler's extractor then rejected its payload: invalid
+    /// JSON, a missing field, a wrong `Content-Type`. The answer has the status of that rejection.
     ///
     /// `false` means that the Warden refused the request.
     #[must_use]
@@ -140,7 +159,8 @@ impl Answer {
         self.is_payload_rejection
     }
 
-    /// The time after which the sender may retry, if the answer has one. `Retry-After` has it in whole seconds, rounded up.
+    /// Returns the time after which the sender may retry, if the answer has one. `Retry-After` contains it in whole
+    /// seconds, rounded up.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.hint {
@@ -149,12 +169,12 @@ impl Answer {
         }
     }
 
-    /// The status, the headers and the body, which is empty unless the application wrote one.
+    /// Returns the status, the headers and the body. The body is empty unless the application wrote one.
     #[must_use]
     pub fn into_parts(self) -> (StatusCode, HeaderMap, Vec<u8>) {
         let mut headers = HeaderMap::new();
         if self.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 11.6.1 asks for a challenge with every 401.
+            // RFC 9110 section 11.6.1 requires a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
         }
         if let Some((name, value)) = self.header.as_deref() {
@@ -166,6 +186,9 @@ impl Answer {
         if let RetryHint::ByQuota { quota, quota_state, .. } = self.hint {
             insert_quota_state(&mut headers, quota, quota_state);
         }
+        if self.closes_connection {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         match self.body {
             Some(body) => {
                 headers.insert(CONTENT_TYPE, body.content_type);
@@ -175,7 +198,7 @@ impl Answer {
         }
     }
 
-    /// The answer as a response of the `http` crate.
+    /// Converts the answer into a response of the `http` crate.
     pub fn into_response<B: From<Vec<u8>>>(self) -> Response<B> {
         let (status, headers, body) = self.into_parts();
         let mut response = Response::new(B::from(body));
@@ -185,7 +208,7 @@ impl Answer {
     }
 }
 
-/// The fields of draft-ietf-httpapi-ratelimit-headers-10, for a sender whose signature is valid.
+/// Adds the fields of draft-ietf-httpapi-ratelimit-headers-10. Only verified senders get them.
 pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
     const NAMES: [HeaderName; 2] = [HeaderName::from_static(QUOTA_FIELDS[0]), HeaderName::from_static(QUOTA_FIELDS[1])];
     for (name, text) in NAMES.into_iter().zip(quota_state_fields(quota, quota_state)) {
@@ -195,16 +218,16 @@ pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_st
     }
 }
 
-/// The values of the [`QUOTA_FIELDS`] fields. Every answer to a verified sender has them, so they are not allocated.
+/// Returns the values of the [`QUOTA_FIELDS`], without an allocation: every answer to a verified sender has them.
 pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<QUOTA_FIELD_BYTES>; 2] {
     let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
-    // There is room for numbers of any size.
+    // `QUOTA_FIELD_BYTES` are enough for the largest numbers.
     let _ = write!(policy, "\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
     let _ = write!(limit, "\"webhook\";r={};t={}", quota_state.remaining, whole_seconds(quota_state.reset));
     [policy, limit]
 }
 
-/// Rounded up, because `Retry-After` has whole seconds and a sender must not retry too early.
+/// Rounds up, because `Retry-After` has whole seconds and a sender must not retry too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
@@ -221,10 +244,12 @@ const fn status(reason: RefusalReason) -> StatusCode {
         RefusalReason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         RefusalReason::BodyInterrupted => StatusCode::BAD_REQUEST,
         RefusalReason::QuotaExceeded | RefusalReason::PeerBlocked => StatusCode::TOO_MANY_REQUESTS,
-        // The delivery was handled, so the sender should stop.
+        // The delivery was handled, so the sender should stop retrying.
         RefusalReason::Replayed => StatusCode::OK,
         RefusalReason::InProgress => StatusCode::CONFLICT,
-        RefusalReason::KeyStoreUnavailable | RefusalReason::ReplayStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalReason::BodyBudgetExceeded
+        | RefusalReason::KeyStoreUnavailable
+        | RefusalReason::ReplayStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -239,13 +264,21 @@ impl AnswerWriter {
         Self(Arc::new(write))
     }
 
-    /// The body for a payload that the handler's extractor rejected with `status`.
+    /// Returns the body for a payload that the handler's extractor rejected with `status`.
     #[cfg(feature = "_router")]
     pub(crate) fn write_for_payload(&self, status: StatusCode) -> Option<AnswerBody> {
-        self.write(&Answer { status, is_payload_rejection: true, hint: RetryHint::None, header: None, body: None })
+        let hint = RetryHint::None;
+        self.write(&Answer {
+            status,
+            is_payload_rejection: true,
+            hint,
+            header: None,
+            body: None,
+            closes_connection: false,
+        })
     }
 
-    /// If the application's closure panics, the answer has no body.
+    /// Returns `None` if the application's closure panics.
     fn write(&self, answer: &Answer) -> Option<AnswerBody> {
         catch_unwind(AssertUnwindSafe(|| (self.0)(answer))).ok().flatten()
     }
@@ -269,18 +302,18 @@ mod tests {
     #[test]
     fn retry_after_is_rounded_up() {
         for (millis, seconds) in [(1, 1), (600, 1), (1_000, 1), (1_001, 2), (59_400, 60)] {
-            let delay = RetryHint::For(Duration::from_millis(millis));
-            let (_, headers, _) = Answer::to(RefusalReason::PeerBlocked, delay, false, None).into_parts();
+            let hint = RetryHint::For(Duration::from_millis(millis));
+            let (_, headers, _) = Answer::to(RefusalReason::PeerBlocked, hint, false, None).into_parts();
             assert_eq!(headers[RETRY_AFTER], seconds.to_string(), "{millis} ms");
         }
     }
 
     #[test]
-    fn quota_is_told_in_the_fields_of_the_draft() {
+    fn quota_refusal_has_the_fields_of_the_draft() {
         let quota = Quota::per_minute(100).unwrap();
         let quota_state = QuotaState { remaining: 7, reset: Duration::from_millis(55_800) };
-        let delay = RetryHint::ByQuota { retry_after: Duration::from_millis(600), quota, quota_state };
-        let (status, headers, body) = Answer::to(RefusalReason::QuotaExceeded, delay, false, None).into_parts();
+        let hint = RetryHint::ByQuota { retry_after: Duration::from_millis(600), quota, quota_state };
+        let (status, headers, body) = Answer::to(RefusalReason::QuotaExceeded, hint, false, None).into_parts();
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(headers["ratelimit-policy"], "\"webhook\";q=100;w=60");
         assert_eq!(headers["ratelimit"], "\"webhook\";r=7;t=56");
@@ -289,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn replay_is_a_success_or_a_conflict_by_setting() {
+    fn duplicate_is_answered_200_or_409_by_setting() {
         let status = |conflict| Answer::to(RefusalReason::Replayed, RetryHint::None, conflict, None).status();
         assert_eq!((status(false), status(true)), (StatusCode::OK, StatusCode::CONFLICT));
     }

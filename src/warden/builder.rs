@@ -1,10 +1,11 @@
-//! Building a Warden.
+//! The builder of a Warden.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::accept::Accept;
 use super::answer::{Answer, AnswerBody, AnswerWriter};
+use super::body_budget::BodyBudget;
 use super::id::IdSource;
 use super::monitor::Monitor;
 use super::peer_watch::PeerWatch;
@@ -24,8 +25,8 @@ use crate::verifier::Rules;
 
 /// Collects the settings of a [`Warden`].
 ///
-/// Settings that belong together are one value: [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`]. Setting a group again
-/// replaces all of it. A setting that cannot be right is reported by [`build`](Self::build).
+/// [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`] group related settings. Setting a group again replaces all of
+/// it. [`build`](Self::build) reports invalid settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,10 +63,8 @@ pub struct WardenBuilder {
 }
 
 impl Warden {
-    /// Starts the settings of a Warden for `scheme`, with safe defaults: requests are POSTs of any content type; the
-    /// webhook id is the path parameter `id`; a body has at most 1 MiB and arrives within 10 seconds; the tolerance is the
-    /// scheme's; each webhook id has 100 accepted requests a minute; each peer, and each peer and webhook id, has 60 refused
-    /// requests a minute, per Warden; deliveries are remembered in this process.
+    /// Starts a builder for `scheme` with safe defaults, such as `POST` only, the webhook id from the path parameter
+    /// `id`, and the scheme's tolerance. [The steps](crate::warden#the-steps) list the other defaults.
     pub fn builder(scheme: Scheme) -> WardenBuilder {
         WardenBuilder::new(scheme)
     }
@@ -97,14 +96,14 @@ impl WardenBuilder {
         self
     }
 
-    /// Sets the one sender of an endpoint whose path has no webhook id. The scheme's name is its webhook id: in logs, in
-    /// metrics, in `delivery().webhook_id()` and for [`Quotas::accepted_for`].
+    /// Sets the only sender of an endpoint whose path has no webhook id. Its webhook id is the scheme's name, in logs,
+    /// in metrics, in `delivery().webhook_id()` and for [`Quotas::accepted_for`].
     ///
-    /// Two such Wardens with the same scheme have the same webhook id. If they share a Redis prefix, they share a quota. Give
-    /// them names instead: `sender("shop", keys).webhook_id(IdSource::fixed("shop"))`.
+    /// Two such Wardens with the same scheme have the same webhook id. If they share a Redis prefix, they share a
+    /// quota. To separate them, name their senders: `sender("shop", keys).webhook_id(IdSource::fixed("shop"))`.
     ///
-    /// It takes the place of [`sender`](Self::sender), [`keys`](Self::keys), [`cached_keys`](Self::cached_keys) and
-    /// [`webhook_id`](Self::webhook_id), and none of them may be set beside it.
+    /// It replaces [`sender`](Self::sender), [`keys`](Self::keys), [`cached_keys`](Self::cached_keys) and
+    /// [`webhook_id`](Self::webhook_id). Do not set any of them as well.
     ///
     /// ```
     /// use std::time::Duration;
@@ -124,82 +123,81 @@ impl WardenBuilder {
         self
     }
 
-    /// Looks keys up in a store that answers at once: [`StaticKeys`](crate::keys::StaticKeys), whose keys can be replaced at
-    /// run time, or an application's own.
+    /// Looks up keys in a store that returns them without waiting: [`StaticKeys`](crate::keys::StaticKeys), whose keys
+    /// can be replaced at run time, or the application's own store.
     pub fn keys(mut self, store: impl KeyStore) -> Self {
         self.senders.store = Some(Box::new(store));
         self
     }
 
-    /// Looks keys up in an asynchronous store, behind a cache of prepared keys.
+    /// Looks up keys in an asynchronous store, behind a cache of prepared keys.
     pub fn cached_keys(mut self, keys: CachedKeys) -> Self {
         self.senders.cached = Some(keys);
         self
     }
 
-    /// Where a request carries its webhook id. The default is the path parameter `id`. [`build`](Self::build) looks an id by
-    /// [`IdSource::fixed`] up once, unless the keys are [cached](Self::cached_keys).
+    /// Sets where a request carries its webhook id. The default is the path parameter `id`. [`build`](Self::build)
+    /// looks up the id of [`IdSource::fixed`] once, unless the keys are [cached](Self::cached_keys).
     pub fn webhook_id(mut self, source: IdSource) -> Self {
         self.senders.id_source = Some(source);
         self
     }
 
-    /// The methods that the endpoint accepts, in capitals; `POST` alone by default. `GET` does not include `HEAD`. Any other
-    /// method is answered 405, with `Allow`, before any other check. A bare list of headers, which has no method, passes.
+    /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
+    /// method is refused with 405 and `Allow` before any other check. A head without a method, such as a list of
+    /// headers, passes.
     pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
-        let taken = self.accept.take_methods(methods.into_iter().map(Into::into).collect());
-        self.keep(taken)
+        let result = self.accept.set_methods(methods.into_iter().map(Into::into).collect());
+        self.keep(result)
     }
 
-    /// The content types that the endpoint accepts, such as `application/json`, without regard to parameters. Any other
-    /// content type, or none, is answered 415, with `Accept`, before the signature is checked. By default any is accepted.
+    /// Sets the accepted content types, such as `application/json`. Parameters are ignored. Any other content type, or
+    /// none, is refused with 415 and `Accept` before the signature is checked. By default any is accepted.
     ///
-    /// Few schemes sign the content type: this catches mistakes and proves nothing about the body.
+    /// Few schemes sign the content type, so this setting catches mistakes but verifies nothing about the body.
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
-        let taken = self.accept.take_content_types(content_types.into_iter().map(Into::into).collect());
-        self.keep(taken)
+        let result = self.accept.set_content_types(content_types.into_iter().map(Into::into).collect());
+        self.keep(result)
     }
 
-    /// How far a timestamp may be from the clock. The default is the scheme's own tolerance.
+    /// Sets how far a timestamp may be from the clock. The default is the scheme's tolerance.
     pub const fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.tolerance = Some(tolerance);
         self
     }
 
-    /// The largest body, and how long it may take: 1 MiB within 10 seconds by default.
+    /// Sets the body limit, its deadline and the memory for all unverified bodies. [`BodyLimits`] lists the defaults.
     pub const fn body(mut self, limits: BodyLimits) -> Self {
         self.body = limits;
         self
     }
 
-    /// The quotas of accepted and of refused requests: by default 100 accepted ones a minute for each webhook id, and 60
-    /// refused ones a minute for each peer, and for each peer and webhook id. They are per Warden.
+    /// Sets the quotas of accepted and of refused requests of this Warden. [`Quotas`] lists the defaults.
     pub fn quotas(self, quotas: Quotas) -> Self {
         Self { quotas, ..self }
     }
 
-    /// Where deliveries are remembered and for how long: by default in this process, and in the
-    /// [`shared_store`](Self::shared_store) if there is one.
+    /// Sets where deliveries are stored and for how long. The default is the [`shared_store`](Self::shared_store) if
+    /// one is set, otherwise this process.
     pub fn replay(self, replay: Replay) -> Self {
         Self { replay, ..self }
     }
 
-    /// Remembers deliveries and counts accepted requests in `store`, which several processes share, with one call for both. It
-    /// takes the place of [`Quotas::shared`] and [`Replay::shared`].
+    /// Stores deliveries and counts accepted requests in `store`, which several processes share, with one call for
+    /// both. It replaces [`Quotas::shared`] and [`Replay::shared`].
     ///
-    /// While it fails, deliveries are refused with 503, as nothing shows whether they are duplicates.
+    /// While the store fails, deliveries are refused with 503, because duplicates cannot be detected.
     pub fn shared_store(mut self, store: impl SharedStore) -> Self {
         self.shared_store = Some(Arc::new(store));
         self
     }
 
-    /// The reverse proxies in front of this server. By default there is none, and a request's peer is the address of its
-    /// connection.
+    /// Sets the reverse proxies in front of this server. By default a request's peer is the address of its connection.
     pub fn proxies(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
     }
 
-    /// Takes the time from `clock`, for tests.
+    /// Reads the time from `clock`, for tests.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
@@ -210,11 +208,12 @@ impl WardenBuilder {
         self
     }
 
-    /// Writes the bodies of answers to requests that the handler doesn't get. `None` leaves the body as it is: empty for
-    /// a refusal, the framework's own for a payload that `Webhook<T>` or `UncommittedWebhook<T>` could not extract.
-    /// [`Answer::is_payload_rejection`] tells the two apart. `write` sees nothing that a sender must not know.
+    /// Sets a closure that writes the bodies of answers to requests that do not reach the handler. If it returns
+    /// `None`, the body is empty for a refusal, and the framework's own for a payload that `Webhook<T>` or
+    /// `UncommittedWebhook<T>` could not extract. [`Answer::is_payload_rejection`] distinguishes the two. The
+    /// [`Answer`] contains nothing that a sender must not know.
     ///
-    /// It is not called for a duplicate that is answered 200.
+    /// The closure is not called for a duplicate that is answered with 200.
     ///
     /// ```
     /// # use hookwarden::{Keyring, Scheme, Warden};
@@ -237,15 +236,15 @@ impl WardenBuilder {
     /// Builds the Warden.
     ///
     /// # Errors
-    /// A setting cannot be right, or contradicts another one. The error names the setting, as `replay.lifetime` for
-    /// [`Replay::lifetime`], and how to fix it:
+    /// Returns an error if a setting is invalid or contradicts another one. The error names the setting, such as
+    /// `replay.lifetime` for [`Replay::lifetime`], and the fix:
     /// * a method, a content type, a limit or a duration is malformed or out of range;
-    /// * no sender is set; senders come from two sources; two senders have one webhook id or one secret; a secret is not of
-    ///   the scheme's form; a store's keys are prepared for another scheme;
+    /// * no sender is set; senders come from two sources; two senders have the same webhook id or the same secret; a
+    ///   secret does not have the scheme's form; a store's keys are prepared for another scheme;
     /// * [`IdSource::fixed`] or [`Quotas::accepted_for`] names an id that no sender has;
-    /// * the scheme signs no timestamp and [`Replay::lifetime`] is missing, or a setting needs the timestamp that the
-    ///   scheme lacks;
-    /// * a setting has no effect beside the others, such as [`Quotas::replicas`] without anything shared.
+    /// * the scheme signs no timestamp and [`Replay`] does not say which deliveries are duplicates, or a setting
+    ///   requires a signed timestamp;
+    /// * a setting has no effect, such as [`Quotas::replicas`] without a shared store or limiter.
     pub fn build(mut self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -275,18 +274,21 @@ impl WardenBuilder {
             rejected,
             stores: Arc::new(stores),
             body_limit: self.body.max_bytes,
+            body_budget: BodyBudget::new(self.body.bytes_in_flight(), self.body.max_bytes),
             deadline: self.body.deadline,
             answer_writer: self.answer_writer,
             duplicates_conflict,
             peers: PeerWatch::default(),
             monitor,
+            #[cfg(feature = "tower")]
+            handlers: Default::default(),
         };
         Ok(Warden { inner: Arc::new(inner) })
     }
 
     /// Keeps the first error for [`build`](Self::build).
-    fn keep(mut self, taken: Result<(), ConfigError>) -> Self {
-        self.fault = self.fault.or(taken.err());
+    fn keep(mut self, result: Result<(), ConfigError>) -> Self {
+        self.fault = self.fault.or(result.err());
         self
     }
 }

@@ -14,7 +14,7 @@ use crate::future::catch_panic;
 use crate::replay::{Claimant, Delivery};
 use crate::time::Timestamp;
 
-/// A claim on a delivery, to be settled once.
+/// A claim on a delivery. It is settled once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReplayClaim {
     pub(super) claimant: Claimant,
@@ -35,7 +35,7 @@ impl ReplayClaim {
         Delivery { webhook_id: delivery.webhook_id(), keys: delivery.replay_keys(), until: self.until }
     }
 
-    /// The claim is held by the fallback in this process.
+    /// Moves the claim to the fallback in this process.
     pub(super) const fn fall_back(self) -> Self {
         Self { fell_back: true, ..self }
     }
@@ -49,16 +49,18 @@ impl ReplayClaim {
         monotonic: Duration,
     ) -> Result<(), StoreError> {
         let Some(replay) = &stores.replay else { return Ok(()) };
-        // `until` was computed from the wall clock of the claim. If the clock was set while the handler ran, the present
-        // wall clock would end the memory too early.
+        // `until` was computed from the wall clock at the claim. If the clock was set while the handler ran, the
+        // current wall clock would make the entry expire too early.
         let now = self.claimed.carried_on_to(monotonic);
+        // With `is_while_handled` the claim is always released, because equal bytes then are a new delivery.
+        let commits = done && !replay.lifetime.is_while_handled();
         let settled = match replay.holder(self.fell_back) {
-            Holder::Local(store) if done => Ok(store.commit_now(self.delivery(delivery), self.claimant, now)),
+            Holder::Local(store) if commits => Ok(store.commit_now(self.delivery(delivery), self.claimant, now)),
             Holder::Local(store) => Ok(store.release_now(self.delivery(delivery), self.claimant, now)),
             Holder::Shared(store) => {
                 let mut pending = PendingClaim { stores, delivery, done, claim: Some(Self { sent: true, ..self }) };
                 let settled = catch_panic(async {
-                    if done {
+                    if commits {
                         store.commit(self.delivery(delivery), self.claimant, now).await
                     } else {
                         store.release(self.delivery(delivery), self.claimant, now).await
@@ -70,8 +72,8 @@ impl ReplayClaim {
             }
         };
         match &settled {
-            // On a retry `false` is expected: the first call already settled the claim. Otherwise another request held the
-            // claim by then, and the work may have been done twice.
+            // On a retry `false` is expected: the first call already settled the claim. Otherwise the lease had ended,
+            // and the work may have been done twice.
             Ok(kept) if done && !kept && !self.sent => stores.monitor.warn(Warning::LeaseOutlived),
             Ok(_) => {}
             Err(error) => stores.monitor.store_failed(StoreKind::Replay, error),
@@ -79,7 +81,8 @@ impl ReplayClaim {
         settled.map(drop)
     }
 
-    /// [`settle`](Self::settle) without waiting: at once if the claim is in this process, else in the background.
+    /// Like [`settle`](Self::settle), without waiting: immediately if the claim is in this process, otherwise in the
+    /// background.
     pub(super) fn settle_now(self, stores: &Arc<Stores>, delivery: &VerifiedDelivery, done: bool, monotonic: Duration) {
         let holder = stores.replay.as_ref().map(|replay| replay.holder(self.fell_back));
         if matches!(holder, Some(Holder::Shared(_))) {
@@ -89,8 +92,8 @@ impl ReplayClaim {
         }
     }
 
-    /// The feature `tower` brings the runtime.
-    #[cfg_attr(not(feature = "tower"), expect(unused_variables, reason = "without a runtime nothing can wait"))]
+    /// Requires the feature `tower`, which provides the runtime.
+    #[cfg_attr(not(feature = "tower"), expect(unused_variables, reason = "without a runtime nothing is spawned"))]
     fn settle_in_background(self, stores: &Arc<Stores>, delivery: &VerifiedDelivery, done: bool) {
         #[cfg(feature = "tower")]
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -105,7 +108,7 @@ impl ReplayClaim {
     }
 }
 
-/// A claim that is settled when this value is dropped, such as when the request is dropped while a store is asked.
+/// Settles its claim on drop, for example if the request is dropped during a store call.
 pub(super) struct PendingClaim<'a> {
     stores: &'a Arc<Stores>,
     delivery: &'a VerifiedDelivery,
@@ -128,5 +131,5 @@ impl Drop for PendingClaim<'_> {
     }
 }
 
-/// The claim then ends with its lease, and a retry runs the handler again.
-const NO_RUNTIME: &str = "could not settle a delivery in the background: there is no tokio runtime";
+/// The claim then expires with its lease, and a retry runs the handler again.
+const NO_RUNTIME: &str = "could not settle a delivery: outside a tokio runtime, use `commit_async` or `release_async`";

@@ -1,4 +1,4 @@
-//! Steps 0 to 2: the request's method and content type, its shape and its freshness, from the head alone.
+//! Steps 0 to 2: checks a request's method and content type, shape and freshness. They read only the head.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use super::examined::Examined;
 use super::id::{IdFault, WebhookId};
 use super::refused::Refused;
 use super::request_log::RequestLog;
+use super::unsigned_id;
 use crate::headers::Head;
 
 impl Warden {
-    /// Checks method, content type, shape and freshness, from the head alone (steps 0 to 2). A head without a method passes
-    /// as any method. `peer` is the address of the client, where it is known;
+    /// Checks method, content type, shape and freshness of the head (steps 0 to 2). A head without a method passes the
+    /// method check. `peer` is the client's address, if it is known;
     /// [`Proxies::client`](crate::proxies::Proxies::client) finds it behind proxies.
     ///
     /// # Errors
-    /// The request is refused.
+    /// Returns an error if the request is refused.
     pub fn examine<'h, H: Head + ?Sized>(
         &'h self,
         head: &'h H,
@@ -26,7 +27,7 @@ impl Warden {
         self.examine_for(head, peer, None)
     }
 
-    /// [`examine`](Self::examine) with the webhook id that the route names, for the event of a refusal.
+    /// Like [`examine`](Self::examine), with the webhook id from the route for the event of a refusal.
     pub(crate) fn examine_for<'h, H: Head + ?Sized>(
         &'h self,
         head: &'h H,
@@ -46,17 +47,18 @@ impl Warden {
             log.webhook_id = named();
             return Err(log.refuse(reason, RetryHint::None));
         }
-        match inner.rules.open(head, log.began.wall) {
-            Ok(opening) => {
+        let examined = inner.rules.open(head, log.began.wall).and_then(|opening| {
+            let header = inner.stores.unsigned_id_header();
+            Ok((opening, header.map_or(Ok(None), |name| unsigned_id::read(name, head))?))
+        });
+        match examined {
+            Ok((opening, unsigned_id)) => {
                 log.skew = opening.skew();
-                Ok(Examined { log, opening })
+                Ok(Examined { log, opening, unsigned_id })
             }
             Err(fault) => {
                 log.webhook_id = named();
-                // A blocked peer causes no lookups.
-                if let (Some(id), None) = (&log.webhook_id, log.blocked_for(None)) {
-                    log.known_id = inner.keys.knows(id.as_str(), &inner.decoys);
-                }
+                log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
                 Err(log.reject(fault))
             }
         }

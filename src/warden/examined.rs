@@ -1,9 +1,8 @@
-//! Steps 3 and 4: whether the peer is blocked, and the keys of the webhook id.
+//! Steps 3 and 4: checks whether the peer is blocked, and looks up the keys of the webhook id.
 
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
@@ -14,6 +13,7 @@ use super::id::{IdFault, WebhookId};
 use super::receiving::Receiving;
 use super::refused::Refused;
 use super::request_log::RequestLog;
+use super::unsigned_id::UnsignedId;
 use crate::crypto::PreparedKeys;
 use crate::error::{Reason, StoreError};
 use crate::event::{RefusalReason, StoreKind};
@@ -23,8 +23,8 @@ use crate::verifier::Opening;
 
 /// A request whose head is well-formed and fresh. Its keys are not looked up yet.
 ///
-/// [`Warden::examine`](super::Warden::examine) makes it. [`identify`](Self::identify) takes a webhook id that the caller knows;
-/// [`identify_from_head`](Self::identify_from_head) reads it where the Warden's [`IdSource`](super::IdSource) says:
+/// [`Warden::examine`](super::Warden::examine) returns it. [`identify`](Self::identify) takes the webhook id from the
+/// caller. [`identify_from_head`](Self::identify_from_head) reads it with the Warden's [`IdSource`](super::IdSource):
 ///
 /// ```
 /// use hookwarden::{IdSource, Keyring, Scheme, Signer, Warden};
@@ -43,52 +43,65 @@ use crate::verifier::Opening;
 pub struct Examined<'h, H: ?Sized> {
     pub(super) log: RequestLog,
     pub(super) opening: Opening<'h, H>,
+    pub(super) unsigned_id: Option<UnsignedId>,
 }
 
 impl<H: Head + ?Sized> Examined<'_, H> {
     /// Looks up the keys of the webhook `id`, unless the peer is blocked (steps 3 and 4).
     ///
-    /// An unknown id, or one without a live key, continues with a decoy. It is refused when its body is complete, after the
-    /// same work and with the same answer as a wrong signature.
+    /// A request with an unknown id, or with an id without a live key, continues with a decoy key. It is refused when
+    /// its body is complete, after the same work and with the same answer as one with a wrong signature.
     ///
     /// # Errors
-    /// The request is refused. A Warden with [`cached_keys`](super::WardenBuilder::cached_keys) refuses every request here:
-    /// use [`identify_async`](Self::identify_async).
+    /// Returns an error if the request is refused. A Warden with [`cached_keys`](super::WardenBuilder::cached_keys)
+    /// refuses every request here: use [`identify_async`](Self::identify_async).
     pub fn identify(self, id: &str) -> Result<Receiving, Refused> {
         self.identify_by(Ok(id.into()))
     }
 
-    /// [`identify`](Self::identify)s the request by the id in its head, at the place that the Warden's
-    /// [`IdSource`](super::IdSource) names.
+    /// Like [`identify`](Self::identify), with the id that the Warden's [`IdSource`](super::IdSource) finds in the
+    /// head.
     ///
     /// # Errors
-    /// As for [`identify`](Self::identify); the head has no id; the id is a path parameter, which only a framework knows.
+    /// As for [`identify`](Self::identify). The request is also refused if the head has no id, or if the id is a path
+    /// parameter, which only a framework knows.
     pub fn identify_from_head(self, head: &dyn Head) -> Result<Receiving, Refused> {
         let id = self.log.inner.id_source.find(head);
         self.identify_by(id)
     }
 
-    /// [`identify`](Self::identify) that waits for keys.
+    /// Like [`identify`](Self::identify), but waits for keys.
     ///
     /// # Errors
-    /// The request is refused.
+    /// Returns an error if the request is refused.
     pub async fn identify_async(self, id: &str) -> Result<Receiving, Refused> {
         self.identify_by_until(Ok(id.into()), pending()).await
     }
 
-    /// [`identify_from_head`](Self::identify_from_head) that waits for keys.
+    /// Like [`identify_from_head`](Self::identify_from_head), but waits for keys.
     ///
     /// # Errors
-    /// The request is refused.
+    /// Returns an error if the request is refused.
     pub async fn identify_from_head_async(self, head: &(dyn Head + Sync)) -> Result<Receiving, Refused> {
         let id = self.log.inner.id_source.find(head);
         self.identify_by_until(id, pending()).await
     }
 
+    /// Refuses the request if the byte budget has no room for a body of `bytes` bytes, or of the body limit if that is
+    /// less. Called before the key lookup: this refusal does not count against the peer, so it must not cause a lookup.
+    #[cfg(feature = "tower")]
+    pub(crate) fn with_room_for(mut self, bytes: u64) -> Result<Self, Refused> {
+        let largest = u64::try_from(self.log.inner.body_limit).unwrap_or(u64::MAX);
+        if self.log.could_hold(bytes.clamp(1, largest)) {
+            return Ok(self);
+        }
+        Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(super::receiving::BUDGET_RETRY)))
+    }
+
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
-        self.name(id)?;
+        self.set_id(id)?;
         let is_immediate = self.log.inner.keys.is_immediate();
-        let lookup = if is_immediate { self.find_keys(pending()).now_or_never() } else { None };
+        let lookup = if is_immediate { pin!(self.find_keys(pending())).now_or_never() } else { None };
         self.receive(lookup)
     }
 
@@ -98,13 +111,14 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         id: Result<WebhookId, IdFault>,
         deadline: impl Future<Output = ()>,
     ) -> Result<Receiving, Refused> {
-        self.name(id)?;
+        self.set_id(id)?;
         let lookup = self.find_keys(deadline).await;
         self.receive(Some(lookup))
     }
 
-    /// Notes the id, and checks whether the peer is blocked. An id that cannot be read continues like an unknown one.
-    fn name(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
+    /// Stores the id, and counts the request against its peer's quotas until it is verified. A request whose id is
+    /// unreadable continues like one with an unknown id.
+    fn set_id(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
         let fault = match id {
             Ok(id) => {
                 self.log.webhook_id = Some(id);
@@ -115,35 +129,24 @@ impl<H: Head + ?Sized> Examined<'_, H> {
             Err(IdFault::Panicked) => Some(RefusalReason::LookupPanicked),
             Err(IdFault::Header(reason)) => Some(reason.into()),
         };
-        if let Some(wait) = self.log.blocked_for(self.log.webhook_id.as_ref().map(WebhookId::as_str)) {
-            return Err(self.log.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)));
+        match fault {
+            Some(reason) => Err(self.log.refuse(reason, RetryHint::None)),
+            None => self.log.reserve(),
         }
-        if let Some(reason) = fault {
-            return Err(self.log.refuse(reason, RetryHint::None));
-        }
-        self.log.identified = true;
-        Ok(())
     }
 
-    /// The store's answer, or how long the peer is blocked.
-    async fn find_keys(&mut self, deadline: impl Future<Output = ()>) -> Lookup {
-        let Some(id) = self.log.webhook_id.clone() else { return Lookup::Answered(Ok(None)) };
-        let inner = Arc::clone(&self.log.inner);
-        let answer = match inner.keys.look_up(id.as_str(), || self.log.reserve()) {
+    async fn find_keys(&self, deadline: impl Future<Output = ()>) -> Lookup {
+        let Some(id) = &self.log.webhook_id else { return Lookup::Answered(Ok(None)) };
+        match self.log.inner.keys.look_up(id.as_str()) {
             Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
-                Either::Left((answer, _)) => answer,
-                Either::Right(_) => Err(StoreError::new("no answer within the deadline")),
+                Either::Left((answer, _)) => Lookup::Answered(answer),
+                Either::Right(_) => Lookup::Answered(Err(StoreError::new("no answer within the deadline"))),
             },
-            Lookup::Answered(answer) => answer,
-            denied @ Lookup::Denied(_) => return denied,
-        };
-        if !matches!(answer, Ok(None)) {
-            self.log.return_reservation();
+            answered => answered,
         }
-        Lookup::Answered(answer)
     }
 
-    /// `lookup` is `None` if the keys have to be awaited and the caller cannot wait.
+    /// `lookup` is `None` if the keys must be awaited and the caller cannot wait.
     fn receive(mut self, lookup: Option<Lookup>) -> Result<Receiving, Refused> {
         let (reason, hint) = match lookup {
             Some(Lookup::Answered(Ok(keys))) => return self.receive_with(keys),
@@ -152,27 +155,31 @@ impl<H: Head + ?Sized> Examined<'_, H> {
                 self.log.inner.monitor.store_failed(StoreKind::Keys, &error);
                 (RefusalReason::KeyStoreUnavailable, RetryHint::For(error.retry_after()))
             }
-            Some(Lookup::Denied(wait)) => (RefusalReason::PeerBlocked, RetryHint::For(wait)),
             Some(Lookup::Pending(_)) | None => (RefusalReason::Misconfigured, RetryHint::None),
         };
         Err(self.log.refuse(reason, hint))
     }
 
-    /// Begins the body under the keys, or under a decoy if the id is unknown or has no live key.
+    /// Starts the verification with the keys, or with a decoy if the id is unknown or has no live key.
     fn receive_with(mut self, keys: Option<PreparedKeys>) -> Result<Receiving, Refused> {
+        self.log.note_keys(keys.as_ref());
         let Inner { decoys, keys: source, rules, monitor, .. } = &*self.log.inner;
-        self.log.known_id = keys.is_some();
         let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
         let live = keys.filter(|keys| keys.has_live(self.log.began.wall));
         let decoy = live.is_none().then_some(decoy_reason);
-        // Cloned, as a lookup clones its keys: the same work.
-        let keys = live.unwrap_or_else(|| decoys.of_size(source.common_size()).clone());
-        // Decoys are checked too: the same work.
+        // Clone the decoy, because a lookup clones its keys: both must take the same time.
+        let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.log.began.wall)).clone());
+        // Check decoys too: both must take the same time.
         if !keys.are_for(rules.scheme.algorithm()) {
             monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
             return Err(self.log.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }
-        Ok(Receiving { verification: self.opening.with_keys(&keys), decoy, log: self.log })
+        Ok(Receiving {
+            verification: self.opening.with_keys(&keys),
+            unsigned_id: self.unsigned_id,
+            decoy,
+            log: self.log,
+        })
     }
 }
 

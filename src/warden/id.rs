@@ -13,10 +13,10 @@ use crate::headers::{FieldName, Head, Occurrence};
 #[cfg(feature = "tower")]
 use crate::occurrences::Occurrences;
 
-/// Where the webhook id of a request is: the name under which the Warden finds the sender's keys.
+/// Where a request carries its webhook id. The Warden looks up the sender's keys by this id.
 ///
-/// The default is the path parameter `id`, which the axum and actix adapters know from the route. Choose another source
-/// if the route has no such parameter, or if there is no router.
+/// The default is the path parameter `id`, which the axum and actix adapters read from the route. Choose another source
+/// if the route has no such parameter, or without a router.
 ///
 /// ```
 /// use hookwarden::{IdSource, Keyring, Scheme, Warden};
@@ -36,8 +36,8 @@ use crate::occurrences::Occurrences;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 ///
-/// A route without the path parameter is a fault of the endpoint: its requests are answered with 500. Any other source
-/// that finds no id refuses the request with 401, like an unknown id.
+/// A route without the path parameter is misconfigured: its requests are answered with 500. If any other source finds
+/// no id, the request is refused with 401, like one with an unknown id.
 #[derive(Clone)]
 pub struct IdSource(Source);
 
@@ -53,15 +53,15 @@ enum Source {
 type Closure = dyn Fn(&dyn Head) -> Option<String> + Send + Sync;
 
 impl IdSource {
-    /// Always `id`, for an endpoint with one sender. Use the same id for the keys: with another one, every request is
-    /// refused as unknown.
+    /// Always `id`, for an endpoint with one sender. Use the same id for the keys; otherwise every request is refused
+    /// as unknown.
     #[must_use]
     pub fn fixed(id: impl Into<Cow<'static, str>>) -> Self {
         Self(Source::Fixed(id.into()))
     }
 
-    /// The parameter `name` of the route's path, such as `id` of `/webhooks/{id}`. Only an adapter for a framework with
-    /// a router knows it.
+    /// The parameter `name` of the route's path, such as `id` of `/webhooks/{id}`. Only adapters of frameworks with a
+    /// router can read it.
     #[must_use]
     pub fn path_parameter(name: impl Into<Cow<'static, str>>) -> Self {
         Self(Source::PathParameter(PathParameter {
@@ -81,7 +81,7 @@ impl IdSource {
     /// The value of the header `name`, which must occur exactly once.
     ///
     /// # Errors
-    /// The name is not a valid header name.
+    /// Returns an error if `name` is not a valid header name.
     pub fn header(name: &str) -> Result<Self, ConfigError> {
         FieldName::new(name).map(Source::Header).map(Self)
     }
@@ -92,7 +92,7 @@ impl IdSource {
         Self(Source::Closure(Arc::new(find)))
     }
 
-    /// The route's parameter to read, if that is where the id is.
+    /// Returns the path parameter, if this source is one.
     #[cfg(feature = "tower")]
     pub(crate) const fn parameter(&self) -> Option<&PathParameter> {
         match &self.0 {
@@ -101,7 +101,7 @@ impl IdSource {
         }
     }
 
-    /// The id, if it is the same for every request.
+    /// Returns the id if it is the same for every request.
     pub(super) fn fixed_id(&self) -> Option<&str> {
         match &self.0 {
             Source::Fixed(id) => Some(id),
@@ -109,7 +109,7 @@ impl IdSource {
         }
     }
 
-    /// The id, unless it is a path parameter, which only a framework knows.
+    /// Finds the id in the head. Fails for a path parameter, which only a framework knows.
     pub(crate) fn find<H: Head + ?Sized>(&self, head: &H) -> Result<WebhookId, IdFault> {
         match &self.0 {
             Source::Fixed(id) => Ok(WebhookId::from(&**id)),
@@ -146,7 +146,7 @@ impl fmt::Debug for IdSource {
 #[derive(Clone)]
 pub(crate) struct PathParameter {
     name: Cow<'static, str>,
-    /// The requests whose route didn't have it.
+    /// Counts the requests whose route lacks it.
     #[cfg(feature = "tower")]
     missing: Arc<Occurrences>,
 }
@@ -158,7 +158,7 @@ impl PathParameter {
         &self.name
     }
 
-    /// Reports that the route doesn't have the parameter. `log` gets its name and the count of such requests.
+    /// Reports that the route lacks the parameter. `log` gets its name and the number of such requests.
     pub(crate) fn missing(&self, log: impl FnOnce(&str, u64)) -> IdFault {
         if let Some(count) = self.missing.count_to_log() {
             log(&self.name, count);
@@ -167,16 +167,22 @@ impl PathParameter {
     }
 }
 
-/// A webhook id as the request gave it. One of ordinary length is stored inline.
+/// A webhook id. One of at most [`INLINE_BYTES`] bytes is stored inline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WebhookId {
-    Short(ArrayString<SHORT>),
+    Short(ArrayString<INLINE_BYTES>),
     Long(Arc<str>),
 }
 
 impl From<&str> for WebhookId {
     fn from(text: &str) -> Self {
         ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
+    }
+}
+
+impl From<&Arc<str>> for WebhookId {
+    fn from(text: &Arc<str>) -> Self {
+        ArrayString::from(text).map_or_else(|_| Self::Long(Arc::clone(text)), Self::Short)
     }
 }
 
@@ -189,7 +195,7 @@ impl WebhookId {
     }
 }
 
-/// Segment `index` of a path, percent-decoded once.
+/// Returns segment `index` of a path, percent-decoded once.
 fn segment(path: Option<&str>, index: usize) -> Result<WebhookId, IdFault> {
     let path = path.ok_or(IdFault::NoSuchParameter)?;
     let path = path.split_once('?').map_or(path, |(path, _)| path);
@@ -198,18 +204,18 @@ fn segment(path: Option<&str>, index: usize) -> Result<WebhookId, IdFault> {
     Ok(WebhookId::from(&*text))
 }
 
-/// Bytes enough for a UUID with a prefix.
-const SHORT: usize = 56;
+/// The maximum length of an inline id, enough for a UUID with a prefix.
+const INLINE_BYTES: usize = 56;
 
 /// Why a request has no webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdFault {
-    /// The route does not have the parameter: a fault of the endpoint.
+    /// The route lacks the parameter: it is misconfigured.
     NoSuchParameter,
     /// The application's closure panicked.
     Panicked,
     /// The value is not an id.
     Unreadable,
-    /// The header of the id is missing or occurs twice.
+    /// The header with the id is missing or occurs twice.
     Header(Reason),
 }

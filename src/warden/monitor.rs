@@ -1,4 +1,4 @@
-//! What every step borrows: the clock, the observers, and which shared stores failed last.
+//! The clock, the observers, and which shared stores failed last. Every step borrows them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Monitor {
         }
     }
 
-    /// An observer that panics must not take the request with it, nor abort while another panic unwinds.
+    /// Catches panics: a panic of an observer must not fail the request, and must not abort during another panic.
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.observers {
             let _ = catch_unwind(AssertUnwindSafe(|| call(&**observer)));

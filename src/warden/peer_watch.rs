@@ -9,7 +9,7 @@ use crate::event::Warning;
 #[derive(Debug, Default)]
 pub(super) struct PeerWatch {
     warned_unknown: AtomicBool,
-    /// How many requests in a row came from private addresses. A public address stops the count for good.
+    /// The number of successive requests from private addresses. The first public address ends the count permanently.
     private_streak: AtomicU32,
 }
 

@@ -13,7 +13,7 @@ use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Uncounted};
 pub(super) struct QuotaLimits {
     pub(super) standard: Option<Quota>,
     pub(super) overrides: HashMap<String, Quota>,
-    /// Also what a shared limiter falls back to.
+    /// The limiter of this process, which is also the fallback of a shared limiter.
     pub(super) local: LocalLimiter,
     pub(super) shared: Option<Box<dyn RateLimiter>>,
     /// How many processes share the quotas.
@@ -29,7 +29,7 @@ impl QuotaLimits {
     pub(super) async fn count(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
         let Some(shared) = &self.shared else { return self.count_locally(monitor, webhook_id, quota, now) };
         match catch_panic(async { shared.check(webhook_id, quota).await }).await {
-            // A limiter may answer a denial from its own memory, without asking the server.
+            // A limiter may return a cached denial without a call to its server.
             Ok(denied @ Decision::Denied { .. }) => denied,
             Ok(allowed) => {
                 monitor.store_answered(StoreKind::Limits);

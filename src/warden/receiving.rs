@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
@@ -13,6 +14,7 @@ use super::admitted::Admitted;
 use super::answer::RetryHint;
 use super::refused::Refused;
 use super::request_log::RequestLog;
+use super::unsigned_id::UnsignedId;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::event::{Outcome, RefusalReason};
@@ -21,7 +23,7 @@ use crate::verifier::Verification;
 
 /// A request whose body is arriving.
 ///
-/// [`Examined::identify`](super::Examined::identify) makes it. The body is hashed in chunks of any size:
+/// [`Examined::identify`](super::Examined::identify) returns it. The body is hashed in chunks of any size:
 ///
 /// ```
 /// use hookwarden::warden::{Admitted, Receiving, Refused};
@@ -41,20 +43,21 @@ use crate::verifier::Verification;
 /// }
 /// ```
 ///
-/// Don't parse the body before [`finish`](Self::finish) returned `Ok`: until then it is not verified.
+/// Do not parse the body before [`finish`](Self::finish) returns `Ok`: until then it is not verified.
 #[must_use = "the request is not verified yet"]
 pub struct Receiving {
     pub(super) verification: Verification,
-    /// Why the request is refused if it is verified against a decoy.
+    pub(super) unsigned_id: Option<UnsignedId>,
+    /// The reason of the refusal if the keys are a decoy.
     pub(super) decoy: Option<RefusalReason>,
     pub(super) log: RequestLog,
 }
 
 impl Receiving {
-    /// Checks that a body of `bytes` bytes, as `Content-Length` announces, is within the body limit.
+    /// Checks that a body of `bytes` bytes, announced by `Content-Length`, is within the body limit.
     ///
     /// # Errors
-    /// It is larger.
+    /// Returns an error if it is larger.
     pub fn expect(&mut self, bytes: u64) -> Result<(), Refused> {
         let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.log.inner.body_limit);
         if fits { Ok(()) } else { Err(self.refuse(RefusalReason::BodyTooLarge)) }
@@ -63,49 +66,70 @@ impl Receiving {
     /// Hashes the next bytes of the raw body (step 5).
     ///
     /// # Errors
-    /// The body is larger than the body limit.
+    /// Returns an error if the body is larger than the body limit, or if all unverified bodies together exceed
+    /// [`BodyLimits::max_bytes_in_flight`](super::BodyLimits::max_bytes_in_flight).
     pub fn update(&mut self, chunk: &[u8]) -> Result<(), Refused> {
         let total = self.log.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.expect(total)?;
+        let fits = if self.keeps_body() { self.log.hold_up_to(total) } else { self.log.could_hold(total) };
+        if !fits {
+            return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(BUDGET_RETRY)));
+        }
         self.log.body_bytes = total;
         self.verification.update(chunk);
         Ok(())
     }
 
-    /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and 7).
+    /// Returns whether the body can still be accepted. If not, its bytes are still hashed, so that the answer takes the
+    /// same time, and are then dropped.
+    #[must_use]
+    pub(crate) const fn keeps_body(&self) -> bool {
+        self.decoy.is_none()
+    }
+
+    /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and
+    /// 7).
     ///
     /// # Errors
-    /// The request is refused. A request that was refused for its size stays refused. A request past its deadline is refused
-    /// as too slow, because the replay store may already have dropped an earlier copy of it. A Warden with a shared store
-    /// refuses every request here: use [`finish_async`](Self::finish_async).
+    /// Returns an error if the request is refused. A request that was refused for its size stays refused. A request
+    /// past its deadline is refused as too slow, because an earlier copy of it may have expired from the replay store.
+    /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async).
     pub fn finish(self) -> Result<Admitted, Refused> {
         let (log, delivery, now) = self.verify()?;
         let stores = &log.inner.stores;
-        let admission = if stores.are_local() { stores.admit(&delivery, now).now_or_never() } else { None };
+        let admission = if stores.are_local() { pin!(stores.admit(&delivery, now)).now_or_never() } else { None };
         conclude(log, delivery, admission)
     }
 
-    /// [`finish`](Self::finish) that waits for shared stores.
+    /// Like [`finish`](Self::finish), but waits for shared stores.
     ///
     /// # Errors
-    /// The request is refused.
-    pub async fn finish_async(self) -> Result<Admitted, Refused> {
-        self.finish_until(pending()).await
+    /// Returns an error if the request is refused.
+    pub fn finish_async(self) -> impl Future<Output = Result<Admitted, Refused>> + Send {
+        self.finish_until(pending())
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
-    pub(crate) async fn finish_until(self, deadline: impl Future<Output = ()>) -> Result<Admitted, Refused> {
-        let (log, delivery, _) = self.verify()?;
-        let admission = {
-            let Inner { stores, monitor, .. } = &*log.inner;
-            // Shared stores compute how long to remember from the wall clock, which may have been set meanwhile.
-            let now = monitor.clock.now();
-            match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
-                Either::Left((admission, _)) => admission,
-                Either::Right(_) => stores.time_out(),
-            }
-        };
-        conclude(log, delivery, Some(admission))
+    pub(crate) fn finish_until<D>(self, deadline: D) -> impl Future<Output = Result<Admitted, Refused>> + use<D>
+    where
+        D: Future<Output = ()>,
+    {
+        // Verify before the future is created, so that it does not hold the state of the hash.
+        let verified = self.verify();
+        async move {
+            let (log, delivery, _) = verified?;
+            let admission = {
+                let Inner { stores, monitor, .. } = &*log.inner;
+                // Shared stores compute the expiry from the wall clock, which may have been set since the request
+                // began.
+                let now = monitor.clock.now();
+                match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
+                    Either::Left((admission, _)) => admission,
+                    Either::Right(_) => stores.time_out(),
+                }
+            };
+            conclude(log, delivery, Some(admission))
+        }
     }
 
     #[inline]
@@ -117,9 +141,14 @@ impl Receiving {
         if self.log.is_overdue(now) {
             return Err(self.refuse(RefusalReason::BodyTooSlow));
         }
+        // The body is complete, so it no longer counts as in flight.
+        self.log.release_bytes();
         match (self.verification.verdict(), self.log.webhook_id.clone(), self.decoy) {
-            (Ok(verified), Some(webhook_id), None) => {
+            (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
+                if let Some(id) = &self.unsigned_id {
+                    verified.join_id(id);
+                }
                 Ok((self.log, VerifiedDelivery::new(webhook_id, verified), now))
             }
             (Err(fault), _, None) => Err(self.log.reject(fault)),
@@ -127,13 +156,13 @@ impl Receiving {
         }
     }
 
-    /// Refuses the request, for a reason that the reader of its body knows.
+    /// Refuses the request for `reason`, for example an error while its body was read.
     pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
         self.log.refuse(reason, RetryHint::None)
     }
 }
 
-/// Admits the request or refuses it, by the answers of the stores. `admission` is `None` if a store has to be awaited and the
+/// Admits or refuses the request by the stores' answers. `admission` is `None` if a store must be awaited and the
 /// caller cannot wait.
 fn conclude(
     mut log: RequestLog,
@@ -145,7 +174,7 @@ fn conclude(
     };
     let (reason, hint) = match outcome {
         Ok(AdmitOutcome::Granted(state)) => {
-            log.note_success();
+            log.prove();
             log.conclude(Outcome::Released);
             return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
         }
@@ -158,6 +187,9 @@ fn conclude(
     };
     Err(log.refuse(reason, hint))
 }
+
+/// The `Retry-After` of a request that was refused because unverified bodies take too much memory.
+pub(super) const BUDGET_RETRY: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Receiving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

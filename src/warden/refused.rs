@@ -5,8 +5,8 @@ use crate::event::RefusalReason;
 
 /// A refused request with its answer.
 ///
-/// `Display` says only that the request was refused. [`reason`](Self::reason) is for the operator;
-/// [`into_answer`](Self::into_answer) is what the sender gets.
+/// `Display` says only that the request was refused. [`reason`](Self::reason) is for the operator,
+/// [`into_answer`](Self::into_answer) for the sender.
 ///
 /// ```
 /// use hookwarden::event::RefusalReason;
@@ -34,21 +34,27 @@ impl Refused {
         Self { reason, answer }
     }
 
-    /// Why the request was refused, for the operator.
+    /// Returns why the request was refused, for the operator.
     #[must_use]
     pub const fn reason(&self) -> RefusalReason {
         self.reason
     }
 
-    /// The answer to the sender.
+    /// Returns the answer to the sender.
     #[must_use]
     pub const fn answer(&self) -> &Answer {
         &self.answer
     }
 
-    /// The answer to the sender.
+    /// Converts the refusal into the answer to the sender.
     #[must_use]
     pub fn into_answer(self) -> Answer {
         self.answer
+    }
+
+    /// Adds `Connection: close` to the answer.
+    #[cfg(feature = "tower")]
+    pub(crate) fn closing_connection(self) -> Self {
+        Self { answer: self.answer.closing_connection(), ..self }
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a request so far, and the event that it ends with.
+//! The log of a request, and the event that the request ends with.
 
 use std::fmt::Write as _;
 use std::mem;
@@ -11,12 +11,15 @@ use http::StatusCode;
 
 use super::Inner;
 use super::answer::{Answer, RetryHint};
+use super::body_budget;
 use super::id::WebhookId;
 use super::refused::Refused;
 use crate::clock::ClockReading;
+use crate::crypto::PreparedKeys;
 use crate::error::{Fault, Reason, Slot};
 use crate::event::{Outcome, RefusalReason, SecurityEvent, Warning};
-use crate::limit::{Charge, Peer, Reservation};
+use crate::headers::FieldName;
+use crate::limit::{Blocked, Peer, Reservation};
 use crate::secret::KeyId;
 
 /// The log of one request. Dropping it raises the event, so every request ends with one.
@@ -27,14 +30,18 @@ pub(super) struct RequestLog {
     pub(super) skew: Option<i64>,
     pub(super) key_id: Option<KeyId>,
     pub(super) known_id: bool,
-    /// As the request names it. It counts against quotas only once the request is `identified`.
+    /// The id in the request, or after key lookup the canonical id if the key store names one.
     pub(super) webhook_id: Option<WebhookId>,
-    /// Whether the request reached key lookup.
-    pub(super) identified: bool,
     /// When the claim was settled, by the monotonic clock.
     pub(super) ended: Option<Duration>,
     pub(super) status: Option<StatusCode>,
     reservation: Reservation,
+    /// Whether the peer was over its quota for all webhook ids together.
+    is_peer_blocked: bool,
+    /// Whether the bytes of the body are taken from the byte budget.
+    holds_bytes: bool,
+    /// The peer's share of the byte budget.
+    share: Option<u8>,
     peer: Option<IpAddr>,
     outcome: Outcome,
     /// The header that a refusal is about.
@@ -51,53 +58,107 @@ impl RequestLog {
             key_id: None,
             known_id: false,
             webhook_id: None,
-            identified: false,
             ended: None,
             status: None,
-            reservation: Reservation::None,
+            reservation: Reservation::NONE,
+            is_peer_blocked: false,
+            holds_bytes: false,
+            share: None,
             peer,
             outcome: Outcome::Abandoned,
             slot: None,
         }
     }
 
-    /// The present time, with the wall clock carried on from the request's beginning. That is enough for what this process
-    /// remembers, which expires by both clocks.
+    /// Returns the time. The wall clock is carried on from the start of the request, which is enough for the stores of
+    /// this process: their entries expire by both clocks.
     pub(super) fn now(&self) -> ClockReading {
         self.began.carried_on_to(self.inner.monitor.clock.monotonic())
     }
 
-    /// Whether the request has exceeded its deadline.
+    /// Returns whether the request has exceeded its deadline.
     pub(super) fn is_overdue(&self, now: ClockReading) -> bool {
         now.monotonic.saturating_sub(self.began.monotonic) > self.inner.deadline
     }
 
-    /// How long the peer is blocked, if it is. `webhook_id` also checks the block of the pair.
-    pub(super) fn blocked_for(&self, webhook_id: Option<&str>) -> Option<Duration> {
-        let rejected = self.inner.rejected.as_ref()?;
-        rejected.blocked_for(Peer::from(self.peer?), webhook_id, self.began.monotonic)
-    }
-
-    /// Counts the request against its peer before a key store is asked. `Err` is how long the peer is blocked.
-    pub(super) fn reserve(&mut self) -> Result<(), Duration> {
-        if let (Some(rejected), Some(peer), Some(id)) = (&self.inner.rejected, self.peer, &self.webhook_id) {
-            self.reservation = rejected.reserve(Peer::from(peer), id.as_str())?;
-        }
-        Ok(())
-    }
-
-    /// Returns the reservation: there are keys for the request, or the store failed.
-    pub(super) fn return_reservation(&mut self) {
-        let reserved = mem::replace(&mut self.reservation, Reservation::None) == Reservation::Counted;
-        if let (true, Some(rejected), Some(peer)) = (reserved, &self.inner.rejected, self.peer) {
-            rejected.take_back(Peer::from(peer));
+    /// Counts the request against its peer's quotas before it causes any work.
+    pub(super) fn reserve(&mut self) -> Result<(), Refused> {
+        let Some(rejected) = &self.inner.rejected else { return Ok(()) };
+        let webhook_id = self.webhook_id.as_ref().map(WebhookId::as_str);
+        match rejected.reserve(self.peer.map(Peer::from), webhook_id, self.began.monotonic) {
+            Ok(reservation) => {
+                self.share = reservation.peer_below(body_budget::SHARES);
+                self.reservation = reservation;
+                Ok(())
+            }
+            Err(Blocked { wait, by_peer }) => {
+                self.is_peer_blocked = by_peer;
+                Err(self.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)))
+            }
         }
     }
 
-    /// Notes that the peer sent a genuine request, which exempts the pair from its block for a while.
-    pub(super) fn note_success(&self) {
-        if let (Some(rejected), Some(peer), Some(id)) = (&self.inner.rejected, self.peer, &self.webhook_id) {
-            rejected.note_success(Peer::from(peer), id.as_str(), self.began.monotonic);
+    /// Stops counting the request: its failure is not the peer's fault.
+    fn refund(&mut self) {
+        let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
+        if let Some(rejected) = &self.inner.rejected {
+            rejected.refund(reservation, self.began.monotonic);
+        }
+    }
+
+    /// Keeps the request counted: its failure is the peer's fault.
+    fn charge(&mut self) {
+        let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
+        if reservation.table_is_full {
+            self.inner.monitor.warn(Warning::RejectedTableFull);
+        }
+        if let (Some(rejected), Some(id)) = (&self.inner.rejected, &self.webhook_id) {
+            rejected.blame(id.as_str(), reservation, self.began.monotonic);
+        }
+    }
+
+    /// Counts the request for less than a failure: it duplicates a verified delivery.
+    fn charge_duplicate(&mut self) {
+        let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
+        if let Some(rejected) = &self.inner.rejected {
+            rejected.count_duplicate(reservation, self.began.monotonic);
+        }
+    }
+
+    /// Records that the peer sent a verified request, which raises its quotas for a while.
+    pub(super) fn prove(&mut self) {
+        let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
+        if let Some(rejected) = &self.inner.rejected {
+            rejected.prove(reservation, self.began.monotonic);
+        }
+    }
+
+    /// Takes the growth of the body to `bytes` bytes from the byte budget. Returns `false` if it does not fit.
+    pub(super) fn hold_up_to(&mut self, bytes: u64) -> bool {
+        let held = if self.holds_bytes { self.body_bytes } else { 0 };
+        let is_within = self.inner.body_budget.take(held, bytes, self.share);
+        self.holds_bytes |= is_within;
+        is_within
+    }
+
+    /// Returns whether the byte budget has room for a body of `bytes` bytes, without taking them. A request with an
+    /// unknown webhook id takes nothing, because its body is dropped, but is refused like one with a known id.
+    pub(super) fn could_hold(&self, bytes: u64) -> bool {
+        self.inner.body_budget.fits(bytes, self.share)
+    }
+
+    /// Returns the bytes of the body to the byte budget.
+    pub(super) fn release_bytes(&mut self) {
+        if mem::take(&mut self.holds_bytes) {
+            self.inner.body_budget.release(self.body_bytes, self.share);
+        }
+    }
+
+    /// Records whether the key store has keys, and the sender's canonical id if the store names one.
+    pub(super) fn note_keys(&mut self, keys: Option<&PreparedKeys>) {
+        self.known_id = keys.is_some();
+        if let Some(id) = keys.and_then(PreparedKeys::shared_webhook_id) {
+            self.webhook_id = Some(WebhookId::from(id));
         }
     }
 
@@ -105,11 +166,15 @@ impl RequestLog {
         self.outcome = outcome;
     }
 
-    /// Refuses the request: charges its peer if the peer is to blame, and makes the answer.
+    /// Refuses the request, charges the peer if it is at fault, and returns the answer.
     pub(super) fn refuse(&mut self, reason: RefusalReason, hint: RetryHint) -> Refused {
-        // A request is refused once. A second refusal must not charge its peer again.
-        if self.refused().is_none() && is_charged(reason) {
-            self.charge();
+        // Charge the peer only at the first refusal of a request.
+        if self.refused().is_none() {
+            match reason {
+                RefusalReason::Replayed => self.charge_duplicate(),
+                reason if is_charged(reason) => self.charge(),
+                _ => self.refund(),
+            }
         }
         self.conclude(Outcome::Refused(reason));
         let inner = &self.inner;
@@ -127,25 +192,22 @@ impl RequestLog {
     pub(super) const fn refused(&self) -> Option<RefusalReason> {
         self.outcome.reason()
     }
-
-    fn charge(&self) {
-        let webhook_id = self.webhook_id.as_ref().filter(|_| self.identified).map(WebhookId::as_str);
-        if let (Some(rejected), Some(peer)) = (&self.inner.rejected, self.peer)
-            && rejected.charge(Peer::from(peer), webhook_id, self.reservation) == Charge::TableFull
-        {
-            self.inner.monitor.warn(Warning::RejectedTableFull);
-        }
-    }
 }
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
-        // Charge aborted requests that reached key lookup; otherwise hanging up makes lookups free.
-        if self.outcome == Outcome::Abandoned && self.identified && self.key_id.is_none() {
-            self.charge();
+        self.release_bytes();
+        // Charge aborted requests that were not verified; otherwise hanging up makes lookups free.
+        if self.key_id.is_none() {
+            self.charge()
+        } else {
+            self.refund()
         }
-        let Inner { rules, monitor, .. } = &*self.inner;
-        let mut buffer = ArrayString::new();
+        let Inner { rules, monitor, stores, .. } = &*self.inner;
+        let (mut buffer, mut charged_buffer) = (ArrayString::new(), ArrayString::new());
+        let rejected = self.inner.rejected.as_ref().filter(|_| self.is_peer_blocked);
+        let most_charged =
+            rejected.and_then(|rejected| rejected.most_charged(self.peer.map(Peer::from), self.began.monotonic));
         let webhook_id = self.webhook_id.as_ref().map(|id| label(id.as_str(), &mut buffer));
         let ended = self.ended.unwrap_or_else(|| monitor.clock.monotonic());
         monitor.observe(&SecurityEvent {
@@ -153,9 +215,13 @@ impl Drop for RequestLog {
             status: self.status,
             webhook_id,
             known_id: self.known_id,
+            most_charged_id: most_charged.as_deref().map(|id| label(id, &mut charged_buffer)),
             peer: self.peer,
             key_id: self.key_id,
-            header: self.slot.and_then(|slot| rules.scheme.header_in(slot)),
+            header: self.slot.and_then(|slot| match slot {
+                Slot::UnsignedId => stores.unsigned_id_header().map(FieldName::as_str),
+                slot => rules.scheme.header_in(slot),
+            }),
             skew: self.skew,
             body_bytes: self.body_bytes,
             duration: ended.saturating_sub(self.began.monotonic),
@@ -164,8 +230,9 @@ impl Drop for RequestLog {
     }
 }
 
-/// Whether a refused peer is charged. Not charged: a wrong method or content type, which browsers and probes send and
-/// which costs less than a 429; what the sender's own quota or another copy in progress caused; the receiver's faults.
+/// Returns whether a refused request stays counted against its peer. It does not if the sender's quota, another copy in
+/// progress or a fault of the receiver caused the refusal. A request that is refused for its head only was never
+/// counted.
 const fn is_charged(reason: RefusalReason) -> bool {
     match reason {
         RefusalReason::Unverified(Reason::NoRequestLine)
@@ -174,6 +241,7 @@ const fn is_charged(reason: RefusalReason) -> bool {
         | RefusalReason::InProgress
         | RefusalReason::QuotaExceeded
         | RefusalReason::PeerBlocked
+        | RefusalReason::BodyBudgetExceeded
         | RefusalReason::KeyStoreUnavailable
         | RefusalReason::ReplayStoreUnavailable
         | RefusalReason::LookupPanicked
@@ -187,7 +255,7 @@ const fn is_charged(reason: RefusalReason) -> bool {
     }
 }
 
-/// The id for a log: escaped, because a stranger wrote it, and cut.
+/// Escapes and truncates an id for a log, because an unverified client may have written it.
 fn label<'l>(id: &'l str, buffer: &'l mut ArrayString<LABEL_BYTES>) -> &'l str {
     let is_plain = |byte: u8| (byte.is_ascii_graphic() && byte != b'\\') || byte == b' ';
     if id.len() <= LABEL_BYTES && id.bytes().all(is_plain) {

@@ -1,5 +1,5 @@
-//! The grouped settings of a [`Warden`](super::Warden). Each group checks itself when the Warden is built, so that a chain of
-//! setters reads in one piece.
+//! The grouped settings of a [`Warden`](super::Warden). Each group is checked when the Warden is built, so the setters
+//! return no `Result`.
 
 mod body;
 mod quotas;
@@ -16,12 +16,12 @@ pub use replay::Replay;
 
 pub(super) use senders::Senders;
 
-/// Refuses a setting unless `holds`. `problem` says what must hold and how to get there.
+/// Returns an error for the setting `field` unless `holds`. `problem` names the requirement and the fix.
 fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::new(field, problem)) }
 }
 
-/// The seconds of a duration without a fraction that fits 32 bits.
+/// Returns the seconds of a duration if it has no fraction of a second and fits 32 bits.
 fn whole_seconds(duration: Duration) -> Option<u32> {
     u32::try_from(duration.as_secs()).ok().filter(|_| duration.subsec_nanos() == 0)
 }

@@ -1,4 +1,4 @@
-//! Where deliveries are remembered and quotas are counted.
+//! Where deliveries are stored and quotas are counted.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use super::monitor::Monitor;
 use super::quota_limits::QuotaLimits;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
+use crate::headers::FieldName;
 use crate::replay::{Claimant, LocalReplay, ReplayStore};
 use crate::shared_store::SharedStore;
 use crate::time::{Timestamp, Tolerance};
@@ -22,27 +23,34 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Whether replay memory and quotas are both in this process.
+    /// Returns whether the replay store and the quotas are both in this process.
     pub(super) fn are_local(&self) -> bool {
         let counts_here = self.quotas.as_ref().is_none_or(|quotas| quotas.shared.is_none());
-        let remembers_here = self.replay.as_ref().is_none_or(|replay| matches!(replay.store, ReplayBackend::Local(_)));
-        counts_here && remembers_here
+        let stores_here = self.replay.as_ref().is_none_or(|replay| matches!(replay.store, ReplayBackend::Local(_)));
+        counts_here && stores_here
+    }
+
+    /// Returns the unsigned header that distinguishes deliveries with equal bodies, if one is set.
+    pub(super) fn unsigned_id_header(&self) -> Option<&FieldName> {
+        self.replay.as_ref()?.unsigned_id.as_ref()
     }
 }
 
-/// The replay store, and how long it remembers a delivery.
+/// The replay store, and how long it keeps a delivery.
 pub(super) struct ReplayProtection {
     pub(super) store: ReplayBackend,
-    /// Used while a shared store fails. `None` by default: the Warden then refuses.
+    /// Used while a shared store fails. If `None`, the Warden refuses deliveries then.
     pub(super) fallback: Option<LocalReplay>,
     pub(super) lease: Duration,
     pub(super) lifetime: Lifetime,
+    /// The header whose value is part of a delivery's replay keys.
+    pub(super) unsigned_id: Option<FieldName>,
 }
 
 pub(super) enum ReplayBackend {
     Local(LocalReplay),
     Shared(Box<dyn ReplayStore>),
-    /// Counts the quotas too, in the same call.
+    /// A store that also counts the quotas, in the same call.
     Joint(Arc<dyn SharedStore>),
 }
 
@@ -52,27 +60,37 @@ pub(super) enum Holder<'s> {
     Shared(&'s dyn ReplayStore),
 }
 
-/// How long a delivery is remembered.
+/// How long a delivery is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lifetime {
-    /// Until its timestamp is stale, plus a margin for slow bodies and for replicas whose clocks differ.
+    /// Until its timestamp is stale, plus a margin for slow bodies and for clock differences between replicas.
     WhileFresh { tolerance: Tolerance, margin: u32 },
-    /// For a fixed time after its arrival, where the scheme signs no timestamp.
+    /// For a fixed time after its arrival, if the scheme signs no timestamp.
     AfterArrival { seconds: u32 },
+    /// Until its handler has finished, if the scheme signs no timestamp.
+    WhileHandled,
+}
+
+impl Lifetime {
+    pub(super) const fn is_while_handled(self) -> bool {
+        matches!(self, Self::WhileHandled)
+    }
 }
 
 impl ReplayProtection {
-    /// The last second in which the delivery must be recognised.
-    pub(super) fn remember_until(&self, delivery: &VerifiedDelivery, now: ClockReading) -> Timestamp {
+    /// Returns the last second in which a duplicate of the delivery must be detected.
+    pub(super) fn keep_until(&self, delivery: &VerifiedDelivery, now: ClockReading) -> Timestamp {
         match self.lifetime {
             Lifetime::WhileFresh { tolerance, margin } => {
-                delivery.timestamp().unwrap_or(now.wall).later_by(tolerance.as_seconds()).later_by(margin)
+                delivery.latest_timestamp().unwrap_or(now.wall).later_by(tolerance.as_seconds()).later_by(margin)
             }
             Lifetime::AfterArrival { seconds } => now.wall.later_by(seconds),
+            // The claim is released, never committed.
+            Lifetime::WhileHandled => now.wall,
         }
     }
 
-    /// The store that holds a claim. `fell_back` says that the shared one failed when the claim was made.
+    /// Returns the store that holds a claim. `fell_back`: the shared store failed when the claim was made.
     pub(super) fn holder(&self, fell_back: bool) -> Holder<'_> {
         match (&self.store, &self.fallback) {
             (ReplayBackend::Local(store), _) => Holder::Local(store),
@@ -83,7 +101,7 @@ impl ReplayProtection {
     }
 }
 
-/// Numbers for claimants: a random part for the process, and a count.
+/// Generates the numbers of claimants: a random part for the process, and a count.
 pub(super) struct Claimants {
     process: u64,
     next: AtomicU64,

@@ -1,13 +1,13 @@
-//! What is proven about an admitted request.
+//! The verified facts about an admitted request.
 
 use super::id::WebhookId;
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 use crate::verifier::{ReplayKey, Verified};
 
-/// What is proven about an admitted request: the webhook id, the key that matched, the timestamp.
+/// The verified facts about an admitted request: the webhook id, the key that matched, the timestamp.
 ///
-/// Handlers get it from `Webhook::delivery`, from the request's extensions, or from
+/// A handler gets it from `Webhook::delivery`, from the request's extensions, or from
 /// [`Admitted::delivery`](super::Admitted::delivery).
 ///
 /// ```
@@ -30,28 +30,33 @@ impl VerifiedDelivery {
         Self { webhook_id, verified }
     }
 
-    /// The webhook id whose keys signed the request.
+    /// Returns the webhook id whose keys signed the request: the canonical id if the key store [names
+    /// one](crate::crypto::PreparedKeys::webhook_id), otherwise the id in the request.
     #[must_use]
     pub fn webhook_id(&self) -> &str {
         self.webhook_id.as_str()
     }
 
-    /// The key that matched.
+    /// Returns the id of the key that matched.
     #[must_use]
     pub const fn key_id(&self) -> KeyId {
         self.verified.key_id()
     }
 
-    /// When the sender signed, by the sender's clock. `None` if the scheme signs no timestamp.
+    /// Returns when the sender signed, by the sender's clock. `None` if the scheme signs no timestamp.
     #[must_use]
     pub const fn timestamp(&self) -> Option<Timestamp> {
         self.verified.timestamp()
     }
 
-    /// The receiver's clock minus the timestamp, in seconds. `None` if the scheme signs no timestamp.
+    /// Returns the receiver's clock minus the timestamp, in seconds. `None` if the scheme signs no timestamp.
     #[must_use]
     pub const fn skew(&self) -> Option<i64> {
         self.verified.skew()
+    }
+
+    pub(super) const fn latest_timestamp(&self) -> Option<Timestamp> {
+        self.verified.latest_timestamp()
     }
 
     pub(super) fn replay_keys(&self) -> &[ReplayKey] {

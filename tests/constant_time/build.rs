@@ -1,4 +1,4 @@
-//! Compiles the requests to valgrind, which are macros of its C headers.
+//! Compiles the requests to valgrind, which are macros in its C headers.
 
 fn main() {
     println!("cargo::rerun-if-changed=src/requests.c");

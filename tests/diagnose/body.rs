@@ -9,7 +9,7 @@ use crate::sender::{
     NOW, SECRET, assert_causes, assert_hidden, assert_kinds, base64, headers, hex, sha256, signed_body, signed_message,
 };
 
-/// What the sender signed, what arrived, what is named, and from which byte on.
+/// The signed body, the received body, the named fault, and the first differing byte.
 type Case = (&'static str, &'static str, CauseKind, usize);
 
 #[track_caller]
@@ -47,7 +47,7 @@ fn body_with_other_line_ends_is_named() {
 }
 
 #[test]
-fn json_written_again_is_named_in_every_common_style() {
+fn rewritten_json_is_named_in_every_style() {
     let compact = r#"{"name":"Zoë <z@x.de>","url":"https://x/y","n":[1.0,1e5,{}],"b":{"d":true,"c":null},"empty":[]}"#;
     let spaced = r#"{"name": "Zoë <z@x.de>", "url": "https://x/y", "n": [1.0, 1e5, {}], "b": {"d": true, "c": null}, "empty": []}"#;
     let python = spaced.replace('ë', "\\u00eb");
@@ -71,7 +71,7 @@ fn json_written_again_is_named_in_every_common_style() {
         ("indented by four", &indented4),
         ("tabs", &tabs),
     ];
-    // Of styles that keep the order of the keys, each may become each.
+    // A sender and a parser may use any two styles that keep the key order.
     for (signed_as, signed) in styles {
         for (received_as, received) in styles.iter().filter(|(name, _)| *name != signed_as) {
             let diagnosis =
@@ -98,9 +98,72 @@ fn json_keeps_what_a_parser_would_lose() {
 }
 
 #[test]
-fn json_written_again_with_a_line_break_is_two_faults() {
+fn rewritten_json_with_line_break_is_two_faults() {
     let kinds = [CauseKind::BodyJsonRewritten, CauseKind::BodyNewlineLost];
     assert_causes(&signed_body(b"{\n  \"a\": 1\n}\n"), br#"{"a":1}"#, &kinds);
+}
+
+#[test]
+fn numbers_that_a_json_parser_changed_are_proven() {
+    use CauseKind::BodyJsonNumbers;
+    assert_each(&[
+        (r#"{"cvss":{"score":0.0}}"#, r#"{"cvss":{"score":0}}"#, BodyJsonNumbers, 18),
+        (r#"{"weight":136.0,"id":"trk_1"}"#, r#"{"weight":136,"id":"trk_1"}"#, BodyJsonNumbers, 13),
+        (r#"{"amount":10.50}"#, r#"{"amount":10.5}"#, BodyJsonNumbers, 14),
+        (r#"{"a":10.00,"b":10.50,"c":9.99}"#, r#"{"a":10,"b":10.5,"c":9.99}"#, BodyJsonNumbers, 7),
+        (r#"{"v":1.0E7}"#, r#"{"v":10000000}"#, BodyJsonNumbers, 6),
+        (r#"{"v":-2.5E-4,"w":3.0}"#, r#"{"v":-0.00025,"w":3}"#, BodyJsonNumbers, 6),
+        (r#"{"v":1e+16}"#, r#"{"v":10000000000000000}"#, BodyJsonNumbers, 6),
+        (r#"{"v":[1e5]}"#, r#"{"v":[100000]}"#, BodyJsonNumbers, 7),
+        // Only the keys with fractions were changed.
+        (r#"{"id":7,"at":[1.0,2.5,3.0],"n":2}"#, r#"{"id":7,"at":[1,2.5,3],"n":2}"#, BodyJsonNumbers, 15),
+        // The integer was rounded to a double.
+        (r#"{"id":12345678901234567890}"#, r#"{"id":12345678901234567000}"#, BodyJsonNumbers, 23),
+        (r#"{"id":9007199254740993,"n":1}"#, r#"{"id":9007199254740992,"n":1}"#, BodyJsonNumbers, 21),
+        (r#"[-1234567890123456789]"#, r#"[-1234567890123456800]"#, BodyJsonNumbers, 18),
+    ]);
+}
+
+#[test]
+fn numbers_and_spaces_changed_together_are_both_proven() {
+    let kinds = [CauseKind::BodyJsonRewritten, CauseKind::BodyJsonNumbers];
+    let signed = r#"{"weight": 136.0, "name": "Zoë", "id": 7}"#;
+    assert_causes(&signed_body(signed.as_bytes()), r#"{"weight":136,"name":"Zoë","id":7}"#.as_bytes(), &kinds);
+    let signed = r#"{"id": 1234567890123456789}"#;
+    assert_causes(&signed_body(signed.as_bytes()), br#"{"id":1234567890123456800}"#, &kinds);
+}
+
+#[test]
+fn json_of_another_length_suggests_a_parser() {
+    let scheme = Scheme::timestamped();
+    let (shown, length) = (r#"{"a":1.5,"b":[2],"c":"x"}"#, "27");
+    let head = |signed: &str, length| {
+        let mut head = signed_body(signed.as_bytes());
+        head.extend(headers(&[("Content-Length", length)]));
+        head
+    };
+    for (signed, body, length, kind) in [
+        // The search does not try this many zeros.
+        (r#"{"a":1.500000,"b":[2],"c":"x"}"#, shown, length, CauseKind::BodyJsonNumbers),
+        (r#"{"a":"x","c":null}"#, r#"{"a":"x"}"#, "18", CauseKind::BodyJsonRewritten),
+    ] {
+        let diagnosis = Capture::new(&scheme, SECRET, &head(signed, length), body.as_bytes()).diagnose_at(NOW);
+        assert_kinds(&diagnosis, &[kind, CauseKind::Unexplained]);
+        assert!(!diagnosis.causes()[0].is_proven(), "{diagnosis}");
+        assert_eq!(diagnosis.causes()[0].header(), Some("Content-Length"));
+        assert!(!diagnosis.to_string().contains("another secret"), "{diagnosis}");
+    }
+    // The search does not restore two rounded integers, and the length of the body is unchanged.
+    let signed = r#"{"a":1234567890123456789,"b":1234567890123456999}"#;
+    let body = r#"{"a":1234567890123456800,"b":1234567890123457000}"#;
+    let length = signed.len().to_string();
+    let diagnosis = Capture::new(&scheme, SECRET, &head(signed, &length), body.as_bytes()).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::BodyJsonNumbers, CauseKind::Unexplained]);
+    assert!(!diagnosis.to_string().contains("another secret"), "{diagnosis}");
+    // The length is right, and the body has nothing that a parser could have changed.
+    let diagnosis = Capture::new(&scheme, "other", &head(shown, "25"), shown.as_bytes()).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::Unexplained]);
+    assert!(diagnosis.to_string().contains("another secret"), "{diagnosis}");
 }
 
 #[test]
@@ -152,7 +215,7 @@ fn body_decompressed_before_verifying_is_suspected() {
 }
 
 #[test]
-fn form_is_named() {
+fn reencoded_form_is_named() {
     use CauseKind::*;
     assert_each(&[
         (r#"{"a":"b c"}"#, "payload=%7B%22a%22%3A%22b+c%22%7D&x=1", BodyFormField, 0),

@@ -1,4 +1,4 @@
-//! Faults of the head: headers, clocks, and the wrong provider.
+//! Faults of the head: headers, clocks, and another provider's requests.
 
 use std::time::Duration;
 
@@ -44,11 +44,10 @@ fn header_of_a_similar_name_is_named() {
 }
 
 #[test]
-fn header_of_an_unknown_name_is_found_among_the_names_given() {
+fn header_under_another_name_is_found() {
     let head = headers(&[("X-Webhook-Timestamp", STAMP), ("Acme-Hook-Signature", &right())]);
     let scheme = Scheme::timestamped();
-    let names = head.iter().map(|(name, _)| name.clone());
-    let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).with_header_names(names).diagnose_at(NOW);
+    let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).with_headers(head.clone()).diagnose_at(NOW);
     assert_kinds(&diagnosis, &[CauseKind::HeaderRenamed]);
     assert!(diagnosis.causes()[0].is_proven() && diagnosis.causes()[0].what().contains("Acme-Hook-Signature"));
     assert_kinds(&diagnose(&head), &[CauseKind::HeaderMissing]);
@@ -94,6 +93,66 @@ fn duplicate_header_is_named() {
     }
 }
 
+#[track_caller]
+fn assert_doubled(scheme: &Scheme, secret: &str, head: &Headers, body: &[u8], names: &[&str]) {
+    let diagnosis = Capture::new(scheme, secret, head, body).with_headers(head.clone()).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &vec![CauseKind::HeaderDuplicated; names.len()]);
+    let found: Vec<_> = diagnosis.causes().iter().filter_map(|cause| cause.header()).collect();
+    assert_eq!(found, names, "{diagnosis}");
+    assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
+    assert_hidden(&diagnosis, secret, &[]);
+}
+
+#[test]
+fn header_sent_twice_with_one_value_is_proven() {
+    let scheme = Scheme::timestamped();
+    let twice = [stamped(STAMP, &right()), headers(&[("x-webhook-timestamp", STAMP)])].concat();
+    assert_doubled(&scheme, SECRET, &twice, BODY, &["X-Webhook-Timestamp"]);
+    let all_twice = [stamped(STAMP, &right()), stamped(STAMP, &right())].concat();
+    assert_doubled(&scheme, SECRET, &all_twice, BODY, &["X-Webhook-Signature", "X-Webhook-Timestamp"]);
+    // If the values differ or are missing, the cause is still the header and not the secret.
+    let differs = [stamped(STAMP, &right()), headers(&[("X-Webhook-Timestamp", "1800000001")])].concat();
+    let capture = Capture::new(&scheme, SECRET, &differs, BODY);
+    for diagnosis in [capture.diagnose_at(NOW), capture.clone().with_headers(differs.clone()).diagnose_at(NOW)] {
+        assert_kinds(&diagnosis, &[CauseKind::HeaderDuplicated]);
+        assert!(!diagnosis.to_string().contains("another secret"), "{diagnosis}");
+    }
+}
+
+#[test]
+fn values_doubled_and_joined_are_proven() {
+    let (tag, joined) = (right(), |value: &str| format!("{value}, {value}"));
+    let (signature, timestamp) = ("X-Webhook-Signature", "X-Webhook-Timestamp");
+    let scheme = Scheme::timestamped();
+    for (head, names) in [
+        (stamped(&joined(STAMP), &joined(&tag)), &[signature, timestamp][..]),
+        (stamped(&joined(STAMP), &tag), &[timestamp]),
+        (stamped(STAMP, &format!("{tag},{tag},{tag}")), &[signature]),
+    ] {
+        assert_doubled(&scheme, SECRET, &head, BODY, names);
+    }
+    let stripe = headers(&[("Stripe-Signature", &joined(&format!("t={STAMP},v1={tag}")))]);
+    assert_doubled(&Scheme::stripe(), SECRET, &stripe, BODY, &["Stripe-Signature"]);
+    let github = format!("sha256={}", hex(&sha256(SECRET.as_bytes(), BODY)));
+    let github = headers(&[("X-Hub-Signature-256", &joined(&github))]);
+    assert_doubled(&Scheme::github(), SECRET, &github, BODY, &["X-Hub-Signature-256"]);
+    let key = b"canary-key-of-standard-webhooks";
+    let tag = base64(&sha256(key, &[b"msg_1.", STAMP.as_bytes(), b".", BODY].concat()));
+    let standard = headers(&[
+        ("webhook-id", "msg_1, msg_1"),
+        ("webhook-timestamp", &joined(STAMP)),
+        ("webhook-signature", &joined(&format!("v1,{tag}"))),
+    ]);
+    let secret = format!("whsec_{}", base64(key));
+    assert_doubled(&Scheme::standard_webhooks(), &secret, &standard, BODY, &["webhook-timestamp", "webhook-id"]);
+}
+
+#[test]
+fn doubled_header_with_another_secret_names_both() {
+    let head = stamped(&format!("{STAMP}, {STAMP}"), &"ab".repeat(32));
+    assert_kinds(&diagnose(&head), &[CauseKind::HeaderDuplicated, CauseKind::Unexplained]);
+}
+
 #[test]
 fn head_of_the_wrong_shape_is_named() {
     let scheme = Scheme::stripe();
@@ -116,8 +175,8 @@ fn head_of_the_wrong_shape_is_named() {
     assert_eq!(diagnosis.causes()[0].kind(), CauseKind::HeaderMalformed, "{diagnosis}");
     assert_eq!(diagnosis.causes()[0].header(), Some("webhook-id"));
 
-    let scheme =
-        Scheme::builder("acme").signature_header("X-Sig").signed([SignedPart::Path, SignedPart::Body]).build().unwrap();
+    let parts = [SignedPart::Path, SignedPart::literal("\n"), SignedPart::Body];
+    let scheme = Scheme::builder("acme").signature_header("X-Sig").signed(parts).build().unwrap();
     let head = headers(&[("X-Sig", &right())]);
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
     assert_eq!(diagnosis.causes()[0].kind(), CauseKind::RequestLineMissing, "{diagnosis}");
@@ -134,11 +193,14 @@ fn assert_clock(stamp: i64, kind: CauseKind, words: &str) {
     assert!(cause.what().contains(words), "{diagnosis}");
     assert_eq!(cause.header(), Some("X-Webhook-Timestamp"));
     assert_eq!(diagnosis.fitting_secret(), Some(0));
-    assert!(cause.is_proven() && diagnosis.to_string().ends_with("the signature holds with secret 1"), "{diagnosis}");
+    assert!(
+        cause.is_proven() && diagnosis.to_string().ends_with("the signature verifies with secret 1"),
+        "{diagnosis}"
+    );
 }
 
 #[test]
-fn clock_that_is_off_is_named_with_its_side() {
+fn clock_error_is_named_with_its_side() {
     use CauseKind::*;
     let now = NOW.as_unix();
     assert_clock(now - 301, TimestampStale, "301 s in the past, and 300 s are tolerated");
@@ -153,7 +215,7 @@ fn clock_that_is_off_is_named_with_its_side() {
 }
 
 #[test]
-fn own_tolerance_is_the_one_that_counts() {
+fn configured_tolerance_is_applied() {
     let scheme = Scheme::timestamped();
     let stamp = (NOW.as_unix() - 400).to_string();
     let tag = hex(&sha256(SECRET.as_bytes(), &[stamp.as_bytes(), b".", BODY].concat()));
@@ -173,9 +235,24 @@ fn stale_request_with_another_fault_names_both() {
 }
 
 #[test]
+fn repeated_signature_header_is_searched_if_permitted() {
+    let tag = |body: &[u8]| hex(&sha256(SECRET.as_bytes(), body));
+    let lines = [("X-Sig", "00".repeat(32)), ("X-Sig", tag(&[BODY, b"\n"].concat()))];
+    let once = Scheme::builder("acme").signature_header("X-Sig").signed([hookwarden::scheme::SignedPart::Body]);
+    let twice = once.clone().repeated_signature_headers().build().unwrap();
+    let diagnosis = Capture::new(&twice, SECRET, &lines, BODY).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::BodyNewlineLost]);
+    assert_eq!(diagnosis.fitting_secret(), Some(0));
+    let once = once.build().unwrap();
+    let diagnosis = Capture::new(&once, SECRET, &lines, BODY).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::HeaderDuplicated]);
+    assert!(diagnosis.causes()[0].fix().contains("repeated_signature_headers"), "{diagnosis}");
+}
+
+#[test]
 fn timestamp_in_another_format_is_named() {
     use CauseKind::*;
-    use TimestampFormat::{Milliseconds, Rfc3339, Seconds};
+    use TimestampFormat::{HttpDate, Milliseconds, Rfc3339, Seconds};
     for (format, text, kind) in [
         (Seconds, "1800000000123", TimestampMilliseconds),
         (Seconds, "1800000000123456", TimestampMilliseconds),
@@ -190,6 +267,17 @@ fn timestamp_in_another_format_is_named() {
         (Rfc3339, STAMP, TimestampSeconds),
         (Rfc3339, "1800000000123", TimestampMilliseconds),
         (Rfc3339, "2027-01-15T08:00:00", TimestampRfc3339),
+        (Seconds, "Fri, 15 Jan 2027 08:00:00 GMT", TimestampHttpDate),
+        (Rfc3339, "Fri, 15 Jan 2027 08:00:00 GMT", TimestampHttpDate),
+        (HttpDate, "Friday, 15-Jan-27 08:00:00 GMT", TimestampHttpDate),
+        (HttpDate, "Fri Jan 15 08:00:00 2027", TimestampHttpDate),
+        (HttpDate, "Fri, 15 Jan 2027 08:00:00 +0000", TimestampHttpDate),
+        (HttpDate, "Fri, 15 Jan 2027 08:00:00 -0000", TimestampHttpDate),
+        (HttpDate, "Mon, 15 Jan 2027 08:00:00 GMT", TimestampHttpDate),
+        (HttpDate, "fri, 15 jan 2027 8:00:00 utc", TimestampHttpDate),
+        (HttpDate, "Fri, 15 Jan 2027 08:00:00 CET", TimestampMalformed),
+        (HttpDate, STAMP, TimestampSeconds),
+        (HttpDate, "2027-01-15T08:00:00Z", TimestampRfc3339),
         (Seconds, "yesterday", TimestampMalformed),
         (Seconds, "", TimestampMalformed),
     ] {
@@ -198,7 +286,7 @@ fn timestamp_in_another_format_is_named() {
         let head = stamped(text, &tag);
         let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
         assert_kinds(&diagnosis, &[kind]);
-        assert_eq!(diagnosis.fitting_secret(), Some(0), "{text}: the signature itself holds");
+        assert_eq!(diagnosis.fitting_secret(), Some(0), "{text}: the signature itself verifies");
     }
 }
 
@@ -244,13 +332,13 @@ fn request_of_another_provider_is_named() {
     let diagnosis = assert_proven(&Scheme::stripe(), SECRET, &head, BODY, &[CauseKind::OtherScheme]);
     assert!(diagnosis.causes()[0].fix().contains("Scheme::timestamped()"), "{diagnosis}");
 
-    // Both providers' headers, and a fault in neither's way of signing: the own one is looked into first.
+    // Headers of both providers and no fault in either form: the configured provider is checked first.
     let both = [&cases[0].1[..], &signed_body(br#"{"event": "user.created"}"#)].concat();
     assert_causes(&both, BODY, &[CauseKind::BodyJsonRewritten]);
     let both = [&cases[0].1[..], &stamped(STAMP, &"ab".repeat(32))].concat();
     assert_causes(&both, BODY, &[CauseKind::OtherScheme]);
 
-    // Another provider's headers under another secret.
+    // The headers are another provider's, and the secret is wrong.
     let scheme = Scheme::timestamped();
     let diagnosis = Capture::new(&scheme, "not the secret", &cases[0].1, BODY).diagnose_at(NOW);
     assert_eq!(diagnosis.causes()[0].kind(), CauseKind::OtherScheme, "{diagnosis}");
@@ -258,7 +346,7 @@ fn request_of_another_provider_is_named() {
 }
 
 #[test]
-fn request_of_another_provider_that_is_stale_is_named() {
+fn stale_request_of_another_provider_is_named() {
     let old = "1799990000";
     let tag = hex(&sha256(SECRET.as_bytes(), &[old.as_bytes(), b".", BODY].concat()));
     let head = headers(&[("Stripe-Signature", &format!("t={old},v1={tag}"))]);
@@ -267,7 +355,7 @@ fn request_of_another_provider_that_is_stale_is_named() {
 }
 
 #[test]
-fn verdict_tells_what_the_verifier_says() {
+fn verdict_equals_the_verifiers() {
     let scheme = Scheme::timestamped();
     let head = signed_body(b"other");
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
@@ -277,4 +365,30 @@ fn verdict_tells_what_the_verifier_says() {
     );
     let debug = format!("{:?}", Capture::new(&scheme, SECRET, &head, BODY));
     assert!(debug.contains("timestamped") && !debug.contains("canary"), "{debug}");
+}
+
+#[test]
+fn diagnosis_contains_no_foreign_characters() {
+    let codes = [0..=0x1f, 0x7f..=0x9f, 0x61c..=0x61c, 0x200b..=0x200f, 0x2028..=0x202e, 0x2060..=0x2069];
+    for character in codes.into_iter().flatten().filter_map(char::from_u32).chain(['\u{ad}', '\u{feff}', '\u{e0041}']) {
+        let (renamed, stamp) = (format!("X-Webhook-Signature{character}"), format!("18000{character}"));
+        let (text, body) = (format!("v1{character},{}", right()), format!("{{\"{character}\":1}}&{character}=1"));
+        for head in [
+            headers(&[("X-Webhook-Timestamp", STAMP), (&renamed, &right())]),
+            headers(&[("X-Webhook-Timestamp", &stamp), ("X-Webhook-Signature", &right())]),
+            headers(&[("X-Webhook-Timestamp", STAMP), ("X-Webhook-Signature", &text)]),
+        ] {
+            let all = head.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let scheme = Scheme::timestamped();
+            let capture = Capture::new(&scheme, SECRET, &head, body.as_bytes()).with_headers(all);
+            let diagnosis = capture.diagnose_at(NOW);
+            assert!(!diagnosis.causes().is_empty());
+            let shown = diagnosis.to_string();
+            let texts =
+                diagnosis.causes().iter().flat_map(|cause| [Some(cause.what()), Some(cause.fix()), cause.header()]);
+            for text in texts.flatten().chain(shown.split('\n')) {
+                assert!(!text.contains(character), "{text:?}");
+            }
+        }
+    }
 }

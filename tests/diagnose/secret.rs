@@ -10,7 +10,7 @@ use crate::sender::{
 
 const BODY: &[u8] = br#"{"event":"user.created"}"#;
 
-/// Bytes whose base64 has letters that its URL-safe form writes otherwise.
+/// Bytes whose base64 differs from its URL-safe form.
 const KEY: &[u8] = b"\xfb\xef\xbe\x01canary-key\xff\xfe\x99";
 
 fn head(key: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -21,12 +21,12 @@ fn head(key: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn assert_named(format: SecretFormat, text: &str, key: &[u8], kinds: &[CauseKind]) {
     let scheme = Scheme::timestamped().into_builder().secret_format(format).build().unwrap();
     let diagnosis = assert_proven(&scheme, text, &head(key), BODY, kinds);
-    // Neither the text nor the key in it, whatever its form.
+    // The output must not contain the text or the decoded key in any form.
     assert_hidden(&diagnosis, text, &[key.to_vec(), sha256(key, BODY)]);
 }
 
 #[test]
-fn secret_with_something_around_it_is_named() {
+fn secret_with_surrounding_text_is_named() {
     use CauseKind::*;
     let literal = SecretFormat::Literal;
     let key = SECRET.as_bytes();
@@ -49,7 +49,62 @@ fn secret_with_something_around_it_is_named() {
 }
 
 #[test]
-fn secret_decoded_on_one_side_alone_is_named() {
+fn secret_that_was_escaped_or_encoded_is_named() {
+    use CauseKind::*;
+    let literal = SecretFormat::Literal;
+    let umlauts = "P\u{e4}ssw\u{f6}rt-canary";
+    let latin1 = b"P\xe4ssw\xf6rt-canary";
+    for (text, key, kind, words) in [
+        ("canary$$secret", &b"canary$secret"[..], SecretEscaped, "Docker Compose"),
+        ("canary$secret", b"canary$$secret", SecretEscaped, "with each $ doubled"),
+        (r"canary-secret\n", b"canary-secret", SecretEscaped, r"as \n"),
+        (r"canary-secret\r\n", b"canary-secret", SecretEscaped, r"as \n"),
+        ("canary%2Fsecret%2B1%3D", b"canary/secret+1=", SecretEscaped, "percent-encoded"),
+        ("canary/secret", b"canary%2Fsecret", SecretEscaped, "percent-encoded"),
+        (umlauts, latin1, SecretCharset, "Latin-1"),
+        ("P\u{c3}\u{a4}ss-canary", "P\u{e4}ss-canary".as_bytes(), SecretCharset, "Latin-1"),
+        ("P\u{e4}ss-canary", "P\u{c3}\u{a4}ss-canary".as_bytes(), SecretCharset, "encoded again"),
+        (SECRET, b"canary-secret-7f3a9d\r", SecretWhiteSpace, "a carriage return after it"),
+        (SECRET, b"canary-secret-7f3a9d\r\n", SecretWhiteSpace, "CRLF after it"),
+        (SECRET, b"canary-secret-7f3a9d ", SecretWhiteSpace, "a space after it"),
+    ] {
+        assert_named(literal, text, key, &[kind]);
+        let scheme = Scheme::timestamped();
+        let diagnosis = Capture::new(&scheme, text, &head(key), BODY).diagnose_at(NOW);
+        assert!(diagnosis.causes()[0].what().contains(words), "{text}: {diagnosis}");
+    }
+    assert_named(literal, "\"canary$$secret\"", b"canary$secret", &[SecretQuoted, SecretEscaped]);
+}
+
+#[test]
+fn supabase_secret_is_named_with_correct_spelling() {
+    use CauseKind::*;
+    let whsec = format!("whsec_{}", base64(KEY));
+    let message = [b"msg_1.", STAMP.as_bytes(), b".", BODY].concat();
+    let head = headers(&[
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", STAMP),
+        ("webhook-signature", &format!("v1,{}", base64(&sha256(KEY, &message)))),
+    ]);
+    let scheme = Scheme::standard_webhooks();
+    let (versioned, other) = (format!("v1,{whsec}"), format!("v1,whsec_{}", base64(b"another-key")));
+    for (text, kinds) in [
+        (versioned.clone(), &[SecretPrefix][..]),
+        (format!("{versioned}|{versioned}"), &[SecretList, SecretPrefix]),
+        (format!("{other}|{versioned}"), &[SecretList, SecretPrefix]),
+        (format!("{whsec}|{other}"), &[SecretList]),
+        (format!("{whsec}, {whsec}"), &[SecretList]),
+    ] {
+        let diagnosis = assert_proven(&scheme, &text, &head, BODY, kinds);
+        let Verdict::SecretRefused(error) = diagnosis.verdict() else { panic!("{diagnosis}") };
+        assert!(error.to_string().contains("must start with whsec_ and be one secret"), "{error}");
+    }
+    let diagnosis = Capture::new(&scheme, &versioned, &head, BODY).diagnose_at(NOW);
+    assert!(diagnosis.causes()[0].fix().contains("from whsec_ on"), "{diagnosis}");
+}
+
+#[test]
+fn secret_decoded_on_one_side_is_named() {
     use CauseKind::*;
     use SecretFormat::{Base64, Hex, Literal, Whsec};
     let (plain, digits) = (base64(KEY), hex(KEY));
@@ -83,7 +138,7 @@ fn secret_decoded_on_one_side_alone_is_named() {
 }
 
 #[test]
-fn prefix_of_stripe_and_of_standard_webhooks_are_told_apart() {
+fn stripe_and_standard_webhooks_prefixes_are_distinguished() {
     let whsec = format!("whsec_{}", base64(KEY));
     let message = [STAMP.as_bytes(), b".", BODY].concat();
     let stripe = headers(&[("Stripe-Signature", &format!("t={STAMP},v1={}", hex(&sha256(KEY, &message))))]);
@@ -124,7 +179,7 @@ fn one_of_several_secrets_is_named() {
 }
 
 #[test]
-fn unusable_secret_beside_a_good_one_does_not_matter() {
+fn unusable_secret_beside_good_one_is_ignored() {
     let scheme = Scheme::timestamped();
     let head = signed_body(BODY);
     let diagnosis = Capture::new(&scheme, "", &head, BODY).with_secret(SECRET).with_secret(SECRET).diagnose_at(NOW);
@@ -133,7 +188,7 @@ fn unusable_secret_beside_a_good_one_does_not_matter() {
 }
 
 #[test]
-fn secret_that_cannot_be_used_is_named_if_nothing_fits() {
+fn unusable_secret_is_named_if_none_matches() {
     let scheme = Scheme::standard_webhooks();
     let head = headers(&[
         ("webhook-id", "msg_1"),

@@ -1,4 +1,4 @@
-//! A sender of webhooks over `ring`, with its own hex and base64, and how a diagnosis of what it sends is checked.
+//! A sender based on `ring`, with its own hex and base64, and assertions on the diagnosis of its requests.
 
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis};
 use hookwarden::headers::{Head, RequestHead};
@@ -46,22 +46,22 @@ pub(crate) fn headers(pairs: &[(&str, &str)]) -> Headers {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// The head of the default scheme with `signature` as it stands.
+/// Returns a head of the default scheme with `signature` as given.
 pub(crate) fn stamped(stamp: &str, signature: &str) -> Headers {
     headers(&[("X-Webhook-Timestamp", stamp), ("X-Webhook-Signature", signature)])
 }
 
-/// The head of a request by the default scheme whose sender signed `signed` for a body.
+/// Returns a head of the default scheme whose sender signed `signed`.
 pub(crate) fn signed_body(signed: &[u8]) -> Headers {
     signed_message(&[STAMP.as_bytes(), b".", signed].concat())
 }
 
-/// The same for a whole message.
+/// Returns the head and the body of a message.
 pub(crate) fn signed_message(message: &[u8]) -> Headers {
     stamped(STAMP, &hex(&sha256(SECRET.as_bytes(), message)))
 }
 
-/// Diagnoses a request by the default scheme and demands these kinds of causes, in this order, all of them proven.
+/// Diagnoses a request of the default scheme, and asserts these causes in this order, all proven.
 #[track_caller]
 pub(crate) fn assert_causes(head: &Headers, body: &[u8], kinds: &[CauseKind]) -> Diagnosis {
     assert_proven(&Scheme::timestamped(), SECRET, head, body, kinds)
@@ -95,7 +95,7 @@ pub(crate) fn assert_kinds(diagnosis: &Diagnosis, kinds: &[CauseKind]) {
     }
 }
 
-/// Demands that nothing that a diagnosis prints shows the secret or one of `macs`.
+/// Asserts that no output of a diagnosis contains the secret or one of `macs`.
 #[track_caller]
 pub(crate) fn assert_hidden(diagnosis: &Diagnosis, secret: &str, macs: &[Vec<u8>]) {
     let mut hidden = vec![secret.to_owned(), secret.trim().to_owned()];
@@ -109,7 +109,7 @@ pub(crate) fn assert_hidden(diagnosis: &Diagnosis, secret: &str, macs: &[Vec<u8>
     }
 }
 
-/// Everything that a diagnosis prints.
+/// Returns all output of a diagnosis.
 pub(crate) fn shown(diagnosis: &Diagnosis) -> String {
     let causes = diagnosis.causes().iter();
     let fields: String = causes

@@ -1,4 +1,4 @@
-//! Faults in how the signature is written and with what it is made.
+//! Faults of the signature's form and algorithm.
 
 use hookwarden::diagnose::{Capture, Cause, CauseKind};
 use hookwarden::encoding::Encoding;
@@ -31,12 +31,47 @@ fn signature_in_another_encoding_is_named() {
     }
     let scheme = Scheme::timestamped().into_builder().encoding(Encoding::Base64).build().unwrap();
     let unpadded = base64(&tag).trim_end_matches('=').to_owned();
-    // The last letter of 43 carries two bits that stand for nothing.
+    // The last of 43 characters has two unused bits.
     let last = char::from(unpadded.as_bytes()[42]);
     let next = char::from_u32(u32::from(last) + 1).unwrap();
     let loose = format!("{}{next}=", &unpadded[..42]);
     for text in [hex(&tag), unpadded, loose] {
         assert_proven(&scheme, SECRET, &stamped(STAMP, &text), BODY, &[CauseKind::SignatureEncoding]);
+    }
+}
+
+#[test]
+fn base64_in_another_alphabet_or_padding_is_named() {
+    let padded = base64(&right());
+    let url = padded.replace('+', "-").replace('/', "_");
+    assert!(padded.contains(['+', '/']), "the alphabets differ in {padded}");
+    let (unpadded, bare) = (url.trim_end_matches('='), padded.trim_end_matches('='));
+    for (encoding, texts) in [
+        (Encoding::Base64, [&*url, unpadded, bare]),
+        (Encoding::Base64Url, [&*padded, unpadded, bare]),
+        (Encoding::Base64UrlUnpadded, [&*padded, &*url, bare]),
+    ] {
+        let scheme = Scheme::timestamped().into_builder().encoding(encoding).build().unwrap();
+        for text in texts {
+            assert_proven(&scheme, SECRET, &stamped(STAMP, text), BODY, &[CauseKind::SignatureEncoding]);
+        }
+    }
+    let scheme = Scheme::timestamped().into_builder().encoding(Encoding::Base64).build().unwrap();
+    let diagnosis = assert_proven(&scheme, SECRET, &stamped(STAMP, unpadded), BODY, &[CauseKind::SignatureEncoding]);
+    assert!(diagnosis.causes()[0].fix().contains("Encoding::Base64UrlUnpadded"), "{diagnosis}");
+    // 24 of the 32 bytes, in a text without characters in which the alphabets differ.
+    let (body, tag) = (0..)
+        .map(|number: u32| {
+            let body = number.to_string();
+            let tag = base64(&sha256(SECRET.as_bytes(), format!("{STAMP}.{body}").as_bytes()));
+            (body, tag)
+        })
+        .find(|(_, tag)| !tag.contains(['+', '/']))
+        .unwrap();
+    for encoding in [Encoding::Base64Url, Encoding::Base64UrlUnpadded] {
+        let scheme = Scheme::timestamped().into_builder().encoding(encoding).build().unwrap();
+        let head = stamped(STAMP, &tag[..32]);
+        assert_proven(&scheme, SECRET, &head, body.as_bytes(), &[CauseKind::SignatureTruncated]);
     }
 }
 
@@ -56,24 +91,62 @@ fn signature_behind_another_prefix_is_named() {
     for quoted in [format!("\"{tag}\""), format!(" {tag}"), format!("{tag} t=7"), format!("t=1;{tag}")] {
         assert_causes(&stamped(STAMP, &quoted), BODY, &[SignatureQuoted]);
     }
+    let teams = Scheme::builder("teams").signature_header("Authorization").layout(Layout::plain("HMAC "));
+    let teams = teams.signed([hookwarden::scheme::SignedPart::Body]).build().unwrap();
+    let tag = hex(&sha256(SECRET.as_bytes(), BODY));
+    for (value, kind) in [
+        (tag.clone(), SignaturePrefixMissing),
+        (format!("Bearer {tag}"), SignaturePrefixDiffers),
+        (format!("hmac {tag}"), SignaturePrefixDiffers),
+    ] {
+        assert_proven(&teams, SECRET, &headers(&[("Authorization", &value)]), BODY, &[kind]);
+    }
+    let tag = hex(&right());
     let github = headers(&[("X-Hub-Signature-256", &hex(&sha256(SECRET.as_bytes(), BODY)))]);
     assert_proven(&Scheme::github(), SECRET, &github, BODY, &[SignaturePrefixMissing]);
     let stripe = headers(&[("Stripe-Signature", &format!("t={STAMP},v2={tag}"))]);
     assert_proven(&Scheme::stripe(), SECRET, &stripe, BODY, &[SignaturePrefixDiffers]);
-    // A prefix that nobody is known to write is a stranger's text and not quoted.
+    // An unknown prefix is untrusted text and is not quoted.
     let diagnosis = assert_causes(&stamped(STAMP, &format!("zz9={tag}")), BODY, &[SignaturePrefixExtra]);
     assert!(diagnosis.causes()[0].what().contains("a prefix of 4 bytes"), "{diagnosis}");
 }
 
 #[test]
-fn signature_with_two_slips_names_both() {
+fn fault_in_one_of_two_groups_is_named() {
+    let scheme = Scheme::timestamped().into_builder().layout(Layout::field_groups(' ', ',', "v1"));
+    let scheme = scheme.timestamp_field("t", hookwarden::time::TimestampFormat::Seconds).build().unwrap();
+    let earlier = (NOW.as_unix() - 9).to_string();
+    let stale = (NOW.as_unix() - 5_000).to_string();
+    let tag = |stamp: &str, body: &[u8]| hex(&sha256(SECRET.as_bytes(), &[stamp.as_bytes(), b".", body].concat()));
+    let other = format!("t={STAMP},v1={}", "00".repeat(32));
+    for (value, kind) in [
+        (format!("{other} t={earlier},v1={}", tag(&earlier, &[BODY, b"\n"].concat())), CauseKind::BodyNewlineLost),
+        (format!("t={earlier},v1={} {other}", base64(&const_hex(&tag(&earlier, BODY)))), CauseKind::SignatureEncoding),
+        (format!("t={stale},v1=00 t={earlier},v1={}", tag(&earlier, BODY)), CauseKind::TimestampStale),
+        (format!("v1=00 t={earlier},v1={}", tag(&earlier, BODY)), CauseKind::FieldMissing),
+        (format!("t=1,v1=00 t=2 t=3,v1={}", tag("3", BODY)), CauseKind::SignatureCount),
+    ] {
+        let head = headers(&[("X-Webhook-Signature", &value)]);
+        let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
+        assert_eq!(diagnosis.causes()[0].kind(), kind, "{value}: {diagnosis}");
+        assert_eq!(diagnosis.fitting_secret(), Some(0), "{value}: {diagnosis}");
+    }
+}
+
+fn const_hex(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
+    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+#[test]
+fn signature_with_two_faults_names_both() {
     let text = format!("sha256={}", base64(&right()));
     let kinds = [CauseKind::SignaturePrefixExtra, CauseKind::SignatureEncoding];
     assert_causes(&stamped(STAMP, &text), BODY, &kinds);
 }
 
 #[test]
-fn signature_cut_off_is_named() {
+fn truncated_signature_is_named() {
     let tag = hex(&right());
     for length in [63, 62, 40, 16] {
         let diagnosis = assert_causes(&stamped(STAMP, &tag[..length]), BODY, &[CauseKind::SignatureTruncated]);
@@ -84,7 +157,7 @@ fn signature_cut_off_is_named() {
     let diagnosis =
         assert_proven(&scheme, SECRET, &stamped(STAMP, &text[..32]), BODY, &[CauseKind::SignatureTruncated]);
     assert!(diagnosis.causes()[0].what().contains("24 of its 32"), "{diagnosis}");
-    // Fewer bytes than these may fit by chance.
+    // Fewer bytes could match by chance.
     let head = stamped(STAMP, &tag[..14]);
     let scheme = Scheme::timestamped();
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
@@ -102,7 +175,7 @@ fn other_algorithm_is_named() {
         (mac(hmac::HMAC_SHA384, key, &message), AlgorithmDiffers, "HMAC-SHA-384"),
         (mac(hmac::HMAC_SHA512, key, &message), AlgorithmDiffers, "HMAC-SHA-512"),
         (hash(&digest::SHA256, &keyed), AlgorithmNotHmac, "SHA-256 of the secret followed"),
-        (hash(&digest::SHA256, &behind), AlgorithmNotHmac, "SHA-256 of what is signed followed"),
+        (hash(&digest::SHA256, &behind), AlgorithmNotHmac, "SHA-256 of the signed content followed"),
         (hash(&digest::SHA256, &message), AlgorithmNotHmac, "without any secret"),
         (hash(&digest::SHA1_FOR_LEGACY_USE_ONLY, &keyed), AlgorithmNotHmac, "SHA-1"),
         (hash(&digest::SHA512, &behind), AlgorithmNotHmac, "SHA-512"),
@@ -117,7 +190,7 @@ fn other_algorithm_is_named() {
 }
 
 #[test]
-fn secret_in_place_of_a_signature_is_named_and_not_shown() {
+fn secret_sent_as_signature_is_not_shown() {
     let scheme = Scheme::timestamped();
     for value in [SECRET.to_owned(), format!("Bearer {SECRET}")] {
         let head = stamped(STAMP, &value);
@@ -128,11 +201,11 @@ fn secret_in_place_of_a_signature_is_named_and_not_shown() {
 }
 
 #[test]
-fn signature_in_a_header_too_long_to_be_read_is_named() {
+fn signature_in_overlong_header_is_named() {
     let head = headers(&[("Stripe-Signature", &format!("t={STAMP},v1={},x={}", hex(&right()), "y".repeat(8_192)))]);
     let diagnosis = assert_proven(&Scheme::stripe(), SECRET, &head, BODY, &[CauseKind::SignatureMalformed]);
     assert!(diagnosis.causes()[0].what().contains("8192 bytes"), "{diagnosis}");
-    // With another fault beside it, it still has to be put right.
+    // The long header is also named if there is another fault.
     let later = Timestamp::from_unix(NOW.as_unix() + 301);
     let diagnosis = Capture::new(&Scheme::stripe(), SECRET, &head, BODY).diagnose_at(later);
     assert_kinds(&diagnosis, &[CauseKind::TimestampStale, CauseKind::SignatureMalformed]);
@@ -140,7 +213,7 @@ fn signature_in_a_header_too_long_to_be_read_is_named() {
 }
 
 #[test]
-fn signature_that_is_none_is_named() {
+fn text_instead_of_signature_is_named() {
     let scheme = Scheme::timestamped();
     for value in ["", "null", "undefined", "deadbeef"] {
         let head = stamped(STAMP, value);

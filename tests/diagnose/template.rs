@@ -1,12 +1,14 @@
-//! Faults in what is signed.
+//! Faults of the signed content.
 
 use hookwarden::Scheme;
+use hookwarden::crypto::HashAlgorithm;
 use hookwarden::diagnose::CauseKind;
-use hookwarden::scheme::SignedPart;
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::{Layout, SignedPart};
 use hookwarden::time::TimestampFormat;
 
 use crate::sender::{
-    Headers, SECRET, STAMP, assert_causes, assert_proven, base64, headers, hex, request, sha256, signed_message,
+    Headers, SECRET, STAMP, assert_causes, assert_proven, base64, hash, headers, hex, request, sha256, signed_message,
     stamped,
 };
 
@@ -39,7 +41,7 @@ fn other_template_is_named() {
 }
 
 #[test]
-fn template_of_standard_webhooks_without_its_id_is_named() {
+fn standard_webhooks_template_without_id_is_named() {
     use CauseKind::*;
     let key = b"canary-key-of-standard-webhooks";
     let secret = format!("whsec_{}", base64(key));
@@ -61,10 +63,33 @@ fn template_of_standard_webhooks_without_its_id_is_named() {
 }
 
 #[test]
-fn literal_left_out_is_named() {
+fn body_and_its_digest_are_distinguished() {
+    let digest = |algorithm| hash(algorithm, BODY);
+    let (short, long) = (digest(&ring::digest::SHA256), digest(&ring::digest::SHA512));
+    let signed = |text: &str| signed_message(&[STAMP.as_bytes(), b".", text.as_bytes()].concat());
+    for text in [hex(&short), hex(&short).to_uppercase(), base64(&short), hex(&long), base64(&long)] {
+        let diagnosis = assert_causes(&signed(&text), BODY, &[CauseKind::TemplateBodyDigest]);
+        assert!(diagnosis.causes()[0].what().contains("the scheme signs the body itself"), "{diagnosis}");
+    }
+    let part = SignedPart::body_digest(HashAlgorithm::Sha256, Encoding::Hex);
+    let parts = [SignedPart::Timestamp, SignedPart::literal("."), part];
+    let scheme = Scheme::timestamped().into_builder().signed(parts).build().unwrap();
+    let whole = core::str::from_utf8(BODY).unwrap().to_owned();
+    for text in [whole, hex(&short).to_uppercase(), base64(&short), hex(&long)] {
+        assert_proven(&scheme, SECRET, &signed(&text), BODY, &[CauseKind::TemplateBodyDigest]);
+    }
+    // The other faults are found behind the digest.
+    let tag = signed_message(&[STAMP.as_bytes(), b":", hex(&short).as_bytes()].concat());
+    assert_proven(&scheme, SECRET, &tag, BODY, &[CauseKind::TemplateSeparator]);
+    let received = [BODY, b"\n"].concat();
+    assert_proven(&scheme, SECRET, &signed(&hex(&short)), &received, &[CauseKind::BodyNewlineAdded]);
+}
+
+#[test]
+fn omitted_literal_is_named() {
     let tag = hex(&sha256(SECRET.as_bytes(), &text(&[STAMP, ":", "BODY"])));
     let head = headers(&[("X-Slack-Request-Timestamp", STAMP), ("X-Slack-Signature", &format!("v0={tag}"))]);
-    // The version alone is left out; that is the same as a colon between all parts.
+    // Without the version, the content equals one with a colon between all parts.
     let diagnosis = assert_proven(&Scheme::slack(), SECRET, &head, BODY, &[CauseKind::TemplateSeparator]);
     assert!(diagnosis.causes()[0].what().contains("a colon"), "{diagnosis}");
     let tag = hex(&sha256(SECRET.as_bytes(), &text(&["v0:", STAMP, "BODY"])));
@@ -73,11 +98,47 @@ fn literal_left_out_is_named() {
 }
 
 #[test]
-fn timestamp_that_the_scheme_does_not_know_is_named() {
+fn timestamp_unknown_to_the_scheme_is_named() {
     let tag = hex(&sha256(SECRET.as_bytes(), &text(&[STAMP, ".", "BODY"])));
     let head = headers(&[("X-Hub-Signature-256", &format!("sha256={tag}")), ("X-Hub-Timestamp", STAMP)]);
     let diagnosis = assert_proven(&Scheme::github(), SECRET, &head, BODY, &[CauseKind::TemplatePartExtra]);
     assert!(diagnosis.causes()[0].what().contains("X-Hub-Timestamp"), "{diagnosis}");
+}
+
+#[test]
+fn timestamp_before_signature_is_named_with_place() {
+    let milliseconds = "1800000000123";
+    let bare = |layout| Scheme::builder("acme").signature_header("X-Sig").layout(layout).signed([SignedPart::Body]);
+    for (layout, stamp, separator) in
+        [(Layout::list(',', ""), milliseconds, ","), (Layout::plain(""), STAMP, "."), (Layout::plain(""), STAMP, ",")]
+    {
+        let scheme = bare(layout.clone()).build().unwrap();
+        let tag = hex(&sha256(SECRET.as_bytes(), &text(&[stamp, ".", "BODY"])));
+        let head = headers(&[("X-Sig", &format!("{stamp}{separator}{tag}"))]);
+        let kinds = match layout {
+            Layout::Plain { .. } => &[CauseKind::TemplatePartExtra, CauseKind::SignatureQuoted][..],
+            _ => &[CauseKind::TemplatePartExtra],
+        };
+        let diagnosis = assert_proven(&scheme, SECRET, &head, BODY, kinds);
+        let cause = &diagnosis.causes()[0];
+        assert!(cause.what().contains("the timestamp in X-Sig"), "{diagnosis}");
+        assert!(cause.fix().contains("Layout::positional"), "{diagnosis}");
+    }
+    // After the layout is corrected, the sender's other faults are found as usual.
+    let scheme = bare(Layout::positional('.', ["timestamp"]))
+        .timestamp_field("timestamp", TimestampFormat::Seconds)
+        .signed([SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body])
+        .build()
+        .unwrap();
+    for (parts, kind) in [
+        (&["BODY"][..], CauseKind::TemplateBodyAlone),
+        (&[STAMP, ":", "BODY"], CauseKind::TemplateSeparator),
+        (&[STAMP, ".", "BODY", "\n"], CauseKind::BodyNewlineLost),
+    ] {
+        let tag = hex(&sha256(SECRET.as_bytes(), &text(parts)));
+        let head = headers(&[("X-Sig", &format!("{STAMP}.{tag}"))]);
+        assert_proven(&scheme, SECRET, &head, BODY, &[kind]);
+    }
 }
 
 #[test]
@@ -90,6 +151,7 @@ fn timestamp_signed_in_another_form_is_named() {
         "2027-01-15T08:00:00+00:00",
         "2027-01-15T08:00:00",
         "2027-01-15 08:00:00",
+        "Fri, 15 Jan 2027 08:00:00 GMT",
     ] {
         assert_causes(&signed_message(&text(&[stamp, ".", "BODY"])), BODY, &[CauseKind::TimestampSignedForm]);
     }
@@ -103,7 +165,7 @@ fn timestamp_signed_in_another_form_is_named() {
 }
 
 fn with_parts(parts: impl IntoIterator<Item = SignedPart>) -> Scheme {
-    Scheme::builder("acme").signature_header("Acme-Signature").signed(parts).build().unwrap()
+    Scheme::builder("acme").signature_header("Acme-Signature").signed(parts).danger_ambiguous_content().build().unwrap()
 }
 
 fn acme(message: &[u8], more: &[(&str, &str)]) -> Headers {

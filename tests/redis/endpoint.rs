@@ -1,4 +1,4 @@
-//! An endpoint within the test, and deliveries to it.
+//! An in-process endpoint and deliveries to it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Response, StatusCode};
 use axum::routing::post;
 use hookwarden::axum::WardenLayer;
 use hookwarden::error::StoreError;
 use hookwarden::event::StoreKind;
 use hookwarden::event::{Observer, SecurityEvent, Warning};
 use hookwarden::warden::{Quotas, WardenBuilder};
-use hookwarden::{Keyring, Scheme, Signer, Warden};
+use hookwarden::{Scheme, Warden};
 use tower::ServiceExt as _;
 
-/// How often each body was handled.
+use crate::harness::sender::{ID, Post, SECRET, keyring};
+
+/// The number of runs of each body.
 pub(crate) type Handled = Arc<Mutex<HashMap<Bytes, u32>>>;
 
 #[derive(Clone)]
@@ -30,9 +32,9 @@ impl Endpoint {
         Self::sharing(builder, Handled::default(), Duration::ZERO)
     }
 
-    /// One of several, whose handler takes `time`.
+    /// Creates one of several endpoints. Its handler takes `time`.
     pub(crate) fn sharing(builder: WardenBuilder, handled: Handled, time: Duration) -> Self {
-        let warden = builder.sender("acme", keys()).build().unwrap();
+        let warden = builder.sender(ID, keyring(&Scheme::timestamped(), SECRET)).build().unwrap();
         let counted = handled.clone();
         let handle = async move |body: Bytes| {
             tokio::time::sleep(time).await;
@@ -42,18 +44,18 @@ impl Endpoint {
         Self { router, handled }
     }
 
-    pub(crate) async fn send(&self, delivery: &Signed) -> Response<Body> {
-        self.router.clone().oneshot(delivery.request::<Body>()).await.unwrap()
+    pub(crate) async fn send(&self, delivery: &Post) -> Response<Body> {
+        self.router.clone().oneshot(delivery.clone().into_request()).await.unwrap()
     }
 
-    pub(crate) async fn status(&self, delivery: &Signed) -> StatusCode {
+    pub(crate) async fn status(&self, delivery: &Post) -> StatusCode {
         self.send(delivery).await.status()
     }
 
-    /// Sends one delivery until it is accepted, which it must be in time.
+    /// Sends a delivery until it is accepted, and asserts that this happens in time.
     pub(crate) async fn recovers(&self) {
         let returned = Instant::now();
-        let delivery = Signed::new(format!("{returned:?}"));
+        let delivery = Post::signed(format!("{returned:?}"));
         loop {
             let status = self.status(&delivery).await;
             assert!(returned.elapsed() < RETURN, "no recovery: {status}");
@@ -69,69 +71,40 @@ impl Endpoint {
     }
 }
 
-/// Normal service is back within this time of the server's return.
+/// The documented recovery time after the server's return.
 pub(crate) const RETURN: Duration = Duration::from_secs(2);
 
-/// Asserts that a sender is told to come back after `period` seconds, of which those since `began` may be over.
+/// Asserts `Retry-After: period`, minus at most the seconds since `began`.
 pub(crate) fn assert_retry_after(response: &Response<Body>, period: u64, began: Instant) {
     let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((period - began.elapsed().as_secs()..=period).contains(&seconds), "{seconds}");
 }
 
-/// A Warden whose peers may send anything.
+/// Returns the builder of a Warden without a quota of refused requests.
 pub(crate) fn builder() -> WardenBuilder {
     Warden::builder(Scheme::timestamped()).quotas(quotas())
 }
 
-/// The quotas of [`builder`].
+/// Returns quotas without one for refused requests.
 pub(crate) fn quotas() -> Quotas {
     Quotas::new().danger_unlimited_rejected()
 }
 
-fn keys() -> Keyring {
-    Keyring::new(Scheme::timestamped().secret(SECRET).unwrap())
-}
-
-/// A delivery, signed now.
-#[derive(Clone)]
-pub(crate) struct Signed {
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Bytes,
-}
-
-impl Signed {
-    pub(crate) fn new(body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        let signer = Signer::new(Scheme::timestamped(), keys()).unwrap();
-        let signed = signer.sign_body(&body).unwrap();
-        let headers = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { headers, body }
-    }
-
-    pub(crate) fn request<B: From<Bytes>>(&self) -> Request<B> {
-        let mut request = Request::post("/webhooks/acme").header("host", "localhost");
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        request.body(B::from(self.body.clone())).unwrap()
-    }
-}
-
-/// Everything that is not about one request, in words.
+/// Everything that an observer received, as text.
 #[derive(Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Reports(Arc<Mutex<Vec<String>>>);
 
-impl Told {
+impl Reports {
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
-        self.all().iter().any(|told| told.starts_with(text))
+        self.all().iter().any(|reports| reports.starts_with(text))
     }
 }
 
-impl Observer for Told {
+impl Observer for Reports {
     fn observe(&self, event: &SecurityEvent<'_>) {
         self.0.lock().unwrap().push(format!("event {event:?}"));
     }
@@ -148,5 +121,3 @@ impl Observer for Told {
         self.0.lock().unwrap().push(format!("recovered {store:?}"));
     }
 }
-
-pub(crate) const SECRET: &str = "a-subscription-secret-of-the-tests";

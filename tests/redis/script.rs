@@ -1,4 +1,4 @@
-//! What the scripts decide.
+//! The decisions of the scripts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::server::Server;
+use crate::harness::redis_server::Server;
 
 pub(crate) async fn replay_store_keeps_the_contract() {
     let server = Server::start();
@@ -33,7 +33,7 @@ pub(crate) async fn rate_limiter_keeps_the_contract() {
     let server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     rate_limiter_contract(|| store.clone(), tokio::time::sleep).await;
-    // What decides is the script and not what is remembered of its denials.
+    // With a test's clock, the store calls the script for each decision and does not use its cache of denials.
     let clock = TestClock::default();
     rate_limiter_contract(|| store.with_time(clock.clone()), async |time| clock.advance(time)).await;
 }
@@ -79,16 +79,16 @@ impl ReplayStore for InTwoCalls {
 
 impl SharedStore for InTwoCalls {}
 
-pub(crate) async fn admit_claims_and_counts_as_the_two_calls_do() {
+pub(crate) async fn admit_equals_claim_and_check() {
     let server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     let clock = TestClock::default();
     let store = store.with_time(clock.clone());
-    judge(&store, "one", &clock).await;
-    judge(&InTwoCalls(store), "two", &clock).await;
+    assert_same_decisions(&store, "one", &clock).await;
+    assert_same_decisions(&InTwoCalls(store), "two", &clock).await;
 }
 
-async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
+async fn assert_same_decisions(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
     let quota = Quota::new(2, Duration::from_secs(10)).unwrap();
     let until = Timestamp::from_unix(Timestamp::now().as_unix() + 60);
     let [a, b, c] = [1, 2, 3].map(|byte| [ReplayKey::from_bytes([byte; 16])]);
@@ -104,7 +104,7 @@ async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
     assert!(matches!(admit(&a, 2).await, AdmitOutcome::InProgress { .. }), "a copy does not pass");
     assert!(store.commit(of(&a), by(1), now).await.unwrap());
     assert_eq!(admit(&a, 2).await, AdmitOutcome::Finished);
-    let AdmitOutcome::Granted(quota_state) = admit(&b, 3).await else { panic!("neither copy was counted") };
+    let AdmitOutcome::Granted(quota_state) = admit(&b, 3).await else { panic!("copies are not counted") };
     assert_eq!(quota_state.map(|state| (state.remaining, state.reset)), Some((0, Duration::from_secs(20))));
 
     let AdmitOutcome::OverQuota { retry_after, quota_state } = admit(&c, 4).await else {
@@ -114,7 +114,7 @@ async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
         (retry_after, quota_state.remaining, quota_state.reset),
         (Duration::from_secs(10), 0, Duration::from_secs(20))
     );
-    // The replay comes before the quota: it is told as what it is.
+    // The replay check comes before the quota.
     assert_eq!(admit(&a, 5).await, AdmitOutcome::Finished);
     assert_eq!(store.claim(of(&c), by(6), lease, now).await.unwrap(), Claim::Granted, "a denial leaves no claim");
     assert!(store.release(of(&c), by(6), now).await.unwrap());
@@ -122,7 +122,7 @@ async fn judge(store: &impl SharedStore, webhook_id: &str, clock: &TestClock) {
     assert!(matches!(admit(&c, 7).await, AdmitOutcome::Granted(_)), "it passes after retry_after");
 }
 
-/// Requests to one key, each some microseconds after the one before.
+/// Requests to one key with their distances in microseconds.
 #[derive(Debug, Clone)]
 struct Schedule {
     burst: u32,
@@ -154,13 +154,13 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     })
 }
 
-pub(crate) async fn every_decision_equals_governors() {
+pub(crate) async fn every_decision_equals_governor() {
     let server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     let runtime = tokio::runtime::Handle::current();
     let (denied, allowed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counts = [denied.clone(), allowed.clone()];
-    // proptest is not async, and a runtime's own thread must not wait.
+    // proptest is synchronous, and a runtime's thread must not block.
     let compare = move || {
         let next_id = AtomicU64::new(0);
         let config = Config { cases: BATCHES, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
@@ -183,7 +183,7 @@ pub(crate) async fn every_decision_equals_governors() {
     println!(
         "{BATCHES} x {SCHEDULES_PER_BATCH} schedules: {allowed} allowed and {denied} denied, all as governor says"
     );
-    assert!(denied > 10_000 && allowed > 10_000, "the schedules must try both");
+    assert!(denied > 1_000 && allowed > 1_000, "the schedules must try both");
 }
 
 /// Returns how many requests were denied and how many allowed.
@@ -216,13 +216,13 @@ async fn run(store: &RedisStore, id: String, schedule: &Schedule) -> Result<[u64
             }
             (governors, ours) => prop_assert!(false, "governor says {}, the script {ours:?}", governors.is_ok()),
         }
-        // This one tells the reset too.
+        // The decision of the local limiter also has the reset, which governor does not report.
         prop_assert_eq!(local.check(&id, &quota).await.unwrap(), decision);
     }
     Ok(counts)
 }
 
-pub(crate) async fn clock_set_back_denies_one_window() {
+pub(crate) async fn server_clock_set_back_denies_one_window_only() {
     let server = Server::start();
     let clock = TestClock::default();
     clock.set_monotonic(Duration::from_secs(7_200));
@@ -236,5 +236,5 @@ pub(crate) async fn clock_set_back_denies_one_window() {
     assert_eq!((retry_after, quota_state.reset), (Duration::from_secs(10), Duration::from_secs(20)));
 }
 
-const BATCHES: u32 = 200;
+const BATCHES: u32 = 20;
 const SCHEDULES_PER_BATCH: usize = 500;

@@ -1,4 +1,4 @@
-//! What must not be shown, and settings.
+//! Secrets in output, and settings.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,41 +12,41 @@ use hookwarden::replay::{Claimant, Delivery, ReplayStore as _};
 use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::{Quotas, Replay};
 
-use crate::endpoint::{Endpoint, Signed, Told, builder};
-use crate::processes::Receiver;
-use crate::server::Server;
+use crate::endpoint::{Endpoint, Reports, builder};
+use crate::harness::redis_server::Server;
+use crate::harness::sender::Post;
+use crate::processes::{handled, start};
 
 const PASSWORD: &str = "canary-7f3a9c";
 
-pub(crate) async fn nothing_secret_is_shown() {
+pub(crate) async fn no_output_contains_password_signature_or_id() {
     let server = Server::with(&["--requirepass", PASSWORD]);
     let port = server.port();
     let mut shown = Vec::new();
     let with_password = |password: &str| format!("redis://:{password}@127.0.0.1:{port}/");
 
-    // It is the right one.
+    // The right password.
     let setting = RedisStore::builder(with_password(PASSWORD)).timeout(Duration::from_secs(5));
     shown.push(format!("{setting:?}"));
     let store = setting.connect().await.unwrap();
-    let told = Told::default();
-    let endpoint = Endpoint::new(builder().shared_store(store.clone()).observer(told.clone()));
-    let delivery = Signed::new("a body");
+    let reports = Reports::default();
+    let endpoint = Endpoint::new(builder().shared_store(store.clone()).observer(reports.clone()));
+    let delivery = Post::signed("a body");
     assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
 
-    // What the server keeps tells nobody a signature, or who sent.
+    // The server's keys contain no signature and no webhook id.
     let client = redis::Client::open(with_password(PASSWORD)).unwrap();
     let mut connection = client.get_connection().unwrap();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
     assert_eq!(keys.len(), 2);
-    let (_, signature) =
-        delivery.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-webhook-signature")).unwrap();
+    let signature = String::from_utf8(delivery.value("X-Webhook-Signature")).unwrap();
     for key in &keys {
         let value: Vec<u8> = redis::cmd("GET").arg(key).query(&mut connection).unwrap();
         let kept = format!("{key} {}", String::from_utf8_lossy(&value));
         assert!(!kept.contains(&signature[..32]) && !kept.contains("acme"), "{kept}");
     }
 
-    // It is a wrong one, the server is gone, or the URL is no URL.
+    // A wrong password, no server, and an invalid URL.
     for url in [
         with_password("canary-of-a-stranger"),
         format!("redis://user:{PASSWORD}@127.0.0.1:1/"),
@@ -66,8 +66,8 @@ pub(crate) async fn nothing_secret_is_shown() {
         }
     }
     drop(server);
-    assert_eq!(endpoint.status(&Signed::new("another")).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(told.has("failed Replay"), "{:?}", told.all());
+    assert_eq!(endpoint.status(&Post::signed("another")).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reports.has("failed Replay"), "{:?}", reports.all());
     let delivery = Delivery {
         webhook_id: "acme",
         keys: &[ReplayKey::from_bytes([7; 16])],
@@ -75,14 +75,14 @@ pub(crate) async fn nothing_secret_is_shown() {
     };
     let error = store.claim(delivery, Claimant::new(1), Duration::from_secs(1), SystemClock::default().now()).await;
     shown.push(format!("{:?} {store:?}", error.unwrap_err()));
-    shown.extend(told.all());
+    shown.extend(reports.all());
     for text in &shown {
         assert!(!text.contains("canary"), "{text}");
     }
     assert!(shown.len() > 12);
 }
 
-pub(crate) async fn settings_are_checked() {
+pub(crate) async fn impossible_settings_are_refused() {
     let server = Server::start();
     let builder = || RedisStore::builder(server.url());
     let field = |error| match error {
@@ -90,14 +90,14 @@ pub(crate) async fn settings_are_checked() {
         other => panic!("{other:?} is not about a setting"),
     };
     for (setting, expected) in [
-        (builder().prefix(""), "redis prefix"),
-        (builder().prefix("a{b}"), "redis prefix"),
-        (builder().prefix("x".repeat(65)), "redis prefix"),
-        (builder().timeout(Duration::ZERO), "redis timeout"),
-        (builder().connect_timeout(Duration::ZERO), "redis timeout"),
-        (RedisStore::builder("http://127.0.0.1/"), "redis url"),
-        (RedisStore::builder(""), "redis url"),
-        (RedisStore::builder("rediss://127.0.0.1/#insecure"), "redis url"),
+        (builder().prefix(""), "redis.prefix"),
+        (builder().prefix("a{b}"), "redis.prefix"),
+        (builder().prefix("x".repeat(65)), "redis.prefix"),
+        (builder().timeout(Duration::ZERO), "redis.timeout"),
+        (builder().connect_timeout(Duration::ZERO), "redis.connect_timeout"),
+        (RedisStore::builder("http://127.0.0.1/"), "redis.url"),
+        (RedisStore::builder(""), "redis.url"),
+        (RedisStore::builder("rediss://127.0.0.1/#insecure"), "redis.url"),
     ] {
         assert_eq!(field(setting.connect().await.unwrap_err()), expected);
     }
@@ -124,7 +124,7 @@ pub(crate) async fn settings_are_checked() {
     assert_eq!(error.field(), "quotas.replicas");
 }
 
-pub(crate) async fn tls_by_url() {
+pub(crate) async fn tls_by_url_reaches_the_server() {
     let mut server = Server::stopped(&[]);
     let directory = server.directory();
     let run = |arguments: &[&str]| {
@@ -140,16 +140,16 @@ pub(crate) async fn tls_by_url() {
         ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
     run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());
 
-    let port = crate::server::free_port().to_string();
+    let port = crate::harness::redis_server::free_port().to_string();
     server.add_settings(&["--tls-port", &port, "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
     server.add_settings(&["--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--requirepass", PASSWORD]);
     server.run();
     let url = format!("rediss://:{PASSWORD}@localhost:{port}/");
-    let receiver = Receiver::start(&url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]).await;
-    let delivery = Signed::new("over TLS");
-    assert_eq!(receiver.connect().await.send(&delivery).await, StatusCode::OK);
-    assert_eq!(receiver.handled().await, 1);
-    // Another authority than the system's is not trusted without being named.
-    let stranger = Receiver::start(&url, &[]).await;
-    assert_eq!(stranger.connect().await.send(&Signed::new("not trusted")).await, StatusCode::SERVICE_UNAVAILABLE);
+    let receiver = start(&url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]);
+    let delivery = Post::signed("over TLS");
+    assert_eq!(receiver.send(&delivery).await.status, StatusCode::OK.as_u16());
+    assert_eq!(handled(&receiver).await, 1);
+    // A certificate authority that the system does not know is not trusted.
+    let stranger = start(&url, &[]);
+    assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
 }

@@ -1,4 +1,4 @@
-//! A wire between a store and its server, with the troubles of a network.
+//! A proxy between a store and its server that delays and loses data.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Cut when it is dropped.
+/// A proxy that stops on drop.
 pub(crate) struct Wire {
     port: u16,
     state: Arc<State>,
@@ -19,7 +19,7 @@ struct State {
     server: AtomicU16,
     loses_answer: AtomicBool,
     connections: AtomicU64,
-    /// What connections with smaller numbers send is held back.
+    /// Data of connections with smaller numbers is held back.
     held_below: watch::Sender<u64>,
 }
 
@@ -46,17 +46,17 @@ impl Wire {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// New connections lead to another server; those that there are stay.
+    /// Connects new connections to another server. Existing ones stay.
     pub(crate) fn lead_to(&self, server: u16) {
         self.state.server.store(server, Ordering::Relaxed);
     }
 
-    /// The next answer is lost, and its connection with it.
+    /// Loses the next answer and its connection.
     pub(crate) fn lose_next_answer(&self) {
         self.state.loses_answer.store(true, Ordering::Relaxed);
     }
 
-    /// What is sent over the connections that there are arrives late, after [`let_go`](Self::let_go).
+    /// Holds back data of existing connections until [`let_go`](Self::let_go).
     pub(crate) fn hold(&self) {
         self.state.held_below.send_replace(self.state.connections.load(Ordering::Relaxed));
     }

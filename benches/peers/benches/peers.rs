@@ -1,5 +1,5 @@
-//! Every peer at every size: `cargo bench --manifest-path benches/peers/Cargo.toml`. The plot and the table in the README
-//! are made from what it leaves behind, by `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
+//! Measures every peer at every size: `cargo bench --manifest-path benches/peers/Cargo.toml`. Then `cargo run
+//! --manifest-path benches/peers/Cargo.toml --bin plot` creates the plot and the README's table from the results.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hookwarden_peers::{PEERS, SIZES};
 
 fn peers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("peers");
-    // Size by size and no longer than needed, so that those which are compared are measured soon after each other.
+    // Measure size by size, so that the times of all peers at one size are close together.
     for size in SIZES {
         for peer in &PEERS {
             let call = peer.call(size);

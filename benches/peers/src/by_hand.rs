@@ -1,5 +1,5 @@
-//! The timestamped scheme without a crate for webhooks. The floor has its values found already; the others look the two
-//! headers up themselves. None of them reads a clock.
+//! The timestamped scheme without a webhook crate. The floor gets the values of the headers; the others find the two
+//! headers themselves. None of them reads a clock.
 
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ use crate::sender;
 pub(crate) fn floor(size: usize) -> Call {
     let (head, body) = message(size);
     let floor = Floor::new();
-    // It stays, so that the call can hold what was found in it.
+    // Leak the head, so that the call can borrow from it.
     let signed = Signed::of(Box::leak(Box::new(head)));
     Box::new(move || floor.verify(black_box(&signed), black_box(&body)))
 }

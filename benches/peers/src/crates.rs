@@ -1,4 +1,4 @@
-//! Other crates that verify webhooks, each through the call that its own documentation shows.
+//! Other crates that verify webhooks, each called as in its documentation.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn webhook_verify(provider: Provider, scheme: &Scheme, secret: &str, size: usize
     })
 }
 
-/// Hook0's signature without listed headers, which is over `timestamp.body`.
+/// Hook0's signature without listed headers: it covers `timestamp.body`.
 pub(crate) fn hook0_client(size: usize) -> Call {
     let scheme = Scheme::builder("hook0")
         .signature_header("X-Hook0-Signature")

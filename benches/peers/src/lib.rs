@@ -1,21 +1,21 @@
-//! Ways to verify a webhook, each as a program that receives webhooks would call it: with the head of a real request,
-//! its secret already taken in, the clock read where the library reads one. All of them accept what they are given.
+//! Ways to verify a webhook, each called as in a receiver: with the head of a real request, with a prepared secret, and
+//! with the clock read if the library reads it. All of them accept their message.
 
 mod by_hand;
 mod crates;
 mod ours;
 
-#[expect(dead_code, reason = "the rest is for the benchmarks of the crate itself")]
+#[expect(dead_code, reason = "the benchmarks of the crate use the rest")]
 #[path = "../../util/floor.rs"]
 mod floor;
-#[expect(dead_code, reason = "the rest is for the benchmarks of the crate itself")]
+#[expect(dead_code, reason = "the benchmarks of the crate use the rest")]
 #[path = "../../util/sender.rs"]
 mod sender;
 
 /// One way to verify.
 #[derive(Debug)]
 pub struct Peer {
-    /// As it stands in tables and in the plot.
+    /// The name in tables and in the plot.
     pub name: &'static str,
     pub kind: Kind,
     pub scheme: Scheme,
@@ -26,13 +26,13 @@ pub struct Peer {
 pub enum Kind {
     /// This crate.
     Ours,
-    /// A MAC and a comparison, with the least that has to stand around it.
+    /// A MAC and a comparison, with the minimum code around them.
     Mac,
     /// Another crate that verifies webhooks.
     Verifier,
 }
 
-/// What it verifies, or what comes nearest to that.
+/// The scheme that a peer verifies, or the closest one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Timestamped,
@@ -44,8 +44,8 @@ pub enum Scheme {
 pub type Call = Box<dyn Fn()>;
 
 impl Peer {
-    /// A call that verifies a message with a body of `size` bytes, signed now: it has to be made within the five minutes
-    /// in which such a message is fresh.
+    /// Returns a call that verifies a message with a body of `size` bytes, signed now. It must be called within five
+    /// minutes, while the message is fresh.
     #[must_use]
     pub fn call(&self, size: usize) -> Call {
         let call = (self.prepare)(size);
@@ -53,7 +53,7 @@ impl Peer {
         call
     }
 
-    /// Ours with the same scheme.
+    /// Returns ours with the same scheme.
     #[must_use]
     pub fn ours(&self) -> &'static Self {
         let ours = PEERS.iter().find(|peer| peer.kind == Kind::Ours && peer.scheme == self.scheme);
@@ -61,7 +61,7 @@ impl Peer {
     }
 }
 
-/// All of them; the first is ours with the default scheme.
+/// All peers. The first is ours with the default scheme.
 pub static PEERS: [Peer; 13] = {
     use Kind::{Mac, Ours, Verifier};
     use Scheme::{StandardWebhooks, Stripe, Timestamped};
@@ -85,10 +85,9 @@ pub static PEERS: [Peer; 13] = {
     ]
 };
 
-/// Ours where the caller has read the clock already. It is no more than a part of what most of the others do, and is not
-/// one of those that are drawn.
+/// Ours if the caller has read the clock already. It does less work than most peers, so it is not drawn.
 pub static VERIFY_AT: Peer =
     Peer { name: "verify_at", kind: Kind::Ours, scheme: Scheme::Timestamped, prepare: ours::verify_at };
 
-/// The sizes of bodies at which all are measured, in bytes.
+/// The sizes of the measured bodies, in bytes.
 pub const SIZES: [usize; 5] = [0, 256, 1 << 10, 16 << 10, 1 << 20];

@@ -1,4 +1,4 @@
-//! This crate: a verifier that reads the clock, given a `HeaderMap`.
+//! Hookwarden: a verifier that reads the clock, with a `HeaderMap`.
 
 use std::hint::black_box;
 
@@ -37,11 +37,11 @@ pub(crate) fn verify_at(size: usize) -> Call {
     })
 }
 
-/// A message of the scheme, signed now.
+/// Creates a message of the scheme, signed now.
 pub(crate) fn message(scheme: &Scheme, secret: &str, size: usize) -> (HeaderMap, Vec<u8>) {
     let keys = Keyring::new(scheme.secret(secret).unwrap());
     sender::signed_by(scheme.clone(), keys, sender::body(0, size), Timestamp::now())
 }
 
-/// A secret as Standard Webhooks has them.
+/// A secret in the format of Standard Webhooks.
 pub(crate) const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

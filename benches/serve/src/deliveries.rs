@@ -1,21 +1,21 @@
-//! Signed deliveries as they go over the wire, each another than all before.
+//! Signed deliveries as bytes of HTTP/1.1 requests. No two are the same.
 
 use std::io::Write as _;
 
 use hookwarden::{Keyring, Scheme, Signer};
 
-/// Secrets of the run; the Standard Webhooks one is base64 after its prefix.
+/// Secrets of the run. The Standard Webhooks secret is base64 after its prefix.
 pub(crate) const SECRET: &str = "a-secret-of-fifty-characters-or-more-for-benchmarks";
 pub(crate) const STANDARD_SECRET: &str = "whsec_YS1zZWNyZXQtb2YtdGhpcnR5LXR3by1ieXRlcy4=";
 
-/// The webhook id of all of them.
+/// The webhook id of all deliveries.
 pub(crate) const WEBHOOK_ID: &str = "acme";
 
-/// Requests, ready to be written.
+/// Requests that are ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) requests: Vec<Vec<u8>>,
-    /// What a handler answers that was run and has read the body.
+    /// The answer of a handler that has read the body.
     pub(crate) answer: String,
 }
 
@@ -61,7 +61,7 @@ impl Sender {
     }
 }
 
-/// The number first, so that no two share a beginning.
+/// Creates a body that begins with a number, so that no two have a common prefix.
 pub(crate) fn body(number: u64, bytes: usize) -> Vec<u8> {
     let mut body = format!("{{\"number\":{number:>8},\"text\":\"").into_bytes();
     body.resize(bytes.saturating_sub(2), b'x');
@@ -69,7 +69,7 @@ pub(crate) fn body(number: u64, bytes: usize) -> Vec<u8> {
     body
 }
 
-/// Headers as senders have them.
+/// The usual headers of senders.
 const HEAD: &str = "host: hooks.example.com\r\n\
     user-agent: Sender/2.4 (+https://example.com/webhooks)\r\n\
     accept: */*\r\n\

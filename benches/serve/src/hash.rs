@@ -1,4 +1,4 @@
-//! What one pre-keyed HMAC-SHA-256 over a body costs.
+//! The time of one pre-keyed HMAC-SHA-256 over a body.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use crate::deliveries::{self, SECRET};
 
-/// The time of one, on average. The body is in the cache, as it is in a server that has just read it.
+/// Returns the average time. The body is in the cache, as in a server that has just read it.
 pub(crate) fn hmac_time(bytes: usize) -> Duration {
     let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let body = deliveries::body(0, bytes);
@@ -18,7 +18,7 @@ pub(crate) fn hmac_time(bytes: usize) -> Duration {
         black_box(mac.finalize().into_bytes());
     };
     let calls = u32::try_from((HASHED / bytes).max(1)).unwrap();
-    // The shortest of some, since another process can only add to them.
+    // Take the shortest turn, because other processes can only add time.
     let time = || {
         let began = Instant::now();
         (0..calls).for_each(|_| hash());
@@ -27,6 +27,6 @@ pub(crate) fn hmac_time(bytes: usize) -> Duration {
     (0..TURNS).map(|_| time()).min().unwrap() / calls
 }
 
-/// Bytes of each turn.
+/// The number of bytes that are hashed in each turn.
 const HASHED: usize = 4 << 20;
 const TURNS: usize = 9;

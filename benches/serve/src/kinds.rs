@@ -1,4 +1,4 @@
-//! What is measured.
+//! The kinds of receivers and the sizes of bodies.
 
 /// A kind of receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// In the order of their turns: a guarded one right after its plain one.
+    /// All kinds in the order of their turns: a guarded receiver right after its plain one.
     pub(crate) const ALL: [Self; 6] = [
         Self::AxumPlain,
         Self::AxumGuarded,
@@ -34,17 +34,17 @@ impl Kind {
     }
 
     pub(crate) fn from_name(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(format!("there is no receiver {name:?}"))
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(format!("no receiver is named {name:?}"))
     }
 
-    /// Several of them by their names with commas between, each once and in the order of their turns.
+    /// Parses names with commas between. Returns each kind once, in the order of their turns.
     pub(crate) fn list_from(names: &str) -> Result<Vec<Self>, String> {
         let named = names.split(',').map(Self::from_name).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::ALL.into_iter().filter(|kind| named.contains(kind)).collect())
     }
 }
 
-/// How large a body is.
+/// The size of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     OneKiB,
@@ -68,13 +68,13 @@ impl Size {
         }
     }
 
-    /// Several of them by their names, without the space, and with commas between.
+    /// Parses a comma-separated list of names without spaces, such as `1KiB,64KiB`.
     pub(crate) fn list_from(names: &str) -> Result<Vec<Self>, String> {
         let named = |name: &str| Self::ALL.into_iter().find(|size| size.name().replace(' ', "") == name);
-        names.split(',').map(|name| named(name).ok_or(format!("there is no body of {name:?}"))).collect()
+        names.split(',').map(|name| named(name).ok_or(format!("body size {name:?}: must be 1KiB or 64KiB"))).collect()
     }
 
-    /// The requests of one turn, about a second of the faster receivers.
+    /// The number of requests in a turn, about a second for the faster receivers.
     pub(crate) const fn requests(self) -> usize {
         match self {
             Self::OneKiB => 40_000,
@@ -82,7 +82,7 @@ impl Size {
         }
     }
 
-    /// Those of a turn of a slow receiver, the first of the same ones.
+    /// The number of requests in a turn of a slow receiver. It gets the first requests of the batch.
     pub(crate) const fn slow_requests(self) -> usize {
         match self {
             Self::OneKiB => 4_000,

@@ -1,8 +1,8 @@
-//! The load generator: keep-alive connections over loopback, HTTP/1.1, one request in flight on each, on one thread.
-//! It ends with its last request or with its time.
+//! The load generator: keep-alive connections over loopback, HTTP/1.1, one request in flight on each, on one thread. It
+//! ends with its last request or at its time limit.
 //!
-//! The thread never sleeps: waking it would be at the cost of the receiver that answers, and the more the longer that one
-//! takes.
+//! The thread never sleeps: waking it would cost CPU time of the answering receiver, and slow receivers more than fast
+//! ones.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,7 +26,7 @@ pub(crate) struct Load {
     streams: Vec<TcpStream>,
 }
 
-/// What a run showed of its receiver.
+/// The results of a run.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
@@ -49,7 +49,7 @@ impl Load {
         Ok(Self { runtime, streams })
     }
 
-    /// Sends the first `count` of the batch, each once.
+    /// Sends the first `count` requests of the batch, each once.
     pub(crate) fn run(self, batch: &Arc<Batch>, count: usize) -> Result<Measured, LoadError> {
         let Self { runtime, streams } = self;
         let next = Arc::new(AtomicUsize::new(0));
@@ -77,14 +77,14 @@ impl Load {
     }
 }
 
-/// Has the runtime ask for what has arrived over and over.
+/// Keeps the runtime polling for input.
 async fn stay_awake() -> Infallible {
     loop {
         tokio::task::yield_now().await;
     }
 }
 
-/// Keeps one connection busy until there is no request left, and gives the times of its own in nanoseconds.
+/// Keeps one connection busy until no request is left. Returns its latencies in nanoseconds.
 async fn drive(
     mut stream: TcpStream,
     batch: Arc<Batch>,
@@ -109,8 +109,8 @@ async fn drive(
     }
 }
 
-/// Whether the whole of the expected answer is there: 200, and the body of a handler that was run. A guard that takes a
-/// delivery for a replay answers 200 as well, without a body.
+/// Whether the whole expected answer was received: 200, and the body of the handler. A guard also answers 200 to a
+/// replay, but without a body.
 fn is_answered(received: &[u8], expected: &str) -> Result<bool, LoadError> {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut response = httparse::Response::new(&mut headers);
@@ -119,19 +119,19 @@ fn is_answered(received: &[u8], expected: &str) -> Result<bool, LoadError> {
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok());
     let body = received.get(head..).unwrap_or_default();
     if response.code != Some(200) || length != Some(expected.len()) || body.len() > expected.len() {
-        return Err(LoadError(format!("not the expected answer: {}", String::from_utf8_lossy(received))));
+        return Err(LoadError(format!("unexpected answer: {}", String::from_utf8_lossy(received))));
     }
     if body.len() < expected.len() {
         return Ok(false);
     }
-    if body == expected.as_bytes() { Ok(true) } else { Err(LoadError("the answer's body is another's".into())) }
+    if body == expected.as_bytes() { Ok(true) } else { Err(LoadError("unexpected body of an answer".into())) }
 }
 
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).unwrap()
 }
 
-/// Why a run counts for nothing.
+/// Why a run is invalid.
 #[derive(Debug)]
 pub(crate) struct LoadError(String);
 
@@ -151,7 +151,7 @@ impl From<std::io::Error> for LoadError {
 
 impl From<httparse::Error> for LoadError {
     fn from(error: httparse::Error) -> Self {
-        Self(format!("not an answer: {error}"))
+        Self(format!("malformed answer: {error}"))
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     use super::is_answered;
 
     #[test]
-    fn answer_counts_only_when_complete_and_of_a_handler() {
+    fn only_a_complete_handler_answer_counts() {
         for (received, expected) in [
             ("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n1024", Ok(true)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n10", Ok(false)),

@@ -1,4 +1,4 @@
-//! What the guard of a route costs end to end. See `README.md`.
+//! Measures the end-to-end cost of guarding a route. See `README.md`.
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
 
@@ -32,7 +32,7 @@ fn run(mut arguments: Parser) -> Result<ExitCode, Box<dyn Error>> {
     let mut settings = rounds::Settings { pairs: PAIRS, kinds: Kind::ALL.to_vec(), sizes: Size::ALL.to_vec() };
     while let Some(argument) = arguments.next()? {
         match argument {
-            // How this program starts itself as a receiver.
+            // The program starts itself with this argument as a receiver.
             Arg::Value(word) if word == "receive" => {
                 let kind = arguments.value()?.parse_with(Kind::from_name)?;
                 let capacity = arguments.value()?.parse()?;
@@ -53,16 +53,16 @@ fn run(mut arguments: Parser) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn count(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or("it is not within 1..=1000".to_owned())
+    text.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or("must be within 1..=1000".to_owned())
 }
 
 const HELP: &str = "usage: hookwarden-serve-bench [--pairs N] [--kinds NAMES] [--bodies SIZES]
 
-  --pairs N      how many times each receiver gets its turn: 10 by default
-  --kinds NAMES  of axum-plain, axum-guarded, axum-standardwebhooks, actix-plain, actix-guarded, python, with commas
-                 between; all by default
-  --bodies SIZES of 1KiB, 64KiB; both by default
+  --pairs N      number of turns of each receiver; default: 10
+  --kinds NAMES  receivers, separated by commas: axum-plain, axum-guarded, axum-standardwebhooks, actix-plain,
+                 actix-guarded, python; default: all
+  --bodies SIZES sizes, separated by commas: 1KiB, 64KiB; default: both
 
-The exit code is 1 if a bound is missed, 2 if an answer was not the expected one or nothing could be measured.";
+The exit code is 1 if a bound is missed, and 2 if an answer was unexpected or nothing could be measured.";
 
 const PAIRS: u32 = 10;

@@ -1,4 +1,5 @@
-//! Receivers as processes: started on a free port, each on a core of its own, and the CPU time that they have used.
+//! Receivers as processes: starts them on free ports and on another core than the load generator, and reads their CPU
+//! time.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// A receiver that runs. It ends with this value.
+/// A running receiver. Dropping this kills it.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     child: Child,
@@ -19,28 +20,28 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Starts `command`, which says the port that it listens on in the first line of its output.
+    /// Starts `command`, which prints its port in the first line of its output.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let unbound = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut receiver = Self { child, address: unbound };
         if cores() > 1 {
-            // Before it has threads of its own, which take the setting over.
+            // Pin the process before it starts threads, which inherit the setting.
             pin(Some(Pid::from_child(&receiver.child)), RECEIVER_CORE)?;
         }
         let output = receiver.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let (tell, told) = mpsc::channel();
+        let (sender, receiving) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
-            let _ = tell.send(BufReader::new(output).read_line(&mut line).map(|_| line));
+            let _ = sender.send(BufReader::new(output).read_line(&mut line).map(|_| line));
         });
-        let line = told.recv_timeout(START_LIMIT).map_err(|_| io::ErrorKind::TimedOut)??;
-        let port = line.trim().parse().map_err(|_| io::Error::other("the receiver ended before it listened"))?;
+        let line = receiving.recv_timeout(START_LIMIT).map_err(|_| io::ErrorKind::TimedOut)??;
+        let port = line.trim().parse().map_err(|_| io::Error::other("the receiver exited before it listened"))?;
         receiver.address.set_port(port);
         Ok(receiver)
     }
 
-    /// The time that all its threads have spent on a core, in user space and in the kernel.
+    /// Returns the CPU time of all its threads, in user space and in the kernel.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -59,7 +60,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Keeps this thread, the load generator, off the receivers' core.
+/// Pins this thread, the load generator, to another core than the receivers.
 pub(crate) fn pin_generator() -> io::Result<()> {
     if cores() > 1 { pin(None, GENERATOR_CORE) } else { Ok(()) }
 }

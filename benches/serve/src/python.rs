@@ -1,11 +1,11 @@
-//! A Python with the modules that the Python receiver needs.
+//! Finds a Python with the modules of the Python receiver.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The command of the receiver: by the Python in `PATH` if it has the modules, else by one in a virtual environment beside
-/// this program, which is made if it can be.
+/// Returns the command of the receiver. It uses the Python in `PATH` if that has the modules. Otherwise it uses a
+/// virtual environment next to this program, which it creates if necessary.
 pub(crate) fn receiver() -> Result<Command, String> {
     let ours = env::current_exe().map_err(|error| error.to_string())?.with_file_name("python-receiver");
     let in_ours = ours.join("bin/python3");
@@ -13,7 +13,7 @@ pub(crate) fn receiver() -> Result<Command, String> {
     let python = match python {
         Some(python) => python,
         None => {
-            eprintln!("making a virtual environment for the Python receiver");
+            eprintln!("creating a virtual environment for the Python receiver");
             step(Command::new("python3").args(["-m", "venv"]).arg(&ours))?;
             let requirements = Path::new(HERE).join("requirements.txt");
             step(Command::new(&in_ours).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements))?;

@@ -1,4 +1,5 @@
-//! The receivers that are compared, each with one worker thread. Their handlers read the whole body and answer its size.
+//! The receivers that are compared, each with one worker thread. Their handlers read the whole body and answer with its
+//! size.
 
 mod actix;
 mod axum;
@@ -13,7 +14,7 @@ use hookwarden::{Keyring, Quota, Scheme, Warden};
 use crate::deliveries::{SECRET, WEBHOOK_ID};
 use crate::kinds::Kind;
 
-/// Serves as a receiver of this kind, until the process that started it has gone.
+/// Runs a receiver of this kind until its standard input ends.
 pub(crate) fn run(kind: Kind, replay_capacity: usize) -> Result<(), Box<dyn Error>> {
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -25,12 +26,12 @@ pub(crate) fn run(kind: Kind, replay_capacity: usize) -> Result<(), Box<dyn Erro
         Kind::AxumStandardWebhooks => axum::standard_webhooks()?,
         Kind::ActixPlain => actix::plain()?,
         Kind::ActixGuarded => actix::guarded(warden(replay_capacity)?)?,
-        Kind::Python => return Err("the Python receiver is a program of its own".into()),
+        Kind::Python => return Err("the Python receiver is a separate program".into()),
     }
     Ok(())
 }
 
-/// With everything that a Warden does by default; only its quota and its memory are sized for the run.
+/// Creates a Warden with the defaults, except that its quota and its replay store are sized for the run.
 fn warden(replay_capacity: usize) -> Result<Warden, hookwarden::ConfigError> {
     let scheme = Scheme::timestamped();
     let keys = Keyring::new(scheme.secret(SECRET)?);
@@ -41,7 +42,7 @@ fn warden(replay_capacity: usize) -> Result<Warden, hookwarden::ConfigError> {
         .build()
 }
 
-/// Tells the process that started this one where to find it.
+/// Prints the port for the process that started this one.
 fn announce(port: u16) -> io::Result<()> {
     println!("{port}");
     io::stdout().flush()

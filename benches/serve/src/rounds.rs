@@ -1,5 +1,5 @@
-//! The order of the runs: in each round every receiver gets the same deliveries in its turn, so that whatever else the
-//! machine does meets a plain receiver and its guarded one alike.
+//! The order of the runs: in each round every receiver gets the same deliveries in its turn, so that other load on the
+//! machine affects a plain receiver and its guarded one alike.
 
 use std::env;
 use std::error::Error;
@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) sizes: Vec<Size>,
 }
 
-/// Measures everything, in one warm-up round and so many that count.
+/// Measures everything, in one warm-up round and `pairs` rounds that count.
 pub(crate) fn measure(settings: &Settings) -> Result<Results, Box<dyn Error>> {
     let pinned = process::cores() > 1;
     println!(
@@ -77,7 +77,7 @@ fn command(kind: Kind, pairs: u32) -> Result<Command, String> {
     if kind == Kind::Python {
         return python::receiver();
     }
-    // Every delivery of the run, and as much again.
+    // Twice the number of deliveries in the run.
     let each_round: usize = Size::ALL.iter().map(|size| size.requests()).sum();
     let rounds = usize::try_from(pairs).map_err(|error| error.to_string())? + 1;
     let capacity = each_round * rounds * 2;
@@ -86,5 +86,5 @@ fn command(kind: Kind, pairs: u32) -> Result<Command, String> {
     Ok(command)
 }
 
-/// The kernel adds up a thread's time when it leaves its core, so it must have come to rest.
+/// The time for a receiver to become idle: the kernel updates a thread's CPU time when the thread leaves its core.
 const SETTLING: Duration = Duration::from_millis(5);

@@ -1,4 +1,4 @@
-//! What is printed: a row for each receiver and body, and the ratios with their bounds.
+//! Prints a row for each receiver and body, and the ratios with their bounds.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ impl Run {
         f64::from(self.requests) / self.elapsed.as_secs_f64()
     }
 
-    /// Seconds on a core for each request.
+    /// Returns the CPU seconds for each request.
     fn cost(&self) -> f64 {
         self.cpu.as_secs_f64() / f64::from(self.requests)
     }
 
-    /// The part of the time that the server was on a core.
+    /// Returns the share of the time that the server was on a core.
     fn load(&self) -> f64 {
         self.cpu.as_secs_f64() / self.elapsed.as_secs_f64()
     }
@@ -63,7 +63,7 @@ impl Results {
         self.skipped.push((kind, reason));
     }
 
-    /// Prints the medians, and says whether every ratio that was measured is within its bound.
+    /// Prints the medians. Returns whether every measured ratio is within its bound.
     pub(crate) fn print(&self) -> bool {
         println!(
             "\n{:<8}{:<23}{:>11}{:>9}{:>9}{:>13}{:>11}",

@@ -23,15 +23,15 @@ use settings::Document;
 /// The arguments of `hookwarden audit config`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The TOML file, - for standard input; paths in it are relative to it
+    /// Read the settings from this TOML file, - for standard input; its paths are relative to the file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The form of the report; --json is short for json
+    /// Print the report in this format; --json is short for --format json
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
-/// Reads the settings and reports.
+/// Reads the settings and prints a report.
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let path = &arguments.file;
     let (subject, base) = if input::is_standard_input(path) {
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     Ok(Report::new(subject, findings).print(arguments.format, output))
 }
 
-pub(crate) const EXAMPLE: &str = r#"The file, each setting with its default or an example; all are optional, and any other is an error:
+pub(crate) const EXAMPLE: &str = r#"All settings, each with its default or an example. All are optional, and an unknown setting is an error:
   listen = "127.0.0.1:3000"      # the address of the receiver
   scheme = "timestamped"         # a preset, or a TOML file that describes a scheme
   keys = "keys.toml"             # the keys file; its secrets are checked too
@@ -61,20 +61,24 @@ pub(crate) const EXAMPLE: &str = r#"The file, each setting with its default or a
   [body]
   max_bytes = 1048576            # bytes
   deadline = 10                  # seconds
+  # max_bytes_in_flight = 67108864   # bytes of all unverified bodies; by default 64 MiB or four times max_bytes
 
   [quotas]
   accepted = { limit = 100, per = 60 }   # accepted requests of a webhook id, seconds
-  rejected = { limit = 60, per = 60 }    # refused requests of a peer, seconds
+  rejected = { limit = 60, per = 60 }    # refused requests of a peer and webhook id, seconds
+  # rejected_by_peer = { limit = 120, per = 60 }   # of a peer; by default twice as many
   replicas = 1                   # processes that share the webhook ids
   danger_unlimited_accepted = false
   danger_unlimited_rejected = false
 
   [replay]
   store = "memory"               # or "redis"; "none" requires danger_off
-  capacity = 1048576             # deliveries in memory
+  capacity = 1048576             # entries in memory
   margin = 10                    # seconds
   lease = 60                     # seconds
-  # lifetime = 86400             # seconds; only for a scheme without a timestamp
+  # lifetime = 86400             # seconds; a scheme without a timestamp requires it or danger_simultaneous_only
+  # danger_simultaneous_only = true              # remembers a delivery only while its handler runs
+  # danger_unsigned_id_header = "X-GitHub-Delivery"   # with lifetime: equal bodies with two ids are two deliveries
   duplicates_conflict = false    # true answers a duplicate with 409
   danger_off = false
   danger_fall_back_to_this_process = false

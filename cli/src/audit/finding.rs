@@ -1,4 +1,4 @@
-//! What an audit finds, and the forms in which it is reported.
+//! The findings of an audit, and the formats of its report.
 
 mod markdown;
 mod sarif;
@@ -6,25 +6,26 @@ mod sarif;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use hookwarden::escape::Escaped;
 use serde_json::{Value, json};
 
 use crate::failure::FOUND;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::table::{self, Cell};
 
-/// One thing that is wrong, with what to do about it. No text of it holds a secret.
+/// A finding with its fix. No text contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// The rule's name, the same in every report: `body-limit-large`.
+    /// The rule's id, such as `body-limit-large`, the same in every report.
     pub(crate) id: &'static str,
     pub(crate) severity: Severity,
-    /// The rule in a few words, the same in every report.
+    /// The rule's title, the same in every report.
     pub(crate) title: &'static str,
-    /// What was seen here.
+    /// The details of this finding.
     pub(crate) detail: String,
-    /// What to do.
+    /// The recommended change.
     pub(crate) fix: String,
-    /// Where in a file, counted from 1.
+    /// The line in a file, from 1.
     pub(crate) line: Option<usize>,
 }
 
@@ -55,16 +56,16 @@ impl Finding {
     }
 }
 
-/// How bad it is; the worst first.
+/// The severity, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    /// A stranger gets in, or a secret gets out.
+    /// An attacker can have requests accepted, or a secret leaks.
     High,
-    /// One protection is missing.
+    /// A protection is missing.
     Medium,
-    /// A protection is weaker than it need be.
+    /// A protection is weaker than necessary.
     Low,
-    /// Nothing to repair, but something to know. A report of nothing but notes is a good one.
+    /// Information that needs no change. A report with notes only is good.
     Note,
 }
 
@@ -79,7 +80,7 @@ impl Severity {
     }
 }
 
-/// Everything that was found about one subject.
+/// The findings on one subject.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     subject: String,
@@ -87,19 +88,19 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// A report on `subject`, a file's path or a URL; the worst findings come first, then in the order of their lines.
+    /// A report on `subject`, a path or a URL. Findings are sorted by severity, then by line.
     pub(crate) fn new(subject: impl Into<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.severity, finding.line));
         Self { subject: subject.into(), findings }
     }
 
-    /// Prints it, as JSON with `--json` whatever the format, and says with what the command ends.
+    /// Prints the report, as JSON with `--json`, and returns the exit code.
     pub(crate) fn print(&self, format: Format, output: Output) -> ExitCode {
         match if output.is_json() { Format::Json } else { format } {
             Format::Table => self.print_table(),
-            Format::Json => anstream::println!("{:#}", self.json()),
+            Format::Json => output::document(&self.json()),
             Format::Markdown => anstream::print!("{}", markdown::render(self)),
-            Format::Sarif => anstream::println!("{:#}", sarif::render(self)),
+            Format::Sarif => output::document(&sarif::render(self)),
         }
         if self.is_good() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) }
     }
@@ -112,14 +113,14 @@ impl Report {
         sarif::render(self)
     }
 
-    /// Whether nothing is to be repaired.
+    /// Whether there are only notes.
     pub(super) fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity == Severity::Note)
     }
 
     fn print_table(&self) {
         if self.findings.is_empty() {
-            anstream::println!("{}: nothing found", visible(&self.subject));
+            anstream::println!("{}: nothing found", Escaped::line(&self.subject));
             return;
         }
         let rows: Vec<_> = self.findings.iter().map(row).collect();
@@ -135,7 +136,7 @@ impl Report {
     }
 }
 
-/// The forms of a report.
+/// The formats of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For a terminal.
@@ -154,12 +155,7 @@ fn row(finding: &Finding) -> [Cell; 5] {
         if finding.severity == Severity::High { Cell::bad(severity) } else { Cell::plain(severity) },
         Cell::plain(finding.line.map(|line| line.to_string()).unwrap_or_default()),
         Cell::plain(finding.id),
-        Cell::plain(visible(&finding.detail)),
-        Cell::plain(visible(&finding.fix)),
+        Cell::plain(finding.detail.as_str()),
+        Cell::plain(finding.fix.as_str()),
     ]
-}
-
-/// A detail may quote what a stranger's server or file says, which must neither steer a terminal nor break a line.
-pub(super) fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

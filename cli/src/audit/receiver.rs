@@ -1,4 +1,4 @@
-//! `hookwarden audit URL`: what a running receiver, in whatever language, accepts that it should not.
+//! `hookwarden audit URL`: audits a running receiver in any language.
 
 mod checks;
 mod delivery;
@@ -32,78 +32,79 @@ use sender::{Body, PLACE, Sender};
 use session::{Budget, Expected, Session};
 use shape::Shape;
 use target::Target;
-use verdict::{Outcome, Unjudged};
+use verdict::{Inconclusive, Outcome};
 use wire::Reply;
 
 /// The arguments of `hookwarden audit URL`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The receiver's URL; it is sent forgeries, floods and oversized bodies
+    /// Audit the receiver at this URL with forgeries, floods and oversized bodies
     #[arg(value_name = "URL", value_parser = client::url, required = true)]
     url: Option<Uri>,
-    /// The receiver is yours to audit; needed unless it is on this machine
+    /// Confirm that you own the receiver; required unless it runs on this machine
     #[arg(long)]
     yes_i_own_this: bool,
     #[command(flatten)]
     scheme: SchemeArgument,
     #[command(flatten)]
     secret: SecretArguments,
-    /// Another webhook id of the same receiver, with another secret
+    /// Check another webhook id of the same receiver, with another secret
     #[arg(long, value_name = "URL", value_parser = client::url)]
     other_url: Option<Uri>,
-    /// A body that the receiver accepts, - for standard input; {number} in it becomes a count [default: a small JSON document]
+    /// Send the body in this file, - for standard input, with {number} replaced by a counter [default: a small JSON
+    /// document]
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// A header of every request, 'Name: value'
+    /// Add this header, 'Name: value', to every request
     #[arg(long = "header", short = 'H', value_name = "HEADER")]
     headers: Vec<HeaderArgument>,
-    /// Deliveries that the receiver should accept in each period, and no more
+    /// Expect this quota of deliveries in each period (--per)
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     quota: u64,
-    /// The period of the quota
+    /// Expect this length of the quota's period
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     per: u64,
-    /// The largest body that the receiver should accept
+    /// Expect this maximum size of a body
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=67_108_864))]
     body_limit: u32,
-    /// How long the receiver should wait for a body
+    /// Expect this deadline for a body
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     deadline: u64,
-    /// How far a timestamp may be off [default: what the scheme says]
+    /// Expect this tolerance for timestamps [default: the scheme's]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3..=86_400))]
     tolerance: Option<u32>,
-    /// Missing security headers are findings too, and not only where the receiver answers with pages of HTML
+    /// Report missing security headers as findings, even if no response is an HTML page
     #[arg(long)]
     strict_headers: bool,
-    /// Makes these checks alone
+    /// Run only these checks
     #[arg(long, value_name = "CHECK", value_enum, value_delimiter = ',')]
     only: Vec<Check>,
-    /// Leaves these checks out
+    /// Skip these checks
     #[arg(long, value_name = "CHECK", value_enum, value_delimiter = ',', hide_possible_values = true)]
     skip: Vec<Check>,
-    /// How long the audit may take; what is not done by then is not judged
+    /// Stop after this time; the remaining checks are inconclusive
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
-    /// How many requests the audit may send
+    /// Send at most this many requests
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     max_requests: u32,
-    /// The form of the report; --json is short for json
+    /// Print the report in this format; --json is short for --format json
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
-/// Audits and reports.
+/// Runs the audit and prints its report.
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::outside("the runtime", error))?.block_on(audit(arguments, output))
+    runtime.map_err(|error| Failure::outside("runtime", error))?.block_on(audit(arguments, output))
 }
 
 async fn audit(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
-    let url = arguments.url.clone().ok_or_else(|| Failure::input("URL", "is missing"))?;
+    let url = arguments.url.clone().ok_or_else(|| Failure::input("URL", "must be set"))?;
     let scheme = arguments.scheme.scheme()?;
     let taken = arguments.secret.from_standard_input();
     if taken && arguments.body.as_deref().is_some_and(input::is_standard_input) {
-        return Err(Failure::input("--body", "standard input is taken by the secret"));
+        return Err(Failure::input("--body", "must be a file, because the secret is read from standard input"));
     }
     let secret = arguments.secret.text()?;
     let body = match &arguments.body {
@@ -135,14 +136,14 @@ async fn audit(arguments: &Arguments, output: Output) -> Result<ExitCode, Failur
     let mut session = Session::new(target, sender, secret, expected, budget);
     session.other_path = other_path;
     session.strict_headers = arguments.strict_headers;
-    get_acquainted(&session).await?;
+    record_baseline(&session).await?;
     let mut lines = Vec::new();
     for check in Check::value_variants().iter().copied() {
         let is_wanted = arguments.only.is_empty() || arguments.only.contains(&check);
         if is_wanted && !arguments.skip.contains(&check) {
-            let verdict = check.judge(&session).await;
+            let verdict = check.run(&session).await;
             if matches!(verdict, Ok(Outcome::Found(..))) {
-                session.has_found(check.id());
+                session.record_finding(check.id());
             }
             lines.push(Line { check, verdict });
         }
@@ -150,10 +151,10 @@ async fn audit(arguments: &Arguments, output: Output) -> Result<ExitCode, Failur
     Ok(report::print(&session, &lines, arguments.format, output))
 }
 
-/// Learns what the answers to a valid delivery and to a forged one look like.
-async fn get_acquainted(session: &Session) -> Result<(), Failure> {
+/// Sends a valid delivery and a forged one, and records the responses.
+async fn record_baseline(session: &Session) -> Result<(), Failure> {
     let subject = session.target.to_string();
-    let outside = |problem: Unjudged| Failure::outside(&subject, problem.reason());
+    let outside = |problem: Inconclusive| Failure::outside(&subject, problem.reason());
     let link = session.open().await.map_err(outside)?;
     let (mut link, bytes) = (link, session.sender.delivery().sized(session.target.host()));
     let reply = link.exchange(&bytes, session.patience()).await;
@@ -166,16 +167,16 @@ async fn get_acquainted(session: &Session) -> Result<(), Failure> {
         }
     };
     let shape = Shape::of(&answer);
-    // What follows needs these two and nothing else, and each is set once.
+    // The checks compare responses with these two. Each is set once.
     let (fresh, _) = session.known.fresh.get_or_init(|| (answer, shape));
 
     let right = session.sender.delivery();
-    let stranger = Secret::generate().map_err(|error| Failure::outside("the forger's secret", error))?;
+    let stranger = Secret::generate().map_err(|error| Failure::outside("random numbers", error))?;
     let forged = right.clone().with_tag(&session.sender.message().under(stranger).signed().tag);
-    let reply = session.tell("a forged delivery", &forged).await.map_err(outside)?;
+    let reply = session.send_delivery("a forged delivery", &forged).await.map_err(outside)?;
     if let Reply::Answer(answer) = reply {
         if String::from_utf8_lossy(&answer.body).contains(&right.tag) {
-            session.evidence.told_a_signature("a forged delivery");
+            session.evidence.record_signature("a forged delivery");
         }
         let shape = Shape::of(&answer);
         session.known.verifies.get_or_init(|| !(answer.is_success() && shape == Shape::of(fresh)));
@@ -186,22 +187,24 @@ async fn get_acquainted(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to look at where a valid delivery is not accepted.
+/// The advice for a valid delivery that is not accepted.
 fn advice(reply: &Reply) -> &'static str {
     match reply.answer().map(|answer| answer.status) {
         Some(401) => "check the secret, the --scheme and the clocks of both sides",
         Some(403) => {
-            "the receiver may refuse plain HTTP: try -H 'X-Forwarded-Proto: https' from a declared proxy's address"
+            "the receiver may refuse plain HTTP; add -H 'X-Forwarded-Proto: https' and declare this host as a proxy"
         }
         Some(404 | 410) => "check the path",
-        Some(405) => "check that the path is the one that takes POST",
-        Some(400 | 415 | 422) => "check the --scheme, and give a --body that the handler takes",
-        Some(409) => "it was taken for a known one; give a --body with {number} where deliveries differ",
-        Some(413) => "give a smaller --body",
-        Some(429) => "wait until the quota is open again",
-        Some(300..=399) => "check the URL, as it points elsewhere",
-        Some(500..=599) => "look into the receiver's log",
-        _ => "check that the URL is that of an HTTP receiver",
+        Some(405) => "check that the path accepts POST",
+        Some(400 | 415 | 422) => "check the --scheme, and set --body to a body that the handler accepts",
+        Some(409) => {
+            "the receiver took it for a duplicate; set --body to a body with {number}, so that deliveries differ"
+        }
+        Some(413) => "set --body to a smaller body",
+        Some(429) => "wait until the quota is refilled",
+        Some(300..=399) => "check the URL, which redirects",
+        Some(500..=599) => "check the receiver's log",
+        _ => "check that an HTTP receiver listens at the URL",
     }
 }
 

@@ -1,4 +1,4 @@
-//! The demo's requests, and what should become of each.
+//! The demo's requests, and the expected result of each.
 
 use std::error::Error;
 
@@ -12,19 +12,19 @@ use hookwarden::{Key, Keyring, Reason, Scheme, Secret, Signer, Timestamp};
 
 use super::receiver::{BODY_LIMIT, Seen, Senders, WEBHOOK_ID};
 
-/// One request with its expected end.
+/// One request with its expected result.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) request: Request<Full<Bytes>>,
-    /// Whether the old key is dropped before it is sent.
+    /// Whether the old key is removed before the request is sent.
     pub(crate) after_rotation: bool,
-    /// Whether the demo tells why it is refused.
+    /// Whether the demo explains the refusal.
     pub(crate) is_diagnosed: bool,
     expected: Result<&'static str, RefusalReason>,
 }
 
 impl Case {
-    /// Whether `status` and the event are what they should be.
+    /// Whether `status` and the event are as expected.
     pub(crate) fn expects(&self, status: StatusCode, seen: &Seen) -> bool {
         match self.expected {
             Ok(key) => {
@@ -36,7 +36,7 @@ impl Case {
         }
     }
 
-    /// The expected end in words.
+    /// The expected result in words.
     pub(crate) fn expectation(&self) -> String {
         match self.expected {
             Ok(key) => format!("accepted with key {key}"),
@@ -45,7 +45,7 @@ impl Case {
     }
 }
 
-/// All cases, in the order in which they are sent.
+/// All cases, in sending order.
 pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
     let now = Timestamp::now();
     let seconds_away = |seconds: i64| Timestamp::from_unix(now.as_unix().saturating_add(seconds));
@@ -68,11 +68,11 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
     let first = good()?;
     let mut cases = vec![
         case("valid", first.clone(), Ok("new")),
-        case("the same once more", first, Err(RefusalReason::Replayed)),
-        case("body tampered with", tampered, Err(RefusalReason::Unverified(Reason::Mismatch))),
+        case("the same request again", first, Err(RefusalReason::Replayed)),
+        case("changed body", tampered, Err(RefusalReason::Unverified(Reason::Mismatch))),
         Case {
             is_diagnosed: true,
-            ..case("body parsed and written anew", rewritten, Err(RefusalReason::Unverified(Reason::Mismatch)))
+            ..case("body parsed and serialised again", rewritten, Err(RefusalReason::Unverified(Reason::Mismatch)))
         },
         case(
             "signed with another secret",
@@ -89,19 +89,19 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
             acme(&senders.new, seconds_away(600))?,
             Err(RefusalReason::Unverified(Reason::Early)),
         ),
-        case("timestamp header missing", unstamped, Err(RefusalReason::Unverified(Reason::MissingHeader))),
-        case("signature header twice", doubled, Err(RefusalReason::Unverified(Reason::DuplicateHeader))),
+        case("missing timestamp header", unstamped, Err(RefusalReason::Unverified(Reason::MissingHeader))),
+        case("duplicate signature header", doubled, Err(RefusalReason::Unverified(Reason::DuplicateHeader))),
         case(
             "unknown webhook id",
-            signed(scheme(), &senders.new, "nobody", BODY.into(), now)?,
+            signed(scheme(), &senders.new, "unknown", BODY.into(), now)?,
             Err(RefusalReason::UnknownId),
         ),
         case(
-            "body over the cap",
+            "body over the limit",
             signed(scheme(), &senders.new, WEBHOOK_ID, oversized, now)?,
             Err(RefusalReason::BodyTooLarge),
         ),
-        case("old key, while rotating", old()?, Ok("old")),
+        case("old key, during the rotation", old()?, Ok("old")),
         Case {
             after_rotation: true,
             ..case("old key, after the rotation", old()?, Err(RefusalReason::Unverified(Reason::Mismatch)))
@@ -109,7 +109,7 @@ pub(crate) fn all(senders: &Senders) -> Result<Vec<Case>, Box<dyn Error>> {
     ];
     for (scheme, key) in &senders.presets {
         let request = signed(scheme.clone(), key, WEBHOOK_ID, BODY.into(), now)?;
-        cases.push(case(&format!("valid, by the scheme {}", scheme.name()), request, Ok("only")));
+        cases.push(case(&format!("valid, scheme {}", scheme.name()), request, Ok("only")));
     }
     Ok(cases)
 }
@@ -129,7 +129,7 @@ fn signed(
     let mut request = Request::post(path)
         .header("host", "localhost")
         .header("content-type", "application/json")
-        // Only one of the presets signs it; the others don't mind.
+        // One of the presets signs this header, and the others ignore it.
         .header("webhook-id", "msg_demo")
         .body(Full::from(body.clone()))?;
     let signer = Signer::new(scheme, Keyring::from_keys([key.clone()])?)?;
@@ -149,8 +149,8 @@ fn refusal_status(reason: RefusalReason) -> StatusCode {
 
 const BODY: &str = r#"{"type":"order.paid","id":7}"#;
 
-/// The first body, parsed and written anew by somebody between the sender and the receiver.
+/// The first body, parsed and serialised again between the sender and the receiver.
 pub(crate) const REWRITTEN_BODY: &str = r#"{"type": "order.paid", "id": 7}"#;
 
-/// Another body: the first one, signed with either key in the same second, is the same delivery.
+/// Another body, because the first one, signed in the same second, is the same delivery.
 const OTHER_BODY: &str = r#"{"type":"order.paid","id":8}"#;

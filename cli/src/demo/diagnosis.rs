@@ -1,4 +1,4 @@
-//! What `hookwarden verify` would say of one of the demo's refused requests.
+//! Explains one of the demo's refused requests, as `hookwarden verify` does.
 
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis, Verdict};
 use hookwarden::{Reason, Scheme};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::cases::REWRITTEN_BODY;
 use crate::causes;
 
-/// Why the request whose body was written anew is refused.
+/// The diagnosis of the request with the serialised body.
 pub(crate) struct Explained {
     request: String,
     diagnosis: Diagnosis,
@@ -19,12 +19,12 @@ pub(crate) struct Explained {
 impl Explained {
     pub(crate) fn new(name: String, request: &Request<Full<Bytes>>, secret: &str) -> Self {
         let diagnosis = Capture::new(&Scheme::timestamped(), secret, request, REWRITTEN_BODY.as_bytes())
-            .with_header_names(request.headers().keys().map(ToString::to_string))
+            .with_headers(request.headers().iter().map(|(name, value)| (name.as_str(), value)))
             .diagnose();
         Self { request: name, diagnosis }
     }
 
-    /// Whether the body alone is named.
+    /// Whether the body is the only cause.
     pub(crate) fn is_as_expected(&self) -> bool {
         let is_mismatch = matches!(self.diagnosis.verdict(), Verdict::Refused { reason: Reason::Mismatch, .. });
         let kinds: Vec<_> = self.diagnosis.causes().iter().map(|cause| (cause.kind(), cause.is_proven())).collect();
@@ -35,11 +35,9 @@ impl Explained {
         anstream::println!("\nwhy the request '{}' is refused:\n{}", self.request, self.diagnosis.verdict());
         causes::print(self.diagnosis.causes());
         if !self.is_as_expected() {
-            anstream::println!("not as expected: the diagnosis should name the body alone");
+            anstream::println!("not as expected: the body should be the only cause");
         }
-        anstream::println!(
-            "of a request of your own, saved as it came over the wire: hookwarden verify --secret-file secret.txt request.http"
-        );
+        anstream::println!("to explain your own raw request: hookwarden verify --secret-file secret.txt request.http");
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -1,4 +1,4 @@
-//! The demo's receiver: one route for each preset, each behind a Warden of its own.
+//! The demo's receiver: one route with its own Warden for each preset.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zeroize::Zeroizing;
 
-/// A running receiver, or two that share a store, and what they tell their operator.
+/// A running receiver, or two that share a store, with their events.
 pub(crate) struct Receiver {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) senders: Senders,
@@ -28,15 +28,15 @@ pub(crate) struct Receiver {
     keys: StaticKeys,
 }
 
-/// What the sending side knows.
+/// The keys of the senders.
 pub(crate) struct Senders {
-    /// The key that signs now.
+    /// The current key.
     pub(crate) new: Key,
-    /// The text that the key was made from, as an operator has it in his settings.
+    /// The text of the current key's secret, as in a receiver's settings.
     pub(crate) new_text: Zeroizing<String>,
     /// The key that signed before the rotation.
     pub(crate) old: Key,
-    /// The presets but for the default one, each with its key.
+    /// The presets except the default one, each with its key.
     pub(crate) presets: Vec<(Scheme, Key)>,
 }
 
@@ -51,9 +51,9 @@ pub(crate) struct Seen {
 }
 
 impl Receiver {
-    /// Starts one on a free port, or two if there is a Redis or Valkey for them to share.
+    /// Starts a receiver on a free port, or two that share a Redis or Valkey server.
     pub(crate) async fn start(redis_url: Option<&str>) -> Result<Self, Box<dyn Error>> {
-        let (tell, seen) = unbounded_channel();
+        let (events, seen) = unbounded_channel();
         let new_text = secret_text()?;
         let senders = Senders {
             new: Key::new("new", Scheme::timestamped().secret(&new_text)?)?,
@@ -68,12 +68,12 @@ impl Receiver {
         let keys = StaticKeys::new(&Scheme::timestamped(), [(WEBHOOK_ID, during_rotation)])?;
         let mut addresses = Vec::new();
         for _ in 0..if redis_url.is_some() { 2 } else { 1 } {
-            // A connection for each, as processes of their own would have.
+            // One connection per receiver, as with separate processes.
             let store = match redis_url {
                 Some(url) => Some(RedisStore::builder(url).prefix(REDIS_PREFIX).connect().await?),
                 None => None,
             };
-            let app = router(&senders, &keys, store.as_ref(), &tell)?;
+            let app = router(&senders, &keys, store.as_ref(), &events)?;
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             addresses.push(listener.local_addr()?);
             let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -82,7 +82,7 @@ impl Receiver {
         Ok(Self { addresses, senders, seen, keys })
     }
 
-    /// Drops the old key, while the receiver runs.
+    /// Removes the old key while the receiver runs.
     pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
         self.keys.replace_one(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)
     }
@@ -92,10 +92,10 @@ fn router(
     senders: &Senders,
     keys: &StaticKeys,
     store: Option<&RedisStore>,
-    tell: &UnboundedSender<Seen>,
+    events: &UnboundedSender<Seen>,
 ) -> Result<Router, ConfigError> {
     let builder = |scheme| {
-        let builder = builder(scheme, tell.clone());
+        let builder = builder(scheme, events.clone());
         match store {
             Some(store) => builder.shared_store(store.clone()),
             None => builder,
@@ -122,12 +122,12 @@ fn guarded(warden: Warden) -> axum::routing::MethodRouter {
     post(handle).layer(WardenLayer::new(warden))
 }
 
-fn builder(scheme: Scheme, tell: UnboundedSender<Seen>) -> WardenBuilder {
+fn builder(scheme: Scheme, events: UnboundedSender<Seen>) -> WardenBuilder {
     let observer = move |event: &SecurityEvent<'_>| {
         let reason = event.outcome.reason();
         let (key_id, skew, duration) = (event.key_id, event.skew, event.duration);
-        // Nobody listens any more when the demo ends; then nobody misses the event.
-        let _ = tell.send(Seen { outcome: event.outcome, reason, key_id, skew, duration });
+        // The channel is closed only when the demo ends.
+        let _ = events.send(Seen { outcome: event.outcome, reason, key_id, skew, duration });
     };
     Warden::builder(scheme).observer(observer).body(BodyLimits::new().max_bytes(BODY_LIMIT))
 }
@@ -136,20 +136,20 @@ fn key(id: &str) -> Result<Key, ConfigError> {
     Key::new(id, Secret::generate()?)
 }
 
-/// A secret as text, of 32 random bytes.
+/// 32 random bytes in hex.
 fn secret_text() -> Result<Zeroizing<String>, getrandom::Error> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     getrandom::fill(&mut *bytes)?;
     Ok(Zeroizing::new(const_hex::encode(*bytes)))
 }
 
-/// The one webhook id that the receiver knows.
+/// The webhook id of the receiver's sender.
 pub(crate) const WEBHOOK_ID: &str = "acme";
 
-/// How long a delivery is remembered that has no timestamp of its own.
+/// The replay lifetime for schemes without a timestamp.
 const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
 
 const REDIS_PREFIX: &str = "hookwarden-demo";
 
-/// The most bytes that a body may have here.
+/// The receiver's body limit in bytes.
 pub(crate) const BODY_LIMIT: usize = 65_536;

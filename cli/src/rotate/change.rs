@@ -1,4 +1,4 @@
-//! The change of a keys file's text: a new key in front, ends for the old ones. Comments and order stay.
+//! Changes the text of a keys file: adds a new key, and sets the expiry of the old ones. Comments and order stay.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use crate::failure::Failure;
 use crate::keys_file::{self, FileKey};
 use crate::when;
 
-/// The key that is to be added.
+/// The key to add.
 pub(super) struct NewKey<'k> {
-    /// By default the day on which it begins.
+    /// By default the date of `start`.
     pub(super) id: Option<&'k str>,
     pub(super) secret: &'k str,
     pub(super) start: Timestamp,
     pub(super) overlap: Duration,
 }
 
-/// A changed file, and what was changed.
+/// The changed text, and a summary of the changes.
 pub(super) struct Change {
     pub(super) text: Zeroizing<String>,
     pub(super) key_id: String,
     pub(super) start: Timestamp,
-    /// The keys that have a new end.
+    /// The keys with a new expiry.
     pub(super) ended: Vec<(String, Timestamp)>,
     pub(super) pruned: Vec<String>,
-    /// The keys that have expired and are still there.
+    /// The expired keys that remain.
     pub(super) expired: Vec<String>,
 }
 
-/// Adds `new` to the keys of `sender` in `text`, which came from `path`.
+/// Adds `new` to the keys of `sender` in `text`, the content of `path`.
 pub(super) fn apply(
     path: &Path,
     text: &str,
@@ -47,29 +47,30 @@ pub(super) fn apply(
     if keys.is_empty() {
         let mut known: Vec<&str> = all.iter().map(|key| &*key.sender).collect();
         known.dedup();
-        return Err(refused(format!("has no sender {sender:?}; it has {}", known.join(", "))));
+        return Err(refused(format!("must contain the sender {sender:?}; it contains {}", known.join(", "))));
     }
     if let Some(owner) = all.iter().find(|key| *key.secret == new.secret) {
-        return Err(refused(format!("the new secret is there already, as {}", owner.name())));
+        return Err(refused(format!("must not contain the new secret, which is already {}", owner.name())));
     }
     let end = when::later(new.start, new.overlap);
     if end < now {
-        return Err(refused("the old keys would end in the past; start later, or overlap for longer".into()));
+        return Err(refused(
+            "the old keys would have expired already; set a later --start or a longer --overlap".into(),
+        ));
     }
     let (expired, kept): (Vec<&FileKey>, Vec<&FileKey>) = keys.iter().partition(|key| key.is_expired(now));
     let ids = |keys: &[&FileKey]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
     if let Some(late) = kept.iter().find(|key| key.not_before.is_some_and(|first| end < first)) {
-        let problem =
-            format!("key {} begins only after the overlap; start the new key later, or remove that one", late.id);
+        let problem = format!("key {} begins after the overlap; set a later --start, or remove that key", late.id);
         return Err(refused(problem));
     }
     let remaining = if prune { kept.len() } else { keys.len() };
     if remaining >= MAX_KEYS {
         let way_out = match (expired.is_empty(), prune) {
-            (false, false) => format!("{} expired; --prune removes them", ids(&expired).join(", ")),
-            _ => "none expired, so one must be removed by hand".into(),
+            (false, false) => format!("{} expired; add --prune to remove them", ids(&expired).join(", ")),
+            _ => "none is expired, so remove one by hand".into(),
         };
-        return Err(refused(format!("sender {sender:?} has {MAX_KEYS} keys already; {way_out}")));
+        return Err(refused(format!("sender {sender:?} already has the maximum of {MAX_KEYS} keys; {way_out}")));
     }
     let pruned = if prune { ids(&expired) } else { Vec::new() };
     let ending = kept.iter().filter(|key| key.not_after.is_none_or(|last| last > end));
@@ -81,13 +82,14 @@ pub(super) fn apply(
         None => free_id(&when::date(new.start), &staying),
     };
     let edit = Edit { key_id: &key_id, secret: new.secret, start: new.start, ended: &ended, pruned: &pruned };
-    let text =
-        edit.of(text, sender).ok_or_else(|| refused("has a form that cannot be changed; use [[sender.key]]".into()))?;
+    let text = edit
+        .of(text, sender)
+        .ok_or_else(|| refused("must have its keys in [[sender.key]] tables to be changed".into()))?;
     let expired = if prune { Vec::new() } else { ids(&expired) };
     Ok(Change { text, key_id, start: new.start, ended, pruned, expired })
 }
 
-/// The day, or the day with a number if there is a key of that day.
+/// The date, with a number if the id is taken.
 fn free_id(date: &str, taken: &[&str]) -> String {
     let numbered = (2_u32..).map(|number| format!("{date}.{number}"));
     std::iter::once(date.to_owned()).chain(numbered).find(|id| !taken.contains(&&**id)).unwrap_or_default()
@@ -102,7 +104,7 @@ struct Edit<'e> {
 }
 
 impl Edit<'_> {
-    /// `None` if the document is not of the form that [`keys_file::keys`] takes.
+    /// `None` if the document has another structure than [`keys_file::keys`] accepts.
     fn of(&self, text: &str, sender: &str) -> Option<Zeroizing<String>> {
         let mut document: DocumentMut = text.parse().ok()?;
         match document.get_mut("sender")? {
@@ -124,7 +126,7 @@ impl Edit<'_> {
                 let mut new = Table::new();
                 new.decor_mut().set_prefix("\n");
                 self.fill(&mut new)?;
-                // Newest first. Without a place in the document it is written right before what follows it here.
+                // Newest first. A table without a position is written before the next one in the array.
                 let old = std::mem::take(keys);
                 *keys = std::iter::once(new).chain(old).collect::<ArrayOfTables>();
             }
@@ -136,7 +138,7 @@ impl Edit<'_> {
                 }
                 let mut new = InlineTable::new();
                 self.fill(&mut new)?;
-                // On a line of its own, if the first one stands on one.
+                // Write the key on a separate line if the first key is on one.
                 let before = keys.get(0).and_then(|key| key.decor().prefix()).and_then(|prefix| prefix.as_str());
                 let indent =
                     before.and_then(|before| before.rsplit_once('\n')).map(|(_, indent)| format!("\n{indent}"));
@@ -162,7 +164,7 @@ impl Edit<'_> {
     fn end(&self, key: &mut dyn TableLike) -> Option<()> {
         let Some((_, end)) = self.ended.iter().find(|(id, _)| is(key, id)) else { return Some(()) };
         let mut end = when::item(*end).ok()?;
-        // A comment behind the old end stays there.
+        // Keeps a comment after the old value.
         if let (Some(old), Some(new)) = (key.get("not_after").and_then(Item::as_value), end.as_value_mut()) {
             *new.decor_mut() = old.decor().clone();
         }
@@ -175,5 +177,5 @@ fn is(table: &dyn TableLike, id: &str) -> bool {
     table.get("id").and_then(Item::as_str) == Some(id)
 }
 
-/// As many as a keyring holds.
+/// The limit of a keyring.
 const MAX_KEYS: usize = 8;

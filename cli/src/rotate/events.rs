@@ -1,4 +1,4 @@
-//! Which keys accepted requests, by the log lines of hookwarden's `TracingObserver`.
+//! Counts the accepted requests of each key in the log lines of `TracingObserver`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::input;
 
-/// How many accepted requests each key of each webhook id had.
+/// The number of accepted requests by webhook id and key id.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
     counts: HashMap<(String, String), u64>,
@@ -32,7 +32,7 @@ impl Uses {
     }
 }
 
-/// Reads the log at `path`, `-` for standard input. Lines of other programs are passed over.
+/// Reads the log at `path`, `-` for standard input. Ignores the lines of other programs.
 pub(super) fn read(path: &Path) -> Result<Uses, Failure> {
     if input::is_standard_input(path) {
         return read_from(io::stdin().lock()).map_err(|error| Failure::file(path, error));
@@ -51,7 +51,7 @@ fn read_from(mut source: impl BufRead) -> io::Result<Uses> {
     Ok(uses)
 }
 
-/// The webhook id and the key id of an accepted request, from a line of tracing-subscriber's JSON or of flat JSON.
+/// The webhook id and the key id of an accepted request, from JSON of tracing-subscriber or flat JSON.
 fn from_json(line: &str) -> Option<(String, String)> {
     let document: Value = serde_json::from_str(line).ok()?;
     let fields = document.get("fields").unwrap_or(&document);
@@ -59,8 +59,7 @@ fn from_json(line: &str) -> Option<(String, String)> {
     pair(field("outcome")?.as_str(), field("webhook_id")?, field("key_id")?)
 }
 
-/// The same from a line for people. A webhook id is what a stranger wrote, so that its quotes are honoured: a field name
-/// inside of them is none.
+/// Reads the same from a line of text. Clients choose webhook ids, so text inside quotes is never read as a field name.
 fn from_text(line: &str) -> Option<(String, String)> {
     let line: Cow<'_, str> = anstream::adapter::strip_str(line).to_string().into();
     let (_, mut rest) = line.split_once("hookwarden: ")?;
@@ -79,7 +78,7 @@ fn from_text(line: &str) -> Option<(String, String)> {
     pair(&outcome?, webhook_id?, key_id?)
 }
 
-/// A value and what follows it: a string as Rust writes it for `Debug`, or the text up to the next blank.
+/// A value and the rest: a string in Rust's `Debug` format, or the text up to the next space.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -107,7 +106,7 @@ fn value(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A released request had a valid signature too: its handler failed.
+/// A released request had a valid signature too, but its handler failed.
 fn pair(outcome: &str, webhook_id: String, key_id: String) -> Option<(String, String)> {
     matches!(outcome, "accepted" | "released").then_some((webhook_id, key_id))
 }

@@ -1,4 +1,4 @@
-//! Which keys can go, and which should.
+//! Reports keys that can or should be removed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::keys_file::{self, FileKey};
 use crate::when::{self, DAY};
 
-/// What counts as old and as unused.
+/// The criteria for old and unused keys.
 pub(crate) struct Settings {
     pub(crate) max_age: Duration,
     pub(super) events: Option<Uses>,
@@ -23,14 +23,14 @@ pub(super) fn report(path: &Path, text: &str, sender: Option<&str>, settings: &S
     if let Some(sender) = sender {
         keys.retain(|key| key.sender == sender);
         if keys.is_empty() {
-            return Err(Failure::file(path, format!("has no sender {sender:?}")));
+            return Err(Failure::file(path, format!("must contain the sender {sender:?}")));
         }
     }
     let found = keys_findings(&keys, settings, Timestamp::now());
     Ok(Report::new(path.display().to_string(), found))
 }
 
-/// What there is to say about `keys` at `now` without any events.
+/// The findings on `keys` at `now`, without events.
 pub(crate) fn findings(keys: &[FileKey], max_age: Duration, now: Timestamp) -> Vec<Finding> {
     keys_findings(keys, &Settings { max_age, events: None }, now)
 }
@@ -40,14 +40,14 @@ fn keys_findings(keys: &[FileKey], settings: &Settings, now: Timestamp) -> Vec<F
     for key in keys {
         let successor =
             |other: &FileKey| other.sender == key.sender && other.is_live(now) && other.not_before > key.not_before;
-        // It is on its way out already.
+        // A newer key replaces it already.
         let is_rotated = key.not_after.is_some() && keys.iter().any(successor);
         findings.extend(finding(key, is_rotated, settings, now).map(|finding| finding.at_line(Some(key.line))));
     }
     for (index, key) in keys.iter().enumerate() {
         let first = !keys.iter().take(index).any(|other| other.sender == key.sender);
         if first && !keys.iter().any(|other| other.sender == key.sender && other.is_live(now)) {
-            let detail = format!("sender {} has no key that is valid now, so that it is refused", key.sender);
+            let detail = format!("sender {} has no valid key, so its requests are refused", key.sender);
             let fix = "add one with `hookwarden rotate FILE --id ID`, or remove the sender";
             let finding = Finding::new("sender-without-key", Severity::High, "sender without a valid key", detail, fix);
             findings.push(finding.at_line(Some(key.line)));
@@ -56,7 +56,7 @@ fn keys_findings(keys: &[FileKey], settings: &Settings, now: Timestamp) -> Vec<F
     findings
 }
 
-/// The first thing to say about a key: one that has expired is neither old nor unused besides.
+/// The first finding on a key. An expired key is not also reported as old or unused.
 fn finding(key: &FileKey, is_rotated: bool, settings: &Settings, now: Timestamp) -> Option<Finding> {
     if let Some(end) = key.not_after.filter(|_| key.is_expired(now)) {
         let detail = format!("{} expired at {}", key.name(), when::text(end));
@@ -72,19 +72,19 @@ fn finding(key: &FileKey, is_rotated: bool, settings: &Settings, now: Timestamp)
         && key.has_begun(now)
         && events.of(&key.sender, &key.id) == 0
     {
-        let detail = format!("{} accepted no request in these events", key.name());
+        let detail = format!("no accepted request in the events used {}", key.name());
         let fix =
-            "if the events cover a time in which the sender sent, remove it; a new one waits for the sender to use it";
+            "if the events cover requests of the sender, remove the key, unless the sender has yet to switch to it";
         return Some(Finding::new("key-unused", Severity::Low, "unused key", detail, fix));
     }
     let Some(begin) = key.not_before else {
-        let detail = format!("{} has no not_before, so that nobody knows its age", key.name());
+        let detail = format!("{} has no not_before, so its age is unknown", key.name());
         return Some(Finding::new(
             "key-age-unknown",
             Severity::Note,
             "key of unknown age",
             detail,
-            "give it a not_before",
+            "set its not_before",
         ));
     };
     let age = now.as_unix().saturating_sub(begin.as_unix());

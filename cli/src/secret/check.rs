@@ -1,4 +1,4 @@
-//! `hookwarden secret check`: what is wrong with secrets that exist.
+//! `hookwarden secret check`: checks existing secrets.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -6,50 +6,74 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use hookwarden::Scheme;
 use zeroize::Zeroizing;
 
-use super::entries::{self, Entry, Reading};
-use super::strength;
+use super::entries::{Entry, Reading};
+use super::{loader, strength};
 use crate::audit::finding::{Finding, Format, Report, Severity};
 use crate::failure::Failure;
-use crate::input::{self, SecretText};
+use crate::input::{SchemeArgument, SecretText, is_standard_input};
 use crate::output::Output;
 
 /// The arguments of `hookwarden secret check`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A file with a secret, a .env file or a keys file; - for standard input
+    /// Check this file of secrets, .env file, keys file or directory of files; - for standard input
     #[arg(value_name = "FILE", required_unless_present = "secret_env", conflicts_with = "secret_env")]
     file: Option<PathBuf>,
-    /// The environment variable that holds a secret
+    /// Check the secret in this environment variable
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
-    /// How the file is read
+    /// Read the file in this format
     #[arg(long = "as", value_name = "HOW", default_value = "auto")]
     reading: Reading,
-    /// The form of the report; --json is short for json
+    #[command(flatten)]
+    scheme: SchemeArgument,
+    /// Print the report in this format; --json is short for --format json
     #[arg(long, default_value = "table")]
     format: Format,
 }
 
-/// Judges, and reports.
+/// Checks the secrets and prints a report.
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
-    let (subject, entries) = match (&arguments.file, &arguments.secret_env) {
+    let scheme = arguments.scheme.scheme()?;
+    let (subject, loaded) = match (&arguments.file, &arguments.secret_env) {
         (Some(path), _) => {
-            let text = Zeroizing::new(input::text_of(path)?);
-            let subject =
-                if input::is_standard_input(path) { "standard input".into() } else { path.display().to_string() };
-            (subject, entries::read(path, &text, arguments.reading)?)
+            let subject = if is_standard_input(path) { "standard input".into() } else { path.display().to_string() };
+            (subject, loader::load(path, arguments.reading, &scheme)?)
         }
-        (None, Some(name)) => (name.clone(), vec![from_environment(name)?]),
-        (None, None) => return Err(Failure::input("secret check", "takes a FILE or a --secret-env")),
+        (None, Some(name)) => {
+            (name.clone(), loader::Loaded { entries: vec![from_environment(name)?], faults: Vec::new() })
+        }
+        (None, None) => return Err(Failure::input("secret check", "requires a FILE or --secret-env")),
     };
-    let mut findings = weaknesses(&entries);
+    let loader::Loaded { entries, faults } = loaded;
+    let mut findings: Vec<Finding> = faults
+        .iter()
+        .map(|fault| {
+            refused(fault.to_string(), "correct it, because hookwarden does not load it").at_line(fault.line())
+        })
+        .collect();
+    for entry in entries.iter().filter(|_| faults.is_empty()) {
+        findings.extend(unusable(entry, &scheme));
+    }
+    findings.extend(weaknesses(&entries));
     findings.extend(entries.iter().map(measure));
     Ok(Report::new(subject, findings).print(arguments.format, output))
 }
 
-/// Everything that is wrong with `entries`, each alone and all together.
+/// The library's error for a secret that was not read from a file, such as one with a byte order mark.
+fn unusable(entry: &Entry, scheme: &Scheme) -> Option<Finding> {
+    let error = scheme.secret(&entry.text).err().filter(|_| strength::weaknesses(&entry.text).is_empty())?;
+    Some(refused(format!("{}: {error}", entry.name), "correct it, because hookwarden refuses it").at_line(entry.line))
+}
+
+fn refused(detail: String, fix: &'static str) -> Finding {
+    Finding::new("secret-refused", Severity::High, "refused secret", detail, fix)
+}
+
+/// The findings on each of `entries`, and on secrets that several of them share.
 pub(crate) fn weaknesses(entries: &[Entry]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for entry in entries {
@@ -64,13 +88,13 @@ pub(crate) fn weaknesses(entries: &[Entry]) -> Vec<Finding> {
 }
 
 fn shared(entries: &[Entry]) -> Vec<Finding> {
-    // Hashes under a key of this process tell that two are the same without keeping copies of them.
+    // Compares keyed hashes, so that no copies of the secrets are kept.
     let hasher = RandomState::new();
     let mut owners: HashMap<u64, &Entry> = HashMap::new();
     let mut findings = Vec::new();
     for entry in entries {
         let readings = strength::key_bytes(entry.text.trim());
-        // An empty secret has a finding of its own.
+        // An empty secret has another finding.
         let readings: Vec<_> =
             readings.iter().filter(|reading| !reading.is_empty()).map(|reading| hasher.hash_one(&**reading)).collect();
         let first = readings.iter().find_map(|reading| owners.get(reading).copied());
@@ -80,7 +104,7 @@ fn shared(entries: &[Entry]) -> Vec<Finding> {
         if let Some(owner) = first {
             let place = owner.line.map(|line| format!(" in line {line}")).unwrap_or_default();
             let detail = format!("{} is the same secret as {}{place}", entry.name, owner.name);
-            let fix = "give each a secret of its own: who knows one of them could sign for the other";
+            let fix = "give each its own secret: whoever knows one can sign for the other";
             let finding = Finding::new("secret-shared", Severity::High, "one secret under two names", detail, fix);
             findings.push(finding.at_line(entry.line));
         }

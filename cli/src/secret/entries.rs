@@ -1,4 +1,4 @@
-//! The secrets of a file: one secret, a .env file or a keys file.
+//! Reads the secrets of a file: a single secret, a .env file or a keys file.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use super::strength::unquoted;
 use crate::failure::Failure;
 use crate::keys_file::{self, FileKey};
 
-/// One secret as it stands in a file.
+/// One secret of a file.
 pub(crate) struct Entry {
-    /// How reports name it.
+    /// The name in reports.
     pub(crate) name: String,
     pub(crate) line: Option<usize>,
     pub(crate) text: Zeroizing<String>,
@@ -23,40 +23,49 @@ impl From<FileKey> for Entry {
     }
 }
 
-/// How a file is read.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Reading {
-    /// By what it looks like.
+    /// Detect the format.
     Auto,
-    /// The whole file is one secret, but for one line break at its end.
+    /// One secret per line, newest first.
     Secret,
-    /// NAME=value lines; those with SECRET, KEY, TOKEN or PASSWORD in their names count.
+    /// Lines NAME=value. Only names that contain SECRET, KEY, TOKEN or PASSWORD are checked.
     Env,
-    /// Senders and their keys in TOML.
+    /// A keys file in TOML.
     Keys,
 }
 
-/// The entries of `text`, which came from `path`.
-pub(super) fn read(path: &Path, text: &str, reading: Reading) -> Result<Vec<Entry>, Failure> {
-    match reading {
-        Reading::Auto if path.extension().is_some_and(|end| end == "toml") || keys_file::is_one(text) => {
-            keys(path, text)
+impl Reading {
+    /// The format of the file at `path` with this text. Never `Auto`.
+    pub(super) fn of(self, path: &Path, text: &str) -> Self {
+        match self {
+            Self::Auto if path.extension().is_some_and(|end| end == "toml") || keys_file::is_one(text) => Self::Keys,
+            Self::Auto if is_env_name(path) || looks_like_env(text) => Self::Env,
+            Self::Auto => Self::Secret,
+            known => known,
         }
-        Reading::Auto if is_env_name(path) || looks_like_env(text) => env(path, text),
-        Reading::Auto | Reading::Secret => Ok(vec![single(text)]),
-        Reading::Env => env(path, text),
-        Reading::Keys => keys(path, text),
     }
 }
 
-/// A secret that stands alone.
-fn single(text: &str) -> Entry {
-    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    Entry { name: "the secret".into(), line: None, text: Zeroizing::new(text.to_owned()) }
+/// The entries of `text`, the content of `path`.
+pub(super) fn read(path: &Path, text: &str, reading: Reading) -> Result<Vec<Entry>, Failure> {
+    match reading {
+        Reading::Keys => Ok(keys_file::keys(path, text)?.into_iter().map(Entry::from).collect()),
+        Reading::Env => env(path, text),
+        Reading::Auto | Reading::Secret => Ok(lines(text).collect()),
+    }
 }
 
-fn keys(path: &Path, text: &str) -> Result<Vec<Entry>, Failure> {
-    Ok(keys_file::keys(path, text)?.into_iter().map(Entry::from).collect())
+/// The secrets of a text with one per line, or a single one.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Entry> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let several = text.contains('\n');
+    (1_usize..).zip(text.split('\n')).map(move |(number, line)| Entry {
+        name: if several { format!("the secret in line {number}") } else { "the secret".into() },
+        line: several.then_some(number),
+        text: Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()),
+    })
 }
 
 fn env(path: &Path, text: &str) -> Result<Vec<Entry>, Failure> {
@@ -66,7 +75,7 @@ fn env(path: &Path, text: &str) -> Result<Vec<Entry>, Failure> {
             continue;
         }
         let Some((name, value)) = assignment(line) else {
-            return Err(Failure::file(path, format!("line {number}: is not NAME=value")));
+            return Err(Failure::file(path, format!("line {number}: must be NAME=value")));
         };
         let value = env_value(value);
         if is_secret_name(name) || value.starts_with("whsec_") {
@@ -76,7 +85,7 @@ fn env(path: &Path, text: &str) -> Result<Vec<Entry>, Failure> {
     if entries.is_empty() {
         return Err(Failure::file(
             path,
-            "holds no name with SECRET, KEY, TOKEN or PASSWORD in it, so nothing was checked",
+            "must contain a name with SECRET, KEY, TOKEN or PASSWORD; nothing was checked",
         ));
     }
     Ok(entries)
@@ -88,7 +97,7 @@ fn is_env_name(path: &Path) -> bool {
     name == ".env" || name.starts_with(".env.") || name.ends_with(".env")
 }
 
-/// Whether a line is an assignment. The padding of a secret in base64 looks like one, but for what comes after it.
+/// Whether a line is an assignment. Unlike base64 padding, an assignment has a value after `=`.
 fn looks_like_env(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !is_blank(line)).filter_map(assignment);
     lines.any(|(_, value)| !value.is_empty() && value != "=")
@@ -108,8 +117,8 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     named.then_some((name, value))
 }
 
-/// One pair of quotes belongs to the file, and what follows a blank and a `#` is a comment. White space that is left is
-/// part of the value for some programs and not for others, and so worth a finding.
+/// Removes a comment after ` #` and one pair of quotes. Keeps other white space, which some programs include in the
+/// value, so that it is reported.
 fn env_value(value: &str) -> &str {
     let trimmed = value.trim();
     if let Some(inside) = unquoted(trimmed) {

@@ -1,11 +1,11 @@
-//! Secrets that everybody knows: examples of documentations, defaults of frameworks, and what people type.
+//! Known secrets: published examples, defaults of frameworks, and common guesses.
 
-/// Whether `text` is an example from a documentation, or from a library's tests.
+/// Whether `text` is a published example or from a library's tests.
 pub(super) fn is_published(text: &str) -> bool {
     PUBLISHED.iter().any(|known| *known == text || known.strip_prefix("whsec_") == Some(text))
 }
 
-/// Whether `text` stands where a secret was to be put, or is a word that everybody tries.
+/// Whether `text` is a placeholder or a common guess.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_lowercase();
     let letters: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -18,11 +18,11 @@ pub(super) fn is_placeholder(text: &str) -> bool {
         || (lower.starts_with("${") && lower.ends_with('}'))
 }
 
-/// How Django begins the key that `startproject` writes.
+/// The prefix of the key that Django's `startproject` writes.
 const DJANGO_INSECURE: &str = "django-insecure-";
 
 const PUBLISHED: &[&str] = &[
-    // Standard Webhooks' specification, Svix' documentation and the reference libraries.
+    // The Standard Webhooks specification, Svix' documentation and the reference libraries.
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     // Stripe's documentation and libraries.
@@ -46,11 +46,11 @@ const PUBLISHED: &[&str] = &[
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     "SomeRandomString",
     "ThisTokenIsNotSoSecretChangeIt",
-    // Hookwarden's own.
+    // Hookwarden's documentation.
     "a-subscription-secret",
 ];
 
-/// Long enough that no random secret has one of them by chance.
+/// Words that are too long to occur in a random secret by chance.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "changethis",

@@ -1,4 +1,4 @@
-//! New secrets as text, as a .env file, as a keys file or as JSON.
+//! Renders new secrets as text, a .env file, a keys file or JSON.
 
 use clap::ValueEnum;
 use hookwarden::Timestamp;
@@ -10,18 +10,18 @@ use super::kind::Kind;
 use crate::failure::Failure;
 use crate::when;
 
-/// The forms for people; JSON comes with --json.
+/// The formats besides JSON, which --json selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// One secret a line.
+    /// One secret per line.
     Text,
-    /// NAME=secret, one a line.
+    /// NAME=secret, one per line.
     Env,
-    /// Senders of a keys file, as hookwarden's FileKeys reads it.
+    /// A keys file for FileKeys.
     Toml,
 }
 
-/// Secrets that were made together.
+/// Secrets generated together.
 pub(super) struct Batch {
     kind: Kind,
     secrets: Vec<Named>,
@@ -51,12 +51,12 @@ impl Batch {
         self.secrets.len()
     }
 
-    /// The whole output, with the line break at its end; `None` is JSON.
+    /// The whole output, with its final line break. `None` is JSON.
     pub(super) fn render(&self, format: Option<Format>, id: &str) -> Result<Zeroizing<String>, Failure> {
         Ok(Zeroizing::new(match format {
             None => self.json(),
             Some(Format::Toml) => self.toml(id)?,
-            // Of several kinds, a bare secret would not tell which it is.
+            // Without a name, secrets of several kinds cannot be distinguished.
             Some(Format::Text) if self.kind != Kind::Env => self.lines(|named| format!("{}\n", *named.secret)),
             Some(Format::Text | Format::Env) => self.lines(|named| format!("{}={}\n", named.name, *named.secret)),
         }))
@@ -76,13 +76,10 @@ impl Batch {
 
     fn toml(&self, id: &str) -> Result<String, Failure> {
         if self.kind == Kind::Env {
-            return Err(Failure::input(
-                "--format toml",
-                "a keys file holds secrets of one kind; name one that is not env",
-            ));
+            return Err(Failure::input("--format toml", "requires a single kind, not env"));
         }
         if id.is_empty() {
-            return Err(Failure::input("--id", "is empty"));
+            return Err(Failure::input("--id", "must not be empty"));
         }
         let now = Timestamp::now();
         let mut senders = ArrayOfTables::new();

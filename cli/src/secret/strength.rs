@@ -1,4 +1,4 @@
-//! How strong a secret is, as far as its characters tell.
+//! Estimates a secret's strength from its characters.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 use super::known;
 use crate::audit::finding::Severity;
 
-/// One thing that is wrong with a secret.
+/// A weakness of a secret.
 pub(crate) struct Weakness {
     pub(crate) id: &'static str,
     pub(crate) severity: Severity,
     pub(crate) title: &'static str,
-    /// What follows the entry's name in a sentence.
+    /// The predicate of a sentence whose subject is the entry's name.
     pub(crate) detail: String,
     pub(crate) fix: &'static str,
 }
@@ -29,7 +29,6 @@ impl Weakness {
     }
 }
 
-/// Everything that is wrong with `text`.
 pub(crate) fn weaknesses(text: &str) -> Vec<Weakness> {
     let mut found = around(text);
     let bare = text.trim();
@@ -40,10 +39,10 @@ pub(crate) fn weaknesses(text: &str) -> Vec<Weakness> {
     }
     let core = bare.strip_prefix(WHSEC).unwrap_or(bare);
     if known::is_published(bare) {
-        let detail = "is an example that a documentation or a library publishes";
+        let detail = "is an example published in documentation or by a library";
         found.push(Weakness::new("secret-published", Severity::High, "published secret", detail, MAKE));
     } else if known::is_placeholder(bare) || known::is_placeholder(core) {
-        let detail = "is a placeholder or has a word in it that everybody tries";
+        let detail = "is a placeholder or contains a common guess";
         found.push(Weakness::new("secret-placeholder", Severity::High, "placeholder for a secret", detail, MAKE));
     }
     if let Some(detail) = pattern(core) {
@@ -53,8 +52,8 @@ pub(crate) fn weaknesses(text: &str) -> Vec<Weakness> {
     found
 }
 
-/// What `secret` may stand for as key bytes: its text, and whatever it decodes to. HMAC cannot tell keys apart that
-/// differ in zero bytes at their ends.
+/// The key bytes that `secret` may represent: its text, and its decoded forms. Trailing zero bytes are removed, because
+/// they do not change an HMAC.
 pub(crate) fn key_bytes(text: &str) -> Vec<Zeroizing<Vec<u8>>> {
     let mut readings = vec![text.as_bytes().to_vec()];
     let core = text.strip_prefix(WHSEC).unwrap_or(text);
@@ -66,14 +65,14 @@ pub(crate) fn key_bytes(text: &str) -> Vec<Zeroizing<Vec<u8>>> {
         let end = reading.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
         reading.truncate(end);
     }
-    // A decoded fragment of a few bytes says nothing about the secret.
+    // A few decoded bytes do not identify a secret.
     let mut first = true;
     readings.retain(|reading| std::mem::take(&mut first) || reading.len() >= LEAST_KEY_BYTES);
     readings
 }
 
-/// An estimate of a secret's bits, by how often each of its characters is in it (Shannon). It is low for short random
-/// secrets, and high for what somebody thought up.
+/// An estimate of a secret's bits from the frequency of its characters (Shannon entropy). It is too low for short
+/// random secrets, and too high for secrets that were chosen by hand.
 pub(crate) fn bits(text: &str) -> u32 {
     let core = text.strip_prefix(WHSEC).unwrap_or(text);
     let mut counts = [0_u32; 256];
@@ -84,25 +83,25 @@ pub(crate) fn bits(text: &str) -> u32 {
     }
     let total = f64::from(u32::try_from(core.len()).unwrap_or(u32::MAX));
     let bits: f64 = counts.into_iter().filter(|count| *count > 0).map(f64::from).map(|n| n * (total / n).log2()).sum();
-    // Whole numbers of this size are exact in text, and there is no checked way from f64.
+    // Convert through text: `f64` has no checked conversion to integers.
     format!("{bits:.0}").parse().unwrap_or_default()
 }
 
 fn around(text: &str) -> Vec<Weakness> {
     let mut found = Vec::new();
     if text.trim() != text {
-        let detail = "has white space at an end";
-        let fix = "remove it: the sender's copy will not have it, and hookwarden refuses such a secret";
+        let detail = "begins or ends with white space";
+        let fix = "remove the white space: the sender's secret does not have it, and hookwarden refuses such a secret";
         found.push(Weakness::new("secret-white-space", Severity::Medium, "white space around a secret", detail, fix));
     }
     if unquoted(text.trim()).is_some() {
-        let fix = "remove the quotes: they count as characters of the secret";
+        let fix = "remove the quotes, because they are part of the secret";
         found.push(Weakness::new("secret-quoted", Severity::Medium, "quotes around a secret", "is in quotes", fix));
     }
     found
 }
 
-/// The text inside of a pair of quotes.
+/// The text inside a pair of quotes.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| QUOTES.contains(*c))?;
     text.strip_prefix(quote)?.strip_suffix(quote)
@@ -114,17 +113,17 @@ fn size(bare: &str, core: &str) -> Option<Weakness> {
         && let Ok(bytes) = STANDARD.decode(core).map(Zeroizing::new)
         && bytes.len() < LEAST_WHSEC_BYTES
     {
-        let detail = format!("is a key of {} bytes, and Standard Webhooks asks for 24 to 64", bytes.len());
+        let detail = format!("is a key of {} bytes, but Standard Webhooks requires 24 to 64", bytes.len());
         return Some(short(Severity::High, detail));
     }
     let length = core.chars().count();
     if length < LEAST_CHARACTERS {
         let severity = if length < LEAST_CHARACTERS / 2 { Severity::High } else { Severity::Medium };
-        return Some(short(severity, format!("has {length} characters, and {LEAST_CHARACTERS} are the least")));
+        return Some(short(severity, format!("has {length} characters, fewer than {LEAST_CHARACTERS}")));
     }
     let bits = bits(bare);
     (bits < LEAST_BITS).then(|| {
-        let detail = format!("has about {bits} bits, by how few different characters it has");
+        let detail = format!("has about {bits} bits, because it has few different characters");
         Weakness::new("secret-low-entropy", Severity::Medium, "secret with little entropy", detail, MAKE)
     })
 }
@@ -135,18 +134,18 @@ fn pattern(text: &str) -> Option<String> {
         && bytes.len() > 2
         && bytes.iter().all(|byte| byte == first)
     {
-        return Some("is one character over and over".into());
+        return Some("repeats one character".into());
     }
     let is_period = |period: &usize| bytes.iter().zip(bytes.iter().skip(*period)).all(|(a, b)| a == b);
     if let Some(period) = (2..=bytes.len() / 2).find(is_period) {
-        return Some(format!("is a pattern of {period} characters over and over"));
+        return Some(format!("repeats a pattern of {period} characters"));
     }
     let run = longest_run(&text.to_lowercase());
     let covers_half = run >= 4 && run.saturating_mul(2) >= bytes.len();
     (run >= LONG_RUN || covers_half).then(|| format!("has {run} characters in the order of a keyboard or an alphabet"))
 }
 
-/// The most characters in a row that follow each other on a keyboard or in an alphabet, in either direction.
+/// The length of the longest run of characters in the order of a keyboard or an alphabet, in either direction.
 fn longest_run(text: &str) -> usize {
     let follows = |a: u8, b: u8| ROWS.iter().any(|row| row.windows(2).any(|pair| pair == [a, b]));
     let run = |text: &[u8]| {
@@ -163,7 +162,7 @@ fn longest_run(text: &str) -> usize {
 
 const WHSEC: &str = "whsec_";
 const QUOTES: &str = "\"'`";
-const MAKE: &str = "make another with `hookwarden secret`, and give it to the sender";
+const MAKE: &str = "generate another one with `hookwarden secret`, and give it to the sender";
 
 const ROWS: &[&[u8]] = &[
     b"abcdefghijklmnopqrstuvwxyz",
@@ -179,12 +178,12 @@ const ROWS: &[&[u8]] = &[
     b"3edc",
 ];
 
-/// Half of them in hex are 128 bits.
+/// 32 hex digits are 128 bits.
 const LEAST_CHARACTERS: usize = 32;
 const LEAST_WHSEC_BYTES: usize = 24;
-/// Below 128: 32 random hex digits seldom show all their 16 characters equally often.
+/// The minimum is below 128, because 32 random hex digits rarely contain all 16 digits equally often.
 const LEAST_BITS: u32 = 96;
-/// A random secret of 88 characters has such a run less than once in a million.
+/// A random secret of 88 characters contains a run of this length less than once in a million.
 const LONG_RUN: usize = 9;
-/// What is shorter is no key.
+/// The minimum number of decoded bytes that can be a key.
 const LEAST_KEY_BYTES: usize = 16;

@@ -1,20 +1,21 @@
-//! What comes back for a request, or why nothing does.
+//! The response to a request, or the reason for a missing one.
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode, Version};
+use hookwarden::escape::Escaped;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use serde_json::{Map, Value, json};
 
-/// An answer, as much of it as was wanted.
+/// A response, with the beginning of its body.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// The body's size in bytes, as far as it was read.
+    /// The number of bytes of the body that were read.
     pub(super) size: u64,
     version: Version,
     headers: HeaderMap,
@@ -22,7 +23,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Takes the answer's body, of which the first `SHOWN` bytes are kept, and no more than `READ` are read.
+    /// Reads at most `READ` bytes of the body, and keeps the first `SHOWN`.
     pub(super) async fn read(response: Response<Incoming>) -> Result<Self, Trouble> {
         let (head, mut body) = response.into_parts();
         let mut answer =
@@ -39,25 +40,24 @@ impl Answer {
         Ok(answer)
     }
 
-    /// The status line, headers and body, with nothing in them that a terminal would obey.
+    /// The status line, headers and body, escaped.
     pub(super) fn print(&self, latency: Duration) {
         anstream::println!("{:?} {} in {latency:.1?}", self.version, self.status);
         for (name, value) in &self.headers {
-            anstream::println!("{name}: {}", plain(value.as_bytes(), &[]));
+            anstream::println!("{name}: {}", Escaped::line(&text(value)));
         }
         if !self.shown.is_empty() {
-            anstream::println!("\n{}", plain(&self.shown, &['\n', '\t']));
+            anstream::println!("\n{}", Escaped::lines(&String::from_utf8_lossy(&self.shown)));
         }
         if self.is_cut() {
-            anstream::println!("… cut after {} bytes", self.shown.len());
+            anstream::println!("… truncated after {} bytes", self.shown.len());
         }
     }
 
     pub(super) fn json(&self) -> Value {
         let mut headers: Map<String, Value> = Map::new();
         for name in self.headers.keys() {
-            let mut values: Vec<_> =
-                self.headers.get_all(name).iter().map(|value| plain(value.as_bytes(), &[])).collect();
+            let mut values: Vec<_> = self.headers.get_all(name).iter().map(text).collect();
             let value = if values.len() > 1 { json!(values) } else { json!(values.pop()) };
             headers.insert(name.to_string(), value);
         }
@@ -75,7 +75,7 @@ impl Answer {
     }
 }
 
-/// Why a request has no answer.
+/// The reason for a missing response.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) kind: Kind,
@@ -84,11 +84,11 @@ pub(super) struct Trouble {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// There was no connection to send it on.
+    /// Connecting failed.
     NoConnection,
-    /// The answer was not complete in time.
+    /// The response was not complete before the timeout.
     Timeout,
-    /// The connection ended, or what came over it was no HTTP.
+    /// The connection was closed, or the response was not HTTP.
     Broken,
 }
 
@@ -108,7 +108,10 @@ impl Trouble {
     }
 
     pub(super) fn timeout(after: Duration) -> Self {
-        Self { kind: Kind::Timeout, text: format!("no complete answer within {after:?}") }
+        Self {
+            kind: Kind::Timeout,
+            text: format!("no complete response within {after:?}; raise --timeout, or check the receiver"),
+        }
     }
 
     fn broken(error: &dyn Error) -> Self {
@@ -116,30 +119,20 @@ impl Trouble {
     }
 }
 
-/// The innermost error, which says what happened; those around it say where.
+/// The innermost error. The outer ones only name the operation.
 fn cause(mut error: &dyn Error) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
-    plain(error.to_string().as_bytes(), &[])
+    error.to_string()
 }
 
-/// Text for a terminal: control characters but for `kept` are written out.
-fn plain(bytes: &[u8], kept: &[char]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for character in String::from_utf8_lossy(bytes).chars() {
-        if character.is_control() && !kept.contains(&character) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{}", character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    text
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
-/// How many bytes of a body are shown.
+/// The maximum number of body bytes to show.
 const SHOWN: usize = 16_384;
 
-/// How many bytes of a body are read.
+/// The maximum number of body bytes to read.
 const READ: u64 = 16_777_216;

@@ -1,4 +1,4 @@
-//! A run: requests that begin when they are due, a bounded number of them at once.
+//! A run: starts each request when it is due, with limited concurrency.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,28 +18,28 @@ use super::template::Template;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// The bounds of a run.
+/// The limits of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) repeat: u32,
     pub(super) concurrency: u16,
-    /// Requests a second.
+    /// Requests per second.
     pub(super) rate: Option<f64>,
-    /// How long a request may take.
+    /// The limit for one request.
     pub(super) timeout: Duration,
-    /// How long requests begin.
+    /// The time in which requests are started.
     pub(super) duration: Duration,
 }
 
 impl Plan {
-    /// How long after the start the request of this index is due; one without a rate is due when there is room for it.
+    /// The time from the start at which this request is due. Without a rate it is due as soon as a worker is free.
     fn due(&self, index: u32) -> Option<Duration> {
         self.rate.map(|rate| Duration::try_from_secs_f64(f64::from(index) / rate).unwrap_or(Duration::MAX))
     }
 
-    /// How many requests were due in the first `elapsed`.
+    /// The number of requests that were due within `elapsed`.
     fn due_within(&self, elapsed: Duration) -> u32 {
-        // Times only grow with the index.
+        // Due times increase with the index.
         let within = |index| self.due(index).is_some_and(|due| due < elapsed);
         let (mut low, mut high) = (0, self.repeat);
         while low < high {
@@ -50,16 +50,16 @@ impl Plan {
     }
 }
 
-/// One request that is over.
+/// A finished request.
 pub(super) struct Delivery {
-    /// From when it was due to when it was over.
+    /// From the time it was due to its end.
     pub(super) latency: Duration,
-    /// The size of its body in bytes.
+    /// The size of the request body in bytes.
     pub(super) size: usize,
     pub(super) answer: Result<Answer, Trouble>,
 }
 
-/// Sends until nothing is left to send, time is up or somebody interrupts.
+/// Sends until all requests are sent, the time is over, or an interrupt arrives.
 pub(super) async fn run(
     plan: &Plan,
     client: Client,
@@ -112,7 +112,7 @@ struct Run {
     client: Client,
     template: Template,
     start: Instant,
-    /// The index that the next free worker takes.
+    /// The index of the next request.
     next: AtomicU32,
     begun: AtomicU32,
 }
@@ -127,7 +127,7 @@ impl Run {
                 return;
             }
             let due = match self.plan.due(index) {
-                // Later than a clock can show is later than any end.
+                // An instant that cannot be represented is after every end.
                 Some(due) => match self.start.checked_add(due) {
                     Some(due) => due,
                     None => return,
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_due_in_each_space_that_the_rate_leaves() {
+    fn requests_are_due_at_rate_intervals() {
         let second = Duration::from_secs(1);
         let plan = Plan { repeat: 50, concurrency: 10, rate: Some(100.0), timeout: second, duration: second };
         for (index, milliseconds) in [(0, 0), (1, 10), (22, 220), (49, 490)] {

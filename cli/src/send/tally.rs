@@ -1,4 +1,4 @@
-//! What a run came to.
+//! Counts the results of a run and reports them.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -14,17 +14,17 @@ use crate::failure::{FOUND, Failure};
 use crate::output::Output;
 use crate::table::{self, Cell};
 
-/// Counts over deliveries.
+/// The counted results.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// Microseconds of the requests that were answered or that nobody waited for any longer.
+    /// Microseconds, of requests that got a response or timed out.
     latencies: Histogram<u64>,
     statuses: BTreeMap<u16, u64>,
-    /// How often, and the first one's text.
+    /// The count, and the text of the first one.
     troubles: BTreeMap<Kind, (u64, String)>,
     sent_bytes: u64,
     received_bytes: u64,
-    /// The one answer, or the last of many, with its latency.
+    /// The last response, with its latency.
     last: Option<(Answer, Duration)>,
 }
 
@@ -51,7 +51,7 @@ impl Tally {
                 let kind = trouble.kind;
                 let (count, _) = self.troubles.entry(kind).or_insert((0, trouble.text));
                 *count = count.saturating_add(1);
-                // Without the slowest, the others look better than the receiver was.
+                // Leaving out the slowest requests would hide a slow receiver.
                 kind == Kind::Timeout
             }
         };
@@ -64,14 +64,14 @@ impl Tally {
         self.statuses.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Percentiles by their names, in microseconds.
+    /// Named percentiles in microseconds.
     fn percentiles(&self) -> [(&'static str, u64); 4] {
         let at = |quantile| self.latencies.value_at_quantile(quantile);
         [("p50", at(0.5)), ("p90", at(0.9)), ("p99", at(0.99)), ("max", self.latencies.max())]
     }
 }
 
-/// Why a run ended.
+/// The reason for the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Complete,
@@ -79,26 +79,26 @@ pub(super) enum Ending {
     Interrupted,
 }
 
-/// A run that is over.
+/// A finished run.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) tally: Tally,
-    /// Whether it was to be one request.
+    /// Whether the run was planned as one request.
     pub(super) single: bool,
     pub(super) elapsed: Duration,
-    /// How many requests were begun.
+    /// The number of started requests.
     pub(super) begun: u32,
-    /// How many more were due by the rate and found no room.
+    /// The number of requests that were due, but were not started because of the concurrency limit.
     pub(super) unsent: u32,
     pub(super) ending: Ending,
 }
 
 impl Sent {
-    /// Prints it, in full if it was a single request.
+    /// Prints the report, or the whole response to a single request.
     pub(super) fn report(&self, url: &Uri, output: Output) -> Result<ExitCode, Failure> {
         let tally = &self.tally;
         let answer = tally.last.as_ref().filter(|_| self.single);
-        // Of a single request without an answer there is nothing to tell but why.
+        // A single request without a response has only its error.
         if answer.is_some() || !self.single {
             output.result(&self.json(url), || match answer {
                 Some((answer, latency)) => answer.print(*latency),
@@ -111,7 +111,7 @@ impl Sent {
         }
         match tally.troubles.first_key_value() {
             Some((kind, (_, text))) => Err(Failure::outside(url, format!("{}: {text}", kind.name()))),
-            None if tally.statuses.is_empty() => Err(Failure::outside(url, "nothing was answered")),
+            None if tally.statuses.is_empty() => Err(Failure::outside(url, "sent no response")),
             None => Ok(ExitCode::SUCCESS),
         }
     }
@@ -120,11 +120,11 @@ impl Sent {
         let tally = &self.tally;
         let why = match self.ending {
             Ending::Complete => "",
-            Ending::TimeUp => ", when the time was up",
-            Ending::Interrupted => ", when interrupted",
+            Ending::TimeUp => ", ended by --duration",
+            Ending::Interrupted => ", interrupted",
         };
         let per_second = f64::from(self.begun) / self.elapsed.as_secs_f64().max(f64::EPSILON);
-        anstream::println!("{} requests in {:.1?}{why}: {per_second:.1} a second\n", self.begun, self.elapsed);
+        anstream::println!("{} requests in {:.1?}{why}: {per_second:.1} per second\n", self.begun, self.elapsed);
         let mut rows = Vec::new();
         for (status, count) in &tally.statuses {
             let status = status.to_string();
@@ -139,15 +139,15 @@ impl Sent {
                 rows.push([Cell::bad(name), Cell::plain(count.to_string()), Cell::plain(text)]);
             }
         };
-        more("unfinished", self.unfinished(), "under way when interrupted");
-        more("not sent", self.unsent, "due, but --concurrency others were still under way");
-        table::print(["ANSWER", "COUNT", ""], &rows);
+        more("unfinished", self.unfinished(), "in flight when interrupted");
+        more("not sent", self.unsent, "due, but --concurrency requests were in flight");
+        table::print(["RESPONSE", "COUNT", ""], &rows);
         if !tally.latencies.is_empty() {
             let percentiles =
                 tally.percentiles().map(|(name, micros)| format!("{name} {:.1?}", Duration::from_micros(micros)));
             anstream::println!("\nlatency: {}", percentiles.join("   "));
         }
-        anstream::println!("bytes of bodies: {} sent, {} received", tally.sent_bytes, tally.received_bytes);
+        anstream::println!("body bytes: {} sent, {} received", tally.sent_bytes, tally.received_bytes);
     }
 
     fn json(&self, url: &Uri) -> Value {
@@ -184,7 +184,7 @@ impl Sent {
         document
     }
 
-    /// How many requests were begun and did not end.
+    /// The number of started requests that did not finish.
     fn unfinished(&self) -> u32 {
         let troubles = self.tally.troubles.values().fold(0_u64, |sum, (count, _)| sum.saturating_add(*count));
         let over = self.tally.answered().saturating_add(troubles);
@@ -192,5 +192,5 @@ impl Sent {
     }
 }
 
-/// A day and more than the longest request, in microseconds.
+/// More than a day and the longest request, in microseconds.
 const HIGHEST: u64 = 200_000_000_000;

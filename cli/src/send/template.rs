@@ -1,4 +1,4 @@
-//! What each request of a run is made from.
+//! The template of a run's requests.
 
 use hookwarden::{Signer, Timestamp};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
@@ -9,14 +9,14 @@ use super::Send;
 use crate::failure::Failure;
 use crate::message;
 
-/// A request before it is numbered and signed.
+/// A request without its number and its signature.
 #[derive(Debug)]
 pub(super) struct Template {
     signer: Signer,
     method: Method,
     url: Uri,
     headers: HeaderMap,
-    /// The header that gets a new message id with each request.
+    /// The header that gets a new message id in each request.
     id: Option<HeaderName>,
     body: Bytes,
     unique: bool,
@@ -24,11 +24,12 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// One that has been tried: what makes a request impossible is found before any is sent.
-    pub(super) fn new(arguments: &Send, signer: Signer, body: Bytes) -> Result<Self, Failure> {
-        let mut headers = message::header_map(&arguments.headers);
+    /// Creates a template and signs one request, so that invalid input is reported before the first one is sent.
+    pub(super) fn new(arguments: &Send, body: Bytes) -> Result<Self, Failure> {
+        let signer = arguments.message.signer()?;
+        let mut headers = arguments.message.headers();
         if let Some(name) = FRAMING.iter().find(|name| headers.contains_key(*name)) {
-            return Err(Failure::input(name, "is what the client itself writes"));
+            return Err(Failure::input(name, "must not be set; the client writes it"));
         }
         for (name, value) in DEFAULTS {
             if !headers.contains_key(&name) {
@@ -36,7 +37,7 @@ impl Template {
             }
         }
         let (method, url, unique) = (arguments.method.clone(), arguments.url.clone(), arguments.unique);
-        let time = arguments.timestamp.map(Timestamp::from_unix);
+        let time = arguments.message.time();
         let mut template = Self { signer, method, url, headers, id: None, body, unique, time };
         let id = message::missing_id(&template.signer, &template.unsigned(1)?, &template.headers);
         match id {
@@ -46,14 +47,14 @@ impl Template {
         }
         if unique && template.id.is_none() && !template.has_placeholder() {
             let problem =
-                "the scheme takes no new message id, and neither the body nor a header has {number} or {id} in it";
+                "requires {number} or {id} in the body or in a header, because the scheme signs no new message id";
             return Err(Failure::input("--unique", problem));
         }
         template.request(1)?;
         Ok(template)
     }
 
-    /// The request of this number, signed now.
+    /// The request with this number, signed now.
     pub(super) fn request(&self, number: u32) -> Result<Request<Bytes>, Failure> {
         let mut request = self.unsigned(number)?;
         let time = self.time.unwrap_or_else(Timestamp::now);
@@ -87,25 +88,25 @@ impl Template {
     }
 }
 
-/// `text` with the number and the random digits in their places.
+/// `text` with its placeholders replaced.
 fn fill(mut text: &[u8], number: u32, random: &str) -> Vec<u8> {
     let mut filled = Vec::with_capacity(text.len());
     let number = number.to_string();
     while let Some((first, rest)) = text.split_first() {
-        let (value, behind) = if let Some(behind) = text.strip_prefix(b"{number}") {
-            (number.as_bytes(), behind)
-        } else if let Some(behind) = text.strip_prefix(b"{id}") {
-            (random.as_bytes(), behind)
+        let (value, rest) = if let Some(rest) = text.strip_prefix(b"{number}") {
+            (number.as_bytes(), rest)
+        } else if let Some(rest) = text.strip_prefix(b"{id}") {
+            (random.as_bytes(), rest)
         } else {
             (std::slice::from_ref(first), rest)
         };
         filled.extend_from_slice(value);
-        text = behind;
+        text = rest;
     }
     filled
 }
 
-/// Headers that say where a body ends or that a connection changes.
+/// Headers that frame the body or control the connection.
 const FRAMING: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, TE];
 
 const DEFAULTS: [(HeaderName, &str); 2] =

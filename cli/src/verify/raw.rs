@@ -1,29 +1,30 @@
-//! A request as it went over the wire, in HTTP/1.x.
+//! Parses a raw HTTP/1.x request.
 
-use http::Uri;
 use httparse::{EMPTY_HEADER, Request, Status, parse_chunk_size};
 
 use super::Captured;
+use super::headers::path_of;
 
-/// Reads a request. Lines may end in LF alone, since people paste; the body is as long as `Content-Length` says, is put
-/// together from its chunks, or goes on to the end.
+/// Parses a request. Lines may end in LF only, as in pasted text. The body has the length of `Content-Length`, is
+/// joined from its chunks, or continues to the end.
 pub(super) fn parse(message: &[u8]) -> Result<Captured, String> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     let size = match request.parse(message) {
         Ok(Status::Complete(size)) => size,
-        Ok(Status::Partial) => return Err("ends before the empty line behind its headers".into()),
-        Err(httparse::Error::TooManyHeaders) => return Err(format!("has more than {MAX_HEADERS} headers")),
+        Ok(Status::Partial) => return Err("must have an empty line after the headers".into()),
+        Err(httparse::Error::TooManyHeaders) => return Err(format!("must have at most {MAX_HEADERS} headers")),
         Err(error) => {
-            return Err(format!("is no HTTP/1.x request ({error}); headers without a request line go to --headers"));
+            return Err(format!(
+                "must be an HTTP/1.x request ({error}); use --headers for headers without a request line"
+            ));
         }
     };
-    let target = request.path.unwrap_or_default();
-    let path = target.parse::<Uri>().ok().and_then(|uri| uri.path_and_query().map(ToString::to_string));
+    let path = Some(path_of(request.path.unwrap_or_default().into()));
     let headers: Vec<_> =
         request.headers.iter().map(|header| (header.name.to_owned(), header.value.trim_ascii().to_vec())).collect();
     let body = body(&headers, message.get(size..).unwrap_or_default());
-    Ok(Captured { method: request.method.map(Into::into), path: path.or(Some(target.into())), headers, body })
+    Ok(Captured { method: request.method.map(Into::into), path, headers, body })
 }
 
 fn body(headers: &[(String, Vec<u8>)], rest: &[u8]) -> Vec<u8> {
@@ -32,14 +33,14 @@ fn body(headers: &[(String, Vec<u8>)], rest: &[u8]) -> Vec<u8> {
         header.and_then(|(_, value)| std::str::from_utf8(value).ok())
     };
     if value("transfer-encoding").is_some_and(|coding| coding.to_ascii_lowercase().ends_with("chunked")) {
-        // Who writes requests down often keeps that header and drops what it is about.
+        // Many loggers keep this header but join the chunks.
         return unchunked(rest).unwrap_or_else(|| rest.to_vec());
     }
     let length = value("content-length").and_then(|length| length.parse().ok()).unwrap_or(usize::MAX);
     rest.get(..length).unwrap_or(rest).to_vec()
 }
 
-/// The data of the chunks of `rest`, or `None` if those are none.
+/// The data of the chunks of `rest`, or `None` if `rest` is not chunked.
 fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -49,11 +50,11 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
         if size == 0 {
             return Some(body);
         }
-        let (chunk, behind) = data.split_at_checked(size)?;
+        let (chunk, end) = data.split_at_checked(size)?;
         body.extend_from_slice(chunk);
-        rest = behind.strip_prefix(b"\r\n")?;
+        rest = end.strip_prefix(b"\r\n")?;
     }
 }
 
-/// The most headers that a request may have.
+/// The maximum number of headers.
 const MAX_HEADERS: usize = 256;

@@ -1,4 +1,4 @@
-//! The verdict as it is printed.
+//! Prints the result of a verification.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use crate::failure::{FOUND, Failure};
 use crate::output::Output;
 use crate::table::Cell;
 
-/// A verdict and the time for which it was asked.
+/// The result of a verification at a time.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct Verification {
     pub(super) diagnosis: Diagnosis,
     pub(super) time: Timestamp,
-    /// Whether the message was judged at its own timestamp because it is stale by now.
+    /// Whether the message was verified at its own timestamp because it is stale now.
     pub(super) stale_by_now: bool,
 }
 
-impl Judged {
-    /// Whether it is known for certain what is wrong.
+impl Verification {
+    /// Whether a cause is proven.
     pub(super) fn is_explained(&self) -> bool {
         self.diagnosis.causes().iter().any(Cause::is_proven)
     }
 
-    /// Prints it.
+    /// Prints the result.
     pub(super) fn report(&self, now: Timestamp, output: Output) -> Result<ExitCode, Failure> {
         output.result(&self.json(), || self.print(now));
         Ok(if self.diagnosis.holds() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
@@ -51,7 +51,7 @@ impl Judged {
         if self.stale_by_now {
             let age = Duration::from_secs(now.as_unix().abs_diff(self.time.as_unix()));
             anstream::println!(
-                "judged at its own timestamp, {} s ago: a receiver refuses it as stale by now, which is normal for a capture; --at now judges it so",
+                "verified at its own timestamp, {} s ago: a receiver refuses it as stale now, which is normal for a capture; to verify it at the current time, add --at now",
                 age.as_secs()
             );
         }
@@ -60,7 +60,7 @@ impl Judged {
             causes::print(diagnosis.causes());
         }
         if let (false, Some(secret)) = (diagnosis.holds(), diagnosis.fitting_secret()) {
-            anstream::println!("\nput right, the signature holds with secret {}", secret.saturating_add(1));
+            anstream::println!("\nafter this fix, the signature verifies with secret {}", secret.saturating_add(1));
         }
     }
 

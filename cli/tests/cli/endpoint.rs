@@ -1,4 +1,4 @@
-//! A receiver on the loopback that guards a route for each preset, over HTTP/1.1 or HTTP/2, and counts.
+//! A receiver on loopback with a guarded route for each preset, over HTTP/1.1 or HTTP/2. It records its requests.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,26 +19,26 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::command::{keyring, presets};
+use super::schemes::{keyring, presets};
 
-/// A receiver until it is dropped. Its threads are its own, so that a test may wait for a command.
+/// A receiver, stopped on drop. It has its own threads, so that a test can block on a command.
 pub(crate) struct Endpoint {
     address: SocketAddr,
     seen: Arc<Seen>,
-    // Dropped last: with it the receiver ends.
+    // Dropping the runtime stops the receiver.
     _runtime: Runtime,
 }
 
-/// What came in.
+/// The received requests.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) bodies: Mutex<Vec<Bytes>>,
     pub(crate) headers: Mutex<Vec<HeaderMap>>,
     pub(crate) arrivals: Mutex<Vec<Instant>>,
     versions: Mutex<BTreeSet<String>>,
-    /// How many are under way, and the most that ever were.
-    pub(crate) under_way: Mutex<(usize, usize)>,
-    /// How many answers `/held` may still give.
+    /// The number of `/held` requests in flight, and the highest number so far.
+    in_flight: Mutex<(usize, usize)>,
+    /// Each permit releases one response of `/held`.
     gate: Gate,
     statuses: Mutex<Vec<u16>>,
 }
@@ -60,7 +60,7 @@ impl Endpoint {
         Self::start(true, &[])
     }
 
-    /// One whose `/statuses` answers with these in turn, over and over.
+    /// A receiver whose `/statuses` cycles through these statuses.
     pub(crate) fn answering(statuses: &[u16]) -> Self {
         Self::start(false, statuses)
     }
@@ -113,7 +113,7 @@ impl Seen {
         self.arrivals.lock().unwrap().len()
     }
 
-    /// Lets that many of those that are held go.
+    /// Lets `count` held requests continue.
     pub(crate) fn release(&self, count: usize) {
         self.gate.0.add_permits(count);
     }
@@ -125,14 +125,22 @@ impl Seen {
         self.bodies.lock().unwrap().push(body);
     }
 
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.lock().unwrap().0
+    }
+
+    pub(crate) fn most_in_flight(&self) -> usize {
+        self.in_flight.lock().unwrap().1
+    }
+
     fn enter(&self) {
-        let mut under_way = self.under_way.lock().unwrap();
-        under_way.0 += 1;
-        under_way.1 = under_way.1.max(under_way.0);
+        let mut in_flight = self.in_flight.lock().unwrap();
+        in_flight.0 += 1;
+        in_flight.1 = in_flight.1.max(in_flight.0);
     }
 
     fn leave(&self) {
-        self.under_way.lock().unwrap().0 -= 1;
+        self.in_flight.lock().unwrap().0 -= 1;
     }
 }
 
@@ -141,7 +149,7 @@ async fn serve(listener: TcpListener, app: Router, http2: bool) {
         let (stream, _) = listener.accept().await.unwrap();
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            // A connection that its client breaks off ends with an error, which is the client's own.
+            // An aborted connection ends with an error, which the client reports.
             if http2 {
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 let _ = server.serve_connection(TokioIo::new(stream), service).await;
@@ -165,14 +173,13 @@ async fn status(State(seen): State<Arc<Seen>>, version: Version, headers: Header
     StatusCode::from_u16(statuses[nth % statuses.len()]).unwrap()
 }
 
+/// Takes 50 ms, for the tests of rates and of durations.
 async fn slow(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) {
-    seen.enter();
     seen.arrive(version, headers, body);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    seen.leave();
 }
 
-/// Answers when it is released.
+/// Responds after [`Seen::release`].
 async fn held(State(seen): State<Arc<Seen>>, version: Version, headers: HeaderMap, body: Bytes) {
     seen.enter();
     seen.arrive(version, headers, body);

@@ -1,6 +1,5 @@
-//! The files that example lines name, but for the keys, of which the lines ask different things.
+//! The files that example lines use.
 
-/// What they find in their directory.
 pub(crate) const FILES: [(&str, &str); 3] = [
     (".env", "WEBHOOK_SECRET=Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD\n"),
     (
@@ -9,3 +8,11 @@ pub(crate) const FILES: [(&str, &str); 3] = [
     ),
     ("receiver.toml", "listen = \"127.0.0.1:3000\"\nkeys = \"keys.toml\"\nproxies.x_forwarded_for = 1\n"),
 ];
+
+/// A keys file with one sender, the one of the events.
+pub(crate) const KEYS: &str = r#"[[sender]]
+id = "acme"
+[[sender.key]]
+id = "2026"
+secret = "u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n"
+"#;

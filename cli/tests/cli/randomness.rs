@@ -1,4 +1,4 @@
-//! Whether secrets are random: 10^5 of each kind, none twice, every character as frequent as any other.
+//! Generated secrets are random: among 10^5 of each kind none repeats, and all characters are equally frequent.
 
 use std::collections::HashSet;
 
@@ -6,15 +6,15 @@ use super::scratch::Scratch;
 
 const COUNT: usize = 100_000;
 
-/// A kind, the form of its secrets, and the most that chi-square may be.
+/// A kind, the format of its secrets, and the upper bound of chi-square.
 ///
 /// A bound is the quantile at 1 - 10^-9 of the distribution with one degree of freedom fewer than there are characters:
-/// a good generator fails one of the six comparisons in 6 of 10^9 runs. A remainder in place of rejection, which makes 8
-/// of 62 characters a quarter more frequent, is beyond the bound by a factor of hundreds.
+/// a good generator fails one of the six comparisons in 6 of 10^9 runs. A generator that takes a remainder instead of
+/// rejecting makes 8 of 62 characters a quarter more frequent, and exceeds the bound by a factor of hundreds.
 struct Form {
     kind: &'static str,
     prefix: &'static str,
-    /// How many characters are random in full.
+    /// The number of characters that are fully random.
     random: usize,
     suffix: usize,
     alphabet: String,
@@ -22,7 +22,7 @@ struct Form {
 }
 
 #[test]
-fn secrets_of_every_kind_never_repeat_and_are_uniform_over_their_alphabet() {
+fn generated_secrets_are_unique_and_uniform() {
     let alphanumeric: String = ('A'..='Z').chain('a'..='z').chain('0'..='9').collect();
     let form = |kind, prefix, random, suffix, extra: &str, bound| {
         let alphabet = if extra == "hex" { "0123456789abcdef".into() } else { format!("{alphanumeric}{extra}") };
@@ -39,16 +39,18 @@ fn secrets_of_every_kind_never_repeat_and_are_uniform_over_their_alphabet() {
     ];
     let scratch = Scratch::new();
     for form in forms {
-        let ran = scratch.run(["secret", form.kind, "--count", &COUNT.to_string()]).ended_with(0);
-        assert_eq!(ran.err, "");
-        let secrets: HashSet<&str> = ran.out.lines().collect();
-        assert_eq!((ran.out.lines().count(), secrets.len()), (COUNT, COUNT), "{}", form.kind);
+        let ran = scratch.run(["secret", form.kind, "--count", &COUNT.to_string()]).assert_code(0);
+        assert_eq!(ran.stderr, "");
+        let secrets: HashSet<&str> = ran.stdout.lines().collect();
+        assert_eq!((ran.stdout.lines().count(), secrets.len()), (COUNT, COUNT), "{}", form.kind);
         let mut counts = vec![0_u32; form.alphabet.len()];
+        let positions: Vec<_> = (0..=u8::MAX).map(|byte| form.alphabet.find(char::from(byte))).collect();
         for secret in secrets {
             let random = secret.strip_prefix(form.prefix).unwrap();
             assert_eq!(random.len(), form.random + form.suffix, "{}", form.kind);
-            for c in random[..form.random].chars() {
-                counts[form.alphabet.find(c).unwrap_or_else(|| panic!("{}: {c:?}", form.kind))] += 1;
+            for byte in random[..form.random].bytes() {
+                let position = positions[usize::from(byte)];
+                counts[position.unwrap_or_else(|| panic!("{}: {byte:#x}", form.kind))] += 1;
             }
         }
         let statistic = chi_square(&counts);
@@ -57,7 +59,7 @@ fn secrets_of_every_kind_never_repeat_and_are_uniform_over_their_alphabet() {
 }
 
 #[test]
-fn bias_beyond_chance_is_noticed() {
+fn biased_counts_exceed_the_bound() {
     let mut counts = vec![100_000_u32; 62];
     assert!(chi_square(&counts) < BOUND_62);
     counts[0] = 101_300;

@@ -1,8 +1,9 @@
-//! A directory of its own for each test, and the command in it.
+//! Runs the command in a temporary directory.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File, Permissions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -10,17 +11,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A directory that goes with the test.
-pub(crate) struct Scratch(TempDir);
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_hookwarden");
 
-/// How a command ended, and what it wrote.
+/// The value of `HOOKWARDEN_SECRET` unless a test sets another one.
+pub(crate) const SECRET: &str = "canary-91fe-of-the-command-line";
+
+/// A temporary directory, deleted on drop.
 #[derive(Debug)]
-pub(crate) struct Ran {
-    /// `None` if a signal ended it.
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
+pub(crate) struct Scratch(TempDir);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
@@ -32,114 +31,192 @@ impl Scratch {
     }
 
     /// Writes a file that only its owner may read.
-    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
         set_mode(&path, 0o600);
         path
     }
 
+    /// Writes a file and returns its name, for use as an argument.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        self.write(name, content);
+        name.into()
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Runs `hookwarden` with these arguments.
-    #[track_caller]
-    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
-        self.finish(self.command().args(arguments), "")
-    }
-
-    /// Runs a line in bash, as somebody would paste it.
-    #[track_caller]
-    pub(crate) fn paste(&self, line: &str) -> Ran {
-        let mut bash = Command::new("bash");
-        let directory = Path::new(env!("CARGO_BIN_EXE_hookwarden")).parent().unwrap();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let places = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));
-        bash.args(["-eu", "-o", "pipefail", "-c", line]).env("PATH", std::env::join_paths(places).unwrap());
-        self.finish(bash.current_dir(self.0.path()), "")
-    }
-
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookwarden"));
-        command.current_dir(self.0.path());
+    /// `hookwarden` in this directory, with [`SECRET`] in its environment.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(self.0.path()).env("HOOKWARDEN_SECRET", SECRET).stdin(Stdio::null());
         command
     }
 
-    /// Gives `input` and waits, but not for ever.
     #[track_caller]
-    pub(crate) fn finish(&self, command: &mut Command, input: &str) -> Ran {
-        // Files take any length, where a pipe that nobody empties would stop the command.
-        let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
-        command.stdin(Stdio::piped()).stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
-        let mut child = command.spawn().unwrap();
-        // A command that does not read its input is right to close it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let code = wait(&mut child);
-        let [out, err] = [out, err].map(|mut file| {
-            use std::io::{Read as _, Seek as _};
-            let mut text = String::new();
-            file.rewind().unwrap();
-            file.read_to_string(&mut text).unwrap();
-            text
-        });
-        Ran { code, out, err }
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> CommandOutput {
+        finish(&mut self.command(arguments))
+    }
+
+    #[track_caller]
+    pub(crate) fn run_with_secret<A: AsRef<OsStr>>(
+        &self,
+        secret: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> CommandOutput {
+        finish(self.command(arguments).env("HOOKWARDEN_SECRET", secret))
+    }
+
+    #[track_caller]
+    pub(crate) fn run_with_input<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        input: impl AsRef<[u8]>,
+    ) -> CommandOutput {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(input.as_ref()).unwrap();
+        file.rewind().unwrap();
+        finish(self.command(arguments).stdin(file))
+    }
+
+    /// Runs a line in bash, with `hookwarden` in `PATH`.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> CommandOutput {
+        finish(&mut self.shell_command(line))
+    }
+
+    pub(crate) fn shell_command(&self, line: &str) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directory = Path::new(PROGRAM).parent().unwrap().to_owned();
+        let places = std::iter::once(directory).chain(std::env::split_paths(&path));
+        let mut bash = Command::new("bash");
+        bash.args(["-eu", "-o", "pipefail", "-c", line]).env("PATH", std::env::join_paths(places).unwrap());
+        bash.current_dir(self.0.path()).stdin(Stdio::null());
+        bash
     }
 }
 
-impl Ran {
+/// The exit code and the output of a command.
+#[derive(Debug)]
+pub(crate) struct CommandOutput {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl CommandOutput {
     #[track_caller]
-    pub(crate) fn ended_with(self, code: i32) -> Self {
+    pub(crate) fn assert_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
-    /// Bad input: one line that has `part` in it, and nothing else.
+    /// Asserts that the command refused its input with one line that contains `part`.
     #[track_caller]
-    pub(crate) fn refused(self, part: &str) {
-        let ran = self.ended_with(2);
-        assert!(ran.out.is_empty() && ran.err.lines().count() == 1 && ran.err.contains(part), "{part:?}: {ran:?}");
+    pub(crate) fn assert_refused(self, part: &str) {
+        let output = self.assert_code(2);
+        assert!(output.stdout.is_empty() && output.stderr.matches('\n').count() == 1, "{part:?}: {output:?}");
+        let message = output.stderr.strip_prefix("hookwarden: ");
+        assert!(message.is_some_and(|message| message.contains(part)), "{part:?}: {output:?}");
     }
 
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The rules of a report in JSON with their lines, but for notes.
+    /// The rules and lines of a JSON report, without notes.
     #[track_caller]
     pub(crate) fn findings(&self) -> Vec<(String, Option<u64>)> {
         let report = self.json();
         let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note");
         findings.map(|finding| (finding["id"].as_str().unwrap().to_owned(), finding["line"].as_u64())).collect()
     }
+
+    /// The lines `Name: value` of standard output.
+    #[track_caller]
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.stdout.lines().map(|line| pair(line).expect("a header")).collect()
+    }
 }
 
-/// The exit code, or `None` if a signal ended the child.
+/// Runs a command to its end.
 #[track_caller]
-pub(crate) fn wait(child: &mut Child) -> Option<i32> {
-    let begin = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        if begin.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("it did not end within {PATIENCE:?}");
-        }
-        thread::sleep(Duration::from_millis(2));
+pub(crate) fn finish(command: &mut Command) -> CommandOutput {
+    Running::start(command).finish()
+}
+
+/// A running command, killed on drop.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    // Files rather than pipes: a full pipe would block the command.
+    stdout: File,
+    stderr: File,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let [stdout, stderr] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+        command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+        Self { child: command.spawn().unwrap(), stdout, stderr }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        // The command may have ended already.
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> CommandOutput {
+        wait_until("the command ends", || !self.is_running());
+        let code = self.child.wait().unwrap().code();
+        let [stdout, stderr] = [&mut self.stdout, &mut self.stderr].map(|file| {
+            let mut text = String::new();
+            file.rewind().unwrap();
+            file.read_to_string(&mut text).unwrap();
+            text
+        });
+        CommandOutput { code, stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Polls `condition`, and panics if it is not met within [`PATIENCE`].
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "timed out waiting until {what}");
+        thread::sleep(Duration::from_micros(500));
     }
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 const PATIENCE: Duration = Duration::from_secs(120);

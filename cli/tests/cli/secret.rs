@@ -1,4 +1,4 @@
-//! `hookwarden secret`: the forms of secrets, and the files they go to.
+//! `hookwarden secret`: the formats of secrets and their files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,28 +9,28 @@ use hookwarden::keys::FileKeys;
 use super::scratch::{Scratch, mode};
 
 #[test]
-fn secret_of_every_kind_has_at_least_50_characters_that_need_no_quotes() {
+fn every_kind_has_full_length_without_quoting() {
     let scratch = Scratch::new();
     for (kind, length) in
         [("webhook", 64), ("whsec", 70), ("django", 64), ("jwt", 88), ("encryption", 64), ("fernet", 44)]
     {
-        let ran = scratch.run(["secret", kind]).ended_with(0);
-        let secret = ran.out.strip_suffix('\n').unwrap();
-        assert_eq!((secret.len(), &*ran.err), (length, ""), "{kind}");
+        let ran = scratch.run(["secret", kind]).assert_code(0);
+        let secret = ran.stdout.strip_suffix('\n').unwrap();
+        assert_eq!((secret.len(), &*ran.stderr), (length, ""), "{kind}");
         assert!(length >= 50 || kind == "fernet");
-        // Bash and TOML read it back as it was.
-        let echoed = scratch.paste(&format!("SECRET={secret}\nprintf '%s\\n' $SECRET")).ended_with(0);
-        assert_eq!(echoed.out, ran.out, "{kind}");
+        // Bash and TOML read it back unchanged.
+        let echoed = scratch.shell(&format!("SECRET={secret}\nprintf '%s\\n' $SECRET")).assert_code(0);
+        assert_eq!(echoed.stdout, ran.stdout, "{kind}");
         let document: toml::Table = format!("secret = \"{secret}\"").parse().unwrap();
         assert_eq!(document["secret"].as_str(), Some(secret), "{kind}");
     }
-    assert!(scratch.run(["secret"]).ended_with(0).out.len() == 65, "webhook is the default");
+    assert!(scratch.run(["secret"]).assert_code(0).stdout.len() == 65, "webhook is the default");
 }
 
 #[test]
-fn whsec_is_what_standard_webhooks_takes() {
+fn whsec_is_valid_for_standard_webhooks() {
     let scratch = Scratch::new();
-    let secret = scratch.run(["secret", "whsec"]).ended_with(0).out;
+    let secret = scratch.run(["secret", "whsec"]).assert_code(0).stdout;
     let secret = secret.trim_end();
     assert!(secret.starts_with("whsec_"));
     Scheme::standard_webhooks().secret(secret).unwrap();
@@ -38,10 +38,10 @@ fn whsec_is_what_standard_webhooks_takes() {
 }
 
 #[test]
-fn env_has_all_kinds_and_is_good() {
+fn env_file_has_all_kinds_and_passes() {
     let scratch = Scratch::new();
-    let made = scratch.run(["secret", "env", "--output", ".env"]).ended_with(0);
-    assert_eq!(made.out, "");
+    let made = scratch.run(["secret", "env", "--output", ".env"]).assert_code(0);
+    assert_eq!(made.stdout, "");
     let text = scratch.read(".env");
     let names: Vec<_> = text.lines().map(|line| line.split_once('=').unwrap().0).collect();
     let expected = [
@@ -53,87 +53,87 @@ fn env_has_all_kinds_and_is_good() {
         "FERNET_KEY",
     ];
     assert_eq!(names, expected);
-    let sourced = scratch.paste(". ./.env; echo \"$FERNET_KEY $DJANGO_SECRET_KEY\"").ended_with(0).out;
+    let sourced = scratch.shell(". ./.env; echo \"$FERNET_KEY $DJANGO_SECRET_KEY\"").assert_code(0).stdout;
     for secret in sourced.split_whitespace() {
         assert!(text.contains(secret));
     }
-    scratch.run(["secret", "check", ".env"]).ended_with(0);
+    scratch.run(["secret", "check", ".env"]).assert_code(0);
 }
 
 #[test]
-fn keys_file_that_is_made_loads() {
+fn generated_keys_file_loads() {
     let scratch = Scratch::new();
     scratch
         .run(["secret", "--format", "toml", "--count", "3", "--id", "a \"b\"", "--output", "keys.toml"])
-        .ended_with(0);
+        .assert_code(0);
     let keys = FileKeys::open(&Scheme::timestamped(), scratch.path("keys.toml")).unwrap();
     assert!(format!("{keys:?}").contains("senders: 3"), "{keys:?}");
     assert_eq!(keys.warnings(), Vec::<String>::new());
-    let whsec = scratch.run(["secret", "whsec", "--format", "toml"]).ended_with(0).out;
+    let whsec = scratch.run(["secret", "whsec", "--format", "toml"]).assert_code(0).stdout;
     scratch.write("whsec.toml", &whsec);
     FileKeys::open(&Scheme::standard_webhooks(), scratch.path("whsec.toml")).unwrap();
 }
 
 #[test]
-fn json_is_one_document() {
+fn json_output_is_one_document() {
     let scratch = Scratch::new();
-    let made = scratch.run(["secret", "env", "--count", "2", "--json"]).ended_with(0).json();
+    let made = scratch.run(["secret", "env", "--count", "2", "--json"]).assert_code(0).json();
     let secrets = made["secrets"].as_array().unwrap();
     assert_eq!(
         (secrets.len(), &secrets[0]["name"], &secrets[11]["name"]),
         (12, &"WEBHOOK_SECRET_1".into(), &"FERNET_KEY_2".into())
     );
-    let written = scratch.run(["secret", "--json", "--output", "secret.txt"]).ended_with(0);
+    let written = scratch.run(["secret", "--json", "--output", "secret.txt"]).assert_code(0);
     assert_eq!(written.json()["file"], "secret.txt");
-    assert!(!written.out.contains(scratch.read("secret.txt").trim()));
+    assert!(!written.stdout.contains(scratch.read("secret.txt").trim()));
 }
 
 #[test]
-fn file_of_a_secret_is_its_owners_alone_whatever_the_umask() {
+fn secret_file_is_private_under_any_umask() {
     let scratch = Scratch::new();
     for umask in ["000", "022", "077"] {
         let name = format!("secret-{umask}");
-        let ran = scratch.paste(&format!("umask {umask}; hookwarden secret --output {name}")).ended_with(0);
+        let ran = scratch.shell(&format!("umask {umask}; hookwarden secret --output {name}")).assert_code(0);
         assert_eq!(mode(&scratch.path(&name)), 0o600, "{umask}");
         let secret = scratch.read(&name);
-        assert_eq!((secret.len(), &*ran.out), (65, ""));
-        assert!(!ran.err.contains(secret.trim()), "{ran:?}");
+        assert_eq!((secret.len(), &*ran.stdout), (65, ""));
+        assert!(!ran.stderr.contains(secret.trim()), "{ran:?}");
     }
     assert_eq!(fs::read_dir(scratch.path(".")).unwrap().count(), 3, "nothing else is left behind");
 }
 
 #[test]
-fn file_that_exists_is_never_written_over() {
+fn existing_file_is_never_overwritten() {
     let scratch = Scratch::new();
     scratch.write("file", "precious");
     symlink("file", scratch.path("link")).unwrap();
     symlink("nowhere", scratch.path("dangling")).unwrap();
     fs::create_dir(scratch.path("directory")).unwrap();
     for name in ["file", "link", "dangling", "directory"] {
-        scratch.run(["secret", "--output", name]).refused("is there already");
+        scratch.run(["secret", "--output", name]).assert_refused("already exists");
     }
     assert_eq!(scratch.read("file"), "precious");
     assert!(!scratch.path("nowhere").exists());
     assert_eq!(fs::read_dir(scratch.path(".")).unwrap().count(), 4, "nothing else is left behind");
-    let outside = scratch.run(["secret", "--output", "none/secret"]).ended_with(3);
-    assert!(outside.out.is_empty() && outside.err.lines().count() == 1, "{outside:?}");
+    let outside = scratch.run(["secret", "--output", "none/secret"]).assert_code(3);
+    assert!(outside.stdout.is_empty() && outside.stderr.lines().count() == 1, "{outside:?}");
 }
 
 #[test]
-fn crash_in_the_middle_of_writing_leaves_no_half_file() {
+fn crash_while_writing_leaves_no_file() {
     let scratch = Scratch::new();
     // The kernel ends the process at the 16th KiB that it writes to a file.
-    let ran = scratch.paste("ulimit -c 0; ulimit -f 16; hookwarden secret --count 1000 --output secrets.txt");
+    let ran = scratch.shell("ulimit -c 0; ulimit -f 16; hookwarden secret --count 1000 --output secrets.txt");
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert!(!scratch.path("secrets.txt").exists());
 }
 
 #[test]
-fn bad_input_is_one_line_and_exit_code_2() {
+fn invalid_input_fails_with_one_line() {
     let scratch = Scratch::new();
-    scratch.run(["secret", "env", "--format", "toml"]).refused("--format toml: a keys file holds secrets of one kind");
-    scratch.run(["secret", "--format", "toml", "--id", ""]).refused("--id: is empty");
+    scratch.run(["secret", "env", "--format", "toml"]).assert_refused("--format toml: requires a single kind");
+    scratch.run(["secret", "--format", "toml", "--id", ""]).assert_refused("--id: must not be empty");
     for arguments in [&["secret", "unknown"][..], &["secret", "--count", "0"], &["secret", "--count", "1000001"]] {
-        assert!(scratch.run(arguments).ended_with(2).out.is_empty(), "{arguments:?}");
+        assert!(scratch.run(arguments).assert_code(2).stdout.is_empty(), "{arguments:?}");
     }
 }

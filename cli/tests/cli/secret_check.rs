@@ -1,13 +1,13 @@
 //! `hookwarden secret check`: what it finds, and that it never shows a secret.
 
-use super::scratch::{Ran, Scratch};
+use super::scratch::{CommandOutput, Scratch, finish};
 
-/// Nothing is wrong with it.
+/// A secret without findings.
 const GOOD: &str = "u3Yp0vTq8GdLr5XwZk1NcJb7HsEaMfQ2oViR9tKx6DmWjBzC4n";
 
 #[track_caller]
-fn check(scratch: &Scratch, text: &str) -> Ran {
-    scratch.finish(scratch.command().args(["secret", "check", "-", "--json"]), text)
+fn check(scratch: &Scratch, text: &str) -> CommandOutput {
+    scratch.run_with_input(["secret", "check", "-", "--json"], text)
 }
 
 #[track_caller]
@@ -15,13 +15,13 @@ fn assert_finds(scratch: &Scratch, text: &str, rules: &[&str]) {
     let ran = check(scratch, text);
     let found: Vec<_> = ran.findings().into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(found, rules, "{text:?}");
-    let ran = ran.ended_with(if rules.is_empty() { 0 } else { 1 });
+    let ran = ran.assert_code(if rules.is_empty() { 0 } else { 1 });
     let secret = text.trim().trim_matches(['"', '\'']);
-    assert!(secret.len() < 8 || !format!("{}{}", ran.out, ran.err).contains(secret), "{ran:?}");
+    assert!(secret.len() < 8 || !format!("{}{}", ran.stdout, ran.stderr).contains(secret), "{ran:?}");
 }
 
 #[test]
-fn secret_that_is_weak_has_a_finding() {
+fn weak_secret_has_a_finding() {
     let scratch = Scratch::new();
     let doubled = format!("{GOOD} ");
     let quoted = format!("\"{GOOD}\"\n");
@@ -59,24 +59,24 @@ fn secret_that_is_weak_has_a_finding() {
 }
 
 #[test]
-fn secrets_of_the_generator_are_good() {
+fn generated_secrets_pass() {
     let scratch = Scratch::new();
     for _ in 0..20 {
-        let env = scratch.run(["secret", "env", "--count", "20"]).ended_with(0).out;
+        let env = scratch.run(["secret", "env", "--count", "20"]).assert_code(0).stdout;
         let ran = check(&scratch, &env);
         assert_eq!(ran.findings(), [], "{env}");
     }
 }
 
 #[test]
-fn env_file_is_judged_by_line_and_name() {
+fn env_file_is_checked_by_line_and_name() {
     let scratch = Scratch::new();
     let text = format!(
         "# a comment with SECRET=changeme\n\nPORT=80\nexport A_SECRET={GOOD}\nB_TOKEN=\"changeme\"\nPUBLIC_KEY=short\n\
          KEY_ID=x\nC_KEY={GOOD} # the same\nD_PASSWORD= {}x\nE_SECRET=\n",
         GOOD.chars().rev().collect::<String>()
     );
-    let mut found = check(&scratch, &text).ended_with(1).findings();
+    let mut found = check(&scratch, &text).assert_code(1).findings();
     found.sort_by_key(|(_, line)| *line);
     let expected = [
         ("secret-placeholder", 5),
@@ -89,7 +89,7 @@ fn env_file_is_judged_by_line_and_name() {
 }
 
 #[test]
-fn keys_file_with_one_secret_in_two_forms_is_found() {
+fn shared_secret_is_found_across_encodings() {
     let scratch = Scratch::new();
     // The same 32 bytes in base64 with and without a prefix, in hex, and in upper-case hex.
     let forms = [
@@ -104,58 +104,133 @@ fn keys_file_with_one_secret_in_two_forms_is_found() {
         };
         let keys = sender("a", forms[a]) + &sender("b", GOOD) + &sender("c", forms[b]);
         scratch.write("keys.toml", &keys);
-        let ran = scratch.run(["secret", "check", "keys.toml", "--json"]).ended_with(1);
+        let ran = scratch.run(["secret", "check", "keys.toml", "--json"]).assert_code(1);
         let shared: Vec<_> = ran.findings().into_iter().filter(|(rule, _)| rule == "secret-shared").collect();
         assert_eq!(shared, [("secret-shared".to_owned(), Some(15))], "{a} {b}");
-        assert!(ran.out.contains("key k of sender c is the same secret as key k of sender a in line 5"), "{ran:?}");
-        assert!(forms.iter().all(|form| !ran.out.contains(form)));
+        assert!(ran.stdout.contains("key k of sender c is the same secret as key k of sender a in line 5"), "{ran:?}");
+        assert!(forms.iter().all(|form| !ran.stdout.contains(form)));
     }
 }
 
 #[test]
-fn secret_comes_from_an_environment_variable_too() {
+fn environment_variable_is_checked() {
     let scratch = Scratch::new();
-    let run = |value: &str| {
-        scratch.finish(
-            scratch.command().args(["secret", "check", "--secret-env", "HERE", "--json"]).env("HERE", value),
-            "",
-        )
-    };
-    run(GOOD).ended_with(0);
-    let ran = run("hunter2-hunter2").ended_with(1);
-    assert!(ran.out.contains("HERE") && !ran.out.contains("hunter2"), "{ran:?}");
-    scratch.run(["secret", "check", "--secret-env", "NOT_THERE"]).refused("NOT_THERE is not set");
+    let run =
+        |value: &str| finish(scratch.command(["secret", "check", "--secret-env", "HERE", "--json"]).env("HERE", value));
+    run(GOOD).assert_code(0);
+    let ran = run("hunter2-hunter2").assert_code(1);
+    assert!(ran.stdout.contains("HERE") && !ran.stdout.contains("hunter2"), "{ran:?}");
+    scratch.run(["secret", "check", "--secret-env", "NOT_THERE"]).assert_refused("NOT_THERE is not set");
 }
 
 #[test]
-fn bad_input_is_one_line_and_exit_code_2() {
+fn invalid_input_fails_with_one_line() {
     let scratch = Scratch::new();
-    scratch.run(["secret", "check", "none"]).refused("none: ");
-    scratch.write("broken.toml", "[[sender]]\nid = \"a\"\n[[sender.key]\nsecret = \"canary-71\"\n");
-    scratch.run(["secret", "check", "broken.toml"]).refused("broken.toml: line 3: is not TOML");
-    scratch.write("number.toml", "[[sender]]\nid = \"a\"\n[[sender.key]]\nid = \"k\"\nsecret = 7\n");
-    scratch.run(["secret", "check", "number.toml"]).refused("line 5: secret is not a string");
-    scratch.write("bare.toml", "title = \"x\"\n");
-    scratch.run(["secret", "check", "bare.toml"]).refused("holds no key");
+    scratch.run(["secret", "check", "none"]).assert_refused("none: ");
     scratch.write("plain.env", "PORT=80\n");
-    scratch.run(["secret", "check", "plain.env"]).refused("nothing was checked");
+    scratch.run(["secret", "check", "plain.env"]).assert_refused("nothing was checked");
     scratch.write("odd.env", "A_SECRET=x\ncanary-71\n");
-    scratch.run(["secret", "check", "--as", "env", "odd.env"]).refused("odd.env: line 2: is not NAME=value");
+    scratch.run(["secret", "check", "--as", "env", "odd.env"]).assert_refused("odd.env: line 2: must be NAME=value");
     for (name, content) in
         [("odd.env", "canary-71\n"), (".env", "canary-71\n"), ("settings", "A_SECRET=\"x\ncanary-71\"\n")]
     {
         scratch.write(name, content);
-        scratch.run(["secret", "check", name]).refused(": is not NAME=value");
+        scratch.run(["secret", "check", name]).assert_refused(": must be NAME=value");
     }
     std::fs::write(scratch.path("bytes"), [0xff, 0xfe]).unwrap();
-    scratch.run(["secret", "check", "bytes"]).refused("bytes: is not UTF-8");
+    scratch.run(["secret", "check", "bytes"]).assert_refused("bytes: must be UTF-8");
+}
+
+/// Asserts a finding with the library's message and the line.
+#[track_caller]
+fn assert_refused(scratch: &Scratch, path: &str, message: &str, line: Option<u64>) {
+    let ran = scratch.run(["secret", "check", path, "--json"]).assert_code(1);
+    let report = ran.json();
+    let findings = report["findings"].as_array().unwrap();
+    let is_refused = |finding: &serde_json::Value| {
+        finding["id"] == "secret-refused"
+            && finding["line"].as_u64() == line
+            && finding["detail"].as_str().unwrap().starts_with(message)
+    };
+    assert!(findings.iter().any(is_refused), "{message:?}: {ran:?}");
+    assert!(!ran.stdout.contains("canary"), "{ran:?}");
 }
 
 #[test]
-fn report_has_four_forms() {
+fn file_is_read_as_receivers_read_it() {
+    let scratch = Scratch::new();
+    let keys = |text: &str| format!("[[sender]]\nid = \"a\"\n[[sender.key]]\nid = \"k\"\n{text}\n");
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----\n";
+    let cases = [
+        ("broken.toml", keys("secret canary"), "broken.toml:5: file: must be valid TOML", 5),
+        ("number.toml", keys("secret = 7"), "number.toml:5: sender.key.secret: must be a string", 5),
+        (
+            "field.toml",
+            keys("secrets = \"canary-canary\""),
+            "field.toml:5: sender.key: must have no field besides id",
+            5,
+        ),
+        ("bare.toml", "title = \"x\"\n".into(), "bare.toml:1: file: must have no field besides sender", 1),
+        ("tls.key", pem.into(), "./tls.key:1: secret: must be a webhook secret; this is a PEM line", 1),
+        ("bom", format!("\u{feff}{GOOD}\n"), "./bom:1: secret: starts or ends with an invisible", 1),
+        ("blank", format!("{GOOD}\n\n"), "./blank:2: secret: is empty", 2),
+        ("twice", format!("{GOOD}\n{GOOD}\n"), "./twice:2: keys: line-1 and line-2 have the same secret", 2),
+        ("weak", "changeme\n".into(), "./weak:1: secret: must have at least 12 characters", 1),
+    ];
+    for (name, text, message, line) in cases {
+        scratch.write(name, &text);
+        assert_refused(&scratch, name, message, Some(line));
+    }
+    for (text, form) in
+        [(format!("\u{feff}{GOOD}\n"), "invisible character"), (format!("{GOOD}\0"), "invisible character")]
+    {
+        let ran = check(&scratch, &text).assert_code(1);
+        assert!(ran.stdout.contains("secret-refused") && ran.stdout.contains(form), "{ran:?}");
+    }
+    // Two lines are the new secret and the old one.
+    scratch.write("two", format!("{GOOD}\n{}\n", GOOD.chars().rev().collect::<String>()));
+    scratch.run(["secret", "check", "two"]).assert_code(0);
+    // The scheme requires a format.
+    scratch.write("whsec.toml", keys(&format!("secret = \"{GOOD}!\"")));
+    scratch.run(["secret", "check", "whsec.toml"]).assert_code(0);
+    let ran = scratch.run(["secret", "check", "whsec.toml", "--scheme", "standard_webhooks"]).assert_code(1);
+    assert!(ran.stdout.contains("must be padded base64"), "{ran:?}");
+}
+
+#[test]
+fn directory_is_read_as_receivers_read_it() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("secrets")).unwrap();
+    scratch.write("secrets/acme", format!("{GOOD}\n"));
+    scratch.run(["secret", "check", "secrets"]).assert_code(0);
+    scratch.write("secrets/tls.key", "-----BEGIN PRIVATE KEY-----\n");
+    scratch.write("secrets/bom", format!("\u{feff}{GOOD}\n"));
+    scratch.write("secrets/acme.bak", "canary-of-the-backup-copy\n");
+    scratch.write("secrets/blank", format!("{GOOD}x\n\n"));
+    scratch.write("secrets/placeholder", "your-webhook-secret-for-canary\n");
+    assert_refused(
+        &scratch,
+        "secrets",
+        "secrets/tls.key:1: secret: must be a webhook secret; this is a PEM line",
+        Some(1),
+    );
+    assert_refused(&scratch, "secrets", "secrets/bom:1: secret: starts or ends", Some(1));
+    assert_refused(&scratch, "secrets", "secrets/acme.bak: file: has the name of a backup copy", None);
+    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: is empty", Some(2));
+    let ran = scratch.run(["secret", "check", "secrets", "--json"]);
+    assert!(ran.stdout.contains("the secret of placeholder is a placeholder"), "{ran:?}");
+    std::fs::remove_file(scratch.path("secrets/acme")).unwrap();
+    std::fs::remove_file(scratch.path("secrets/placeholder")).unwrap();
+    // Each error is reported even if no secret is valid.
+    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: is empty", Some(2));
+    assert_refused(&scratch, "secrets", "secrets/tls.key:1: ", Some(1));
+}
+
+#[test]
+fn report_has_four_formats() {
     let scratch = Scratch::new();
     scratch.write("secret", "changeme");
-    let run = |format: &str| scratch.run(["secret", "check", "secret", "--format", format]).ended_with(1).out;
+    let run = |format: &str| scratch.run(["secret", "check", "secret", "--format", format]).assert_code(1).stdout;
     assert!(run("table").lines().next().unwrap().starts_with("severity"));
     assert!(run("markdown").starts_with("# Audit of secret\n\n| severity |"));
     let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
@@ -170,5 +245,5 @@ fn report_has_four_forms() {
         assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
         assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "secret");
     }
-    assert_eq!(results.len(), 3);
+    assert_eq!(results.len(), 4);
 }

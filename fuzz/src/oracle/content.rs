@@ -1,22 +1,35 @@
-//! What is signed.
+//! The signed content.
 
 use hookwarden::Scheme;
+use hookwarden::crypto::HashAlgorithm;
 use hookwarden::scheme::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart, TimestampSource};
 
+use ring::digest;
+
 use super::signatures::{Signatures, signatures, split};
+use super::written;
 use crate::request::Request;
 
-/// The signed content of `request`, `None` where a part is missing, repeated, too long or ambiguous.
+/// Returns the signed content of `request`, or `None` if a part is missing, repeated, too long or ambiguous.
 pub fn content(scheme: &Scheme, request: &Request, stamp_text: &[u8]) -> Option<Vec<u8>> {
     let signatures = signatures(scheme, request)?;
     let parts = scheme.signed();
-    let body = parts.iter().position(|part| *part == SignedPart::Body).expect("a scheme signs the body");
+    let body = parts.iter().position(is_body).expect("a scheme signs the body");
     let mut content = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         match part {
             SignedPart::Literal(text) => content.extend_from_slice(text.as_bytes()),
             SignedPart::Timestamp => content.extend_from_slice(stamp_text),
             SignedPart::Body => content.extend_from_slice(&request.body),
+            SignedPart::BodyDigest { hash, encoding } => {
+                let algorithm = match hash {
+                    HashAlgorithm::Sha256 => &digest::SHA256,
+                    HashAlgorithm::Sha512 => &digest::SHA512,
+                    other => panic!("the oracle does not know {other:?}"),
+                };
+                let digest = digest::digest(algorithm, &request.body);
+                content.extend_from_slice(written(*encoding, digest.as_ref()).as_bytes());
+            }
             SignedPart::Method => content.extend(short(request.line.as_ref()?.0.as_bytes())?),
             SignedPart::Path => content.extend(short(request.line.as_ref()?.1.as_bytes())?),
             SignedPart::Url { base, decode } => {
@@ -27,11 +40,13 @@ pub fn content(scheme: &Scheme, request: &Request, stamp_text: &[u8]) -> Option<
                 let value = short(request.single(name.as_str())?)?;
                 let is_stamp =
                     matches!(scheme.timestamp_source(), Some(TimestampSource::Header(stamp)) if stamp == name);
-                let cut = if place < body {
+                let cut = if is_stamp {
+                    false
+                } else if place < body {
                     literal(parts.get(place + 1)).is_some_and(|literal| first_cut(&value, literal) != value.len())
                 } else {
                     let before = place.checked_sub(1).and_then(|place| parts.get(place));
-                    !is_stamp && literal(before).is_some_and(|literal| last_cut(&value, literal) != 0)
+                    literal(before).is_some_and(|literal| last_cut(&value, literal) != 0)
                 };
                 if cut {
                     return None;
@@ -46,6 +61,10 @@ pub fn content(scheme: &Scheme, request: &Request, stamp_text: &[u8]) -> Option<
     Some(content)
 }
 
+fn is_body(part: &SignedPart) -> bool {
+    matches!(part, SignedPart::Body | SignedPart::BodyDigest { .. })
+}
+
 fn short(value: &[u8]) -> Option<Vec<u8>> {
     if value.len() > 8_192 { None } else { Some(value.to_vec()) }
 }
@@ -57,13 +76,13 @@ fn literal(part: Option<&SignedPart>) -> Option<&[u8]> {
     }
 }
 
-/// Where a reader from the front finds the literal behind the value.
+/// Returns where a reader from the front finds the literal after the value.
 fn first_cut(value: &[u8], literal: &[u8]) -> usize {
     let text = [value, literal].concat();
     text.windows(literal.len()).position(|window| window == literal).expect("it is at the end")
 }
 
-/// Where a reader from the back finds the literal before the value.
+/// Returns where a reader from the back finds the literal before the value.
 fn last_cut(value: &[u8], literal: &[u8]) -> usize {
     let text = [literal, value].concat();
     text.windows(literal.len()).rposition(|window| window == literal).expect("it is at the beginning")
@@ -89,6 +108,9 @@ fn listed_headers(listed: &ListedHeaders, request: &Request, signatures: &Signat
         }
         let name = String::from_utf8(name).ok()?.to_ascii_lowercase();
         let value = short(request.single(&name)?)?;
+        if listed.pair == ListedHeaderForm::NameAndValue && embeds_header(&value, &listed.join) {
+            return None;
+        }
         lines.push(match listed.pair {
             ListedHeaderForm::NameAndValue => [name.as_bytes(), b":", &value].concat(),
             _ => value,
@@ -101,7 +123,20 @@ fn listed_headers(listed: &ListedHeaders, request: &Request, signatures: &Signat
     Some(lines.join(listed.join.as_bytes()))
 }
 
-/// `path` with the percent-encoded forms of the characters in `decode` decoded.
+/// Whether `value` contains `join`, a name and a colon. A join that can be part of a name is not a separator.
+fn embeds_header(value: &[u8], join: &str) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if join.is_empty() || join.bytes().any(|byte| is_token(&byte) || byte == b':') {
+        return false;
+    }
+    let after_join = value.windows(join.len()).enumerate().filter(|(_, window)| *window == join.as_bytes());
+    after_join.map(|(at, _)| &value[at + join.len()..]).any(|rest| match rest.iter().position(|byte| !is_token(byte)) {
+        Some(end) => end > 0 && rest[end] == b':',
+        None => false,
+    })
+}
+
+/// Decodes the percent-encoded forms of the characters in `decode`.
 fn decoded(path: &[u8], decode: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = path;
@@ -132,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_is_found_within_the_value_and_across_its_end() {
+    fn cut_is_found_within_and_across_a_value() {
         for (value, literal, clean) in
             [("ab", ".", true), ("a.", ".", false), ("xab", "aba", false), ("xaba", "aba", false)]
         {

@@ -1,21 +1,23 @@
-//! What stands in the signature headers.
+//! Reads the signature headers.
 
 use hookwarden::Scheme;
 use hookwarden::scheme::Layout;
 
 use crate::request::Request;
 
-/// The texts of all signatures and the other fields.
+/// The signatures and the other fields of a signature header.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    /// The signatures, as they are written.
+    /// The signatures as text.
     pub texts: Vec<Vec<u8>>,
-    /// The fields beside them.
+    /// The other fields.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The groups of a layout with groups, which then has neither texts nor fields.
+    pub groups: Vec<Signatures>,
 }
 
 impl Signatures {
-    /// The field `key`, if there is exactly one.
+    /// Returns the field `key`, if there is exactly one.
     pub fn field(&self, key: &str) -> Option<Vec<u8>> {
         let found: Vec<_> = self.fields.iter().filter(|(other, _)| other == key.as_bytes()).collect();
         match found[..] {
@@ -25,7 +27,7 @@ impl Signatures {
     }
 }
 
-/// Reads them: at least one header, none twice, none of more than 8,192 bytes.
+/// Reads the signature headers. There must be at least one, each only once and of at most 8,192 bytes.
 pub fn signatures(scheme: &Scheme, request: &Request) -> Option<Signatures> {
     let mut read = Signatures::default();
     let mut present = false;
@@ -35,6 +37,14 @@ pub fn signatures(scheme: &Scheme, request: &Request) -> Option<Signatures> {
             [value] if value.len() <= 8_192 => {
                 present = true;
                 take(scheme.layout(), value, &mut read);
+            }
+            ref values if scheme.repeats_signature_headers() => {
+                if values.len() > usize::from(scheme.max_signatures()) || values.iter().any(|value| value.len() > 8_192)
+                {
+                    return None;
+                }
+                present = true;
+                values.iter().for_each(|value| take(scheme.layout(), value, &mut read));
             }
             _ => return None,
         }
@@ -50,6 +60,15 @@ fn take(layout: &Layout, value: &[u8], read: &mut Signatures) {
                 read.texts.extend(entry.strip_prefix(prefix.as_bytes()).map(<[u8]>::to_vec));
             }
         }
+        Layout::FieldGroups { group_separator, separator, signature } => {
+            for text in split(value, *group_separator) {
+                if !text.is_empty() {
+                    let mut group = Signatures::default();
+                    take(&Layout::fields(*separator, signature.clone()), &text, &mut group);
+                    read.groups.push(group);
+                }
+            }
+        }
         Layout::Fields { separator, signature } => {
             for entry in split(value, *separator) {
                 let mut halves = entry.splitn(2, |byte| *byte == b'=');
@@ -62,11 +81,19 @@ fn take(layout: &Layout, value: &[u8], read: &mut Signatures) {
                 }
             }
         }
+        Layout::Positional { separator, fields } => {
+            for (index, entry) in split(value, *separator).into_iter().enumerate() {
+                match fields.get(index) {
+                    Some(name) => read.fields.push((name.as_bytes().to_vec(), entry)),
+                    None => read.texts.push(entry),
+                }
+            }
+        }
         other => panic!("the oracle does not know {other:?}"),
     }
 }
 
-/// The entries of a list, without the white space around each.
+/// Splits a list into its entries, without the white space around each.
 pub(super) fn split(list: &[u8], separator: char) -> Vec<Vec<u8>> {
     let mut entries = vec![Vec::new()];
     for byte in list {

@@ -1,4 +1,4 @@
-//! Hex and base64, written out.
+//! Simple implementations of hex and base64.
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -9,7 +9,7 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits?.chunks(2).map(|pair| u8::try_from(pair.first()? * 16 + pair.get(1)?).ok()).collect()
 }
 
-/// RFC 4648 section 4, with padding.
+/// Encodes base64 of RFC 4648 section 4, with padding.
 pub(super) fn base64(bytes: &[u8]) -> String {
     let alphabet = alphabet();
     let mut bits: Vec<u8> = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// What [`base64`] wrote.
+/// Decodes the output of [`base64`].
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let alphabet = alphabet();
     let mut bits: Vec<u8> = Vec::new();
@@ -40,6 +40,16 @@ pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bits.chunks_exact(8).map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | bit)).collect())
+}
+
+/// Encodes base64 of RFC 4648 section 5, with padding.
+pub(super) fn base64url(bytes: &[u8]) -> String {
+    base64(bytes).replace('+', "-").replace('/', "_")
+}
+
+/// Decodes the output of [`base64url`], with or without its padding.
+pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    if text.contains(['+', '/']) { None } else { from_base64(&text.replace('-', "+").replace('_', "/")) }
 }
 
 fn alphabet() -> Vec<char> {
@@ -57,6 +67,8 @@ mod tests {
             assert_eq!(from_base64(text).as_deref(), Some(bytes.as_bytes()));
         }
         assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8=");
+        assert_eq!((from_base64url("-_8").as_deref(), from_base64url("+/8=")), (Some(&[0xfb, 0xff][..]), None));
         assert_eq!(hex(b"\x00\x0f\xff"), "000fff");
         assert_eq!(from_hex("000FfF").as_deref(), Some(&b"\x00\x0f\xff"[..]));
         assert_eq!((from_hex("0"), from_hex("0g"), from_base64("a*")), (None, None, None));

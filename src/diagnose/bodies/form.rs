@@ -16,7 +16,7 @@ pub(super) fn offer(bodies: &mut Bodies<'_>) {
     }
 }
 
-/// The body as the one field of a form.
+/// Offers the body as the only field of a form.
 fn wrapped(bodies: &mut Bodies<'_>, text: &str) {
     for name in ["payload", "data"] {
         for plus in [true, false] {
@@ -32,33 +32,35 @@ fn wrapped(bodies: &mut Bodies<'_>, text: &str) {
     }
 }
 
-/// One field of the body in place of all of it.
+/// Offers the value of each field.
 fn fields(bodies: &mut Bodies<'_>, text: &str) {
     for pair in text.trim_ascii_end().split('&').take(MAX_FIELDS) {
         let Some((_, value)) = pair.split_once('=') else { continue };
-        for (value, how) in [(decoded(value), "decoded"), (value.as_bytes().to_vec(), "as it stands")] {
+        for (value, how) in [(decoded(value), "decoded"), (value.as_bytes().to_vec(), "not decoded")] {
             bodies.offer(
                 value,
                 Cause::new(
                     CauseKind::BodyFormField,
-                    format!("the body is a form, and the sender signed the value of one field alone, {how}"),
-                    "on the sender, sign the whole body as it is sent; or verify the bytes of that field",
+                    format!("the body is a form, and the sender signed only the value of one field, {how}"),
+                    "on the sender, sign the whole body as it is sent; or have the receiver verify the bytes of that \
+                     field",
                 ),
             );
         }
     }
 }
 
-/// The form decoded, or encoded by other rules.
+/// Offers the form decoded, and encoded by other rules.
 fn rewritten(bodies: &mut Bodies<'_>, text: &str) {
     let cause = |what: &'static str| {
         Cause::new(
             CauseKind::BodyFormEncoding,
             what,
-            "on the receiver, verify the raw body before the form is parsed; on the sender, sign what is sent",
+            "on the receiver, verify the raw body before the form is parsed; on the sender, sign the form as it is \
+             sent",
         )
     };
-    bodies.offer(decoded(text), cause("the sender signed the form decoded, and it is sent encoded"));
+    bodies.offer(decoded(text), cause("the sender signed the decoded form, and sent it encoded"));
     bodies.offer(
         text.replace('+', "%20").into_bytes(),
         cause("the sender signed spaces as %20, and the body has them as +"),
@@ -70,7 +72,7 @@ fn rewritten(bodies: &mut Bodies<'_>, text: &str) {
     for upper in [false, true] {
         bodies.offer(
             recased(text, upper).into_bytes(),
-            cause("the sender signed the form's percent-encoding with hex digits in the other case"),
+            cause("the sender signed the form with its percent-encoded hex digits in the other case"),
         );
     }
     for plus in [true, false] {
@@ -83,7 +85,7 @@ fn rewritten(bodies: &mut Bodies<'_>, text: &str) {
         });
         bodies.offer(
             pairs.collect::<Vec<_>>().join("&").into_bytes(),
-            cause("the form was decoded and encoded again, and some characters are written otherwise"),
+            cause("the form was decoded and encoded again, which changed how some characters are written"),
         );
     }
 }
@@ -115,8 +117,8 @@ fn recased(text: &str, upper: bool) -> String {
     text.chars().map(recase).collect()
 }
 
-/// What a form's serializer leaves as it is.
+/// The characters that a form's serializer encodes.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
-/// The most fields that are tried alone.
+/// The maximum number of fields that are tried.
 const MAX_FIELDS: usize = 16;

@@ -1,7 +1,9 @@
-//! Bodies of JSON that were parsed and written again.
+//! JSON bodies that were parsed and serialized again.
 //!
-//! Numbers and repeated keys are kept to the letter: a parser that read them would lose what is looked for.
+//! The tree keeps the text of numbers and repeated keys, because parsing them would lose the differences that the
+//! search needs. [`numbers`] tries the forms that a number may have lost.
 
+mod numbers;
 mod tree;
 mod write;
 
@@ -12,6 +14,8 @@ use super::Bodies;
 use tree::Tree;
 use write::{Escapes, Spacing};
 
+pub(in crate::diagnose) use numbers::{offer as offer_numbers, whole_json};
+
 pub(super) fn offer(bodies: &mut Bodies<'_>) {
     let Ok(text) = core::str::from_utf8(bodies.original) else { return };
     strings(bodies, text);
@@ -21,15 +25,15 @@ pub(super) fn offer(bodies: &mut Bodies<'_>) {
     rewritten_sorted(bodies, &sorted);
 }
 
-/// JSON within a JSON string.
+/// Offers the content of a JSON string, and the body as a JSON string.
 fn strings(bodies: &mut Bodies<'_>, text: &str) {
     if let Ok(Value::String(inner)) = serde_json::from_str(text) {
         bodies.offer(
             inner.into_bytes(),
             Cause::new(
                 CauseKind::BodyJsonString,
-                "the body is a JSON string that holds what was signed: it was serialised twice",
-                "on the sender, don't serialise a text that is JSON already; or sign the string as it is sent",
+                "the body is a JSON string that contains the signed text: it was serialized twice",
+                "on the sender, don't serialize a text that is JSON already; or sign the string as it is sent",
             ),
         );
     }
@@ -39,7 +43,7 @@ fn strings(bodies: &mut Bodies<'_>, text: &str) {
             Cause::new(
                 CauseKind::BodyJsonString,
                 "the sender signed the body as a JSON string, and sends it as plain JSON",
-                "on the sender, sign the text that is sent: it was serialised twice before signing",
+                "on the sender, sign the text that is sent: it was serialized again before signing",
             ),
         );
     }
@@ -74,8 +78,9 @@ fn offer_one(bodies: &mut Bodies<'_>, tree: &Tree<'_>, spacing: Spacing, escapes
         text.into_bytes(),
         Cause::new(
             CauseKind::BodyJsonRewritten,
-            format!("the body's JSON was parsed and written again: the sender signed it {}", how.join(", ")),
-            "on the receiver, verify the raw bytes before any JSON parser; on the sender, sign the very text that is sent",
+            format!("the body's JSON was parsed and serialized again: the sender signed it {}", how.join(", ")),
+            "on the receiver, verify the raw bytes before any JSON parser; on the sender, sign exactly the text that \
+             is sent",
         ),
     );
 }

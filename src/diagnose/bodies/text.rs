@@ -1,10 +1,13 @@
-//! Bodies that went through the wrong character encoding.
+//! Bodies that were decoded or encoded with the wrong character encoding.
 
 use super::super::cause::{Cause, CauseKind};
 use super::Bodies;
 
-/// A character encoding of one byte a character, by its name and how it writes a character.
+/// A single-byte character encoding: its name, and the function that encodes a character.
 type Narrow = (&'static str, fn(char) -> Option<u8>);
+
+/// The same encoding, with the function that decodes a byte.
+type Wide = (&'static str, fn(u8) -> char);
 
 pub(super) fn offer(bodies: &mut Bodies<'_>) {
     let body = bodies.original;
@@ -14,7 +17,7 @@ pub(super) fn offer(bodies: &mut Bodies<'_>) {
     if let Ok(text) = core::str::from_utf8(body) {
         let narrow: [Narrow; 2] = [("Latin-1", latin1), ("Windows-1252", windows_1252)];
         for (name, to_byte) in narrow {
-            // Either the body is UTF-8 twice over, or the sender signed in the narrow encoding itself.
+            // Either the body was encoded as UTF-8 twice, or the sender signed it in the single-byte encoding.
             if let Some(bytes) = text.chars().map(to_byte).collect::<Option<Vec<u8>>>() {
                 let what = if core::str::from_utf8(&bytes).is_ok() {
                     format!("the body was encoded twice: its UTF-8 was read as {name} and written as UTF-8 again")
@@ -25,10 +28,12 @@ pub(super) fn offer(bodies: &mut Bodies<'_>) {
             }
         }
     }
-    let widened: String = body.iter().map(|byte| char::from(*byte)).collect();
-    bodies.offer(widened.into_bytes(), cause("the sender signed the body as Latin-1 read into UTF-8".to_owned()));
-    let widened: String = body.iter().map(|byte| from_windows_1252(*byte)).collect();
-    bodies.offer(widened.into_bytes(), cause("the sender signed the body as Windows-1252 read into UTF-8".to_owned()));
+    let wide: [Wide; 2] = [("Latin-1", char::from), ("Windows-1252", from_windows_1252)];
+    for (name, to_char) in wide {
+        let widened: String = body.iter().map(|byte| to_char(*byte)).collect();
+        let what = format!("the sender read the body as {name}, encoded it as UTF-8, and signed that");
+        bodies.offer(widened.into_bytes(), cause(what));
+    }
 }
 
 fn cause(what: String) -> Cause {
@@ -53,7 +58,7 @@ fn from_windows_1252(byte: u8) -> char {
     special.copied().unwrap_or_else(|| char::from(byte))
 }
 
-/// What Windows-1252 has at 0x80 to 0x9f; the five bytes that it leaves open stand for themselves.
+/// The characters of Windows-1252 at 0x80 to 0x9f. The five unassigned bytes map to the code points of the same value.
 const HIGH: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',

@@ -1,15 +1,16 @@
-//! Timestamps that were signed in another form than they were sent, or that the scheme does not know of.
+//! Timestamps that were signed in a form other than the sent one, or that the scheme does not read.
 
 use super::{Content, Contents, Element, header_value, joined};
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::form::Form;
+use crate::diagnose::names::{IDS, TIMESTAMPS};
 use crate::diagnose::search::Piece;
 use crate::diagnose::time;
 use crate::headers::Head;
 use crate::scheme::{Scheme, SignedPart};
 use crate::time::{Timestamp, TimestampFormat};
 
-/// The template with the timestamp in other forms.
+/// Offers the template with the timestamp in other forms.
 pub(super) fn forms(contents: &mut Contents, scheme: &Scheme, elements: &[Element<'_>]) {
     let place = elements.iter().position(|element| *element.part == SignedPart::Timestamp);
     let Some((index, element)) = place.and_then(|index| Some((index, elements.get(index)?))) else { return };
@@ -19,18 +20,19 @@ pub(super) fn forms(contents: &mut Contents, scheme: &Scheme, elements: &[Elemen
     let cause = |how: &str| {
         Cause::new(
             CauseKind::TimestampSignedForm,
-            format!("the timestamp was signed {how}, which is not the text that was sent"),
-            "on the sender, make the timestamp's text once, and both sign and send that very text",
+            format!("the sender signed the timestamp {how}, but sent it in another form"),
+            "on the sender, format the timestamp once, and sign and send the same text",
         )
     };
     for (other, how) in written(time) {
         contents.replace(elements, index, other.into_bytes(), [cause(how)]);
     }
     if format == TimestampFormat::Seconds {
-        // The milliseconds that were cut off are few enough to try them all. No two of them are equal.
+        // Only 999 values of the dropped milliseconds are possible. They differ, so no check for equal contents is
+        // needed.
         contents.forms.extend((1..1000).map(|millisecond| {
             let form = replaced(elements, index, &format!("{}{millisecond:03}", time.as_unix()));
-            Form::faulty(form, [cause("in milliseconds")]).alone()
+            Form::with_causes(form, [cause("in milliseconds")]).uncombined()
         }));
     }
 }
@@ -41,7 +43,7 @@ fn replaced(elements: &[Element<'_>], index: usize, text: &str) -> Content {
     }))
 }
 
-/// The forms of a time that senders write.
+/// Writes a time in the forms that senders use.
 fn written(time: Timestamp) -> Vec<(String, &'static str)> {
     let mut forms = vec![
         (time.as_unix().to_string(), "in seconds"),
@@ -58,25 +60,35 @@ fn written(time: Timestamp) -> Vec<(String, &'static str)> {
         ]);
         forms.push((date, "in RFC 3339"));
     }
+    forms.extend(TimestampFormat::HttpDate.write(time).map(|date| (date, "as an HTTP date")));
     forms
 }
 
-/// Templates of other senders, with a timestamp or an id from the head that the scheme knows nothing of.
+/// Offers templates of other senders, with a timestamp or an id of the head that the scheme does not read.
 pub(super) fn extra<H: Head + ?Sized>(contents: &mut Contents, scheme: &Scheme, head: &H) {
     let own = scheme.timestamp_text(head).map(|text| ("the timestamp", text));
     let mut stamps: Vec<(&str, &[u8])> = TIMESTAMPS
         .iter()
+        .chain(&["Date"])
         .filter_map(|name| Some((*name, header_value(head, name)?)))
         .filter(|(_, value)| own.is_none_or(|(_, own)| own != *value))
         .collect();
     stamps.extend(own);
+    let embedded = stamp_in_signature(scheme, head);
+    stamps.extend(
+        embedded
+            .iter()
+            .map(|(name, text)| (name.as_str(), *text))
+            .filter(|(_, text)| own.is_none_or(|(_, own)| own != *text)),
+    );
     let id = IDS.iter().find_map(|name| Some((*name, header_value(head, name)?)));
     for (name, stamp) in stamps {
         let mut offer = |before: &[&[u8]], template: String| {
             let cause = Cause::new(
                 CauseKind::TemplatePartExtra,
-                format!("the sender signed {template}, which is not what the scheme signs"),
-                "on the receiver, describe this template in the scheme, the timestamp's header included; or change the sender's",
+                format!("the sender signed {template}, but the scheme signs another template"),
+                "on the receiver, set this template in the scheme, and the place of the timestamp: its header, or its \
+                 field or position (Layout::fields, Layout::positional); or change the sender's template",
             );
             let before = before.iter().map(|bytes| Piece::Bytes(bytes.to_vec()));
             contents.offer(joined(before.chain([Piece::Body])), cause);
@@ -94,27 +106,26 @@ pub(super) fn extra<H: Head + ?Sized>(contents: &mut Contents, scheme: &Scheme, 
     if let Some((name, id)) = id {
         let cause = Cause::new(
             CauseKind::TemplatePartExtra,
-            format!("the sender signed {name} \".\" body, which is not what the scheme signs"),
-            "on the receiver, describe this template in the scheme; or change the sender's",
+            format!("the sender signed {name} \".\" body, but the scheme signs another template"),
+            "on the receiver, set this template in the scheme; or change the sender's template",
         );
         contents.offer(joined([Piece::Bytes([id, b"."].concat()), Piece::Body]), cause);
     }
 }
 
-/// Headers that are known to carry a timestamp or an id.
-const TIMESTAMPS: [&str; 12] = [
-    "X-Webhook-Timestamp",
-    "Webhook-Timestamp",
-    "X-Timestamp",
-    "Timestamp",
-    "X-Signature-Timestamp",
-    "X-Request-Timestamp",
-    "X-Slack-Request-Timestamp",
-    "Svix-Timestamp",
-    "X-Hub-Timestamp",
-    "X-Hook-Timestamp",
-    "X-Event-Time",
-    "Date",
-];
-const IDS: [&str; 7] =
-    ["webhook-id", "svix-id", "X-Webhook-Id", "X-Request-Id", "X-Event-Id", "X-Delivery-Id", "X-GitHub-Delivery"];
+/// Finds a number in a signature header that may be a timestamp, and describes its place.
+fn stamp_in_signature<'h, H: Head + ?Sized>(scheme: &Scheme, head: &'h H) -> Option<(String, &'h [u8])> {
+    scheme.signature_headers().iter().find_map(|name| {
+        let value = header_value(head, name.as_str())?;
+        let pieces = value.split(|byte| matches!(byte, b',' | b';' | b' ' | b'.' | b'=' | b':'));
+        let is_stamp = |piece: &&[u8]| STAMP_DIGITS.contains(&piece.len()) && piece.iter().all(u8::is_ascii_digit);
+        let text = pieces.take(MAX_PIECES).find(is_stamp)?;
+        Some((format!("the timestamp in {}", name.as_str()), text))
+    })
+}
+
+/// The number of digits of the current Unix time in seconds and in milliseconds.
+const STAMP_DIGITS: [usize; 2] = [10, 13];
+
+/// The maximum number of pieces of a signature header that are searched.
+const MAX_PIECES: usize = 64;

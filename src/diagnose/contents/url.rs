@@ -1,4 +1,4 @@
-//! Methods, paths and URLs as a sender may have seen them.
+//! Methods, paths and URLs in the forms that a sender may have signed.
 
 use std::borrow::Cow;
 
@@ -24,13 +24,13 @@ fn methods(contents: &mut Contents, elements: &[Element<'_>], index: usize) {
         let cause = Cause::new(
             CauseKind::MethodDiffers,
             format!("the sender signed the method as {method}"),
-            "sign and verify the method as the request line has it: a redirect or a proxy may have changed it on the way",
+            "sign and verify the method of the request line: a redirect or a proxy may have changed it",
         );
         contents.replace(elements, index, method.as_bytes().to_vec(), [cause]);
     }
 }
 
-/// A text of one part with what is then wrong; nothing is wrong with the first.
+/// The bytes of one part, with the mistake that they mean. The captured bytes come first, without a mistake.
 type Choice = (Vec<u8>, Option<Cause>);
 
 fn paths<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], index: usize, head: &H) {
@@ -41,7 +41,7 @@ fn paths<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], in
     for base in bases(head) {
         let cause = Cause::new(
             CauseKind::UrlForm,
-            "the sender signed the whole URL, and the scheme signs the path and query alone",
+            "the sender signed the whole URL, and the scheme signs only the path and query",
             "on the receiver, use SignedPart::url with the public scheme and host in place of SignedPart::Path",
         );
         contents.replace(elements, index, [base.as_bytes(), &path].concat(), [cause]);
@@ -63,7 +63,7 @@ fn urls<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], ind
 fn captured(elements: &[Element<'_>], index: usize) -> Vec<u8> {
     match elements.get(index).map(|element| &element.piece) {
         Some(Piece::Bytes(bytes)) => bytes.clone(),
-        Some(Piece::Body) | None => Vec::new(),
+        Some(Piece::Body | Piece::Digest { .. }) | None => Vec::new(),
     }
 }
 
@@ -85,7 +85,7 @@ fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
     };
     let cause = Cause::new(
         CauseKind::UrlTrailingSlash,
-        "the sender signed the path with or without the slash at its end, unlike the captured one",
+        "the signed path and the captured path differ in the slash at the end",
         "register the webhook under exactly the path that is served: a redirect or a proxy adds or drops the slash",
     );
     choices.push((toggled, Some(cause)));
@@ -93,7 +93,8 @@ fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
     let cause = Cause::new(
         CauseKind::UrlForm,
         "the sender signed the path with its percent-encoding decoded",
-        "on the receiver, name the decoded characters in the scheme's SignedPart::Url; or have the sender sign the path as sent",
+        "on the receiver, list the decoded characters in the scheme's SignedPart::Url; or have the sender sign the \
+         path as sent",
     );
     choices.push((decoded.into_owned(), Some(cause)));
     for name in ["X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"] {
@@ -112,8 +113,8 @@ fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
 fn rewritten() -> Cause {
     Cause::new(
         CauseKind::UrlForm,
-        "a proxy rewrote the path, and the sender signed the path before that",
-        "on the receiver, verify with the path as the sender knows it: have the proxy pass it on unchanged",
+        "the sender signed the path, and a proxy rewrote it later",
+        "have the proxy pass the path on unchanged, because the receiver must verify the path that the sender signed",
     )
 }
 
@@ -123,20 +124,20 @@ fn base_choices<H: Head + ?Sized>(base: &str, head: &H) -> Vec<Choice> {
     let other = if scheme == "https" { "http" } else { "https" };
     let cause = Cause::new(
         CauseKind::UrlScheme,
-        format!("the sender signed the URL with {other}://, and the scheme's is {scheme}://"),
+        format!("the sender signed the URL with {other}://, and the scheme's base has {scheme}://"),
         format!("on the receiver, set the base of the scheme's URL to {other}://; TLS often ends at a proxy"),
     );
     choices.push((format!("{other}://{host}").into_bytes(), Some(cause)));
     for public in bases(head).into_iter().chain([format!("{base}:443"), format!("{base}:80")]) {
         let cause = Cause::new(
             CauseKind::UrlHost,
-            format!("the sender signed the URL at {public}, and the scheme's base is {base}"),
-            format!("on the receiver, set the base of the scheme's URL to {public}, if that is the public one"),
+            format!("the sender signed a URL that begins with {public}, but the scheme's base is {base}"),
+            format!("on the receiver, set the base of the scheme's URL to {public}, if that is the public address"),
         );
         choices.push((public.into_bytes(), Some(cause)));
     }
     for (form, what) in [
-        (Vec::new(), "the sender signed the path and query alone, and the scheme signs the whole URL"),
+        (Vec::new(), "the sender signed only the path and query, and the scheme signs the whole URL"),
         (host.as_bytes().to_vec(), "the sender signed the URL without its scheme"),
     ] {
         let fix =
@@ -146,7 +147,7 @@ fn base_choices<H: Head + ?Sized>(base: &str, head: &H) -> Vec<Choice> {
     choices
 }
 
-/// The scheme and host that the head may have come to.
+/// Returns each scheme and host to which the request may have been sent.
 fn bases<H: Head + ?Sized>(head: &H) -> Vec<String> {
     let hosts = ["X-Forwarded-Host", "X-Original-Host", "Host"];
     let hosts = hosts.iter().filter_map(|name| core::str::from_utf8(header_value(head, name)?).ok());
@@ -156,5 +157,5 @@ fn bases<H: Head + ?Sized>(head: &H) -> Vec<String> {
         .collect()
 }
 
-/// The longest name of a host, in bytes, with its port.
+/// The maximum length of a host name with its port, in bytes.
 const MAX_HOST: usize = 261;

@@ -15,27 +15,33 @@ pub(super) enum Spelling {
     Base64,
     Base64Unpadded,
     Base64Url,
+    Base64UrlUnpadded,
     Base64OfHex,
     HexPrefixed,
     PercentEncoded,
 }
 
-/// What is wrong with a spelling where the scheme expects another.
+/// Returns the cause for a spelling other than the one that the scheme expects.
 pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
     let (found, setting) = match spelling {
         Spelling::Hex if expected == Encoding::Hex => return None,
         Spelling::Base64 if expected == Encoding::Base64 => return None,
+        Spelling::Base64Url if expected == Encoding::Base64Url => return None,
+        Spelling::Base64UrlUnpadded if expected == Encoding::Base64UrlUnpadded => return None,
         Spelling::Hex => ("hex", Some("Encoding::Hex")),
         Spelling::Base64 => ("base64", Some("Encoding::Base64")),
         Spelling::Base64Unpadded => ("base64 without its padding", None),
-        Spelling::Base64Url => ("URL-safe base64", None),
+        Spelling::Base64Url => ("URL-safe base64", Some("Encoding::Base64Url")),
+        Spelling::Base64UrlUnpadded => ("URL-safe base64 without its padding", Some("Encoding::Base64UrlUnpadded")),
         Spelling::Base64OfHex => ("base64 of the hex text", None),
-        Spelling::HexPrefixed => ("hex behind 0x", None),
-        Spelling::PercentEncoded => ("percent-encoded", None),
+        Spelling::HexPrefixed => ("hex after 0x", None),
+        Spelling::PercentEncoded => ("percent-encoded text", None),
     };
     let wanted = match expected {
         Encoding::Hex => "hex",
         Encoding::Base64 => "padded base64",
+        Encoding::Base64Url => "padded URL-safe base64",
+        Encoding::Base64UrlUnpadded => "URL-safe base64 without padding",
     };
     let fix = match setting {
         Some(setting) => {
@@ -43,13 +49,13 @@ pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &Fiel
         }
         None => format!("on the sender, write the signature's bytes once, in {wanted}"),
     };
-    let what = format!("the signature is right and is written as {found}, where the scheme expects {wanted}");
+    let what = format!("the signature is right, but is written as {found}, and the scheme expects {wanted}");
     Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()))
 }
 
-/// The bytes that `text` may stand for.
-pub(super) fn decoded(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
-    let mut found = decoded_once(text);
+/// Decodes `text` in every known spelling. A text that has several spellings has the expected one.
+pub(super) fn decoded(text: &[u8], expected: Encoding) -> Vec<(Vec<u8>, Spelling)> {
+    let mut found = decoded_once(text, expected);
     if let Some(digits) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
         found.extend(hex(digits).map(|bytes| (bytes, Spelling::HexPrefixed)));
     }
@@ -61,26 +67,24 @@ pub(super) fn decoded(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
     found.extend(inner);
     if text.contains(&b'%') {
         let plain: Vec<u8> = percent_encoding::percent_decode(text).collect();
-        found.extend(decoded_once(&plain).into_iter().map(|(bytes, _)| (bytes, Spelling::PercentEncoded)));
+        found.extend(decoded_once(&plain, expected).into_iter().map(|(bytes, _)| (bytes, Spelling::PercentEncoded)));
     }
     found
 }
 
-fn decoded_once(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
+fn decoded_once(text: &[u8], expected: Encoding) -> Vec<(Vec<u8>, Spelling)> {
     let mut found: Vec<_> = hex(text).map(|bytes| (bytes, Spelling::Hex)).into_iter().collect();
-    // One letter alone at the end, left by a cut, stands for no byte.
+    // Truncation can leave a single letter at the end, which encodes no byte.
     let unpadded = text.trim_ascii_end();
     let letters = unpadded.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last.saturating_add(1));
     let text = if letters % 4 == 1 { unpadded.get(..letters.saturating_sub(1)).unwrap_or_default() } else { unpadded };
-    for (alphabet, url) in [(&alphabet::STANDARD, false), (&alphabet::URL_SAFE, true)] {
+    // Without padding, a text of whole groups of four letters is written in the same way.
+    let is_padded = text.len().is_multiple_of(4) && (text.ends_with(b"=") || expected != Encoding::Base64UrlUnpadded);
+    let standard = (&alphabet::STANDARD, if is_padded { Spelling::Base64 } else { Spelling::Base64Unpadded });
+    let url = (&alphabet::URL_SAFE, if is_padded { Spelling::Base64Url } else { Spelling::Base64UrlUnpadded });
+    let is_url_expected = matches!(expected, Encoding::Base64Url | Encoding::Base64UrlUnpadded);
+    for (alphabet, spelling) in if is_url_expected { [url, standard] } else { [standard, url] } {
         if let Ok(bytes) = GeneralPurpose::new(alphabet, LENIENT).decode(text) {
-            let spelling = if url {
-                Spelling::Base64Url
-            } else if text.len().is_multiple_of(4) {
-                Spelling::Base64
-            } else {
-                Spelling::Base64Unpadded
-            };
             found.push((bytes, spelling));
         }
     }
@@ -88,7 +92,7 @@ fn decoded_once(text: &[u8]) -> Vec<(Vec<u8>, Spelling)> {
     found
 }
 
-/// Hex digits as bytes; a half byte at the end, left by a cut, is dropped.
+/// Decodes hex digits. A half byte at the end, left by truncation, is dropped.
 fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, _) = text.as_chunks::<2>();
     let all_digits = text.iter().all(u8::is_ascii_hexdigit);
@@ -102,8 +106,8 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 
-/// The fewest bytes that may be a signature or the start of one: fewer may fit by chance.
+/// The minimum length of a signature or its start, in bytes: fewer could match by chance.
 const MIN_BYTES: usize = 8;
 
-/// The most bytes that may be a signature, or the hex of one.
+/// The maximum length of a signature, or of the hex of one, in bytes.
 const MAX_BYTES: usize = 128;

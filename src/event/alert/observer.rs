@@ -13,10 +13,10 @@ use crate::limit::Peer;
 /// Calls back when too many requests of one webhook id or one peer fail, and again when that ends.
 ///
 /// **What counts.** A failure is a refused request, except a duplicate, a copy of a delivery in progress, and a fault
-/// of the receiver ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) changes that. By default 20
-/// failures within a minute raise an alert, and fewer than 10 clear it. Webhook ids are counted only if the Warden has
-/// keys for them. Anyone can send requests for such an id: an alert shows that something is wrong, not who is
-/// responsible. A peer is an IPv4 address or an IPv6 /64 network.
+/// of the receiver ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) changes that. By
+/// default 20 failures within a minute raise an alert, and fewer than 10 clear it. Webhook ids are counted only if the
+/// Warden has keys for them. Anyone can send requests for such an id: an alert shows that something is wrong, not who
+/// is responsible. A peer is an IPv4 address or an IPv6 /64 network.
 ///
 /// **The callback runs on the path of the request that reaches the threshold, so it must not block**: send the alert to
 /// a channel or a log. It is called without a lock, and from several threads at once. A panic in it does not affect the
@@ -130,7 +130,7 @@ impl fmt::Debug for AlertObserver {
     }
 }
 
-/// Whether a refusal says something about its sender, and not about a retry or the receiver.
+/// Whether a refusal is a failure of its sender, and neither a retry nor a fault of the receiver.
 fn is_failure(reason: RefusalReason) -> bool {
     !reason.is_receiver_fault() && !matches!(reason, RefusalReason::Replayed | RefusalReason::InProgress)
 }

@@ -47,7 +47,10 @@ impl AlertThreshold {
     /// `clear_below` is 0 or more than `raise_at`.
     pub fn with_clear_below(self, clear_below: u32) -> Result<Self, ConfigError> {
         if !(1..=self.raise_at).contains(&clear_below) {
-            return Err(ConfigError::new("alert clear_below", "must be between 1 and what raises an alert"));
+            return Err(ConfigError::new(
+                "alert clear_below",
+                "must be from 1 to the number of failures that raise an alert",
+            ));
         }
         Ok(Self { clear_below, ..self })
     }

@@ -17,7 +17,8 @@ pub(super) struct Watch {
     table: BoundedTable<Failures>,
     hasher: RandomState,
     raised: Mutex<Vec<RaisedAlert>>,
-    /// The step in which alerts were last cleared: counts fall only from one step to the next.
+    /// The step (a tenth of the window) of the last search for ended alerts. One search in each step is enough, because a
+    /// count only falls when a step begins.
     cleared_at: AtomicU64,
 }
 
@@ -81,7 +82,7 @@ impl Watch {
         }
     }
 
-    /// The next alert that ended, from the `rest`-th backwards.
+    /// Returns the next alert that ended, searching backwards from index `rest`.
     fn next_cleared(&self, rest: &mut usize, step: u64, now: u64) -> Option<Alert> {
         let mut alerts = self.lock();
         *rest = alerts.len().min(*rest);
@@ -143,8 +144,8 @@ impl Failures {
         self.steps.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Drops the steps that have left the window. `step` can be older than `latest` if threads read the clock in another
-    /// order than they count.
+    /// Drops the steps that have left the window. `step` can be older than `latest` if threads read the clock in
+    /// another order than they count.
     fn advance(&mut self, step: u64) {
         let passed = step.saturating_sub(self.latest);
         let passed = usize::try_from(passed).unwrap_or(usize::MAX).min(self.steps.len());
@@ -161,7 +162,7 @@ impl Expires for Failures {
     }
 }
 
-/// The number of steps in a window, as an array length and as a factor of time.
+/// The number of steps in a window: as a `usize` for arrays, and as a `u64` for times.
 const STEPS: usize = 10;
 const STEPS_WIDE: u64 = 10;
 
@@ -202,7 +203,7 @@ mod tests {
         let held = watch.lock();
         let raised = thread::scope(|scope| {
             let threads = [(); 2].map(|()| scope.spawn(|| watch.count("a", Duration::ZERO, || subject("a"))));
-            // Until both have counted, and neither could raise.
+            // Wait until both have counted. The held lock keeps them from raising an alert.
             let began = Instant::now();
             while watch.table.read(key, |failures| failures.steps.iter().sum()) != Some(2_u32) {
                 assert!(began.elapsed() < Duration::from_secs(10), "a thread does not count");

@@ -30,7 +30,7 @@ impl<T: Clone> Family<T> {
             return then(self.others.get_or_init(|| make(OTHER)));
         }
         drop(members);
-        // Two threads that do this for one label at a time are given one and the same metric by the recorder.
+        // If two threads do this for one label, the recorder returns the same metric to both.
         let member = make(label);
         let label: Arc<str> = label.into();
         self.members.rcu(|members| {
@@ -69,7 +69,7 @@ impl<T> Members<T> {
     fn insert(&mut self, label: Arc<str>, member: T) {
         match self {
             Self::Many(members) => drop(members.insert(label, member)),
-            // Another thread may have been first; what the recorder gave both is the same.
+            // Another thread inserted the label first. The recorder returned the same metric to both.
             Self::Few(members) if members.iter().any(|(known, _)| *known == label) => {}
             Self::Few(members) => {
                 if let Err(full) = members.try_push((label, member)) {
@@ -86,5 +86,5 @@ impl<T> Default for Members<T> {
     }
 }
 
-/// The label of everything beyond a bound.
+/// The label of everything beyond the capacity.
 const OTHER: &str = "other";

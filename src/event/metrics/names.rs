@@ -6,9 +6,13 @@ pub(super) fn describe() {
     describe_counter!(REQUESTS, Unit::Count, "Requests to guarded webhook endpoints, by outcome.");
     describe_counter!(WEBHOOK_REQUESTS, Unit::Count, "Requests of each webhook id that has keys.");
     describe_counter!(KEY_REQUESTS, Unit::Count, "Requests by the key that their signature matched.");
-    describe_histogram!(DURATION, Unit::Seconds, "From the arrival of a request's head to its end.");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "The time from the arrival of a request's head to the end of the request."
+    );
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
-    describe_histogram!(BODY_BYTES, Unit::Bytes, "Bytes received of a request's body.");
+    describe_histogram!(BODY_BYTES, Unit::Bytes, "Received bytes of a request's body.");
     describe_gauge!(STORE_UP, Unit::Count, "Whether the last call to a shared store succeeded.");
     describe_counter!(WARNINGS, Unit::Count, "Warnings for the operator that do not belong to one request.");
 }

@@ -9,7 +9,6 @@ use super::family::Family;
 use super::names::{KEY_REQUESTS, REQUESTS, WEBHOOK_REQUESTS};
 use crate::event::{RefusalReason, SecurityEvent};
 
-/// The metrics of one scheme.
 #[derive(Debug)]
 pub(super) struct SchemeMetrics {
     name: Arc<str>,
@@ -23,7 +22,7 @@ impl SchemeMetrics {
         let name: Arc<str> = name.into();
         let this = Self {
             outcomes: ByOutcome::new(|outcome| match outcome {
-                // Refusals are counted by their reasons alone.
+                // Refusals are counted by reason.
                 REFUSED => Counter::noop(),
                 _ => counter!(REQUESTS, "scheme" => Arc::clone(&name), "outcome" => outcome, "reason" => ""),
             }),
@@ -31,7 +30,7 @@ impl SchemeMetrics {
             ids: Family::new(max_ids),
             name,
         };
-        // A series that starts at zero shows its first increment as one.
+        // Register every series at zero, so that its first increment is visible as one.
         for reason in RefusalReason::ALL.iter().copied() {
             this.reasons.with(reason.as_str(), |reason| this.refused(reason), |_| ());
         }
@@ -85,5 +84,5 @@ impl IdMetrics {
     }
 }
 
-/// All keys that an id had since the process started; a keyring has at most 8 at once.
+/// The maximum number of keys of an id since the process started. A keyring has at most 8 at once.
 const MAX_KEYS: usize = 64;

@@ -42,28 +42,28 @@ pub struct CachedKeysBuilder {
 }
 
 impl CachedKeys {
-    /// Starts a cache with other settings.
+    /// Starts to configure a cache in front of `store`.
     pub fn builder(store: impl AsyncKeyStore) -> CachedKeysBuilder {
         CachedKeysBuilder { store: Box::new(store), settings: Settings::default() }
     }
 }
 
 impl CachedKeysBuilder {
-    /// Sets how long keys are cached, counted from the start of the lookup. The default is 300 seconds. A key that is
-    /// removed from the store is accepted for that long.
+    /// Sets how long keys are cached, counted from the start of the lookup. The default is 300 seconds. A key that was
+    /// removed from the store can be accepted for this time.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.ttl = ttl;
         self
     }
 
-    /// Sets how many ids are cached. The default is 10,000. Further senders are served from the store.
+    /// Sets how many ids are cached. The default is 10,000. Beyond that, the least recently used id is evicted.
     pub fn capacity(mut self, ids: usize) -> Self {
         self.settings.capacity = ids;
         self
     }
 
-    /// Sets how long an id is cached as unknown. The default is 10 seconds. A sender that posts before the store knows
-    /// it is refused for that long.
+    /// Sets how long an id is cached as unknown. The default is 10 seconds. A sender whose first request arrives before
+    /// its keys are in the store is refused for this time.
     pub fn unknown_ttl(mut self, ttl: Duration) -> Self {
         self.settings.unknown_ttl = ttl;
         self
@@ -75,15 +75,15 @@ impl CachedKeysBuilder {
         self
     }
 
-    /// Uses expired keys for `extra` longer while the store fails. A key that was removed from the store because it
-    /// leaked is then accepted for that much longer, and an attacker who can make the store fail decides when. Without
-    /// this setting, requests are answered with 503 meanwhile.
+    /// Uses expired entries for `extra` longer while the store fails. A key that was removed from the store because it
+    /// leaked is then accepted for that much longer, and an attacker who can make the store fail decides when. By
+    /// default, requests are answered with 503 meanwhile.
     pub fn danger_serve_stale_for(mut self, extra: Duration) -> Self {
         self.settings.stale_for = Some(extra);
         self
     }
 
-    /// Sets the clock of the cache, for tests. The default is the system's.
+    /// Sets the clock of the cache, for tests. The default is the system's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.settings.clock = Arc::new(clock);
         self

@@ -1,4 +1,4 @@
-//! Lookups: at most one at a time for each id, driven by the requests that wait for it.
+//! Lookups: at most one at a time for each id, polled by the requests that wait for it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,10 @@ use crate::future::BoxFuture;
 use crate::keys::AsyncKeyStore;
 use crate::scheme::Scheme;
 
-/// The answer of a lookup, or how to get it.
+/// A cached answer, or a lookup in progress.
 pub(crate) enum Lookup {
     Answered(KeyAnswer),
     Pending(Waiter),
-    /// `permit` denied the lookup, for this long.
-    Denied(Duration),
 }
 
 /// A request that waits for a lookup. The lookup is cancelled when the last one is dropped.
@@ -64,9 +62,15 @@ impl Cache {
         Self { store, scheme: scheme.clone(), settings, state }
     }
 
-    /// Looks up keys without waiting. `permit` decides whether the store may be asked; to wait for a lookup in progress
-    /// needs no permit.
-    pub(super) fn look_up(self: &Arc<Self>, id: &str, permit: impl FnOnce() -> Result<(), Duration>) -> Lookup {
+    /// Whether fresh keys for `id` are cached. It does not mark the entry as recently used.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        let now = self.settings.clock.monotonic();
+        let state = self.lock();
+        state.known.peek(id).is_some_and(|known| now.saturating_sub(known.since) < self.settings.ttl)
+    }
+
+    /// Looks up keys without waiting.
+    pub(super) fn look_up(self: &Arc<Self>, id: &str) -> Lookup {
         let now = self.settings.clock.monotonic();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -81,7 +85,7 @@ impl Cache {
             });
         }
         if let Some((id, flight)) = state.flights.get_key_value(id)
-            && now.saturating_sub(flight.began) < PATIENCE
+            && now.saturating_sub(flight.began) < MAX_JOIN_AGE
         {
             let (id, number, answer) = (id.clone(), flight.number, flight.answer.clone());
             if let Some(flight) = state.flights.get_mut(&id) {
@@ -89,13 +93,10 @@ impl Cache {
             }
             return Lookup::Pending(Waiter { cache: self.clone(), id, number, answer });
         }
-        if let Err(wait) = permit() {
-            return Lookup::Denied(wait);
-        }
         let superseded = state.flights.remove(id);
         let waiter = self.begin(state, id.into(), now);
         drop(guard);
-        drop(superseded); // the store's own code may run here
+        drop(superseded); // after unlocking, because this can run code of the store
         Lookup::Pending(waiter)
     }
 
@@ -111,33 +112,39 @@ impl Cache {
             }
         };
         let answer = flight.boxed().shared();
-        state.flights.insert(id.clone(), Flight { number, began: now, waiting: 1, answer: answer.clone() });
+        state.flights.insert(
+            id.clone(),
+            Flight { number, began: now, invalidations: state.invalidations, waiting: 1, answer: answer.clone() },
+        );
         Waiter { cache: self.clone(), id, number, answer }
     }
 
     async fn ask(&self, id: &str) -> KeyAnswer {
         let Some(keyring) = self.store.find(id).await? else { return Ok(None) };
-        // The text names the key and never its secret.
+        // The error names the key, never its secret.
         let prepared = self.scheme.prepare(&keyring);
         prepared.map(Some).map_err(|error| StoreError::new(format!("keys that cannot be used: {error}")))
     }
 
-    /// Caches an answer, unless its lookup was cancelled meanwhile, and converts it into the waiting requests' answer.
+    /// Caches the answer of a lookup, unless it was cancelled, and returns the answer for the waiting requests.
     fn settle(&self, id: Arc<str>, number: u64, began: Duration, answer: KeyAnswer) -> KeyAnswer {
         let now = self.settings.clock.monotonic();
         let mut state = self.lock();
         if state.flights.get(&id).is_none_or(|flight| flight.number != number) {
             return answer;
         }
-        let landed = state.flights.remove(&id);
+        let finished = state.flights.remove(&id);
+        // An invalidation since the start may have been for the canonical id, which was not known before.
+        let is_overtaken = finished.as_ref().is_some_and(|flight| flight.invalidations != state.invalidations);
         let answer = match answer {
+            Ok(Some(keys)) if is_overtaken && keys.webhook_id().is_some() => Ok(Some(keys)),
             Ok(Some(keys)) => {
                 state.without.pop(&id);
                 state.keep(id, Known { keys: keys.clone(), since: began });
                 Ok(Some(keys))
             }
             Ok(None) => {
-                state.forget_keys(&id);
+                state.remove_keys(&id);
                 let until = now.saturating_add(self.settings.unknown_ttl);
                 state.without.put(id, Without { error: None, until });
                 Ok(None)
@@ -145,7 +152,7 @@ impl Cache {
             Err(error) => {
                 let stale = state.known.get(&id).and_then(|known| self.stale(known, now));
                 if stale.is_none() {
-                    state.forget_keys(&id);
+                    state.remove_keys(&id);
                 }
                 let until = now.saturating_add(BACK_OFF);
                 state.without.put(id, Without { error: Some(error.clone()), until });
@@ -153,11 +160,11 @@ impl Cache {
             }
         };
         drop(state);
-        drop(landed);
+        drop(finished);
         answer
     }
 
-    /// Expired keys, if the settings allow to use them while the store fails.
+    /// Returns expired keys if the settings permit their use while the store fails.
     fn stale(&self, known: &Known, now: Duration) -> Option<PreparedKeys> {
         let stale_for = self.settings.stale_for?;
         let end = known.since.saturating_add(self.settings.ttl).saturating_add(stale_for);
@@ -169,8 +176,8 @@ impl Cache {
     }
 }
 
-/// How long the store is not asked again after it failed for an id.
+/// The time after a failed lookup during which the store is not asked for the same id again.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// No request joins a lookup that is older: it may hang, and would delay every request after it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests do not join an older lookup, because it may hang and delay all of them.
+const MAX_JOIN_AGE: Duration = Duration::from_secs(10);

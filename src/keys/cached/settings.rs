@@ -1,4 +1,4 @@
-//! How long and how many entries are cached.
+//! The settings of a cache.
 
 use std::sync::Arc;
 use std::time::Duration;

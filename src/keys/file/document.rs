@@ -1,9 +1,7 @@
 //! The TOML file of senders.
 //!
-//! It is read by hand, because the messages of a derived deserializer quote the values that they refuse, and a value
-//! may be a secret.
+//! It does not use a derived deserializer, whose messages quote the values that they refuse: a value may be a secret.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -11,31 +9,38 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::found::{Fault, FoundSender, Place};
+use super::strength;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
 use crate::secret::{Key, Keyring};
 use crate::time::{Timestamp, TimestampFormat};
 
-pub(super) fn senders(content: &[u8], scheme: &Scheme) -> Result<Vec<FoundSender>, Fault> {
+/// Returns the senders of the document and the faults of its other entries.
+///
+/// # Errors
+/// The content is not valid TOML, so its entries are unknown.
+pub(super) fn senders(content: &[u8], scheme: &Scheme) -> Result<(Vec<FoundSender>, Vec<Fault>), Fault> {
     let document = Document { content, scheme };
     let text = std::str::from_utf8(content).map_err(|error| document.fault(error.valid_up_to(), "file", NOT_UTF8))?;
     let root = DeTable::parse(text).map_err(|error| {
-        // The parser's own message is left out, because it shows the line.
+        // The parser's message quotes the line, so it is dropped.
         let line = error.span().map(|span| document.line(span.start));
-        Fault { line, problem: ConfigError::new("file", NOT_TOML) }
+        Fault::new(line, ConfigError::new("file", NOT_TOML))
     })?;
-    let [list] = document.fields(root.into_inner(), "file", ["sender"])?;
-    let mut ids = HashSet::new();
-    let mut senders = Vec::new();
-    for table in document.tables(list, "sender")? {
-        let sender = document.sender(table)?;
-        if !ids.insert(sender.id.clone()) {
-            let problem = ConfigError::new("sender.id", format!("two of the webhook id {:?}", sender.id));
-            return Err(Fault { line: sender.place.line, problem });
+    let (mut senders, mut faults) = (Vec::new(), Vec::new());
+    let mut root = root.into_inner();
+    let list = root.remove("sender");
+    faults.extend(document.fields(root, "file", ["sender"]).err());
+    for table in document.tables(list, "sender").unwrap_or_else(|fault| {
+        faults.push(fault);
+        Vec::new()
+    }) {
+        match table.and_then(|table| document.sender(table)) {
+            Ok(sender) => senders.push(sender),
+            Err(fault) => faults.push(fault),
         }
-        senders.push(sender);
     }
-    Ok(senders)
+    Ok((senders, faults))
 }
 
 struct Document<'d> {
@@ -45,21 +50,31 @@ struct Document<'d> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
-/// A table and the place where it begins.
+/// A table and the offset at which it begins.
 type Table<'i> = (usize, DeTable<'i>);
 
 impl Document<'_> {
     fn sender(&self, (start, table): Table<'_>) -> Result<FoundSender, Fault> {
+        let id = table.get("id").and_then(|id| id.get_ref().as_str()).filter(|id| !id.is_empty()).map(str::to_owned);
+        self.sender_of(start, table).map_err(|fault| Fault { id, ..fault })
+    }
+
+    fn sender_of(&self, start: usize, table: DeTable<'_>) -> Result<FoundSender, Fault> {
         let [id, keys] = self.fields(table, "sender", ["id", "key"])?;
         let (place, id) = self.text(id, start, "sender.id")?;
         if id.is_empty() {
-            return Err(self.fault(place.start, "sender.id", "is empty"));
+            return Err(self.fault(place.start, "sender.id", "must not be empty"));
         }
-        let keys = self.tables(keys, "sender.key")?.into_iter().map(|table| self.key(table));
-        let keys = Keyring::from_keys(keys.collect::<Result<Vec<_>, _>>()?);
-        let line = Some(self.line(start));
-        let keys = keys.map_err(|problem| Fault { line, problem })?;
-        Ok(FoundSender { place: Place { file: 0, line }, id: String::from(&**id), keys })
+        let mut keyring = None;
+        for table in self.tables(keys, "sender.key")? {
+            let (start, table) = table?;
+            let key = self.key((start, table))?;
+            let at_key = |problem| Fault::new(Some(self.line(start)), problem);
+            keyring = Some(Keyring::append_to(keyring, key).map_err(at_key)?);
+        }
+        let keys = keyring
+            .ok_or_else(|| self.fault(start, "keys", "must be at least one; each begins with [[sender.key]]"))?;
+        Ok(FoundSender { place: Place { file: 0, line: Some(self.line(start)) }, id: String::from(&**id), keys })
     }
 
     fn key(&self, (start, table): Table<'_>) -> Result<Key, Fault> {
@@ -67,8 +82,8 @@ impl Document<'_> {
         let [id, secret, not_before, not_after] = self.fields(table, "sender.key", names)?;
         let (id_place, id) = self.text(id, start, "sender.key.id")?;
         let (secret_place, secret) = self.text(secret, start, "sender.key.secret")?;
-        let at = |place: Range<usize>| move |problem| Fault { line: Some(self.line(place.start)), problem };
-        let secret = self.scheme.secret(&secret).map_err(at(secret_place))?;
+        let at = |place: Range<usize>| move |problem| Fault::new(Some(self.line(place.start)), problem);
+        let secret = strength::secret(&secret, self.scheme).map_err(at(secret_place))?;
         let mut key = Key::new(&id, secret).map_err(at(id_place))?;
         if let Some(value) = not_before {
             key = key.not_before(self.time(value, "sender.key.not_before")?);
@@ -79,7 +94,7 @@ impl Document<'_> {
         Ok(key)
     }
 
-    /// The values of a table's fields, and no other field beside them.
+    /// Returns the values of the named fields of a table. Any other field is a fault.
     fn fields<'i, const N: usize>(
         &self,
         table: DeTable<'i>,
@@ -90,8 +105,8 @@ impl Document<'_> {
         for (key, value) in table {
             let index = names.iter().position(|name| *name == key.get_ref());
             let Some(slot) = index.and_then(|index| values.get_mut(index)) else {
-                // Unnamed: it may be a secret on the wrong side of its equals sign.
-                let problem = format!("has a field that is none of {}", names.join(", "));
+                // Do not quote the field: it may be a secret on the wrong side of the equals sign.
+                let problem = format!("must have no field besides {}", names.join(", "));
                 return Err(self.fault(key.span().start, whose, problem));
             };
             *slot = Some(value);
@@ -99,20 +114,24 @@ impl Document<'_> {
         Ok(values)
     }
 
-    fn tables<'i>(&self, value: Option<Value<'i>>, field: &'static str) -> Result<Vec<Table<'i>>, Fault> {
+    fn tables<'i>(
+        &self,
+        value: Option<Value<'i>>,
+        field: &'static str,
+    ) -> Result<Vec<Result<Table<'i>, Fault>>, Fault> {
         let Some(value) = value else { return Ok(Vec::new()) };
         let start = value.span().start;
         let DeValue::Array(array) = value.into_inner() else {
-            return Err(self.fault(start, field, format!("is no list of tables; each begins with [[{field}]]")));
+            return Err(self.fault(start, field, format!("must be a list of tables; each begins with [[{field}]]")));
         };
         let tables = array.into_iter().map(|item| {
             let start = item.span().start;
             match item.into_inner() {
                 DeValue::Table(table) => Ok((start, table)),
-                _ => Err(self.fault(start, field, "is not a table")),
+                _ => Err(self.fault(start, field, "must be a table")),
             }
         });
-        tables.collect()
+        Ok(tables.collect())
     }
 
     fn text(
@@ -121,11 +140,11 @@ impl Document<'_> {
         table: usize,
         field: &'static str,
     ) -> Result<(Range<usize>, Zeroizing<String>), Fault> {
-        let value = value.ok_or_else(|| self.fault(table, field, "is missing"))?;
+        let value = value.ok_or_else(|| self.fault(table, field, "must be given"))?;
         let place = value.span();
         match value.into_inner() {
             DeValue::String(text) => Ok((place, Zeroizing::new(text.into_owned()))),
-            _ => Err(self.fault(place.start, field, "is not a string")),
+            _ => Err(self.fault(place.start, field, "must be a string")),
         }
     }
 
@@ -140,7 +159,7 @@ impl Document<'_> {
     }
 
     fn fault(&self, at: usize, field: &'static str, problem: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
-        Fault { line: Some(self.line(at)), problem: ConfigError::new(field, problem) }
+        Fault::new(Some(self.line(at)), ConfigError::new(field, problem))
     }
 
     fn line(&self, at: usize) -> usize {
@@ -148,6 +167,7 @@ impl Document<'_> {
     }
 }
 
-const NOT_UTF8: &str = "is not UTF-8";
-const NOT_TOML: &str = "is not TOML from here on; the line is not shown, because a secret may stand in it";
-const NO_TIME: &str = "is no time of RFC 3339 with seconds and an offset, such as 2027-11-01T00:00:00Z";
+const NOT_UTF8: &str = "must be UTF-8";
+const NOT_TOML: &str =
+    "must be valid TOML, with each field once in its table; the line is not shown, because it may hold a secret";
+const NO_TIME: &str = "must be a time of RFC 3339 with seconds and an offset, such as 2027-11-01T00:00:00Z";

@@ -3,7 +3,7 @@
 use crate::error::ConfigError;
 use crate::secret::Keyring;
 
-/// The place of a sender: which file, which line.
+/// The place of a sender: the index of the file, and the line.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) file: usize,
@@ -16,8 +16,16 @@ pub(super) struct FoundSender {
     pub(super) keys: Keyring,
 }
 
-/// What is wrong at one line.
+/// A fault of an entry or of the whole file.
 pub(super) struct Fault {
+    /// The webhook id of the faulty entry, if it is readable.
+    pub(super) id: Option<String>,
     pub(super) line: Option<usize>,
     pub(super) problem: ConfigError,
+}
+
+impl Fault {
+    pub(super) const fn new(line: Option<usize>, problem: ConfigError) -> Self {
+        Self { id: None, line, problem }
+    }
 }

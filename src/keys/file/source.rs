@@ -1,35 +1,38 @@
-//! The files behind a path, as they are at one moment.
+//! The files at a path, and their metadata at one time.
 
 use std::fs::{self, File, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind, Read as _};
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
 use super::KeyFileError;
+use super::selection::{Selection, is_backup};
 use crate::error::ConfigError;
 
 /// The metadata of every file, with symbolic links followed.
 #[derive(PartialEq, Eq)]
 pub(super) struct Source {
     path: PathBuf,
-    /// Whether each file's name is a webhook id.
+    /// Whether each file holds the secrets of one webhook id.
     directory: bool,
+    /// Whether all files of the directory are loaded because the application selected none.
+    everything: bool,
     files: Vec<Entry>,
 }
 
 #[derive(PartialEq, Eq)]
 struct Entry {
     /// `None` for the TOML file.
-    name: Option<String>,
-    /// As an operator knows it.
+    id: Option<String>,
+    /// The path to show in messages.
     shown: PathBuf,
-    /// Links between directories resolved, so that all files are from one side of a swap.
+    /// The path with directory links resolved, so that all files come from the same side of a swap.
     path: PathBuf,
-    stat: Stat,
+    /// The metadata, or why the file is not read.
+    stat: Result<Stat, KeyFileError>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -40,57 +43,75 @@ struct Stat {
     mode: u32,
     size: u64,
     modified: SystemTime,
-    /// The latest time that the file is known to have changed in any way.
+    /// The time of the last change to the content or the metadata, as far as it is known.
     changed: SystemTime,
 }
 
 impl Source {
-    pub(super) fn look(path: &Path) -> Result<Self, KeyFileError> {
+    /// Reads the metadata of the selected files.
+    ///
+    /// # Errors
+    /// The path cannot be read. Faults of single files of a directory are in their entries.
+    pub(super) fn scan(selection: &Selection) -> Result<Self, KeyFileError> {
+        let path = &selection.path;
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
-            return Self::look_into(path);
+            return Self::scan_directory(selection);
         }
-        let entry = Entry::new(None, path.into(), path.into(), &metadata)?;
-        Ok(Self { path: path.into(), directory: false, files: vec![entry] })
+        if selection.is_explicit() {
+            let problem = "must be a directory, because `file` and `pattern` select files in it";
+            return Err(KeyFileError::new(path, None, ConfigError::new("path", problem)));
+        }
+        let stat = Stat::of_regular_file(path, &metadata)?;
+        let entry = Entry { id: None, shown: path.clone(), path: path.clone(), stat: Ok(stat) };
+        Ok(Self { path: path.clone(), directory: false, everything: false, files: vec![entry] })
     }
 
-    /// Kubernetes keeps the files of a volume in another directory, and swaps the link `..data` to it. The names beside
-    /// that link lead through it one by one: reading them could mix both sides of a swap.
-    fn look_into(path: &Path) -> Result<Self, KeyFileError> {
-        let root = fs::canonicalize(path.join("..data")).unwrap_or_else(|_| path.into());
-        let mut files = Vec::new();
+    /// Kubernetes keeps the files of a volume in another directory, and swaps the link `..data` to it. Each file name
+    /// is itself a link through `..data`, so reading by these names could mix files from before and after a swap.
+    fn scan_directory(selection: &Selection) -> Result<Self, KeyFileError> {
+        let path = &selection.path;
+        let root = fs::canonicalize(path.join("..data")).unwrap_or_else(|_| path.clone());
+        let named = selection.named.iter().map(|(id, name)| Entry::new(id.clone(), path.join(name), root.join(name)));
+        let mut files: Vec<_> = named.collect();
         for entry in fs::read_dir(&root).map_err(|error| unreadable(path, &error))? {
             let entry = entry.map_err(|error| unreadable(path, &error))?;
+            let shown = path.join(entry.file_name());
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let shown = path.join(entry.file_name());
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(fault(&shown, "its name is not UTF-8, and so no webhook id"));
-            };
-            let metadata = fs::metadata(entry.path()).map_err(|error| unreadable(&shown, &error))?;
-            files.push(Entry::new(Some(name), shown, entry.path(), &metadata)?);
+            match entry.file_name().to_str() {
+                Some(name) => {
+                    let Some(id) = selection.matched(name) else { continue };
+                    files.push(if is_backup(name) {
+                        Entry::refused(id.to_owned(), shown, entry.path(), BACKUP)
+                    } else {
+                        Entry::new(id.to_owned(), shown, entry.path())
+                    });
+                }
+                None if selection.is_explicit() => {}
+                None => {
+                    let id = entry.file_name().to_string_lossy().into_owned();
+                    files.push(Entry::refused(id, shown, entry.path(), "must have a name in UTF-8, its webhook id"));
+                }
+            }
         }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { path: path.into(), directory: true, files })
+        files.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
+        Ok(Self { path: path.clone(), directory: true, everything: !selection.is_explicit(), files })
     }
 
-    /// The content of every file, or `None` if any of them changed meanwhile.
-    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<Content>>, KeyFileError> {
-        let read = self.files.iter().map(|entry| match entry.read() {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unreadable(&entry.shown, &error)),
-            Ok(content) => Ok(Some(content)),
-        });
-        let contents = read.collect::<Result<Option<Vec<_>>, _>>()?;
-        Ok(if Self::look(path)? == *self { contents } else { None })
+    /// Returns the content of every file, or `None` if any of them changed meanwhile.
+    pub(super) fn read(&self, selection: &Selection) -> Result<Option<Vec<Content>>, KeyFileError> {
+        let read = self.files.iter().map(Entry::read).collect::<Result<Option<Vec<_>>, _>>()?;
+        Ok(if Self::scan(selection)? == *self { read } else { None })
     }
 
-    /// Whether nothing changed, for certain. A change right after the check at `when` may not have changed the time
-    /// stamps of a file, so recently changed files count as new for a while.
-    pub(super) fn still_is(&self, path: &Path, when: SystemTime) -> bool {
-        let settled = |entry: &Entry| entry.stat.changed.checked_add(STAMP_STEP).is_some_and(|end| end < when);
-        self.files.iter().all(settled) && Self::look(path).is_ok_and(|now| now == *self)
+    /// Whether certainly nothing changed since `when`. Time stamps are coarse: a file that changed shortly before
+    /// `when` may have changed again with the same time stamp, so it counts as changed.
+    pub(super) fn is_unchanged(&self, selection: &Selection, when: SystemTime) -> bool {
+        let settled = |stat: &Stat| stat.changed.checked_add(STAMP_STEP).is_some_and(|end| end < when);
+        let settled = self.files.iter().all(|entry| entry.stat.as_ref().map_or(true, settled));
+        settled && Self::scan(selection).is_ok_and(|now| now == *self)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -101,55 +122,85 @@ impl Source {
         self.files.get(file).map(|entry| &*entry.shown)
     }
 
-    pub(super) fn webhook_id(&self, file: usize) -> Option<&str> {
-        self.files.get(file)?.name.as_deref()
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.open_files();
+        if self.everything {
+            let problem = "every file in it is loaded; select files with `file` or `pattern` of FileKeysBuilder";
+            warnings.push(format!("{}: {problem}", self.path.display()));
+        }
+        warnings
     }
 
     #[cfg(unix)]
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let open = |right| self.files.iter().filter(move |entry| entry.stat.mode & right != 0);
+    fn open_files(&self) -> Vec<String> {
+        let modes = || self.files.iter().filter_map(|entry| Some((&entry.shown, entry.stat.as_ref().ok()?.mode)));
+        let open = |right| modes().filter(move |(_, mode)| mode & right != 0);
         let warning = |right: u32, verb: &str| {
-            let first = open(right).next()?;
+            let (first, mode) = open(right).next()?;
             let others = open(right).count().saturating_sub(1);
             let others = if others == 0 { String::new() } else { format!(" and {others} more") };
-            let mode = first.stat.mode & 0o7777;
-            Some(format!(
-                "{}{others}: every user of the machine may {verb} it (mode {mode:04o})",
-                first.shown.display()
-            ))
+            let mode = mode & 0o7777;
+            Some(format!("{}{others}: every user of the machine may {verb} it (mode {mode:04o})", first.display()))
         };
         [warning(0o004, "read"), warning(0o002, "write")].into_iter().flatten().collect()
     }
 
     #[cfg(not(unix))]
-    pub(super) fn warnings(&self) -> Vec<String> {
+    fn open_files(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
 impl Entry {
-    fn new(name: Option<String>, shown: PathBuf, path: PathBuf, metadata: &Metadata) -> Result<Self, KeyFileError> {
-        // Opening a pipe would wait for its writer.
-        if !metadata.is_file() {
-            return Err(fault(&shown, "is not a regular file"));
-        }
-        if metadata.len() > MAX_FILE_BYTES {
-            return Err(fault(&shown, "has more than 16 MiB"));
-        }
-        let stat = Stat::new(metadata).map_err(|error| unreadable(&shown, &error))?;
-        Ok(Self { name, shown, path, stat })
+    /// Creates the entry of a file in a directory. A fault of the file disables its webhook id.
+    fn new(id: String, shown: PathBuf, path: PathBuf) -> Self {
+        let metadata = fs::metadata(&path).map_err(|error| unreadable(&shown, &error));
+        let stat = metadata.and_then(|metadata| Stat::of_regular_file(&shown, &metadata));
+        let stat = stat.map_err(|error| error.of_entry(Some(id.clone())));
+        Self { id: Some(id), shown, path, stat }
     }
 
-    fn read(&self) -> io::Result<Content> {
-        // Room for all of it from the start: a buffer that grows leaves copies behind that nobody wipes.
-        let room = usize::try_from(self.stat.size.saturating_add(1)).unwrap_or_default();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        File::open(&self.path)?.take(self.stat.size.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(Content { id: self.name.clone(), bytes })
+    fn refused(id: String, shown: PathBuf, path: PathBuf, problem: &'static str) -> Self {
+        let stat = Err(fault(&shown, problem).of_entry(Some(id.clone())));
+        Self { id: Some(id), shown, path, stat }
+    }
+
+    /// Reads the file. Returns `None` if it was removed.
+    fn read(&self) -> Result<Option<Content>, KeyFileError> {
+        let bytes = match self.stat.as_ref().map(|stat| read(&self.path, stat.size)) {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Ok(Err(error)) => {
+                let error = unreadable(&self.shown, &error);
+                let Some(id) = &self.id else { return Err(error) };
+                Err(error.of_entry(Some(id.clone())))
+            }
+            Err(error) => Err(error.clone()),
+        };
+        Ok(Some(Content { id: self.id.clone(), is_transient: bytes.is_err() && self.stat.is_ok(), bytes }))
     }
 }
 
+fn read(path: &Path, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Allocate once: a buffer that grows leaves copies that are not wiped.
+    let room = usize::try_from(size.saturating_add(1)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    File::open(path)?.take(size.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Stat {
+    fn of_regular_file(shown: &Path, metadata: &Metadata) -> Result<Self, KeyFileError> {
+        // Opening a pipe would wait for its writer.
+        if !metadata.is_file() {
+            return Err(fault(shown, "must be a regular file"));
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(fault(shown, "must have at most 16 MiB"));
+        }
+        Self::new(metadata).map_err(|error| unreadable(shown, &error))
+    }
+
     fn new(metadata: &Metadata) -> io::Result<Self> {
         let modified = metadata.modified()?;
         #[cfg(unix)]
@@ -166,24 +217,22 @@ impl Stat {
     }
 }
 
-/// A file's bytes, wiped on drop. Its hash covers the webhook id that they belong to.
+/// A file's bytes, wiped on drop, or why they could not be read.
 pub(super) struct Content {
-    id: Option<String>,
-    bytes: Zeroizing<Vec<u8>>,
-}
-
-impl Deref for Content {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes
-    }
+    /// `None` for the TOML file.
+    pub(super) id: Option<String>,
+    pub(super) bytes: Result<Zeroizing<Vec<u8>>, KeyFileError>,
+    /// Whether reading failed although the metadata was valid, so that another attempt may succeed.
+    pub(super) is_transient: bool,
 }
 
 impl Hash for Content {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
-        self.bytes.hash(state);
+        match &self.bytes {
+            Ok(bytes) => bytes.hash(state),
+            Err(error) => error.to_string().hash(state),
+        }
     }
 }
 
@@ -195,10 +244,13 @@ fn fault(path: &Path, problem: impl Into<std::borrow::Cow<'static, str>>) -> Key
     KeyFileError::new(path, None, ConfigError::new("file", problem))
 }
 
-/// Enough for more than a million keys. A larger file is not a key file, and is not read into memory.
+const BACKUP: &str =
+    "has the name of a backup copy, so it is not loaded; remove it, or select it with `file` of FileKeysBuilder";
+
+/// The maximum size of a file. It is enough for more than a million keys. A larger file is not read into memory.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// No file system that is in use stamps in steps greater than this (FAT: 2 s).
+/// A time longer than the coarsest time stamp resolution of a file system in use (FAT: 2 s).
 const STAMP_STEP: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
@@ -206,11 +258,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_that_changed_just_before_it_was_read_counts_as_new() {
-        let path = Path::new("Cargo.toml");
-        let source = Source::look(path).unwrap();
-        let changed = source.files[0].stat.changed;
-        let still_is = |seconds| source.still_is(path, changed + Duration::from_secs(seconds));
-        assert_eq!([0, 1, 3, 4].map(still_is), [false, false, false, true]);
+    fn recently_changed_file_counts_as_changed() {
+        let selection = Selection { path: "Cargo.toml".into(), named: Vec::new(), pattern: None };
+        let source = Source::scan(&selection).unwrap();
+        let changed = source.files[0].stat.as_ref().unwrap().changed;
+        let is_unchanged = |seconds| source.is_unchanged(&selection, changed + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 3, 4].map(is_unchanged), [false, false, false, true]);
     }
 }

@@ -1,14 +1,14 @@
-//! A part of the store with a lock: a table that is kept small.
+//! A shard of the store: a table that shrinks when entries expire.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Duration;
 
 use super::state::{KeyState, Now, State};
-use crate::bounded::AsItIs;
+use crate::bounded::IdentityHasher;
 use crate::error::StoreError;
 
-/// A webhook id and a key as 128 bits that an attacker cannot predict.
+/// A keyed hash of a webhook id and a replay key, in 128 bits. An attacker cannot predict it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint(pub(super) u64, pub(super) u64);
 
@@ -18,7 +18,7 @@ impl Hash for Fingerprint {
     }
 }
 
-/// Entries, some of which have expired and are not removed yet.
+/// Entries, including expired ones that are not removed yet.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     entries: Entries,
@@ -30,8 +30,8 @@ impl Shard {
         self.entries.get(print).map_or(KeyState::Free, |state| state.at(now))
     }
 
-    /// Makes sure that `more` entries fit below `limit`, and into the table without growing it: expired entries are
-    /// removed, and a table of the right size replaces one that is too small or worn.
+    /// Ensures that `more` entries fit within `limit`, and into the table without growing it. It removes expired
+    /// entries, and rebuilds a table that is too small or has too many tombstones.
     pub(super) fn make_room(&mut self, more: usize, limit: usize, now: &Now) -> Result<(), StoreError> {
         let wanted = |shard: &Self| shard.entries.len().saturating_add(more);
         if wanted(self) <= limit.min(self.entries.capacity()) {
@@ -39,12 +39,12 @@ impl Shard {
         }
         self.sweep(now);
         if wanted(self) > limit {
-            return Err(StoreError::new("the replay memory is full").with_retry_after(self.soonest(now)));
+            return Err(StoreError::new("the replay store is full").with_retry_after(self.soonest(now)));
         }
         if self.room() < more.max(self.slack()) {
             let mut entries = Entries::default();
             let size = self.entries.len().saturating_add(more.max(self.slack()));
-            entries.try_reserve(size).map_err(|_| StoreError::new("no memory for the replay memory"))?;
+            entries.try_reserve(size).map_err(|_| StoreError::new("no memory for the replay store"))?;
             entries.extend(self.entries.drain());
             self.entries = entries;
         }
@@ -60,7 +60,7 @@ impl Shard {
         self.entries.remove(print);
     }
 
-    /// Whether enough time went by that a sweep costs next to nothing for each second.
+    /// Whether the last sweep is so long ago that the cost of sweeping per second is negligible.
     pub(super) fn is_due(&self, now: &Now) -> bool {
         !self.entries.is_empty() && now.monotonic().saturating_sub(self.swept) >= SWEEP_EVERY
     }
@@ -76,13 +76,13 @@ impl Shard {
         self.entries.capacity().saturating_sub(self.entries.len())
     }
 
-    /// Every sweep is followed by at least this many new entries before the next that growth asks for, so that sweeping
-    /// costs a constant time for each of them. More would break the promise of 64 bytes.
+    /// The minimum number of new entries between two sweeps that make room. It keeps the cost of sweeping constant for
+    /// each new entry. A larger number would exceed the documented 64 bytes for an entry.
     fn slack(&self) -> usize {
         self.entries.len().div_ceil(16)
     }
 
-    /// When an entry may expire at the earliest, and no less than a second.
+    /// Returns the time until the next entry expires, at least one second.
     fn soonest(&self, now: &Now) -> Duration {
         let remaining = self.entries.values().map(|state| match state.at(now) {
             KeyState::Free => Duration::ZERO,
@@ -98,8 +98,8 @@ impl Shard {
         self.entries.len()
     }
 
-    /// What the table holds on the heap: a power of two of buckets, at most 7 of 8 in use, each with a control byte,
-    /// and a group of 16 control bytes more.
+    /// The size of the table on the heap. The number of buckets is a power of two, and at most 7 of 8 are in use. Each
+    /// has a control byte, and there are 16 more control bytes.
     pub(super) fn bytes(&self) -> usize {
         match self.entries.capacity() {
             0 => 0,
@@ -111,8 +111,8 @@ impl Shard {
     }
 }
 
-/// A fingerprint is a keyed hash already.
-type Entries = HashMap<Fingerprint, State, BuildHasherDefault<AsItIs>>;
+/// A fingerprint is already a keyed hash.
+type Entries = HashMap<Fingerprint, State, BuildHasherDefault<IdentityHasher>>;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 

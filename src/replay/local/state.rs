@@ -6,7 +6,7 @@ use crate::clock::ClockReading;
 use crate::replay::Claimant;
 use crate::time::Timestamp;
 
-/// Both clocks, relative to the first use of the store: a few bits then last for decades, whatever a clock counts from.
+/// Both clocks, relative to the first use of the store, so that few bits are enough for decades.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     start: Timestamp,
@@ -28,7 +28,7 @@ impl Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark(u64);
 
-/// Claimants that differ in the low 28 bits of their numbers alone, as those of one process do, never share a mark.
+/// Claimants whose numbers differ only in the low 28 bits, such as those of one process, have different marks.
 impl From<Claimant> for Mark {
     fn from(by: Claimant) -> Self {
         let folded = (0..u128::BITS).step_by(MARK_BITS).fold(0, |bits, shift| bits ^ (by.number() >> shift));
@@ -47,7 +47,7 @@ pub(super) enum KeyState {
 /// From the highest bit down, either `1`, the mark (28 bits) and the lease's end (35 bits, ticks), or `0`, the end by
 /// the monotonic clock (31 bits, seconds) and the last second by the wall clock (32 bits, offset by `WALL_ZERO`).
 ///
-/// Whatever is too far off to be written is remembered longer: an end at its highest value is never reached.
+/// An end that is out of range is stored as the highest value, which never expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State(u64);
 
@@ -57,7 +57,7 @@ impl State {
         Self(CLAIMED | (by.0 << LEASE_END_BITS) | end)
     }
 
-    /// The monotonic end is the second after `until`, by the wall clock's present time.
+    /// The monotonic end is the second after `until`, computed from the current time of the wall clock.
     pub(super) fn finished(until: Timestamp, now: &Now) -> Self {
         let last = until.seconds_since(now.start).saturating_add(WALL_ZERO).clamp(0, i64::from(u32::MAX));
         let more = u64::try_from(until.seconds_since(now.wall).saturating_add(1)).unwrap_or_default();
@@ -78,8 +78,8 @@ impl State {
         KeyState::Claimed { by: Mark((self.0 >> LEASE_END_BITS) & MARK), remaining }
     }
 
-    /// Free when both clocks have passed the end. Setting the wall clock forward does not remove an entry early;
-    /// setting it back keeps an entry longer.
+    /// An entry is free when both clocks have passed its end. Setting the wall clock forward does not expire an entry
+    /// early; setting it back keeps an entry longer.
     fn finished_at(self, now: &Now) -> KeyState {
         let (end, last) = (self.0 >> WALL_BITS, i64::try_from(self.0 & u64::from(u32::MAX)).unwrap_or_default());
         let today = now.wall.seconds_since(now.start).saturating_add(WALL_ZERO);
@@ -109,7 +109,7 @@ const LEASE_END: u64 = (1 << LEASE_END_BITS) - 1;
 const TICKS_PER_SECOND: u64 = 64;
 const TICK_NANOS: u32 = 15_625_000;
 
-/// 31 bits of seconds are 68 years, and so is either half of the 32 bits.
+/// 31 bits of seconds are 68 years. The 32 bits for the wall clock reach 68 years back and 68 years ahead.
 const END: u64 = (1 << 31) - 1;
 const WALL_BITS: u32 = 32;
 const WALL_ZERO: i64 = 1 << 31;
@@ -122,11 +122,11 @@ mod tests {
         ClockReading { wall: Timestamp::from_unix(1_800_000_000), monotonic: Duration::from_secs(50) };
 
     fn now(wall: i64, monotonic: Duration) -> Now {
-        let moment = ClockReading {
+        let reading = ClockReading {
             wall: Timestamp::from_unix(START.wall.as_unix().saturating_add(wall)),
             monotonic: START.monotonic.saturating_add(monotonic),
         };
-        Now::since(START, moment)
+        Now::since(START, reading)
     }
 
     fn until(wall: i64) -> Timestamp {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn lease_ends_with_its_last_tick_and_not_before() {
+    fn lease_ends_exactly_after_its_last_tick() {
         let mark = Mark(5);
         let begin = Duration::new(7, 1);
         let state = State::claimed(mark, Duration::from_secs(30), &now(0, begin));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn finished_is_free_only_when_both_clocks_are_past_the_last_second() {
+    fn finished_key_expires_when_both_clocks_pass() {
         let state = State::finished(until(300), &now(0, Duration::ZERO));
         let seconds = Duration::from_secs;
         assert!(is_finished(state, now(300, seconds(300))));
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn time_within_a_second_is_rounded_up_for_the_finished() {
+    fn end_of_finished_key_is_rounded_up() {
         let state = State::finished(until(0), &now(0, Duration::from_millis(500)));
         assert!(is_finished(state, now(5, Duration::from_millis(1_999))));
         assert_eq!(state.at(&now(5, Duration::from_secs(2))), KeyState::Free);
     }
 
     #[test]
-    fn absurd_times_are_remembered_and_never_panic() {
+    fn extreme_times_are_stored_and_never_panic() {
         let walls = [i64::MIN, -1, 0, 1, i64::MAX];
         let times = [Duration::ZERO, Duration::from_secs(1), Duration::MAX];
         for (wall, monotonic) in walls.into_iter().flat_map(|wall| times.map(|time| (wall, time))) {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn wall_clock_decades_away_from_the_first_leaves_the_monotonic_one_to_decide() {
+    fn wall_clock_out_of_range_defers_to_monotonic() {
         let from_1970 = ClockReading { wall: Timestamp::from_unix(0), monotonic: Duration::ZERO };
         for century in [3_155_760_000_i64, 31_557_600_000] {
             let at = |seconds: i64| {
@@ -205,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn claimants_of_one_process_have_marks_of_their_own() {
+    fn claimants_of_one_process_have_distinct_marks() {
         let mark = |number| Mark::from(Claimant::new(number)).0;
         let process = 0x1234_5678_9abc_def0_u128 << 64;
         let marks: std::collections::HashSet<u64> = (0..10_000).map(|count| mark(process | count)).collect();
         assert_eq!(marks.len(), 10_000);
         for bit in 0..u128::BITS {
-            assert_ne!(mark(0), mark(1 << bit), "bit {bit} counts");
+            assert_ne!(mark(0), mark(1 << bit), "bit {bit}");
         }
     }
 }

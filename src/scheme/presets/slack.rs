@@ -5,6 +5,7 @@ use alloc::vec;
 use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
+use crate::scheme::limits::MAX_CANDIDATES;
 use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
@@ -22,5 +23,8 @@ pub(super) fn scheme() -> Scheme {
         signed: vec![SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        max_signatures: MAX_CANDIDATES,
+        repeated_signature_headers: false,
+        danger_ambiguous_content: false,
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec;
 use crate::crypto::mac::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
+use crate::scheme::limits::MAX_CANDIDATES;
 use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
@@ -23,5 +24,8 @@ pub(super) fn scheme() -> Scheme {
         // The `whsec_` of a Stripe secret is part of the key.
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        max_signatures: MAX_CANDIDATES,
+        repeated_signature_headers: false,
+        danger_ambiguous_content: false,
     }
 }

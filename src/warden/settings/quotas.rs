@@ -12,19 +12,21 @@ use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
 use crate::shared_store::SharedStore;
 use crate::warden::quota_limits::QuotaLimits;
 
-/// How many requests are accepted from each sender, and how many refused ones are tolerated from each peer.
+/// How many requests are accepted from each sender, and how many refused requests are permitted from each peer.
 ///
 /// | setting | counted by | default |
 /// | --- | --- | --- |
 /// | [`accepted`](Self::accepted) | webhook id | `Quota::per_minute(100)` |
-/// | [`rejected`](Self::rejected) | peer; peer and webhook id | `Quota::per_minute(60)` for both |
+/// | [`rejected`](Self::rejected) | peer and webhook id | `Quota::per_minute(60)` |
+/// | [`rejected_by_peer`](Self::rejected_by_peer) | peer, over all webhook ids | twice `rejected` |
 /// | [`replicas`](Self::replicas) | processes that share the accepted quotas | 1 |
 ///
-/// All quotas are per Warden: a peer that sends to two Wardens of one program has the quota of refused requests at each.
+/// All quotas are per Warden: a peer that sends to two Wardens of one program has a separate quota of refused requests
+/// at each.
 ///
 /// Accepted requests are counted in this process unless [`shared`](Self::shared) or
-/// [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) is set. Wardens that share a store count a
-/// webhook id together if both use it. Refused requests are always counted in this process.
+/// [`WardenBuilder::shared_store`](crate::warden::WardenBuilder::shared_store) is set. Wardens that share a store share
+/// the quota of a webhook id that both of them use. Refused requests are always counted in this process.
 ///
 /// ```
 /// use hookwarden::warden::Quotas;
@@ -40,71 +42,89 @@ use crate::warden::quota_limits::QuotaLimits;
 pub struct Quotas {
     accepted: Option<Quota>,
     accepted_for: HashMap<String, Quota>,
-    rejected: Option<(Quota, Quota)>,
+    rejected: Option<Quota>,
+    rejected_by_peer: Option<Quota>,
     shared: Option<Box<dyn RateLimiter>>,
     replicas: u32,
 }
 
 impl Quotas {
-    /// 100 accepted requests a minute for each webhook id; 60 refused ones a minute for each peer, and for each peer and
-    /// webhook id; counted in this process.
+    /// Permits 100 accepted requests a minute for each webhook id, and 60 refused requests a minute for each peer and
+    /// webhook id, 120 for each peer. All are counted in this process.
     pub fn new() -> Self {
         Self {
             accepted: Some(Quota::DEFAULT_ACCEPTED),
             accepted_for: HashMap::new(),
-            rejected: Some((Quota::DEFAULT_REJECTED, Quota::DEFAULT_REJECTED)),
+            rejected: Some(Quota::DEFAULT_REJECTED),
+            rejected_by_peer: None,
             shared: None,
             replicas: 1,
         }
     }
 
-    /// The quota of accepted requests for each webhook id. A request over it is refused with 429, and a retry is accepted
-    /// once the quota allows it.
+    /// Sets the quota of accepted requests for each webhook id. A request over the quota is refused with 429. A retry
+    /// is accepted once the quota allows it.
     pub fn accepted(mut self, quota: Quota) -> Self {
         self.accepted = Some(quota);
         self
     }
 
-    /// The quota of accepted requests for one webhook id, in place of [`accepted`](Self::accepted).
+    /// Sets the quota of accepted requests for one webhook id, instead of [`accepted`](Self::accepted).
     pub fn accepted_for(mut self, webhook_id: impl Into<String>, quota: Quota) -> Self {
         self.accepted_for.insert(webhook_id.into(), quota);
         self
     }
 
-    /// Accepts any number of requests for a webhook id that has no quota by [`accepted_for`](Self::accepted_for).
+    /// Accepts any number of requests for webhook ids without an [`accepted_for`](Self::accepted_for) quota.
     pub fn danger_unlimited_accepted(mut self) -> Self {
         self.accepted = None;
         self
     }
 
-    /// The quotas of refused requests, for each peer and for each peer and webhook id, per Warden. A peer over its quota is
-    /// refused with 429 before its body is read.
-    pub fn rejected(mut self, by_peer: Quota, by_peer_and_id: Quota) -> Self {
-        self.rejected = Some((by_peer, by_peer_and_id));
+    /// Sets the quota of refused requests for each peer and webhook id, per Warden. Further requests of the peer for
+    /// the id are refused with 429, before a key is looked up or the body is read.
+    ///
+    /// A request counts once its head has passed the checks. It stops counting when it is verified or fails by the
+    /// receiver's fault, so the quota also limits how many requests are verified concurrently. Requests that are
+    /// refused for their head only, such as stale requests, never count. Requests that are answered with 409, 429 or
+    /// 503 do not count either.
+    ///
+    /// For 10 minutes after a verified delivery, the quota of its peer and webhook id is ten times as large, and so is
+    /// the quota of its peer. So a tenant of a sending service that has a wrong secret does not block the other tenants
+    /// at the same address. All requests without a known peer share one quota.
+    pub fn rejected(mut self, quota: Quota) -> Self {
+        self.rejected = Some(quota);
         self
     }
 
-    /// Lets each peer send any number of requests that are refused.
+    /// Sets the quota of refused requests for each peer, over all its webhook ids, per Warden. The default is twice
+    /// [`rejected`](Self::rejected), so that one webhook id cannot use all of it. An IPv6 peer is a /64 network.
+    pub fn rejected_by_peer(mut self, quota: Quota) -> Self {
+        self.rejected_by_peer = Some(quota);
+        self
+    }
+
+    /// Permits any number of refused requests from each peer.
     pub fn danger_unlimited_rejected(mut self) -> Self {
         self.rejected = None;
         self
     }
 
-    /// Counts accepted requests in `limiter`, which several processes share. While it fails, each process counts its own
-    /// share of each quota ([`replicas`](Self::replicas)) and reports `LimiterFellBack`.
+    /// Counts accepted requests in `limiter`, which several processes share. While the limiter fails, each process
+    /// counts against its share of each quota ([`replicas`](Self::replicas)) and reports `LimiterFellBack`.
     pub fn shared(mut self, limiter: impl RateLimiter) -> Self {
         self.shared = Some(Box::new(limiter));
         self
     }
 
-    /// How many processes share the limiter or the store, at least 1. While it fails, each of them counts that fraction of
-    /// every quota, with a burst of at least one.
+    /// Sets how many processes share the limiter or the store, at least 1. While it fails, each process permits that
+    /// fraction of every quota, with a burst of at least one.
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// Refuses a quota for an id that none of the senders has.
+    /// Returns an error if a quota is for an id that no sender has.
     pub(super) fn check_ids(&self, has_sender: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
         match self.accepted_for.keys().filter(|id| !has_sender(id)).min() {
             Some(id) => {
@@ -115,11 +135,11 @@ impl Quotas {
         }
     }
 
-    /// `shared_store` counts deliveries too; `counts_alone` if it has no deliveries to remember.
+    /// `only_counts`: `shared_store` counts requests and stores no deliveries.
     pub(in crate::warden) fn build(
         self,
         shared_store: Option<&Arc<dyn SharedStore>>,
-        counts_alone: bool,
+        only_counts: bool,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Option<QuotaLimits>, Option<RejectedTraffic>), ConfigError> {
         let replicas =
@@ -128,7 +148,7 @@ impl Quotas {
         require(
             self.shared.is_none() || shared_store.is_none(),
             "shared_store",
-            "must not be set beside `Quotas::shared`: it counts the quotas itself; remove one of the two",
+            "must not be set with `Quotas::shared`: it counts the quotas itself; remove one of the two",
         )?;
         require(
             self.shared.is_none() || is_limited,
@@ -136,7 +156,7 @@ impl Quotas {
             "must not be set with `danger_unlimited_accepted`, which leaves nothing to count: remove one of the two",
         )?;
         require(
-            shared_store.is_none() || !counts_alone || is_limited,
+            shared_store.is_none() || !only_counts || is_limited,
             "shared_store",
             "must not be set with `Replay::danger_off` and `danger_unlimited_accepted`, which leave nothing to store: \
              remove it",
@@ -147,7 +167,7 @@ impl Quotas {
             "must be 1 without a shared limiter: set `Quotas::shared` or `shared_store`, and a quota",
         )?;
         let shared: Option<Box<dyn RateLimiter>> = match (self.shared, shared_store) {
-            (None, Some(store)) if counts_alone => Some(Box::new(store.clone())),
+            (None, Some(store)) if only_counts => Some(Box::new(store.clone())),
             (shared, _) => shared,
         };
         let accepted = is_limited.then(|| QuotaLimits {
@@ -157,8 +177,15 @@ impl Quotas {
             shared,
             replicas,
         });
-        let rejected =
-            self.rejected.map(|(peer, pair)| RejectedTraffic::new(peer, pair, REJECTED_CAPACITY, clock.clone()));
+        require(
+            self.rejected.is_some() || self.rejected_by_peer.is_none(),
+            "quotas.rejected_by_peer",
+            "must not be set with `danger_unlimited_rejected`: remove one of the two",
+        )?;
+        let rejected = self.rejected.map(|by_pair| {
+            let by_peer = self.rejected_by_peer.unwrap_or_else(|| by_pair.times(2));
+            RejectedTraffic::new(by_peer, by_pair, REJECTED_CAPACITY)
+        });
         Ok((accepted, rejected))
     }
 }
@@ -175,6 +202,7 @@ impl fmt::Debug for Quotas {
             .field("accepted", &self.accepted)
             .field("accepted_for", &self.accepted_for)
             .field("rejected", &self.rejected)
+            .field("rejected_by_peer", &self.rejected_by_peer)
             .field("is_shared", &self.shared.is_some())
             .field("replicas", &self.replicas)
             .finish()

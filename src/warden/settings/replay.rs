@@ -1,27 +1,44 @@
 //! Replay protection.
 
+mod retention;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{require, whole_seconds};
+use self::retention::Retention;
+use super::require;
 use crate::error::ConfigError;
 use crate::replay::{LocalReplay, ReplayStore};
 use crate::shared_store::SharedStore;
 use crate::verifier::Rules;
-use crate::warden::stores::{Lifetime, ReplayBackend, ReplayProtection};
+use crate::warden::stores::{ReplayBackend, ReplayProtection};
 
-/// Where deliveries are remembered, and for how long, so that each is handled once.
+/// Where deliveries are stored, and for how long, so that each is handled once.
 ///
 /// | setting | unit | default |
 /// | --- | --- | --- |
 /// | [`capacity`](Self::capacity) | entries in this process | 1,048,576 (2^20) |
 /// | [`lease`](Self::lease) | duration | 60 s |
 /// | [`margin`](Self::margin) | duration, whole seconds | 10 s |
-/// | [`lifetime`](Self::lifetime) | duration, whole seconds | none; required for a scheme without a timestamp |
 ///
-/// A delivery of a scheme with a timestamp is remembered until its timestamp is stale, and for the body's deadline and the
-/// margin more. A scheme without a timestamp, such as GitHub's, needs a lifetime: its messages stay valid for ever.
+/// If the scheme signs a timestamp, a delivery is stored until its timestamp is stale, plus the body's deadline and the
+/// margin. Equal bytes with an equal timestamp are one delivery: the second is answered with 200 and not handled.
+///
+/// # Schemes without a signed timestamp
+///
+/// A message of such a scheme, GitHub's for example, stays valid until the secret changes. Two events with equal bodies
+/// have the same signature, so the second event looks like a replay. Each choice has a cost, so
+/// [`build`](crate::warden::WardenBuilder::build) requires one of these:
+///
+/// | choice | equal bodies | a replay of a captured message |
+/// | --- | --- | --- |
+/// | [`lifetime`](Self::lifetime) | are one delivery within the lifetime: **the second event is lost** | is detected within the lifetime |
+/// | [`lifetime`](Self::lifetime) and [`danger_unsigned_id_header`](Self::danger_unsigned_id_header) | are two deliveries if they have two ids | **is handled** under an invented id |
+/// | [`danger_simultaneous_only`](Self::danger_simultaneous_only) | are two deliveries, one after the other | **is handled** |
+///
+/// The last two have `danger` in their names because anyone with a copy of one message can have it handled again.
+/// Choose one of them if the handler can safely repeat its work and a lost event is worse than a repeated one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,8 +56,7 @@ use crate::warden::stores::{Lifetime, ReplayBackend, ReplayProtection};
 pub struct Replay {
     place: Place,
     capacity: Option<usize>,
-    margin: Option<Duration>,
-    lifetime: Option<Duration>,
+    retention: Retention,
     lease: Option<Duration>,
     duplicates_conflict: bool,
     falls_back: bool,
@@ -55,24 +71,24 @@ enum Place {
 }
 
 impl Replay {
-    /// Remembers deliveries in the Warden's [`shared_store`](crate::warden::WardenBuilder::shared_store), or in this process if
-    /// there is none. This is the default.
+    /// Stores deliveries in the Warden's [`shared_store`](crate::warden::WardenBuilder::shared_store) if it has one,
+    /// otherwise in this process. This is the default.
     pub const fn new() -> Self {
         Self::at(Place::Default)
     }
 
-    /// Remembers deliveries in this process. A replay that reaches another process is handled again.
+    /// Stores deliveries in this process. A replay that reaches another process is handled again.
     pub const fn in_process() -> Self {
         Self::at(Place::InProcess)
     }
 
-    /// Remembers deliveries in `store`, which several processes share. While it fails, deliveries are refused with 503,
-    /// unless [`danger_fall_back_to_this_process`](Self::danger_fall_back_to_this_process) is set.
+    /// Stores deliveries in `store`, which several processes share. While the store fails, deliveries are refused with
+    /// 503, unless [`danger_fall_back_to_this_process`](Self::danger_fall_back_to_this_process) is set.
     pub fn shared(store: impl ReplayStore) -> Self {
         Self::at(Place::Shared(Box::new(store)))
     }
 
-    /// Remembers nothing: the same delivery is handled as often as it arrives.
+    /// Stores no deliveries: a delivery is handled each time it arrives.
     pub const fn danger_off() -> Self {
         Self::at(Place::Off)
     }
@@ -81,52 +97,84 @@ impl Replay {
         Self {
             place,
             capacity: None,
-            margin: None,
-            lifetime: None,
+            retention: Retention::UNSET,
             lease: None,
             duplicates_conflict: false,
             falls_back: false,
         }
     }
 
-    /// How many entries this process remembers, at least 1. [`LocalReplay`] documents the request rate that this allows.
-    /// While the table is full, new deliveries are refused with 503; no entry is evicted early.
+    /// Sets how many entries this process stores, at least 1. [`LocalReplay`] documents the request rate that this
+    /// allows. While the table is full, new deliveries are refused with 503; no entry is evicted early.
     pub const fn capacity(mut self, entries: usize) -> Self {
         self.capacity = Some(entries);
         self
     }
 
-    /// How much longer than tolerance and deadline a delivery is remembered, in whole seconds. It covers replicas whose
-    /// clocks differ.
+    /// Sets how much longer than tolerance plus deadline a delivery is stored, in whole seconds. The margin covers
+    /// clock differences between replicas.
     pub const fn margin(mut self, margin: Duration) -> Self {
-        self.margin = Some(margin);
+        self.retention.margin = Some(margin);
         self
     }
 
-    /// How long a delivery of a scheme without a timestamp is remembered, in whole seconds from its arrival. Until then an
-    /// equal body is answered 200 and not handled. After that the same message is accepted again.
+    /// Sets how long a delivery is stored if the scheme signs no timestamp, in whole seconds from its arrival. **Two
+    /// events with equal bodies within the lifetime are one delivery:** the second is answered with 200 and not
+    /// handled. After the lifetime the same message is accepted again from anyone who sends it.
     ///
-    /// [`capacity`](Self::capacity) divided by the lifetime is the number of deliveries a second that fit. Further ones are
-    /// refused with 503.
+    /// Choose at least the time within which the sender can send a delivery again. [`capacity`](Self::capacity) divided
+    /// by the lifetime is the number of deliveries a second that fit. Further deliveries are refused with 503.
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = Some(lifetime);
+        self.retention.lifetime = Some(lifetime);
         self
     }
 
-    /// How long a handler may take before a retry of the same delivery runs beside it; more than zero.
+    /// If the scheme signs no timestamp, stores a delivery only while its handler runs. A copy that arrives meanwhile
+    /// is answered with 409. When the handler has finished with any status, equal bytes are a new delivery.
+    ///
+    /// No event is lost. **This setting does not prevent replays:** anyone with a copy of a message can have it handled
+    /// again at any time. A sender that retries because it missed the answer has it handled again too. Use it for
+    /// notifications without content, such as Dropbox's, whose handler fetches the current state.
+    pub const fn danger_simultaneous_only(mut self) -> Self {
+        self.retention.simultaneous_only = true;
+        self
+    }
+
+    /// If the scheme signs no timestamp, distinguishes equal bodies by the header `name`, which the sender does not
+    /// sign: `X-GitHub-Delivery` for example. Equal bodies with different ids are different deliveries. Equal bodies
+    /// with the same id are one delivery within the [`lifetime`](Self::lifetime), which is required too.
+    ///
+    /// **A replay with an invented id is not detected**, because anyone can change the header of a captured message.
+    /// The id is hashed together with the verified content, so two different messages with the same id stay two
+    /// deliveries.
+    ///
+    /// A request without the header is identified by its body only. A request that has the header twice, or with more
+    /// than 8,192 bytes, is refused with 401.
+    pub fn danger_unsigned_id_header(mut self, name: impl Into<String>) -> Self {
+        self.retention.unsigned_id = Some(name.into());
+        self
+    }
+
+    /// Sets how long a handler may take before a retry of the same delivery runs concurrently; more than zero and at
+    /// most one day.
+    ///
+    /// The lease starts with the claim, so it must also cover the time for which an admitted request waits for a
+    /// concurrency limit behind the Warden. The tower layers wait for at most the lease and then answer with 503: see
+    /// [readiness](crate::tower#readiness). The time in any other queue behind the Warden counts as the handler's time.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
     }
 
-    /// Answers a duplicate of a handled delivery with 409 instead of 200, for senders that need to see it.
+    /// Answers a duplicate of a handled delivery with 409 instead of 200, for senders that need to detect duplicates.
     pub const fn duplicates_conflict(mut self) -> Self {
         self.duplicates_conflict = true;
         self
     }
 
-    /// While the shared store fails, remembers deliveries in this process and counts its share of the quota, instead of
-    /// refusing with 503. A replay that reaches another process, or arrives after the outage, is then handled again.
+    /// While the shared store fails, stores deliveries in this process and counts against its share of the quota,
+    /// instead of refusing with 503. A replay that reaches another process or arrives after the outage is then handled
+    /// again.
     pub const fn danger_fall_back_to_this_process(mut self) -> Self {
         self.falls_back = true;
         self
@@ -149,23 +197,27 @@ impl Replay {
         let lease = self.lease.unwrap_or(DEFAULT_LEASE);
         let capacity = self.capacity.unwrap_or(DEFAULT_CAPACITY);
         require(!lease.is_zero(), "replay.lease", "must be more than zero")?;
-        // A claim whose process died blocks its delivery until the lease ends.
+        // If a process dies, its claims block their deliveries until the lease ends.
         require(lease <= MAX_LEASE, "replay.lease", "must be at most a day")?;
         require(capacity > 0, "replay.capacity", "must be at least 1 entry")?;
         if self.is_off() {
             self.check_off()?;
             return Ok(None);
         }
-        let lifetime = self.retention(rules, deadline)?;
+        let (lifetime, unsigned_id) = self.retention.build(rules, deadline)?;
+        require(
+            !lifetime.is_while_handled() || !self.duplicates_conflict,
+            "replay.duplicates_conflict",
+            "must not be set with `danger_simultaneous_only`, which stores no handled delivery: remove one of the two",
+        )?;
         let store = match (self.place, shared_store) {
             (Place::Shared(_), Some(_)) => {
-                let problem =
-                    "must not be set beside `Replay::shared`: it remembers deliveries itself; remove one of the two";
+                let problem = "must not be set with `Replay::shared`: both store deliveries; remove one of the two";
                 return Err(ConfigError::new("shared_store", problem));
             }
             (Place::InProcess, Some(_)) => {
-                let problem = "must not be `Replay::in_process()` beside `shared_store`: use `Replay::new()`, or share the \
-                               quotas alone by `Quotas::shared`";
+                let problem = "must not be `Replay::in_process()` with `shared_store`: use `Replay::new()`, or share \
+                               only the quotas with `Quotas::shared`";
                 return Err(ConfigError::new("replay", problem));
             }
             (Place::Shared(store), None) => Some(ReplayBackend::Shared(store)),
@@ -174,7 +226,7 @@ impl Replay {
         require(
             store.is_some() || !self.falls_back,
             "replay.danger_fall_back_to_this_process",
-            "requires `Replay::shared` or `shared_store`: without one, deliveries are in this process anyway",
+            "requires `Replay::shared` or `shared_store`: without one, deliveries are always stored in this process",
         )?;
         require(
             store.is_none() || self.falls_back || self.capacity.is_none(),
@@ -185,53 +237,22 @@ impl Replay {
         let local = || LocalReplay::new(capacity);
         let fallback = self.falls_back.then(local);
         let store = store.unwrap_or_else(|| ReplayBackend::Local(local()));
-        Ok(Some(ReplayProtection { store, fallback, lease, lifetime }))
+        Ok(Some(ReplayProtection { store, fallback, lease, lifetime, unsigned_id }))
     }
 
     fn check_off(&self) -> Result<(), ConfigError> {
         let settings = [
             ("replay.capacity", self.capacity.is_some()),
-            ("replay.margin", self.margin.is_some()),
-            ("replay.lifetime", self.lifetime.is_some()),
+            ("replay.margin", self.retention.margin.is_some()),
+            ("replay.lifetime", self.retention.lifetime.is_some()),
+            ("replay.danger_simultaneous_only", self.retention.simultaneous_only),
+            ("replay.danger_unsigned_id_header", self.retention.unsigned_id.is_some()),
             ("replay.lease", self.lease.is_some()),
             ("replay.duplicates_conflict", self.duplicates_conflict),
             ("replay.danger_fall_back_to_this_process", self.falls_back),
         ];
-        let problem = "must not be set with `Replay::danger_off`, which remembers no delivery: remove one of the two";
+        let problem = "must not be set with `Replay::danger_off`, which stores no delivery: remove one of the two";
         settings.into_iter().try_for_each(|(field, is_set)| require(!is_set, field, problem))
-    }
-
-    /// How long each delivery is remembered.
-    fn retention(&self, rules: &Rules, deadline: Duration) -> Result<Lifetime, ConfigError> {
-        let name = rules.scheme.name();
-        let fault = |field, problem| Err(ConfigError::new(field, problem));
-        match (rules.scheme.is_timestamped(), self.lifetime, self.margin) {
-            (true, Some(_), _) => {
-                let problem =
-                    format!("must not be set for {name}: its signed timestamp decides it; set `margin` to add to it");
-                fault("replay.lifetime", problem)
-            }
-            (true, None, margin) => {
-                let Some(margin) = whole_seconds(margin.unwrap_or(DEFAULT_MARGIN)) else {
-                    return fault("replay.margin", format!("must be whole seconds from 0 s to {} s", u32::MAX));
-                };
-                // A head that was fresh in its last second may bring its body at the end of the deadline.
-                let body = u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Ok(Lifetime::WhileFresh { tolerance: rules.tolerance, margin: margin.saturating_add(body) })
-            }
-            (false, _, Some(_)) => {
-                let problem = format!("must not be set for {name}, which signs no timestamp: set `lifetime` alone");
-                fault("replay.margin", problem)
-            }
-            (false, None, None) => {
-                let problem = format!("must be set for {name}, which signs no timestamp: set `Replay::lifetime`");
-                fault("replay.lifetime", problem)
-            }
-            (false, Some(lifetime), None) => match whole_seconds(lifetime) {
-                Some(seconds @ 1..) => Ok(Lifetime::AfterArrival { seconds }),
-                _ => fault("replay.lifetime", format!("must be whole seconds from 1 s to {} s", u32::MAX)),
-            },
-        }
     }
 }
 
@@ -252,8 +273,7 @@ impl fmt::Debug for Replay {
         f.debug_struct("Replay")
             .field("place", &place)
             .field("capacity", &self.capacity)
-            .field("margin", &self.margin)
-            .field("lifetime", &self.lifetime)
+            .field("retention", &self.retention)
             .field("lease", &self.lease)
             .field("duplicates_conflict", &self.duplicates_conflict)
             .field("falls_back", &self.falls_back)
@@ -262,8 +282,6 @@ impl fmt::Debug for Replay {
 }
 
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-
-const DEFAULT_MARGIN: Duration = Duration::from_secs(10);
 
 /// Entries.
 const DEFAULT_CAPACITY: usize = 1 << 20;

@@ -8,7 +8,7 @@ use crate::secret::Keyring;
 use crate::warden::id::IdSource;
 use crate::warden::lookup::KeySource;
 
-/// What the builder was given; at most one of the four sources can be right.
+/// The sources of keys and webhook ids that were set. More than one source of keys is an error.
 #[derive(Default)]
 pub(in crate::warden) struct Senders {
     pub(in crate::warden) listed: Vec<(String, Keyring)>,
@@ -51,19 +51,19 @@ impl Senders {
         let id_source = self.id_source.unwrap_or_else(|| IdSource::path_parameter("id"));
         if let Some(id) = id_source.fixed_id()
             && keys.is_immediate()
-            && matches!(keys.look_up(id, || Ok(())), Lookup::Answered(Ok(None)))
+            && matches!(keys.look_up(id), Lookup::Answered(Ok(None)))
         {
             let problem = format!("must be the id of a sender: no sender has the fixed id {id:?}");
             return Err(ConfigError::new("webhook_id", problem));
         }
         if listed > 1 && id_source.fixed_id().is_some() {
-            let problem = "must not be fixed beside several senders: only one of them could ever be reached";
+            let problem = "must not be fixed with several senders: requests would reach only one of them";
             return Err(ConfigError::new("webhook_id", problem));
         }
         Ok((keys, id_source))
     }
 
-    /// Refuses sources beside each other.
+    /// Returns an error if more than one source of keys is set.
     fn check_sources(&self) -> Result<(), ConfigError> {
         let others = [
             (!self.listed.is_empty(), "sender"),
@@ -79,24 +79,24 @@ impl Senders {
                 "webhook_id" => "to name the sender, use `sender` with `IdSource::fixed`",
                 _ => "remove one of the two",
             };
-            let problem = format!("must not be set beside `{other}`: {fix}");
+            let problem = format!("must not be set with `{other}`: {fix}");
             return Err(ConfigError::new("only_sender", problem));
         }
         match (&self.store, &self.cached) {
             (Some(_), Some(_)) => {
-                Err(ConfigError::new("keys", "must not be set beside `cached_keys`: remove one of the two"))
+                Err(ConfigError::new("keys", "must not be set with `cached_keys`: remove one of the two"))
             }
             (None, None) => Ok(()),
             _ if self.listed.is_empty() => Ok(()),
             _ => Err(ConfigError::new(
                 "senders",
-                "must not be given one by one beside a store of keys: put them into the store",
+                "must not be set with `keys` or `cached_keys`: put them into the store",
             )),
         }
     }
 }
 
-/// Refuses keys that were prepared for a scheme under which this Warden could not verify with them.
+/// Returns an error if the keys were prepared for a scheme whose keys this Warden cannot verify with.
 fn check_scheme(field: &'static str, prepared_for: Option<&Scheme>, scheme: &Scheme) -> Result<(), ConfigError> {
     match prepared_for.and_then(|other| Some((other, scheme.key_difference(other)?))) {
         None => Ok(()),

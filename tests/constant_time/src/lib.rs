@@ -1,11 +1,11 @@
-//! Whether hookwarden's branches, addresses and times depend on its secrets: what the programs of this package share.
-//! What they check, and what they cannot, is in the README beside them.
+//! Shared code of the programs that check whether hookwarden's branches, addresses and times depend on its secrets. The
+//! README describes what they check, and what they cannot.
 
 pub mod message;
 pub mod receiver;
 pub mod requests;
 
-/// A comparison as it must not be, for the controls.
+/// A comparison in variable time, for the controls.
 #[inline(never)]
 #[must_use]
 pub fn early_exit(computed: &[u8], received: &[u8]) -> bool {

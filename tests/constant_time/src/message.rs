@@ -1,25 +1,25 @@
-//! Signed messages, and ones that are almost right.
+//! Signed messages, and almost correct ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hookwarden::crypto::Algorithm;
 use hookwarden::{Keyring, Scheme, Secret, Signer, Timestamp};
 
-/// When all of it happens.
+/// The time of all calls.
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// What is signed: three blocks of the hash.
+/// The body: three blocks of the hash.
 pub const BODY: &[u8] = &[b'x'; 150];
 
-/// A scheme, with what has to be known to change a signature of it.
+/// A scheme, with the data needed to change its signatures.
 #[derive(Debug, Clone)]
 pub struct Sort {
-    /// The scheme itself.
+    /// The scheme.
     pub scheme: Scheme,
     /// The size of its MAC in bytes.
     pub mac_size: usize,
     base64: bool,
-    /// What stands before each further signature in the header, where there may be several.
+    /// The text before each further signature in the header, if there may be several.
     next: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Sort {
         Self { scheme: Scheme::stripe(), mac_size: 32, base64: false, next: Some(",v1=") }
     }
 
-    /// Every preset, and both algorithms that no preset has.
+    /// Returns every preset, and both algorithms that no preset has.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let plain = |scheme| Self { scheme, ..Self::timestamped() };
@@ -61,7 +61,7 @@ impl Sort {
         ]
     }
 
-    /// A message that is signed with `secret`.
+    /// Creates a message that is signed with `secret`.
     #[must_use]
     pub fn sign(&self, secret: &str) -> Message {
         let keys = Keyring::new(Secret::from_bytes(secret).expect("a secret"));
@@ -94,7 +94,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message with other bytes in its MAC, `wrong` by their places.
+    /// Returns the message with the bytes of its MAC changed at the indices `wrong`.
     #[must_use]
     pub fn with_wrong(mut self, wrong: impl IntoIterator<Item = usize>) -> Self {
         let mut mac = self.mac();
@@ -105,7 +105,7 @@ impl Message {
         self
     }
 
-    /// The message with `more` signatures that nobody made before its own, or behind it.
+    /// Returns the message with `more` invalid signatures before or after the valid one.
     #[must_use]
     pub fn among(mut self, more: u8, own_is_last: bool) -> Self {
         let next = self.sort.next.expect("a header for several signatures");
@@ -119,14 +119,14 @@ impl Message {
         self
     }
 
-    /// The MAC, if it is the only one.
+    /// Returns the MAC, if it is the only one.
     #[must_use]
     pub fn mac(&self) -> Vec<u8> {
         let (_, value) = &self.head[self.signature];
         self.sort.decode(&value[self.before_mac()..])
     }
 
-    /// Where the MAC begins: it is the header's last part in every scheme.
+    /// Returns the index at which the MAC begins. It is the last part of the header in every scheme.
     fn before_mac(&self) -> usize {
         let (_, value) = &self.head[self.signature];
         value.len() - self.sort.encode(&vec![0; self.sort.mac_size]).len()

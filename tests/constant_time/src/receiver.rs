@@ -1,4 +1,4 @@
-//! A sender's verifier and Warden, their keys being no secret to valgrind.
+//! A verifier and a Warden whose keys are not marked as secrets for valgrind.
 
 use hookwarden::testing::TestClock;
 use hookwarden::warden::{Admitted, Quotas, Refused};
@@ -6,22 +6,22 @@ use hookwarden::{Keyring, Scheme, Secret, Verifier, Warden};
 
 use crate::message::{BODY, NOW, Sort};
 
-/// The secret that messages for these two are signed with.
+/// The secret that signs messages for both.
 pub const SECRET: &str = "a-secret-of-fifty-characters-or-more-for-valgrind";
 
 /// The webhook id that the Warden knows.
 pub const KNOWN: &str = "acme";
 
-/// An id that it does not know, of the same length.
+/// An unknown id of the same length.
 pub const UNKNOWN: &str = "nope";
 
-/// A verifier for `sort`.
+/// Creates a verifier for `sort`.
 #[must_use]
 pub fn verifier(sort: &Sort) -> Verifier {
     Verifier::new(sort.scheme.clone(), keyring()).expect("a verifier")
 }
 
-/// A Warden that turns nobody away for earlier refusals, since most of what it gets here is refused.
+/// Creates a Warden that does not block peers, because most of the requests here are refused.
 #[must_use]
 pub fn warden() -> Warden {
     Warden::builder(Scheme::timestamped())
@@ -32,11 +32,11 @@ pub fn warden() -> Warden {
         .expect("a warden")
 }
 
-/// Judges a message with the body [`BODY`].
+/// Receives a message with the body [`BODY`].
 ///
 /// # Errors
-/// It is refused.
-pub fn judge(warden: &Warden, id: &str, head: &[(String, String)]) -> Result<Admitted, Refused> {
+/// The message is refused.
+pub fn receive(warden: &Warden, id: &str, head: &[(String, String)]) -> Result<Admitted, Refused> {
     let mut receiving = warden.examine(head, None)?.identify(id)?;
     receiving.update(BODY)?;
     receiving.finish()

@@ -1,4 +1,4 @@
-/* Requests to valgrind. Outside of it each does nothing. */
+/* Requests to valgrind. Without valgrind they do nothing. */
 
 #include <stddef.h>
 #include <valgrind/callgrind.h>
@@ -12,7 +12,7 @@ void hookwarden_poison(const void *start, size_t size) { (void)VALGRIND_MAKE_MEM
 
 void hookwarden_cure(const void *start, size_t size) { (void)VALGRIND_MAKE_MEM_DEFINED(start, size); }
 
-/* Whether no bit of it is defined; 0 as well where that cannot be told. */
+/* Returns 1 if every bit is undefined, and 0 otherwise, or if valgrind cannot answer. */
 unsigned hookwarden_is_poisoned(const unsigned char *start, size_t size) {
   for (size_t i = 0; i < size; i++) {
     unsigned char bits = 0;

@@ -1,23 +1,23 @@
-//! What valgrind is asked, and the one file with unsafe code.
-#![expect(unsafe_code, reason = "valgrind's requests are macros of C")]
+//! Requests to valgrind. The only file with unsafe code.
+#![expect(unsafe_code, reason = "valgrind's requests are C macros")]
 
 use std::ffi::{CStr, c_char, c_uint, c_void};
 
-/// Whether valgrind runs this program.
+/// Whether this program runs under valgrind.
 #[must_use]
 pub fn on_valgrind() -> bool {
-    // SAFETY: it takes nothing and returns a number.
+    // SAFETY: the function takes no arguments and returns a number.
     unsafe { hookwarden_on_valgrind() != 0 }
 }
 
-/// How many reports memcheck has made until now, the suppressed ones left out.
+/// Returns the number of memcheck's reports until now, without the suppressed ones.
 #[must_use]
 pub fn reports() -> u32 {
-    // SAFETY: it takes nothing and returns a number.
+    // SAFETY: the function takes no arguments and returns a number.
     unsafe { hookwarden_reports() }
 }
 
-/// A place in memory whose content is a secret.
+/// A memory range that contains a secret.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     start: *const u8,
@@ -25,35 +25,35 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where `bytes` are.
+    /// Returns the memory range of `bytes`.
     #[must_use]
     pub const fn of(bytes: &[u8]) -> Self {
         Self { start: bytes.as_ptr(), size: bytes.len() }
     }
 
-    /// Marks the content as undefined, and so all that is computed of it.
+    /// Marks the content as undefined, and with it everything that is computed from it.
     pub fn poison(self) {
-        // SAFETY: only valgrind's own notes on this memory change; nothing is read or written.
+        // SAFETY: only valgrind's state of this memory changes. The memory is neither read nor written.
         unsafe { hookwarden_poison(self.start.cast(), self.size) }
     }
 
     /// Marks the content as defined.
     pub fn cure(self) {
-        // SAFETY: only valgrind's own notes on this memory change; nothing is read or written.
+        // SAFETY: only valgrind's state of this memory changes. The memory is neither read nor written.
         unsafe { hookwarden_cure(self.start.cast(), self.size) }
     }
 }
 
-/// Whether no bit of `bytes` is defined.
+/// Whether every bit of `bytes` is undefined.
 #[must_use]
 pub fn is_poisoned(bytes: &[u8]) -> bool {
-    // SAFETY: the slice is valid for its length, and valgrind reads its notes on it alone.
+    // SAFETY: the slice is valid for its length. Valgrind reads which bits are undefined, not the bytes.
     unsafe { hookwarden_is_poisoned(bytes.as_ptr(), bytes.len()) != 0 }
 }
 
-/// Does `work` without reports of it. What is undefined stays so.
+/// Runs `work` without reports. Undefined data stays undefined.
 pub fn muted<T>(work: impl FnOnce() -> T) -> T {
-    // SAFETY: both take nothing and return nothing.
+    // SAFETY: both functions take no arguments and return nothing.
     unsafe { hookwarden_mute() };
     let done = work();
     // SAFETY: as above.
@@ -61,12 +61,12 @@ pub fn muted<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Lets callgrind count the instructions of `work`, and write them down under `name`.
+/// Makes callgrind count the instructions of `work` and record them as `name`.
 pub fn counted<T>(name: &CStr, work: impl FnOnce() -> T) -> T {
-    // SAFETY: it takes nothing and returns nothing.
+    // SAFETY: the function takes no arguments and returns nothing.
     unsafe { hookwarden_count_from_here() };
     let done = work();
-    // SAFETY: the name ends with a zero byte and is read during the call alone.
+    // SAFETY: the name ends with a zero byte, and is read only during the call.
     unsafe { hookwarden_count_to_here(name.as_ptr()) };
     done
 }

@@ -1,8 +1,8 @@
-//! Ours against every peer in turns: `cargo run --release --manifest-path benches/peers/Cargo.toml --bin turns`. Its exit
-//! code is not zero if ours is not as much faster as it has to be.
+//! Compares ours with every peer in turns: `cargo run --release --manifest-path benches/peers/Cargo.toml --bin turns`.
+//! The exit code is not zero if ours is not faster by the required factor.
 //!
-//! Both run in turns in one process, and the median of the turns' ratios counts, so that whatever else the machine does
-//! meets both.
+//! Both run in turns in one process, so that other load on the machine affects both. The result is the median of the
+//! turns' ratios.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use hookwarden_peers::{Call, Kind, PEERS, Peer, SIZES, VERIFY_AT};
 
 fn main() -> ExitCode {
-    println!("How many times as long as ours each takes, by bytes of body.");
+    println!("The time of each peer divided by the time of hookwarden, by bytes of body.");
     println!();
     println!("{:<35}{}", "hookwarden's `verify`, timestamped", row(SIZES.map(|size| size.to_string())));
     for peer in PEERS.iter().filter(|peer| peer.kind != Kind::Ours) {
         println!("{:<35}{}", peer.name, row(ratios(peer, &PEERS[0])));
     }
     println!();
-    println!("hookwarden's `verify`, the same scheme or the nearest");
+    println!("hookwarden's `verify`, with the same or the closest scheme");
     for peer in PEERS.iter().filter(|peer| peer.kind == Kind::Verifier) {
         println!("{:<35}{}", peer.name, row(ratios(peer, peer.ours())));
     }
     println!();
-    println!("hookwarden's `verify_at`, timestamped, and what is asked of it");
+    println!("hookwarden's `verify_at`, timestamped, with the required factor");
     let mut holds = true;
     for (peer, size, least) in BOUNDS {
         let Some(peer) = PEERS.iter().find(|known| known.name == peer) else { return ExitCode::FAILURE };
@@ -38,13 +38,13 @@ fn ratios(peer: &Peer, ours: &Peer) -> [String; SIZES.len()] {
     SIZES.map(|size| format!("{:.2}", ratio(peer, ours, size)))
 }
 
-/// The median of a peer's time over ours.
+/// Returns the median ratio of a peer's time to ours.
 fn ratio(peer: &Peer, ours: &Peer, size: usize) -> f64 {
     let (theirs, ours) = (peer.call(size), ours.call(size));
     let calls = calls_in(TURN, &theirs);
     let mut ratios: Vec<f64> = (0..TURNS)
         .map(|turn| {
-            // Whoever comes second finds a warm cache.
+            // The second call has a warm cache.
             if turn % 2 == 0 {
                 let ours = time(calls, &ours);
                 time(calls, &theirs).as_secs_f64() / ours.as_secs_f64()
@@ -77,7 +77,7 @@ fn row(cells: [String; SIZES.len()]) -> String {
     cells.map(|cell| format!("{cell:>9}")).concat()
 }
 
-/// A peer, bytes of body, and how many times as long as ours it has to take at least.
+/// A peer, the bytes of the body, and the minimum ratio of its time to ours.
 const BOUNDS: [(&str, usize, f64); 4] = [
     ("standardwebhooks", 1 << 10, 6.0),
     ("svix", 1 << 10, 6.0),

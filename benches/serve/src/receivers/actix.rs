@@ -1,4 +1,4 @@
-//! actix-web: a resource for itself, and behind our middleware.
+//! actix-web: a plain resource, and one behind our middleware.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! axum: a route for itself, behind our layer, and behind the extractor of `axum-standardwebhooks`.
+//! axum: a plain route, one behind our layer, and one behind the extractor of `axum-standardwebhooks`.
 
 use std::future::Future;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) fn plain() -> io::Result<()> {
     serve(|listener| axum::serve(listener, app).into_future())
 }
 
-/// With the connections' addresses, as a deployment has them whose refused traffic is counted for each peer.
+/// Includes the connections' addresses, as in a deployment that counts refused requests for each peer.
 pub(crate) fn guarded(warden: Warden) -> io::Result<()> {
     let app = Router::new().route(ROUTE, post(count).layer(WardenLayer::new(warden)));
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

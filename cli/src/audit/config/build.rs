@@ -1,4 +1,4 @@
-//! Builds a Warden from the settings; the library reports values that are not possible.
+//! Builds a Warden from the settings, so that the library reports invalid values.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,19 +43,34 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
     if let Some(bytes) = value(&settings.body.max_bytes) {
         limits = limits.max_bytes(bytes);
     }
+    if let Some(bytes) = value(&settings.body.max_bytes_in_flight) {
+        limits = limits.max_bytes_in_flight(bytes);
+    }
     if let Some(seconds) = value(&settings.body.deadline) {
         limits = limits.deadline(Duration::from_secs(seconds));
     }
     let mut quotas = Quotas::new();
-    let settings::Quotas { accepted, rejected, replicas, danger_unlimited_accepted, danger_unlimited_rejected } =
-        &settings.quotas;
+    let settings::Quotas {
+        accepted,
+        rejected,
+        rejected_by_peer,
+        replicas,
+        danger_unlimited_accepted,
+        danger_unlimited_rejected,
+    } = &settings.quotas;
     if let Some(rate) = value(accepted) {
         quotas =
             quotas.accepted(quota(rate).map_err(|error| document.fault(accepted, named("quotas.accepted", &error)))?);
     }
     if let Some(rate) = value(rejected) {
         let quota = quota(rate).map_err(|error| document.fault(rejected, named("quotas.rejected", &error)))?;
-        quotas = quotas.rejected(quota, quota);
+        quotas = quotas.rejected(quota);
+    }
+    if let Some(rate) = value(rejected_by_peer) {
+        let by_peer = quota(rate);
+        let by_peer =
+            by_peer.map_err(|error| document.fault(rejected_by_peer, named("quotas.rejected_by_peer", &error)))?;
+        quotas = quotas.rejected_by_peer(by_peer);
     }
     if is_on(danger_unlimited_accepted) {
         quotas = quotas.danger_unlimited_accepted();
@@ -68,11 +83,16 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
     }
     let builder = builder.body(limits).quotas(quotas).proxies(proxies(document)?).replay(replay(document)?);
     builder.build().map(|_| ()).map_err(|error| match error.field() {
+        "replay" => document.fault(&settings.scheme, EQUAL_BODIES),
+        "replay.danger_simultaneous_only" => document.fault(&settings.replay.danger_simultaneous_only, error),
+        "replay.danger_unsigned_id_header" => document.fault(&settings.replay.danger_unsigned_id_header, error),
         "methods" => document.fault(&settings.methods, error),
-        "content types" => document.fault(&settings.content_types, error),
+        "content_types" => document.fault(&settings.content_types, error),
         "tolerance" => document.fault(&settings.tolerance, error),
         "body.max_bytes" => document.fault(&settings.body.max_bytes, error),
+        "body.max_bytes_in_flight" => document.fault(&settings.body.max_bytes_in_flight, error),
         "body.deadline" => document.fault(&settings.body.deadline, error),
+        "quotas.rejected_by_peer" => document.fault(&settings.quotas.rejected_by_peer, error),
         "replay.capacity" => document.fault(&settings.replay.capacity, error),
         "replay.margin" => document.fault(&settings.replay.margin, error),
         "replay.lifetime" => document.fault(&settings.replay.lifetime, error),
@@ -85,11 +105,12 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
 fn proxies(document: &Document) -> Result<Proxies, Failure> {
     let settings = &document.settings.proxies;
     let is_one = settings.x_forwarded_for.is_none() || settings.forwarded.is_none();
-    demand(document, &settings.forwarded, is_one, "proxies.forwarded: cannot be set together with x_forwarded_for")?;
+    demand(document, &settings.forwarded, is_one, "proxies.forwarded: must not be set with x_forwarded_for")?;
     let hops = settings.hops();
     let networks = list(&settings.networks).map(|networks| networks.iter().map(String::as_str));
     let Some(count) = value(hops).filter(|count| *count > 0) else {
-        let problem = "proxies.networks: requires x_forwarded_for or forwarded, the number of proxies";
+        let problem =
+            "proxies.networks: requires x_forwarded_for or forwarded: set one of them to the number of proxies";
         demand(document, &settings.networks, networks.is_none(), problem)?;
         return Ok(Proxies::default());
     };
@@ -127,6 +148,12 @@ fn replay(document: &Document) -> Result<Replay, Failure> {
     if let Some(seconds) = value(&settings.lifetime) {
         built = built.lifetime(Duration::from_secs(seconds.into()));
     }
+    if is_on(&settings.danger_simultaneous_only) {
+        built = built.danger_simultaneous_only();
+    }
+    if let Some(name) = &settings.danger_unsigned_id_header {
+        built = built.danger_unsigned_id_header(name.get_ref());
+    }
     if let Some(seconds) = value(&settings.margin) {
         built = built.margin(Duration::from_secs(seconds.into()));
     }
@@ -140,7 +167,7 @@ fn replay(document: &Document) -> Result<Replay, Failure> {
 }
 
 fn quota(rate: Rate) -> Result<Quota, ConfigError> {
-    // A limit of zero has no period; the library names what is wrong with it.
+    // A limit of zero has no period. The library reports the error.
     let period = Duration::from_secs(rate.per.into()).checked_div(rate.limit).unwrap_or_default();
     Quota::new(rate.limit, period)
 }
@@ -163,3 +190,7 @@ fn list(setting: &Option<Spanned<Vec<String>>>) -> Option<&[String]> {
 fn demand<T>(document: &Document, setting: &Option<Spanned<T>>, holds: bool, problem: &str) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(document.fault(setting, problem)) }
 }
+
+const EQUAL_BODIES: &str = "replay: must define when equal bodies are duplicates, because the scheme signs no timestamp: \
+                            set lifetime (within the lifetime), danger_simultaneous_only (while the handler runs), or \
+                            danger_unsigned_id_header with a lifetime (if their ids are equal)";

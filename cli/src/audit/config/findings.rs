@@ -1,12 +1,13 @@
-//! Settings that are possible and unsafe.
+//! Finds settings that are valid but unsafe.
 
 use hookwarden::Scheme;
+use hookwarden::scheme::SignedPart;
 use toml::Spanned;
 
 use super::settings::{Document, Rate, ReplayStore, is_on};
 use crate::audit::finding::{Finding, Severity};
 
-/// The findings on all settings but the keys and the Redis URL.
+/// The findings on all settings except the keys and the Redis URL.
 pub(super) fn of(document: &Document, scheme: &Scheme) -> Vec<Finding> {
     let settings = &document.settings;
     let mut found = Vec::new();
@@ -15,10 +16,12 @@ pub(super) fn of(document: &Document, scheme: &Scheme) -> Vec<Finding> {
     let quotas = [
         (&settings.quotas.accepted, LARGE_QUOTA, "quotas.accepted"),
         (&settings.quotas.rejected, LARGE_REJECTED_QUOTA, "quotas.rejected"),
+        (&settings.quotas.rejected_by_peer, 2 * LARGE_REJECTED_QUOTA, "quotas.rejected_by_peer"),
     ];
     found.extend(quotas.into_iter().filter_map(|(rate, most, name)| quota(document, rate, most, name)));
     found.extend(hops(document));
-    found.extend(replay(document, scheme));
+    found.extend(replay(document));
+    found.extend(signed(document, scheme));
     found.extend(dangers(document));
     found
 }
@@ -32,8 +35,10 @@ fn tolerance(document: &Document, scheme: &Scheme) -> Option<Finding> {
         return None;
     }
     if seconds > LONG_TOLERANCE {
-        let detail =
-            format!("a captured request is valid for {seconds} seconds, and the replay store keeps deliveries as long");
+        let detail = format!(
+            "a captured request is valid for {seconds} seconds, and the replay store keeps each delivery for at least \
+             that time"
+        );
         let fix = "set tolerance to 300 seconds, and synchronise the clocks";
         return Some(Finding::new("tolerance-large", Severity::Medium, "large tolerance", detail, fix).at_line(line));
     }
@@ -65,8 +70,8 @@ fn body(document: &Document) -> Vec<Finding> {
 fn quota(document: &Document, setting: &Option<Spanned<Rate>>, most: u64, name: &str) -> Option<Finding> {
     let rate = setting.as_ref()?.get_ref().a_minute();
     (rate > most).then(|| {
-        let detail = format!("{name} permits {rate} requests a minute");
-        let fix = format!("set what the sender needs at its busiest, at most {most} a minute");
+        let detail = format!("{name} permits {rate} requests per minute");
+        let fix = format!("set {name} to the peak rate of the sender, at most {most} per minute");
         let finding = Finding::new("quota-large", Severity::Low, "large quota", detail, fix);
         finding.at_line(document.line(setting))
     })
@@ -102,7 +107,7 @@ fn hops(document: &Document) -> Option<Finding> {
     None
 }
 
-fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {
+fn replay(document: &Document) -> Vec<Finding> {
     let settings = &document.settings;
     let mut found = Vec::new();
     let is_off = is_on(&settings.replay.danger_off);
@@ -114,11 +119,50 @@ fn replay(document: &Document, scheme: &Scheme) -> Vec<Finding> {
         let finding = Finding::new("replay-not-shared", Severity::High, "replicas without a shared store", detail, fix);
         found.push(finding.at_line(document.line(&settings.quotas.replicas)));
     }
+    if let Some(name) = settings.replay.danger_unsigned_id_header.as_ref().map(Spanned::get_ref) {
+        let detail = format!("anyone who captured a request can have it handled again with another {name}");
+        let fix =
+            "store the event id from the body with the work; or remove the setting, and lose events with equal bodies";
+        let id = "danger-unsigned-id-header";
+        let finding = Finding::new(id, Severity::Low, "replays under another unsigned id", detail, fix);
+        found.push(finding.at_line(document.line(&settings.replay.danger_unsigned_id_header)));
+    }
+    found
+}
+
+/// Notes on what the scheme does not sign.
+fn signed(document: &Document, scheme: &Scheme) -> Vec<Finding> {
+    let name = scheme.name();
+    let mut found = Vec::new();
+    let mut note = |id, title, detail, fix| {
+        let finding = Finding::new(id, Severity::Note, title, detail, fix);
+        found.push(finding.at_line(document.line(&document.settings.scheme)));
+    };
     if !scheme.is_timestamped() {
-        let detail = format!("{} signs no timestamp: a captured request does not expire", scheme.name());
-        let fix = "prefer a scheme with a timestamp; else set replay.lifetime as long as you can store";
-        let finding = Finding::new("scheme-unstamped", Severity::Note, "scheme without a timestamp", detail, fix);
-        found.push(finding.at_line(document.line(&settings.scheme)));
+        let detail = format!("{name} signs no timestamp: a captured request does not expire");
+        let fix = "prefer a scheme with a timestamp; otherwise set replay.lifetime as long as storage permits";
+        note("scheme-unstamped", "scheme without a timestamp", detail, fix);
+    }
+    let is_fixed = |part: &SignedPart| {
+        matches!(
+            part,
+            SignedPart::Body
+                | SignedPart::BodyDigest { .. }
+                | SignedPart::Literal(_)
+                | SignedPart::Method
+                | SignedPart::Path
+                | SignedPart::Url { .. }
+        )
+    };
+    if scheme.signed().iter().all(is_fixed) {
+        let detail =
+            format!("{name} signs only the body: an event with an equal body has the same signature as a replay");
+        note("scheme-signs-body-only", "scheme that signs only the body", detail, EQUAL_BODIES);
+    }
+    if scheme.has_ambiguous_content() {
+        let detail = format!("{name} signs parts without a separator: bytes can be moved from one to the next");
+        let fix = "accept exact paths and known headers only, and refuse bodies that do not parse";
+        note("scheme-ambiguous", "signature that fits several messages", detail, fix);
     }
     found
 }
@@ -138,7 +182,7 @@ fn dangers(document: &Document) -> Vec<Finding> {
             Severity::Medium,
             "danger-unlimited-rejected",
             "a peer may send any number of bad requests, each of which costs a key lookup and a body",
-            "remove the setting; the default is 60 a minute",
+            "remove the setting; the default is 60 per minute",
         ),
         (
             &settings.replay.danger_off,
@@ -146,6 +190,13 @@ fn dangers(document: &Document) -> Vec<Finding> {
             "danger-replay-off",
             "anyone who captured a request can send it again until it expires",
             "remove the setting, and set replay.store to memory or redis",
+        ),
+        (
+            &settings.replay.danger_simultaneous_only,
+            Severity::Low,
+            "danger-simultaneous-only",
+            "anyone who captured a request can have it handled again when its handler has finished",
+            "make the handler idempotent; or set replay.lifetime instead, and lose events with equal bodies",
         ),
         (
             &settings.replay.danger_fall_back_to_this_process,
@@ -159,7 +210,7 @@ fn dangers(document: &Document) -> Vec<Finding> {
             Severity::High,
             "danger-allow-shared-secrets",
             "anyone who knows the secret of one webhook id can sign for the others",
-            "give every webhook id a secret of its own, and remove the setting",
+            "give every webhook id its own secret, and remove the setting",
         ),
     ];
     let set = dangers.into_iter().filter(|(setting, ..)| is_on(setting));
@@ -169,6 +220,9 @@ fn dangers(document: &Document) -> Vec<Finding> {
     set.map(finding).collect()
 }
 
+const EQUAL_BODIES: &str = "choose: replay.lifetime loses the second of two events with equal bodies; with \
+                            danger_unsigned_id_header no event is lost and replays under another id are handled; with \
+                            danger_simultaneous_only no event is lost and every replay is handled";
 /// Seconds.
 const LONG_TOLERANCE: u64 = 600;
 /// Seconds.
@@ -177,8 +231,8 @@ const SHORT_TOLERANCE: u64 = 30;
 const LARGE_BODY: usize = 25 * 1_048_576;
 /// Seconds.
 const LONG_DEADLINE: u64 = 60;
-/// Requests a minute.
+/// Requests per minute.
 const LARGE_QUOTA: u64 = 6_000;
-/// Requests a minute.
+/// Requests per minute.
 const LARGE_REJECTED_QUOTA: u64 = 600;
 const MANY_HOPS: usize = 3;

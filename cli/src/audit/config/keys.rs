@@ -1,9 +1,9 @@
-//! Unsafe keys in the keys file that the settings name.
+//! Finds unsafe keys in the keys file of the settings.
 
 use std::path::Path;
 use std::time::Duration;
 
-use hookwarden::keys::FileKeys;
+use hookwarden::keys::{FileKeys, KeyFileError};
 use hookwarden::{Scheme, Timestamp};
 use zeroize::Zeroizing;
 
@@ -13,10 +13,10 @@ use crate::failure::Failure;
 use crate::input;
 use crate::keys_file;
 use crate::rotate;
-use crate::secret::{Entry, weaknesses};
+use crate::secret::{Entry, loader, weaknesses};
 use crate::when::DAY;
 
-/// The details name the keys file; the line is that of the setting, since a report is about one file.
+/// The details name the keys file. The line is that of the setting, because a report is about one file.
 pub(super) fn findings(
     document: &Document,
     base: &Path,
@@ -49,19 +49,16 @@ fn refused(document: &Document, path: &Path, scheme: &Scheme) -> Vec<Finding> {
     let builder = FileKeys::builder(path);
     let shared = is_on(&document.settings.danger_allow_shared_secrets);
     let builder = if shared { builder.danger_allow_shared_secrets() } else { builder };
-    match builder.open(scheme) {
-        Ok(keys) => {
-            let fix = "chmod 600, and make the receiver its owner";
-            let finding = |warning| Finding::new("keys-file-open", Severity::High, "open keys file", warning, fix);
-            keys.warnings().into_iter().map(|warning| finding(warning).at_line(line)).collect()
-        }
-        Err(error) => {
-            let fix = "correct the file: a receiver does not start with it";
-            let finding =
-                Finding::new("keys-file-refused", Severity::High, "refused keys file", error.to_string(), fix);
-            vec![finding.at_line(line)]
-        }
-    }
+    let opened = loader::open(builder, scheme);
+    let fix = "chmod 600, and make the receiver its owner";
+    let open = |warning| Finding::new("keys-file-open", Severity::High, "open keys file", warning, fix);
+    let fix =
+        "correct it: a receiver refuses all requests for the webhook id, and does not start if no other id is left";
+    let refused = |fault: &KeyFileError| {
+        Finding::new("keys-file-refused", Severity::High, "refused keys file", fault.to_string(), fix)
+    };
+    let found = opened.warnings.into_iter().map(open).chain(opened.faults.iter().map(refused));
+    found.map(|finding| finding.at_line(line)).collect()
 }
 
 const MAX_AGE: Duration = Duration::from_secs(365 * DAY);

@@ -1,15 +1,16 @@
-//! Unsafe connections to Redis.
+//! Finds unsafe connections to Redis.
 
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 
 use super::settings::Document;
 use crate::audit::finding::{Finding, Severity};
+use crate::client::is_loopback;
 use crate::failure::Failure;
 
 pub(super) fn findings(document: &Document) -> Result<Vec<Finding>, Failure> {
     let setting = &document.settings.redis_url;
     let Some(url) = setting else { return Ok(Vec::new()) };
-    // The client's own message may quote the URL, and with it a password.
+    // The client's message is not shown, because it may quote the URL with a password.
     let info = url.get_ref().as_str().into_connection_info();
     let info =
         info.map_err(|_| document.fault(setting, "redis_url: must be a Redis URL, such as rediss://host:6379"))?;
@@ -34,9 +35,4 @@ pub(super) fn findings(document: &Document) -> Result<Vec<Finding>, Failure> {
     }
     let line = document.line(setting);
     Ok(found.into_iter().map(|finding| finding.at_line(line)).collect())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::failure::Failure;
+use crate::input::line_at;
 
 /// A parsed document, with its text to compute line numbers.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(super) struct Settings {
 pub(super) struct Body {
     /// Bytes.
     pub(super) max_bytes: Option<Spanned<usize>>,
+    /// Bytes.
+    pub(super) max_bytes_in_flight: Option<Spanned<usize>>,
     /// Seconds.
     pub(super) deadline: Option<Spanned<u64>>,
 }
@@ -55,6 +58,7 @@ pub(super) struct Body {
 pub(super) struct Quotas {
     pub(super) accepted: Option<Spanned<Rate>>,
     pub(super) rejected: Option<Spanned<Rate>>,
+    pub(super) rejected_by_peer: Option<Spanned<Rate>>,
     pub(super) replicas: Option<Spanned<u32>>,
     pub(super) danger_unlimited_accepted: Option<Spanned<bool>>,
     pub(super) danger_unlimited_rejected: Option<Spanned<bool>>,
@@ -86,6 +90,10 @@ pub(super) struct Replay {
     pub(super) margin: Option<Spanned<u32>>,
     /// Seconds, for a scheme without a timestamp.
     pub(super) lifetime: Option<Spanned<u32>>,
+    /// For a scheme without a timestamp.
+    pub(super) danger_simultaneous_only: Option<Spanned<bool>>,
+    /// A header's name, for a scheme without a timestamp.
+    pub(super) danger_unsigned_id_header: Option<Spanned<String>>,
     /// Seconds.
     pub(super) lease: Option<Spanned<u64>>,
     pub(super) duplicates_conflict: Option<Spanned<bool>>,
@@ -121,7 +129,7 @@ pub(super) enum ReplayStore {
 impl Document {
     pub(super) fn parse(path: &Path, text: String) -> Result<Self, Failure> {
         let settings = toml::from_str(&text).map_err(|error: toml::de::Error| {
-            let place = error.span().map(|span| format!("line {}: ", line(&text, span.start))).unwrap_or_default();
+            let place = error.span().map(|span| format!("line {}: ", line_at(&text, span.start))).unwrap_or_default();
             Failure::file(path, format!("{place}{}", problem(error.message())))
         })?;
         let document = Self { path: path.into(), text, settings };
@@ -129,9 +137,8 @@ impl Document {
         Ok(document)
     }
 
-    /// The line of a setting.
     pub(super) fn line<T>(&self, setting: &Option<Spanned<T>>) -> Option<usize> {
-        setting.as_ref().map(|setting| line(&self.text, setting.span().start))
+        setting.as_ref().map(|setting| line_at(&self.text, setting.span().start))
     }
 
     /// The error for a setting's value, with its line.
@@ -162,10 +169,6 @@ fn problem(message: &str) -> String {
         Some((_, expected)) if message.starts_with("invalid") => format!("expected {expected}"),
         _ => message.to_owned(),
     }
-}
-
-fn line(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
 
 pub(super) fn is_on(danger: &Option<Spanned<bool>>) -> bool {

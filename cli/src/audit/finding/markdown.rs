@@ -1,6 +1,8 @@
-//! A report in Markdown.
+//! Renders a report in Markdown.
 
-use super::{Report, visible};
+use hookwarden::escape::Escaped;
+
+use super::Report;
 
 /// A heading and a table, or one sentence.
 pub(super) fn render(report: &Report) -> String {
@@ -18,10 +20,10 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-/// Text that is shown as it is: what is quoted from elsewhere must not become a link, an image or a new cell.
+/// Escapes text, so that quoted input cannot become a link, an image or a cell.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in visible(text).chars() {
+    for c in Escaped::line(text).to_string().chars() {
         if SPECIAL.contains(c) {
             escaped.push('\\');
         }

@@ -1,11 +1,11 @@
-//! A report in SARIF 2.1.0 (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+//! Renders a report in SARIF 2.1.0 (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Finding, Report, Severity};
 
-/// One run, with the rules that its results name.
+/// A log with one run, and the rules that its results use.
 pub(super) fn render(report: &Report) -> Value {
     let mut rules: Vec<&Finding> = Vec::new();
     for finding in &report.findings {
@@ -54,7 +54,7 @@ fn result(finding: &Finding, rule: Option<usize>, subject: &str) -> Value {
     })
 }
 
-/// A URL is one already; a path becomes a reference relative to where the command ran, or a `file:` URI.
+/// The URI of a subject. A path becomes a reference relative to the working directory, or a `file:` URI.
 fn uri(subject: &str) -> String {
     if subject.contains("://") {
         return subject.into();
@@ -71,7 +71,7 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What code scanning sorts by, of 10.
+/// The score from 0 to 10 that code scanning sorts by.
 const fn score(severity: Severity) -> &'static str {
     match severity {
         Severity::High => "8.0",

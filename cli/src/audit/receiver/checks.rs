@@ -1,4 +1,4 @@
-//! The checks, in the order in which they are made.
+//! The checks, in the order in which they run.
 
 mod about;
 mod answers;
@@ -14,9 +14,9 @@ use clap::ValueEnum;
 
 use super::super::finding::Severity;
 use super::session::Session;
-use super::verdict::{Unjudged, Verdict};
+use super::verdict::{Inconclusive, Verdict};
 
-/// A check, whose name is the rule's id in a report. Those that use up a quota come last.
+/// A check. Its name is the rule's id in a report. The checks that use up a quota come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Check {
     SignatureVerified,
@@ -56,10 +56,10 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// Makes the check.
-    pub(super) async fn judge(self, session: &Session) -> Verdict {
+    /// Runs the check.
+    pub(super) async fn run(self, session: &Session) -> Verdict {
         if self.needs_verification() && session.known.verifies.get() == Some(&false) {
-            return Err(Unjudged::new("no signature is verified, see signature-verified"));
+            return Err(Inconclusive::unverified());
         }
         match self {
             Self::SignatureVerified => signature::verified(session),

@@ -1,13 +1,13 @@
-//! A signed request as it will stand on the wire, and what can be spoiled in it.
+//! A signed request, and changes to it.
 
-/// A request. `Debug` is for nobody: it holds a signature that is good for a while.
+/// A request. It has no `Debug`, because it contains a valid signature.
 #[derive(Clone, Default)]
 pub(super) struct Delivery {
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) headers: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
-    /// The signature's text, without what stands around it in its header.
+    /// The text of the signature, without the rest of its header.
     pub(super) tag: String,
 }
 
@@ -17,13 +17,13 @@ impl Delivery {
         self
     }
 
-    /// With one header more, in front of all others.
+    /// Adds a header before all others.
     pub(super) fn with_first(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.insert(0, (name.to_owned(), value.into()));
         self
     }
 
-    /// With one header more.
+    /// Adds a header.
     pub(super) fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
@@ -34,7 +34,7 @@ impl Delivery {
         self
     }
 
-    /// With another value of a header.
+    /// Replaces the value of a header.
     pub(super) fn replacing(self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.without(name).with(name, value)
     }
@@ -44,7 +44,7 @@ impl Delivery {
         header.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// With another signature in the same place.
+    /// Replaces the signature.
     pub(super) fn with_tag(mut self, tag: &str) -> Self {
         let old = std::mem::replace(&mut self.tag, tag.to_owned());
         for (_, value) in &mut self.headers {
@@ -58,7 +58,7 @@ impl Delivery {
         self
     }
 
-    /// With one character of the signature changed to another of its alphabet.
+    /// Replaces one character of the signature by another one of its alphabet.
     pub(super) fn with_tag_flipped_at(self, place: usize) -> Self {
         let flipped = self.tag.char_indices().map(|(index, c)| match c {
             _ if index != place => c,
@@ -78,7 +78,7 @@ impl Delivery {
         self
     }
 
-    /// The head on the wire, with `framing` as its last header lines.
+    /// The bytes of the head, with `framing` as its last header lines.
     pub(super) fn head(&self, host: &str, framing: &str) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path).into_bytes();
         let common = [("User-Agent", USER_AGENT), ("Content-Type", "application/json")];
@@ -96,14 +96,14 @@ impl Delivery {
         bytes
     }
 
-    /// The request on the wire, with `Content-Length`.
+    /// The bytes of the request, with `Content-Length`.
     pub(super) fn sized(&self, host: &str) -> Vec<u8> {
         let mut bytes = self.head(host, &format!("Content-Length: {}\r\n", self.body.len()));
         bytes.extend_from_slice(&self.body);
         bytes
     }
 
-    /// The request on the wire in chunks, with `trailers` as lines.
+    /// The bytes of the request in chunks, with `trailers` as lines.
     pub(super) fn chunked(&self, host: &str, trailers: &str) -> Vec<u8> {
         let mut bytes = self.head(host, "Transfer-Encoding: chunked\r\n");
         for chunk in self.body.chunks(CHUNK) {
@@ -118,5 +118,5 @@ impl Delivery {
 
 const USER_AGENT: &str = concat!("hookwarden-audit/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes in a chunk.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! What any answer may betray, whatever was being tried.
+//! Collects leaks and server errors from all responses.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::wire::Answer;
 use crate::input::SecretText;
 
-/// What was seen in answers and should not be.
+/// The leaks and errors so far.
 #[derive(Debug, Default)]
 pub(super) struct Evidence(Mutex<Seen>);
 
@@ -18,39 +18,39 @@ struct Seen {
 }
 
 impl Evidence {
-    /// Looks at the answer to `what`.
-    pub(super) fn look_at(&self, what: &str, answer: &Answer, secret: &SecretText) {
+    /// Inspects the response to `what`.
+    pub(super) fn inspect(&self, what: &str, answer: &Answer, secret: &SecretText) {
         let mut seen = self.seen();
-        // An overload that says so is an answer that senders know what to do with.
+        // A 5xx with Retry-After is a valid response under overload.
         if answer.status >= 500 && answer.header("retry-after").is_none() {
             seen.server_errors.insert(format!("{what}: {}", answer.status));
         }
         let headers = answer.headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\n");
         let text = format!("{headers}\n{}", String::from_utf8_lossy(&answer.body));
         if text.contains(secret.as_str()) {
-            seen.secrets.insert(format!("the secret in the answer to {what}"));
+            seen.secrets.insert(format!("the secret in the response to {what}"));
         }
         if TRACES.iter().any(|trace| text.contains(trace)) {
-            seen.traces.insert(format!("a stack trace in the answer to {what}"));
+            seen.traces.insert(format!("a stack trace in the response to {what}"));
         }
     }
 
-    /// Says that the answer to `what` told a signature that its sender ought not to know.
-    pub(super) fn told_a_signature(&self, what: &str) {
-        self.seen().secrets.insert(format!("the right signature in the answer to {what}"));
+    /// Records that the response to `what` contains a valid signature that its sender does not know.
+    pub(super) fn record_signature(&self, what: &str) {
+        self.seen().secrets.insert(format!("the valid signature in the response to {what}"));
     }
 
-    /// What was answered with an error of the receiver's own.
+    /// The requests that were answered with a server error.
     pub(super) fn server_errors(&self) -> Vec<String> {
         self.seen().server_errors.iter().cloned().collect()
     }
 
-    /// Which stack traces were told.
+    /// The responses with a stack trace.
     pub(super) fn traces(&self) -> Vec<String> {
         self.seen().traces.iter().cloned().collect()
     }
 
-    /// Which secrets were told, never the secrets themselves.
+    /// The responses with a secret, without the secret.
     pub(super) fn secrets(&self) -> Vec<String> {
         self.seen().secrets.iter().cloned().collect()
     }
@@ -60,7 +60,7 @@ impl Evidence {
     }
 }
 
-/// What only a stack trace says, in the languages that receivers are written in.
+/// Texts that occur only in stack traces, for common languages.
 const TRACES: [&str; 10] = [
     "Traceback (most recent call last)",
     "' panicked at ",

@@ -1,14 +1,19 @@
-//! Any message that a sender might have been made to sign.
+//! Messages with arbitrary content, signed or unsigned.
 
-use hookwarden::crypto::Algorithm;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use hookwarden::crypto::{Algorithm, HashAlgorithm};
+use hookwarden::encoding::Encoding;
 use hookwarden::headers::{FieldName, RequestHead};
 use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
 use hookwarden::{Keyring, Scheme, Secret, Signer};
+use sha2::Digest as _;
 
 use super::delivery::Delivery;
 use super::sender::Sender;
 
-/// A message that is still being put together. What it says of its timestamp may be anything.
+/// A message before it is signed. Its timestamp may be any text.
 #[derive(Debug, Clone)]
 pub(super) struct Message<'s> {
     pub(super) sender: &'s Sender,
@@ -23,7 +28,7 @@ pub(super) struct Message<'s> {
 }
 
 impl Message<'_> {
-    /// Another text in the place of the timestamp, signed as such.
+    /// Replaces the text of the timestamp, which is then signed.
     pub(super) fn at(mut self, stamp: impl Into<String>) -> Self {
         self.stamp = Some(stamp.into());
         self
@@ -34,23 +39,67 @@ impl Message<'_> {
         self
     }
 
-    /// Signed under another secret.
+    /// Replaces the secret to sign with.
     pub(super) fn under(mut self, secret: Secret) -> Self {
         self.keys = Keyring::new(secret);
         self
     }
 
-    /// The delivery.
+    /// Signs the message.
     pub(super) fn signed(self) -> Delivery {
-        // That it can be signed was tried when the sender was made; the rest of a message can't change that.
+        // `Sender::new` has signed a message, and the other parts cannot make signing fail.
         self.sign().unwrap_or_default()
     }
 
-    /// The delivery, if the sender can sign such a message.
-    pub(super) fn sign(&self) -> Option<Delivery> {
-        let scheme = &self.sender.scheme;
-        let source = scheme.timestamp_source();
-        let stamp = self.stamp.clone().unwrap_or_default();
+    /// The delivery, signed with the empty key. `None` if the audit cannot compute the signed content.
+    ///
+    /// The library refuses every secret that HMAC treats as the empty key, so the MAC is computed here.
+    pub(super) fn signed_under_the_empty_key(self) -> Option<Delivery> {
+        let content = self.content()?;
+        let mac = match self.algorithm {
+            Algorithm::HmacSha256 => mac_of::<Hmac<sha2::Sha256>>(&content)?,
+            Algorithm::HmacSha1 => mac_of::<Hmac<sha1::Sha1>>(&content)?,
+            Algorithm::HmacSha512 => mac_of::<Hmac<sha2::Sha512>>(&content)?,
+            _ => return None,
+        };
+        Some(self.sign()?.with_tag(&encoded(self.sender.scheme.encoding(), &mac)?))
+    }
+
+    /// The bytes that are signed.
+    fn content(&self) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        for part in self.parts() {
+            match &part {
+                SignedPart::Literal(text) => content.extend_from_slice(text.as_bytes()),
+                SignedPart::Body => content.extend_from_slice(&self.body),
+                SignedPart::BodyDigest { hash, encoding } => {
+                    let digest = match hash {
+                        HashAlgorithm::Sha256 => sha2::Sha256::digest(&self.body).to_vec(),
+                        HashAlgorithm::Sha512 => sha2::Sha512::digest(&self.body).to_vec(),
+                        _ => return None,
+                    };
+                    content.extend_from_slice(encoded(*encoding, &digest)?.as_bytes());
+                }
+                SignedPart::Method => content.extend_from_slice(self.method.as_bytes()),
+                SignedPart::Path => content.extend_from_slice(self.path.as_bytes()),
+                SignedPart::Header(name) => {
+                    let (_, value) = self.own.iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_str()))?;
+                    content.extend_from_slice(value);
+                }
+                SignedPart::Url { base, decode } if decode.is_empty() => {
+                    content.extend_from_slice(base.as_bytes());
+                    content.extend_from_slice(self.path.as_bytes());
+                }
+                _ => return None,
+            }
+        }
+        Some(content)
+    }
+
+    /// The signed parts, with the timestamp as fixed text, because a signer writes only valid timestamps.
+    fn parts(&self) -> Vec<SignedPart> {
+        let source = self.sender.scheme.timestamp_source();
+        let stamp = self.stamp.as_deref().unwrap_or_default();
         let part = |part: &SignedPart| {
             let is_stamp = match (part, source) {
                 (SignedPart::Timestamp, _) => true,
@@ -58,16 +107,30 @@ impl Message<'_> {
                 (SignedPart::Field(key), Some(TimestampSource::Field(own))) => key == own,
                 _ => false,
             };
-            if is_stamp { SignedPart::literal(stamp.clone()) } else { part.clone() }
+            if is_stamp { SignedPart::literal(stamp.to_owned()) } else { part.clone() }
         };
-        // A signer writes only timestamps that are right, so to this one the timestamp is fixed text.
+        self.signed.iter().map(part).collect()
+    }
+
+    /// The delivery, if it can be signed.
+    pub(super) fn sign(&self) -> Option<Delivery> {
+        let scheme = &self.sender.scheme;
+        let source = scheme.timestamp_source();
+        let stamp = self.stamp.clone().unwrap_or_default();
         let names = scheme.signature_headers().iter().map(FieldName::as_str);
+        let layout = match scheme.layout() {
+            Layout::Positional { separator, .. } => Layout::list(*separator, ""),
+            // The message has one group, whose timestamp is written below.
+            Layout::FieldGroups { separator, signature, .. } => Layout::fields(*separator, signature.clone()),
+            other => other.clone(),
+        };
         let altered = Scheme::builder("audit")
             .algorithm(self.algorithm)
             .signature_headers(names)
-            .layout(scheme.layout().clone())
+            .layout(layout.clone())
             .encoding(scheme.encoding())
-            .signed(self.signed.iter().map(part))
+            .signed(self.parts())
+            .danger_ambiguous_content()
             .build()
             .ok()?;
         let signer = Signer::new(altered, self.keys.clone()).ok()?;
@@ -84,11 +147,19 @@ impl Message<'_> {
             let is_signature = name.eq_ignore_ascii_case(self.sender.signature_name());
             let mut value = value.to_owned();
             if is_signature {
-                delivery.tag = tag(scheme.layout(), &value)?.to_owned();
-                if let (Some(TimestampSource::Field(key)), Layout::Fields { separator, .. }) = (source, scheme.layout())
-                {
-                    value = format!("{key}={stamp}{separator}{value}");
-                }
+                delivery.tag = tag(&layout, &value)?.to_owned();
+                value = match (source, scheme.layout()) {
+                    (
+                        Some(TimestampSource::Field(key)),
+                        Layout::Fields { separator, .. } | Layout::FieldGroups { separator, .. },
+                    ) => {
+                        format!("{key}={stamp}{separator}{value}")
+                    }
+                    (Some(TimestampSource::Field(_)), Layout::Positional { separator, .. }) => {
+                        format!("{stamp}{separator}{value}")
+                    }
+                    _ => value,
+                };
             }
             delivery.headers.push((name.to_owned(), value.into_bytes()));
         }
@@ -99,7 +170,22 @@ impl Message<'_> {
     }
 }
 
-/// The signature alone, out of its header's value.
+fn mac_of<M: Mac + KeyInit>(content: &[u8]) -> Option<Vec<u8>> {
+    let mac = <M as KeyInit>::new_from_slice(b"").ok()?;
+    Some(mac.chain_update(content).finalize().into_bytes().to_vec())
+}
+
+fn encoded(encoding: Encoding, bytes: &[u8]) -> Option<String> {
+    Some(match encoding {
+        Encoding::Hex => const_hex::encode(bytes),
+        Encoding::Base64 => STANDARD.encode(bytes),
+        Encoding::Base64Url => URL_SAFE.encode(bytes),
+        Encoding::Base64UrlUnpadded => URL_SAFE_NO_PAD.encode(bytes),
+        _ => return None,
+    })
+}
+
+/// The signature, extracted from its header's value.
 fn tag<'v>(layout: &Layout, value: &'v str) -> Option<&'v str> {
     match layout {
         Layout::Plain { prefix } | Layout::List { prefix, .. } => value.strip_prefix(&**prefix),

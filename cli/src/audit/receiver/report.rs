@@ -1,18 +1,19 @@
-//! What a receiver's audit prints: every check with its verdict, then what is wrong and what to do.
+//! The report of a receiver's audit: each check with its result, then the findings with their fixes.
 
 use std::process::ExitCode;
 
+use hookwarden::escape::Escaped;
 use serde_json::{Value, json};
 
-use super::super::finding::{Finding, Format, Report, visible};
+use super::super::finding::{Finding, Format, Report};
 use super::checks::Check;
 use super::session::Session;
 use super::verdict::{Outcome, Verdict};
 use crate::failure::FOUND;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::table::{self, Cell};
 
-/// A check that was made.
+/// A finished check.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) check: Check,
@@ -35,7 +36,7 @@ impl Line {
             Ok(Outcome::Holds) => "holds",
             Ok(Outcome::Note(_)) => "note",
             Ok(Outcome::Found(..)) => "found",
-            Err(_) => "not judged",
+            Err(_) => "inconclusive",
         }
     }
 
@@ -67,7 +68,7 @@ impl Line {
     }
 }
 
-/// Prints the report, and says with what the command ends.
+/// Prints the report, and returns the exit code.
 pub(super) fn print(session: &Session, lines: &[Line], format: Format, output: Output) -> ExitCode {
     let report = Report::new(session.target.to_string(), lines.iter().filter_map(Line::finding).collect());
     let unjudged = || lines.iter().filter(|line| line.verdict.is_err());
@@ -80,22 +81,22 @@ pub(super) fn print(session: &Session, lines: &[Line], format: Format, output: O
                 document.insert("requests".into(), session.sent().into());
                 document.insert("seconds".into(), session.elapsed().as_secs_f64().into());
             }
-            anstream::println!("{document:#}");
+            output::document(&document);
         }
         Format::Markdown => {
             anstream::print!("{}", report.markdown());
             anstream::println!("\n## Checks\n");
             for line in lines {
-                // What is quoted from the receiver stands in the table above, where it can do no harm.
+                // Only the table above quotes the receiver, and it escapes the text.
                 let detail =
-                    if line.verdict.is_err() { format!(": {}", visible(line.detail())) } else { String::new() };
+                    if line.verdict.is_err() { format!(": {}", Escaped::line(line.detail())) } else { String::new() };
                 anstream::println!("- {}: {}, {}{detail}", line.result(), line.check.id(), line.check.title());
             }
         }
         Format::Sarif => {
             let mut document = report.sarif();
             let warnings = unjudged().map(|line| {
-                let text = format!("{} was not judged: {}", line.check.id(), line.detail());
+                let text = format!("{} was inconclusive: {}", line.check.id(), line.detail());
                 json!({ "level": "note", "message": { "text": text } })
             });
             let invocation = json!({
@@ -105,7 +106,7 @@ pub(super) fn print(session: &Session, lines: &[Line], format: Format, output: O
             if let Some(run) = document.pointer_mut("/runs/0").and_then(Value::as_object_mut) {
                 run.insert("invocations".into(), json!([invocation]));
             }
-            anstream::println!("{document:#}");
+            output::document(&document);
         }
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) }
@@ -114,14 +115,14 @@ pub(super) fn print(session: &Session, lines: &[Line], format: Format, output: O
 fn print_table(session: &Session, lines: &[Line]) {
     let rows: Vec<_> = lines.iter().map(Line::row).collect();
     table::print(["RESULT", "SEVERITY", "CHECK", "WHAT SHOULD HOLD"], &rows);
-    for (heading, result) in [("found", "found"), ("notes", "note"), ("not judged", "not judged")] {
+    for (heading, result) in [("found", "found"), ("notes", "note"), ("inconclusive", "inconclusive")] {
         let chosen: Vec<_> = lines.iter().filter(|line| line.result() == result).collect();
         if chosen.is_empty() {
             continue;
         }
         anstream::println!("\n{heading}:");
         for line in chosen {
-            anstream::println!("  {}: {}", line.check.id(), visible(line.detail()));
+            anstream::println!("  {}: {}", line.check.id(), Escaped::line(line.detail()));
             if result == "found" {
                 anstream::println!("    fix: {}", line.check.fix());
             }
@@ -129,11 +130,11 @@ fn print_table(session: &Session, lines: &[Line]) {
     }
     let count = |result| lines.iter().filter(|line| line.result() == result).count();
     anstream::println!(
-        "\n{} of {} checks hold, {} found, {} not judged; {} requests in {:.1} s",
+        "\n{} of {} checks hold, {} found, {} inconclusive; {} requests in {:.1} s",
         count("holds").saturating_add(count("note")),
         lines.len(),
         count("found"),
-        count("not judged"),
+        count("inconclusive"),
         session.sent(),
         session.elapsed().as_secs_f32(),
     );

@@ -1,4 +1,4 @@
-//! The sender whose secret the audit has, and its deliveries.
+//! The sender that the audit imitates, and its deliveries.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,8 +11,9 @@ use hookwarden::{Keyring, Scheme, Timestamp};
 use super::delivery::Delivery;
 use super::message::Message;
 use crate::failure::Failure;
+use crate::random;
 
-/// A sender.
+/// A sender with the receiver's secret.
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) scheme: Scheme,
@@ -24,14 +25,14 @@ pub(super) struct Sender {
     count: AtomicU64,
 }
 
-/// What is delivered.
+/// The body of deliveries.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// The given bytes, where each [`PLACE`] stands for a count.
+    /// The given bytes, with each [`PLACE`] replaced by a counter.
     Counted(String),
-    /// The given JSON, with white space behind it that counts.
+    /// The given JSON, followed by white space that encodes a counter.
     Json(Vec<u8>),
-    /// The given bytes as they are.
+    /// The given bytes, unchanged.
     Fixed(Vec<u8>),
 }
 
@@ -47,7 +48,7 @@ impl Body {
 }
 
 impl Sender {
-    /// A sender that posts to `path`, with headers of its `own`.
+    /// A sender that posts to `path`, with the headers `own`.
     pub(super) fn new(
         scheme: Scheme,
         secret: &str,
@@ -57,31 +58,30 @@ impl Sender {
     ) -> Result<Self, Failure> {
         let wrong = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
         let keys = Keyring::new(scheme.secret(secret).map_err(wrong)?);
-        let mut random = [0; 6];
-        getrandom::fill(&mut random).map_err(|error| Failure::outside("random numbers", error))?;
-        let run = random.map(|byte| format!("{byte:02x}")).concat();
-        // Deliveries of an audit just before this one are other ones.
-        let [first @ .., _, _] = random;
+        let random = random::bytes::<6>()?;
+        let run = const_hex::encode(*random);
+        // Makes the deliveries differ from those of an earlier audit.
+        let [first @ .., _, _] = *random;
         let count = AtomicU64::new(u32::from_be_bytes(first).into());
         let sender = Self { scheme, keys, own, body, path: path.to_owned(), run, count };
         for (name, _) in &sender.own {
             if sender.signature_name().eq_ignore_ascii_case(name) || sender.is_timestamp_header(name) {
-                return Err(Failure::input("--header", format!("{name} is what the audit itself writes")));
+                return Err(Failure::input("--header", format!("{name} must not be set; the audit writes it")));
             }
         }
         let varies = sender.scheme.signed().iter().any(|part| sender.fresh_id(part).is_some());
         if matches!(sender.body, Body::Fixed(_)) && !varies {
-            let problem = format!("is no JSON, so write {PLACE} where a number may stand that makes deliveries differ");
+            let problem = format!("must be JSON, or contain {PLACE}, so that deliveries differ");
             return Err(Failure::input("--body", problem));
         }
         if sender.message().sign().is_none() {
-            let problem = "signs something that is not given; name it with --header";
+            let problem = "signs a header that is missing; add it with --header";
             return Err(Failure::input("--scheme", problem));
         }
         Ok(sender)
     }
 
-    /// A message like no other before it, of now, not yet signed.
+    /// A new unsigned message with the current time.
     pub(super) fn message(&self) -> Message<'_> {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut own = self.own.clone();
@@ -109,17 +109,17 @@ impl Sender {
         }
     }
 
-    /// A delivery that ought to be accepted.
+    /// A valid new delivery.
     pub(super) fn delivery(&self) -> Delivery {
         self.message().signed()
     }
 
-    /// The text of the timestamp `offset` seconds from now, where the scheme has one.
+    /// The timestamp `offset` seconds from now, if the scheme has one.
     pub(super) fn stamp(&self, offset: i64) -> Option<String> {
         self.written(Timestamp::now().as_unix().saturating_add(offset))
     }
 
-    /// The texts of the timestamps of now and `offset` seconds from it, by one reading of the clock.
+    /// The current timestamp and the one `offset` seconds from it, from one reading of the clock.
     pub(super) fn stamps(&self, offset: i64) -> Option<(String, String)> {
         let now = Timestamp::now().as_unix();
         Some((self.written(now)?, self.written(now.saturating_add(offset))?))
@@ -129,16 +129,20 @@ impl Sender {
         match self.scheme.timestamp_format()? {
             TimestampFormat::Seconds => Some(time.to_string()),
             TimestampFormat::Milliseconds => Some(time.saturating_mul(1000).to_string()),
+            TimestampFormat::HttpDate => {
+                let time = jiff::Timestamp::from_second(time).ok()?;
+                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()
+            }
             _ => jiff::Timestamp::from_second(time).ok().map(|time| time.to_string()),
         }
     }
 
-    /// The name of the header that carries the signature.
+    /// The name of the signature header.
     pub(super) fn signature_name(&self) -> &str {
         self.scheme.signature_headers().first().map(FieldName::as_str).unwrap_or_default()
     }
 
-    /// The name of the header that carries the timestamp, where it has one of its own.
+    /// The name of the timestamp header, if the scheme has one.
     pub(super) fn timestamp_name(&self) -> Option<&str> {
         match self.scheme.timestamp_source()? {
             TimestampSource::Header(name) => Some(name.as_str()),
@@ -146,7 +150,7 @@ impl Sender {
         }
     }
 
-    /// The key of the field that carries the timestamp, where it stands in the signature's header.
+    /// The key of the timestamp, if it is a field of the signature header.
     pub(super) fn timestamp_field(&self) -> Option<&str> {
         match self.scheme.timestamp_source()? {
             TimestampSource::Field(key) => Some(key),
@@ -154,17 +158,19 @@ impl Sender {
         }
     }
 
-    /// What stands between two signatures or fields of a header.
+    /// The separator of signatures or fields in a header.
     pub(super) fn separator(&self) -> char {
         match self.scheme.layout() {
-            Layout::List { separator, .. } | Layout::Fields { separator, .. } => *separator,
+            Layout::List { separator, .. }
+            | Layout::Fields { separator, .. }
+            | Layout::FieldGroups { separator, .. }
+            | Layout::Positional { separator, .. } => *separator,
             _ => ',',
         }
     }
 
-    /// Whether more than the body is signed.
     pub(super) fn signs_more_than_the_body(&self) -> bool {
-        self.scheme.signed() != [SignedPart::Body]
+        !matches!(self.scheme.signed(), [SignedPart::Body | SignedPart::BodyDigest { .. }])
     }
 
     pub(super) fn is_hex(&self) -> bool {
@@ -175,7 +181,7 @@ impl Sender {
         self.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 
-    /// A header that is signed and for which the caller gave no value: the message's id.
+    /// The header of the message id, if it is signed and the caller did not set it.
     fn fresh_id<'p>(&self, part: &'p SignedPart) -> Option<&'p FieldName> {
         let is_own = |name: &FieldName| self.own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name.as_str()));
         match part {
@@ -185,7 +191,7 @@ impl Sender {
     }
 }
 
-/// Stands for a count in the body that the caller gives.
+/// The placeholder for a counter in a given body.
 pub(super) const PLACE: &str = "{number}";
 
 #[cfg(test)]
@@ -193,14 +199,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_stamps_differ_by_what_was_asked_for() {
+    fn stamps_differ_by_the_requested_offset() {
         let number = |text: &str| text.parse::<i64>().unwrap();
-        for format in [TimestampFormat::Seconds, TimestampFormat::Milliseconds, TimestampFormat::Rfc3339] {
+        use TimestampFormat::{HttpDate, Milliseconds, Rfc3339, Seconds};
+        for format in [Seconds, Milliseconds, Rfc3339, HttpDate] {
             let scheme = Scheme::timestamped().into_builder().timestamp_format(format).build().unwrap();
             let sender = Sender::new(scheme, "a-secret", Vec::new(), Body::new(b"{}".to_vec()), "/").unwrap();
             let seconds = |text: &str| match format {
                 TimestampFormat::Seconds => number(text),
                 TimestampFormat::Milliseconds => number(text) / 1000,
+                TimestampFormat::HttpDate => jiff::fmt::rfc2822::parse(text).unwrap().timestamp().as_second(),
                 _ => text.parse::<jiff::Timestamp>().unwrap().as_second(),
             };
             for offset in [-1, 1] {

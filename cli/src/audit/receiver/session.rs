@@ -1,4 +1,4 @@
-//! One audit under way: what it may spend, what it sent, and what it has learned from the answers so far.
+//! The state of an audit: its budget, the requests sent, and the results so far.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use super::evidence::Evidence;
 use super::sender::Sender;
 use super::shape::Shape;
 use super::target::Target;
-use super::verdict::Unjudged;
+use super::verdict::Inconclusive;
 use super::wire::{Answer, Link, Reply};
 use crate::input::SecretText;
 
-/// An audit.
+/// A running audit.
 pub(super) struct Session {
     pub(super) target: Target,
     pub(super) sender: Sender,
@@ -33,10 +33,10 @@ pub(super) struct Session {
     found: Mutex<BTreeSet<&'static str>>,
 }
 
-/// What the caller expects of the receiver.
+/// The limits that the caller expects of the receiver.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
-    /// Deliveries, and in what time.
+    /// Deliveries per `period`.
     pub(super) quota: u64,
     pub(super) period: Duration,
     /// Bytes.
@@ -47,27 +47,27 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// How long an answer may take that waits for nothing.
+    /// The limit for a response that waits for no body.
     pub(super) fn promptly(&self) -> Duration {
         self.deadline.mul_f32(0.75).min(Duration::from_secs(2))
     }
 
-    /// How long the answer to a body that does not end may take.
+    /// The limit for the response to an endless body.
     pub(super) fn at_last(&self) -> Duration {
         self.deadline.saturating_add(self.deadline.mul_f32(0.25).max(Duration::from_millis(1500)))
     }
 }
 
-/// What the first answers told.
+/// The results of the first requests.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The answer to a delivery that is new and valid.
+    /// The response to a new valid delivery.
     pub(super) fresh: OnceLock<(Answer, Shape)>,
-    /// The answer to a forged one.
+    /// The response to a forged delivery.
     pub(super) forged: OnceLock<(Answer, Shape)>,
-    /// Whether signatures are verified at all.
+    /// Whether the receiver verifies signatures.
     pub(super) verifies: OnceLock<bool>,
-    /// Whether a delivery that comes again is known again.
+    /// Whether the receiver recognises a replay.
     pub(super) knows_replays: OnceLock<bool>,
 }
 
@@ -99,98 +99,98 @@ impl Session {
         self.began.elapsed()
     }
 
-    /// Requests that may still be sent.
+    /// The number of requests left in the budget.
     pub(super) fn left(&self) -> usize {
         self.most.saturating_sub(self.sent())
     }
 
-    /// Says that the check of this id found something.
-    pub(super) fn has_found(&self, id: &'static str) {
+    /// Records that the check with this id found something.
+    pub(super) fn record_finding(&self, id: &'static str) {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
-    /// Whether the check of this id found something, so that another one would find the same again.
+    /// Whether the check with this id found something, so that a dependent check would report it again.
     pub(super) fn is_found(&self, id: &str) -> bool {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
-    /// Deliveries that were accepted so far.
+    /// The number of deliveries accepted so far.
     pub(super) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// Connects for one request, within what the audit may spend.
-    pub(super) async fn open(&self) -> Result<Link, Unjudged> {
+    /// Opens a connection for one request, within the budget.
+    pub(super) async fn open(&self) -> Result<Link, Inconclusive> {
         if self.sent.fetch_add(1, Ordering::Relaxed) >= self.most {
-            return Err(Unjudged::new("the audit had sent all requests that it may, see --max-requests"));
+            return Err(Inconclusive::new("the audit reached its limit of requests; raise --max-requests"));
         }
         if self.began.elapsed() >= self.time {
-            return Err(Unjudged::new("the audit had taken all the time that it may, see --timeout"));
+            return Err(Inconclusive::new("the audit reached its time limit; raise --timeout"));
         }
         match tokio::time::timeout(PATIENCE, Link::open(&self.target)).await {
             Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) => Err(Unjudged::new(format!("no connection: {error}"))),
-            Err(_) => Err(Unjudged::new("no connection in time")),
+            Ok(Err(error)) => Err(Inconclusive::new(format!("no connection: {error}"))),
+            Err(_) => Err(Inconclusive::new("no connection in time; check the host and the port")),
         }
     }
 
-    /// Delivers on a connection of its own. `what` says in a few words what is special about it.
-    pub(super) async fn tell(&self, what: &str, delivery: &Delivery) -> Result<Reply, Unjudged> {
+    /// Sends a delivery on a new connection. `what` describes it in reports.
+    pub(super) async fn send_delivery(&self, what: &str, delivery: &Delivery) -> Result<Reply, Inconclusive> {
         self.send(what, &delivery.sized(self.target.host())).await
     }
 
-    /// Sends bytes on a connection of their own. An answer that judges nothing is an error here.
-    pub(super) async fn send(&self, what: &str, bytes: &[u8]) -> Result<Reply, Unjudged> {
+    /// Sends bytes on a new connection. A missing response and a 429 are errors, because they show no result.
+    pub(super) async fn send(&self, what: &str, bytes: &[u8]) -> Result<Reply, Inconclusive> {
         let reply = self.open().await?.exchange(bytes, self.patience()).await;
         self.note(what, &reply);
         match &reply {
-            Reply::Silence => Err(Unjudged::new(format!("{what}: no answer in time"))),
+            Reply::Silence => Err(Inconclusive::new(format!("{what}: no response in time"))),
             Reply::Answer(Answer { status: 429, .. }) => {
-                Err(Unjudged::new(format!("{what}: turned away with 429 before it was judged; come back later")))
+                Err(Inconclusive::new(format!("{what}: refused with 429; run the audit again later")))
             }
             _ => Ok(reply),
         }
     }
 
-    /// How long a whole request may wait for its answer.
+    /// The limit for the response to a complete request.
     pub(super) fn patience(&self) -> Duration {
         self.expected.at_last().max(PATIENCE)
     }
 
-    /// Looks at an answer for what none may betray, and counts it.
+    /// Inspects a response for leaks, and counts accepted deliveries.
     pub(super) fn note(&self, what: &str, reply: &Reply) {
         let Some(answer) = reply.answer() else { return };
         if self.is_accepted(reply) {
             self.accepted.fetch_add(1, Ordering::Relaxed);
         }
-        self.evidence.look_at(what, answer, &self.secret);
+        self.evidence.inspect(what, answer, &self.secret);
     }
 
-    /// Whether the receiver took the delivery: a success that is not its answer to a forgery.
+    /// Whether the receiver accepted the delivery: a success that differs from the response to a forgery.
     pub(super) fn is_accepted(&self, reply: &Reply) -> bool {
         let forged = self.known.forged.get().map(|(_, shape)| shape);
         reply.answer().is_some_and(|answer| answer.is_success() && forged != Some(&Shape::of(answer)))
     }
 
-    /// Whether the answer is the one that a new delivery gets.
+    /// Whether the response equals that to a new delivery.
     pub(super) fn is_as_fresh(&self, reply: &Reply) -> bool {
         let fresh = self.known.fresh.get().map(|(_, shape)| shape);
         reply.answer().is_some_and(|answer| answer.is_success() && fresh == Some(&Shape::of(answer)))
     }
 
-    /// Whether the answer is the one that a forgery gets.
+    /// Whether the response equals that to a forgery.
     pub(super) fn is_as_forged(&self, reply: &Reply) -> bool {
         let forged = self.known.forged.get().map(|(_, shape)| shape);
         reply.answer().is_some_and(|answer| forged == Some(&Shape::of(answer)))
     }
 }
 
-/// What an audit may spend.
+/// The limits of an audit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     pub(super) requests: usize,
     pub(super) time: Duration,
 }
 
-/// How long anything may take that ought to happen at once.
+/// The limit for connecting, and for prompt responses.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
-//! What two answers have in common that mean the same.
+//! Compares responses by their stable parts.
 
 use super::wire::Answer;
 
-/// An answer without what differs from one request to the next: dates, numbers, ids.
+/// A response without the parts that differ between requests: dates, numbers, ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
     status: u16,
@@ -23,7 +23,7 @@ impl Shape {
         Self { status: answer.status, headers, body: masked(&String::from_utf8_lossy(&answer.body)) }
     }
 
-    /// In what two shapes differ, in a few words.
+    /// The part in which two shapes differ.
     pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
         if self.status != other.status {
             Some("status")
@@ -37,7 +37,7 @@ impl Shape {
     }
 }
 
-/// The text with each word that has a digit replaced.
+/// Replaces each word that contains a digit.
 fn masked(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
@@ -52,7 +52,7 @@ fn masked(text: &str) -> String {
     masked
 }
 
-/// Headers that say something of the time, the connection or the way, and nothing of the request.
+/// Headers about the time, the connection or the path, not about the request.
 const VARYING: [&str; 8] =
     ["date", "connection", "keep-alive", "content-length", "transfer-encoding", "age", "set-cookie", "via"];
 

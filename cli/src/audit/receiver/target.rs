@@ -1,4 +1,4 @@
-//! The receiver under audit: where it is, whether it may be audited, and connections to it.
+//! The receiver under audit: its address, the permission to audit it, and connections to it.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::session::PATIENCE;
 use crate::failure::Failure;
 
-/// A receiver that may be audited.
+/// A receiver that the caller may audit.
 #[derive(Clone)]
 pub(super) struct Target {
     uri: Uri,
@@ -27,7 +27,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Finds the receiver. Unless the caller owns it, all its addresses must be of the loopback.
+    /// Resolves the receiver. Without the caller's confirmation, all its addresses must be loopback.
     pub(super) async fn find(uri: Uri, owned: bool) -> Result<Self, Failure> {
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         let is_https = uri.scheme_str() == Some("https");
@@ -36,12 +36,12 @@ impl Target {
         let found = tokio::net::lookup_host((host, port)).await.map_err(|error| Failure::outside(host, error))?;
         let addresses: Vec<_> = found.collect();
         if !owned && !addresses.iter().all(|address| address.ip().to_canonical().is_loopback()) {
-            let problem = "is not this machine; audit only what is yours, and say so with --yes-i-own-this";
+            let problem = "is another host; if you own the receiver, add --yes-i-own-this";
             return Err(Failure::input(host, problem));
         }
-        // What was judged is what is connected to: the name is not asked for again.
+        // Connects to a checked address, and does not resolve the name again.
         let mut reachable = None;
-        let mut last = "has no address".to_owned();
+        let mut last = "the host has no address; check the URL".to_owned();
         for address in addresses {
             match timeout(PATIENCE, TcpStream::connect(address)).await {
                 Ok(Ok(_)) => {
@@ -49,7 +49,7 @@ impl Target {
                     break;
                 }
                 Ok(Err(error)) => last = error.to_string(),
-                Err(_) => last = "no connection in time".to_owned(),
+                Err(_) => last = "no connection in time; check the host and the port".to_owned(),
             }
         }
         let address = reachable.ok_or_else(|| Failure::outside(&authority, last))?;
@@ -57,7 +57,7 @@ impl Target {
         Ok(Self { uri, authority, address, tls })
     }
 
-    /// What stands in `Host`, without user information.
+    /// The value of `Host`, without user information.
     pub(super) fn host(&self) -> &str {
         self.authority.rsplit('@').next().unwrap_or_default()
     }
@@ -69,7 +69,7 @@ impl Target {
     /// The path and query of another URL of the same receiver.
     pub(super) fn path_of(&self, other: &Uri) -> Result<String, Failure> {
         if other.scheme() != self.uri.scheme() || other.authority() != self.uri.authority() {
-            return Err(Failure::input("--other-url", "is of another receiver; give one with the same host and port"));
+            return Err(Failure::input("--other-url", "must have the same host and port as the audited URL"));
         }
         Ok(other.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned())
     }
@@ -96,7 +96,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// A connection, in the clear or over TLS.
+/// A connection, in plain text or over TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -104,11 +104,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 fn tls(address: SocketAddr) -> Result<HttpsConnector<Pinned>, Failure> {
     let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| Failure::outside("the system's certificates", error))?;
+        .map_err(|error| Failure::outside("system certificates", error))?;
     Ok(builder.https_only().enable_http1().wrap_connector(Pinned(address)))
 }
 
-/// Connects to one address, whatever the name.
+/// A connector to one address.
 #[derive(Debug, Clone, Copy)]
 struct Pinned(SocketAddr);
 

@@ -1,4 +1,4 @@
-//! Requests as bytes, since no HTTP library would send most of them, and the answers to them.
+//! Sends requests as bytes, because HTTP libraries refuse most of them, and reads the responses.
 
 use std::io;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Link {
         Ok(Self { incoming: Incoming { reader, buffer: Vec::new() }, outgoing })
     }
 
-    /// Writes `bytes` and reads one answer at the same time, as the receiver may answer before it has them all.
+    /// Writes `bytes` and reads one response concurrently, because the receiver may respond early.
     pub(super) async fn exchange(&mut self, bytes: &[u8], patience: Duration) -> Reply {
         let Self { incoming, outgoing } = self;
         tokio::select! {
@@ -30,24 +30,24 @@ impl Link {
     }
 }
 
-/// A receiver may close the connection before it has them all; what it answered still counts.
+/// Ignores write errors: the receiver may close the connection early, and its response still counts.
 async fn write(outgoing: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> std::convert::Infallible {
     if outgoing.write_all(bytes).await.is_ok() {
-        // Where this fails, reading fails too, and says so.
+        // If this fails, reading fails too and reports it.
         let _ = outgoing.flush().await;
     }
     std::future::pending().await
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Answer(Answer),
     /// The connection was closed.
     Closed,
-    /// Something came that is no HTTP/1.1.
+    /// The response is not HTTP/1.1.
     Garbled,
-    /// Nothing came within the time.
+    /// There was no response in time.
     Silence,
 }
 
@@ -59,25 +59,25 @@ impl Reply {
         }
     }
 
-    /// In a few words.
+    /// A short description.
     pub(super) fn said(&self) -> String {
         match self {
             Self::Answer(answer) => answer.status.to_string(),
             Self::Closed => "a closed connection".into(),
-            Self::Garbled => "something that is no HTTP/1.1".into(),
-            Self::Silence => "nothing".into(),
+            Self::Garbled => "a response that is not HTTP/1.1".into(),
+            Self::Silence => "no response".into(),
         }
     }
 }
 
-/// An answer of the receiver.
+/// A response of the receiver.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
     /// Names in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
-    /// Whether `100 Continue` came first.
+    /// Whether `100 Continue` preceded it.
     pub(super) continued: bool,
 }
 
@@ -91,14 +91,14 @@ impl Answer {
     }
 }
 
-/// The half of a connection that answers come from.
+/// The reading half of a connection.
 pub(super) struct Incoming {
     reader: ReadHalf<Box<dyn Stream>>,
     buffer: Vec<u8>,
 }
 
 impl Incoming {
-    /// The next answer.
+    /// Reads the next response.
     pub(super) async fn reply(&mut self, patience: Duration) -> Reply {
         match timeout(patience, self.read()).await {
             Err(_) => Reply::Silence,
@@ -165,7 +165,7 @@ impl Incoming {
         match answer.header("content-length") {
             Some(length) => self.take(length.trim().parse().map_err(|_| Trouble::Garbled)?).await,
             None => {
-                // RFC 9112 section 6.3: such a body ends with the connection.
+                // RFC 9112 section 6.3: a body without a length ends with the connection.
                 while self.buffer.len() <= MAX_BODY {
                     match self.fill().await {
                         Ok(()) => {}
@@ -204,7 +204,7 @@ impl Incoming {
 
     async fn fill(&mut self) -> Result<(), Trouble> {
         match self.reader.read_buf(&mut self.buffer).await {
-            // Closed with bytes of ours unread, which resets the connection.
+            // The receiver closed the connection with unread bytes, which resets it.
             Ok(0) | Err(_) => Err(Trouble::Closed),
             Ok(_) => Ok(()),
         }
@@ -218,8 +218,8 @@ enum Trouble {
 
 const MAX_HEADERS: usize = 100;
 
-/// Bytes that the head of an answer may have.
+/// The maximum size of a response head in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Bytes that the body of an answer may have; no more of one is looked at.
+/// The maximum number of body bytes to read.
 const MAX_BODY: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! JSON taken apart without reading it: every number and string stays the text that it is.
+//! Splits JSON into its values, and keeps the text of every number and string.
 
 /// A JSON text.
 #[derive(Clone)]
@@ -18,17 +18,17 @@ pub(super) enum Node<'t> {
 }
 
 impl<'t> Tree<'t> {
-    /// `None` for what is not JSON, is nested too deep, or is neither an object nor an array.
+    /// Returns `None` if `text` is invalid JSON, is nested too deep, or is neither an object nor an array.
     pub(super) fn parse(text: &'t str) -> Option<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // The grammar is judged by a parser that knows it, so that the cutting below may trust it.
+        // `serde_json` checks the grammar; `node` relies on it.
         serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
         let mut rest = text;
         let root = node(&mut rest, MAX_DEPTH)?;
         matches!(root, Node::Array(_) | Node::Object(_)).then_some(Self { root, text })
     }
 
-    /// The same with the keys of every object in their order.
+    /// Returns the tree with the keys of every object sorted.
     pub(super) fn sorted(&self) -> Self {
         let mut tree = self.clone();
         tree.root.sort();
@@ -78,30 +78,30 @@ fn node<'t>(rest: &mut &'t str, depth: usize) -> Option<Node<'t>> {
         _ => {
             let end =
                 rest.find(|c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace()).unwrap_or(rest.len());
-            let (atom, behind) = rest.split_at_checked(end).filter(|(atom, _)| !atom.is_empty())?;
-            *rest = behind;
+            let (atom, after) = rest.split_at_checked(end).filter(|(atom, _)| !atom.is_empty())?;
+            *rest = after;
             Some(Node::Atom(atom))
         }
     }
 }
 
-/// Passes over one character of punctuation.
+/// Skips one character of punctuation.
 fn step(rest: &mut &str) {
     *rest = rest.get(1..).unwrap_or_default();
 }
 
-/// Passes over a comma or the `closing` bracket, and says whether it was the latter or the text ended.
+/// Skips a comma or the `closing` bracket. Returns whether it was the bracket, or the text ended.
 fn ends(rest: &mut &str, closing: char) -> bool {
     *rest = rest.trim_ascii_start();
-    if let Some(behind) = rest.strip_prefix(closing) {
-        *rest = behind;
+    if let Some(after) = rest.strip_prefix(closing) {
+        *rest = after;
         return true;
     }
     *rest = rest.strip_prefix(',').unwrap_or(rest).trim_ascii_start();
     rest.is_empty()
 }
 
-/// Takes a string off the front, quotes included.
+/// Removes a string from the start of `rest`, and returns it with its quotes.
 pub(super) fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
     let mut escaped = false;
     let inner = rest.strip_prefix('"')?;
@@ -110,10 +110,10 @@ pub(super) fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
         escaped = byte == b'\\' && !escaped;
         closes
     })?;
-    let (text, behind) = rest.split_at_checked(end.checked_add(2)?)?;
-    *rest = behind;
+    let (text, after) = rest.split_at_checked(end.checked_add(2)?)?;
+    *rest = after;
     Some(text)
 }
 
-/// The deepest nesting that is written again.
+/// The maximum nesting depth.
 const MAX_DEPTH: usize = 96;

@@ -1,17 +1,17 @@
-//! JSON written the ways that common libraries write it.
+//! Writes JSON as common libraries do.
 
 use std::fmt::Write as _;
 
 use super::tree::{Node, Tree, string as take_string};
 
-/// What stands between the tokens.
+/// The white space between the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spacing {
-    /// What stands there already.
+    /// Unchanged.
     Kept,
-    /// Nothing, as in JavaScript, Go, PHP and most others.
+    /// None, as in JavaScript, Go, PHP and most others.
     Compact,
-    /// A space behind commas and colons, as in Python.
+    /// A space after commas and colons, as in Python.
     Spaced,
     /// A line for each member, indented by this many spaces.
     Indented(&'static str),
@@ -25,7 +25,7 @@ impl Spacing {
         match self {
             Self::Kept => "",
             Self::Compact => "compact",
-            Self::Spaced => "with a space behind commas and colons (Python's json.dumps)",
+            Self::Spaced => "with a space after commas and colons (Python's json.dumps)",
             Self::Indented("\t") => "indented by tabs",
             Self::Indented("  ") => "indented by two spaces",
             Self::Indented(_) => "indented by four spaces",
@@ -36,19 +36,19 @@ impl Spacing {
 /// Which characters of a string are escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// Those that are already.
+    /// The characters that are escaped already.
     Kept,
-    /// Those that must be.
+    /// Only the characters that must be escaped.
     Least,
-    /// Everything beyond ASCII (Python).
+    /// Non-ASCII characters (Python).
     Ascii,
     /// `<`, `>`, `&` and two line separators (Go, Rails).
     Html,
-    /// Everything beyond ASCII, and the slash (PHP).
+    /// Non-ASCII characters and the slash (PHP).
     AsciiSlash,
     /// The slash (PHP with unescaped Unicode).
     Slash,
-    /// Everything beyond ASCII in upper-case hex, and what matters in HTML (.NET).
+    /// Non-ASCII characters and the special characters of HTML, in upper-case hex (.NET).
     DotNet,
 }
 
@@ -59,16 +59,16 @@ impl Escapes {
     pub(super) const fn describe(self) -> Option<&'static str> {
         match self {
             Self::Kept => None,
-            Self::Least => Some("with no character escaped that need not be"),
-            Self::Ascii => Some(r"with characters beyond ASCII as \uXXXX"),
+            Self::Least => Some("with as few escapes as possible"),
+            Self::Ascii => Some(r"with non-ASCII characters as \uXXXX"),
             Self::Html => Some(r"with < > & as \u003c (Go, Rails)"),
-            Self::AsciiSlash => Some(r"with characters beyond ASCII as \uXXXX and slashes as \/ (PHP)"),
+            Self::AsciiSlash => Some(r"with non-ASCII characters as \uXXXX and slashes as \/ (PHP)"),
             Self::Slash => Some(r"with slashes as \/ (PHP)"),
-            Self::DotNet => Some(r"with characters beyond ASCII and HTML's as upper-case \uXXXX (.NET)"),
+            Self::DotNet => Some(r"with non-ASCII characters and those of HTML as upper-case \uXXXX (.NET)"),
         }
     }
 
-    /// Whether strings of `text` may come out otherwise than they stand; keeping them is a way like the others.
+    /// Whether to try this escaping for `text`: it may change a string, or it is `Kept`.
     fn may_change(self, text: &str) -> bool {
         self == Self::Kept || text.contains(|c| c == '\\' || (c != '"' && self.takes(c)))
     }
@@ -86,13 +86,13 @@ impl Escapes {
 }
 
 impl Tree<'_> {
-    /// The ways of escaping that may make a difference to this text.
+    /// Returns the escapings to try for this text.
     pub(super) fn escapes(&self) -> impl Iterator<Item = Escapes> {
         let text = self.text;
         Escapes::ALL.into_iter().filter(move |escapes| escapes.may_change(text))
     }
 
-    /// `None` if the text would grow out of all proportion.
+    /// Returns `None` if the output would be more than `MAX_GROWTH` times as large as the text and one more byte.
     pub(super) fn write(&self, spacing: Spacing, escapes: Escapes) -> Option<String> {
         let most = self.text.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_GROWTH);
         let mut writer = Writer::new(spacing, escapes, most);
@@ -121,7 +121,7 @@ impl Writer {
         self.out
     }
 
-    /// Writes a node; `None` once there is too much.
+    /// Writes a node. Returns `None` once the output is too large.
     fn node(&mut self, node: &Node<'_>, depth: usize) -> Option<()> {
         match node {
             Node::Atom(text) => self.push(text),
@@ -135,12 +135,12 @@ impl Writer {
         }
     }
 
-    /// Writes a whole text whose strings alone are written anew.
+    /// Copies a text, and writes only its strings again.
     fn text_with_strings(&mut self, mut rest: &str) -> Option<()> {
         while let Some(quote) = rest.find('"') {
-            let (before, behind) = rest.split_at_checked(quote)?;
+            let (before, after) = rest.split_at_checked(quote)?;
             self.push(before)?;
-            rest = behind;
+            rest = after;
             let text = take_string(&mut rest)?;
             self.string(text)?;
         }
@@ -181,7 +181,7 @@ impl Writer {
         Some(())
     }
 
-    /// A string, given with its quotes. One that holds half a surrogate pair stays as it is.
+    /// Writes a string, given with its quotes. A string with half a surrogate pair is copied unchanged.
     fn string(&mut self, text: &str) -> Option<()> {
         match serde_json::from_str::<String>(text) {
             Ok(plain) if self.escapes != Escapes::Kept => self.push(&string(&plain, self.escapes)),
@@ -195,7 +195,7 @@ impl Writer {
     }
 }
 
-/// `text` as a JSON string.
+/// Returns `text` as a JSON string.
 pub(super) fn string(text: &str, escapes: Escapes) -> String {
     let mut out = String::with_capacity(text.len().saturating_add(2));
     out.push('"');
@@ -234,5 +234,5 @@ fn escape(out: &mut String, c: char, escapes: Escapes) {
     }
 }
 
-/// How many times larger than the body its JSON may become.
+/// The maximum size of the output, as a multiple of the body's size.
 const MAX_GROWTH: usize = 8;

@@ -1,5 +1,5 @@
-//! Runs under valgrind's memcheck with every secret marked as undefined, so that a branch or an address which depends on
-//! one is reported: `tests/constant_time/run`.
+//! Runs under valgrind's memcheck with every secret marked as undefined, so that memcheck reports branches and
+//! addresses that depend on one: `tests/constant_time/run`.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ use hookwarden_constant_time::requests::{self, Place, is_poisoned, muted};
 
 fn main() -> ExitCode {
     if !requests::on_valgrind() {
-        eprintln!("without valgrind nothing is checked: use tests/constant_time/run");
+        eprintln!("nothing is checked without valgrind: use tests/constant_time/run");
         return ExitCode::FAILURE;
     }
     let mut table = Table::default();
@@ -40,10 +40,10 @@ fn main() -> ExitCode {
             rotation(&mut table);
             warden(&mut table);
         }
-        Some("early-exit") => control(&mut table, "control: comparison that ends at the first difference", early_exit),
-        Some("table") => control(&mut table, "control: look-up in a table by a byte of the MAC", look_up),
+        Some("early-exit") => control(&mut table, "control: comparison that stops at the first difference", early_exit),
+        Some("table") => control(&mut table, "control: table lookup by a byte of the MAC", look_up),
         Some(other) => {
-            eprintln!("there is no control {other:?}");
+            eprintln!("unknown control {other:?}: must be early-exit or table");
             return ExitCode::FAILURE;
         }
     }
@@ -51,16 +51,16 @@ fn main() -> ExitCode {
     if table.unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Which code for SHA-256 runs, by what valgrind shows of the processor.
+/// Returns which code for SHA-256 runs on the processor that valgrind simulates.
 fn hash() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("sha") {
         return "with the processor's SHA instructions";
     }
-    "portable code; valgrind shows no SHA instructions, where there are any"
+    "portable code; valgrind simulates a processor without SHA instructions"
 }
 
-/// Each way to verify, with one key.
+/// Checks each way to verify, with one key.
 fn presets(table: &mut Table, sort: &Sort) {
     let name = sort.scheme.name();
     let verifier = Verifier::new(sort.scheme.clone(), keyring(&[SECRET])).expect("a verifier");
@@ -84,7 +84,7 @@ fn presets(table: &mut Table, sort: &Sort) {
     }
 }
 
-/// Several live keys, several signatures in the header.
+/// Checks several live keys and several signatures in the header.
 fn rotation(table: &mut Table) {
     let secrets: Vec<String> = (0..8).map(|number| format!("{SECRET} {number}")).collect();
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
@@ -108,11 +108,11 @@ fn rotation(table: &mut Table) {
     }
 }
 
-/// The whole judgement.
+/// Checks a whole Warden.
 fn warden(table: &mut Table) {
     let sort = Sort::timestamped();
     let retired = format!("{SECRET}, retired");
-    // Setting up looks at the secrets: senders that share one are refused.
+    // The builder compares the secrets, because it refuses senders that share one.
     let warden = muted(|| {
         Warden::builder(Scheme::timestamped())
             .sender(KNOWN, keyring(&[SECRET, "another secret"]))
@@ -134,11 +134,11 @@ fn warden(table: &mut Table) {
         ("id without a live key", "idle", &sort.sign(&retired), Err(RefusalReason::Unverified(Reason::NoLiveKey))),
         ("replay", KNOWN, &good, Err(RefusalReason::Replayed)),
     ] {
-        table.row(&format!("Warden: {what}"), expected, || judged(&warden, id, message));
+        table.row(&format!("Warden: {what}"), expected, || receive(&warden, id, message));
     }
 }
 
-/// What is wrong, done with a MAC that the crate computed: it has to be reported.
+/// Makes a deliberate fault with a MAC that the crate computed. memcheck must report it.
 fn control(table: &mut Table, name: &str, wrong: fn(&[u8], &[u8]) -> bool) {
     let sort = Sort::timestamped();
     let verifier = Verifier::new(sort.scheme.clone(), keyring(&[SECRET])).expect("a verifier");
@@ -154,42 +154,42 @@ fn control(table: &mut Table, name: &str, wrong: fn(&[u8], &[u8]) -> bool) {
 fn look_up(computed: &[u8], received: &[u8]) -> bool {
     let table: [u8; 256] = std::array::from_fn(|number| u8::try_from(number).unwrap_or_default());
     let table = black_box(table);
-    // Put together without a branch: what is reported is the address alone.
+    // Combine the results without a branch, so that only the address is reported.
     black_box(table[usize::from(computed[0])] ^ received[0]);
     false
 }
 
-fn whole(verifier: &Verifier, message: &Message) -> Judged {
-    told(verifier.verify_at(&message.head, BODY, NOW))
+fn whole(verifier: &Verifier, message: &Message) -> Outcome {
+    outcome(verifier.verify_at(&message.head, BODY, NOW))
 }
 
-fn streamed(verifier: &Verifier, message: &Message) -> Judged {
+fn streamed(verifier: &Verifier, message: &Message) -> Outcome {
     let verification = verifier.begin_at(&message.head, NOW).map(|mut verification| {
         BODY.chunks(40).for_each(|chunk| verification.update(chunk));
         verification
     });
-    told(verification.and_then(Verification::finish))
+    outcome(verification.and_then(Verification::finish))
 }
 
-fn told(verdict: Result<Verified, Rejection>) -> Judged {
+fn outcome(verdict: Result<Verified, Rejection>) -> Outcome {
     let verified = verdict.map_err(|rejection| rejection.reason())?;
     assert_secret(verified.replay_keys());
     Ok(verified.key_id())
 }
 
-fn judged(warden: &Warden, id: &str, message: &Message) -> Judged {
-    let judge = async {
+fn receive(warden: &Warden, id: &str, message: &Message) -> Outcome {
+    let receive = async {
         let mut receiving = warden.examine(&message.head, None)?.identify(id)?;
         BODY.chunks(40).try_for_each(|chunk| receiving.update(chunk))?;
         let admitted = receiving.finish_async().await?;
         let key_id = admitted.delivery().key_id();
-        admitted.commit_async().await.expect("a memory that answers");
+        admitted.commit_async().await.expect("the replay store answers");
         Ok(key_id)
     };
-    at_once(judge).map_err(|refused: Refused| refused.reason())
+    at_once(receive).map_err(|refused: Refused| refused.reason())
 }
 
-/// Nothing here has to be waited for.
+/// Runs a future that never waits.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -197,8 +197,8 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The memory of deliveries, where the verdict is already known: what it is asked with are MACs of a message that was
-/// signed with a live key, looked up by a hash whose key is this process's own.
+/// A replay store that marks its keys as defined. They are MACs of a message that was signed with a live key, so the
+/// verdict is already known. The store looks them up by a hash with a random key of this process.
 struct Boundary(LocalReplay);
 
 impl Boundary {
@@ -241,7 +241,7 @@ impl ReplayStore for Boundary {
     }
 }
 
-/// The MACs under all live keys are undefined to the last bit, or the case shows nothing.
+/// Checks that every bit of the MACs under all live keys is undefined. Otherwise the case shows nothing.
 #[track_caller]
 fn assert_secret(macs: &[ReplayKey]) {
     assert!(macs.iter().all(|mac| is_poisoned(mac.as_bytes())), "a MAC is not marked as a secret");
@@ -251,11 +251,11 @@ fn keyring(secrets: &[&str]) -> Keyring {
     keyring_until(NOW, secrets)
 }
 
-/// Keys named `k0`, `k1` and so on, each of them undefined from here on. That none is blank and no two are the same is
-/// looked at before.
+/// Creates keys named `k0`, `k1` and so on, and marks them as undefined. `Keyring` checks before that none is blank and
+/// no two are equal.
 fn keyring_until(not_after: Timestamp, secrets: &[&str]) -> Keyring {
     let bytes: Vec<_> = secrets.iter().map(|text| text.as_bytes().to_vec()).collect();
-    // The secrets keep their bytes where they are; if they did not, no MAC would be undefined.
+    // `Secret` keeps the bytes in place. If it moved them, no MAC would be undefined.
     let places: Vec<_> = bytes.iter().map(|bytes| Place::of(bytes)).collect();
     let key = |(number, bytes)| Ok(Key::new(&format!("k{number}"), Secret::from_bytes(bytes)?)?.not_after(not_after));
     let keys: Result<Vec<_>, ConfigError> = bytes.into_iter().enumerate().map(key).collect();
@@ -267,31 +267,31 @@ fn keyring_until(not_after: Timestamp, secrets: &[&str]) -> Keyring {
 #[derive(Default)]
 struct Table {
     unexpected: u32,
-    /// How often it was branched on whether a secret key had matched, and on which.
+    /// The expected number of branches on whether a key matched, and on which.
     verdicts: u32,
 }
 
 impl Table {
-    /// A case that must have its outcome without a report.
-    fn row(&mut self, name: &str, expected: Result<&str, RefusalReason>, judge: impl FnOnce() -> Judged) {
+    /// Checks a case that must have the expected outcome without a report.
+    fn row(&mut self, name: &str, expected: Result<&str, RefusalReason>, verify: impl FnOnce() -> Outcome) {
         let before = requests::reports();
-        let judged = judge();
+        let outcome = verify();
         let reports = requests::reports() - before;
         self.print(name, reports, "none", reports == 0);
-        self.verdicts += match judged {
-            // A replay was accepted before it was known for one.
+        self.verdicts += match outcome {
+            // A replay is detected after its signature was accepted.
             Ok(_) | Err(RefusalReason::Replayed) => 2,
             Err(RefusalReason::Unverified(Reason::Mismatch)) => 1,
             Err(_) => 0,
         };
-        let judged = judged.as_ref().map(KeyId::as_str).map_err(|reason| *reason);
-        if judged != expected {
+        let outcome = outcome.as_ref().map(KeyId::as_str).map_err(|reason| *reason);
+        if outcome != expected {
             self.unexpected += 1;
-            println!("  judged {judged:?}, not {expected:?}");
+            println!("  the outcome is {outcome:?}, not {expected:?}");
         }
     }
 
-    /// Something wrong that must be reported.
+    /// Checks that memcheck reports a deliberate fault.
     fn reported(&mut self, name: &str, wrong: impl FnOnce() -> bool) {
         let before = requests::reports();
         black_box(wrong());
@@ -306,5 +306,5 @@ impl Table {
     }
 }
 
-/// The key that a message was accepted under, or why it was refused.
-type Judged = Result<KeyId, RefusalReason>;
+/// The key that matched, or the reason of the refusal.
+type Outcome = Result<KeyId, RefusalReason>;

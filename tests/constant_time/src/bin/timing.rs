@@ -1,5 +1,6 @@
-//! Times pairs of judgements that must not differ, by Welch's t-test on calls in random order, after the method of
-//! dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): `tests/constant_time/run --timing`.
+//! Compares the times of pairs of calls that must not differ, by Welch's t-test on calls in random order, with the
+//! method of dudect (Reparaz, Balasch, Verbauwhede: "Dude, is my code constant time?", 2017): `tests/constant_time/run
+//! --timing`.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hookwarden_constant_time::early_exit;
 use hookwarden_constant_time::message::{BODY, Message, NOW, Sort};
-use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, judge, verifier, warden};
+use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, receive, verifier, warden};
 
 fn main() -> ExitCode {
     let sort = Sort::timestamped();
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     let unknown = Call { id: UNKNOWN.to_owned(), ..nothing_right.clone() };
 
     let verify = |call: &Call| drop(black_box(verifier.verify_at(black_box(&call.head), BODY, NOW)));
-    let guard = |call: &Call| drop(black_box(judge(&warden, black_box(&call.id), black_box(&call.head))));
+    let guard = |call: &Call| drop(black_box(receive(&warden, black_box(&call.id), black_box(&call.head))));
     let careless = |call: &Call| {
         verify(call);
         black_box(early_exit(&mac, &call.mac));
@@ -30,13 +31,13 @@ fn main() -> ExitCode {
     let mut table = Table::default();
     table.row("31 bytes right / none right", [&last_wrong, &nothing_right], verify, Expected::Same);
     table.row("first byte wrong / last byte wrong", [&first_wrong, &last_wrong], verify, Expected::Same);
-    // An id is found in a table or it is not, which is no work of the same kind; the MAC is what must not be missing.
+    // A table lookup takes a different time for an unknown id, but the MAC must be computed for both.
     table.row("Warden: known id / unknown id", [&nothing_right, &unknown], guard, Expected::Near);
-    table.row("control: ends at the first difference", [&last_wrong, &nothing_right], careless, Expected::Different);
+    table.row("control: stops at the first difference", [&last_wrong, &nothing_right], careless, Expected::Different);
     if table.unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What a call is given.
+/// The arguments of a call.
 #[derive(Clone)]
 struct Call {
     id: String,
@@ -49,7 +50,7 @@ impl Call {
         Self { id: id.to_owned(), mac: message.mac(), head: message.head }
     }
 
-    /// Takes the content of another call into the memory of this one, so that both are read from the same place.
+    /// Copies another call into the memory of this one, so that both are read from the same addresses.
     fn take(&mut self, other: &Self) {
         self.id.clone_from(&other.id);
         self.mac.clone_from(&other.mac);
@@ -93,7 +94,7 @@ struct Table {
 }
 
 impl Table {
-    /// What is not as expected is measured twice more, since a shared machine has its moments.
+    /// Measures an unexpected result twice more, because other load on the machine may have caused it.
     fn row(&mut self, name: &str, classes: [&Call; 2], work: impl Fn(&Call), expected: Expected) {
         for attempt in 1..=ATTEMPTS {
             let found = measure(classes, &work);
@@ -113,7 +114,7 @@ impl Table {
 struct Found {
     calls: usize,
     mean: f64,
-    /// The difference of the means, where `t` is the largest.
+    /// The difference of the means, for the largest `t`.
     difference: f64,
     t: f64,
 }
@@ -124,8 +125,8 @@ impl Found {
     }
 }
 
-/// Times calls of both classes in random order, and takes the largest t of several cuts: what a machine does besides
-/// makes some calls much longer, and hides a difference in the others.
+/// Measures calls of both classes in random order. Returns the largest t of several cuts: other load on the machine
+/// makes some calls much longer, which hides a difference between the others.
 fn measure(classes: [&Call; 2], work: &impl Fn(&Call)) -> Found {
     let mut times = [Vec::new(), Vec::new()];
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -158,7 +159,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Of what is not over `cut`.
+    /// Computes the sample of the times up to `cut`.
     fn of(times: &[f64], cut: f64) -> Self {
         let within = || times.iter().filter(|time| **time <= cut);
         let count = within().count() as f64;
@@ -168,22 +169,22 @@ impl Sample {
     }
 }
 
-/// The difference of the means, and it in units of its standard error.
+/// Returns the difference of the means, and the same in units of its standard error.
 fn welch([a, b]: [Sample; 2]) -> (f64, f64) {
     let error = (a.variance / a.count + b.variance / b.count).sqrt();
     (a.mean - b.mean, (a.mean - b.mean) / error)
 }
 
-/// How many calls are timed: with more of them |t| grows until it finds what no program is the cause of.
+/// The maximum number of calls. With more, |t| grows until it detects differences that the program does not cause.
 const CALLS: usize = 1_000_000;
-/// For how long calls are timed at most.
+/// The maximum time of a measurement.
 const FOR: Duration = Duration::from_secs(4);
-/// From which |t| on times are taken to differ.
+/// The |t| above which times differ.
 const THRESHOLD: f64 = 10.0;
-/// In nanoseconds, a cycle of a processor at 4 GHz: no instruction more takes less.
+/// A cycle of a processor at 4 GHz, in nanoseconds. An additional instruction takes at least that.
 const CYCLE: f64 = 0.25;
-/// The part of the mean that a small difference is at most.
+/// The maximum small difference, as a share of the mean.
 const NEAR: f64 = 0.02;
 const ATTEMPTS: u32 = 3;
-/// Up to which part of the times each test goes.
+/// The shares of the shortest times that each test uses.
 const CUTS: [f64; 6] = [0.5, 0.75, 0.9, 0.95, 0.99, 1.0];

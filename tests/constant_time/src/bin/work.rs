@@ -1,16 +1,16 @@
-//! Runs under valgrind's callgrind, which counts the instructions of each judgement: `tests/constant_time/run`.
+//! Runs under valgrind's callgrind, which counts the instructions of each call: `tests/constant_time/run`.
 
 use std::ffi::CStr;
 use std::hint::black_box;
 use std::process::ExitCode;
 
 use hookwarden_constant_time::message::{BODY, NOW, Sort};
-use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, judge, verifier, warden};
+use hookwarden_constant_time::receiver::{KNOWN, SECRET, UNKNOWN, receive, verifier, warden};
 use hookwarden_constant_time::requests::{counted, on_valgrind};
 
 fn main() -> ExitCode {
     if !on_valgrind() {
-        eprintln!("without valgrind nothing is counted: use tests/constant_time/run");
+        eprintln!("nothing is counted without valgrind: use tests/constant_time/run");
         return ExitCode::FAILURE;
     }
     let sort = Sort::timestamped();
@@ -22,12 +22,12 @@ fn main() -> ExitCode {
         settled(name, || verifier.verify_at(&message.head, BODY, NOW).is_err());
     }
     for (name, id) in [(c"known", KNOWN), (c"unknown", UNKNOWN)] {
-        settled(name, || judge(&warden, id, &every.head).is_err());
+        settled(name, || receive(&warden, id, &every.head).is_err());
     }
     ExitCode::SUCCESS
 }
 
-/// Counts the second time: the first may have set something up.
+/// Counts the second call, because the first may have initialized something.
 fn settled(name: &CStr, refused: impl Fn() -> bool) {
     assert!(black_box(refused()));
     assert!(counted(name, || black_box(refused())));

@@ -1,4 +1,4 @@
-//! Time against size, both logarithmic, in colours that a light and a dark page carry.
+//! Draws time against size, both logarithmic, in colours for light and dark pages.
 
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ text {{ font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-
     )?;
     axes(svg)?;
     let lines: Vec<_> = PEERS.iter().filter(|peer| colour(peer).is_some()).collect();
-    // Ours last, above the others.
+    // Draw ours last, above the others.
     for peer in lines.iter().rev() {
         let points = SIZES.map(|size| format!("{:.1},{:.1}", x(size), y(measured.median(peer, size)))).join(" ");
         let class = match peer.kind {
@@ -61,19 +61,19 @@ fn axes(svg: &mut String) -> std::fmt::Result {
         writeln!(svg, r#"<path class="grid" d="M{x:.1} {TOP}V{BOTTOM}"/>"#)?;
         writeln!(svg, r#"<text class="x" x="{x:.1}" y="{:.1}">{text}</text>"#, BOTTOM + 20.0)?;
     }
-    // Between nothing and the smallest size the axis is broken.
+    // The axis is broken between 0 bytes and the smallest size.
     let gap = (x(SIZES[0]) + x(SIZES[1])) / 2.0;
     writeln!(svg, r#"<path d="M{gap:.1} {:.1}l-5 10m6 0l5 -10" stroke="{GREY}"/>"#, BOTTOM - 5.0)?;
     writeln!(svg, r#"<text class="x" x="{:.1}" y="{:.1}">body</text>"#, (LEFT + RIGHT) / 2.0, BOTTOM + 42.0)?;
     writeln!(svg, r#"<text x="{LEFT}" y="{:.1}">time for one verification</text>"#, TOP - 14.0)
 }
 
-/// The names, left of where the lines begin and far enough from each other to be read.
+/// Writes the names to the left of the lines, far enough apart to be readable.
 fn labels(svg: &mut String, measured: &Measured, lines: &[&'static Peer]) -> std::fmt::Result {
     let mut lines: Vec<_> = lines.iter().map(|peer| (*peer, y(measured.median(peer, SIZES[0])))).collect();
     lines.sort_by(|(_, one), (_, other)| one.total_cmp(other));
     let mut places: Vec<f64> = lines.iter().map(|(_, y)| *y).collect();
-    // Those that are too close move apart, as much the one as the other, until none is.
+    // If two neighbouring names are too close, move each of them by half of the missing distance.
     for _ in 0..200 {
         for index in 1..places.len() {
             let short = APART - (places[index] - places[index - 1]);
@@ -94,13 +94,13 @@ fn labels(svg: &mut String, measured: &Measured, lines: &[&'static Peer]) -> std
     Ok(())
 }
 
-/// Of a peer that has a line: ours with the default scheme, the floor, and one for each other crate. The bare MACs would
-/// lie between the floor and ours.
+/// Returns the colour of a peer with a line: ours with the default scheme, the floor, and one for each other crate. The
+/// bare MACs have no line, because it would lie between the floor and ours.
 fn colour(peer: &Peer) -> Option<&'static str> {
     COLOURS.iter().find(|(name, _)| *name == peer.name).map(|(_, colour)| *colour)
 }
 
-/// Nothing has no logarithm: it stands as far left of the smallest size as four doublings would be.
+/// Zero has no logarithm. It is placed four doublings left of the smallest size.
 fn x(size: usize) -> f64 {
     let octave = |size: usize| (size as f64).log2();
     let first = octave(SIZES[1]) - 4.0;
@@ -129,7 +129,7 @@ const LEFT: f64 = 180.0;
 const RIGHT: f64 = 700.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 500.0;
-/// Between the middles of two names.
+/// The minimum distance between the middles of two names.
 const APART: f64 = 17.0;
 
 /// The axis of time, in powers of ten of nanoseconds.

@@ -1,5 +1,5 @@
-//! Draws `docs/speed.svg` from what the last `cargo bench` of this package measured, and prints the README's table from
-//! the same figures: `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
+//! Draws `docs/speed.svg` from the results of the last `cargo bench` of this package, and prints the README's table
+//! from the same figures: `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
 
 mod drawing;
 mod measured;
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// How many times as long as ours each takes, ours with the peer's scheme.
+/// Returns a table of each peer's time divided by our time with the peer's scheme.
 fn table(measured: &Measured) -> String {
     let line = |cells: [String; SIZES.len()], name: &str| format!("| {name} | {} |\n", cells.join(" | "));
     let mut table = line(SIZES.map(measured::bytes), "body");
@@ -26,7 +26,7 @@ fn table(measured: &Measured) -> String {
     let row = |peer: &Peer| {
         let cells = SIZES.map(|size| {
             let ratio = measured.median(peer, size) / measured.median(peer.ours(), size);
-            // Two figures: the third is not the same in the next run.
+            // Print two digits, because the third differs between runs.
             if ratio < 9.95 { format!("{ratio:.1}") } else { format!("{ratio:.0}") }
         });
         line(cells, peer.name)

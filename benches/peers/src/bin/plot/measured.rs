@@ -1,4 +1,4 @@
-//! What criterion left behind.
+//! Reads criterion's results.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ impl Measured {
         Ok(Self { medians })
     }
 
-    /// Nanoseconds.
+    /// Returns the median in nanoseconds.
     pub(crate) fn median(&self, peer: &Peer, size: usize) -> f64 {
         self.medians[&(peer.name, size)]
     }
 }
 
-/// `0`, `256 B`, `16 KiB`.
+/// Formats a size: `0 B`, `256 B`, `16 KiB`.
 pub(crate) fn bytes(size: usize) -> String {
     match size {
         0 => "0 B".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn bytes(size: usize) -> String {
     }
 }
 
-/// Where criterion puts it.
+/// Returns the directory of criterion's results.
 fn directory() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"));

@@ -1,15 +1,15 @@
-//! What each check is called, how bad its finding is, what should hold, and what to do where it does not.
+//! The id, severity, title and fix of each check.
 
 use super::Check;
 use crate::audit::finding::Severity;
 
 impl Check {
-    /// The rule's id in a report, which is also its name on the command line.
+    /// The rule's id, which is also the name on the command line.
     pub(in super::super) const fn id(self) -> &'static str {
         self.about().0
     }
 
-    /// What holds where nothing is wrong.
+    /// The property that should hold.
     pub(in super::super) const fn title(self) -> &'static str {
         self.about().2
     }
@@ -18,7 +18,7 @@ impl Check {
         self.about().1
     }
 
-    /// What to do where something is wrong.
+    /// The fix for a finding.
     pub(in super::super) const fn fix(self) -> &'static str {
         self.about().3
     }
@@ -30,19 +30,19 @@ impl Check {
                 "signature-verified",
                 High,
                 "a forged signature is refused",
-                "verify the signature of every delivery before anything else is done with it",
+                "verify the signature of every delivery before using it",
             ),
             Self::AnswersAlike => (
                 "answers-alike",
                 Low,
-                "refusals do not tell their causes apart",
-                "answer every failed verification alike, and write the cause to the log only",
+                "refusals do not reveal their cause",
+                "send the same response for every failed verification, and log the cause",
             ),
             Self::OtherId => (
                 "other-id",
                 High,
                 "a delivery for one webhook id is refused under another",
-                "give each webhook id a secret of its own, or sign the id",
+                "give each webhook id its own secret, or sign the id",
             ),
             Self::BodySigned => {
                 ("body-signed", High, "a changed body is refused", "compute the MAC over the whole body")
@@ -54,55 +54,52 @@ impl Check {
                 "signature-truncated",
                 High,
                 "a signature of another length is refused",
-                "refuse a signature that is not exactly as long as the MAC, then compare all of it",
+                "refuse a signature whose length differs from the MAC's, then compare all bytes",
             ),
-            Self::SignatureEmpty => (
-                "signature-empty",
-                High,
-                "an empty signature is refused",
-                "refuse an empty signature before anything is compared",
-            ),
+            Self::SignatureEmpty => {
+                ("signature-empty", High, "an empty signature is refused", "refuse an empty signature before comparing")
+            }
             Self::Algorithm => (
                 "algorithm",
                 Medium,
-                "the message does not choose the algorithm",
-                "fix the algorithm and its prefix in the receiver, and refuse all others",
+                "a message cannot choose the algorithm",
+                "set the algorithm and its prefix in the receiver, and refuse all others",
             ),
             Self::WeakSecret => (
                 "weak-secret",
                 High,
-                "no empty, guessable or published secret signs",
+                "no empty, guessable or published secret is accepted",
                 "use a secret of 32 random bytes, and refuse to start without one",
             ),
             Self::PartsSigned => (
                 "parts-signed",
                 High,
-                "all that the scheme signs is verified",
-                "compute the MAC over everything that the scheme signs, with no older form accepted besides",
+                "everything that the scheme signs is verified",
+                "compute the MAC over everything that the scheme signs, and accept no older format",
             ),
             Self::HeaderMissing => (
                 "header-missing",
                 High,
                 "a missing header is refused",
-                "refuse a delivery that lacks a header of the scheme",
+                "refuse a delivery without all headers of the scheme",
             ),
             Self::HeaderDuplicate => (
                 "header-duplicate",
                 Medium,
-                "a header that comes twice is refused",
-                "refuse a delivery with two values of one header: a proxy may believe the other one",
+                "a duplicate header is refused",
+                "refuse a delivery with two values of one header, because a proxy may use the other one",
             ),
             Self::TrailerSignature => (
                 "trailer-signature",
                 Medium,
                 "a signature in the trailer is refused",
-                "read the signature from the head alone",
+                "read the signature only from the head",
             ),
             Self::NonUtf8Header => (
                 "non-utf8-header",
                 Medium,
                 "header bytes that are not UTF-8 are refused",
-                "treat header values as bytes, and refuse such",
+                "treat header values as bytes, and refuse those that are not UTF-8",
             ),
             Self::Stale => (
                 "stale",
@@ -114,49 +111,49 @@ impl Check {
                 "early",
                 Medium,
                 "a delivery from the future is refused",
-                "compare the absolute difference to the clock: a future timestamp keeps a message valid for longer",
+                "compare the absolute difference from the clock: a future timestamp extends a message's validity",
             ),
             Self::Tolerance => (
                 "tolerance",
                 Low,
                 "a delivery within the tolerance is accepted",
-                "accept the whole tolerance, or name yours with --tolerance",
+                "accept the whole tolerance, or set --tolerance to the receiver's",
             ),
             Self::TimestampNotation => (
                 "timestamp-notation",
                 Medium,
-                "only the scheme's own notation is a timestamp",
-                "accept decimal digits of the scheme's unit alone, and refuse what does not parse",
+                "only the scheme's timestamp format is accepted",
+                "accept only decimal digits in the scheme's unit, and refuse other values",
             ),
             Self::Replay => (
                 "replay",
                 Medium,
-                "a delivery that comes again is known again",
-                "remember accepted deliveries until they are stale; answer a known one in a way of its own",
+                "a replay is recognised",
+                "store accepted deliveries until they are stale, and send a distinct response to a duplicate",
             ),
             Self::ReplaySpelling => (
                 "replay-spelling",
                 Medium,
-                "a replay in another spelling is known again",
-                "remember the MAC that was computed, never the text of a header",
+                "a replay in another spelling is recognised",
+                "store the computed MAC, never the text of a header",
             ),
             Self::ReplayUnsignedId => (
                 "replay-unsigned-id",
                 Medium,
-                "an unsigned id does not make a replay new",
-                "remember what is signed; anyone can change the rest",
+                "a replay with another unsigned id is recognised",
+                "store only signed data: anyone can change an unsigned id and have a replay accepted",
             ),
             Self::ReplayParallel => (
                 "replay-parallel",
                 Medium,
-                "of parallel copies one is handled",
-                "claim a delivery atomically before it is handled, with a unique key or SET NX",
+                "only one of several parallel copies is handled",
+                "claim a delivery atomically before handling it, with a unique key or SET NX",
             ),
             Self::BodyExact => (
                 "body-exact",
                 Medium,
-                "the body is verified as it came",
-                "compute the MAC over the bytes that were received, before they are parsed",
+                "the body is verified as received",
+                "compute the MAC over the received bytes, before parsing them",
             ),
             Self::NonUtf8Body => (
                 "non-utf8-body",
@@ -168,61 +165,61 @@ impl Check {
                 "method",
                 Medium,
                 "only POST is handled",
-                "route POST alone to the receiver, and answer the rest with 405",
+                "route only POST to the receiver, and respond 405 to other methods",
             ),
             Self::Reuse => (
                 "reuse",
                 High,
-                "the body of a refused request is not the next request",
+                "the body of a refused request is not read as the next request",
                 "read the rest of a refused body, or close the connection",
             ),
             Self::BodyLimit => (
                 "body-limit",
                 Medium,
-                "a body beyond the limit is refused",
-                "cap the body: refuse a larger Content-Length unread, and stop reading chunks at the cap",
+                "a body over the limit is refused",
+                "limit the body: refuse a larger Content-Length before reading, and stop reading chunks at the limit",
             ),
             Self::HeadFirst => (
                 "head-first",
                 Low,
-                "a bad head is refused before the body is read",
-                "judge the headers and the timestamp before the body is read",
+                "an invalid head is refused before the body is read",
+                "check the headers and the timestamp before reading the body",
             ),
             Self::Deadline => (
                 "deadline",
                 Medium,
-                "a body that does not come ends at the deadline",
-                "give the whole body one deadline, and answer 408 or close",
+                "a missing body ends at the deadline",
+                "set one deadline for the whole body, then respond 408 or close the connection",
             ),
             Self::SecurityHeaders => (
                 "security-headers",
                 Low,
-                "answers have the headers that browsers want",
-                "send nosniff, no-store, and no version of the server; over TLS, Strict-Transport-Security",
+                "responses have security headers",
+                "send nosniff and no-store, no server version, and over TLS Strict-Transport-Security",
             ),
             Self::QuotaForgeries => (
                 "quota-forgeries",
                 Medium,
                 "forgeries do not use up the sender's quota",
-                "count a delivery for its sender only when its signature held",
+                "count a delivery for its sender only after verifying its signature",
             ),
             Self::Quota => (
                 "quota",
                 Medium,
-                "a sender beyond its quota gets 429 with Retry-After",
-                "limit the deliveries of each webhook id, and say with Retry-After when to come back",
+                "a sender over its quota gets 429 with Retry-After",
+                "limit the deliveries of each webhook id, and send Retry-After with 429",
             ),
             Self::ServerError => (
                 "server-error",
                 Medium,
                 "no input is answered with a 5xx",
-                "refuse bad input where it is parsed, with a 4xx",
+                "refuse invalid input with a 4xx when parsing it",
             ),
             Self::AnswerLeaks => (
                 "answer-leaks",
                 High,
-                "no answer tells secrets or the code's inside",
-                "answer errors with a status and no detail; write the detail to the log",
+                "no response reveals secrets or internals",
+                "respond to errors with a status only, and log the details",
             ),
         }
     }

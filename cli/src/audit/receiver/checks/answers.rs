@@ -1,8 +1,8 @@
-//! What the answers tell.
+//! Checks what responses reveal.
 
 use super::super::session::Session;
 use super::super::shape::Shape;
-use super::super::verdict::{Outcome, Unjudged, Verdict};
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
 use super::super::wire::Reply;
 use super::Severity;
 
@@ -29,23 +29,23 @@ pub(super) async fn alike(session: &Session) -> Verdict {
         causes.push(("a webhook id that does not exist".into(), sender.delivery().to(&unknown)));
     }
     let Some((mismatch, shape)) = session.known.forged.get() else {
-        return Err(Unjudged::new("no forgery was answered"));
+        return Err(Inconclusive::new("no forgery got a response"));
     };
     let mut found = Vec::new();
     for (cause, delivery) in causes {
-        let reply = session.tell(&cause, &delivery).await?;
+        let reply = session.send_delivery(&cause, &delivery).await?;
         let Reply::Answer(answer) = &reply else {
             found.push(format!("{cause} is answered with {}, a mismatch with {}", reply.said(), mismatch.status));
             continue;
         };
-        // What is accepted is the finding of another check.
+        // Another check reports accepted requests.
         if session.is_accepted(&reply) {
             continue;
         }
         if let Some(difference) = Shape::of(answer).difference(shape) {
             found.push(match difference {
                 "status" => format!("{cause} is answered with {}, a mismatch with {}", answer.status, mismatch.status),
-                part => format!("the answer to {cause} has another {part} than that to a mismatch"),
+                part => format!("the responses to {cause} and to a mismatch differ in the {part}"),
             });
         }
     }
@@ -54,7 +54,7 @@ pub(super) async fn alike(session: &Session) -> Verdict {
 
 pub(super) fn security_headers(session: &Session) -> Verdict {
     let (Some((fresh, _)), Some((forged, _))) = (session.known.fresh.get(), session.known.forged.get()) else {
-        return Err(Unjudged::new("no forgery was answered"));
+        return Err(Inconclusive::new("no forgery got a response"));
     };
     let mut missing = Vec::new();
     for (what, answer) in [("an acceptance", fresh), ("a refusal", forged)] {
@@ -73,14 +73,14 @@ pub(super) fn security_headers(session: &Session) -> Verdict {
     }
     for name in ["server", "x-powered-by"] {
         if let Some(value) = forged.header(name).filter(|value| value.bytes().any(|byte| byte.is_ascii_digit())) {
-            missing.push(format!("{name} tells a version: {value}"));
+            missing.push(format!("{name} reveals a version: {value}"));
         }
     }
-    // A webhook's sender is no browser; a page in the answer is one for a browser.
+    // Senders are not browsers. An HTML page shows that browsers may see the response.
     let is_page =
         !forged.body.is_empty() && forged.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     if is_page {
-        missing.insert(0, "a refusal is a page of HTML".to_owned());
+        missing.insert(0, "a refusal is an HTML page".to_owned());
     }
     Ok(match missing.is_empty() {
         true => Outcome::Holds,
@@ -99,14 +99,14 @@ pub(super) fn leaks(session: &Session) -> Outcome {
         return Outcome::Holds;
     }
     let severity = if secrets.is_empty() { Severity::Medium } else { Severity::High };
-    let mut told: Vec<_> = secrets.into_iter().chain(traces).collect();
-    let more = told.len().saturating_sub(SHOWN);
-    told.truncate(SHOWN);
+    let mut shown: Vec<_> = secrets.into_iter().chain(traces).collect();
+    let more = shown.len().saturating_sub(SHOWN);
+    shown.truncate(SHOWN);
     if more > 0 {
-        told.push(format!("and {more} more"));
+        shown.push(format!("and {more} more"));
     }
-    Outcome::Found(Some(severity), told.join("; "))
+    Outcome::Found(Some(severity), shown.join("; "))
 }
 
-/// How many answers of one kind are listed.
+/// The maximum number of listed responses of one kind.
 const SHOWN: usize = 3;

@@ -1,11 +1,11 @@
-//! Bodies and methods: what is verified, what is handled, and how much is read.
+//! Checks of bodies and methods.
 
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::super::session::Session;
-use super::super::verdict::{Outcome, Unjudged, Verdict};
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
 use super::super::wire::{Link, Reply};
 use super::headers::needed;
 
@@ -13,9 +13,9 @@ pub(super) async fn exact(session: &Session) -> Verdict {
     let mut found = Vec::new();
     for (what, body) in ODD {
         let what = format!("a signed body with {what}");
-        // Each is delivered once, so it need not differ from one of this audit.
+        // Each body is delivered only once in an audit.
         let body = body.replace('N', &session.sender.message().stamp.unwrap_or_else(|| "1".into()));
-        let reply = session.tell(&what, &session.sender.message().carrying(body).signed()).await?;
+        let reply = session.send_delivery(&what, &session.sender.message().carrying(body).signed()).await?;
         found.extend(session.is_as_forged(&reply).then(|| format!("{what} is refused as a forgery")));
     }
     Ok(Outcome::of(&found))
@@ -25,12 +25,12 @@ pub(super) async fn non_utf8(session: &Session) -> Verdict {
     let mut found = Vec::new();
     for body in [&b"{\"text\":\"\xff\xfe\"}"[..], b"\x00\xff\xc3\x28"] {
         let what = "a signed body that is not UTF-8";
-        let reply = session.tell(what, &session.sender.message().carrying(body).signed()).await?;
+        let reply = session.send_delivery(what, &session.sender.message().carrying(body).signed()).await?;
         found.extend(session.is_as_forged(&reply).then(|| format!("{what} is refused as a forgery")));
     }
     found.dedup();
     if !found.is_empty() && session.known.verifies.get() == Some(&false) {
-        return Err(Unjudged::new("no signature is verified, see signature-verified"));
+        return Err(Inconclusive::unverified());
     }
     Ok(Outcome::of(&found))
 }
@@ -47,7 +47,7 @@ pub(super) async fn method(session: &Session) -> Verdict {
         }
         for (what, delivery) in [("a signed", signed), ("an unsigned", unsigned)] {
             let what = format!("{what} {method}");
-            let reply = session.tell(&what, &delivery).await?;
+            let reply = session.send_delivery(&what, &delivery).await?;
             found.extend(session.is_as_fresh(&reply).then(|| format!("{what} is answered as a delivery")));
         }
     }
@@ -57,29 +57,31 @@ pub(super) async fn method(session: &Session) -> Verdict {
 pub(super) async fn reuse(session: &Session) -> Verdict {
     let host = session.target.host();
     let name = session.sender.signature_name();
-    // The refused request's body looks like a request of its own.
+    // The body of the refused request looks like another request.
     let hidden = session.sender.delivery().without(name).carrying("").sized(host);
     let refused = session.sender.delivery().without(name).carrying(hidden);
     let bytes = [refused.sized(host), session.sender.delivery().sized(host)].concat();
     let mut link = session.open().await?;
     let first = link.exchange(&bytes, session.patience()).await;
-    session.note("a refused request with another in its body", &first);
+    session.note("a refused request whose body looks like a second request", &first);
     if session.is_accepted(&first) {
-        return Err(Unjudged::new("a request without a signature is accepted, see header-missing"));
+        return Err(Inconclusive::new("a request without a signature is accepted (see the check header-missing)"));
     }
     if matches!(first, Reply::Closed) {
         return Ok(Outcome::Holds);
     }
     let second = link.incoming.reply(session.patience()).await;
-    session.note("the request behind a refused one", &second);
+    session.note("the request after a refused one", &second);
     match second {
         Reply::Closed => Ok(Outcome::Holds),
-        Reply::Silence => Err(Unjudged::new("the request behind a refused one got no answer")),
+        Reply::Silence => Err(Inconclusive::new("the request after a refused one got no response")),
         _ if session.is_accepted(&second) => Ok(Outcome::Holds),
-        Reply::Answer(ref answer) if answer.status == 429 => Err(Unjudged::new("turned away with 429")),
+        Reply::Answer(ref answer) if answer.status == 429 => {
+            Err(Inconclusive::new("refused with 429; run the audit again later"))
+        }
         _ => Ok(Outcome::Found(
             None,
-            format!("the valid request behind a refused one on its connection is answered with {}", second.said()),
+            format!("the valid request after a refused one on the same connection is answered with {}", second.said()),
         )),
     }
 }
@@ -119,13 +121,14 @@ pub(super) async fn limit(session: &Session) -> Verdict {
 
     let most = limit.saturating_add(BUFFERS);
     if found.is_empty() && takes_all(session, session.open().await?, most).await {
-        found.push(format!("{most} bytes of a forged body in chunks are taken without an answer"));
+        found.push(format!("{most} bytes of a forged body in chunks are read without a response"));
     }
     Ok(Outcome::of(&found))
 }
 
-/// Whether `most` bytes of a forged body in chunks are taken without an answer. How many are on their way when an answer
-/// comes says nothing: the systems may have buffered them all, or the receiver reads on to let its answer arrive.
+/// Whether the receiver reads `most` bytes of a forged body in chunks without a response. The number of bytes sent
+/// before a response shows nothing: the systems may have buffered them, or the receiver reads on so that its response
+/// arrives.
 async fn takes_all(session: &Session, mut link: Link, most: usize) -> bool {
     let head = session.sender.delivery().head(session.target.host(), "Transfer-Encoding: chunked\r\n");
     let chunk = [format!("{CHUNK:x}\r\n").as_bytes(), &vec![b'x'; CHUNK], b"\r\n"].concat();
@@ -142,29 +145,29 @@ async fn takes_all(session: &Session, mut link: Link, most: usize) -> bool {
     };
     let reply = tokio::select! {
         reply = incoming.reply(session.expected.at_last()) => reply,
-        // An answer at the deadline is none to the size.
+        // A response at the deadline is not due to the size.
         () = writing => incoming.reply(session.expected.promptly().saturating_sub(began.elapsed()).max(AT_LEAST)).await,
     };
     session.note("an endless body in chunks", &reply);
     matches!(reply, Reply::Silence) && sent >= most
 }
 
-/// JSON that is right and that no serializer writes.
+/// Valid JSON that no serializer writes.
 const ODD: [(&str, &str); 5] = [
     ("spaces around everything", "{ \"n\" :\tN ,  \"a\" : [ 1 , 2 ] }"),
-    ("line breaks of two bytes", "{\r\n  \"n\": N,\r\n  \"b\": true\r\n}\r\n"),
-    ("a key that comes twice", "{\"n\":N,\"n\":N,\"z\":1,\"a\":2}"),
-    ("escapes and numbers in unusual forms", "{\"n\":N,\"t\":\"\\u0041\\/\",\"f\":1.0e2,\"g\":-0}"),
+    ("CRLF line breaks", "{\r\n  \"n\": N,\r\n  \"b\": true\r\n}\r\n"),
+    ("a duplicate key", "{\"n\":N,\"n\":N,\"z\":1,\"a\":2}"),
+    ("unusual escapes and numbers", "{\"n\":N,\"t\":\"\\u0041\\/\",\"f\":1.0e2,\"g\":-0}"),
     ("a line break at its end", "{\"n\":N}\n"),
 ];
 
-/// More bytes than any webhook has.
+/// More bytes than any webhook body.
 const DECLARED: u64 = 10_000_000_000;
 
-/// How long the answer to a body over the limit may take, however long sending it took.
+/// The limit for the response to a body over the limit, after it was sent.
 const AT_LEAST: Duration = Duration::from_millis(250);
 
-/// Bytes that may be on their way in the buffers of both systems and of a proxy.
+/// The bytes that the buffers of both systems and of a proxy may hold.
 const BUFFERS: usize = 16 * 1024 * 1024;
 
 const CHUNK: usize = 64 * 1024;

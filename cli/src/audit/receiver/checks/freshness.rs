@@ -1,7 +1,7 @@
-//! Whether the time of a delivery counts, in both directions and in one notation.
+//! Checks of the timestamp: too old, too far in the future, or in another format.
 
 use super::super::session::Session;
-use super::super::verdict::{Outcome, Unjudged, Verdict};
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
 use super::signature::none_accepted;
 
 pub(super) async fn stale(session: &Session) -> Verdict {
@@ -12,11 +12,11 @@ pub(super) async fn early(session: &Session) -> Verdict {
     beyond(session, 1).await
 }
 
-/// Signs for times that are out of tolerance, in the direction of `sign`.
+/// Sends deliveries with timestamps outside of the tolerance, in the direction of `sign`.
 async fn beyond(session: &Session, sign: i64) -> Verdict {
     demand_timestamp(session)?;
     let tolerance = session.expected.tolerance;
-    // On its way a message ages: one from the future would come into tolerance.
+    // A message ages on its way, so a timestamp just ahead of the tolerance may become valid.
     let edge = tolerance.saturating_add(if sign < 0 { 1 } else { 2 });
     let mut tries = Vec::new();
     for seconds in [edge, tolerance.saturating_add(60), tolerance.saturating_add(86_400)] {
@@ -35,19 +35,19 @@ pub(super) async fn tolerance(session: &Session) -> Verdict {
     for (seconds, direction) in [(inside.saturating_sub(1).saturating_neg(), "ago"), (inside, "from now")] {
         let stamp = session.sender.stamp(seconds).unwrap_or_default();
         let what = format!("a delivery of {} s {direction}", seconds.unsigned_abs());
-        let reply = session.tell(&what, &session.sender.message().at(stamp).signed()).await?;
+        let reply = session.send_delivery(&what, &session.sender.message().at(stamp).signed()).await?;
         if !session.is_accepted(&reply) {
             refused.push(format!("{what} is refused with {}", reply.said()));
         }
     }
-    // Stricter than expected is not unsafe, but senders that queue should be told.
+    // A stricter tolerance is safe, but refuses queued deliveries.
     Ok(if refused.is_empty() { Outcome::Holds } else { Outcome::Note(refused.join("; ")) })
 }
 
 pub(super) async fn notation(session: &Session) -> Verdict {
     demand_timestamp(session)?;
     if session.is_found("stale") || session.is_found("early") {
-        return Err(Unjudged::new("the time of a delivery does not count, see stale and early"));
+        return Err(Inconclusive::new("the receiver does not check the timestamp, see stale and early"));
     }
     let now = session.sender.stamp(0).unwrap_or_default();
     let seconds = hookwarden::Timestamp::now().as_unix();
@@ -83,7 +83,7 @@ pub(super) async fn notation(session: &Session) -> Verdict {
     });
     let mut tries: Vec<_> = tries.collect();
     if let Some(name) = session.sender.timestamp_name() {
-        // What a parser trims is not what was signed.
+        // A parser may trim the text, which then differs from the signed one.
         for text in [format!("{now} {now}"), format!("{now}, {now}"), format!("\"{now}\"")] {
             let what = format!("a timestamp written {text:?}");
             tries.push((what, session.sender.message().at(now.clone()).signed().replacing(name, text.clone())));
@@ -94,10 +94,10 @@ pub(super) async fn notation(session: &Session) -> Verdict {
     none_accepted(session, tries).await
 }
 
-fn demand_timestamp(session: &Session) -> Result<(), Unjudged> {
+fn demand_timestamp(session: &Session) -> Result<(), Inconclusive> {
     if session.sender.scheme.is_timestamped() {
         Ok(())
     } else {
-        Err(Unjudged::new("the scheme signs no timestamp, so a delivery is valid for ever"))
+        Err(Inconclusive::new("the scheme signs no timestamp, so a delivery does not expire"))
     }
 }

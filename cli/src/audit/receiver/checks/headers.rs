@@ -1,10 +1,10 @@
-//! Headers that are missing, come twice, come too late, or are no text.
+//! Checks with headers that are missing, duplicate, late, or not text.
 
 use hookwarden::scheme::{NamesIn, SignedPart};
 
 use super::super::delivery::Delivery;
 use super::super::session::Session;
-use super::super::verdict::{Outcome, Unjudged, Verdict};
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
 use super::signature::none_accepted;
 
 pub(super) async fn missing(session: &Session) -> Verdict {
@@ -17,7 +17,7 @@ pub(super) async fn missing(session: &Session) -> Verdict {
         let name = session.sender.signature_name();
         let value = String::from_utf8_lossy(&delivery.value(name)).into_owned();
         let rest = value.split_once(session.sender.separator()).map(|(_, rest)| rest.to_owned()).unwrap_or_default();
-        tries.push((format!("a {name} without {key}="), delivery.replacing(name, rest)));
+        tries.push((format!("a {name} without its {key}"), delivery.replacing(name, rest)));
     }
     none_accepted(session, tries).await
 }
@@ -27,10 +27,10 @@ pub(super) async fn duplicate(session: &Session) -> Verdict {
     for name in needed(session) {
         let delivery = session.sender.delivery();
         let bad = bad(session, &name, &delivery);
-        tries.push((format!("a good {name} before a bad one"), delivery.with(&name, bad)));
+        tries.push((format!("a valid {name} before an invalid one"), delivery.with(&name, bad)));
         let delivery = session.sender.delivery();
         let bad = self::bad(session, &name, &delivery);
-        tries.push((format!("a good {name} behind a bad one"), delivery.with_first(&name, bad)));
+        tries.push((format!("a valid {name} after an invalid one"), delivery.with_first(&name, bad)));
         let delivery = session.sender.delivery();
         let same = delivery.value(&name);
         tries.push((format!("the same {name} twice"), delivery.with(&name, same)));
@@ -40,7 +40,7 @@ pub(super) async fn duplicate(session: &Session) -> Verdict {
 
 pub(super) async fn trailer(session: &Session) -> Verdict {
     if session.is_found("header-missing") {
-        return Err(Unjudged::new("no signature is needed at all, see header-missing"));
+        return Err(Inconclusive::new("the receiver requires no signature (see the check header-missing)"));
     }
     let name = session.sender.signature_name();
     let delivery = session.sender.delivery();
@@ -48,7 +48,7 @@ pub(super) async fn trailer(session: &Session) -> Verdict {
     let bytes =
         delivery.without(name).with("Trailer", name).chunked(session.target.host(), &format!("{name}: {value}\r\n"));
     let reply = session.send("a signature in the trailer", &bytes).await?;
-    let found = session.is_accepted(&reply).then(|| "a signature that comes behind the body is accepted".to_owned());
+    let found = session.is_accepted(&reply).then(|| "a signature after the body is accepted".to_owned());
     Ok(Outcome::of(&Vec::from_iter(found)))
 }
 
@@ -59,12 +59,12 @@ pub(super) async fn non_utf8(session: &Session) -> Verdict {
         let value = [delivery.value(&name).as_slice(), b"\xff\xfe"].concat();
         tries.push((format!("a {name} that is not UTF-8"), delivery.replacing(&name, value)));
         let delivery = session.sender.delivery();
-        tries.push((format!("a {name} of one byte that is not UTF-8"), delivery.replacing(&name, b"\xe9")));
+        tries.push((format!("a {name} of one non-UTF-8 byte"), delivery.replacing(&name, b"\xe9")));
     }
     none_accepted(session, tries).await
 }
 
-/// The names of the headers that the scheme needs.
+/// The names of the headers that the scheme requires.
 pub(super) fn needed(session: &Session) -> Vec<String> {
     let sender = &session.sender;
     let mut names = vec![sender.signature_name().to_owned()];
@@ -89,13 +89,13 @@ pub(super) fn needed(session: &Session) -> Vec<String> {
     distinct
 }
 
-/// A value of the same form that is wrong.
+/// A wrong value of the same format.
 fn bad(session: &Session, name: &str, delivery: &Delivery) -> Vec<u8> {
     let sender = &session.sender;
     if name.eq_ignore_ascii_case(sender.signature_name()) {
         delivery.clone().with_tag_flipped_at(0).value(name)
     } else if sender.timestamp_name().is_some_and(|own| own.eq_ignore_ascii_case(name)) {
-        // Another one, though a second may have ended since the delivery was signed.
+        // Differs from the timestamp, even if a second has passed since signing.
         sender.stamp(-10).unwrap_or_default().into_bytes()
     } else {
         b"audit_another".to_vec()

@@ -1,4 +1,4 @@
-//! Whether nothing but the right signature is accepted.
+//! Checks that only valid signatures are accepted.
 
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
@@ -7,15 +7,15 @@ use hookwarden::{Scheme, Secret};
 
 use super::super::delivery::Delivery;
 use super::super::session::Session;
-use super::super::verdict::{Outcome, Unjudged, Verdict};
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
 
 pub(super) fn verified(session: &Session) -> Verdict {
-    // The forgery was sent at the beginning, since its answer tells refusals from acceptances.
+    // The forgery was sent at the beginning, because its response distinguishes refusals from acceptances.
     if session.known.verifies.get() == Some(&false) {
         return Ok(Outcome::Found(None, "a forged delivery is answered as a valid one".into()));
     }
     let Some((answer, _)) = session.known.forged.get() else {
-        return Err(Unjudged::new("the forgery was not answered"));
+        return Err(Inconclusive::new("the forgery got no response"));
     };
     if answer.is_success() {
         let detail = format!("a forged delivery is answered {}, so its sender believes it arrived", answer.status);
@@ -33,13 +33,13 @@ pub(super) async fn body_signed(session: &Session) -> Verdict {
         let Some(byte) = body.get_mut(place) else { continue };
         *byte ^= 1;
         let what = format!("a body with byte {place} changed");
-        let reply = session.tell(&what, &delivery.clone().carrying(body)).await?;
+        let reply = session.send_delivery(&what, &delivery.clone().carrying(body)).await?;
         found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
     }
     for (what, body) in
-        [("a body with a byte more", [delivery.body.as_slice(), b" "].concat()), ("a body taken away", Vec::new())]
+        [("a body with an additional byte", [delivery.body.as_slice(), b" "].concat()), ("a removed body", Vec::new())]
     {
-        let reply = session.tell(what, &delivery.clone().carrying(body)).await?;
+        let reply = session.send_delivery(what, &delivery.clone().carrying(body)).await?;
         found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
     }
     Ok(Outcome::of(&found))
@@ -69,7 +69,7 @@ pub(super) async fn truncated(session: &Session) -> Verdict {
     }
     let delivery = session.sender.delivery();
     let longer = format!("{}00", delivery.tag);
-    tries.push(("a signature with a byte behind it".to_owned(), delivery.with_tag(&longer)));
+    tries.push(("a signature with an additional byte".to_owned(), delivery.with_tag(&longer)));
     none_accepted(session, tries).await
 }
 
@@ -103,6 +103,8 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
     ] {
         let is_own = match scheme.layout() {
             Layout::Plain { prefix: own } | Layout::List { prefix: own, .. } => **own == *prefix,
+            // In this layout the prefix would be a separate value.
+            Layout::Positional { separator, .. } => prefix.ends_with(*separator),
             _ => prefix == "v0=",
         };
         if is_own {
@@ -112,7 +114,7 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
         message.algorithm = algorithm;
         let delivery = message.signed();
         let header = match sender.timestamp_field() {
-            // The stamp stays what it was, and the signature's key alone is another.
+            // Keep the timestamp, and change only the key of the signature.
             Some(_) => {
                 let value = String::from_utf8_lossy(&delivery.value(sender.signature_name())).into_owned();
                 let (stamp, separator) =
@@ -122,16 +124,16 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
             None => format!("{prefix}{}", delivery.tag),
         };
         let delivery = delivery.replacing(sender.signature_name(), header);
-        tries.push((format!("a signature behind {prefix}"), delivery));
+        tries.push((format!("a signature with the prefix {prefix}"), delivery));
     }
     none_accepted(session, tries).await
 }
 
 pub(super) async fn weak_secret(session: &Session) -> Verdict {
     let mut tries = Vec::new();
-    // HMAC fills a key up with zeros, so one zero byte is the empty key.
-    let empty = Secret::from_bytes([0]).map_err(|error| Unjudged::new(error.to_string()))?;
-    tries.push(("a signature under the empty secret".to_owned(), session.sender.message().under(empty).signed()));
+    let empty = session.sender.message().signed_under_the_empty_key();
+    let is_tried = empty.is_some();
+    tries.extend(empty.map(|delivery| ("a signature under the empty secret".to_owned(), delivery)));
     for text in WEAK {
         let decoded = session.sender.scheme.secret(text).ok().filter(|_| decodes(&session.sender.scheme));
         let keys = Secret::from_bytes(text.as_bytes()).ok().into_iter().chain(decoded);
@@ -140,17 +142,22 @@ pub(super) async fn weak_secret(session: &Session) -> Verdict {
                 .push((format!("a signature under the secret {text:?}"), session.sender.message().under(key).signed()));
         }
     }
-    none_accepted(session, tries).await
+    match none_accepted(session, tries).await? {
+        Outcome::Holds if !is_tried => {
+            Err(Inconclusive::new("the audit cannot sign with the empty secret under this scheme"))
+        }
+        outcome => Ok(outcome),
+    }
 }
 
 pub(super) async fn parts_signed(session: &Session) -> Verdict {
     let sender = &session.sender;
     if !sender.signs_more_than_the_body() {
-        return Err(Unjudged::new("the scheme signs the body alone"));
+        return Err(Inconclusive::new("the scheme signs only the body"));
     }
     let mut message = sender.message();
     message.signed = vec![SignedPart::Body];
-    let mut tries = vec![("a signature over the body alone".to_owned(), message.signed())];
+    let mut tries = vec![("a signature over only the body".to_owned(), message.signed())];
     if let Some(name) = sender.timestamp_name() {
         for offset in [-1, 1] {
             let (now, other) = sender.stamps(offset).unwrap_or_default();
@@ -158,11 +165,12 @@ pub(super) async fn parts_signed(session: &Session) -> Verdict {
             tries.push((what, sender.message().at(now).signed().replacing(name, other)));
         }
     }
-    if let Some(key) = sender.timestamp_field() {
+    if sender.timestamp_field().is_some() {
         let (now, other) = sender.stamps(-1).unwrap_or_default();
         let delivery = sender.message().at(now.clone()).signed();
         let value = String::from_utf8_lossy(&delivery.value(sender.signature_name())).into_owned();
-        let value = value.replacen(&format!("{key}={now}"), &format!("{key}={other}"), 1);
+        // The timestamp is the first field.
+        let value = value.replacen(&now, &other, 1);
         tries.push(("a timestamp changed by -1 s".to_owned(), delivery.replacing(sender.signature_name(), value)));
     }
     for part in sender.scheme.signed() {
@@ -176,17 +184,17 @@ pub(super) async fn parts_signed(session: &Session) -> Verdict {
     none_accepted(session, tries).await
 }
 
-/// Sends each, and says which were accepted.
+/// Sends each delivery, and reports the accepted ones.
 pub(super) async fn none_accepted(session: &Session, tries: Vec<(String, Delivery)>) -> Verdict {
     let mut found = Vec::new();
     for (what, delivery) in tries {
-        let reply = session.tell(&what, &delivery).await?;
+        let reply = session.send_delivery(&what, &delivery).await?;
         found.extend(session.is_accepted(&reply).then(|| format!("{what} is accepted")));
     }
     Ok(Outcome::of(&found))
 }
 
-/// Whether the scheme's secrets are not their own text.
+/// Whether the scheme decodes its secrets.
 fn decodes(scheme: &Scheme) -> bool {
     scheme
         .prepare(&hookwarden::Keyring::new(match Secret::from_text("x") {
@@ -212,7 +220,7 @@ const fn size(algorithm: Algorithm) -> usize {
     }
 }
 
-/// Secrets that anyone tries first, and those of published examples (Standard Webhooks, GitHub, Slack).
+/// Common guesses, and secrets of published examples (Standard Webhooks, GitHub, Slack).
 const WEAK: [&str; 11] = [
     "secret",
     "changeme",

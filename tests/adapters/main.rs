@@ -1,0 +1,17 @@
+//! The adapters for axum, tower on bare hyper, and actix-web.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+
+mod actix;
+mod body_limits;
+mod compile_fail;
+mod conformance;
+mod extractor;
+mod harden;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod layer;
+mod log;
+mod only_one_adapter;
+mod secret_leaks;
+mod streaming;
+mod wire;

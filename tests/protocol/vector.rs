@@ -1,0 +1,73 @@
+//! A vector in a TOML file: a message and its sender's headers.
+
+use hookwarden::headers::RequestHead;
+use hookwarden::signer::SignedHeaders;
+use hookwarden::verifier::Verified;
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vector {
+    /// The page, file or tool that the signature comes from.
+    pub(crate) source: String,
+    secret: String,
+    method: Option<String>,
+    path: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    body: Option<String>,
+    body_hex: Option<String>,
+    now: Option<i64>,
+    /// The command that computed the signature.
+    #[serde(default)]
+    pub(crate) command: Option<String>,
+    /// The preset, if the file describes no scheme.
+    #[serde(default)]
+    pub(crate) scheme: Option<String>,
+}
+
+impl Vector {
+    #[track_caller]
+    pub(crate) fn body(&self) -> Vec<u8> {
+        match (&self.body, &self.body_hex) {
+            (Some(text), None) => text.as_bytes().to_vec(),
+            (None, Some(hex)) => const_hex::decode(hex).expect("body_hex is hex"),
+            _ => panic!("a vector has either a body or a body_hex"),
+        }
+    }
+
+    /// The current time, or any time for a scheme without a timestamp.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.now.unwrap_or_default())
+    }
+
+    fn keys(&self, scheme: &Scheme) -> Keyring {
+        Keyring::new(scheme.secret(&self.secret).expect("the vector's secret is of the scheme's form"))
+    }
+
+    #[track_caller]
+    pub(crate) fn verify(
+        &self,
+        scheme: &Scheme,
+        headers: &Vec<(String, String)>,
+        body: &[u8],
+    ) -> Result<Verified, hookwarden::Rejection> {
+        let verifier = Verifier::new(scheme.clone(), self.keys(scheme)).expect("the secret fits the scheme");
+        match (&self.method, &self.path) {
+            (None, None) => verifier.verify_at(headers, body, self.now()),
+            (method, path) => {
+                let (method, path) = (method.as_deref().unwrap_or("POST"), path.as_deref().unwrap_or("/"));
+                verifier.verify_at(&RequestHead::new(method, path, headers), body, self.now())
+            }
+        }
+    }
+
+    /// Signs the vector's body at its time, together with the `own` headers.
+    #[track_caller]
+    pub(crate) fn sign(&self, scheme: &Scheme, own: &Vec<(String, String)>) -> SignedHeaders {
+        let signer = Signer::new(scheme.clone(), self.keys(scheme)).expect("the secret fits the scheme");
+        let (method, path) = (self.method.as_deref().unwrap_or("POST"), self.path.as_deref().unwrap_or("/"));
+        let head = RequestHead::new(method, path, own);
+        signer.sign_at(&head, &self.body(), self.now()).expect("the message can be signed")
+    }
+}

@@ -1,0 +1,19 @@
+//! The Warden: its settings, duplicates, quotas, faulty stores, cancelled requests and reports.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+
+mod alerts;
+mod cached_keys;
+mod cancel_safety;
+mod deliveries;
+mod embedded_path;
+mod event_fields;
+mod floods;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod observers;
+mod rotation;
+mod scene;
+mod settings;
+mod shared_store;
+mod slow_replay;
+mod store_faults;
