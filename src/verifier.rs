@@ -136,7 +136,7 @@ impl Verifier {
         if !self.keys.has_live(now) {
             return Err(self.rejection(Fault::new(Reason::NoLiveKey).with_skew(opening.skew())));
         }
-        Ok(opening.with_keys(&self.keys))
+        Ok(opening.with_keys(self.keys.clone()))
     }
 
     /// Checks the head now, by the wall clock.

@@ -85,6 +85,10 @@ pub(crate) struct Rest<'r> {
 }
 
 impl Rest<'_> {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     pub(crate) fn feed<H: Head + ?Sized>(mut self, timestamp_text: &[u8], head: &H, sink: &mut impl FnMut(&[u8])) {
         feed(self.parts, timestamp_text, &mut self.values, head, sink);
     }

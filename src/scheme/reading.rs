@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::layout::Entry;
-use super::limits::{MAX_PARTS, MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
+use super::limits::{MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
 use super::{Layout, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::{Candidate, MAX_STAMPS};
 use crate::error::{Fault, Reason, Slot};
@@ -28,8 +28,8 @@ pub(crate) struct Reading<'h> {
     pub(crate) times: Times,
     /// The texts of the times, in the same order.
     texts: Texts<'h>,
-    /// The values of the parts that come from the head, in the order of the signed parts.
-    pub(super) values: SmallVec<[&'h [u8]; MAX_PARTS]>,
+    /// The values of the parts that come from the head, in the order of the signed parts. No preset has more than two.
+    pub(super) values: SmallVec<[&'h [u8]; 4]>,
 }
 
 /// Returns the index of `text`, which is added if it is new. Returns `None` if there are too many texts.

@@ -1,5 +1,6 @@
 //! A verification whose body is still arriving.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -8,7 +9,7 @@ use smallvec::SmallVec;
 use super::rejection::Rejection;
 use super::verified::{Verified, verdict};
 use crate::crypto::body_hash::BodyHash;
-use crate::crypto::mac::{Candidate, KeyMac, MAX_STAMPS, Mac, Macs, PreparedKeys};
+use crate::crypto::mac::{Candidate, KeyMac, Mac, Macs, PreparedKeys};
 use crate::encoding::EncodedTag;
 use crate::error::Fault;
 use crate::headers::Head;
@@ -42,15 +43,15 @@ use crate::time::Timestamp;
 /// ```
 ///
 /// It does not allocate if at most two keys are valid, the head has at most two signatures and one timestamp, and the
-/// scheme signs nothing after the body.
+/// scheme signs the body itself and nothing after it.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
     macs: LiveMacs,
     /// The hash of the body, if the scheme signs its digest.
-    body_hash: Option<BodyHash>,
-    /// The signed content after the body, for each timestamp.
-    after_body: [Vec<u8>; MAX_STAMPS],
+    body_hash: Option<Box<BodyHash>>,
+    /// The signed content after the body, for each timestamp. Empty if there is none.
+    after_body: Vec<Vec<u8>>,
     candidates: KeptCandidates,
     times: Times,
     now: Timestamp,
@@ -77,7 +78,7 @@ impl Verification {
     /// Like [`finish`](Self::finish), by reference.
     pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
         let mut macs = Macs::new();
-        let digest = self.body_hash.as_ref().map(BodyHash::text);
+        let digest = self.body_hash.as_deref().map(BodyHash::text);
         let rest = match &digest {
             None => Some(&b""[..]),
             Some(text) => text.as_ref().map(EncodedTag::as_bytes),
@@ -116,27 +117,31 @@ impl<H: Head + ?Sized> Opening<'_, H> {
 
     /// Starts a verification with the keys that are valid now. If there are none, no signature matches.
     #[inline]
-    pub(crate) fn with_keys(self, keys: &PreparedKeys) -> Verification {
+    pub(crate) fn with_keys(self, keys: PreparedKeys) -> Verification {
         let Self { scheme, head, reading, candidates, now } = self;
-        let live = || keys.live(now).take(reading.usable_keys());
-        // Reserve room for all states: growing would leave a copy of them that is not wiped.
-        let capacity = live().count().saturating_mul(reading.timestamp_texts().count());
         let mut verification = Verification {
-            keys: keys.clone(),
-            macs: LiveMacs::with_capacity(capacity),
-            body_hash: scheme.body_hash(),
-            after_body: <[Vec<u8>; MAX_STAMPS]>::default(),
+            keys,
+            macs: LiveMacs::new(),
+            body_hash: scheme.body_hash().map(Box::new),
+            after_body: Vec::new(),
             candidates,
             times: reading.times.clone(),
             now,
         };
-        let Verification { macs, after_body, .. } = &mut verification;
-        for ((stamp, text), after_body) in reading.timestamp_texts().zip(after_body) {
+        let Verification { keys, macs, after_body, .. } = &mut verification;
+        let live = || keys.live(now).take(reading.usable_keys());
+        // Reserve room for all states: growing would leave a copy of them that is not wiped.
+        macs.reserve_exact(live().count().saturating_mul(reading.timestamp_texts().count()));
+        for (stamp, text) in reading.timestamp_texts() {
             let first = macs.len();
             live().for_each(|(key, mac)| macs.push(LiveMac { key, stamp, mac: mac.clone() }));
             let update = &mut |bytes: &[u8]| macs.iter_mut().skip(first).for_each(|live| live.mac.update(bytes));
             let rest = scheme.feed_before(&reading, text, head, update);
-            rest.feed(text, head, &mut |bytes| after_body.extend_from_slice(bytes));
+            if !rest.is_empty() {
+                let mut after = Vec::new();
+                rest.feed(text, head, &mut |bytes| after.extend_from_slice(bytes));
+                after_body.push(after);
+            }
         }
         verification
     }

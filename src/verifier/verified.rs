@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::ReplayKey;
 use crate::crypto::mac::{Candidate, Macs, PreparedKeys, matches};
 use crate::error::{Fault, Reason};
-use crate::secret::{KeyId, MAX_KEYS};
+use crate::secret::KeyId;
 use crate::time::Timestamp;
 
 /// A proof that a request was signed with a valid key and is fresh. Only a verification can create it.
@@ -17,7 +17,7 @@ pub struct Verified {
     #[cfg(feature = "warden")]
     latest: Option<Timestamp>,
     skew: Option<i64>,
-    replay_keys: SmallVec<[ReplayKey; MAX_KEYS]>,
+    replay_keys: SmallVec<[ReplayKey; 2]>,
 }
 
 impl Verified {
@@ -83,6 +83,7 @@ pub(super) fn verdict<E>(
                 skew: timestamp.as_ref().map(skew_of),
                 replay_keys: SmallVec::new(),
             };
+            verified.replay_keys.reserve_exact(macs.len());
             verified.replay_keys.extend(macs.iter().filter_map(|mac| ReplayKey::of(&mac.tag)));
             Ok(verified)
         }

@@ -175,7 +175,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
             return Err(self.log.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }
         Ok(Receiving {
-            verification: self.opening.with_keys(&keys),
+            verification: self.opening.with_keys(keys),
             unsigned_id: self.unsigned_id,
             decoy,
             log: self.log,

@@ -43,8 +43,9 @@ fn verify_at_allocates_nothing() {
     }
 }
 
+/// The state of the hash is one allocation while the body arrives, so that other schemes need no room for it.
 #[test]
-fn digest_of_the_body_allocates_nothing() {
+fn digest_of_the_body_allocates_one_state() {
     let digest = SignedPart::body_digest(HashAlgorithm::Sha512, Encoding::Hex);
     let parts = [SignedPart::Timestamp, SignedPart::literal("."), digest];
     let scheme = Scheme::timestamped().into_builder().signed(parts).build().unwrap();
@@ -61,7 +62,7 @@ fn digest_of_the_body_allocates_nothing() {
             verdict = Some(verification.finish().map(|verified| verified.key_id()));
         });
         let verdict = verdict.unwrap().map(|id| assert_eq!(id.as_str(), "old"));
-        assert_eq!((measured.count_total, verdict.map_err(|rejection| rejection.reason())), (0, expected));
+        assert_eq!((measured.count_total, verdict.map_err(|rejection| rejection.reason())), (1, expected));
     }
 }
 

@@ -130,9 +130,9 @@ fn embedded_path_allocates_nothing() {
 }
 
 /// More than two live keys are rare. While a body arrives, their states take one allocation of the final size, because
-/// growing it would leave an unwiped copy. A complete body needs none.
+/// growing it would leave an unwiped copy. The replay keys of an accepted request take another.
 #[test]
-fn three_live_keys_take_one_allocation() {
+fn three_live_keys_take_two_allocations() {
     let key =
         |name: &str| Key::new(name, Scheme::timestamped().secret(&format!("the-secret-{name}")).unwrap()).unwrap();
     for names in [&["a", "b", "c"][..], &["a", "b", "c", "d", "e", "f", "g", "h"]] {
@@ -147,7 +147,9 @@ fn three_live_keys_take_one_allocation() {
             verification.finish().unwrap();
         });
         let whole = measure(|| drop(verifier.verify_at(&head, b"x", now).unwrap()));
-        assert_eq!((streamed.count_total, whole.count_total), (1, 0), "{} keys", names.len());
+        assert_eq!((streamed.count_total, whole.count_total), (2, 1), "{} keys", names.len());
+        let forged = measure(|| drop(verifier.verify_at(&head, b"y", now).unwrap_err()));
+        assert_eq!(forged.count_total, 0, "{} keys", names.len());
     }
 }
 
