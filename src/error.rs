@@ -52,6 +52,10 @@ impl ConfigError {
         Self { field: field.into(), problem: problem.into() }
     }
 
+    pub(crate) const fn fixed(field: &'static str, problem: &'static str) -> Self {
+        Self { field: Cow::Borrowed(field), problem: Cow::Borrowed(problem) }
+    }
+
     /// The name of the setting, as in the builder and in the TOML of a scheme.
     #[must_use]
     pub fn field(&self) -> &str {

@@ -173,7 +173,7 @@ pub use future::BoxFuture;
 #[cfg(feature = "warden")]
 pub use limit::Quota;
 pub use scheme::Scheme;
-pub use secret::{Key, Keyring, Secret};
+pub use secret::{Key, Keyring, PublicKey, Secret};
 pub use signer::Signer;
 pub use time::{Timestamp, Tolerance};
 pub use verifier::{Rejection, Verifier};

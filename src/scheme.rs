@@ -7,7 +7,7 @@
 //! A description has these pieces:
 //!
 //! * the signature headers, and the [`Layout`] of a signature inside them;
-//! * the MAC ([`Algorithm`]) and how a signature is written ([`Encoding`]);
+//! * the signature algorithm ([`Algorithm`]) and how a signature is written ([`Encoding`]);
 //! * the timestamp, if there is one: where it is, its [`TimestampFormat`], and the tolerance in seconds;
 //! * the signed content, a list of [`SignedPart`]s;
 //! * what the provider's secrets look like ([`SecretFormat`]).
@@ -28,6 +28,7 @@ mod check;
 mod content;
 #[cfg(feature = "serde")]
 mod document;
+mod keys;
 mod layout;
 mod limits;
 mod listed_headers;
@@ -40,11 +41,10 @@ mod timestamp_place;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::crypto::mac::{Algorithm, PreparedKeys};
-use crate::encoding::{Encoding, decode_secret_base64, decode_secret_base64_any_padding, decode_secret_hex};
-use crate::error::{ConfigError, Slot};
+use crate::crypto::Algorithm;
+use crate::encoding::Encoding;
+use crate::error::Slot;
 use crate::headers::FieldName;
-use crate::secret::{Keyring, Secret, WHSEC};
 use crate::time::{TimestampFormat, Tolerance};
 
 pub use builder::SchemeBuilder;
@@ -54,7 +54,7 @@ pub use secret_format::SecretFormat;
 pub use template::SignedPart;
 pub use timestamp_place::TimestampSource;
 
-pub(crate) use content::Content;
+pub(crate) use content::{Content, Rest};
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]
@@ -97,50 +97,6 @@ pub struct Scheme {
 }
 
 impl Scheme {
-    /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`].
-    ///
-    /// # Errors
-    /// As for [`Secret::from_text`], or the text cannot be decoded.
-    pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
-        // White space, an empty text and a bare prefix are faults in every format.
-        let literal = Secret::from_text(text)?;
-        let (decoded, form) = match self.secret_format {
-            SecretFormat::Literal => return Ok(literal),
-            SecretFormat::Hex => (decode_secret_hex(text), "hex"),
-            SecretFormat::Base64 => (decode_secret_base64(text), "padded base64"),
-            SecretFormat::Whsec => {
-                (decode_secret_base64_any_padding(text.strip_prefix(WHSEC).unwrap_or(text)), "base64")
-            }
-        };
-        match decoded {
-            Some(bytes) => Secret::from_bytes(bytes),
-            None if self.secret_format == SecretFormat::Whsec && text.contains(WHSEC) => {
-                let problem = "must start with whsec_ and be one secret, without `v1,` or a second secret";
-                Err(ConfigError::new("secret", problem))
-            }
-            None => Err(ConfigError::new("secret", alloc::format!("must be {form} for the scheme {}", self.name))),
-        }
-    }
-
-    /// Computes the HMAC states of a keyring for this scheme.
-    ///
-    /// # Errors
-    /// The scheme decodes its secrets and a key holds text that was not decoded: use [`secret`](Self::secret).
-    pub fn prepare(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
-        let decodes = self.secret_format != SecretFormat::Literal;
-        match keyring.iter().find(|key| decodes && key.secret.is_literal_text()) {
-            Some(key) => {
-                let problem = alloc::format!(
-                    "{} decodes its secrets, and key {} is plain text: make it with Scheme::secret",
-                    self.name,
-                    key.id
-                );
-                Err(ConfigError::new("secret", problem))
-            }
-            None => PreparedKeys::new(self.algorithm, keyring),
-        }
-    }
-
     /// The scheme's name, for logs and metrics.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -159,7 +115,7 @@ impl Scheme {
         self.timestamp.is_some()
     }
 
-    /// The MAC algorithm.
+    /// The signature algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm

@@ -1,6 +1,7 @@
-//! Secrets, keys and keyrings.
+//! Secrets, public keys and keyrings.
 //!
-//! A [`Secret`] holds the key bytes of the MAC. A [`Key`] is a secret with a name and an optional validity window. A
+//! A [`Secret`] holds the key bytes of the MAC, or a private key; a [`PublicKey`] only verifies. A [`Key`] is one of
+//! them with a name and an optional validity window. A
 //! [`Keyring`] holds the one to eight keys of one sender. All keys whose window contains the current second verify; the
 //! newest of them signs.
 //!
@@ -24,6 +25,8 @@
 mod key;
 mod key_id;
 mod keyring;
+mod material;
+mod public_key;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -35,11 +38,14 @@ use crate::error::ConfigError;
 pub use key::Key;
 pub use key_id::KeyId;
 pub use keyring::Keyring;
+pub use material::KeyMaterial;
+pub use public_key::PublicKey;
 
 pub(crate) use key::Window;
 pub(crate) use keyring::MAX_KEYS;
+pub(crate) use public_key::KeyKind;
 
-/// The bytes of a shared secret.
+/// The bytes of a shared secret, or a private key.
 ///
 /// For a secret from a provider, use [`Scheme::secret`](crate::scheme::Scheme::secret), which decodes the text if the
 /// provider's secrets are base64 or hex. For key bytes, use [`from_bytes`](Self::from_bytes).
@@ -61,7 +67,17 @@ pub(crate) use keyring::MAX_KEYS;
 #[derive(Clone)]
 pub struct Secret {
     bytes: Zeroizing<Vec<u8>>,
-    literal_text: bool,
+    form: Form,
+}
+
+/// Where the bytes of a secret come from.
+#[derive(Clone, PartialEq)]
+enum Form {
+    /// Text that was not decoded.
+    Text,
+    Bytes,
+    /// A private key, with its public key.
+    PrivateKey(PublicKey),
 }
 
 impl Secret {
@@ -74,6 +90,8 @@ impl Secret {
     /// * It starts or ends with white space, such as the line break at the end of a file.
     /// * It starts or ends with an invisible character, such as NUL or the byte order mark that some editors write.
     /// * It is only the prefix `whsec_`.
+    /// * It is a public or private key: it is PEM, or has the prefix `whpk_` or `whsk_`. Anyone could sign with an HMAC
+    ///   secret that is a public key.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
             "is empty"
@@ -85,8 +103,10 @@ impl Secret {
             "starts or ends with an invisible character, such as a byte order mark: save it as UTF-8 without it"
         } else if text == WHSEC {
             "must have a secret after the prefix whsec_"
+        } else if is_key_pair_text(text.as_bytes()) {
+            KEY_PAIR_TEXT
         } else {
-            return Ok(Self { bytes: Zeroizing::new(text.as_bytes().to_vec()), literal_text: true });
+            return Ok(Self { bytes: Zeroizing::new(text.as_bytes().to_vec()), form: Form::Text });
         };
         Err(ConfigError::new("secret", problem))
     }
@@ -95,7 +115,8 @@ impl Secret {
     ///
     /// # Errors
     /// There are no bytes, only ASCII white space, or only zero bytes. HMAC pads its key with zeros, so a key of zeros
-    /// equals the empty key (RFC 2104 section 2).
+    /// equals the empty key (RFC 2104 section 2). Or they are the text of a public or private key, as for
+    /// [`from_text`](Self::from_text).
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
@@ -104,8 +125,10 @@ impl Secret {
             Err(ConfigError::new("secret", "must not be only white space"))
         } else if bytes.iter().all(|byte| *byte == 0) {
             Err(ConfigError::new("secret", "must not be only zero bytes, which equal an empty key in HMAC"))
+        } else if is_key_pair_text(&bytes) {
+            Err(ConfigError::new("secret", KEY_PAIR_TEXT))
         } else {
-            Ok(Self { bytes, literal_text: false })
+            Ok(Self { bytes, form: Form::Bytes })
         }
     }
 
@@ -119,24 +142,29 @@ impl Secret {
         getrandom::fill(&mut bytes).map_err(|_| {
             ConfigError::new("secret", "cannot be generated: the operating system returned no random bytes")
         })?;
-        Ok(Self { bytes, literal_text: false })
+        Ok(Self { bytes, form: Form::Bytes })
+    }
+
+    pub(crate) const fn private_key(bytes: Zeroizing<Vec<u8>>, public_key: PublicKey) -> Self {
+        Self { bytes, form: Form::PrivateKey(public_key) }
+    }
+
+    /// The public key, if this is a private key. An HMAC secret has none.
+    #[must_use]
+    pub const fn public_key(&self) -> Option<&PublicKey> {
+        match &self.form {
+            Form::PrivateKey(key) => Some(key),
+            Form::Text | Form::Bytes => None,
+        }
     }
 
     pub(crate) fn expose(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Returns the bytes without trailing zeros. HMAC pads its key with zeros, so two secrets with the same result are
-    /// equal.
-    #[cfg(feature = "warden")]
-    pub(crate) fn without_padding(&self) -> &[u8] {
-        let end = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        self.bytes.get(..end).unwrap_or_default()
-    }
-
     /// Whether the bytes are text that was not decoded.
     pub(crate) const fn is_literal_text(&self) -> bool {
-        self.literal_text
+        matches!(self.form, Form::Text)
     }
 }
 
@@ -148,6 +176,20 @@ impl fmt::Debug for Secret {
 
 /// The prefix of a base64 secret in Standard Webhooks and Svix.
 pub(crate) const WHSEC: &str = "whsec_";
+
+/// The prefixes of a public and a private key in Standard Webhooks.
+pub(crate) const WHPK: &str = "whpk_";
+pub(crate) const WHSK: &str = "whsk_";
+
+/// The start of a text in PEM format (RFC 7468).
+pub(crate) const PEM: &str = "-----BEGIN ";
+
+/// Whether `bytes` are the text of a public or private key.
+fn is_key_pair_text(bytes: &[u8]) -> bool {
+    [WHPK, WHSK, PEM].iter().any(|start| bytes.starts_with(start.as_bytes()))
+}
+
+const KEY_PAIR_TEXT: &str = "must be an HMAC secret, not a public or private key: this scheme does not use key pairs";
 
 /// Whether editors hide the character. A secret never starts or ends with such a character on purpose.
 const fn is_invisible(character: char) -> bool {

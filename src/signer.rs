@@ -35,6 +35,10 @@ use crate::time::Timestamp;
 /// If the scheme's header can hold several signatures or may be repeated, or the scheme has several signature headers,
 /// every key that is valid now signs, so that a receiver can rotate at its own pace. Otherwise the newest valid key signs.
 ///
+/// The time to sign does not depend on the key, except for RSA
+/// ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071)): do not sign with RSA where others can measure
+/// the time precisely.
+///
 /// ```
 /// use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 ///
@@ -61,9 +65,10 @@ impl Signer {
     ///
     /// # Errors
     /// As for [`Scheme::prepare`]; or the scheme has a signed field or a position in the signature header that is
-    /// neither the timestamp nor a list of names, so that its value is unknown.
+    /// neither the timestamp nor a list of names, so that its value is unknown. With public keys, every key must be a
+    /// private key. RSA-PSS needs random numbers, and so the feature `generate`.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
-        let keys = scheme.prepare(&keys)?;
+        let keys = scheme.prepare_to_sign(&keys)?;
         if let Some((setting, key)) = scheme.unknown_field() {
             return Err(ConfigError::new(setting, alloc::format!("a signer cannot know the value of {key}")));
         }
@@ -170,8 +175,14 @@ impl Signer {
         let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
         let tags = scheme.with_signed_body(body, |body| {
             let content = Content { scheme, reading: &reading, timestamp_text: timestamp, head, body };
+            if scheme.algorithm().uses_public_keys() {
+                let mut message = Vec::new();
+                crate::crypto::mac::Message::feed(&content, &mut |bytes| message.extend_from_slice(bytes));
+                let signatures = self.keys.live_pairs(now).filter_map(|(_, pair)| pair.sign(&message));
+                return signatures.map(|signature| scheme.encoding().encode(&signature)).collect();
+            }
             let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
-            tags.map(|tag| scheme.encoding().encode(&tag)).collect()
+            tags.map(|tag| scheme.encoding().encode(tag.as_bytes())).collect()
         });
         Ok(tags.unwrap_or_default())
     }

@@ -5,7 +5,7 @@
 //! 1. It checks the head: every header that the scheme reads must occur exactly once and be well formed.
 //! 2. It compares the timestamp with the clock. Up to here, nothing is hashed.
 //! 3. It computes the MAC of the signed content under each valid key, and compares it with every candidate in the head
-//!    in constant time.
+//!    in constant time. If the scheme uses public keys, it verifies every signature in the head with each valid key.
 //!
 //! The result is a [`Verified`], a proof that only a verification can create.
 //!
@@ -80,7 +80,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Creates a verifier with the tolerance of the scheme. It computes the HMAC states of the keys once, here.
+    /// Creates a verifier with the tolerance of the scheme. It sets up the keys once, here.
     ///
     /// # Errors
     /// As for [`Scheme::prepare`].
@@ -101,6 +101,11 @@ impl Verifier {
     /// # Errors
     /// The request does not verify; [`Rejection::reason`] says why.
     pub fn verify_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<Verified, Rejection> {
+        if self.rules.scheme.algorithm().uses_public_keys() {
+            let mut verification = self.begin_at(head, now)?;
+            verification.update(body);
+            return verification.finish();
+        }
         let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
         self.rules.read(head, now, &mut reading, &mut candidates).map_err(|fault| self.rejection(fault))?;
         let mut macs = Macs::new();

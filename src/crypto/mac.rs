@@ -1,4 +1,4 @@
-//! HMAC states, keyed once and cloned for each message, and the comparison of MACs in constant time.
+//! Keys that are set up once, and HMAC states, which are cloned for each message.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -6,44 +6,17 @@ use core::fmt;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
-use smallvec::SmallVec;
-use subtle::{Choice, ConstantTimeEq as _};
 
+use super::Algorithm;
+use super::public_key::KeyPair;
 use crate::encoding::Tag;
 use crate::error::ConfigError;
-use crate::secret::{KeyId, Keyring, MAX_KEYS, Window};
+use crate::secret::{KeyId, Keyring, Window};
 use crate::time::Timestamp;
 
-/// The MAC of a scheme ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)). The scheme fixes it; a request cannot
-/// choose another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC-SHA-256, 32 bytes.
-    #[default]
-    #[cfg_attr(feature = "serde", serde(rename = "hmac-sha256"))]
-    HmacSha256,
-    /// HMAC-SHA-1, 20 bytes, for providers that still use it.
-    #[cfg_attr(feature = "serde", serde(rename = "hmac-sha1"))]
-    HmacSha1,
-    /// HMAC-SHA-512, 64 bytes.
-    #[cfg_attr(feature = "serde", serde(rename = "hmac-sha512"))]
-    HmacSha512,
-}
+pub(crate) use super::matching::{Candidate, KeyMac, MAX_STAMPS, Macs, Matches, matches};
 
-impl Algorithm {
-    /// The size of a MAC in bytes.
-    pub(crate) const fn tag_size(self) -> usize {
-        match self {
-            Self::HmacSha1 => 20,
-            Self::HmacSha256 => 32,
-            Self::HmacSha512 => 64,
-        }
-    }
-}
-
-/// The keys of one sender with their HMAC states, prepared for one scheme. Cheap to clone.
+/// The keys of one sender, parsed and set up for one scheme. Cheap to clone.
 ///
 /// [`Scheme::prepare`](crate::scheme::Scheme::prepare) creates them. `Debug` prints only the key ids.
 #[derive(Clone)]
@@ -56,13 +29,24 @@ pub struct PreparedKeys {
 pub(crate) struct PreparedKey {
     pub(crate) id: KeyId,
     window: Window,
-    mac: Mac,
+    state: KeyState,
+}
+
+/// What a key computes with.
+#[expect(clippy::large_enum_variant, reason = "most keys are for an HMAC, whose state must be quick to reach")]
+enum KeyState {
+    Mac(Mac),
+    Pair(KeyPair),
 }
 
 impl PreparedKeys {
     pub(crate) fn new(algorithm: Algorithm, keyring: &Keyring) -> Result<Self, ConfigError> {
         let keys = keyring.iter().map(|key| {
-            Ok(PreparedKey { id: key.id, window: key.window, mac: Mac::new(algorithm, key.secret.expose())? })
+            let state = match algorithm.key_kind() {
+                None => KeyState::Mac(Mac::new(algorithm, key.material.expose())?),
+                Some(_) => KeyState::Pair(KeyPair::new(algorithm, &key.material)?),
+            };
+            Ok(PreparedKey { id: key.id, window: key.window, state })
         });
         let keys = keys.collect::<Result<_, ConfigError>>()?;
         Ok(Self { keys, decoy: false, webhook_id: keyring.webhook_id.clone() })
@@ -98,6 +82,14 @@ impl PreparedKeys {
         Self { decoy: true, ..self }
     }
 
+    /// Creates a decoy of `size` copies of a fixed public key, or `None` if the algorithm is an HMAC.
+    #[cfg(feature = "warden")]
+    pub(crate) fn public_key_decoy(algorithm: Algorithm, size: usize) -> Option<Self> {
+        let pair = KeyPair::decoy(algorithm)?;
+        let key = || PreparedKey { id: KeyId::DEFAULT, window: Window::ALWAYS, state: KeyState::Pair(pair.clone()) };
+        Some(Self { keys: (0..size).map(|_| key()).collect(), decoy: true, webhook_id: None })
+    }
+
     #[cfg(all(test, feature = "warden"))]
     pub(crate) const fn is_decoy(&self) -> bool {
         self.decoy
@@ -106,7 +98,10 @@ impl PreparedKeys {
     /// Whether the keys were prepared for `algorithm`. If not, no signature can match.
     #[cfg(feature = "warden")]
     pub(crate) fn are_for(&self, algorithm: Algorithm) -> bool {
-        self.keys.iter().all(|key| key.mac.algorithm() == algorithm)
+        self.keys.iter().all(|key| match &key.state {
+            KeyState::Mac(mac) => mac.algorithm() == algorithm,
+            KeyState::Pair(pair) => pair.algorithm() == algorithm,
+        })
     }
 
     /// Returns the newest key that matches, so that an old key shows as unused, and its one of the `times` of the
@@ -116,10 +111,10 @@ impl PreparedKeys {
     /// so it must not be inlined.
     #[inline(never)]
     pub(crate) fn reveal(&self, matches: Matches, times: &[Timestamp]) -> Option<(KeyId, Option<Timestamp>)> {
-        if self.decoy || matches.0 == 0 {
+        if self.decoy || matches.is_empty() {
             return None;
         }
-        let bit = usize::try_from(matches.0.trailing_zeros()).ok()?;
+        let bit = usize::try_from(matches.first_bit()).ok()?;
         let key = self.keys.get(bit.checked_div(MAX_STAMPS)?)?;
         Some((key.id, times.get(bit.checked_rem(MAX_STAMPS)?).copied()))
     }
@@ -127,7 +122,29 @@ impl PreparedKeys {
     /// Returns the HMAC state of each key that is valid at `now`, with the key's index in the keyring.
     #[inline]
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (u8, &Mac)> {
-        (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now)).map(|(index, key)| (index, &key.mac))
+        self.valid(now).filter_map(|(index, key)| match &key.state {
+            KeyState::Mac(mac) => Some((index, mac)),
+            KeyState::Pair(_) => None,
+        })
+    }
+
+    /// Returns each public key that is valid at `now`, with its index in the keyring.
+    pub(crate) fn live_pairs(&self, now: Timestamp) -> impl Iterator<Item = (u8, &KeyPair)> {
+        self.valid(now).filter_map(|(index, key)| match &key.state {
+            KeyState::Pair(pair) => Some((index, pair)),
+            KeyState::Mac(_) => None,
+        })
+    }
+
+    #[inline]
+    fn valid(&self, now: Timestamp) -> impl Iterator<Item = (u8, &PreparedKey)> {
+        (0_u8..).zip(&*self.keys).filter(move |(_, key)| key.window.contains(now))
+    }
+
+    /// Returns the id of a key that cannot sign, because only its public key is known.
+    pub(crate) fn without_private_key(&self) -> Option<KeyId> {
+        let cannot_sign = |key: &&PreparedKey| matches!(&key.state, KeyState::Pair(pair) if !pair.can_sign());
+        self.keys.iter().find(cannot_sign).map(|key| key.id)
     }
 
     pub(crate) fn has_live(&self, now: Timestamp) -> bool {
@@ -137,7 +154,7 @@ impl PreparedKeys {
     /// Returns the number of keys that are valid at `now`.
     #[cfg(feature = "warden")]
     pub(crate) fn live_count(&self, now: Timestamp) -> usize {
-        self.live(now).count()
+        self.valid(now).count()
     }
 
     /// Returns for each key the first second in which it is valid, and the second after the last one. The order is not
@@ -154,6 +171,8 @@ impl fmt::Debug for PreparedKeys {
     }
 }
 
+const NOT_AN_HMAC_KEY: ConfigError = ConfigError::fixed("secret", "must be a valid HMAC key");
+
 /// An HMAC in progress. Key material in it is wiped on drop.
 #[derive(Clone)]
 pub(crate) enum Mac {
@@ -168,8 +187,9 @@ impl Mac {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).map(Self::Sha256),
             Algorithm::HmacSha1 => Hmac::new_from_slice(key).map(Self::Sha1),
             Algorithm::HmacSha512 => Hmac::new_from_slice(key).map(Self::Sha512),
+            _ => return Err(NOT_AN_HMAC_KEY),
         }
-        .map_err(|_| ConfigError::new("secret", "must be a valid HMAC key"))
+        .map_err(|_| NOT_AN_HMAC_KEY)
     }
 
     #[cfg(feature = "warden")]
@@ -230,57 +250,6 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// A signature of a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) tag: Tag,
-    /// The index of the timestamp that it belongs to.
-    pub(crate) stamp: u8,
-}
-
-/// The MAC of a request with one of its timestamps, under one key.
-#[derive(Clone)]
-pub(crate) struct KeyMac {
-    /// The index of the key in the keyring.
-    pub(crate) key: u8,
-    /// The index of the timestamp.
-    pub(crate) stamp: u8,
-    pub(crate) tag: Tag,
-}
-
-/// The MACs of one message under each valid key.
-pub(crate) type Macs = SmallVec<[KeyMac; MAX_KEYS]>;
-
-/// Which MACs equal a candidate: one bit for each key and timestamp, in the order of the keys.
-#[derive(Clone, Copy)]
-pub(crate) struct Matches(u16);
-
-const _: () = assert!(MAX_KEYS * MAX_STAMPS <= 16, "`Matches` has one bit for each key and timestamp");
-
-/// Compares every candidate with every MAC in full, without branching on a result.
-#[inline]
-pub(crate) fn matches(candidates: &[Candidate], macs: &Macs) -> Matches {
-    let mut found = 0;
-    for mac in macs {
-        let bit = u32::from(mac.key).wrapping_mul(STAMPS).wrapping_add(u32::from(mac.stamp));
-        for candidate in candidates {
-            // A candidate for another timestamp is compared too. Which timestamp it belongs to is public.
-            let same_stamp = Choice::from(u8::from(mac.stamp == candidate.stamp));
-            let equal = same_stamp & tags_equal(&mac.tag, &candidate.tag);
-            found |= u16::from(equal.unwrap_u8()).wrapping_shl(bit);
-        }
-    }
-    Matches(found)
-}
-
-/// The maximum number of different timestamps in a request.
-pub(crate) const MAX_STAMPS: usize = 2;
-
-/// [`MAX_STAMPS`] as the distance between the bits of two keys.
-const STAMPS: u32 = 2;
-
-const _: () = assert!(MAX_STAMPS == 2, "`STAMPS` is the same number");
-
 /// Returns the first half of the SHA-256 of the concatenated `pieces`, as an identifier that does not reveal them.
 #[cfg(feature = "warden")]
 pub(crate) fn digest(pieces: &[&[u8]]) -> [u8; 16] {
@@ -288,13 +257,6 @@ pub(crate) fn digest(pieces: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     pieces.iter().for_each(|piece| hash.update(piece));
     hash.finalize().first_chunk().copied().unwrap_or_default()
-}
-
-fn tags_equal(mac: &Tag, candidate: &Tag) -> Choice {
-    // Sizes are public: the scheme fixes them, and decoding refuses any other size.
-    let same_size = Choice::from(u8::from(mac.as_bytes().len() == candidate.as_bytes().len()));
-    let differing = mac.words().zip(candidate.words()).fold(0, |bits, (a, b)| bits | (a ^ b));
-    same_size & differing.ct_eq(&0)
 }
 
 #[cfg(test)]
@@ -330,7 +292,7 @@ mod tests {
             let macs = macs_of(b"message", &keys);
             let good = macs[0].tag.clone();
             assert_eq!(accepted(&keys, core::slice::from_ref(&good), &macs), keys.keys.first().map(|key| key.id));
-            for bit in 0..algorithm.tag_size() * 8 {
+            for bit in 0..algorithm.mac_size().unwrap() * 8 {
                 let mut bytes = good.as_bytes().to_vec();
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 assert_eq!(accepted(&keys, &[Tag::from_bytes(&bytes).unwrap()], &macs), None, "bit {bit}");

@@ -5,7 +5,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use super::mac::{Algorithm, Mac, Message};
+use super::Algorithm;
+use super::mac::{Mac, Message};
 use crate::encoding::Tag;
 
 /// A way to compute a signature from a key and a message.
@@ -30,11 +31,11 @@ pub(crate) enum KeyPlace {
 }
 
 impl Method {
-    /// The size of a tag in bytes.
-    pub(crate) const fn tag_size(self) -> usize {
+    /// The size of a tag in bytes, or `None` if the algorithm has no tags.
+    pub(crate) const fn tag_size(self) -> Option<usize> {
         match self {
-            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.tag_size(),
-            Self::HmacSha384 => 48,
+            Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.mac_size(),
+            Self::HmacSha384 => Some(48),
         }
     }
 
@@ -51,6 +52,7 @@ impl Method {
             Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
             Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
             Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
+            Self::Hash(_, _) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
-use crate::crypto::mac::Algorithm;
+use crate::crypto::Algorithm;
 use crate::crypto::wrong_mac::{KeyPlace, Method};
 
 /// Returns every algorithm to try, the scheme's first.

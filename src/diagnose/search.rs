@@ -126,7 +126,7 @@ impl Space<'_> {
         method: &Form<Method>,
         budget: &mut Budget,
     ) -> Result<Option<Fit>, Spent> {
-        let size = method.value.tag_size();
+        let Some(size) = method.value.tag_size() else { return Ok(None) };
         if !self.candidates.iter().any(|candidate| may_fit(&candidate.value, size, method)) {
             return Ok(None);
         }

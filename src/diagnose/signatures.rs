@@ -81,7 +81,7 @@ fn offer(
         if causes.is_empty() && !in_place {
             causes.push(surrounded(name));
         } else if causes.is_empty() && scheme.encoding().decode_tag(text, bytes.len().min(MAX_TAG)).is_none() {
-            causes.extend((bytes.len() == scheme.algorithm().tag_size()).then(|| not_canonical(name)));
+            causes.extend(scheme.algorithm().signature_sizes().contains(&bytes.len()).then(|| not_canonical(name)));
         }
         found.push(Form::with_causes(candidate(bytes, name), causes));
     }

@@ -198,7 +198,8 @@ impl Inner {
         if id.is_empty() {
             return Err(ConfigError::new("senders", "must not have an empty webhook id"));
         }
-        let fingerprints = keyring.iter().map(|key| self.fingerprints.hash_one(key.secret.without_padding())).collect();
+        let fingerprints =
+            keyring.iter().map(|key| self.fingerprints.hash_one(key.material.without_padding())).collect();
         Ok((id.into(), Sender { keys: self.scheme.prepare(keyring)?, fingerprints }))
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::limits::MAX_CANDIDATES;
 use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
-use crate::crypto::mac::Algorithm;
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
@@ -87,7 +87,7 @@ impl SchemeBuilder {
         self
     }
 
-    /// Sets the MAC. The default is HMAC-SHA-256.
+    /// Sets the signature algorithm. The default is HMAC-SHA-256.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.scheme.algorithm = algorithm;
         self
@@ -112,7 +112,8 @@ impl SchemeBuilder {
     }
 
     /// Sets the maximum number of signatures in a request, valid or not, of signature headers in the scheme, and of values
-    /// of a repeated one: 1 to 128. The default is 32. A request with more is refused. More than 32 are allocated.
+    /// of a repeated one: 1 to 128. The default is 32. A request with more is refused. More than 32 are allocated. With
+    /// public keys, the maximum is at most 16.
     pub fn max_signatures(mut self, count: u8) -> Self {
         self.scheme.max_signatures = count;
         self

@@ -2,19 +2,20 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::limits::{MAX_MAX_CANDIDATES, MAX_PARTS};
-use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
+use super::limits::{MAX_MAX_CANDIDATES, MAX_PARTS, MAX_PUBLIC_KEY_SIGNATURES};
+use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SecretFormat, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
 
 impl Scheme {
-    pub(super) fn checked(self) -> Result<Self, ConfigError> {
+    pub(super) fn checked(mut self) -> Result<Self, ConfigError> {
         let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         demand(
             (1..=64).contains(&self.name.len()) && self.name.bytes().all(name_byte),
             "name",
             "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
         )?;
+        self.check_algorithm()?;
         self.check_signature_headers()?;
         self.check_layout()?;
         self.check_signed()?;
@@ -23,6 +24,19 @@ impl Scheme {
             self.check_unambiguous()?;
         }
         Ok(self)
+    }
+
+    fn check_algorithm(&mut self) -> Result<(), ConfigError> {
+        if let Some(feature) = self.algorithm.missing_feature() {
+            return Err(ConfigError::new("algorithm", alloc::format!("requires the feature `{feature}`")));
+        }
+        if self.algorithm.uses_public_keys() {
+            // Verifying with a public key takes long, and more signatures would be refused later.
+            self.max_signatures = self.max_signatures.min(MAX_PUBLIC_KEY_SIGNATURES);
+            let is_default = self.secret_format == SecretFormat::default();
+            demand(is_default, "secret", "has no effect with public keys, whose form is recognized")?;
+        }
+        Ok(())
     }
 
     fn check_signature_headers(&self) -> Result<(), ConfigError> {

@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::{Layout, Scheme, SecretFormat, SignedPart};
-use crate::crypto::mac::Algorithm;
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
 use crate::time::{TimestampFormat, Tolerance};

@@ -6,6 +6,9 @@ pub(super) const MAX_CANDIDATES: u8 = 32;
 /// The largest maximum that a scheme can set.
 pub(super) const MAX_MAX_CANDIDATES: u8 = 128;
 
+/// The maximum number of signatures in a request of a scheme with public keys.
+pub(super) const MAX_PUBLIC_KEY_SIGNATURES: u8 = 16;
+
 /// The maximum length, in bytes, of a header value that a scheme reads.
 pub(crate) const MAX_VALUE_BYTES: usize = 8_192;
 

@@ -24,6 +24,16 @@ impl Scheme {
         standard_webhooks::scheme()
     }
 
+    /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
+    /// with Ed25519: like [`standard_webhooks`](Self::standard_webhooks), with `v1a,` + base64 in `webhook-signature`. A
+    /// public key is base64 after the prefix `whpk_`, and a private key after `whsk_`. Entries with `v1,` in the same
+    /// header are ignored.
+    #[cfg(feature = "ed25519")]
+    #[must_use]
+    pub fn standard_webhooks_v1a() -> Self {
+        standard_webhooks::v1a()
+    }
+
     /// [Stripe](https://docs.stripe.com/webhooks#verify-manually): `Stripe-Signature: t=…,v1=…`. The whole text of a
     /// secret is the key, `whsec_` included.
     #[must_use]

@@ -1,5 +1,7 @@
 //! Reads the values that a scheme needs from a head, each exactly once and within its size limit, and decodes the
-//! signature candidates. It needs no key and does not allocate.
+//! signature candidates. It needs no key. It does not allocate, except for signatures with public keys.
+
+use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
@@ -7,6 +9,7 @@ use super::layout::Entry;
 use super::limits::{MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
 use super::{Layout, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::{Candidate, MAX_STAMPS};
+use crate::crypto::public_key::Signature;
 use crate::error::{Fault, Reason, Slot};
 use crate::headers::{Head, Occurrence};
 use crate::secret::MAX_KEYS;
@@ -30,6 +33,8 @@ pub(crate) struct Reading<'h> {
     texts: Texts<'h>,
     /// The values of the parts that come from the head, in the order of the signed parts. No preset has more than two.
     pub(super) values: SmallVec<[&'h [u8]; 4]>,
+    /// The signatures of a scheme with public keys. They are larger than candidates for a MAC.
+    pub(crate) signatures: Vec<Signature>,
 }
 
 /// Returns the index of `text`, which is added if it is new. Returns `None` if there are too many texts.
@@ -70,7 +75,7 @@ impl Scheme {
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
     ) -> Result<(), Fault> {
-        self.read_signatures(head, &mut reading.texts, candidates)?;
+        self.read_signatures(head, &mut reading.texts, candidates, &mut reading.signatures)?;
         if let Some(place) = &self.timestamp {
             match &place.source {
                 TimestampSource::Header(name) => reading.texts.push(head.header(name).once(Slot::Timestamp)?),
@@ -118,6 +123,7 @@ impl Scheme {
         head: &'h H,
         texts: &mut Texts<'h>,
         candidates: &mut Candidates,
+        signatures: &mut Vec<Signature>,
     ) -> Result<(), Fault> {
         let (mut present, mut seen) = (None, 0);
         for (index, name) in (0_u8..).zip(&self.signature_headers) {
@@ -136,14 +142,14 @@ impl Scheme {
                     if count == usize::from(self.max_signatures) {
                         return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
-                    self.read_value(value, slot, &mut seen, texts, candidates)?;
+                    self.read_value(value, slot, &mut seen, texts, (candidates, signatures))?;
                 }
             } else {
-                self.read_value(occurrence.once(slot)?, slot, &mut seen, texts, candidates)?;
+                self.read_value(occurrence.once(slot)?, slot, &mut seen, texts, (candidates, signatures))?;
             }
         }
         let first = present.ok_or(Fault::at(Reason::MissingHeader, Slot::Signature(0)))?;
-        if candidates.is_empty() {
+        if candidates.is_empty() && signatures.is_empty() {
             return Err(Fault::at(Reason::MalformedSignature, first));
         }
         Ok(())
@@ -156,7 +162,7 @@ impl Scheme {
         slot: Slot,
         seen: &mut usize,
         texts: &mut Texts<'h>,
-        candidates: &mut Candidates,
+        (candidates, signatures): (&mut Candidates, &mut Vec<Signature>),
     ) -> Result<(), Fault> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(Fault::at(Reason::MalformedSignature, slot));
@@ -166,15 +172,23 @@ impl Scheme {
             Some(TimestampSource::Header(_)) | None => None,
         };
         for group in self.layout.groups(value) {
-            let (first, mut timestamp) = (candidates.len(), None);
+            let (first, mut timestamp) = ((candidates.len(), signatures.len()), None);
             self.layout.visit(group, |entry| match entry {
                 Entry::Signature(text) => {
                     *seen = seen.saturating_add(1);
                     if *seen > usize::from(self.max_signatures) {
                         return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
-                    if let Some(tag) = self.encoding.decode_tag(text, self.algorithm.tag_size()) {
-                        candidates.push(Candidate { tag, stamp: 0 });
+                    match self.algorithm.mac_size() {
+                        Some(size) => {
+                            if let Some(tag) = self.encoding.decode_tag(text, size) {
+                                candidates.push(Candidate { tag, stamp: 0 });
+                            }
+                        }
+                        None => {
+                            let bytes = self.encoding.decode_signature(text, &self.algorithm.signature_sizes());
+                            signatures.extend(bytes.map(|bytes| Signature { bytes, stamp: 0 }));
+                        }
                     }
                     Ok(())
                 }
@@ -186,7 +200,8 @@ impl Scheme {
             })?;
             if let Some(text) = timestamp {
                 let stamp = index_of(text, texts).ok_or(Fault::at(Reason::TooManyCandidates, slot))?;
-                candidates.iter_mut().skip(first).for_each(|candidate| candidate.stamp = stamp);
+                candidates.iter_mut().skip(first.0).for_each(|candidate| candidate.stamp = stamp);
+                signatures.iter_mut().skip(first.1).for_each(|signature| signature.stamp = stamp);
             } else if matches!(self.layout, Layout::FieldGroups { .. }) {
                 return Err(Fault::at(Reason::MissingHeader, Slot::Timestamp));
             }

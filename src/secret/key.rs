@@ -1,10 +1,10 @@
-//! A secret with a name and a validity window.
+//! A secret or public key with a name and a validity window.
 
-use super::{KeyId, Secret};
+use super::{KeyId, KeyMaterial};
 use crate::error::ConfigError;
 use crate::time::Timestamp;
 
-/// A secret with a name and a validity window.
+/// A secret or public key with a name and a validity window.
 ///
 /// The window has a resolution of one second and includes both ends. By default a key is always valid.
 ///
@@ -21,17 +21,18 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Key {
     pub(crate) id: KeyId,
-    pub(crate) secret: Secret,
+    pub(crate) material: KeyMaterial,
     pub(crate) window: Window,
 }
 
 impl Key {
-    /// Creates a key that is always valid. `id` is its name.
+    /// Creates a key that is always valid from a [`Secret`](super::Secret) or a [`PublicKey`](super::PublicKey). `id` is
+    /// its name.
     ///
     /// # Errors
     /// The id is not a valid [`KeyId`].
-    pub fn new(id: &str, secret: Secret) -> Result<Self, ConfigError> {
-        Ok(Self { id: KeyId::new(id)?, secret, window: Window::ALWAYS })
+    pub fn new(id: &str, material: impl Into<KeyMaterial>) -> Result<Self, ConfigError> {
+        Ok(Self { id: KeyId::new(id)?, material: material.into(), window: Window::ALWAYS })
     }
 
     /// Sets the first second in which the key is valid.
@@ -63,7 +64,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(super) const ALWAYS: Self = Self { not_before: None, not_after: None };
+    pub(crate) const ALWAYS: Self = Self { not_before: None, not_after: None };
 
     pub(crate) fn contains(&self, now: Timestamp) -> bool {
         self.not_before.is_none_or(|first| first <= now) && self.not_after.is_none_or(|last| now <= last)
@@ -83,6 +84,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn key_is_valid_at_both_window_ends() {

@@ -47,7 +47,7 @@ impl KeyId {
     }
 
     /// The name of the key in a keyring of a single secret.
-    pub(super) const DEFAULT: Self = Self::padded("default").unwrap();
+    pub(crate) const DEFAULT: Self = Self::padded("default").unwrap();
 }
 
 impl fmt::Debug for KeyId {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::key::{Key, Window};
-use super::{KeyId, Secret};
+use super::{KeyId, KeyMaterial};
 use crate::error::ConfigError;
 
 /// The keys of one sender: one to eight, newest first.
@@ -33,16 +33,17 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Creates a keyring of one secret. Its key id is `default`, and it is always valid.
+    /// Creates a keyring of one [`Secret`](super::Secret) or [`PublicKey`](super::PublicKey). Its key id is `default`, and it is always valid.
     #[must_use]
-    pub fn new(secret: Secret) -> Self {
-        Self { keys: alloc::vec![Key { id: KeyId::DEFAULT, secret, window: Window::ALWAYS }], webhook_id: None }
+    pub fn new(material: impl Into<KeyMaterial>) -> Self {
+        let key = Key { id: KeyId::DEFAULT, material: material.into(), window: Window::ALWAYS };
+        Self { keys: alloc::vec![key], webhook_id: None }
     }
 
     /// Creates a keyring of several keys, newest first.
     ///
     /// # Errors
-    /// There are no keys or more than eight; two have the same id or the same secret; or a key's `not_after` is
+    /// There are no keys or more than eight; two have the same id, secret or public key; or a key's `not_after` is
     /// before its `not_before`.
     pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
         let mut keys = keys.into_iter();
@@ -75,8 +76,9 @@ impl Keyring {
             format!("the not_after of {} must not be before its not_before", key.id)
         } else if self.keys.iter().any(|other| other.id == key.id) {
             format!("two keys have the id {}", key.id)
-        } else if let Some(other) = self.keys.iter().find(|other| other.secret.expose() == key.secret.expose()) {
-            format!("{} and {} have the same secret", other.id, key.id)
+        } else if let Some(other) = self.keys.iter().find(|other| other.material.identity() == key.material.identity())
+        {
+            format!("{} and {} have the same secret or public key", other.id, key.id)
         } else {
             self.keys.insert(if newest { 0 } else { self.keys.len() }, key);
             return Ok(self);
@@ -110,6 +112,7 @@ pub(crate) const MAX_KEYS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
     use crate::time::Timestamp;
 
     fn key(id: &str, text: &str) -> Key {
@@ -131,7 +134,10 @@ mod tests {
         let nine = (0..9).map(|n| key(&format!("k{n}"), &format!("secret-{n}"))).collect();
         assert_keys_refused(nine, "must be at most 8");
         assert_keys_refused(alloc::vec![key("a", "one"), key("a", "two")], "two keys have the id a");
-        assert_keys_refused(alloc::vec![key("a", "one"), key("b", "one")], "a and b have the same secret");
+        assert_keys_refused(
+            alloc::vec![key("a", "one"), key("b", "one")],
+            "a and b have the same secret or public key",
+        );
         let empty_window = key("a", "one").not_before(at(2)).not_after(at(1));
         assert_keys_refused(alloc::vec![empty_window], "the not_after of a must not be before its not_before");
         assert!(Keyring::from_keys((0..8).map(|n| key(&format!("k{n}"), &format!("secret-{n}")))).is_ok());

@@ -6,9 +6,11 @@ use core::fmt;
 use crate::crypto::mac::digest;
 use crate::encoding::Tag;
 
-/// Identifies a delivery by the first 16 bytes of the MAC that was computed for it.
+/// Identifies a delivery by the first 16 bytes of the MAC that was computed for it or, if the scheme uses public keys, of
+/// the SHA-256 of its signed content.
 ///
-/// It is derived from the signed content, not from the received signature. Changing the case of the signature's
+/// It is derived from the signed content, not from the received signature. Anyone can make another valid signature from
+/// an ECDSA signature, and a signer can make several: they are the same delivery. Changing the case of the signature's
 /// letters, changing unsigned headers, or removing one of several signatures does not make it another delivery. `Debug`
 /// does not print the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +19,11 @@ pub struct ReplayKey([u8; 16]);
 impl ReplayKey {
     pub(crate) fn of(mac: &Tag) -> Option<Self> {
         mac.as_bytes().first_chunk().copied().map(Self)
+    }
+
+    /// Returns the key of a delivery whose signed content has this SHA-256.
+    pub(super) fn of_content(digest: &[u8; 32]) -> Self {
+        Self(digest.first_chunk().copied().unwrap_or_default())
     }
 
     /// Returns the key of this signed content combined with an unsigned id. Different keys give different results for

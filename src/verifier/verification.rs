@@ -6,14 +6,16 @@ use core::fmt;
 
 use smallvec::SmallVec;
 
+use super::ReplayKey;
 use super::rejection::Rejection;
-use super::verified::{Verified, verdict};
+use super::verified::{Verified, verdict, verified};
 use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::{Candidate, KeyMac, Mac, Macs, PreparedKeys};
+use crate::crypto::public_key::SignatureChecks;
 use crate::encoding::EncodedTag;
-use crate::error::Fault;
+use crate::error::{Fault, Reason};
 use crate::headers::Head;
-use crate::scheme::{Reading, Scheme, Times};
+use crate::scheme::{Reading, Rest, Scheme, Times};
 use crate::time::Timestamp;
 
 /// A verification whose head was accepted and whose body is still arriving.
@@ -43,13 +45,13 @@ use crate::time::Timestamp;
 /// ```
 ///
 /// It does not allocate if at most two keys are valid, the head has at most two signatures and one timestamp, and the
-/// scheme signs the body itself and nothing after it.
+/// scheme signs the body itself and nothing after it, with an HMAC.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
     macs: LiveMacs,
-    /// The hash of the body, if the scheme signs its digest.
-    body_hash: Option<Box<BodyHash>>,
+    /// What few schemes need. It is allocated, so that other verifications are smaller.
+    rare: Option<Box<Rare>>,
     /// The signed content after the body, for each timestamp. Empty if there is none.
     after_body: Vec<Vec<u8>>,
     candidates: KeptCandidates,
@@ -60,25 +62,29 @@ pub struct Verification {
 impl Verification {
     /// Adds the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        match &mut self.body_hash {
+        match &mut self.rare {
             None => self.macs.iter_mut().for_each(|live| live.mac.update(chunk)),
-            Some(hash) => hash.update(chunk),
+            Some(rare) => rare.update(chunk),
         }
     }
 
     /// Compares the signature. The body must be complete.
     ///
     /// # Errors
-    /// [`Reason::Mismatch`](crate::Reason::Mismatch): no candidate equals the MAC under any key that was valid at the
-    /// start.
-    pub fn finish(self) -> Result<Verified, Rejection> {
+    /// [`Reason::Mismatch`]: no candidate equals the MAC under any key that was valid at the start, or no signature is
+    /// valid for any of these keys. [`Reason::TooManyCandidates`]: with public keys, there are more than 16 pairs of a
+    /// signature and a valid key.
+    pub fn finish(mut self) -> Result<Verified, Rejection> {
         self.verdict().map_err(Rejection::without_header)
     }
 
-    /// Like [`finish`](Self::finish), by reference.
-    pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
+    /// Like [`finish`](Self::finish), by reference. It can be called once.
+    pub(crate) fn verdict(&mut self) -> Result<Verified, Fault> {
+        if let Some(checks) = self.rare.as_mut().and_then(|rare| rare.checks.take()) {
+            return self.verify_signatures(checks);
+        }
         let mut macs = Macs::new();
-        let digest = self.body_hash.as_deref().map(BodyHash::text);
+        let digest = self.rare.as_deref().and_then(|rare| rare.body_hash.as_ref()).map(BodyHash::text);
         let rest = match &digest {
             None => Some(&b""[..]),
             Some(text) => text.as_ref().map(EncodedTag::as_bytes),
@@ -90,6 +96,27 @@ impl Verification {
             macs.extend(tag.map(|tag| KeyMac { key: *key, stamp: *stamp, tag }));
         }
         verdict(&self.keys, &self.candidates, &macs, &self.times, self.now, |fault| fault)
+    }
+
+    /// Verifies signatures with public keys.
+    #[cold]
+    fn verify_signatures(&self, mut checks: SignatureChecks) -> Result<Verified, Fault> {
+        let skew = self.times.first().map(|stamp| self.now.seconds_since(*stamp));
+        if checks.are_too_many() {
+            return Err(Fault::new(Reason::TooManyCandidates).with_skew(skew));
+        }
+        if let Some(hash) = self.rare.as_deref().and_then(|rare| rare.body_hash.as_ref()) {
+            // Without a digest the request is refused.
+            let text = hash.text().ok_or(Fault::new(Reason::Mismatch).with_skew(skew))?;
+            checks.update(text.as_bytes());
+        }
+        for (stamp, after) in (0_u8..).zip(&self.after_body) {
+            checks.update_one(stamp, after);
+        }
+        let (matches, digests) = checks.finish(&self.keys, self.now);
+        let replay_keys = digests.iter().map(ReplayKey::of_content);
+        let reason = if self.keys.has_live(self.now) { Reason::Mismatch } else { Reason::NoLiveKey };
+        verified(&self.keys, matches, replay_keys, reason, &self.times, self.now, |fault| fault)
     }
 }
 
@@ -118,17 +145,29 @@ impl<H: Head + ?Sized> Opening<'_, H> {
     /// Starts a verification with the keys that are valid now. If there are none, no signature matches.
     #[inline]
     pub(crate) fn with_keys(self, keys: PreparedKeys) -> Verification {
-        let Self { scheme, head, reading, candidates, now } = self;
+        let Self { scheme, head, mut reading, candidates, now } = self;
         let mut verification = Verification {
             keys,
             macs: LiveMacs::new(),
-            body_hash: scheme.body_hash().map(Box::new),
+            rare: Rare::of(scheme),
             after_body: Vec::new(),
             candidates,
             times: reading.times.clone(),
             now,
         };
-        let Verification { keys, macs, after_body, .. } = &mut verification;
+        let Verification { keys, macs, after_body, rare, .. } = &mut verification;
+        if scheme.algorithm().uses_public_keys() {
+            let stamps = reading.timestamp_texts().count();
+            let signatures = core::mem::take(&mut reading.signatures);
+            let mut checks = SignatureChecks::new(keys, reading.usable_keys(), signatures, stamps, now);
+            for (stamp, text) in reading.timestamp_texts() {
+                let update = &mut |bytes: &[u8]| checks.update_one(stamp, bytes);
+                let rest = scheme.feed_before(&reading, text, head, update);
+                after_body.extend(after(rest, text, head));
+            }
+            rare.get_or_insert_default().checks = Some(checks);
+            return verification;
+        }
         let live = || keys.live(now).take(reading.usable_keys());
         // Reserve room for all states: growing would leave a copy of them that is not wiped.
         macs.reserve_exact(live().count().saturating_mul(reading.timestamp_texts().count()));
@@ -137,13 +176,42 @@ impl<H: Head + ?Sized> Opening<'_, H> {
             live().for_each(|(key, mac)| macs.push(LiveMac { key, stamp, mac: mac.clone() }));
             let update = &mut |bytes: &[u8]| macs.iter_mut().skip(first).for_each(|live| live.mac.update(bytes));
             let rest = scheme.feed_before(&reading, text, head, update);
-            if !rest.is_empty() {
-                let mut after = Vec::new();
-                rest.feed(text, head, &mut |bytes| after.extend_from_slice(bytes));
-                after_body.push(after);
-            }
+            after_body.extend(after(rest, text, head));
         }
         verification
+    }
+}
+
+/// Returns the signed content after the body, if there is any.
+#[inline]
+fn after<H: Head + ?Sized>(rest: Rest<'_>, timestamp_text: &[u8], head: &H) -> Option<Vec<u8>> {
+    if rest.is_empty() {
+        return None;
+    }
+    let mut after = Vec::new();
+    rest.feed(timestamp_text, head, &mut |bytes| after.extend_from_slice(bytes));
+    Some(after)
+}
+
+/// What schemes need that sign a digest of the body, or that use public keys.
+#[derive(Default)]
+struct Rare {
+    /// The hash of the body, if the scheme signs its digest.
+    body_hash: Option<BodyHash>,
+    checks: Option<SignatureChecks>,
+}
+
+impl Rare {
+    fn of(scheme: &Scheme) -> Option<Box<Self>> {
+        scheme.body_hash().map(|hash| Box::new(Self { body_hash: Some(hash), checks: None }))
+    }
+
+    fn update(&mut self, chunk: &[u8]) {
+        match (&mut self.body_hash, &mut self.checks) {
+            (Some(hash), _) => hash.update(chunk),
+            (None, Some(checks)) => checks.update(chunk),
+            (None, None) => {}
+        }
     }
 }
 

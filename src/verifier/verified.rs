@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::ReplayKey;
-use crate::crypto::mac::{Candidate, Macs, PreparedKeys, matches};
+use crate::crypto::mac::{Candidate, Macs, Matches, PreparedKeys, matches};
 use crate::error::{Fault, Reason};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -40,8 +40,8 @@ impl Verified {
         self.skew
     }
 
-    /// The identity of this delivery: one [`ReplayKey`] for each valid key, one to eight. A request that shares any of
-    /// them is the same delivery.
+    /// The identity of this delivery: one [`ReplayKey`] for each valid key of an HMAC, one to eight, or one for each
+    /// timestamp of a scheme with public keys. A request that shares any of them is the same delivery.
     #[must_use]
     pub fn replay_keys(&self) -> &[ReplayKey] {
         &self.replay_keys
@@ -72,8 +72,24 @@ pub(super) fn verdict<E>(
     now: Timestamp,
     reject: impl FnOnce(Fault) -> E,
 ) -> Result<Verified, E> {
+    let replay_keys = macs.iter().filter_map(|mac| ReplayKey::of(&mac.tag));
+    let reason = if macs.is_empty() { Reason::NoLiveKey } else { Reason::Mismatch };
+    verified(keys, matches(candidates, macs), replay_keys, reason, times, now, reject)
+}
+
+/// Returns the proof if a key matches, or else rejects for `reason`.
+#[inline]
+pub(super) fn verified<E>(
+    keys: &PreparedKeys,
+    matches: Matches,
+    replay_keys: impl Iterator<Item = ReplayKey>,
+    reason: Reason,
+    times: &[Timestamp],
+    now: Timestamp,
+    reject: impl FnOnce(Fault) -> E,
+) -> Result<Verified, E> {
     let skew_of = |stamp: &Timestamp| now.seconds_since(*stamp);
-    match keys.reveal(matches(candidates, macs), times) {
+    match keys.reveal(matches, times) {
         Some((key_id, timestamp)) => {
             let mut verified = Verified {
                 key_id,
@@ -83,14 +99,11 @@ pub(super) fn verdict<E>(
                 skew: timestamp.as_ref().map(skew_of),
                 replay_keys: SmallVec::new(),
             };
-            verified.replay_keys.reserve_exact(macs.len());
-            verified.replay_keys.extend(macs.iter().filter_map(|mac| ReplayKey::of(&mac.tag)));
+            verified.replay_keys.reserve_exact(replay_keys.size_hint().1.unwrap_or_default());
+            verified.replay_keys.extend(replay_keys);
             Ok(verified)
         }
-        None => {
-            let reason = if macs.is_empty() { Reason::NoLiveKey } else { Reason::Mismatch };
-            Err(reject(Fault::new(reason).with_skew(times.first().map(skew_of))))
-        }
+        None => Err(reject(Fault::new(reason).with_skew(times.first().map(skew_of)))),
     }
 }
 

@@ -126,7 +126,7 @@ impl Found<'_> {
         let mut problems: HashMap<usize, String> = HashMap::new();
         for (index, sender) in self.senders.iter().enumerate() {
             for key in sender.keys.iter() {
-                let owner = *owners.entry(hasher.hash_one(key.secret.without_padding())).or_insert(index);
+                let owner = *owners.entry(hasher.hash_one(key.material.without_padding())).or_insert(index);
                 if let Some(other) = self.senders.get(owner).filter(|_| owner != index) {
                     let problem = format!("{:?} and {:?} share a secret", other.id, sender.id);
                     problems.entry(owner).or_insert_with(|| problem.clone());

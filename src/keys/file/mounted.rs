@@ -29,7 +29,7 @@ mod tests {
 
     fn secrets(content: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Option<usize>> {
         let keyring = keyring(content, &Scheme::timestamped()).map_err(|fault| fault.line)?;
-        Ok(keyring.iter().map(|key| (key.id().to_string(), key.secret.expose().to_vec())).collect())
+        Ok(keyring.iter().map(|key| (key.id().to_string(), key.material.expose().to_vec())).collect())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use alloc::vec;
 
-use crate::crypto::mac::Algorithm;
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
 use crate::scheme::limits::MAX_CANDIDATES;

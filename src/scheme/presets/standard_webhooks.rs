@@ -2,12 +2,27 @@
 
 use alloc::vec;
 
-use crate::crypto::mac::Algorithm;
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
 use crate::scheme::limits::MAX_CANDIDATES;
+#[cfg(feature = "ed25519")]
+use crate::scheme::limits::MAX_PUBLIC_KEY_SIGNATURES;
 use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
+
+/// The scheme with Ed25519.
+#[cfg(feature = "ed25519")]
+pub(super) fn v1a() -> Scheme {
+    Scheme {
+        name: "standard_webhooks_v1a".into(),
+        algorithm: Algorithm::Ed25519,
+        layout: Layout::list(' ', "v1a,"),
+        secret_format: SecretFormat::Literal,
+        max_signatures: MAX_PUBLIC_KEY_SIGNATURES,
+        ..scheme()
+    }
+}
 
 pub(super) fn scheme() -> Scheme {
     Scheme {

@@ -1,0 +1,130 @@
+//! Signatures with public keys. This module and those below it are the only ones that name the crates for them.
+//!
+//! The crates are ed25519-dalek, p256 and rsa. All three are pure Rust, need no `std`, are maintained by their
+//! communities, are permissively licensed, and use the same version of the hash functions as the HMACs. ring is faster
+//! for RSA, but needs a C compiler and cannot hash a message for Ed25519 while it arrives.
+//!
+//! Public keys, signatures and messages are public, so verification takes a time that depends on them. Signing with
+//! Ed25519 and ECDSA takes constant time. Signing with RSA does not: see `rsa`.
+
+mod checks;
+#[cfg(feature = "ecdsa")]
+mod ecdsa;
+#[cfg(feature = "ed25519")]
+mod ed25519;
+mod interface;
+#[cfg(not(all(feature = "ed25519", feature = "ecdsa", feature = "rsa")))]
+mod missing;
+#[cfg(feature = "rsa")]
+mod rsa;
+mod text;
+
+#[cfg(not(feature = "ecdsa"))]
+use missing as ecdsa;
+#[cfg(not(feature = "ed25519"))]
+use missing as ed25519;
+#[cfg(not(feature = "rsa"))]
+use missing as rsa;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Algorithm;
+use crate::error::ConfigError;
+use crate::secret::{KeyKind, KeyMaterial};
+
+use interface::{PrivateKey, SigningKey, VerifyingKey};
+
+pub(crate) use checks::{Signature, SignatureChecks};
+pub(crate) use text::{read_private, read_public};
+
+/// A public key, with its private key if that is known, set up for one algorithm.
+#[derive(Clone)]
+pub(crate) struct KeyPair {
+    #[cfg(feature = "warden")]
+    algorithm: Algorithm,
+    verifying: Arc<dyn VerifyingKey>,
+    signing: Option<Arc<dyn SigningKey>>,
+}
+
+impl KeyPair {
+    /// `material` is a key of the algorithm's kind.
+    pub(super) fn new(algorithm: Algorithm, material: &KeyMaterial) -> Result<Self, ConfigError> {
+        let pair = || {
+            let verifying = verifying(algorithm, material.public_key()?.as_bytes())?;
+            let signing = match material.secret() {
+                Some(secret) => Some(signing(algorithm, secret.expose())?),
+                None => None,
+            };
+            Some(Self {
+                #[cfg(feature = "warden")]
+                algorithm,
+                verifying,
+                signing,
+            })
+        };
+        pair().ok_or(ConfigError::fixed("public_key", "must be a valid key of the scheme's algorithm"))
+    }
+
+    /// Returns a fixed key for decoys, or `None` for an HMAC.
+    #[cfg(feature = "warden")]
+    pub(super) fn decoy(algorithm: Algorithm) -> Option<Self> {
+        let public = match algorithm.key_kind()? {
+            KeyKind::Ed25519 => ed25519::DECOY,
+            KeyKind::P256 => ecdsa::DECOY,
+            KeyKind::Rsa => rsa::DECOY,
+        };
+        Some(Self { algorithm, verifying: verifying(algorithm, public)?, signing: None })
+    }
+
+    #[cfg(feature = "warden")]
+    pub(super) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) const fn can_sign(&self) -> bool {
+        self.signing.is_some()
+    }
+
+    /// Returns the signature of `message`, or `None` without a private key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        self.signing.as_deref()?.sign(message)
+    }
+}
+
+/// Reads a public key from its raw bytes or its DER, and returns the form in which [`PublicKey`](crate::PublicKey) keeps
+/// it.
+fn public(kind: KeyKind, bytes: &[u8]) -> Option<Vec<u8>> {
+    match kind {
+        KeyKind::Ed25519 => ed25519::public(bytes),
+        KeyKind::P256 => ecdsa::public(bytes),
+        KeyKind::Rsa => rsa::public(bytes),
+    }
+}
+
+/// Reads a private key from its raw bytes or its DER.
+fn private(kind: KeyKind, bytes: &[u8]) -> Option<PrivateKey> {
+    match kind {
+        KeyKind::Ed25519 => ed25519::private(bytes),
+        KeyKind::P256 => ecdsa::private(bytes),
+        KeyKind::Rsa => rsa::private(bytes),
+    }
+}
+
+/// Sets up a public key from the bytes that [`public`] returned.
+fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
+    match algorithm.key_kind()? {
+        KeyKind::Ed25519 => ed25519::verifying(algorithm, public),
+        KeyKind::P256 => ecdsa::verifying(algorithm, public),
+        KeyKind::Rsa => rsa::verifying(algorithm, public),
+    }
+}
+
+/// Sets up a private key from the bytes that [`private`] returned.
+fn signing(algorithm: Algorithm, private: &[u8]) -> Option<Arc<dyn SigningKey>> {
+    match algorithm.key_kind()? {
+        KeyKind::Ed25519 => ed25519::signing(algorithm, private),
+        KeyKind::P256 => ecdsa::signing(algorithm, private),
+        KeyKind::Rsa => rsa::signing(algorithm, private),
+    }
+}

@@ -1,0 +1,71 @@
+//! ECDSA on P-256 with SHA-256 ([FIPS 186-5](https://doi.org/10.6028/NIST.FIPS.186-5)). Both values of `s` are valid.
+//! Signing is deterministic ([RFC 6979](https://www.rfc-editor.org/rfc/rfc6979)).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use p256::ecdsa::Signature;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use zeroize::Zeroizing;
+
+use super::interface::{PrivateKey, SigningKey, VerifyingKey};
+use crate::crypto::Algorithm;
+
+pub(super) fn public(bytes: &[u8]) -> Option<Vec<u8>> {
+    let key = match bytes.len() {
+        33 | 65 => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok()?,
+        _ => p256::ecdsa::VerifyingKey::from_public_key_der(bytes).ok()?,
+    };
+    Some(key.to_sec1_point(false).as_bytes().to_vec())
+}
+
+pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
+    let key = match bytes.len() {
+        32 => p256::SecretKey::from_slice(bytes).ok()?,
+        _ => p256::SecretKey::from_pkcs8_der(bytes).or_else(|_| p256::SecretKey::from_sec1_der(bytes)).ok()?,
+    };
+    let key = p256::ecdsa::SigningKey::from(key);
+    let public = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
+    Some(PrivateKey { private: Zeroizing::new(key.to_bytes().to_vec()), public })
+}
+
+pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(public).ok()?;
+    Some(Arc::new(Key { key, is_der: algorithm == Algorithm::EcdsaP256Der }))
+}
+
+pub(super) fn signing(algorithm: Algorithm, private: &[u8]) -> Option<Arc<dyn SigningKey>> {
+    let key = p256::ecdsa::SigningKey::from_slice(private).ok()?;
+    Some(Arc::new(Key { key, is_der: algorithm == Algorithm::EcdsaP256Der }))
+}
+
+/// A key, and whether its signatures are ASN.1 DER.
+struct Key<K> {
+    key: K,
+    is_der: bool,
+}
+
+impl VerifyingKey for Key<p256::ecdsa::VerifyingKey> {
+    fn verifies(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        let signature = if self.is_der { Signature::from_der(signature) } else { Signature::from_slice(signature) };
+        signature.is_ok_and(|signature| self.key.verify_prehash(digest, &signature).is_ok())
+    }
+}
+
+impl SigningKey for Key<p256::ecdsa::SigningKey> {
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature: Signature = self.key.try_sign(message).ok()?;
+        Some(if self.is_der { signature.to_der().as_bytes().to_vec() } else { signature.to_bytes().to_vec() })
+    }
+}
+
+/// The public key of RFC 6979 appendix A.2.5.
+#[cfg(feature = "warden")]
+pub(super) const DECOY: &[u8] = &[
+    0x04, 0x60, 0xfe, 0xd4, 0xba, 0x25, 0x5a, 0x9d, 0x31, 0xc9, 0x61, 0xeb, 0x74, 0xc6, 0x35, 0x6d, 0x68, 0xc0, 0x49,
+    0xb8, 0x92, 0x3b, 0x61, 0xfa, 0x6c, 0xe6, 0x69, 0x62, 0x2e, 0x60, 0xf2, 0x9f, 0xb6, 0x79, 0x03, 0xfe, 0x10, 0x08,
+    0xb8, 0xbc, 0x99, 0xa4, 0x1a, 0xe9, 0xe9, 0x56, 0x28, 0xbc, 0x64, 0xf2, 0xf1, 0xb2, 0x0c, 0x2d, 0x7e, 0x9f, 0x51,
+    0x77, 0xa3, 0xc2, 0x94, 0xd4, 0x46, 0x22, 0x99,
+];

@@ -1,0 +1,26 @@
+//! An algorithm whose feature is off. No scheme can use it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::interface::{PrivateKey, SigningKey, VerifyingKey};
+use crate::crypto::Algorithm;
+
+pub(super) const fn public(_: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+pub(super) const fn private(_: &[u8]) -> Option<PrivateKey> {
+    None
+}
+
+pub(super) const fn verifying(_: Algorithm, _: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
+    None
+}
+
+pub(super) const fn signing(_: Algorithm, _: &[u8]) -> Option<Arc<dyn SigningKey>> {
+    None
+}
+
+#[cfg(feature = "warden")]
+pub(super) const DECOY: &[u8] = &[];

@@ -1,0 +1,133 @@
+//! RSA with SHA-256 ([RFC 8017](https://www.rfc-editor.org/rfc/rfc8017)): PKCS#1 v1.5, and PSS with a salt of 32 bytes.
+//!
+//! Signing does not take constant time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071)): do not
+//! sign with RSA where others can measure the time precisely. Verification uses no secret and is not affected.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use rsa::pkcs1::{
+    DecodeRsaPrivateKey as _, DecodeRsaPublicKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _,
+};
+use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use rsa::signature::Signer as _;
+use rsa::signature::hazmat::PrehashVerifier as _;
+use rsa::traits::PublicKeyParts as _;
+use rsa::{pkcs1v15, pss};
+use sha2::Sha256;
+
+use super::interface::{PrivateKey, SigningKey, VerifyingKey};
+use crate::crypto::Algorithm;
+
+pub(super) fn public(bytes: &[u8]) -> Option<Vec<u8>> {
+    let key = rsa::PublicKey::from_public_key_der(bytes).or_else(|_| rsa::PublicKey::from_pkcs1_der(bytes));
+    key_bytes(&key.ok()?)
+}
+
+pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
+    let key = rsa::PrivateKey::from_pkcs8_der(bytes).or_else(|_| rsa::PrivateKey::from_pkcs1_der(bytes)).ok()?;
+    Some(PrivateKey { private: key.to_pkcs1_der().ok()?.to_bytes(), public: key_bytes(key.as_ref())? })
+}
+
+/// Returns the DER of PKCS#1 if the key has 2048 to 4096 bits.
+fn key_bytes(key: &rsa::PublicKey) -> Option<Vec<u8>> {
+    let is_sized = (2048..=4096).contains(&key.n().bit_width_vartime());
+    if is_sized { Some(key.to_pkcs1_der().ok()?.as_bytes().to_vec()) } else { None }
+}
+
+pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
+    let key = rsa::PublicKey::from_pkcs1_der(public).ok()?;
+    Some(match algorithm {
+        Algorithm::RsaPss => Arc::new(pss::VerifyingKey::<Sha256>::new_with_salt_len(key, SALT)),
+        _ => Arc::new(pkcs1v15::VerifyingKey::<Sha256>::new(key)),
+    })
+}
+
+pub(super) fn signing(algorithm: Algorithm, private: &[u8]) -> Option<Arc<dyn SigningKey>> {
+    let key = rsa::PrivateKey::from_pkcs1_der(private).ok()?;
+    Some(match algorithm {
+        Algorithm::RsaPss => Arc::new(pss::SigningKey::<Sha256>::new_with_salt_len(key, SALT)),
+        _ => Arc::new(pkcs1v15::SigningKey::<Sha256>::new(key)),
+    })
+}
+
+impl VerifyingKey for pkcs1v15::VerifyingKey<Sha256> {
+    fn verifies(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        signature.try_into().is_ok_and(|signature| self.verify_prehash(digest, &signature).is_ok())
+    }
+}
+
+impl VerifyingKey for pss::VerifyingKey<Sha256> {
+    fn verifies(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        signature.try_into().is_ok_and(|signature| self.verify_prehash(digest, &signature).is_ok())
+    }
+}
+
+impl SigningKey for pkcs1v15::SigningKey<Sha256> {
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature: pkcs1v15::Signature = self.try_sign(message).ok()?;
+        Some(rsa::signature::SignatureEncoding::to_vec(&signature))
+    }
+}
+
+impl SigningKey for pss::SigningKey<Sha256> {
+    #[cfg(feature = "generate")]
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        use rsa::signature::RandomizedSigner as _;
+        let signature: pss::Signature = self.try_sign_with_rng(&mut SystemRandom, message).ok()?;
+        Some(rsa::signature::SignatureEncoding::to_vec(&signature))
+    }
+
+    /// Needs random numbers, and so the feature `generate`.
+    #[cfg(not(feature = "generate"))]
+    fn sign(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// The operating system's random numbers.
+#[cfg(feature = "generate")]
+struct SystemRandom;
+
+#[cfg(feature = "generate")]
+impl rsa::rand_core::TryRng for SystemRandom {
+    type Error = getrandom::Error;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        getrandom::u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        getrandom::u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        getrandom::fill(bytes)
+    }
+}
+
+#[cfg(feature = "generate")]
+impl rsa::rand_core::TryCryptoRng for SystemRandom {}
+
+/// The length of a PSS salt in bytes: that of the hash.
+const SALT: usize = 32;
+
+/// A key of 2048 bits, generated for this purpose. Its private key was dropped.
+#[cfg(feature = "warden")]
+pub(super) const DECOY: &[u8] = &[
+    0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00, 0xb6, 0xe0, 0x1a, 0xa2, 0x85, 0xf5, 0x8c, 0x77, 0xf3, 0x98,
+    0x4e, 0xd5, 0xb7, 0xc0, 0x59, 0x17, 0x9d, 0x08, 0xd5, 0x7b, 0xd9, 0xa1, 0x0b, 0x42, 0x0f, 0x4f, 0x86, 0xf3, 0xb5,
+    0x99, 0x5b, 0x51, 0x56, 0xad, 0xaa, 0xb4, 0x9e, 0x61, 0x10, 0x57, 0x80, 0xec, 0xcf, 0x6e, 0x9c, 0x2f, 0xe3, 0x7a,
+    0xeb, 0xe8, 0x6f, 0x09, 0x69, 0xb2, 0x75, 0xda, 0x42, 0xc3, 0x21, 0x39, 0x24, 0xa3, 0x4b, 0x44, 0x1d, 0xc4, 0x5a,
+    0x4c, 0x66, 0xa0, 0x2b, 0x8b, 0x07, 0x07, 0xeb, 0x82, 0x63, 0xd5, 0x2d, 0xa8, 0x0a, 0x24, 0xad, 0xe1, 0x92, 0xf7,
+    0x5b, 0x09, 0xce, 0x94, 0xd9, 0x83, 0xb1, 0xc9, 0x1f, 0x2b, 0x65, 0xc2, 0xef, 0x27, 0x69, 0xa0, 0x34, 0xe5, 0xb7,
+    0x0d, 0x71, 0x88, 0x6c, 0x82, 0x0e, 0xe0, 0x7f, 0x14, 0x2d, 0x71, 0x1d, 0x0f, 0x92, 0x80, 0x14, 0xb6, 0x45, 0x22,
+    0xde, 0xad, 0xda, 0x2c, 0x27, 0x5e, 0x6b, 0x5a, 0x91, 0xc2, 0x2b, 0xe6, 0x02, 0x23, 0x11, 0x1c, 0x50, 0x3e, 0xdb,
+    0xd6, 0x03, 0xc3, 0xa8, 0xec, 0xb7, 0x89, 0x7a, 0x9a, 0x2f, 0xeb, 0xc6, 0x14, 0xa3, 0xd1, 0x4c, 0xc3, 0x48, 0x74,
+    0x75, 0x8f, 0x18, 0xcd, 0xff, 0x0e, 0x6a, 0xdd, 0x58, 0xa6, 0x8d, 0x7f, 0x84, 0x7e, 0x7f, 0x6f, 0x10, 0x62, 0xe5,
+    0xef, 0xcd, 0x06, 0x67, 0xa0, 0x76, 0x9f, 0x33, 0x77, 0x5f, 0xe6, 0x05, 0xa9, 0xcd, 0x1b, 0x76, 0x9b, 0x64, 0x8b,
+    0x15, 0x42, 0xc0, 0xf2, 0x52, 0x19, 0x91, 0xe1, 0x9c, 0xc4, 0x34, 0xe7, 0x4a, 0x81, 0xdf, 0xef, 0xb5, 0x69, 0xfc,
+    0x60, 0xf0, 0xf8, 0xae, 0xef, 0x8d, 0xef, 0xa4, 0x9e, 0x4b, 0x7b, 0x88, 0x8b, 0x72, 0x95, 0x52, 0x20, 0x3c, 0x8d,
+    0x52, 0x30, 0x24, 0xc9, 0xde, 0xc2, 0x99, 0x75, 0x99, 0xd1, 0x79, 0xde, 0xe3, 0x77, 0x34, 0x38, 0x64, 0x27, 0x02,
+    0x03, 0x01, 0x00, 0x01,
+];

@@ -1,0 +1,133 @@
+//! Reading keys from the texts that providers show.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
+
+use super::interface::PrivateKey;
+use super::{private, public};
+use crate::encoding::{decode_base64_any, decode_secret_base64_any_padding, decode_secret_hex};
+use crate::error::ConfigError;
+use crate::secret::{KeyKind, PEM, PublicKey, Secret, WHPK, WHSEC, WHSK};
+
+/// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, or `whpk_` and base64.
+pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
+    let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
+    let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
+    if text.trim().is_empty() {
+        return refuse("is empty");
+    }
+    let decoded = if let Some(pem) = text.trim().strip_prefix(PEM) {
+        match armoured(pem) {
+            Some(("PUBLIC KEY", der)) => [der].into(),
+            Some(("RSA PUBLIC KEY", der)) if kind == KeyKind::Rsa => [der].into(),
+            Some((label, _)) if label.ends_with("PRIVATE KEY") => return refuse(IS_PRIVATE),
+            Some(("CERTIFICATE", _)) => return refuse("must be a public key, not a certificate: extract its key"),
+            _ => return malformed(),
+        }
+    } else if text.trim() != text {
+        return refuse("must not start or end with white space");
+    } else if text.starts_with(WHSEC) {
+        return refuse("must be a public key, not an HMAC secret");
+    } else if text.starts_with(WHSK) {
+        return refuse(IS_PRIVATE);
+    } else if let Some(encoded) = text.strip_prefix(WHPK) {
+        prefixed(kind, encoded)
+    } else {
+        decodings(text)
+    };
+    let mut keys: Vec<Vec<u8>> = decoded.iter().filter_map(|bytes| public(kind, bytes)).collect();
+    keys.dedup();
+    match <[Vec<u8>; 1]>::try_from(keys) {
+        Ok([bytes]) => Ok(PublicKey::new(kind, bytes)),
+        Err(keys) if !keys.is_empty() => refuse("can be read in two ways: give it as PEM"),
+        // Only DER shows that a key is private: its raw bytes can look like a public key.
+        Err(_) if decoded.iter().any(|bytes| bytes.len() > RAW && private(kind, bytes).is_some()) => refuse(IS_PRIVATE),
+        Err(_) => malformed(),
+    }
+}
+
+/// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, or `whsk_` and base64.
+pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
+    let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
+    let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
+    if text.trim().is_empty() {
+        return refuse("is empty");
+    }
+    let decoded = if let Some(pem) = text.trim().strip_prefix(PEM) {
+        match armoured(pem) {
+            Some(("PRIVATE KEY", der)) => [der].into(),
+            Some(("EC PRIVATE KEY", der)) if kind == KeyKind::P256 => [der].into(),
+            Some(("RSA PRIVATE KEY", der)) if kind == KeyKind::Rsa => [der].into(),
+            Some((label, _)) if label.ends_with("PUBLIC KEY") => return refuse(IS_PUBLIC),
+            _ => return malformed(),
+        }
+    } else if text.trim() != text {
+        return refuse("must not start or end with white space");
+    } else if text.starts_with(WHSEC) {
+        return refuse("must be a private key, not an HMAC secret");
+    } else if text.starts_with(WHPK) {
+        return refuse(IS_PUBLIC);
+    } else if let Some(encoded) = text.strip_prefix(WHSK) {
+        prefixed(kind, encoded)
+    } else {
+        decodings(text)
+    };
+    let mut keys: Vec<PrivateKey> = decoded.iter().filter_map(|bytes| private(kind, bytes)).collect();
+    keys.dedup_by(|a, b| a.public == b.public);
+    match <[PrivateKey; 1]>::try_from(keys) {
+        Ok([key]) => Ok(Secret::private_key(key.private, PublicKey::new(kind, key.public))),
+        Err(keys) if !keys.is_empty() => refuse("can be read in two ways: give it as PEM"),
+        Err(_) if decoded.iter().any(|bytes| bytes.len() > RAW && public(kind, bytes).is_some()) => refuse(IS_PUBLIC),
+        Err(_) => malformed(),
+    }
+}
+
+/// Returns the label and the content of a single PEM block. `pem` is the text after `-----BEGIN `.
+fn armoured(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
+    let (label, rest) = pem.split_once("-----")?;
+    let body = rest.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
+    let base64: Zeroizing<Vec<u8>> = Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
+    let der = decode_secret_base64_any_padding(core::str::from_utf8(&base64).ok()?)?;
+    Some((label, Zeroizing::new(der)))
+}
+
+/// Returns the key after a prefix of Standard Webhooks, which has them only for Ed25519.
+fn prefixed(kind: KeyKind, encoded: &str) -> Vec<Zeroizing<Vec<u8>>> {
+    let decoded = decode_secret_base64_any_padding(encoded).filter(|_| kind == KeyKind::Ed25519);
+    decoded.into_iter().map(Zeroizing::new).collect()
+}
+
+/// Returns every reading of the text: hex, base64 and base64url.
+fn decodings(text: &str) -> Vec<Zeroizing<Vec<u8>>> {
+    [decode_secret_hex(text), decode_base64_any(text)].into_iter().flatten().map(Zeroizing::new).collect()
+}
+
+const fn public_forms(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Ed25519 => {
+            "an Ed25519 public key, canonical and not of small order: 32 bytes in hex, base64 or base64url, after \
+             `whpk_`, or as DER or PEM"
+        }
+        KeyKind::P256 => "a P-256 public key: a point of 33 or 65 bytes in hex, base64 or base64url, or DER or PEM",
+        KeyKind::Rsa => "an RSA public key of 2048 to 4096 bits, as PEM or as DER in base64",
+    }
+}
+
+const fn private_forms(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Ed25519 => {
+            "an Ed25519 private key: 32 bytes in hex, base64 or base64url, after `whsk_`, or as DER or PEM without a \
+             password"
+        }
+        KeyKind::P256 => "a P-256 private key: 32 bytes in hex, base64 or base64url, or DER or PEM without a password",
+        KeyKind::Rsa => "an RSA private key of 2048 to 4096 bits, as PEM or as DER in base64, without a password",
+    }
+}
+
+const IS_PRIVATE: &str = "must be the public key, not the private key, which only the sender may have";
+const IS_PUBLIC: &str = "must be a private key, not a public key: read public keys with Scheme::public_key";
+
+/// The size of a raw private key in bytes, which can also be that of a public key.
+const RAW: usize = 32;

@@ -1,0 +1,122 @@
+//! The keys of a scheme: reading their texts, and setting them up.
+
+use super::{Scheme, SecretFormat};
+use crate::crypto::public_key::{read_private, read_public};
+use crate::crypto::{Algorithm, PreparedKeys};
+use crate::encoding::{decode_secret_base64, decode_secret_base64_any_padding, decode_secret_hex};
+use crate::error::ConfigError;
+use crate::secret::{Key, KeyKind, Keyring, PublicKey, Secret, WHSEC};
+
+impl Scheme {
+    /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`]. If the scheme uses public
+    /// keys, the text is a private key, which only a sender has:
+    ///
+    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whsk_` and base64; or PKCS#8 as DER in base64 or as PEM.
+    /// * ECDSA: 32 bytes in hex, base64 or base64url; or PKCS#8 or SEC 1 as DER in base64 or as PEM.
+    /// * RSA: PKCS#8 or PKCS#1 as DER in base64 or as PEM.
+    ///
+    /// # Errors
+    /// As for [`Secret::from_text`], or the text cannot be decoded. If the scheme uses public keys, the text must be
+    /// exactly one of the listed forms.
+    pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
+        if let Some(kind) = self.algorithm.key_kind() {
+            return read_private(kind, text);
+        }
+        // White space, an empty text and a bare prefix are faults in every format.
+        let literal = Secret::from_text(text)?;
+        let (decoded, form) = match self.secret_format {
+            SecretFormat::Literal => return Ok(literal),
+            SecretFormat::Hex => (decode_secret_hex(text), "hex"),
+            SecretFormat::Base64 => (decode_secret_base64(text), "padded base64"),
+            SecretFormat::Whsec => {
+                (decode_secret_base64_any_padding(text.strip_prefix(WHSEC).unwrap_or(text)), "base64")
+            }
+        };
+        match decoded {
+            Some(bytes) => Secret::from_bytes(bytes),
+            None if self.secret_format == SecretFormat::Whsec && text.contains(WHSEC) => {
+                let problem = "must start with whsec_ and be one secret, without `v1,` or a second secret";
+                Err(ConfigError::new("secret", problem))
+            }
+            None => Err(ConfigError::new("secret", alloc::format!("must be {form} for the scheme {}", self.name))),
+        }
+    }
+
+    /// Reads a public key from the text that a provider shows. The text is in one of these forms:
+    ///
+    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whpk_` and base64; or SPKI as DER in base64 or as PEM.
+    /// * ECDSA: a point of 33 or 65 bytes in hex, base64 or base64url; or SPKI as DER in base64 or as PEM.
+    /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM.
+    ///
+    /// Base64 and base64url may have their padding or none.
+    ///
+    #[cfg_attr(feature = "ed25519", doc = "```")]
+    #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]
+    /// use hookwarden::Scheme;
+    ///
+    /// let scheme = Scheme::standard_webhooks_v1a();
+    /// let key = scheme.public_key("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")?;
+    /// assert_eq!(key, scheme.public_key("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")?);
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The scheme uses secrets; the text is in another form; or the key is unsuitable: an Ed25519 key that is not
+    /// canonical or has a small order, a point of another curve, an RSA key of less than 2048 or more than 4096 bits, or
+    /// a private key.
+    pub fn public_key(&self, text: &str) -> Result<PublicKey, ConfigError> {
+        match self.algorithm.key_kind() {
+            Some(kind) => read_public(kind, text),
+            None => {
+                let problem = alloc::format!("{} uses HMAC, so its keys are secrets: use Scheme::secret", self.name);
+                Err(ConfigError::new("public_key", problem))
+            }
+        }
+    }
+
+    /// Sets up the keys of a keyring for this scheme.
+    ///
+    /// # Errors
+    /// A key is of another kind than the scheme's: a public key is never used as an HMAC secret. Or the scheme decodes
+    /// its secrets and a key holds text that was not decoded: use [`secret`](Self::secret).
+    pub fn prepare(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
+        keyring.iter().try_for_each(|key| self.check_kind(key))?;
+        let decodes = self.secret_format != SecretFormat::Literal;
+        match keyring.iter().find(|key| decodes && key.material.secret().is_some_and(Secret::is_literal_text)) {
+            Some(key) => {
+                let problem = alloc::format!(
+                    "{} decodes its secrets, and key {} is plain text: make it with Scheme::secret",
+                    self.name,
+                    key.id
+                );
+                Err(ConfigError::new("secret", problem))
+            }
+            None => PreparedKeys::new(self.algorithm, keyring),
+        }
+    }
+
+    fn check_kind(&self, key: &Key) -> Result<(), ConfigError> {
+        let found = key.material.public_key().map(PublicKey::kind);
+        let needed = self.algorithm.key_kind();
+        if found == needed {
+            return Ok(());
+        }
+        let needs = needed.map_or("a secret", KeyKind::name);
+        let has = found.map_or("a secret", KeyKind::name);
+        let problem = alloc::format!("{} needs {needs}, but key {} is {has}", self.name, key.id);
+        Err(ConfigError::new("keys", problem))
+    }
+
+    /// Like [`prepare`](Self::prepare), for keys that must be able to sign.
+    pub(crate) fn prepare_to_sign(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
+        let keys = self.prepare(keyring)?;
+        if let Some(id) = keys.without_private_key() {
+            let problem = alloc::format!("{id} is a public key: a signer needs the private key");
+            return Err(ConfigError::new("keys", problem));
+        }
+        if self.algorithm == Algorithm::RsaPss && !cfg!(feature = "generate") {
+            return Err(ConfigError::new("algorithm", "rsa-pss-sha256 requires the feature `generate` to sign"));
+        }
+        Ok(keys)
+    }
+}
