@@ -19,6 +19,9 @@ count() {
 
 count "core, without features" 25 --no-default-features
 count "default" 25
+count "ed25519" 37 --features ed25519
+count "ecdsa" 46 --features ecdsa
+count "rsa" 40 --features rsa
 count "warden" 55 --features warden
 
 exit "$over"

@@ -146,6 +146,11 @@ pub(crate) fn decode_base64_any(text: &str) -> Option<Vec<u8>> {
     engine.decode(text).ok()
 }
 
+/// Decodes base64url without padding.
+pub(crate) fn decode_base64url_unpadded(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// Decodes `text` if it has `length` letters that encode exactly `size` bytes. It is not inlined, so that hex, the most
 /// common encoding, stays small.
 #[inline(never)]

@@ -201,7 +201,8 @@ pub enum Reason {
     /// Another signed header is too long, malformed, or contains the literal that separates it from other signed
     /// content.
     MalformedHeader,
-    /// The request has more signature candidates than the scheme permits: 32 by default.
+    /// The request has more signature candidates than the scheme permits: 32 by default. With public keys: more than 16, or
+    /// more than 16 pairs of a candidate and a valid key.
     TooManyCandidates,
     /// The scheme signs the method or the path, and the head has none.
     NoRequestLine,

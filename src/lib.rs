@@ -31,6 +31,7 @@
 //! | verify a request that is already in memory | [`Verifier`] | |
 //! | verify a body while it arrives | [`verifier::Verification`] | |
 //! | sign webhooks | [`Signer`] | |
+//! | verify signatures with a public key | [`PublicKey`] | `ed25519`, `ecdsa` or `rsa` |
 //! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
 //! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
 //! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
@@ -66,6 +67,7 @@
 //! | `tower`, `axum`, `actix` | adapters |
 //! | `redis` | `RedisStore`, shared by several replicas |
 //! | `serde` | schemes from TOML or JSON; with `warden`, keys from files |
+//! | `ed25519`, `ecdsa`, `rsa` | signatures with public keys |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
 //! | `diagnose` | explains why a captured request does not verify |

@@ -1,11 +1,6 @@
 //! Signatures with public keys. This module and those below it are the only ones that name the crates for them.
 //!
-//! The crates are ed25519-dalek, p256 and rsa. All three are pure Rust, need no `std`, are maintained by their
-//! communities, are permissively licensed, and use the same version of the hash functions as the HMACs. ring is faster
-//! for RSA, but needs a C compiler and cannot hash a message for Ed25519 while it arrives.
-//!
-//! Public keys, signatures and messages are public, so verification takes a time that depends on them. Signing with
-//! Ed25519 and ECDSA takes constant time. Signing with RSA does not: see `rsa`.
+//! The module [`crypto`](crate::crypto) documents them.
 
 mod checks;
 #[cfg(feature = "ecdsa")]
@@ -13,6 +8,7 @@ mod ecdsa;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod interface;
+mod jwk;
 #[cfg(not(all(feature = "ed25519", feature = "ecdsa", feature = "rsa")))]
 mod missing;
 #[cfg(feature = "rsa")]

@@ -70,6 +70,9 @@ use watch::Watched;
 /// id = "2025-11"
 /// secret = "the-secret-before-it"
 /// ```
+/// If the scheme uses public keys, a key has a `public_key` in place of the `secret`, as text or as PEM in a string of
+/// several lines: see [`Scheme::public_key`](crate::scheme::Scheme::public_key).
+///
 /// At least one sender is required. Unknown fields are errors. Times must have seconds and an offset.
 ///
 /// # The directory
@@ -86,6 +89,8 @@ use watch::Watched;
 /// [`file`](FileKeysBuilder::file). Otherwise all files are loaded, and their names are the webhook ids. Do this only
 /// with a directory that contains only webhook secrets.
 ///
+/// If the scheme uses public keys, each line is a public key, or a block of PEM is.
+///
 /// The key ids are `line-1`, `line-2` and so on. An empty line is an error; a line break at the end of the file is not.
 ///
 /// Names that begin with a dot are ignored. If the directory has a link `..data`, the files are read from its target,
@@ -94,8 +99,8 @@ use watch::Watched;
 ///
 /// # Refused entries
 /// [`Scheme::secret`](crate::scheme::Scheme::secret) must accept each secret in a file, and it must have at least 12
-/// characters, 5 of them different. A PEM line (`-----BEGIN …`) is refused: its text is public, and anyone who knows a
-/// secret can sign. `hookwarden secret check` reports secrets that are weak in other ways.
+/// characters, 5 of them different. A PEM line (`-----BEGIN …`) is refused as a secret: its text is public, and anyone who
+/// knows a secret can sign. `hookwarden secret check` reports secrets that are weak in other ways.
 ///
 /// A fault in an entry disables the webhook id of that entry, and only this id. Its earlier keys are not used any more.
 /// This applies at the start and after a change. If two entries have the same webhook id, or two ids have the same

@@ -54,7 +54,7 @@ impl StaticKeys {
     /// Prepares the keys of each sender for `scheme`.
     ///
     /// # Errors
-    /// There are no senders; two senders have the same webhook id or the same secret; an id is empty; or the scheme
+    /// There are no senders; two senders have the same webhook id, secret or public key; an id is empty; or the scheme
     /// decodes its secrets and one was not decoded.
     pub fn new(
         scheme: &Scheme,
@@ -220,7 +220,10 @@ impl Inner {
         for fingerprint in &sender.fingerprints {
             if let Some(owner) = owners.insert(*fingerprint, id.clone()).filter(|owner| owner != id) {
                 let (first, second) = if owner < *id { (&owner, id) } else { (id, &owner) };
-                return Err(ConfigError::new("senders", format!("{first:?} and {second:?} share a secret")));
+                return Err(ConfigError::new(
+                    "senders",
+                    format!("{first:?} and {second:?} share a secret or public key"),
+                ));
             }
         }
         Ok(())
@@ -281,18 +284,21 @@ mod tests {
         assert_refused(&[], "must be at least one");
         assert_refused(&[("", &["one"])], "must not have an empty webhook id");
         assert_refused(&[("a", &["one"]), ("a", &["two"])], "two senders have the webhook id \"a\"");
-        assert_refused(&[("a", &["one", "two"]), ("b", &["three", "two"])], "\"a\" and \"b\" share a secret");
+        assert_refused(
+            &[("a", &["one", "two"]), ("b", &["three", "two"])],
+            "\"a\" and \"b\" share a secret or public key",
+        );
     }
 
     #[test]
     fn secrets_differing_in_trailing_zeros_are_equal() {
-        assert_refused(&[("b", &["one\0\0"]), ("a", &["one"])], "\"a\" and \"b\" share a secret");
+        assert_refused(&[("b", &["one\0\0"]), ("a", &["one"])], "\"a\" and \"b\" share a secret or public key");
     }
 
     #[test]
     fn shared_secret_needs_the_danger_constructor() {
         let list: &[(&str, &[&str])] = &[("a", &["one"]), ("b", &["one"])];
-        assert_refused(list, "\"a\" and \"b\" share a secret");
+        assert_refused(list, "\"a\" and \"b\" share a secret or public key");
         let keys = StaticKeys::danger_allow_shared_secrets(&Scheme::timestamped(), senders(list)).unwrap();
         keys.replace_one("c", keyring(&["one"])).unwrap();
         assert_eq!(keys.len(), 3);
@@ -318,7 +324,7 @@ mod tests {
         let twice = keys.replace(senders(&[("c", &["three"]), ("c", &["four"])])).unwrap_err();
         assert_eq!(twice.to_string(), "senders: two senders have the webhook id \"c\"");
         let shared = keys.replace_one("a", keyring(&["three", "two"])).unwrap_err();
-        assert_eq!(shared.to_string(), "senders: \"a\" and \"b\" share a secret");
+        assert_eq!(shared.to_string(), "senders: \"a\" and \"b\" share a secret or public key");
         let unnamed = keys.replace_one("", keyring(&["three"])).unwrap_err();
         assert_eq!(unnamed.to_string(), "senders: must not have an empty webhook id");
         assert!(!keys.remove("c"));

@@ -6,13 +6,15 @@ use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::{decode_secret_base64, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::ConfigError;
 use crate::secret::{Key, KeyKind, Keyring, PublicKey, Secret, WHSEC};
+#[cfg(all(feature = "serde", feature = "warden"))]
+use crate::secret::{KeyMaterial, WHSK};
 
 impl Scheme {
     /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`]. If the scheme uses public
     /// keys, the text is a private key, which only a sender has:
     ///
-    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whsk_` and base64; or PKCS#8 as DER in base64 or as PEM.
-    /// * ECDSA: 32 bytes in hex, base64 or base64url; or PKCS#8 or SEC 1 as DER in base64 or as PEM.
+    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whsk_` and base64; PKCS#8 as DER in base64 or as PEM; or JWK.
+    /// * ECDSA: 32 bytes in hex, base64 or base64url; PKCS#8 or SEC 1 as DER in base64 or as PEM; or JWK.
     /// * RSA: PKCS#8 or PKCS#1 as DER in base64 or as PEM.
     ///
     /// # Errors
@@ -44,9 +46,9 @@ impl Scheme {
 
     /// Reads a public key from the text that a provider shows. The text is in one of these forms:
     ///
-    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whpk_` and base64; or SPKI as DER in base64 or as PEM.
-    /// * ECDSA: a point of 33 or 65 bytes in hex, base64 or base64url; or SPKI as DER in base64 or as PEM.
-    /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM.
+    /// * Ed25519: 32 bytes in hex, base64 or base64url; `whpk_` and base64; SPKI as DER in base64 or as PEM; or JWK.
+    /// * ECDSA: a point of 33 or 65 bytes in hex, base64 or base64url; SPKI as DER in base64 or as PEM; or JWK.
+    /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM; or JWK.
     ///
     /// Base64 and base64url may have their padding or none.
     ///
@@ -71,6 +73,17 @@ impl Scheme {
                 let problem = alloc::format!("{} uses HMAC, so its keys are secrets: use Scheme::secret", self.name);
                 Err(ConfigError::new("public_key", problem))
             }
+        }
+    }
+
+    /// Reads a secret; or, if the scheme uses public keys, a public key, or a private key whose text shows that it is one.
+    #[cfg(all(feature = "serde", feature = "warden"))]
+    pub(crate) fn key_material(&self, text: &str) -> Result<KeyMaterial, ConfigError> {
+        let is_private = text.starts_with(WHSK) || text.contains("PRIVATE KEY-----");
+        if self.algorithm.uses_public_keys() && !is_private {
+            self.public_key(text).map(Into::into)
+        } else {
+            self.secret(text).map(Into::into)
         }
     }
 

@@ -7,7 +7,7 @@ use hookwarden::{Reason, Scheme};
 use serde::Deserialize;
 
 /// Every file in `tests/providers`.
-const PROVIDERS: [&str; 44] = [
+const PROVIDERS: [&str; 47] = [
     "adyen",
     "box",
     "buildkite",
@@ -15,6 +15,7 @@ const PROVIDERS: [&str; 44] = [
     "circleci",
     "coinbase_commerce",
     "contentful",
+    "discord",
     "docuseal",
     "docusign",
     "dropbox",
@@ -41,6 +42,7 @@ const PROVIDERS: [&str; 44] = [
     "recurly",
     "ripple_collections",
     "sanity",
+    "sendgrid",
     "sentry",
     "shopify",
     "slack",
@@ -48,6 +50,7 @@ const PROVIDERS: [&str; 44] = [
     "standard_webhooks",
     "stripe",
     "svix",
+    "telnyx",
     "twitch",
     "typeform",
     "zendesk",
@@ -69,6 +72,13 @@ const WRITTEN_OTHERWISE: [(&str, &str); 13] = [
     ("sanity", "the timestamp has milliseconds"),
     ("standard_webhooks", "a wrong signature precedes the right one"),
     ("twitch", "the timestamp has nanoseconds"),
+];
+
+/// Providers whose algorithm needs a feature, and whether it is on.
+const BY_FEATURE: [(&str, bool); 3] = [
+    ("discord", cfg!(feature = "ed25519")),
+    ("sendgrid", cfg!(feature = "ecdsa")),
+    ("telnyx", cfg!(feature = "ed25519")),
 ];
 
 /// Providers whose templates need `danger_ambiguous_content`.
@@ -105,7 +115,8 @@ fn providers() -> impl Iterator<Item = Provider> {
         signature_headers: Vec<String>,
     }
 
-    PROVIDERS.into_iter().map(|name| {
+    let is_on = |name: &&str| BY_FEATURE.iter().all(|(other, is_on)| other != name || *is_on);
+    PROVIDERS.into_iter().filter(is_on).map(|name| {
         let file = folder().join(name).with_extension("toml");
         let text = std::fs::read_to_string(&file).unwrap_or_else(|fault| panic!("{name}: {fault}"));
         let document: Document = toml::from_str(&text).unwrap_or_else(|fault| panic!("{name}: {fault}"));
@@ -183,7 +194,7 @@ fn provider_message_without_signature_is_missing_header() {
 fn signer_reproduces_the_provider_signature() {
     for Provider { name, scheme, signature_headers, vector, .. } in providers() {
         let own = without(&vector.headers, &signature_headers);
-        let signed = vector.sign(&scheme, &own);
+        let Some(signed) = vector.sign(&scheme, &own) else { continue };
         let names: Vec<_> = signed.iter().map(|(name, _)| name.to_owned()).collect();
         let mut headers = without(&own, &names);
         headers.extend(signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -11,7 +11,10 @@ use serde::Deserialize;
 pub(crate) struct Vector {
     /// The page, file or tool that the signature comes from.
     pub(crate) source: String,
-    secret: String,
+    /// A secret or a private key.
+    secret: Option<String>,
+    /// The public key as the provider shows it, with which the message is verified.
+    public_key: Option<String>,
     method: Option<String>,
     path: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
@@ -41,8 +44,16 @@ impl Vector {
         Timestamp::from_unix(self.now.unwrap_or_default())
     }
 
+    fn signing_keys(&self, scheme: &Scheme) -> Option<Keyring> {
+        let secret = scheme.secret(self.secret.as_deref()?);
+        Some(Keyring::new(secret.expect("the vector's secret is of the scheme's form")))
+    }
+
     fn keys(&self, scheme: &Scheme) -> Keyring {
-        Keyring::new(scheme.secret(&self.secret).expect("the vector's secret is of the scheme's form"))
+        match &self.public_key {
+            Some(text) => Keyring::new(scheme.public_key(text).expect("the vector's key is of the scheme's form")),
+            None => self.signing_keys(scheme).expect("a vector has a secret or a public key"),
+        }
     }
 
     #[track_caller]
@@ -62,12 +73,13 @@ impl Vector {
         }
     }
 
-    /// Signs the vector's body at its time, together with the `own` headers.
+    /// Signs the vector's body at its time, together with the `own` headers. Returns `None` if only the public key is
+    /// known.
     #[track_caller]
-    pub(crate) fn sign(&self, scheme: &Scheme, own: &Vec<(String, String)>) -> SignedHeaders {
-        let signer = Signer::new(scheme.clone(), self.keys(scheme)).expect("the secret fits the scheme");
+    pub(crate) fn sign(&self, scheme: &Scheme, own: &Vec<(String, String)>) -> Option<SignedHeaders> {
+        let signer = Signer::new(scheme.clone(), self.signing_keys(scheme)?).expect("the secret fits the scheme");
         let (method, path) = (self.method.as_deref().unwrap_or("POST"), self.path.as_deref().unwrap_or("/"));
         let head = RequestHead::new(method, path, own);
-        signer.sign_at(&head, &self.body(), self.now()).expect("the message can be signed")
+        Some(signer.sign_at(&head, &self.body(), self.now()).expect("the message can be signed"))
     }
 }

@@ -81,7 +81,7 @@ fn ecdsa_signature_with_another_nonce_is_a_duplicate() {
 }
 
 #[test]
-fn rsa_pss_signature_with_another_salt_is_a_duplicate() {
+fn pss_signature_with_another_salt_is_a_duplicate() {
     assert_remade_signature_is_a_duplicate(Algorithm::RsaPss, RSA[0], |_| {
         let scheme = scheme(Algorithm::RsaPss);
         let keys = Keyring::new(scheme.secret(RSA[0]).unwrap());

@@ -61,7 +61,7 @@ fn private_key_verifies_with_its_public_key() {
 }
 
 #[test]
-fn signer_with_a_public_key_is_a_config_error() {
+fn signer_without_private_key_is_refused() {
     for (algorithm, [new, old]) in ALGORITHMS {
         let scheme = scheme(algorithm);
         let ring = Keyring::from_keys([private(&scheme, "new", new), public(&scheme, "old", old)]).unwrap();

@@ -8,7 +8,10 @@
 
 mod confusion;
 mod identity;
+mod key_texts;
 mod keyrings;
+mod properties;
+mod stores;
 mod vectors;
 mod wycheproof;
 

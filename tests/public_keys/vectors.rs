@@ -1,6 +1,7 @@
 //! Published vectors, verified and signed again.
 
 use hookwarden::crypto::Algorithm;
+use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 
 use crate::{ED25519, P256, bare, public_half, signature, verdict};
 
@@ -53,6 +54,24 @@ fn ed25519_signatures_are_those_of_rfc_8032() {
     ] {
         assert_vector(Algorithm::Ed25519, private, public, message, expected);
     }
+}
+
+/// Signed with python3 cryptography 48, and the same with node crypto. The specification publishes no message for `v1a`;
+/// this is the one of its SDK for `v1`.
+#[test]
+fn standard_webhooks_v1a_message_verifies() {
+    let scheme = Scheme::standard_webhooks_v1a();
+    let (id, body) =
+        (("webhook-id", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"), br#"{"email":"test@example.com","username":"test_user"}"#);
+    let now = Timestamp::from_unix(1_649_367_553);
+    let signature = "v1a,jfp5j4J3Buv9EPOcc9Bqo8rJqAO1H6lrRl0WZQdzVZI6IttNPT8HSLyPvUvY54dJJt2BQGA01di1ePvigCwlCw==";
+    let head = [id, ("webhook-timestamp", "1649367553"), ("webhook-signature", signature)];
+
+    let key = scheme.public_key("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").unwrap();
+    Verifier::new(scheme.clone(), Keyring::new(key)).unwrap().verify_at(&head, body, now).unwrap();
+    let key = scheme.secret("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=").unwrap();
+    let signed = Signer::new(scheme, Keyring::new(key)).unwrap().sign_at(&[id], body, now).unwrap();
+    assert!(signed.iter().any(|header| header == head[2]));
 }
 
 #[test]

@@ -14,6 +14,10 @@ pub(super) const fn private(_: &[u8]) -> Option<PrivateKey> {
     None
 }
 
+pub(super) const fn public_of_parts(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
 pub(super) const fn verifying(_: Algorithm, _: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
     None
 }

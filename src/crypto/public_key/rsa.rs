@@ -29,6 +29,12 @@ pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
     Some(PrivateKey { private: key.to_pkcs1_der().ok()?.to_bytes(), public: key_bytes(key.as_ref())? })
 }
 
+/// Returns the key of a modulus and an exponent.
+pub(super) fn public_of_parts(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
+    let [modulus, exponent] = [modulus, exponent].map(rsa::BoxedUint::from_be_slice_vartime);
+    key_bytes(&rsa::PublicKey::new(modulus, exponent).ok()?)
+}
+
 /// Returns the DER of PKCS#1 if the key has 2048 to 4096 bits.
 fn key_bytes(key: &rsa::PublicKey) -> Option<Vec<u8>> {
     let is_sized = (2048..=4096).contains(&key.n().bit_width_vartime());

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::interface::PrivateKey;
+use super::jwk::Jwk;
 use super::{private, public};
 use crate::encoding::{decode_base64_any, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::ConfigError;
 use crate::secret::{KeyKind, PEM, PublicKey, Secret, WHPK, WHSEC, WHSK};
 
-/// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, or `whpk_` and base64.
+/// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whpk_` and base64.
 pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
     let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
@@ -34,6 +35,11 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
         return refuse(IS_PRIVATE);
     } else if let Some(encoded) = text.strip_prefix(WHPK) {
         prefixed(kind, encoded)
+    } else if text.starts_with('{') {
+        match Jwk::read(text) {
+            Some(key) if key.is_private() => return refuse(IS_PRIVATE),
+            key => key.and_then(|key| key.public(kind)).into_iter().map(Zeroizing::new).collect(),
+        }
     } else {
         decodings(text)
     };
@@ -48,7 +54,7 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
     }
 }
 
-/// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, or `whsk_` and base64.
+/// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whsk_` and base64.
 pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
     let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
@@ -71,6 +77,11 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
         return refuse(IS_PUBLIC);
     } else if let Some(encoded) = text.strip_prefix(WHSK) {
         prefixed(kind, encoded)
+    } else if text.starts_with('{') {
+        match Jwk::read(text) {
+            Some(key) if !key.is_private() => return refuse(IS_PUBLIC),
+            key => key.and_then(|key| key.private(kind)).into_iter().collect(),
+        }
     } else {
         decodings(text)
     };
@@ -108,10 +119,12 @@ const fn public_forms(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Ed25519 => {
             "an Ed25519 public key, canonical and not of small order: 32 bytes in hex, base64 or base64url, after \
-             `whpk_`, or as DER or PEM"
+             `whpk_`, or as DER, PEM or JWK"
         }
-        KeyKind::P256 => "a P-256 public key: a point of 33 or 65 bytes in hex, base64 or base64url, or DER or PEM",
-        KeyKind::Rsa => "an RSA public key of 2048 to 4096 bits, as PEM or as DER in base64",
+        KeyKind::P256 => {
+            "a P-256 public key: a point of 33 or 65 bytes in hex, base64 or base64url, or DER, PEM or JWK"
+        }
+        KeyKind::Rsa => "an RSA public key of 2048 to 4096 bits, as PEM, as DER in base64, or as JWK",
     }
 }
 

@@ -78,13 +78,24 @@ impl Document<'_> {
     }
 
     fn key(&self, (start, table): Table<'_>) -> Result<Key, Fault> {
-        let names = ["id", "secret", "not_before", "not_after"];
-        let [id, secret, not_before, not_after] = self.fields(table, "sender.key", names)?;
+        let names = ["id", "secret", "public_key", "not_before", "not_after"];
+        let [id, secret, public_key, not_before, not_after] = self.fields(table, "sender.key", names)?;
         let (id_place, id) = self.text(id, start, "sender.key.id")?;
-        let (secret_place, secret) = self.text(secret, start, "sender.key.secret")?;
         let at = |place: Range<usize>| move |problem| Fault::new(Some(self.line(place.start)), problem);
-        let secret = strength::secret(&secret, self.scheme).map_err(at(secret_place))?;
-        let mut key = Key::new(&id, secret).map_err(at(id_place))?;
+        let (place, material) = match (secret, public_key) {
+            (Some(_), Some(value)) => {
+                return Err(self.fault(value.span().start, "sender.key.public_key", "must not be given with a secret"));
+            }
+            (None, Some(value)) => {
+                let (place, text) = self.text(Some(value), start, "sender.key.public_key")?;
+                (place, self.scheme.public_key(&text).map(Into::into))
+            }
+            (secret, None) => {
+                let (place, text) = self.text(secret, start, "sender.key.secret")?;
+                (place, strength::key(&text, self.scheme))
+            }
+        };
+        let mut key = Key::new(&id, material.map_err(at(place))?).map_err(at(id_place))?;
         if let Some(value) = not_before {
             key = key.not_before(self.time(value, "sender.key.not_before")?);
         }

@@ -128,7 +128,7 @@ impl Found<'_> {
             for key in sender.keys.iter() {
                 let owner = *owners.entry(hasher.hash_one(key.material.without_padding())).or_insert(index);
                 if let Some(other) = self.senders.get(owner).filter(|_| owner != index) {
-                    let problem = format!("{:?} and {:?} share a secret", other.id, sender.id);
+                    let problem = format!("{:?} and {:?} share a secret or public key", other.id, sender.id);
                     problems.entry(owner).or_insert_with(|| problem.clone());
                     problems.entry(index).or_insert(problem);
                 }

@@ -1,10 +1,11 @@
-//! A mounted secret: one secret on each line, newest first.
+//! A mounted secret: one secret on each line, newest first. A scheme with public keys has a key on each line or as a
+//! block of PEM.
 
 use super::found::Fault;
 use super::strength;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
-use crate::secret::{Key, Keyring};
+use crate::secret::{Key, Keyring, PEM};
 
 pub(super) fn keyring(content: &[u8], scheme: &Scheme) -> Result<Keyring, Fault> {
     let text = std::str::from_utf8(content).map_err(|error| {
@@ -14,13 +15,32 @@ pub(super) fn keyring(content: &[u8], scheme: &Scheme) -> Result<Keyring, Fault>
     // A line break at the end of the file does not start another line.
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut keyring = Err(Fault::new(None, ConfigError::new("keys", "must be at least one")));
-    for (line, text) in (1_usize..).zip(text.split('\n')) {
+    for (line, text) in entries(text, scheme.algorithm().uses_public_keys()) {
         let at_line = |problem| Fault::new(Some(line), problem);
-        let secret = strength::secret(text.strip_suffix('\r').unwrap_or(text), scheme).map_err(at_line)?;
-        let key = Key::new(&format!("line-{line}"), secret).map_err(at_line)?;
+        let material = strength::key(text.strip_suffix('\r').unwrap_or(text), scheme).map_err(at_line)?;
+        let key = Key::new(&format!("line-{line}"), material).map_err(at_line)?;
         keyring = Ok(Keyring::append_to(keyring.ok(), key).map_err(at_line)?);
     }
     keyring
+}
+
+/// Returns each line of the text, or each block of PEM if the text can have them, with the number of its first line.
+fn entries(text: &str, has_blocks: bool) -> Vec<(usize, &str)> {
+    let (mut entries, mut rest, mut line) = (Vec::new(), Some(text), 1_usize);
+    while let Some(text) = rest {
+        let is_block = has_blocks && text.starts_with(PEM);
+        let end = if is_block { text.find("\n-----END ") } else { None };
+        let from = end.map_or(0, |end| end.saturating_add(1));
+        let length = text.bytes().skip(from).position(|byte| byte == b'\n').map(|length| from.saturating_add(length));
+        let (entry, after) = match length.and_then(|length| text.split_at_checked(length)) {
+            Some((entry, after)) => (entry, after.get(1..)),
+            None => (text, None),
+        };
+        entries.push((line, entry));
+        line = line.saturating_add(1).saturating_add(entry.matches('\n').count());
+        rest = after;
+    }
+    entries
 }
 
 #[cfg(test)]
