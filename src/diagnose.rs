@@ -100,7 +100,7 @@ pub struct Capture<'c, H: ?Sized> {
 }
 
 impl<'c, H: Head + ?Sized> Capture<'c, H> {
-    /// Captures a request. `secret` is the configured text. It is not decoded, trimmed or checked, because the search
+    /// Captures a request. `secret` is the configured text, which is that of a public key if the scheme uses them. It is not decoded, trimmed or checked, because the search
     /// covers mistakes in it.
     pub fn new(scheme: &'c Scheme, secret: &str, head: &'c H, body: &'c [u8]) -> Self {
         let secrets = vec![Zeroizing::new(secret.to_owned())];
@@ -174,11 +174,14 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         let mut fault = None;
         for (place, text) in self.secrets.iter().enumerate() {
             let id = format!("secret-{}", place.saturating_add(1));
-            let added = self.scheme.secret(text).and_then(|secret| Key::new(&id, secret)).and_then(|key| match &ring {
-                // The first secret is the newest. A duplicate secret is an error here, and is skipped.
-                Some(ring) => Keyring::from_keys(ring.iter().cloned().chain([key])),
-                None => Keyring::from_keys([key]),
-            });
+            let added =
+                self.scheme.key_material(text).and_then(|material| Key::new(&id, material)).and_then(
+                    |key| match &ring {
+                        // The first secret is the newest. A duplicate secret is an error here, and is skipped.
+                        Some(ring) => Keyring::from_keys(ring.iter().cloned().chain([key])),
+                        None => Keyring::from_keys([key]),
+                    },
+                );
             match added {
                 Ok(added) => {
                     ring = Some(added);
@@ -259,7 +262,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
                     && !is_repeated
                     && (!explained || !space.candidates.is_empty())
                 {
-                    causes.push(unexplained(space, &budget, unfound.is_err(), body_differs));
+                    causes.push(unexplained(space, &budget, unfound.is_err(), body_differs, self.key_name()));
                 }
                 diagnosis.causes = causes;
             }
@@ -310,12 +313,19 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             .secrets
             .iter()
             .enumerate()
-            .find_map(|(place, text)| Some((place.saturating_add(1), self.scheme.secret(text).err()?)))?;
+            .find_map(|(place, text)| Some((place.saturating_add(1), self.scheme.key_material(text).err()?)))?;
         Some(Cause::new(
             CauseKind::SecretMalformed,
-            format!("secret {place} cannot be used: {error}"),
-            "on the receiver, copy the whole secret again from the sender's settings, without quotes or spaces",
+            format!("{} {place} cannot be used: {error}", self.key_name()),
+            format!(
+                "on the receiver, copy the whole {} again from the sender's settings, without quotes or spaces",
+                self.key_name()
+            ),
         ))
+    }
+
+    fn key_name(&self) -> &'static str {
+        if self.scheme.algorithm().uses_public_keys() { "public key" } else { "secret" }
     }
 
     /// Replaces the texts of causes that would show a secret.
@@ -326,7 +336,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             let text = core::str::from_utf8(bytes).unwrap_or_default().trim().to_owned();
             [text, const_hex::encode(bytes), STANDARD_NO_PAD.encode(bytes)].map(Zeroizing::new)
         });
-        let texts: Vec<_> = written.filter(|text| text.len() >= MIN_SHOWN).collect();
+        let configured = self.secrets.iter().map(|text| Zeroizing::new(text.trim().to_owned()));
+        let texts: Vec<_> = written.chain(configured).filter(|text| text.len() >= MIN_SHOWN).collect();
         for cause in causes {
             if cause.texts().any(|text| texts.iter().any(|secret| text.contains(secret.as_str()))) {
                 *cause = cause.clone().without_quotes();
@@ -347,7 +358,7 @@ impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
     }
 }
 
-fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool, body_differs: bool) -> Cause {
+fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool, body_differs: bool, key: &str) -> Cause {
     let end = if cut { "; the search reached its limit before it tried every combination" } else { "" };
     let what = format!(
         "no combination fits: {} keys, {} bodies, {} templates and {} algorithms, {} signatures in all{end}",
@@ -358,11 +369,15 @@ fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool, body_differs: bool
         budget.tried
     );
     let fix = if body_differs {
-        "capture the raw body again, because this one probably differs from the signed one; if that does not verify \
-         either, compare the secret on both sides"
+        format!(
+            "capture the raw body again, because this one probably differs from the signed one; if that does not \
+             verify either, compare the {key} on both sides"
+        )
     } else {
-        "the sender probably uses another secret, such as that of another environment, endpoint or rotation: compare \
-         it on both sides first; then compare the captured body with the sent one, byte by byte"
+        format!(
+            "the sender probably uses another {key}, such as that of another environment, endpoint or rotation: \
+             compare it on both sides first; then compare the captured body with the sent one, byte by byte"
+        )
     };
     Cause::new(CauseKind::Unexplained, what, fix)
 }

@@ -88,6 +88,19 @@ impl KeyPair {
     }
 }
 
+/// Whether `signature` is valid for the concatenated `pieces` under a public key in the form of
+/// [`PublicKey::as_bytes`](crate::PublicKey::as_bytes).
+#[cfg(feature = "diagnose")]
+pub(super) fn verifies(algorithm: Algorithm, public: &[u8], pieces: &[&[u8]], signature: &[u8]) -> bool {
+    let Some(key) = verifying(algorithm, public) else { return false };
+    if let Some(mut stream) = key.stream(signature) {
+        pieces.iter().for_each(|piece| stream.update(piece));
+        return stream.verifies();
+    }
+    let digest = sha2::Digest::finalize(pieces.iter().fold(sha2::Sha256::default(), sha2::Digest::chain_update));
+    key.verifies(&digest.into(), signature)
+}
+
 /// Reads a public key from its raw bytes or its DER, and returns the form in which [`PublicKey`](crate::PublicKey) keeps
 /// it.
 fn public(kind: KeyKind, bytes: &[u8]) -> Option<Vec<u8>> {

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Algorithm;
 use super::mac::{Mac, Message};
+use super::public_key::verifies;
 use crate::encoding::Tag;
 
 /// A way to compute a signature from a key and a message.
@@ -20,6 +21,8 @@ pub(crate) enum Method {
     Swapped(Algorithm),
     /// A plain hash of the message and the key.
     Hash(Algorithm, KeyPlace),
+    /// A signature with the private key.
+    Signature(Algorithm),
 }
 
 /// The position of the key in a plain hash.
@@ -36,6 +39,7 @@ impl Method {
         match self {
             Self::Hmac(algorithm) | Self::Swapped(algorithm) | Self::Hash(algorithm, _) => algorithm.mac_size(),
             Self::HmacSha384 => Some(48),
+            Self::Signature(_) => None,
         }
     }
 
@@ -52,7 +56,15 @@ impl Method {
             Self::Hash(Algorithm::HmacSha256, place) => hash::<Sha256>(key, pieces, place),
             Self::Hash(Algorithm::HmacSha1, place) => hash::<Sha1>(key, pieces, place),
             Self::Hash(Algorithm::HmacSha512, place) => hash::<Sha512>(key, pieces, place),
-            Self::Hash(_, _) => None,
+            Self::Hash(_, _) | Self::Signature(_) => None,
+        }
+    }
+
+    /// Whether `signature` is one of the concatenated `pieces`, for a method with public keys.
+    pub(crate) fn verifies(self, public_key: &[u8], pieces: &[&[u8]], signature: &[u8]) -> bool {
+        match self {
+            Self::Signature(algorithm) => verifies(algorithm, public_key, pieces, signature),
+            _ => false,
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::crypto::wrong_mac::{KeyPlace, Method};
 
 /// Returns every algorithm to try, the scheme's first.
 pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
+    if own.uses_public_keys() {
+        return signatures(own);
+    }
     let algorithms = [
         (Algorithm::HmacSha256, "SHA-256", "Algorithm::HmacSha256"),
         (Algorithm::HmacSha1, "SHA-1", "Algorithm::HmacSha1"),
@@ -47,5 +50,26 @@ pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
         "on the sender, swap the two arguments: the secret is the key, and the signed content is the message",
     );
     methods.push(Form::with_causes(Method::Swapped(own), [cause]));
+    methods
+}
+
+/// Returns the scheme's algorithm, and another one with the same kind of key.
+fn signatures(own: Algorithm) -> Vec<Form<Method>> {
+    let other = match own {
+        Algorithm::EcdsaP256 => Some((Algorithm::EcdsaP256Der, "as ASN.1 DER", "Algorithm::EcdsaP256Der")),
+        Algorithm::EcdsaP256Der => Some((Algorithm::EcdsaP256, "as the 64 bytes of r and s", "Algorithm::EcdsaP256")),
+        Algorithm::RsaPkcs1 => Some((Algorithm::RsaPss, "with the padding PSS", "Algorithm::RsaPss")),
+        Algorithm::RsaPss => Some((Algorithm::RsaPkcs1, "with the padding PKCS#1 v1.5", "Algorithm::RsaPkcs1")),
+        _ => None,
+    };
+    let mut methods = vec![Form::plain(Method::Signature(own))];
+    methods.extend(other.map(|(algorithm, how, setting)| {
+        let cause = Cause::new(
+            CauseKind::AlgorithmDiffers,
+            format!("the signature is right, but was made {how}, which is not the scheme's algorithm"),
+            format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's algorithm"),
+        );
+        Form::with_causes(Method::Signature(algorithm), [cause])
+    }));
     methods
 }

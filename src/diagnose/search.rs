@@ -126,7 +126,9 @@ impl Space<'_> {
         method: &Form<Method>,
         budget: &mut Budget,
     ) -> Result<Option<Fit>, Spent> {
-        let Some(size) = method.value.tag_size() else { return Ok(None) };
+        let Some(size) = method.value.tag_size() else {
+            return self.fit_signature(key, body, content, method, budget);
+        };
         if !self.candidates.iter().any(|candidate| may_fit(&candidate.value, size, method)) {
             return Ok(None);
         }
@@ -146,6 +148,31 @@ impl Space<'_> {
             }
         }))
     }
+
+    /// [`fit`](Self::fit) for a method with public keys, which verifies every candidate.
+    fn fit_signature(
+        &self,
+        key: &Form<KeyForm>,
+        body: &Form<Cow<'_, [u8]>>,
+        content: &Form<Vec<Piece>>,
+        method: &Form<Method>,
+        budget: &mut Budget,
+    ) -> Result<Option<Fit>, Spent> {
+        let bytes: Vec<Cow<'_, [u8]>> = content.value.iter().map(|piece| piece.bytes(&body.value)).collect();
+        let pieces: Vec<&[u8]> = bytes.iter().map(|piece| &**piece).collect();
+        let cost: usize = content.value.iter().map(|piece| piece.cost(&body.value)).sum();
+        for candidate in &self.candidates {
+            if !budget.spend(cost.saturating_add(VERIFICATION)) {
+                return Err(Spent);
+            }
+            if method.value.verifies(&key.value.bytes, &pieces, &candidate.value.bytes) {
+                let causes = [&content.causes, &method.causes, &key.causes, &body.causes, &candidate.causes];
+                let causes = causes.into_iter().flatten().cloned().map(Cause::proven).collect();
+                return Ok(Some(Fit { secret: key.value.secret, causes }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The budget ended before the search was complete.
@@ -162,6 +189,9 @@ const MAX_TRIES: u32 = 60_000;
 
 /// The maximum number of bytes that are hashed in all.
 const MAX_BYTES: usize = 256 << 20;
+
+/// The cost of verifying a signature with a public key, in bytes: it takes about as long as hashing them.
+const VERIFICATION: usize = 64 << 10;
 
 /// The cost of a signature in addition to its message, in bytes.
 const OVERHEAD: usize = 256;

@@ -30,6 +30,15 @@ struct Keys {
 
 impl Keys {
     fn read(&mut self, scheme: &Scheme, secret: usize, text: &str) {
+        if scheme.algorithm().uses_public_keys() {
+            let whole = (Zeroizing::new(text.to_owned()), Vec::new());
+            for (text, causes) in std::iter::once(whole).chain(readings(text)) {
+                if let Ok(material) = scheme.key_material(&text) {
+                    self.offer(secret, material.identity(), causes);
+                }
+            }
+            return;
+        }
         if let Ok(right) = scheme.secret(text) {
             self.offer(secret, right.expose(), Vec::new());
         }

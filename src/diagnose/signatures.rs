@@ -80,10 +80,18 @@ fn offer(
         // A candidate that a verifier would not read must have a cause.
         if causes.is_empty() && !in_place {
             causes.push(surrounded(name));
-        } else if causes.is_empty() && scheme.encoding().decode_tag(text, bytes.len().min(MAX_TAG)).is_none() {
+        } else if causes.is_empty() && !is_canonical(scheme, text, bytes.len()) {
             causes.extend(scheme.algorithm().signature_sizes().contains(&bytes.len()).then(|| not_canonical(name)));
         }
         found.push(Form::with_causes(candidate(bytes, name), causes));
+    }
+}
+
+/// Whether a verifier decodes a text of `size` bytes.
+fn is_canonical(scheme: &Scheme, text: &[u8], size: usize) -> bool {
+    match scheme.algorithm().uses_public_keys() {
+        true => scheme.encoding().decode_signature(text, &(size..=size)).is_some(),
+        false => scheme.encoding().decode_tag(text, size.min(MAX_TAG)).is_some(),
     }
 }
 

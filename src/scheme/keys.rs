@@ -6,7 +6,7 @@ use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::{decode_secret_base64, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::ConfigError;
 use crate::secret::{Key, KeyKind, Keyring, PublicKey, Secret, WHSEC};
-#[cfg(all(feature = "serde", feature = "warden"))]
+#[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
 use crate::secret::{KeyMaterial, WHSK};
 
 impl Scheme {
@@ -77,7 +77,7 @@ impl Scheme {
     }
 
     /// Reads a secret; or, if the scheme uses public keys, a public key, or a private key whose text shows that it is one.
-    #[cfg(all(feature = "serde", feature = "warden"))]
+    #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
     pub(crate) fn key_material(&self, text: &str) -> Result<KeyMaterial, ConfigError> {
         let is_private = text.starts_with(WHSK) || text.contains("PRIVATE KEY-----");
         if self.algorithm.uses_public_keys() && !is_private {

@@ -7,6 +7,7 @@
 )]
 
 mod confusion;
+mod diagnosis;
 mod identity;
 mod key_texts;
 mod keyrings;

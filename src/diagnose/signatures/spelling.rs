@@ -110,4 +110,4 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const MIN_BYTES: usize = 8;
 
 /// The maximum length of a signature, or of the hex of one, in bytes.
-const MAX_BYTES: usize = 128;
+const MAX_BYTES: usize = 1024;
