@@ -16,8 +16,8 @@ use crate::failure::Failure;
 /// `--scheme`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemeArgument {
-    /// Use this signing scheme: timestamped, standard_webhooks, stripe, github, slack, or a TOML file that describes
-    /// one
+    /// Use this signing scheme: timestamped, standard_webhooks, standard_webhooks_v1a, stripe, github, slack, or a TOML
+    /// file that describes one
     #[arg(long, value_name = "NAME|FILE", default_value = "timestamped")]
     scheme: String,
 }
@@ -29,8 +29,14 @@ impl SchemeArgument {
     }
 
     pub(crate) fn scheme(&self) -> Result<Scheme, Failure> {
-        let presets = [Scheme::timestamped, Scheme::standard_webhooks, Scheme::stripe, Scheme::github, Scheme::slack]
-            .map(|p| p());
+        let presets = [
+            Scheme::timestamped(),
+            Scheme::standard_webhooks(),
+            Scheme::standard_webhooks_v1a(),
+            Scheme::stripe(),
+            Scheme::github(),
+            Scheme::slack(),
+        ];
         let known = presets.each_ref().map(Scheme::name);
         let wanted = self.scheme.replace('-', "_");
         if let Some(index) = known.iter().position(|name| *name == wanted) {
@@ -112,11 +118,20 @@ impl SecretText {
         &self.0
     }
 
-    /// Each line if there are several, otherwise the whole text.
-    pub(crate) fn each(&self) -> impl Iterator<Item = &str> {
-        let several = self.0.lines().nth(1).is_some();
-        let single = (!several).then_some(self.as_str());
-        single.into_iter().chain(self.0.lines().filter(move |_| several))
+    /// Each block of PEM and each other line if there are several, otherwise the whole text.
+    pub(crate) fn each(&self) -> Vec<&str> {
+        if self.0.lines().nth(1).is_none() {
+            return vec![self.as_str()];
+        }
+        let (mut entries, mut rest) = (Vec::new(), self.as_str());
+        while !rest.is_empty() {
+            let end = rest.find("-----END ").filter(|_| rest.starts_with("-----BEGIN ")).unwrap_or_default();
+            let line = rest.get(end..).and_then(|last| last.find('\n')).map(|length| end.saturating_add(length));
+            let (entry, after) = rest.split_at_checked(line.unwrap_or(rest.len())).unwrap_or((rest, ""));
+            entries.push(entry.strip_suffix('\r').unwrap_or(entry));
+            rest = after.strip_prefix('\n').unwrap_or(after);
+        }
+        entries
     }
 }
 

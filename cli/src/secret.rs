@@ -5,6 +5,7 @@ mod entries;
 pub(crate) mod kind;
 mod known;
 pub(crate) mod loader;
+mod public;
 mod rendering;
 pub(crate) mod strength;
 
@@ -56,12 +57,16 @@ enum Action {
     /// weaker. No secret is shown. The exit code is 1 if there is a finding.
     #[command(after_help = check::EXAMPLE)]
     Check(check::Arguments),
+    /// Print the public key of a private key, for the receivers. Ed25519 keys have the prefix whpk_.
+    #[command(after_help = public::EXAMPLE)]
+    Public(public::Arguments),
 }
 
 /// Generates secrets, or checks existing ones.
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     match &arguments.action {
         Some(Action::Check(check)) => check::run(check, output),
+        Some(Action::Public(public)) => public::run(public, output),
         None => make(arguments, output),
     }
 }
@@ -84,7 +89,7 @@ fn make(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) const EXAMPLE: &str = "\
-Kinds, each with at least 50 characters except fernet, whose format is fixed:
+Kinds, each with at least 50 characters except fernet and whsk, whose formats are fixed:
   webhook     64 letters and digits, 381 bits
   whsec       whsec_ and the base64 of 48 bytes, for Standard Webhooks
   django      64 letters, digits, - and _, for SECRET_KEY
@@ -92,6 +97,7 @@ Kinds, each with at least 50 characters except fernet, whose format is fixed:
   encryption  32 bytes in 64 hex digits
   fernet      32 bytes in 44 characters of URL-safe base64
   env         all of these, as a .env file
+  whsk        whsk_ and the base64 of an Ed25519 private key, for Standard Webhooks
 
 Example:
   hookwarden secret

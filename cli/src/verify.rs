@@ -157,7 +157,7 @@ fn diagnose<H: hookwarden::headers::Head + ?Sized>(
     captured: &Captured,
     time: Timestamp,
 ) -> Diagnosis {
-    let mut secrets = secret.each();
+    let mut secrets = secret.each().into_iter();
     let mut capture = Capture::new(scheme, secrets.next().unwrap_or_default(), head, &captured.body)
         .with_headers(captured.headers.iter().map(|(name, value)| (name.as_str(), value)));
     for secret in secrets {

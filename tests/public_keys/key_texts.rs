@@ -162,7 +162,7 @@ fn weak_or_noncanonical_ed25519_key_is_refused() {
 }
 
 #[test]
-fn p256_point_that_is_not_on_the_curve_is_refused() {
+fn p256_point_off_the_curve_is_refused() {
     let good = "04a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e499aa8446e0d9f6ad57f4009cc0779d6e629a08dee2752531c541ffec22d880b9";
     for text in [
         &format!("{}8", &good[..good.len() - 1]),
@@ -211,7 +211,7 @@ fn malformed_jwk_is_refused() {
 }
 
 #[test]
-fn public_key_is_not_read_as_a_private_key() {
+fn public_key_read_as_private_is_refused() {
     for (algorithm, text) in [
         (Algorithm::Ed25519, include_str!("keys/ed25519_public.pem")),
         (Algorithm::Ed25519, "whpk_Nz0iPauQzI/UYXFo2owoCEuKMTNXXWW3ZObSLII/B/w="),

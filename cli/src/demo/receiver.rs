@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zeroize::Zeroizing;
 
+use crate::secret::kind::Kind;
+
 /// A running receiver, or two that share a store, with their events.
 pub(crate) struct Receiver {
     pub(crate) addresses: Vec<SocketAddr>,
@@ -62,7 +64,8 @@ impl Receiver {
             presets: [Scheme::standard_webhooks(), Scheme::stripe(), Scheme::github(), Scheme::slack()]
                 .into_iter()
                 .map(|scheme| Ok((scheme, key("only")?)))
-                .collect::<Result<_, ConfigError>>()?,
+                .chain([ed25519()])
+                .collect::<Result<_, Box<dyn Error>>>()?,
         };
         let during_rotation = Keyring::from_keys([senders.new.clone(), senders.old.clone()])?;
         let keys = StaticKeys::new(&Scheme::timestamped(), [(WEBHOOK_ID, during_rotation)])?;
@@ -86,6 +89,14 @@ impl Receiver {
     pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
         self.keys.replace_one(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)
     }
+}
+
+/// The preset with Ed25519 and a private key. The receiver uses only its public key.
+fn ed25519() -> Result<(Scheme, Key), Box<dyn Error>> {
+    let scheme = Scheme::standard_webhooks_v1a();
+    let text = Kind::Whsk.generate().map_err(|failure| failure.to_string())?;
+    let key = Key::new("only", scheme.secret(&text)?)?;
+    Ok((scheme, key))
 }
 
 fn router(

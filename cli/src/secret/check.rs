@@ -58,14 +58,20 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     for entry in entries.iter().filter(|_| faults.is_empty()) {
         findings.extend(unusable(entry, &scheme));
     }
-    findings.extend(weaknesses(&entries));
-    findings.extend(entries.iter().map(measure));
+    // The characters of a key pair do not show its strength.
+    if !scheme.algorithm().uses_public_keys() {
+        findings.extend(weaknesses(&entries));
+        findings.extend(entries.iter().map(measure));
+    }
     Ok(Report::new(subject, findings).print(arguments.format, output))
 }
 
 /// The library's error for a secret that was not read from a file, such as one with a byte order mark.
 fn unusable(entry: &Entry, scheme: &Scheme) -> Option<Finding> {
-    let error = scheme.secret(&entry.text).err().filter(|_| strength::weaknesses(&entry.text).is_empty())?;
+    let error = match scheme.algorithm().uses_public_keys() {
+        true => scheme.public_key(&entry.text).err().filter(|_| scheme.secret(&entry.text).is_err())?,
+        false => scheme.secret(&entry.text).err().filter(|_| strength::weaknesses(&entry.text).is_empty())?,
+    };
     Some(refused(format!("{}: {error}", entry.name), "correct it, because hookwarden refuses it").at_line(entry.line))
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Fernet,
     /// All of these.
     Env,
+    /// A private key for Standard Webhooks with Ed25519.
+    Whsk,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Jwt => &[Self::Jwt],
             Self::Encryption => &[Self::Encryption],
             Self::Fernet => &[Self::Fernet],
+            Self::Whsk => &[Self::Whsk],
             Self::Env => &[Self::Webhook, Self::Whsec, Self::Django, Self::Jwt, Self::Encryption, Self::Fernet],
         }
     }
@@ -50,6 +53,7 @@ impl Kind {
             Self::Encryption => "ENCRYPTION_KEY",
             Self::Fernet => "FERNET_KEY",
             Self::Env => "SECRETS",
+            Self::Whsk => "STANDARD_WEBHOOKS_PRIVATE_KEY",
         }
     }
 
@@ -60,6 +64,7 @@ impl Kind {
             Self::Django => random::text(URL_SAFE_CHARACTERS, 64),
             Self::Jwt => random::text(ALPHANUMERIC, 88),
             Self::Whsec => Ok(Zeroizing::new(format!("whsec_{}", *base64(&STANDARD, &*random::bytes::<48>()?)))),
+            Self::Whsk => Ok(Zeroizing::new(format!("whsk_{}", *base64(&STANDARD, &*random::bytes::<32>()?)))),
             Self::Encryption => Ok(Zeroizing::new(const_hex::encode(*random::bytes::<32>()?))),
             Self::Fernet => Ok(base64(&URL_SAFE, &*random::bytes::<32>()?)),
         }

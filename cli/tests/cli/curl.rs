@@ -40,7 +40,7 @@ fn curl_line_sends_the_signed_bytes() {
         let line = scratch.run_with_secret(secret, arguments).assert_code(0).stdout;
         assert_eq!(response(&scratch, &line, Stdio::null()), "taken", "{}", scheme.name());
     }
-    assert_eq!(endpoint.seen().bodies(), [BODY; 5]);
+    assert_eq!(endpoint.seen().bodies(), [BODY; 6]);
 }
 
 fn curl_line_sends_argument_and_standard_input() {

@@ -22,7 +22,7 @@ fn every_preset_is_accepted_over_both_http_versions() {
             assert!(first.starts_with(seen) && first.contains(" 200 OK in "), "{}: {}", scheme.name(), ended.stdout);
             assert!(ended.stdout.contains("\ntaken\n"), "{}: {}", scheme.name(), ended.stdout);
         }
-        assert_eq!(endpoint.seen().bodies(), [BODY; 5]);
+        assert_eq!(endpoint.seen().bodies(), [BODY; 6]);
         assert_eq!(endpoint.seen().versions(), [seen]);
     }
 }

@@ -39,6 +39,18 @@ impl Message<'_> {
         self
     }
 
+    /// Replaces the algorithm. In place of a private key, an HMAC gets the public key as its secret.
+    pub(super) fn by(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        match &self.sender.public_key {
+            Some(key) if !algorithm.uses_public_keys() => {
+                let key = key.clone();
+                self.under(key)
+            }
+            _ => self,
+        }
+    }
+
     /// Replaces the secret to sign with.
     pub(super) fn under(mut self, secret: Secret) -> Self {
         self.keys = Keyring::new(secret);

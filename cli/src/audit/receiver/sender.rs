@@ -6,7 +6,7 @@ use hookwarden::encoding::Encoding;
 use hookwarden::headers::FieldName;
 use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
 use hookwarden::time::TimestampFormat;
-use hookwarden::{Keyring, Scheme, Timestamp};
+use hookwarden::{Keyring, Scheme, Secret, Timestamp};
 
 use super::delivery::Delivery;
 use super::message::Message;
@@ -18,6 +18,8 @@ use crate::random;
 pub(super) struct Sender {
     pub(super) scheme: Scheme,
     keys: Keyring,
+    /// The bytes of the public key as an HMAC secret, to try whether a receiver confuses the two.
+    pub(super) public_key: Option<Secret>,
     own: Vec<(String, Vec<u8>)>,
     body: Body,
     path: String,
@@ -57,13 +59,16 @@ impl Sender {
         path: &str,
     ) -> Result<Self, Failure> {
         let wrong = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
-        let keys = Keyring::new(scheme.secret(secret).map_err(wrong)?);
+        let secret = scheme.secret(secret).map_err(wrong)?;
+        let public_key =
+            secret.public_key().map(|key| Secret::from_bytes(key.as_bytes())).transpose().map_err(wrong)?;
+        let keys = Keyring::new(secret);
         let random = random::bytes::<6>()?;
         let run = const_hex::encode(*random);
         // Makes the deliveries differ from those of an earlier audit.
         let [first @ .., _, _] = *random;
         let count = AtomicU64::new(u32::from_be_bytes(first).into());
-        let sender = Self { scheme, keys, own, body, path: path.to_owned(), run, count };
+        let sender = Self { scheme, keys, public_key, own, body, path: path.to_owned(), run, count };
         for (name, _) in &sender.own {
             if sender.signature_name().eq_ignore_ascii_case(name) || sender.is_timestamp_header(name) {
                 return Err(Failure::input("--header", format!("{name} must not be set; the audit writes it")));

@@ -89,8 +89,7 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
         if algorithm == scheme.algorithm() {
             continue;
         }
-        let mut message = sender.message();
-        message.algorithm = algorithm;
+        let message = sender.message().by(algorithm);
         tries.push((format!("a signature by {}", name(algorithm)), message.signed()));
     }
     for (prefix, algorithm) in [
@@ -110,9 +109,7 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
         if is_own {
             continue;
         }
-        let mut message = sender.message();
-        message.algorithm = algorithm;
-        let delivery = message.signed();
+        let delivery = sender.message().by(algorithm).signed();
         let header = match sender.timestamp_field() {
             // Keep the timestamp, and change only the key of the signature.
             Some(_) => {
@@ -130,6 +127,9 @@ pub(super) async fn algorithm(session: &Session) -> Verdict {
 }
 
 pub(super) async fn weak_secret(session: &Session) -> Verdict {
+    if session.sender.scheme.algorithm().uses_public_keys() {
+        return Err(Inconclusive::new("a scheme with public keys has no secret"));
+    }
     let mut tries = Vec::new();
     let empty = session.sender.message().signed_under_the_empty_key();
     let is_tried = empty.is_some();
@@ -215,7 +215,7 @@ const fn name(algorithm: Algorithm) -> &'static str {
 const fn size(algorithm: Algorithm) -> usize {
     match algorithm {
         Algorithm::HmacSha1 => 20,
-        Algorithm::HmacSha512 => 64,
+        Algorithm::HmacSha512 | Algorithm::Ed25519 | Algorithm::EcdsaP256 => 64,
         _ => 32,
     }
 }
