@@ -48,10 +48,8 @@ use crate::time::Timestamp;
 pub struct Verification {
     keys: PreparedKeys,
     macs: LiveMacs,
-    /// The hash of the body, if the scheme signs its digest.
-    body_hash: Option<Box<BodyHash>>,
-    /// The signed content after the body, for each timestamp. Empty if there is none.
-    after_body: Vec<Vec<u8>>,
+    /// What only a few schemes need.
+    rare: Option<Box<Rare>>,
     candidates: KeptCandidates,
     times: Times,
     now: Timestamp,
@@ -60,7 +58,7 @@ pub struct Verification {
 impl Verification {
     /// Adds the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        match &mut self.body_hash {
+        match self.rare.as_mut().and_then(|rare| rare.body_hash.as_mut()) {
             None => self.macs.iter_mut().for_each(|live| live.mac.update(chunk)),
             Some(hash) => hash.update(chunk),
         }
@@ -78,14 +76,15 @@ impl Verification {
     /// Like [`finish`](Self::finish), by reference.
     pub(crate) fn verdict(&self) -> Result<Verified, Fault> {
         let mut macs = Macs::new();
-        let digest = self.body_hash.as_deref().map(BodyHash::text);
+        let digest = self.rare.as_ref().and_then(|rare| rare.body_hash.as_ref()).map(BodyHash::text);
         let rest = match &digest {
             None => Some(&b""[..]),
             Some(text) => text.as_ref().map(EncodedTag::as_bytes),
         };
         // Without a digest there are no MACs, so that the request is refused.
         for LiveMac { key, stamp, mac } in self.macs.iter().filter(|_| rest.is_some()) {
-            let after = self.after_body.get(usize::from(*stamp)).map(Vec::as_slice).unwrap_or_default();
+            let after = self.rare.as_ref().and_then(|rare| rare.after_body.get(usize::from(*stamp)));
+            let after = after.map(Vec::as_slice).unwrap_or_default();
             let tag = mac.tag_of(&[rest.unwrap_or_default(), after][..]);
             macs.extend(tag.map(|tag| KeyMac { key: *key, stamp: *stamp, tag }));
         }
@@ -100,7 +99,7 @@ impl fmt::Debug for Verification {
     }
 }
 
-/// A head that is well formed and fresh, before the keys are looked up.
+/// A head before the keys are looked up. It is well formed and fresh once [`Rules::open`](super::Rules::open) has read it.
 #[derive(Debug)]
 pub(crate) struct Opening<'h, H: ?Sized> {
     pub(super) scheme: &'h Scheme,
@@ -110,7 +109,11 @@ pub(crate) struct Opening<'h, H: ?Sized> {
     pub(super) now: Timestamp,
 }
 
-impl<H: Head + ?Sized> Opening<'_, H> {
+impl<'h, H: Head + ?Sized> Opening<'h, H> {
+    pub(crate) fn new(scheme: &'h Scheme, head: &'h H, now: Timestamp) -> Self {
+        Self { scheme, head, reading: Reading::default(), candidates: KeptCandidates::new(), now }
+    }
+
     pub(crate) fn skew(&self) -> Option<i64> {
         self.reading.times.first().map(|stamp| self.now.seconds_since(*stamp))
     }
@@ -122,13 +125,12 @@ impl<H: Head + ?Sized> Opening<'_, H> {
         let mut verification = Verification {
             keys,
             macs: LiveMacs::new(),
-            body_hash: scheme.body_hash().map(Box::new),
-            after_body: Vec::new(),
+            rare: scheme.body_hash().map(|hash| Box::new(Rare { body_hash: Some(hash), ..Rare::default() })),
             candidates,
             times: reading.times.clone(),
             now,
         };
-        let Verification { keys, macs, after_body, .. } = &mut verification;
+        let Verification { keys, macs, rare, .. } = &mut verification;
         let live = || keys.live(now).take(reading.usable_keys());
         // Reserve room for all states: growing would leave a copy of them that is not wiped.
         macs.reserve_exact(live().count().saturating_mul(reading.timestamp_texts().count()));
@@ -140,11 +142,20 @@ impl<H: Head + ?Sized> Opening<'_, H> {
             if !rest.is_empty() {
                 let mut after = Vec::new();
                 rest.feed(text, head, &mut |bytes| after.extend_from_slice(bytes));
-                after_body.push(after);
+                rare.get_or_insert_default().after_body.push(after);
             }
         }
         verification
     }
+}
+
+/// The parts of a [`Verification`] that only a few schemes need.
+#[derive(Default)]
+struct Rare {
+    /// The hash of the body, if the scheme signs its digest.
+    body_hash: Option<BodyHash>,
+    /// The signed content after the body, for each timestamp.
+    after_body: Vec<Vec<u8>>,
 }
 
 /// Two keys are valid during a rotation, and the sender then sends two signatures. More are rare.
