@@ -1,15 +1,14 @@
 //! The replay store in this process.
 
+mod locked_keys;
 mod shard;
 mod state;
 
 use std::fmt;
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-
-use smallvec::SmallVec;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
 use crate::clock::ClockReading;
@@ -19,6 +18,7 @@ use crate::keyed_hash::{HashedKey, WordHash, split};
 use crate::secret::MAX_KEYS;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
+use locked_keys::{LockedKeys, PerKey};
 use shard::{Fingerprint, Shard};
 use state::{KeyState, Mark, Now, State};
 
@@ -246,54 +246,6 @@ pub(crate) struct LocalDelivery<'a> {
 impl<'a> From<Delivery<'a>> for LocalDelivery<'a> {
     fn from(Delivery { webhook_id, keys, until }: Delivery<'a>) -> Self {
         Self { id: HashedKey::of_id(webhook_id), keys, until }
-    }
-}
-
-/// One value for each key of a delivery. Few deliveries have more than two.
-type PerKey<T> = SmallVec<[T; 2]>;
-
-/// The keys of one delivery with their shards locked, both in ascending order of the shards.
-struct LockedKeys<'a> {
-    prints: PerKey<(usize, Fingerprint)>,
-    shards: PerKey<(usize, MutexGuard<'a, Shard>)>,
-}
-
-impl LockedKeys<'_> {
-    fn states(&self, now: &Now) -> impl Iterator<Item = KeyState> {
-        self.prints.iter().map(move |(index, print)| {
-            let shard = self.shards.iter().find(|(locked, _)| locked == index);
-            shard.map_or(KeyState::Free, |(_, shard)| shard.state(print, now))
-        })
-    }
-
-    /// Makes room in every shard for the keys that are not stored yet, before any is stored.
-    fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in &mut self.shards {
-            let prints = self.prints.iter().filter(|(index, _)| index == locked);
-            let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
-            shard.make_room(more, limit, now)?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, state: State) {
-        self.each(|shard, print| shard.put(*print, state));
-    }
-
-    fn remove_if(&mut self, condition: impl Fn(KeyState) -> bool, now: &Now) {
-        self.each(|shard, print| {
-            if condition(shard.state(print, now)) {
-                shard.remove(print);
-            }
-        });
-    }
-
-    fn each(&mut self, mut act: impl FnMut(&mut Shard, &Fingerprint)) {
-        for (index, print) in &self.prints {
-            if let Some((_, shard)) = self.shards.iter_mut().find(|(locked, _)| locked == index) {
-                act(shard, print);
-            }
-        }
     }
 }
 
