@@ -6,31 +6,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// A keyed hash of a table key. It keeps entries small for keys of any size.
-///
-/// The hash key is random, so clients cannot search for collisions. Among 65,536 keys, two share a hash with a
-/// probability of about 2⁻³³.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct HashedKey(u64);
-
-impl HashedKey {
-    pub(crate) fn new(secret: &RandomState, key: impl Hash) -> Self {
-        Self(secret.hash_one(key))
-    }
-
-    /// The placeholder for a missing key.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// Returns a number below `count`, or zero if `count` is zero.
-    pub(crate) fn below(self, count: u8) -> u8 {
-        self.0.checked_rem(count.into()).and_then(|rest| u8::try_from(rest).ok()).unwrap_or(0)
-    }
-}
+use crate::keyed_hash::HashedKey;
 
 /// Converts a time on the monotonic clock to nanoseconds. It saturates after 584 years.
 pub(crate) fn nanos(time: Duration) -> u64 {
@@ -142,7 +123,7 @@ impl<V: Default + Expires> BoundedTable<V> {
 
     /// Selects the shard by bits that `HashMap` uses neither for the bucket nor for the tag within it.
     fn shard_of(&self, key: HashedKey) -> &Shard<V> {
-        let [_, _, high, low, ..] = key.0.to_be_bytes();
+        let [_, _, high, low, ..] = key.as_u64().to_be_bytes();
         self.shard_at(usize::from(u16::from_be_bytes([high, low])))
     }
 
@@ -232,7 +213,7 @@ mod tests {
 
     fn key(number: u64) -> HashedKey {
         // Spread like a hash, but deterministic.
-        HashedKey(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        HashedKey::from_u64(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     fn put(table: &BoundedTable<Until>, number: u64, now: u64, until: u64) -> Result<(), Full> {

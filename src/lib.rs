@@ -138,6 +138,8 @@ pub mod guide;
 pub mod harden;
 pub mod headers;
 #[cfg(feature = "warden")]
+mod keyed_hash;
+#[cfg(feature = "warden")]
 pub mod keys;
 #[cfg(feature = "warden")]
 pub mod limit;

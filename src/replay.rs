@@ -36,5 +36,6 @@
 mod local;
 mod store;
 
+pub(crate) use local::LocalDelivery;
 pub use local::LocalReplay;
 pub use store::{Claim, Claimant, Delivery, ReplayStore};

@@ -48,7 +48,6 @@ pub use verification::Verification;
 pub use verified::Verified;
 
 pub(crate) use rules::Rules;
-#[cfg(feature = "warden")]
 pub(crate) use verification::Opening;
 
 use verified::verdict;
@@ -137,7 +136,8 @@ impl Verifier {
     /// # Errors
     /// As for [`verify_at`](Self::verify_at), except that the signature is not compared yet.
     pub fn begin_at<H: Head + ?Sized>(&self, head: &H, now: Timestamp) -> Result<Verification, Rejection> {
-        let opening = self.rules.open(head, now).map_err(|fault| self.rejection(fault))?;
+        let mut opening = Opening::new(&self.rules.scheme, head, now);
+        self.rules.open(&mut opening).map_err(|fault| self.rejection(fault))?;
         if !self.keys.has_live(now) {
             return Err(self.rejection(Fault::new(Reason::NoLiveKey).with_skew(opening.skew())));
         }

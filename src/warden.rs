@@ -260,7 +260,8 @@ impl Warden {
     /// Returns whether a head is well-formed and fresh. Verifies no signature and raises no event.
     #[cfg(feature = "actix")]
     pub(crate) fn has_fresh_shape(&self, head: &impl crate::headers::Head) -> bool {
-        self.inner.rules.open(head, self.inner.monitor.clock.now().wall).is_ok()
+        let rules = &self.inner.rules;
+        rules.open(&mut crate::verifier::Opening::new(&rules.scheme, head, self.inner.monitor.clock.now().wall)).is_ok()
     }
 }
 

@@ -1,17 +1,17 @@
 //! The rate limiter in this process.
 
 use std::fmt;
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::usage::Usage;
 use super::{Decision, Quota, RateLimiter};
-use crate::bounded::{BoundedTable, HashedKey, nanos};
+use crate::bounded::{BoundedTable, nanos};
 use crate::clock::{Clock, SystemClock};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
+use crate::keyed_hash::{HashedKey, WordHash};
 
 /// Counts accepted requests by webhook id in this process, by the monotonic clock.
 ///
@@ -41,7 +41,7 @@ use crate::future::BoxFuture;
 /// ```
 pub struct LocalLimiter {
     usages: BoundedTable<Usage>,
-    secret: RandomState,
+    keys: WordHash<3>,
     clock: Arc<dyn Clock>,
     uncounted: AtomicU64,
 }
@@ -52,7 +52,7 @@ impl LocalLimiter {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             usages: BoundedTable::new(DEFAULT_CAPACITY),
-            secret: RandomState::new(),
+            keys: WordHash::default(),
             clock,
             uncounted: AtomicU64::new(0),
         }
@@ -71,11 +71,11 @@ impl LocalLimiter {
         self.uncounted.load(Ordering::Relaxed)
     }
 
-    /// Counts one request of `webhook_id` if it passes. `now` is read from the monotonic clock. Each pair of id and
+    /// Counts one request of a webhook id if it passes. `now` is read from the monotonic clock. Each pair of id and
     /// quota has its own count.
-    pub(crate) fn check_at(&self, webhook_id: &str, quota: &Quota, now: Duration) -> Result<Decision, Uncounted> {
+    pub(crate) fn check_at(&self, id: HashedKey, quota: &Quota, now: Duration) -> Result<Decision, Uncounted> {
         let now = nanos(now);
-        let key = HashedKey::new(&self.secret, (webhook_id, quota));
+        let key = self.keys.of([id.as_u64(), quota.burst().into(), nanos(quota.period())]);
         self.usages.update(key, now, |usage| usage.count(quota, now)).map_err(|_full| {
             self.uncounted.fetch_add(1, Ordering::Relaxed);
             Uncounted(Usage::default().count(quota, now))
@@ -95,8 +95,8 @@ impl Default for LocalLimiter {
 
 impl RateLimiter for LocalLimiter {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
-        let decision =
-            self.check_at(webhook_id, quota, self.clock.monotonic()).unwrap_or_else(|Uncounted(decision)| decision);
+        let decision = self.check_at(HashedKey::of_id(webhook_id), quota, self.clock.monotonic());
+        let decision = decision.unwrap_or_else(|Uncounted(decision)| decision);
         Box::pin(std::future::ready(Ok(decision)))
     }
 }

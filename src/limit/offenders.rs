@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arrayvec::{ArrayString, ArrayVec};
 
-use crate::bounded::HashedKey;
+use crate::keyed_hash::HashedKey;
 
 /// The pairs of peer and webhook id with the most refused requests recently.
 ///

@@ -11,8 +11,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Returns a different number for each peer, and zero for an unknown peer. One number is faster to hash than the
-    /// parts.
+    /// Returns a different number for each peer, and zero for an unknown peer.
     pub(super) fn number(peer: Option<Self>) -> u128 {
         match peer {
             None => 0,

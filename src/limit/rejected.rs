@@ -7,14 +7,14 @@
 //! ones could pass. A request is refunded if it is genuine, or if the receiver is at fault.
 
 use std::fmt;
-use std::hash::RandomState;
 use std::time::Duration;
 
 use super::offenders::{Label, Offenders};
 use super::peer::Peer;
 use super::usage::Usage;
 use super::{Decision, Quota};
-use crate::bounded::{BoundedTable, Expires, Full, HashedKey, nanos};
+use crate::bounded::{BoundedTable, Expires, Full, nanos};
+use crate::keyed_hash::{HashedKey, WordHash, split};
 
 /// The quotas of refused traffic: one for each peer, and one for each pair of peer and webhook id. All requests without
 /// a known peer share one.
@@ -30,7 +30,8 @@ pub(crate) struct RejectedTraffic {
     peers: BoundedTable<Record>,
     pairs: BoundedTable<Record>,
     offenders: Offenders,
-    secret: RandomState,
+    peer_keys: WordHash<2>,
+    pair_keys: WordHash<2>,
 }
 
 /// The quotas that a request was counted against before it was verified. Empty for a request that was not counted.
@@ -77,7 +78,8 @@ impl RejectedTraffic {
             peers: BoundedTable::new(capacity),
             pairs: BoundedTable::new(capacity),
             offenders: Offenders::default(),
-            secret: RandomState::new(),
+            peer_keys: WordHash::default(),
+            pair_keys: WordHash::default(),
         }
     }
 
@@ -85,14 +87,14 @@ impl RejectedTraffic {
     pub(crate) fn reserve(
         &self,
         peer: Option<Peer>,
-        webhook_id: Option<&str>,
+        id: Option<HashedKey>,
         now: Duration,
     ) -> Result<Reservation, Blocked> {
         let at = nanos(now);
         let mut reservation = Reservation::NONE;
         let peer = self.key_of_peer(peer);
-        if let Some(webhook_id) = webhook_id {
-            let pair = self.key_of_pair(peer, webhook_id);
+        if let Some(id) = id {
+            let pair = self.pair_keys.of([peer, id].map(HashedKey::as_u64));
             match self.pairs.update(pair, at, |record| record.count(&self.by_pair, at)) {
                 Ok(Ok(counted)) => (reservation.pair, reservation.pair_counted) = (pair, Some(counted)),
                 Ok(Err(wait)) => return Err(Blocked { wait, by_peer: false }),
@@ -168,11 +170,7 @@ impl RejectedTraffic {
     }
 
     fn key_of_peer(&self, peer: Option<Peer>) -> HashedKey {
-        HashedKey::new(&self.secret, Peer::number(peer))
-    }
-
-    fn key_of_pair(&self, peer: HashedKey, webhook_id: &str) -> HashedKey {
-        HashedKey::new(&self.secret, (peer, webhook_id))
+        self.peer_keys.of(split(Peer::number(peer)))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
+use crate::bounded::{BoundedTable, Expires, nanos};
+use crate::keyed_hash::HashedKey;
 use crate::limit::{Quota, QuotaState};
 
 #[derive(Debug)]

@@ -1,24 +1,24 @@
 //! The replay store in this process.
 
+mod locked_keys;
 mod shard;
 mod state;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::ready;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-
-use smallvec::SmallVec;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
 use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
+use crate::keyed_hash::{HashedKey, WordHash, split};
 use crate::secret::MAX_KEYS;
+use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
+use locked_keys::{LockedKeys, PerKey};
 use shard::{Fingerprint, Shard};
 use state::{KeyState, Mark, Now, State};
 
@@ -63,9 +63,8 @@ pub struct LocalReplay {
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
-    /// Random, so that an attacker cannot predict the shard of a delivery. Replay keys are MACs, which an attacker
-    /// cannot choose, so std's keyed hash is enough to distinguish them.
-    secret: RandomState,
+    /// The two halves of a fingerprint.
+    prints: [WordHash<3>; 2],
 }
 
 impl LocalReplay {
@@ -85,14 +84,14 @@ impl LocalReplay {
             shard_limit: share.saturating_add(chance),
             next_sweep: AtomicUsize::new(0),
             start: OnceLock::new(),
-            secret: RandomState::new(),
+            prints: Default::default(),
         }
     }
 
     /// [`ReplayStore::claim`] without a future.
     pub(crate) fn claim_now(
         &self,
-        delivery: Delivery<'_>,
+        delivery: LocalDelivery<'_>,
         by: Claimant,
         lease: Duration,
         now: ClockReading,
@@ -121,7 +120,7 @@ impl LocalReplay {
 
     /// [`ReplayStore::commit`] without a future. A commit may exceed the capacity, so it does not fail for lack of
     /// room.
-    pub(crate) fn commit_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
+    pub(crate) fn commit_now(&self, delivery: LocalDelivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
         let is_taken = |state| match state {
@@ -137,7 +136,7 @@ impl LocalReplay {
     }
 
     /// [`ReplayStore::release`] without a future.
-    pub(crate) fn release_now(&self, delivery: Delivery<'_>, by: Claimant, now: ClockReading) -> bool {
+    pub(crate) fn release_now(&self, delivery: LocalDelivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some(mut keys) = self.lock(&delivery) else { return false };
         let is_own = |state| matches!(state, KeyState::Claimed { by: owner, .. } if owner == by);
@@ -161,18 +160,14 @@ impl LocalReplay {
     }
 
     /// Locks the shards of a delivery's keys in ascending order, so that calls cannot deadlock.
-    fn lock(&self, delivery: &Delivery<'_>) -> Option<LockedKeys<'_>> {
+    fn lock(&self, delivery: &LocalDelivery<'_>) -> Option<LockedKeys<'_>> {
         if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
             return None;
         }
         let place = |key: &ReplayKey| {
-            let mut hasher = self.secret.build_hasher();
-            hasher.write(key.as_bytes());
-            hasher.write(delivery.webhook_id.as_bytes());
-            let first = hasher.finish();
-            // The hash with one more byte is independent of the first.
-            hasher.write_u8(0);
-            let second = hasher.finish();
+            let [high, low] = split(u128::from_be_bytes(*key.as_bytes()));
+            let [first, second] =
+                self.prints.each_ref().map(|hash| hash.of([delivery.id.as_u64(), high, low]).as_u64());
             let [.., high, low] = second.to_be_bytes();
             (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
         };
@@ -218,7 +213,7 @@ impl ReplayStore for LocalReplay {
         lease: Duration,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<Claim, StoreError>> {
-        Box::pin(ready(self.claim_now(delivery, by, lease, now)))
+        Box::pin(ready(self.claim_now(delivery.into(), by, lease, now)))
     }
 
     fn commit<'a>(
@@ -227,7 +222,7 @@ impl ReplayStore for LocalReplay {
         by: Claimant,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(ready(Ok(self.commit_now(delivery, by, now))))
+        Box::pin(ready(Ok(self.commit_now(delivery.into(), by, now))))
     }
 
     fn release<'a>(
@@ -236,55 +231,21 @@ impl ReplayStore for LocalReplay {
         by: Claimant,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(ready(Ok(self.release_now(delivery, by, now))))
+        Box::pin(ready(Ok(self.release_now(delivery.into(), by, now))))
     }
 }
 
-/// One value for each key of a delivery. Few deliveries have more than two.
-type PerKey<T> = SmallVec<[T; 2]>;
-
-/// The keys of one delivery with their shards locked, both in ascending order of the shards.
-struct LockedKeys<'a> {
-    prints: PerKey<(usize, Fingerprint)>,
-    shards: PerKey<(usize, MutexGuard<'a, Shard>)>,
+/// A [`Delivery`] with the hash of its webhook id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalDelivery<'a> {
+    pub(crate) id: HashedKey,
+    pub(crate) keys: &'a [ReplayKey],
+    pub(crate) until: Timestamp,
 }
 
-impl LockedKeys<'_> {
-    fn states(&self, now: &Now) -> impl Iterator<Item = KeyState> {
-        self.prints.iter().map(move |(index, print)| {
-            let shard = self.shards.iter().find(|(locked, _)| locked == index);
-            shard.map_or(KeyState::Free, |(_, shard)| shard.state(print, now))
-        })
-    }
-
-    /// Makes room in every shard for the keys that are not stored yet, before any is stored.
-    fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in &mut self.shards {
-            let prints = self.prints.iter().filter(|(index, _)| index == locked);
-            let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
-            shard.make_room(more, limit, now)?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, state: State) {
-        self.each(|shard, print| shard.put(*print, state));
-    }
-
-    fn remove_if(&mut self, condition: impl Fn(KeyState) -> bool, now: &Now) {
-        self.each(|shard, print| {
-            if condition(shard.state(print, now)) {
-                shard.remove(print);
-            }
-        });
-    }
-
-    fn each(&mut self, mut act: impl FnMut(&mut Shard, &Fingerprint)) {
-        for (index, print) in &self.prints {
-            if let Some((_, shard)) = self.shards.iter_mut().find(|(locked, _)| locked == index) {
-                act(shard, print);
-            }
-        }
+impl<'a> From<Delivery<'a>> for LocalDelivery<'a> {
+    fn from(Delivery { webhook_id, keys, until }: Delivery<'a>) -> Self {
+        Self { id: HashedKey::of_id(webhook_id), keys, until }
     }
 }
 

@@ -35,10 +35,11 @@ impl Rules {
         Ok(())
     }
 
-    pub(crate) fn open<'h, H: Head + ?Sized>(&'h self, head: &'h H, now: Timestamp) -> Result<Opening<'h, H>, Fault> {
-        let (mut reading, mut candidates) = (Reading::default(), Candidates::new());
-        self.read(head, now, &mut reading, &mut candidates)?;
-        let candidates = candidates.drain(..).collect();
-        Ok(Opening { scheme: &self.scheme, head, reading, candidates, now })
+    /// Reads the head into an [`Opening`], in place: moving it would take longer than reading.
+    pub(crate) fn open<H: Head + ?Sized>(&self, opening: &mut Opening<'_, H>) -> Result<(), Fault> {
+        let mut candidates = Candidates::new();
+        self.read(opening.head, opening.now, &mut opening.reading, &mut candidates)?;
+        opening.candidates.extend(candidates.drain(..));
+        Ok(())
     }
 }

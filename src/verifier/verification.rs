@@ -50,10 +50,8 @@ use crate::time::Timestamp;
 pub struct Verification {
     keys: PreparedKeys,
     macs: LiveMacs,
-    /// What few schemes need. It is allocated, so that other verifications are smaller.
+    /// What only a few schemes need.
     rare: Option<Box<Rare>>,
-    /// The signed content after the body, for each timestamp. Empty if there is none.
-    after_body: Vec<Vec<u8>>,
     candidates: KeptCandidates,
     times: Times,
     now: Timestamp,
@@ -62,10 +60,12 @@ pub struct Verification {
 impl Verification {
     /// Adds the next bytes of the raw body.
     pub fn update(&mut self, chunk: &[u8]) {
-        match &mut self.rare {
-            None => self.macs.iter_mut().for_each(|live| live.mac.update(chunk)),
-            Some(rare) => rare.update(chunk),
+        if let Some(rare) = &mut self.rare
+            && rare.takes(chunk)
+        {
+            return;
         }
+        self.macs.iter_mut().for_each(|live| live.mac.update(chunk));
     }
 
     /// Compares the signature. The body must be complete.
@@ -84,14 +84,15 @@ impl Verification {
             return self.verify_signatures(checks);
         }
         let mut macs = Macs::new();
-        let digest = self.rare.as_deref().and_then(|rare| rare.body_hash.as_ref()).map(BodyHash::text);
+        let digest = self.rare.as_ref().and_then(|rare| rare.body_hash.as_ref()).map(BodyHash::text);
         let rest = match &digest {
             None => Some(&b""[..]),
             Some(text) => text.as_ref().map(EncodedTag::as_bytes),
         };
         // Without a digest there are no MACs, so that the request is refused.
         for LiveMac { key, stamp, mac } in self.macs.iter().filter(|_| rest.is_some()) {
-            let after = self.after_body.get(usize::from(*stamp)).map(Vec::as_slice).unwrap_or_default();
+            let after = self.rare.as_ref().and_then(|rare| rare.after_body.get(usize::from(*stamp)));
+            let after = after.map(Vec::as_slice).unwrap_or_default();
             let tag = mac.tag_of(&[rest.unwrap_or_default(), after][..]);
             macs.extend(tag.map(|tag| KeyMac { key: *key, stamp: *stamp, tag }));
         }
@@ -105,12 +106,13 @@ impl Verification {
         if checks.are_too_many() {
             return Err(Fault::new(Reason::TooManyCandidates).with_skew(skew));
         }
-        if let Some(hash) = self.rare.as_deref().and_then(|rare| rare.body_hash.as_ref()) {
+        let rare = self.rare.as_deref();
+        if let Some(hash) = rare.and_then(|rare| rare.body_hash.as_ref()) {
             // Without a digest the request is refused.
             let text = hash.text().ok_or(Fault::new(Reason::Mismatch).with_skew(skew))?;
             checks.update(text.as_bytes());
         }
-        for (stamp, after) in (0_u8..).zip(&self.after_body) {
+        for (stamp, after) in (0_u8..).zip(rare.into_iter().flat_map(|rare| &rare.after_body)) {
             checks.update_one(stamp, after);
         }
         let (matches, digests) = checks.finish(&self.keys, self.now);
@@ -127,7 +129,7 @@ impl fmt::Debug for Verification {
     }
 }
 
-/// A head that is well formed and fresh, before the keys are looked up.
+/// A head before the keys are looked up. It is well formed and fresh once [`Rules::open`](super::Rules::open) has read it.
 #[derive(Debug)]
 pub(crate) struct Opening<'h, H: ?Sized> {
     pub(super) scheme: &'h Scheme,
@@ -137,7 +139,11 @@ pub(crate) struct Opening<'h, H: ?Sized> {
     pub(super) now: Timestamp,
 }
 
-impl<H: Head + ?Sized> Opening<'_, H> {
+impl<'h, H: Head + ?Sized> Opening<'h, H> {
+    pub(crate) fn new(scheme: &'h Scheme, head: &'h H, now: Timestamp) -> Self {
+        Self { scheme, head, reading: Reading::default(), candidates: KeptCandidates::new(), now }
+    }
+
     pub(crate) fn skew(&self) -> Option<i64> {
         self.reading.times.first().map(|stamp| self.now.seconds_since(*stamp))
     }
@@ -149,23 +155,23 @@ impl<H: Head + ?Sized> Opening<'_, H> {
         let mut verification = Verification {
             keys,
             macs: LiveMacs::new(),
-            rare: Rare::of(scheme),
-            after_body: Vec::new(),
+            rare: scheme.body_hash().map(|hash| Box::new(Rare { body_hash: Some(hash), ..Rare::default() })),
             candidates,
             times: reading.times.clone(),
             now,
         };
-        let Verification { keys, macs, after_body, rare, .. } = &mut verification;
+        let Verification { keys, macs, rare, .. } = &mut verification;
         if scheme.algorithm().uses_public_keys() {
             let stamps = reading.timestamp_texts().count();
             let signatures = core::mem::take(&mut reading.signatures);
             let mut checks = SignatureChecks::new(keys, reading.usable_keys(), signatures, stamps, now);
+            let rare = rare.get_or_insert_default();
             for (stamp, text) in reading.timestamp_texts() {
                 let update = &mut |bytes: &[u8]| checks.update_one(stamp, bytes);
                 let rest = scheme.feed_before(&reading, text, head, update);
-                after_body.extend(after(rest, text, head));
+                rare.keep(rest, text, head);
             }
-            rare.get_or_insert_default().checks = Some(checks);
+            rare.checks = Some(checks);
             return verification;
         }
         let live = || keys.live(now).take(reading.usable_keys());
@@ -176,42 +182,41 @@ impl<H: Head + ?Sized> Opening<'_, H> {
             live().for_each(|(key, mac)| macs.push(LiveMac { key, stamp, mac: mac.clone() }));
             let update = &mut |bytes: &[u8]| macs.iter_mut().skip(first).for_each(|live| live.mac.update(bytes));
             let rest = scheme.feed_before(&reading, text, head, update);
-            after_body.extend(after(rest, text, head));
+            if !rest.is_empty() {
+                rare.get_or_insert_default().keep(rest, text, head);
+            }
         }
         verification
     }
 }
 
-/// Returns the signed content after the body, if there is any.
-#[inline]
-fn after<H: Head + ?Sized>(rest: Rest<'_>, timestamp_text: &[u8], head: &H) -> Option<Vec<u8>> {
-    if rest.is_empty() {
-        return None;
-    }
-    let mut after = Vec::new();
-    rest.feed(timestamp_text, head, &mut |bytes| after.extend_from_slice(bytes));
-    Some(after)
-}
-
-/// What schemes need that sign a digest of the body, or that use public keys.
+/// The parts of a [`Verification`] that only a few schemes need.
 #[derive(Default)]
 struct Rare {
     /// The hash of the body, if the scheme signs its digest.
     body_hash: Option<BodyHash>,
+    /// The signed content after the body, for each timestamp.
+    after_body: Vec<Vec<u8>>,
+    /// The signatures, if the scheme uses public keys.
     checks: Option<SignatureChecks>,
 }
 
 impl Rare {
-    fn of(scheme: &Scheme) -> Option<Box<Self>> {
-        scheme.body_hash().map(|hash| Box::new(Self { body_hash: Some(hash), checks: None }))
-    }
-
-    fn update(&mut self, chunk: &[u8]) {
+    /// Adds the next bytes of the body, if they do not belong to the MACs.
+    fn takes(&mut self, chunk: &[u8]) -> bool {
         match (&mut self.body_hash, &mut self.checks) {
             (Some(hash), _) => hash.update(chunk),
             (None, Some(checks)) => checks.update(chunk),
-            (None, None) => {}
+            (None, None) => return false,
         }
+        true
+    }
+
+    /// Keeps the signed content after the body, for the next timestamp.
+    fn keep<H: Head + ?Sized>(&mut self, rest: Rest<'_>, timestamp_text: &[u8], head: &H) {
+        let mut after = Vec::new();
+        rest.feed(timestamp_text, head, &mut |bytes| after.extend_from_slice(bytes));
+        self.after_body.push(after);
     }
 }
 

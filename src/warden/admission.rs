@@ -36,7 +36,9 @@ impl Stores {
         // Release the claim in the background if the request is dropped during a store call.
         let mut pending = PendingClaim::new(self, delivery, claim);
         let claimed = match &replay.store {
-            ReplayBackend::Local(store) => store.claim_now(claim.delivery(delivery), claim.claimant, replay.lease, now),
+            ReplayBackend::Local(store) => {
+                store.claim_now(claim.local_delivery(delivery), claim.claimant, replay.lease, now)
+            }
             ReplayBackend::Shared(store) => {
                 let call = async { store.claim(claim.delivery(delivery), claim.claimant, replay.lease, now).await };
                 let claimed = catch_panic(call).await;
@@ -67,7 +69,7 @@ impl Stores {
                 self.monitor.store_failed(StoreKind::Replay, &error);
                 claim = claim.fall_back();
                 pending.claim = Some(claim);
-                local.claim_now(claim.delivery(delivery), claim.claimant, replay.lease, now)
+                local.claim_now(claim.local_delivery(delivery), claim.claimant, replay.lease, now)
             }
             (claimed, _) => claimed,
         };
@@ -87,7 +89,7 @@ impl Stores {
         }
         let outcome = match (&self.quotas, &quota) {
             (Some(quotas), Some(quota)) if claim.fell_back && matches!(replay.store, ReplayBackend::Joint(_)) => {
-                quotas.count_share(&self.monitor, delivery.webhook_id(), quota).into()
+                quotas.count_share(&self.monitor, delivery.id(), quota).into()
             }
             _ => {
                 // Read the clock again: the call to a shared store may have taken long.
@@ -116,9 +118,7 @@ impl Stores {
     /// Counts a request against its quota, if it has one.
     async fn count(&self, quota: Option<&Quota>, delivery: &VerifiedDelivery, monotonic: Duration) -> AdmitOutcome {
         match (&self.quotas, quota) {
-            (Some(quotas), Some(quota)) => {
-                quotas.count(&self.monitor, delivery.webhook_id(), quota, monotonic).await.into()
-            }
+            (Some(quotas), Some(quota)) => quotas.count(&self.monitor, delivery.id(), quota, monotonic).await.into(),
             _ => AdmitOutcome::Granted(None),
         }
     }

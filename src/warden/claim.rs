@@ -11,7 +11,7 @@ use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
-use crate::replay::{Claimant, Delivery};
+use crate::replay::{Claimant, Delivery, LocalDelivery};
 use crate::time::Timestamp;
 
 /// A claim on a delivery. It is settled once.
@@ -35,6 +35,10 @@ impl ReplayClaim {
         Delivery { webhook_id: delivery.webhook_id(), keys: delivery.replay_keys(), until: self.until }
     }
 
+    pub(super) fn local_delivery<'d>(&self, delivery: &'d VerifiedDelivery) -> LocalDelivery<'d> {
+        LocalDelivery { id: delivery.id().hash(), keys: delivery.replay_keys(), until: self.until }
+    }
+
     /// Moves the claim to the fallback in this process.
     pub(super) const fn fall_back(self) -> Self {
         Self { fell_back: true, ..self }
@@ -55,8 +59,8 @@ impl ReplayClaim {
         // With `is_while_handled` the claim is always released, because equal bytes then are a new delivery.
         let commits = done && !replay.lifetime.is_while_handled();
         let settled = match replay.holder(self.fell_back) {
-            Holder::Local(store) if commits => Ok(store.commit_now(self.delivery(delivery), self.claimant, now)),
-            Holder::Local(store) => Ok(store.release_now(self.delivery(delivery), self.claimant, now)),
+            Holder::Local(store) if commits => Ok(store.commit_now(self.local_delivery(delivery), self.claimant, now)),
+            Holder::Local(store) => Ok(store.release_now(self.local_delivery(delivery), self.claimant, now)),
             Holder::Shared(store) => {
                 let mut pending = PendingClaim { stores, delivery, done, claim: Some(Self { sent: true, ..self }) };
                 let settled = catch_panic(async {

@@ -11,6 +11,7 @@ use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::unsigned_id;
 use crate::headers::Head;
+use crate::verifier::Opening;
 
 impl Warden {
     /// Checks method, content type, shape and freshness of the head (steps 0 to 2). A head without a method passes the
@@ -47,12 +48,13 @@ impl Warden {
             log.webhook_id = named();
             return Err(log.refuse(reason, RetryHint::None));
         }
-        let examined = inner.rules.open(head, log.began.wall).and_then(|opening| {
+        let mut opening = Opening::new(&inner.rules.scheme, head, log.began.wall);
+        let read = inner.rules.open(&mut opening).and_then(|()| {
             let header = inner.stores.unsigned_id_header();
-            Ok((opening, header.map_or(Ok(None), |name| unsigned_id::read(name, head))?))
+            header.map_or(Ok(None), |name| unsigned_id::read(name, head))
         });
-        match examined {
-            Ok((opening, unsigned_id)) => {
+        match read {
+            Ok(unsigned_id) => {
                 log.skew = opening.skew();
                 Ok(Examined { log, opening, unsigned_id })
             }

@@ -102,7 +102,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         self.set_id(id)?;
         let is_immediate = self.log.inner.keys.is_immediate();
         let lookup = if is_immediate { pin!(self.find_keys(pending())).now_or_never() } else { None };
-        self.receive(lookup)
+        let (keys, decoy) = self.log.take_keys(lookup)?;
+        Ok(self.receive(keys, decoy))
     }
 
     /// Looks up the keys until `deadline` completes.
@@ -113,7 +114,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     ) -> Result<Receiving, Refused> {
         self.set_id(id)?;
         let lookup = self.find_keys(deadline).await;
-        self.receive(Some(lookup))
+        let (keys, decoy) = self.log.take_keys(Some(lookup))?;
+        Ok(self.receive(keys, decoy))
     }
 
     /// Stores the id, and counts the request against its peer's quotas until it is verified. A request whose id is
@@ -146,40 +148,44 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         }
     }
 
+    /// Starts the verification.
+    #[inline]
+    fn receive(self, keys: PreparedKeys, decoy: Option<RefusalReason>) -> Receiving {
+        let Self { log, opening, unsigned_id } = self;
+        Receiving { verification: opening.with_keys(keys), unsigned_id, decoy, log }
+    }
+}
+
+impl RequestLog {
+    /// Returns the keys of the request, or a decoy and the reason for it if the id is unknown or has no live key.
     /// `lookup` is `None` if the keys must be awaited and the caller cannot wait.
-    fn receive(mut self, lookup: Option<Lookup>) -> Result<Receiving, Refused> {
+    fn take_keys(&mut self, lookup: Option<Lookup>) -> Result<(PreparedKeys, Option<RefusalReason>), Refused> {
         let (reason, hint) = match lookup {
-            Some(Lookup::Answered(Ok(keys))) => return self.receive_with(keys),
+            Some(Lookup::Answered(Ok(keys))) => return self.live_keys(keys),
             Some(Lookup::Answered(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),
             Some(Lookup::Answered(Err(error))) => {
-                self.log.inner.monitor.store_failed(StoreKind::Keys, &error);
+                self.inner.monitor.store_failed(StoreKind::Keys, &error);
                 (RefusalReason::KeyStoreUnavailable, RetryHint::For(error.retry_after()))
             }
             Some(Lookup::Pending(_)) | None => (RefusalReason::Misconfigured, RetryHint::None),
         };
-        Err(self.log.refuse(reason, hint))
+        Err(self.refuse(reason, hint))
     }
 
-    /// Starts the verification with the keys, or with a decoy if the id is unknown or has no live key.
-    fn receive_with(mut self, keys: Option<PreparedKeys>) -> Result<Receiving, Refused> {
-        self.log.note_keys(keys.as_ref());
-        let Inner { decoys, keys: source, rules, monitor, .. } = &*self.log.inner;
+    fn live_keys(&mut self, keys: Option<PreparedKeys>) -> Result<(PreparedKeys, Option<RefusalReason>), Refused> {
+        self.note_keys(keys.as_ref());
+        let Inner { decoys, keys: source, rules, monitor, .. } = &*self.inner;
         let decoy_reason = if keys.is_some() { Reason::NoLiveKey.into() } else { RefusalReason::UnknownId };
-        let live = keys.filter(|keys| keys.has_live(self.log.began.wall));
+        let live = keys.filter(|keys| keys.has_live(self.began.wall));
         let decoy = live.is_none().then_some(decoy_reason);
         // Clone the decoy, because a lookup clones its keys: both must take the same time.
-        let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.log.began.wall)).clone());
+        let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.began.wall)).clone());
         // Check decoys too: both must take the same time.
         if !keys.are_for(rules.scheme.algorithm()) {
             monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
-            return Err(self.log.refuse(RefusalReason::Misconfigured, RetryHint::None));
+            return Err(self.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }
-        Ok(Receiving {
-            verification: self.opening.with_keys(keys),
-            unsigned_id: self.unsigned_id,
-            decoy,
-            log: self.log,
-        })
+        Ok((keys, decoy))
     }
 }
 

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{ConfigError, Reason};
 use crate::headers::{FieldName, Head, Occurrence};
+use crate::keyed_hash::HashedKey;
 #[cfg(feature = "tower")]
 use crate::occurrences::Occurrences;
 
@@ -167,31 +168,47 @@ impl PathParameter {
     }
 }
 
-/// A webhook id. One of at most [`INLINE_BYTES`] bytes is stored inline.
+/// A webhook id, and its hash for the tables of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum WebhookId {
+pub(crate) struct WebhookId {
+    text: Text,
+    hash: HashedKey,
+}
+
+/// A text of at most [`INLINE_BYTES`] bytes is stored inline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Text {
     Short(ArrayString<INLINE_BYTES>),
     Long(Arc<str>),
 }
 
 impl From<&str> for WebhookId {
     fn from(text: &str) -> Self {
-        ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
+        Self::new(text, || text.into())
     }
 }
 
 impl From<&Arc<str>> for WebhookId {
     fn from(text: &Arc<str>) -> Self {
-        ArrayString::from(text).map_or_else(|_| Self::Long(Arc::clone(text)), Self::Short)
+        Self::new(text, || Arc::clone(text))
     }
 }
 
 impl WebhookId {
+    fn new(text: &str, shared: impl FnOnce() -> Arc<str>) -> Self {
+        let hash = HashedKey::of_id(text);
+        Self { text: ArrayString::from(text).map_or_else(|_| Text::Long(shared()), Text::Short), hash }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Short(text) => text,
-            Self::Long(text) => text,
+        match &self.text {
+            Text::Short(text) => text,
+            Text::Long(text) => text,
         }
+    }
+
+    pub(super) const fn hash(&self) -> HashedKey {
+        self.hash
     }
 }
 
@@ -205,7 +222,7 @@ fn segment(path: Option<&str>, index: usize) -> Result<WebhookId, IdFault> {
 }
 
 /// The maximum length of an inline id, enough for a UUID with a prefix.
-const INLINE_BYTES: usize = 56;
+const INLINE_BYTES: usize = 48;
 
 /// Why a request has no webhook id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

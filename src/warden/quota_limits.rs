@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::id::WebhookId;
 use super::monitor::Monitor;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
@@ -26,9 +27,15 @@ impl QuotaLimits {
     }
 
     /// Counts one request, in the shared limiter if there is one. If that fails, counts against this process's share.
-    pub(super) async fn count(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
+    pub(super) async fn count(
+        &self,
+        monitor: &Monitor,
+        webhook_id: &WebhookId,
+        quota: &Quota,
+        now: Duration,
+    ) -> Decision {
         let Some(shared) = &self.shared else { return self.count_locally(monitor, webhook_id, quota, now) };
-        match catch_panic(async { shared.check(webhook_id, quota).await }).await {
+        match catch_panic(async { shared.check(webhook_id.as_str(), quota).await }).await {
             // A limiter may return a cached denial without a call to its server.
             Ok(denied @ Decision::Denied { .. }) => denied,
             Ok(allowed) => {
@@ -43,13 +50,13 @@ impl QuotaLimits {
     }
 
     /// Counts against this process's share of a quota, while the shared count is unavailable.
-    pub(super) fn count_share(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota) -> Decision {
+    pub(super) fn count_share(&self, monitor: &Monitor, webhook_id: &WebhookId, quota: &Quota) -> Decision {
         monitor.warn(Warning::LimiterFellBack);
         self.count_locally(monitor, webhook_id, &quota.share(self.replicas), monitor.clock.monotonic())
     }
 
-    fn count_locally(&self, monitor: &Monitor, webhook_id: &str, quota: &Quota, now: Duration) -> Decision {
-        self.local.check_at(webhook_id, quota, now).unwrap_or_else(|Uncounted(decision)| {
+    fn count_locally(&self, monitor: &Monitor, webhook_id: &WebhookId, quota: &Quota, now: Duration) -> Decision {
+        self.local.check_at(webhook_id.hash(), quota, now).unwrap_or_else(|Uncounted(decision)| {
             monitor.warn(Warning::AcceptedTableFull);
             decision
         })

@@ -84,8 +84,8 @@ impl RequestLog {
     /// Counts the request against its peer's quotas before it causes any work.
     pub(super) fn reserve(&mut self) -> Result<(), Refused> {
         let Some(rejected) = &self.inner.rejected else { return Ok(()) };
-        let webhook_id = self.webhook_id.as_ref().map(WebhookId::as_str);
-        match rejected.reserve(self.peer.map(Peer::from), webhook_id, self.began.monotonic) {
+        let id = self.webhook_id.as_ref().map(WebhookId::hash);
+        match rejected.reserve(self.peer.map(Peer::from), id, self.began.monotonic) {
             Ok(reservation) => {
                 self.share = reservation.peer_below(body_budget::SHARES);
                 self.reservation = reservation;

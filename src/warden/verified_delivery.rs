@@ -55,6 +55,10 @@ impl VerifiedDelivery {
         self.verified.skew()
     }
 
+    pub(super) const fn id(&self) -> &WebhookId {
+        &self.webhook_id
+    }
+
     pub(super) const fn latest_timestamp(&self) -> Option<Timestamp> {
         self.verified.latest_timestamp()
     }

@@ -172,7 +172,7 @@ fn invalid_input_fails_with_one_line() {
     refused(&["body", "--secret-env", "NOT_SET"], "NOT_SET is not set in the environment");
     refused(&["body", "--secret-file", "nowhere"], "nowhere: No such file");
     refused(&["body", "--secret-file", &spaced], "secret: ");
-    refused(&["body", "--scheme", "standard_webhooks"], "must be padded base64 for the scheme standard_webhooks");
+    refused(&["body", "--scheme", "standard_webhooks"], "must be base64 for the scheme standard_webhooks");
     refused(&["-", "--secret-file", "-"], "standard input: must be the secret or the body");
     refused(&["body", "--timestamp", "0"], "timestamp: cannot be written in the scheme's format");
     refused(&["body", "--timestamp", "soon"], "--timestamp");

@@ -298,7 +298,7 @@ fn invalid_input_fails_with_one_line() {
         "must be whole seconds from 1 s to 86400 s",
     );
     let whsec = ["--headers", "headers", "--body", "body", "--scheme", "standard_webhooks"];
-    refused(&whsec, "must be padded base64 for the scheme standard_webhooks");
+    refused(&whsec, "must be base64 for the scheme standard_webhooks");
 
     for (message, text) in [
         ("", "must have an empty line after the headers"),

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Alert, AlertState, AlertSubject, AlertThreshold};
-use crate::bounded::{BoundedTable, Expires, HashedKey, nanos};
+use crate::bounded::{BoundedTable, Expires, nanos};
+use crate::keyed_hash::HashedKey;
 
 /// Counts failures by subject against one threshold.
 ///

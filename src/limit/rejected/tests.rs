@@ -23,7 +23,7 @@ impl Scene {
     }
 
     fn reserve(&self, peer: &str, id: &str) -> Result<Reservation, Duration> {
-        let reserved = self.traffic.reserve(address(peer), Some(id), self.now.get());
+        let reserved = self.traffic.reserve(address(peer), Some(HashedKey::of_id(id)), self.now.get());
         reserved.map_err(|blocked| blocked.wait)
     }
 
@@ -275,7 +275,8 @@ fn most_charged_id_is_reported_for_its_peer() {
 #[test]
 fn block_reports_whether_peer_is_over_quota() {
     let scene = Scene::with_quotas(quota(6), quota(3), 100);
-    let blocked = |id| scene.traffic.reserve(address("192.0.2.1"), Some(id), scene.now.get()).unwrap_err();
+    let blocked =
+        |id| scene.traffic.reserve(address("192.0.2.1"), Some(HashedKey::of_id(id)), scene.now.get()).unwrap_err();
     scene.refuse("192.0.2.1", "a", 10);
     assert_eq!(blocked("a"), Blocked { wait: SECOND, by_peer: false });
     scene.refuse("192.0.2.1", "b", 10);

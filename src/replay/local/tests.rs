@@ -25,12 +25,12 @@ fn key(number: u64) -> ReplayKey {
 
 fn claim(store: &LocalReplay, number: u64, now: ClockReading) -> Result<Claim, StoreError> {
     let keys = [key(number)];
-    store.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), LEASE, now)
+    store.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }.into(), Claimant::new(1), LEASE, now)
 }
 
 fn release(store: &LocalReplay, number: u64, now: ClockReading) -> bool {
     let keys = [key(number)];
-    store.release_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }, Claimant::new(1), now)
+    store.release_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }.into(), Claimant::new(1), now)
 }
 
 fn entries(store: &LocalReplay) -> usize {
@@ -112,14 +112,14 @@ fn fingerprint_is_two_hashes() {
     let store = LocalReplay::new(10);
     let keys: [ReplayKey; 8] = std::array::from_fn(|n| key(u64::try_from(n).unwrap()));
     let delivery = Delivery { webhook_id: "id", keys: &keys, until: at(0).wall };
-    let locked = store.lock(&delivery).unwrap();
+    let locked = store.lock(&delivery.into()).unwrap();
     let words: HashSet<u64> = locked.prints.iter().flat_map(|(_, print)| [print.0, print.1]).collect();
     assert_eq!(words.len(), 16);
 }
 
 #[test]
 fn every_store_has_its_own_hash_key() {
-    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|store| store.secret.hash_one(0));
+    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|store| store.prints.map(|hash| hash.of([0; 3])));
     assert_ne!(one, other);
 }
 

@@ -1,5 +1,5 @@
-//! Checks the speed of the hot path: `cargo bench --all-features --bench guard`. The exit code is not zero if a budget
-//! is exceeded.
+//! Checks the speed of the hot path: `cargo run --release` in this directory. The exit code is not zero if a budget is
+//! exceeded.
 //!
 //! The measured code and its reference alternate in one process, and the result is the median of the ratios, so that
 //! other load on the machine affects both. Allocations are counted. Each budget has a margin of 5 % for load that
@@ -8,13 +8,11 @@
 //!
 //! If a goal is not reached, the row shows it. Its budget is then the ratio that has been reached, so that it does not
 //! get worse.
-#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
-
-#[path = "util/floor.rs"]
+#[path = "../../util/floor.rs"]
 mod floor;
-#[path = "util/pipeline.rs"]
+#[path = "../../util/pipeline.rs"]
 mod pipeline;
-#[path = "util/sender.rs"]
+#[path = "../../util/sender.rs"]
 mod sender;
 
 use std::hint::black_box;
