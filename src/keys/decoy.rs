@@ -42,14 +42,24 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
+    /// A scheme of each kind of key whose feature is on.
+    fn schemes() -> impl Iterator<Item = Scheme> {
+        use crate::crypto::Algorithm;
+
+        let algorithms = [Algorithm::HmacSha256, Algorithm::Ed25519, Algorithm::EcdsaP256Der, Algorithm::RsaPss];
+        let builder = |algorithm| Scheme::timestamped().into_builder().algorithm(algorithm);
+        algorithms.into_iter().filter_map(move |algorithm| builder(algorithm).build().ok())
+    }
+
     #[test]
     fn decoy_has_requested_size_and_is_marked() {
-        for scheme in [Scheme::timestamped(), Scheme::standard_webhooks()] {
+        for scheme in schemes().chain([Scheme::standard_webhooks()]) {
             let decoys = Decoys::new(&scheme).unwrap();
             let sizes =
                 [0, 1, 2, 7, 8, 9, usize::MAX].map(|size| decoys.of_size(size).live_count(Timestamp::from_unix(0)));
             assert_eq!(sizes, [1, 1, 2, 7, 8, 8, 8]);
-            assert!((0..=8).all(|size| decoys.of_size(size).is_decoy()));
+            let all_right = |decoy: &PreparedKeys| decoy.is_decoy() && decoy.are_for(scheme.algorithm());
+            assert!((0..=8).all(|size| all_right(decoys.of_size(size))));
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod confusion;
 mod diagnosis;
+mod differential;
 mod identity;
 mod key_texts;
 mod keyrings;

@@ -1,7 +1,7 @@
 //! Published vectors, verified and signed again.
 
 use hookwarden::crypto::Algorithm;
-use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
+use hookwarden::{Keyring, Reason, Scheme, Signer, Timestamp, Verifier};
 
 use crate::{ED25519, P256, bare, public_half, signature, verdict};
 
@@ -72,6 +72,16 @@ fn standard_webhooks_v1a_message_verifies() {
     let key = scheme.secret("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=").unwrap();
     let signed = Signer::new(scheme, Keyring::new(key)).unwrap().sign_at(&[id], body, now).unwrap();
     assert!(signed.iter().any(|header| header == head[2]));
+}
+
+/// `R` is the neutral element. OpenSSL accepts the signature, which only the owner of the private key can make.
+#[test]
+fn ed25519_signature_with_small_order_r_is_refused() {
+    let key = bare(Algorithm::Ed25519).public_key("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").unwrap();
+    let signature = "01000000000000000000000000000000000000000000000000000000000000007a944bb6e074f92c34d2b4b27216f7e7ea7cb6554102\
+                     c4186a4b51daad91c005";
+    let verdict = verdict(Algorithm::Ed25519, key, b"{}", &const_hex::decode(signature).unwrap());
+    assert_eq!(verdict, Err(Reason::Mismatch));
 }
 
 #[test]
