@@ -124,7 +124,12 @@ fn two_groups_verify_with_their_own_timestamps() {
             assert!(both.replay_keys().contains(&alone.replay_keys()[0]), "{algorithm:?}");
         }
         // A signature for the other group's timestamp is not valid.
-        let swapped = new.replace(&NOW.as_unix().to_string(), &earlier.as_unix().to_string());
-        assert_eq!(verify(swapped).unwrap_err().reason(), Reason::Mismatch, "{algorithm:?}");
+        let [first, last] = [earlier, NOW].map(|time| time.as_unix().to_string());
+        let (new_as_old, old_as_new) = (new.replace(&last, &first), old.replace(&first, &last));
+        assert_eq!(verify(new_as_old.clone()).unwrap_err().reason(), Reason::Mismatch, "{algorithm:?}");
+        let only_old = verify(format!("{old} {old_as_new}")).unwrap();
+        let only_new = verify(format!("{new_as_old} {new}")).unwrap();
+        let times = [only_old.timestamp(), only_new.timestamp()];
+        assert_eq!(times, [Some(earlier), Some(NOW)], "{algorithm:?}");
     }
 }

@@ -10,7 +10,6 @@ use rsa::pkcs1::{
     DecodeRsaPrivateKey as _, DecodeRsaPublicKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _,
 };
 use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
-use rsa::signature::Signer as _;
 use rsa::signature::hazmat::PrehashVerifier as _;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{pkcs1v15, pss};
@@ -70,8 +69,13 @@ impl VerifyingKey for pss::VerifyingKey<Sha256> {
 }
 
 impl SigningKey for pkcs1v15::SigningKey<Sha256> {
+    /// Blinds the private key with random numbers if there are any, so that the time reveals less of it.
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let signature: pkcs1v15::Signature = self.try_sign(message).ok()?;
+        #[cfg(feature = "generate")]
+        let signature = rsa::signature::RandomizedSigner::try_sign_with_rng(self, &mut SystemRandom, message);
+        #[cfg(not(feature = "generate"))]
+        let signature = rsa::signature::Signer::try_sign(self, message);
+        let signature: pkcs1v15::Signature = signature.ok()?;
         Some(rsa::signature::SignatureEncoding::to_vec(&signature))
     }
 }
