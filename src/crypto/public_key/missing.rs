@@ -14,6 +14,7 @@ pub(super) const fn private(_: &[u8]) -> Option<PrivateKey> {
     None
 }
 
+#[cfg(not(feature = "rsa"))]
 pub(super) const fn public_of_parts(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
     None
 }
