@@ -2,7 +2,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::limits::{MAX_MAX_CANDIDATES, MAX_PARTS};
+use super::limits::{MAX_CANDIDATES_RANGE, MAX_PARTS};
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
@@ -28,8 +28,8 @@ impl Scheme {
     fn check_signature_headers(&self) -> Result<(), ConfigError> {
         let headers = &self.signature_headers;
         demand(!headers.is_empty(), "signature_headers", "must be at least one")?;
-        let is_valid = (1..=MAX_MAX_CANDIDATES).contains(&self.max_signatures);
-        demand(is_valid, "max_signatures", "must be 1 to 128")?;
+        let is_valid = MAX_CANDIDATES_RANGE.contains(&self.max_signatures);
+        demand(is_valid, "max_signatures", "must be 8 to 128")?;
         let problem = "must be at most 32, or at most `max_signatures`";
         demand(headers.len() <= usize::from(self.max_signatures), "signature_headers", problem)?;
         demand(are_distinct(headers), "signature_headers", "must be different headers")?;
@@ -328,7 +328,7 @@ mod tests {
         assert_fault(numbered(33), "signature_headers");
         assert!(numbered(128).max_signatures(128).build().is_ok());
         assert_fault(numbered(128).max_signatures(127), "signature_headers");
-        for count in [0, 129, 255] {
+        for count in [0, 7, 129, 255] {
             assert_fault(good().max_signatures(count), "max_signatures");
         }
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");
