@@ -201,8 +201,7 @@ pub enum Reason {
     /// Another signed header is too long, malformed, or contains the literal that separates it from other signed
     /// content.
     MalformedHeader,
-    /// The request has more signature candidates than the scheme permits: 32 by default. With public keys: more than 16, or
-    /// more than 16 pairs of a candidate and a valid key.
+    /// The request has more signature candidates than the scheme permits: 32 by default, and 4 with public keys.
     TooManyCandidates,
     /// The scheme signs the method or the path, and the head has none.
     NoRequestLine,
@@ -212,7 +211,7 @@ pub enum Reason {
     Early,
     /// No key is within its validity window.
     NoLiveKey,
-    /// No candidate equals the MAC under any valid key.
+    /// No candidate equals the MAC under any valid key, or is a signature that a valid public key verifies.
     Mismatch,
 }
 

@@ -59,6 +59,7 @@ pub(crate) use content::{Content, Rest};
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]
 pub(crate) use limits::MAX_VALUE_BYTES;
+use limits::{MAX_CANDIDATES, MAX_PUBLIC_KEY_SIGNATURES};
 pub(crate) use reading::{Candidates, Reading, Times};
 pub(crate) use timestamp_place::TimestampPlace;
 
@@ -91,7 +92,8 @@ pub struct Scheme {
     signed: Vec<SignedPart>,
     secret_format: SecretFormat,
     tolerance: Tolerance,
-    max_signatures: u8,
+    /// `None` is the default of the algorithm.
+    max_signatures: Option<u8>,
     repeated_signature_headers: bool,
     danger_ambiguous_content: bool,
 }
@@ -147,7 +149,11 @@ impl Scheme {
     /// The maximum number of signatures in a request.
     #[must_use]
     pub const fn max_signatures(&self) -> u8 {
-        self.max_signatures
+        match self.max_signatures {
+            Some(count) => count,
+            None if self.algorithm.uses_public_keys() => MAX_PUBLIC_KEY_SIGNATURES,
+            None => MAX_CANDIDATES,
+        }
     }
 
     /// Whether a signature header may occur more than once.

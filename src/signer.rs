@@ -173,18 +173,20 @@ impl Signer {
         let scheme = &*self.scheme;
         let cannot = |fault| unsignable(fault, scheme);
         let reading = scheme.read_unsigned(head, timestamp).map_err(cannot)?;
-        let tags = scheme.with_signed_body(body, |body| {
-            let content = Content { scheme, reading: &reading, timestamp_text: timestamp, head, body };
-            if scheme.algorithm().uses_public_keys() {
-                let mut message = Vec::new();
-                crate::crypto::mac::Message::feed(&content, &mut |bytes| message.extend_from_slice(bytes));
-                let signatures = self.keys.live_pairs(now).filter_map(|(_, pair)| pair.sign(&message));
-                return signatures.map(|signature| scheme.encoding().encode(&signature)).collect();
-            }
-            let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
-            tags.map(|tag| scheme.encoding().encode(tag.as_bytes())).collect()
-        });
-        Ok(tags.unwrap_or_default())
+        scheme
+            .with_signed_body(body, |body| {
+                let content = Content { scheme, reading: &reading, timestamp_text: timestamp, head, body };
+                if scheme.algorithm().uses_public_keys() {
+                    let mut message = Vec::new();
+                    crate::crypto::mac::Message::feed(&content, &mut |bytes| message.extend_from_slice(bytes));
+                    let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
+                    let signatures = self.keys.live_pairs(now).map(|(_, pair)| pair.sign(&message).ok_or_else(failed));
+                    return signatures.map(|signature| Ok(scheme.encoding().encode(&signature?))).collect();
+                }
+                let tags = self.keys.live(now).filter_map(|(_, mac)| mac.tag_of(&content));
+                Ok(tags.map(|tag| scheme.encoding().encode(tag.as_bytes())).collect())
+            })
+            .unwrap_or(Ok(Vec::new()))
     }
 
     /// Signs a message now, by the wall clock.

@@ -40,9 +40,9 @@ impl Matches {
         self.0.trailing_zeros()
     }
 
-    /// The match of one key and timestamp.
-    pub(super) fn of(key: u8, stamp: u8) -> Self {
-        Self(1_u16.wrapping_shl(bit(key, stamp)))
+    /// Adds the match of one key and timestamp.
+    pub(super) fn with(self, key: u8, stamp: u8) -> Self {
+        Self(self.0 | 1_u16.wrapping_shl(bit(key, stamp)))
     }
 }
 

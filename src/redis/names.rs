@@ -1,8 +1,8 @@
 //! The names of keys: `prefix:{id}:d:key` for a delivery, `prefix:{id}:q:burst:period` for a quota.
 //!
 //! Redis Cluster chooses the slot by the part in braces, so all keys of a request are in one slot. That part is a hash
-//! of the webhook id, because the id may be long and the client chooses its bytes. A replay key is hashed because it is
-//! part of a valid signature, which readers of the database must not learn.
+//! of the webhook id, because the id may be long and the client chooses its bytes. A replay key is hashed because with
+//! HMAC it is part of a valid signature, which readers of the database must not learn.
 
 use crate::crypto::mac::digest;
 use crate::limit::Quota;

@@ -14,7 +14,7 @@ use crate::verifier::ReplayKey;
 pub struct Delivery<'d> {
     /// The webhook id. The same key under another id is another delivery.
     pub webhook_id: &'d str,
-    /// One key for each signing key that is valid: one to eight.
+    /// One key for each valid key of an HMAC, or for each timestamp of a scheme with public keys: one to eight.
     pub keys: &'d [ReplayKey],
     /// The last second in which a committed delivery must be remembered: after it, no replica accepts the message.
     pub until: Timestamp,

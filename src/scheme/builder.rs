@@ -4,7 +4,6 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::limits::MAX_CANDIDATES;
 use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
@@ -67,7 +66,7 @@ impl Scheme {
             signed: Vec::new(),
             secret_format: SecretFormat::default(),
             tolerance: Tolerance::DEFAULT,
-            max_signatures: MAX_CANDIDATES,
+            max_signatures: None,
             repeated_signature_headers: false,
             danger_ambiguous_content: false,
         };
@@ -112,10 +111,10 @@ impl SchemeBuilder {
     }
 
     /// Sets the maximum number of signatures in a request, valid or not, of signature headers in the scheme, and of values
-    /// of a repeated one: 1 to 128. The default is 32. A request with more is refused. More than 32 are allocated. With
-    /// public keys, the maximum is at most 16.
+    /// of a repeated one: 8 to 128. The default is 32. A request with more is refused. More than 32 are allocated. With
+    /// public keys the maximum is always 4, because verifying a signature takes long.
     pub fn max_signatures(mut self, count: u8) -> Self {
-        self.scheme.max_signatures = count;
+        self.scheme.max_signatures = Some(count);
         self
     }
 

@@ -2,13 +2,13 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::limits::{MAX_MAX_CANDIDATES, MAX_PARTS, MAX_PUBLIC_KEY_SIGNATURES};
+use super::limits::{MAX_CANDIDATES_RANGE, MAX_PARTS};
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SecretFormat, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
 
 impl Scheme {
-    pub(super) fn checked(mut self) -> Result<Self, ConfigError> {
+    pub(super) fn checked(self) -> Result<Self, ConfigError> {
         let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         demand(
             (1..=64).contains(&self.name.len()) && self.name.bytes().all(name_byte),
@@ -26,13 +26,12 @@ impl Scheme {
         Ok(self)
     }
 
-    fn check_algorithm(&mut self) -> Result<(), ConfigError> {
+    fn check_algorithm(&self) -> Result<(), ConfigError> {
         if let Some(feature) = self.algorithm.missing_feature() {
             return Err(ConfigError::new("algorithm", alloc::format!("requires the feature `{feature}`")));
         }
         if self.algorithm.uses_public_keys() {
-            // Verifying with a public key takes long, and more signatures would be refused later.
-            self.max_signatures = self.max_signatures.min(MAX_PUBLIC_KEY_SIGNATURES);
+            demand(self.max_signatures.is_none(), "max_signatures", "is always 4 with public keys")?;
             let is_default = self.secret_format == SecretFormat::default();
             demand(is_default, "secret", "has no effect with public keys, whose form is recognized")?;
         }
@@ -42,10 +41,10 @@ impl Scheme {
     fn check_signature_headers(&self) -> Result<(), ConfigError> {
         let headers = &self.signature_headers;
         demand(!headers.is_empty(), "signature_headers", "must be at least one")?;
-        let is_valid = (1..=MAX_MAX_CANDIDATES).contains(&self.max_signatures);
-        demand(is_valid, "max_signatures", "must be 1 to 128")?;
+        let is_valid = self.max_signatures.is_none_or(|count| MAX_CANDIDATES_RANGE.contains(&count));
+        demand(is_valid, "max_signatures", "must be 8 to 128")?;
         let problem = "must be at most 32, or at most `max_signatures`";
-        demand(headers.len() <= usize::from(self.max_signatures), "signature_headers", problem)?;
+        demand(headers.len() <= usize::from(self.max_signatures()), "signature_headers", problem)?;
         demand(are_distinct(headers), "signature_headers", "must be different headers")?;
         let is_bare = matches!(self.layout, Layout::Plain { .. } | Layout::List { .. });
         let single = headers.len() == 1 || is_bare;
@@ -342,7 +341,7 @@ mod tests {
         assert_fault(numbered(33), "signature_headers");
         assert!(numbered(128).max_signatures(128).build().is_ok());
         assert_fault(numbered(128).max_signatures(127), "signature_headers");
-        for count in [0, 129, 255] {
+        for count in [0, 7, 129, 255] {
             assert_fault(good().max_signatures(count), "max_signatures");
         }
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");

@@ -90,10 +90,14 @@ impl Scheme {
     /// Sets up the keys of a keyring for this scheme.
     ///
     /// # Errors
-    /// A key is of another kind than the scheme's: a public key is never used as an HMAC secret. Or the scheme decodes
-    /// its secrets and a key holds text that was not decoded: use [`secret`](Self::secret).
+    /// * A key is of another kind than the scheme's: a public key is never used as an HMAC secret.
+    /// * The scheme decodes its secrets, and a key holds text that was not decoded: use [`secret`](Self::secret).
+    /// * The scheme uses public keys, and there are more than 4.
     pub fn prepare(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
         keyring.iter().try_for_each(|key| self.check_kind(key))?;
+        if self.algorithm.uses_public_keys() && keyring.len() > MAX_KEY_PAIRS {
+            return Err(ConfigError::new("keys", "must be at most 4 for a scheme with public keys"));
+        }
         let decodes = self.secret_format != SecretFormat::Literal;
         match keyring.iter().find(|key| decodes && key.material.secret().is_some_and(Secret::is_literal_text)) {
             Some(key) => {
@@ -133,3 +137,7 @@ impl Scheme {
         Ok(keys)
     }
 }
+
+/// The maximum number of keys of a sender for a scheme with public keys. A request has at most as many signatures, and
+/// each is verified with each key.
+const MAX_KEY_PAIRS: usize = 4;

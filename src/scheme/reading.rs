@@ -139,7 +139,7 @@ impl Scheme {
                 && head.nth_value(name, 0).is_some();
             if is_listed {
                 for (count, value) in (0..).map_while(|index| head.nth_value(name, index)).enumerate() {
-                    if count == usize::from(self.max_signatures) {
+                    if count == usize::from(self.max_signatures()) {
                         return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
                     self.read_value(value, slot, &mut seen, texts, (candidates, signatures))?;
@@ -176,7 +176,7 @@ impl Scheme {
             self.layout.visit(group, |entry| match entry {
                 Entry::Signature(text) => {
                     *seen = seen.saturating_add(1);
-                    if *seen > usize::from(self.max_signatures) {
+                    if *seen > usize::from(self.max_signatures()) {
                         return Err(Fault::at(Reason::TooManyCandidates, slot));
                     }
                     match self.algorithm.mac_size() {

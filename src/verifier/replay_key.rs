@@ -39,7 +39,8 @@ impl ReplayKey {
         Self(bytes)
     }
 
-    /// The bytes, for use as a key in a store. They are part of a valid signature: do not log them.
+    /// The bytes, for use as a key in a store. Do not log them: with HMAC they are part of a valid signature, and with
+    /// public keys a hash with which anyone can test guesses of the content.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

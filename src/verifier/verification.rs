@@ -72,8 +72,7 @@ impl Verification {
     ///
     /// # Errors
     /// [`Reason::Mismatch`]: no candidate equals the MAC under any key that was valid at the start, or no signature is
-    /// valid for any of these keys. [`Reason::TooManyCandidates`]: with public keys, there are more than 16 pairs of a
-    /// signature and a valid key.
+    /// valid for any of these keys.
     pub fn finish(mut self) -> Result<Verified, Rejection> {
         self.verdict().map_err(Rejection::without_header)
     }
@@ -103,9 +102,6 @@ impl Verification {
     #[cold]
     fn verify_signatures(&self, mut checks: SignatureChecks) -> Result<Verified, Fault> {
         let skew = self.times.first().map(|stamp| self.now.seconds_since(*stamp));
-        if checks.are_too_many() {
-            return Err(Fault::new(Reason::TooManyCandidates).with_skew(skew));
-        }
         let rare = self.rare.as_deref();
         if let Some(hash) = rare.and_then(|rare| rare.body_hash.as_ref()) {
             // Without a digest the request is refused.

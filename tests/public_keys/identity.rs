@@ -2,9 +2,11 @@
 
 use hookwarden::crypto::Algorithm;
 use hookwarden::event::RefusalReason;
+use hookwarden::scheme::Layout;
 use hookwarden::testing::TestClock;
+use hookwarden::time::TimestampFormat;
 use hookwarden::warden::Admitted;
-use hookwarden::{Keyring, Scheme, Verifier, Warden};
+use hookwarden::{Keyring, Scheme, Timestamp, Verifier, Warden};
 
 use crate::{ALGORITHMS, NOW, P256, RSA, scheme, signed_headers};
 
@@ -100,6 +102,31 @@ fn other_content_is_another_delivery() {
             assert_eq!(deliver(&warden, &headers, body), Ok(()), "{algorithm:?}");
             assert_eq!(deliver(&warden, &headers, body), Err(RefusalReason::Replayed), "{algorithm:?}");
         }
+    }
+}
+
+/// Anyone can add a group without a valid signature.
+#[test]
+fn group_without_valid_signature_identifies_nothing() {
+    for (algorithm, [private, _]) in ALGORITHMS {
+        let scheme = scheme(algorithm).into_builder().layout(Layout::field_groups(' ', ',', "v1"));
+        let scheme = scheme.timestamp_field("t", TimestampFormat::Seconds).build().unwrap();
+        let keys = Keyring::new(scheme.secret(private).unwrap());
+        let genuine = |seconds| {
+            let now = Timestamp::from_unix(seconds);
+            signed_headers(&scheme, keys.clone(), b"{}", now).remove(0)
+        };
+        let (name, first) = genuine(1_800_000_000);
+        let second = genuine(1_800_000_001).1;
+        let invented = first.replace("t=1800000000", "t=1800000001");
+        let verifier = Verifier::new(scheme.clone(), keys.clone()).unwrap();
+        let keys_of = |value: &str| verifier.verify_at(&[(&*name, value)], b"{}", NOW).unwrap().replay_keys().to_vec();
+        assert_eq!(keys_of(&format!("{first} {invented}")), keys_of(&first), "{algorithm:?}");
+        assert_eq!(
+            keys_of(&format!("{first} {second}")),
+            [keys_of(&first), keys_of(&second)].concat(),
+            "{algorithm:?}"
+        );
     }
 }
 

@@ -81,28 +81,38 @@ fn private_key_and_its_public_key_are_equal() {
 }
 
 #[test]
-fn at_most_sixteen_pairs_are_verified() {
-    let scheme = scheme(Algorithm::Ed25519);
-    let seed = |index: usize| const_hex::encode([u8::try_from(index).unwrap() + 1; 32]);
-    let ring = |count| {
-        let keys = (0..count).map(|index| public(&scheme, &format!("k{index}"), &seed(index)));
-        Keyring::from_keys(keys).unwrap()
-    };
-    let good = signed_headers(&scheme, Keyring::new(scheme.secret(&seed(0)).unwrap()), b"{}", NOW);
-    let wrong = format!("v1,{}A==", "A".repeat(85));
-    for (keys, signatures, expected) in [
-        (1, 16, Ok(())),
-        (1, 17, Err(Reason::TooManyCandidates)),
-        (2, 8, Ok(())),
-        (2, 9, Err(Reason::TooManyCandidates)),
-        (8, 2, Ok(())),
-        (8, 3, Err(Reason::TooManyCandidates)),
-    ] {
-        let mut value = format!("{wrong} ").repeat(signatures - 1);
-        value.push_str(&good[1].1);
-        let headers = vec![good[0].clone(), (good[1].0.clone(), value)];
-        let verifier = Verifier::new(scheme.clone(), ring(keys)).unwrap();
-        let verdict = verifier.verify_at(&headers, b"{}", NOW).map(drop).map_err(|rejection| rejection.reason());
-        assert_eq!(verdict, expected, "{keys} keys, {signatures} signatures");
+fn request_has_at_most_four_signatures() {
+    for (algorithm, [text, _]) in ALGORITHMS {
+        let scheme = scheme(algorithm);
+        assert_eq!(scheme.max_signatures(), 4, "{algorithm:?}");
+        let keys = Keyring::new(scheme.secret(text).unwrap());
+        let good = signed_headers(&scheme, keys.clone(), b"{}", NOW);
+        let verifier = Verifier::new(scheme, keys).unwrap();
+        for (signatures, expected) in [(4, Ok(())), (5, Err(Reason::TooManyCandidates))] {
+            let mut value = "v1,AA== ".repeat(signatures - 1);
+            value.push_str(&good[1].1);
+            let headers = vec![good[0].clone(), (good[1].0.clone(), value)];
+            let verdict = verifier.verify_at(&headers, b"{}", NOW).map(drop).map_err(|rejection| rejection.reason());
+            assert_eq!(verdict, expected, "{algorithm:?}, {signatures} signatures");
+        }
     }
+}
+
+#[test]
+fn sender_has_at_most_four_public_keys() {
+    let scheme = scheme(Algorithm::Ed25519);
+    let prepared = |count: u8| {
+        let keys = (0..count).map(|index| public(&scheme, &format!("k{index}"), &const_hex::encode([index + 1; 32])));
+        scheme.prepare(&Keyring::from_keys(keys).unwrap()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(prepared(4), Ok(()));
+    assert_eq!(prepared(5).unwrap_err(), "keys: must be at most 4 for a scheme with public keys");
+}
+
+#[test]
+fn maximum_of_public_key_signatures_is_fixed() {
+    let error = scheme(Algorithm::Ed25519).into_builder().max_signatures(8).build().unwrap_err();
+    assert_eq!(error.to_string(), "max_signatures: is always 4 with public keys");
+    let hmac = scheme(Algorithm::Ed25519).into_builder().algorithm(Algorithm::HmacSha256).build().unwrap();
+    assert_eq!(hmac.max_signatures(), 32);
 }

@@ -19,7 +19,6 @@ pub(crate) struct SignatureChecks {
     signatures: Vec<Signature>,
     /// In the order of the keys.
     pairs: Vec<Pair>,
-    too_many: bool,
 }
 
 /// A signature of a request.
@@ -50,10 +49,8 @@ impl SignatureChecks {
         stamps: usize,
         now: Timestamp,
     ) -> Self {
-        let live = || keys.live_pairs(now).take(usable);
-        let too_many = live().count().saturating_mul(signatures.len()) > MAX_PAIRS;
         let mut pairs = Vec::new();
-        for (key, pair) in live().filter(|_| !too_many) {
+        for (key, pair) in keys.live_pairs(now).take(usable) {
             pairs.extend(signatures.iter().enumerate().map(|(index, signature)| Pair {
                 key,
                 signature: index,
@@ -61,12 +58,7 @@ impl SignatureChecks {
                 stream: pair.verifying.stream(&signature.bytes),
             }));
         }
-        Self { contents: (0..stamps).map(|_| Sha256::new()).collect(), signatures, pairs, too_many }
-    }
-
-    /// Whether the request has more signatures than are verified with this many keys.
-    pub(crate) const fn are_too_many(&self) -> bool {
-        self.too_many
+        Self { contents: (0..stamps).map(|_| Sha256::new()).collect(), signatures, pairs }
     }
 
     /// Adds bytes that are in the signed content of every timestamp.
@@ -84,28 +76,29 @@ impl SignatureChecks {
         of_stamp.filter_map(|pair| pair.stream.as_mut()).for_each(|stream| stream.update(bytes));
     }
 
-    /// Returns the newest key that verifies a signature, and the SHA-256 of the content for each timestamp.
-    pub(crate) fn finish(self, keys: &PreparedKeys, now: Timestamp) -> (Matches, Vec<[u8; 32]>) {
-        let digests: Vec<[u8; 32]> = self.contents.into_iter().map(|content| content.finalize().into()).collect();
-        let verifies = |pair: Pair| {
-            if let Some(stream) = pair.stream {
-                return stream.verifies();
+    /// Returns for each timestamp with a valid signature the newest key that verifies one, and the SHA-256 of its content.
+    /// Anyone can add a timestamp without a valid signature, so it does not identify the delivery.
+    pub(crate) fn finish(mut self, keys: &PreparedKeys, now: Timestamp) -> (Matches, Vec<[u8; 32]>) {
+        let (mut matches, mut digests) = (Matches::default(), Vec::new());
+        for (stamp, content) in (0_u8..).zip(self.contents) {
+            let digest = content.finalize().into();
+            let mut pairs = self.pairs.iter_mut().filter(|pair| pair.stamp == stamp);
+            let found = pairs.find_map(|pair| {
+                let verifies = match pair.stream.take() {
+                    Some(stream) => stream.verifies(),
+                    None => {
+                        let key = keys.live_pairs(now).find(|(index, _)| *index == pair.key);
+                        let signature = self.signatures.get(pair.signature);
+                        key.zip(signature).is_some_and(|((_, key), it)| key.verifying.verifies(&digest, &it.bytes))
+                    }
+                };
+                verifies.then_some(pair.key)
+            });
+            if let Some(key) = found {
+                matches = matches.with(key, stamp);
+                digests.push(digest);
             }
-            let key = keys.live_pairs(now).find(|(index, _)| *index == pair.key).map(|(_, key)| key);
-            let (signature, digest) = (self.signatures.get(pair.signature), digests.get(usize::from(pair.stamp)));
-            match (key, signature, digest) {
-                (Some(key), Some(signature), Some(digest)) => key.verifying.verifies(digest, &signature.bytes),
-                _ => false,
-            }
-        };
-        let found = self.pairs.into_iter().find_map(|pair| {
-            let matches = Matches::of(pair.key, pair.stamp);
-            if verifies(pair) { Some(matches) } else { None }
-        });
-        (found.unwrap_or_default(), digests)
+        }
+        (matches, digests)
     }
 }
-
-/// The maximum number of pairs of a signature and a key that are verified for one request. Verifying one takes about as
-/// long as hashing 100 KiB.
-const MAX_PAIRS: usize = 16;

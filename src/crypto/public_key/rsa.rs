@@ -42,9 +42,10 @@ fn key_bytes(key: &rsa::PublicKey) -> Option<Vec<u8>> {
 
 pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
     let key = rsa::PublicKey::from_pkcs1_der(public).ok()?;
+    let modulus = key.n_bytes().to_vec();
     Some(match algorithm {
-        Algorithm::RsaPss => Arc::new(pss::VerifyingKey::<Sha256>::new_with_salt_len(key, SALT)),
-        _ => Arc::new(pkcs1v15::VerifyingKey::<Sha256>::new(key)),
+        Algorithm::RsaPss => Arc::new(Key { key: pss::VerifyingKey::<Sha256>::new_with_salt_len(key, SALT), modulus }),
+        _ => Arc::new(Key { key: pkcs1v15::VerifyingKey::<Sha256>::new(key), modulus }),
     })
 }
 
@@ -56,15 +57,39 @@ pub(super) fn signing(algorithm: Algorithm, private: &[u8]) -> Option<Arc<dyn Si
     })
 }
 
-impl VerifyingKey for pkcs1v15::VerifyingKey<Sha256> {
+/// A public key, and its modulus in big-endian bytes.
+struct Key<K> {
+    key: K,
+    modulus: Vec<u8>,
+}
+
+impl VerifyingKey for Key<pkcs1v15::VerifyingKey<Sha256>> {
     fn verifies(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
-        signature.try_into().is_ok_and(|signature| self.verify_prehash(digest, &signature).is_ok())
+        self.verifies_by(signature, |bytes| {
+            bytes.try_into().is_ok_and(|signature| self.key.verify_prehash(digest, &signature).is_ok())
+        })
     }
 }
 
-impl VerifyingKey for pss::VerifyingKey<Sha256> {
+impl VerifyingKey for Key<pss::VerifyingKey<Sha256>> {
     fn verifies(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
-        signature.try_into().is_ok_and(|signature| self.verify_prehash(digest, &signature).is_ok())
+        self.verifies_by(signature, |bytes| {
+            bytes.try_into().is_ok_and(|signature| self.key.verify_prehash(digest, &signature).is_ok())
+        })
+    }
+}
+
+impl<K> Key<K> {
+    /// The crate refuses a number that is not below the modulus at once. The time would then show whether a request is
+    /// verified with its sender's key or with the decoy, so another number is verified in its place.
+    fn verifies_by(&self, signature: &[u8], verifies: impl Fn(&[u8]) -> bool) -> bool {
+        if signature.len() == self.modulus.len() && signature < &*self.modulus {
+            return verifies(signature);
+        }
+        let mut two = alloc::vec![0; self.modulus.len()];
+        two.iter_mut().rev().take(1).for_each(|last| *last = 2);
+        let _ = verifies(&two);
+        false
     }
 }
 
@@ -141,3 +166,29 @@ pub(super) const DECOY: &[u8] = &[
     0x52, 0x30, 0x24, 0xc9, 0xde, 0xc2, 0x99, 0x75, 0x99, 0xd1, 0x79, 0xde, 0xe3, 0x77, 0x34, 0x38, 0x64, 0x27, 0x02,
     0x03, 0x01, 0x00, 0x01,
 ];
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn number_out_of_range_takes_a_verification() {
+        let key = Key { key: (), modulus: alloc::vec![200, 7, 9] };
+        for (signature, expected) in [
+            (&[200, 7, 8][..], (true, Some(alloc::vec![200, 7, 8]))),
+            (&[200, 7, 9], (false, Some(alloc::vec![0, 0, 2]))),
+            (&[255, 255, 255], (false, Some(alloc::vec![0, 0, 2]))),
+            (&[7, 8], (false, Some(alloc::vec![0, 0, 2]))),
+            (&[0, 200, 7, 8], (false, Some(alloc::vec![0, 0, 2]))),
+        ] {
+            let verified = Cell::new(None);
+            let is_valid = key.verifies_by(signature, |bytes| {
+                verified.set(Some(bytes.to_vec()));
+                true
+            });
+            assert_eq!((is_valid, verified.take()), expected, "{signature:?}");
+        }
+    }
+}

@@ -5,9 +5,6 @@ use alloc::vec;
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
-use crate::scheme::limits::MAX_CANDIDATES;
-#[cfg(feature = "ed25519")]
-use crate::scheme::limits::MAX_PUBLIC_KEY_SIGNATURES;
 use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
@@ -19,7 +16,7 @@ pub(super) fn v1a() -> Scheme {
         algorithm: Algorithm::Ed25519,
         layout: Layout::list(' ', "v1a,"),
         secret_format: SecretFormat::Literal,
-        max_signatures: MAX_PUBLIC_KEY_SIGNATURES,
+        max_signatures: None,
         ..scheme()
     }
 }
@@ -44,7 +41,7 @@ pub(super) fn scheme() -> Scheme {
         ],
         secret_format: SecretFormat::Whsec,
         tolerance: Tolerance::DEFAULT,
-        max_signatures: MAX_CANDIDATES,
+        max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,
     }

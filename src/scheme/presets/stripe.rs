@@ -5,7 +5,6 @@ use alloc::vec;
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
-use crate::scheme::limits::MAX_CANDIDATES;
 use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
@@ -24,7 +23,7 @@ pub(super) fn scheme() -> Scheme {
         // The `whsec_` of a Stripe secret is part of the key.
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
-        max_signatures: MAX_CANDIDATES,
+        max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,
     }
