@@ -37,7 +37,7 @@
 //! * **Unknown webhook ids** are verified against a fixed key. For RSA it has 2048 bits: with larger keys, the time shows
 //!   whether an id exists.
 //! * **Bodies are hashed as they arrive,** once for the identity of the delivery, and with Ed25519 also for each pair of a
-//!   signature and a valid key. A request has at most 16 such pairs.
+//!   signature and a valid key. A request has at most 16 such pairs, for example four signatures and four keys.
 
 mod algorithm;
 pub(crate) mod body_hash;

@@ -112,7 +112,7 @@ impl SchemeBuilder {
     }
 
     /// Sets the maximum number of signatures in a request, valid or not, of signature headers in the scheme, and of values
-    /// of a repeated one: 1 to 128. The default is 32. A request with more is refused. More than 32 are allocated. With
+    /// of a repeated one: 8 to 128. The default is 32. A request with more is refused. More than 32 are allocated. With
     /// public keys, the maximum is at most 16.
     pub fn max_signatures(mut self, count: u8) -> Self {
         self.scheme.max_signatures = count;

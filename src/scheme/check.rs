@@ -2,7 +2,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::limits::{MAX_MAX_CANDIDATES, MAX_PARTS, MAX_PUBLIC_KEY_SIGNATURES};
+use super::limits::{MAX_CANDIDATES_RANGE, MAX_PARTS, MAX_PUBLIC_KEY_SIGNATURES};
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SecretFormat, SignedPart, TimestampSource};
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
@@ -15,8 +15,8 @@ impl Scheme {
             "name",
             "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
         )?;
-        self.check_algorithm()?;
         self.check_signature_headers()?;
+        self.check_algorithm()?;
         self.check_layout()?;
         self.check_signed()?;
         self.check_timestamp()?;
@@ -33,6 +33,8 @@ impl Scheme {
         if self.algorithm.uses_public_keys() {
             // Verifying with a public key takes long, and more signatures would be refused later.
             self.max_signatures = self.max_signatures.min(MAX_PUBLIC_KEY_SIGNATURES);
+            let fits = self.signature_headers.len() <= usize::from(self.max_signatures);
+            demand(fits, "signature_headers", "must be at most 16 with public keys")?;
             let is_default = self.secret_format == SecretFormat::default();
             demand(is_default, "secret", "has no effect with public keys, whose form is recognized")?;
         }
@@ -42,8 +44,8 @@ impl Scheme {
     fn check_signature_headers(&self) -> Result<(), ConfigError> {
         let headers = &self.signature_headers;
         demand(!headers.is_empty(), "signature_headers", "must be at least one")?;
-        let is_valid = (1..=MAX_MAX_CANDIDATES).contains(&self.max_signatures);
-        demand(is_valid, "max_signatures", "must be 1 to 128")?;
+        let is_valid = MAX_CANDIDATES_RANGE.contains(&self.max_signatures);
+        demand(is_valid, "max_signatures", "must be 8 to 128")?;
         let problem = "must be at most 32, or at most `max_signatures`";
         demand(headers.len() <= usize::from(self.max_signatures), "signature_headers", problem)?;
         demand(are_distinct(headers), "signature_headers", "must be different headers")?;
@@ -342,8 +344,20 @@ mod tests {
         assert_fault(numbered(33), "signature_headers");
         assert!(numbered(128).max_signatures(128).build().is_ok());
         assert_fault(numbered(128).max_signatures(127), "signature_headers");
-        for count in [0, 129, 255] {
+        for count in [0, 7, 129, 255] {
             assert_fault(good().max_signatures(count), "max_signatures");
+        }
+        // With public keys, a request has at most 16 signatures.
+        let ed25519 = |builder: SchemeBuilder| builder.algorithm(crate::crypto::Algorithm::Ed25519);
+        if cfg!(feature = "ed25519") {
+            assert_eq!(ed25519(good()).build().unwrap().max_signatures(), 16);
+            assert!(ed25519(numbered(16)).build().is_ok());
+            assert_fault(ed25519(numbered(17)), "signature_headers");
+            assert_fault(ed25519(good()).max_signatures(129), "max_signatures");
+            assert_fault(ed25519(good()).secret_format(SecretFormat::Hex), "secret");
+        } else {
+            let error = ed25519(good()).build().unwrap_err();
+            assert_eq!(alloc::format!("{error}"), "algorithm: requires the feature `ed25519`");
         }
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");
         assert_fault(good().signed([SignedPart::header("X-SIG").unwrap(), SignedPart::Body]), "signed.header");

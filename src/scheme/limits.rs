@@ -1,10 +1,12 @@
 //! The limits on the input that a scheme reads.
 
+use core::ops::RangeInclusive;
+
 /// The maximum number of signature candidates in a request, unless the scheme sets another.
 pub(super) const MAX_CANDIDATES: u8 = 32;
 
-/// The largest maximum that a scheme can set.
-pub(super) const MAX_MAX_CANDIDATES: u8 = 128;
+/// The maxima that a scheme can set. A signer makes one signature for each of up to eight keys.
+pub(super) const MAX_CANDIDATES_RANGE: RangeInclusive<u8> = 8..=128;
 
 /// The maximum number of signatures in a request of a scheme with public keys.
 pub(super) const MAX_PUBLIC_KEY_SIGNATURES: u8 = 16;

@@ -152,7 +152,7 @@ fn maximum_of_signatures_is_read() {
     assert_eq!(document.max_signatures(), 100);
     let document: Scheme = toml::from_str(&signing("", r#"["body"]"#)).unwrap();
     assert_eq!(document.max_signatures(), 32);
-    for line in ["max_signatures = 0", "max_signatures = 129"] {
+    for line in ["max_signatures = 7", "max_signatures = 129"] {
         assert_refused(&signing(line, r#"["body"]"#), "max_signatures: ");
     }
     assert_refused(&signing("max_signatures = 256", r#"["body"]"#), "256");
