@@ -51,7 +51,7 @@ pub fn with_flipped_tag(scheme: &Scheme, sent: &Request, bit: usize) -> Option<R
     Some(flipped)
 }
 
-/// Returns the request with a bit of the timestamp's text flipped.
+/// Returns the request with a bit of the timestamp's text flipped. It must be the only timestamp: each group has one.
 pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
     let (name, from, length) = match scheme.timestamp_source()? {
         TimestampSource::Header(name) => (name.as_str(), 0, sent.single(name.as_str())?.len()),
@@ -60,6 +60,7 @@ pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option
             let name = scheme.signature_headers().first()?.as_str();
             let value = sent.single(name)?;
             let (separator, start) = match scheme.layout() {
+                Layout::FieldGroups { group_separator, .. } if is_in(*group_separator, value) => return None,
                 Layout::Fields { separator, .. } | Layout::FieldGroups { separator, .. } => (separator, key.len() + 1),
                 Layout::Positional { separator, fields } if fields.first() == Some(key) => (separator, 0),
                 _ => return None,
@@ -75,6 +76,10 @@ pub fn with_flipped_stamp(scheme: &Scheme, sent: &Request, bit: usize) -> Option
     let mut flipped = sent.clone();
     flipped.set(name, value);
     Some(flipped)
+}
+
+fn is_in(character: char, value: &[u8]) -> bool {
+    value.iter().any(|byte| u32::from(*byte) == u32::from(character))
 }
 
 /// Returns the request with a bit of the body flipped.

@@ -15,8 +15,8 @@ impl Scheme {
             "name",
             "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
         )?;
-        self.check_algorithm()?;
         self.check_signature_headers()?;
+        self.check_algorithm()?;
         self.check_layout()?;
         self.check_signed()?;
         self.check_timestamp()?;
@@ -343,6 +343,18 @@ mod tests {
         assert_fault(numbered(128).max_signatures(127), "signature_headers");
         for count in [0, 7, 129, 255] {
             assert_fault(good().max_signatures(count), "max_signatures");
+        }
+        // With public keys, a request has at most 4 signatures.
+        let ed25519 = |builder: SchemeBuilder| builder.algorithm(crate::crypto::Algorithm::Ed25519);
+        if cfg!(feature = "ed25519") {
+            assert_eq!(ed25519(good()).build().unwrap().max_signatures(), 4);
+            assert!(ed25519(numbered(4)).build().is_ok());
+            assert_fault(ed25519(numbered(5)), "signature_headers");
+            assert_fault(ed25519(good()).max_signatures(8), "max_signatures");
+            assert_fault(ed25519(good()).secret_format(SecretFormat::Hex), "secret");
+        } else {
+            let error = ed25519(good()).build().unwrap_err();
+            assert_eq!(alloc::format!("{error}"), "algorithm: requires the feature `ed25519`");
         }
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");
         assert_fault(good().signed([SignedPart::header("X-SIG").unwrap(), SignedPart::Body]), "signed.header");
