@@ -12,6 +12,7 @@ mod harness;
 mod layer;
 mod log;
 mod only_one_adapter;
+mod public_keys;
 mod secret_leaks;
 mod streaming;
 mod wire;
