@@ -1,5 +1,7 @@
 //! The keys of a scheme: reading their texts, and setting them up.
 
+use core::mem;
+
 use super::{Scheme, SecretFormat};
 use crate::crypto::public_key::{read_private, read_public};
 use crate::crypto::{Algorithm, PreparedKeys};
@@ -35,7 +37,7 @@ impl Scheme {
             }
         };
         match decoded {
-            Some(bytes) => Secret::from_bytes(bytes),
+            Some(mut bytes) => Secret::from_bytes(mem::take(&mut *bytes)),
             None if self.secret_format == SecretFormat::Whsec && text.contains(WHSEC) => {
                 let problem = "must start with whsec_ and be one secret, without `v1,` or a second secret";
                 Err(ConfigError::new("secret", problem))

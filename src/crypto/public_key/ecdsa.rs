@@ -28,7 +28,8 @@ pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
     };
     let key = p256::ecdsa::SigningKey::from(key);
     let public = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
-    Some(PrivateKey { private: Zeroizing::new(key.to_bytes().to_vec()), public })
+    let scalar = Zeroizing::new(key.to_bytes());
+    Some(PrivateKey { private: Zeroizing::new(scalar.to_vec()), public })
 }
 
 pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {

@@ -46,10 +46,10 @@ impl<'t> Jwk<'t> {
     /// Returns the raw public key, or the DER of an RSA key, if the key is of this kind.
     pub(super) fn public(&self, kind: KeyKind) -> Option<Vec<u8>> {
         match kind {
-            KeyKind::Ed25519 if self.is("OKP", "Ed25519") => self.bytes("x"),
+            KeyKind::Ed25519 if self.is("OKP", "Ed25519") => Some(self.bytes("x")?.to_vec()),
             KeyKind::P256 if self.is("EC", "P-256") => {
                 let (x, y) = (self.bytes("x")?, self.bytes("y")?);
-                if (x.len(), y.len()) == (32, 32) { Some([&[4], &*x, &*y].concat()) } else { None }
+                if (x.len(), y.len()) == (32, 32) { Some([&[4], &x[..], &y[..]].concat()) } else { None }
             }
             KeyKind::Rsa if self.text("kty")? == "RSA" => rsa::public_of_parts(&self.bytes("n")?, &self.bytes("e")?),
             _ => None,
@@ -63,7 +63,7 @@ impl<'t> Jwk<'t> {
             KeyKind::P256 => self.is("EC", "P-256"),
             KeyKind::Rsa => false,
         };
-        self.bytes("d").filter(|bytes| is_raw && bytes.len() == 32).map(Zeroizing::new)
+        self.bytes("d").filter(|bytes| is_raw && bytes.len() == 32)
     }
 
     fn is(&self, family: &str, curve: &str) -> bool {
@@ -74,7 +74,7 @@ impl<'t> Jwk<'t> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
     }
 
-    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+    fn bytes(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         decode_base64url_unpadded(self.text(name)?)
     }
 }

@@ -1,6 +1,7 @@
 //! Reading keys from the texts that providers show.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
@@ -99,20 +100,20 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
 fn armoured(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let (label, rest) = pem.split_once("-----")?;
     let body = rest.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
-    let base64: Zeroizing<Vec<u8>> = Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
-    let der = decode_secret_base64_any_padding(core::str::from_utf8(&base64).ok()?)?;
-    Some((label, Zeroizing::new(der)))
+    // Allocate once: a buffer that grows leaves copies that are not wiped.
+    let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+    base64.extend(body.split_ascii_whitespace());
+    Some((label, decode_secret_base64_any_padding(&base64)?))
 }
 
 /// Returns the key after a prefix of Standard Webhooks, which has them only for Ed25519.
 fn prefixed(kind: KeyKind, encoded: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    let decoded = decode_secret_base64_any_padding(encoded).filter(|_| kind == KeyKind::Ed25519);
-    decoded.into_iter().map(Zeroizing::new).collect()
+    decode_secret_base64_any_padding(encoded).filter(|_| kind == KeyKind::Ed25519).into_iter().collect()
 }
 
 /// Returns every reading of the text: hex, base64 and base64url.
 fn decodings(text: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    [decode_secret_hex(text), decode_base64_any(text)].into_iter().flatten().map(Zeroizing::new).collect()
+    [decode_secret_hex(text), decode_base64_any(text)].into_iter().flatten().collect()
 }
 
 const fn public_forms(kind: KeyKind) -> &'static str {
