@@ -9,7 +9,7 @@ use crate::encoding::{decode_secret_base64, decode_secret_base64_any_padding, de
 use crate::error::ConfigError;
 use crate::secret::{Key, KeyKind, Keyring, PublicKey, Secret, WHSEC};
 #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
-use crate::secret::{KeyMaterial, WHSK};
+use crate::{crypto::public_key::is_visibly_private, secret::KeyMaterial};
 
 impl Scheme {
     /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`]. If the scheme uses public
@@ -72,17 +72,20 @@ impl Scheme {
         match self.algorithm.key_kind() {
             Some(kind) => read_public(kind, text),
             None => {
-                let problem = alloc::format!("{} uses HMAC, so its keys are secrets: use Scheme::secret", self.name);
+                let problem = alloc::format!(
+                    "{} uses HMAC, so its keys are secrets: use Scheme::secret, or `secret` in a key file",
+                    self.name
+                );
                 Err(ConfigError::new("public_key", problem))
             }
         }
     }
 
     /// Reads a secret; or, if the scheme uses public keys, a public key, or a private key whose text shows that it is one.
+    /// The raw bytes of a private key do not show it, so use this only where nothing else says what the text is.
     #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
     pub(crate) fn key_material(&self, text: &str) -> Result<KeyMaterial, ConfigError> {
-        let is_private = text.starts_with(WHSK) || text.contains("PRIVATE KEY-----");
-        if self.algorithm.uses_public_keys() && !is_private {
+        if self.algorithm.uses_public_keys() && !is_visibly_private(text) {
             self.public_key(text).map(Into::into)
         } else {
             self.secret(text).map(Into::into)

@@ -222,7 +222,10 @@ fn public_key_read_as_private_is_refused() {
         (Algorithm::RsaPkcs1, RSA_JWK),
     ] {
         let error = bare(algorithm).secret(text).unwrap_err();
-        assert!(error.to_string().contains("not a public key"), "{algorithm:?} {text}: {error}");
+        assert!(
+            error.to_string().contains("must be a private key; give a public key as"),
+            "{algorithm:?} {text}: {error}"
+        );
     }
     // The public key that follows the private one must be its own.
     let foreign = "whsk_ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28zXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";

@@ -96,6 +96,12 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
     }
 }
 
+/// Whether the text shows that it is a private key: `whsk_`, PEM, or JWK with the member `d`.
+#[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
+pub(crate) fn is_visibly_private(text: &str) -> bool {
+    text.starts_with(WHSK) || text.contains("PRIVATE KEY-----") || Jwk::read(text).is_some_and(|key| key.is_private())
+}
+
 /// Returns the label and the content of a single PEM block. `pem` is the text after `-----BEGIN `.
 fn armoured(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let (label, rest) = pem.split_once("-----")?;
@@ -141,7 +147,8 @@ const fn private_forms(kind: KeyKind) -> &'static str {
 }
 
 const IS_PRIVATE: &str = "must be the public key, not the private key, which only the sender may have";
-const IS_PUBLIC: &str = "must be a private key, not a public key: read public keys with Scheme::public_key";
+const IS_PUBLIC: &str =
+    "must be a private key; give a public key as `public_key` in a key file, or to Scheme::public_key";
 
 /// The size of a raw private key in bytes, which can also be that of a public key.
 const RAW: usize = 32;
