@@ -60,6 +60,8 @@ fn every_text_of_a_p256_key_is_read() {
             "03a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuSZqoRG4Nn2rVf0AJzAd51uYpoI3uJ1JTHFQf/sItiAuQ==",
             include_str!("keys/p256_public.pem"),
+            // The same with a compressed point.
+            "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuQ=",
             r#"{"kty":"EC","crv":"P-256","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk"}"#,
         ],
     );
@@ -171,6 +173,11 @@ fn p256_point_off_the_curve_is_refused() {
         // The point at infinity, and a compressed point without its tag.
         "00",
         "a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
+        // A compact point, which does not say which `y` it has, raw and in SPKI; and hybrid points.
+        "05a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
+        "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAFoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuQ=",
+        &format!("06{}", &good[2..]),
+        &format!("07{}", &good[2..]),
     ] {
         assert_refused(Algorithm::EcdsaP256, text, "P-256 public key");
     }
