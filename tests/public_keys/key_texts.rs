@@ -206,7 +206,15 @@ fn malformed_jwk_is_refused() {
         format!(r#""x":"{x}",}}"#),
         format!(r#""x":"{x}"}} {{"#),
         format!(r#""x":["{x}"]"#),
-        format!(r#""x":"{x}","n":1"#),
+        format!(r#""x":1,"n":"{x}""#),
+        format!(r#""x":null,"n":"{x}""#),
+        format!(r#""x":"{}\u0077""#, &x[..x.len() - 1]),
+        format!(r#""x":"{x}","a":"\""#),
+        format!(r#""x":"{x}","a":nul"#),
+        format!(r#""x":"{x}","a":-"#),
+        format!(r#""x":"{x}","a":1e"#),
+        format!(r#""x":"{x}","a":[1]"#),
+        format!("\"x\":\"{x}\",\"a\":\"\n\""),
         format!(r#""\u0078":"{x}""#),
         format!(r#""x":"{x}","a":{{}}"#),
         format!(r#""x":"{x}" "a":true"#),
@@ -215,6 +223,51 @@ fn malformed_jwk_is_refused() {
     }
     assert_refused(Algorithm::Ed25519, &with(&format!(r#""x":"{x}","d":"{x}""#)), "not the private key");
     assert_refused(Algorithm::EcdsaP256, &with(&format!(r#""x":"{x}""#)), "must be a P-256 public key");
+}
+
+/// The answer of Plaid's `/webhook_verification_key/get`, from its documentation.
+const PLAID: &str = r#"{
+      "alg": "ES256",
+      "created_at": 1560466150,
+      "crv": "P-256",
+      "expired_at": null,
+      "kid": "bfbd5111-8e33-4643-8ced-b2e642a72f3c",
+      "kty": "EC",
+      "use": "sig",
+      "x": "hKXLGIjWvCBv-cP5euCTxl8g9GLG9zHo_3pO5NN1DwQ",
+      "y": "shhexqPB7YffGn6fR6h2UhTSuCtPmfzQJ6ENVIoO4Ys"
+    }"#;
+
+#[test]
+fn unused_members_of_a_jwk_are_ignored() {
+    bare(Algorithm::EcdsaP256).public_key(PLAID).expect("the JWK of Plaid");
+    let x = "Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w";
+    for member in [
+        r#""created_at":1560466150"#,
+        r#""a":-1.5e+10"#,
+        r#""a":null"#,
+        r#""a":true"#,
+        r#""x5u":"https:\/\/example.com\/\"quoted\"\\""#,
+        r#""x5c":["MIIB\/w==","\u0041"]"#,
+        r#""a":[]"#,
+    ] {
+        for jwk in [
+            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}",{member}}}"#),
+            format!(r#"{{{member}, "kty":"OKP","crv":"Ed25519","x":"{x}"}}"#),
+        ] {
+            assert!(bare(Algorithm::Ed25519).public_key(&jwk).is_ok(), "{jwk}");
+        }
+    }
+}
+
+#[test]
+fn jwk_set_is_refused_as_one() {
+    for set in [format!(r#"{{"keys":[{PLAID}]}}"#), format!(r#"{{"a":1,"keys":[{PLAID},{PLAID}],"b":2}}"#)] {
+        let error = bare(Algorithm::EcdsaP256).public_key(&set).unwrap_err().to_string();
+        assert!(error.contains("public_key: must be one key, not a JWK Set"), "{error}");
+        let error = bare(Algorithm::EcdsaP256).secret(&set).unwrap_err().to_string();
+        assert!(error.contains("secret: must be one key, not a JWK Set"), "{error}");
+    }
 }
 
 #[test]

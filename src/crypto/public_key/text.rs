@@ -38,6 +38,7 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
         prefixed(kind, encoded)
     } else if text.starts_with('{') {
         match Jwk::read(text) {
+            Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if key.is_private() => return refuse(IS_PRIVATE),
             key => key.and_then(|key| key.public(kind)).into_iter().map(Zeroizing::new).collect(),
         }
@@ -80,6 +81,7 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
         prefixed(kind, encoded)
     } else if text.starts_with('{') {
         match Jwk::read(text) {
+            Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if !key.is_private() => return refuse(IS_PUBLIC),
             key => key.and_then(|key| key.private(kind)).into_iter().collect(),
         }
@@ -138,10 +140,12 @@ const fn public_forms(kind: KeyKind) -> &'static str {
 const fn private_forms(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Ed25519 => {
-            "an Ed25519 private key: 32 bytes in hex, base64 or base64url, after `whsk_`, or as DER or PEM without a \
-             password"
+            "an Ed25519 private key: 32 bytes in hex, base64 or base64url, after `whsk_`, or as JWK, or as DER or PEM \
+             without a password"
         }
-        KeyKind::P256 => "a P-256 private key: 32 bytes in hex, base64 or base64url, or DER or PEM without a password",
+        KeyKind::P256 => {
+            "a P-256 private key: 32 bytes in hex, base64 or base64url, or JWK, or DER or PEM without a password"
+        }
         KeyKind::Rsa => "an RSA private key of 2048 to 4096 bits, as PEM or as DER in base64, without a password",
     }
 }
@@ -149,6 +153,7 @@ const fn private_forms(kind: KeyKind) -> &'static str {
 const IS_PRIVATE: &str = "must be the public key, not the private key, which only the sender may have";
 const IS_PUBLIC: &str =
     "must be a private key; give a public key as `public_key` in a key file, or to Scheme::public_key";
+const IS_SET: &str = "must be one key, not a JWK Set: give an element of its list `keys`";
 
 /// The size of a raw private key in bytes, which can also be that of a public key.
 const RAW: usize = 32;
