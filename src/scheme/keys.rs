@@ -24,7 +24,7 @@ impl Scheme {
     /// exactly one of the listed forms.
     pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
         if let Some(kind) = self.algorithm.key_kind() {
-            return read_private(kind, text);
+            return read_private(self.algorithm, kind, text);
         }
         // White space, an empty text and a bare prefix are faults in every format.
         let literal = Secret::from_text(text)?;
@@ -52,7 +52,8 @@ impl Scheme {
     /// * ECDSA: a point of 33 or 65 bytes in hex, base64 or base64url; SPKI as DER in base64 or as PEM; or JWK.
     /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM; or JWK.
     ///
-    /// Base64 and base64url may have their padding or none.
+    /// Base64 and base64url may have their padding or none. A JWK is one key, not a JWK Set. If it has the members `alg`,
+    /// `use` and `key_ops`, they must permit to verify with the scheme's algorithm.
     ///
     #[cfg_attr(feature = "ed25519", doc = "```")]
     #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]
@@ -70,7 +71,7 @@ impl Scheme {
     /// a private key.
     pub fn public_key(&self, text: &str) -> Result<PublicKey, ConfigError> {
         match self.algorithm.key_kind() {
-            Some(kind) => read_public(kind, text),
+            Some(kind) => read_public(self.algorithm, kind, text),
             None => {
                 let problem = alloc::format!(
                     "{} uses HMAC, so its keys are secrets: use Scheme::secret, or `secret` in a key file",

@@ -46,7 +46,8 @@ fn every_text_of_an_ed25519_key_is_read() {
             // The private key and its public key, as Svix writes it.
             "whsk_ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w3PSI9q5DMj9RhcWjajCgIS4oxM1ddZbdk5tIsgj8H/A==",
             include_str!("keys/ed25519.pem"),
-            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w","x":"any"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w"}"#,
         ],
     );
 }
@@ -72,6 +73,7 @@ fn every_text_of_a_p256_key_is_read() {
             include_str!("keys/p256.pem"),
             include_str!("keys/p256_sec1.pem"),
             r#"{"kty":"EC","crv":"P-256","d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4"}"#,
+            r#"{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["sign"],"d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk"}"#,
         ],
     );
 }
@@ -267,6 +269,72 @@ fn jwk_set_is_refused_as_one() {
         assert!(error.contains("public_key: must be one key, not a JWK Set"), "{error}");
         let error = bare(Algorithm::EcdsaP256).secret(&set).unwrap_err().to_string();
         assert!(error.contains("secret: must be one key, not a JWK Set"), "{error}");
+    }
+}
+
+#[test]
+fn jwk_for_another_use_is_refused() {
+    let ed25519 = r#""kty":"OKP","crv":"Ed25519","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w""#;
+    let p256 = r#""kty":"EC","crv":"P-256","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk""#;
+    let rsa = RSA_JWK.replace(r#""use":"sig","key_ops":["verify"],"#, "").replace(['{', '}'], "");
+    let algorithms: [(Algorithm, &str, &[&str]); 5] = [
+        (Algorithm::Ed25519, ed25519, &["EdDSA", "Ed25519"]),
+        (Algorithm::EcdsaP256, p256, &["ES256"]),
+        (Algorithm::EcdsaP256Der, p256, &["ES256"]),
+        (Algorithm::RsaPkcs1, &rsa, &["RS256"]),
+        (Algorithm::RsaPss, &rsa, &["PS256"]),
+    ];
+    let problem = "must be a key for the scheme's algorithm";
+    for (algorithm, key, names) in algorithms {
+        let with = |member: &str| format!("{{{key},{member}}}");
+        let good = [r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""key_ops":["sign","verify"]"#, r#""kid":"enc""#];
+        for member in good {
+            assert!(bare(algorithm).public_key(&with(member)).is_ok(), "{algorithm:?}: {member}");
+        }
+        for member in [
+            r#""use":"enc""#,
+            r#""use":"""#,
+            r#""use":["sig"]"#,
+            r#""use":null"#,
+            r#""key_ops":["sign"]"#,
+            r#""key_ops":[]"#,
+            r#""key_ops":"verify""#,
+            r#""key_ops":["encrypt","wrapKey"]"#,
+            r#""alg":null"#,
+        ] {
+            let error = bare(algorithm).public_key(&with(member)).expect_err(member).to_string();
+            assert!(error.contains(problem), "{algorithm:?}: {member}: {error}");
+        }
+        for name in ["EdDSA", "Ed25519", "ES256", "RS256", "PS256", "ES384", "RSA-OAEP", "HS256", "none", ""] {
+            let read = bare(algorithm).public_key(&with(&format!(r#""alg":"{name}""#)));
+            assert_eq!(read.is_ok(), names.contains(&name), "{algorithm:?}: {name}");
+            assert!(read.is_ok() || read.unwrap_err().to_string().contains(problem), "{algorithm:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn private_jwk_that_contradicts_itself_is_refused() {
+    let ed25519 = r#""kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w""#;
+    let p256 = r#""kty":"EC","crv":"P-256","d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4""#;
+    let (x, y) = ("oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ", "maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk");
+    let foreign = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let (other_use, other_key) = ("must be a key for the scheme's algorithm", "must have the public key of `d`");
+    for (algorithm, key, member, problem) in [
+        (Algorithm::Ed25519, ed25519, format!(r#""x":"{foreign}""#), other_key),
+        (Algorithm::Ed25519, ed25519, r#""x":"any""#.to_owned(), other_key),
+        (Algorithm::Ed25519, ed25519, r#""x":null"#.to_owned(), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{x}","y":"{foreign}""#), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{foreign}","y":"{y}""#), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{y}","y":"{x}""#), other_key),
+        (Algorithm::Ed25519, ed25519, r#""key_ops":["verify"]"#.to_owned(), other_use),
+        (Algorithm::Ed25519, ed25519, r#""use":"enc""#.to_owned(), other_use),
+        (Algorithm::EcdsaP256, p256, r#""alg":"ECDH-ES""#.to_owned(), other_use),
+    ] {
+        let text = format!("{{{key},{member}}}");
+        let error = bare(algorithm).secret(&text).expect_err(&text).to_string();
+        assert!(error.contains(problem), "{text}: {error}");
+        assert!(!error.contains("ZTHu") && !error.contains("f_Gi") && !error.contains(foreign), "{error}");
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::rsa;
+use crate::crypto::Algorithm;
 use crate::encoding::decode_base64url_unpadded;
 use crate::secret::KeyKind;
 
@@ -14,10 +15,13 @@ pub(super) struct Jwk<'t> {
     is_set: bool,
 }
 
+#[derive(PartialEq)]
 enum Value<'t> {
     /// A string without escapes.
     Text(&'t str),
-    /// A string with escapes, a list of strings, a number, `true`, `false` or `null`. No member with such a value is used.
+    /// A list of strings. Those with escapes are left out.
+    List(Vec<&'t str>),
+    /// A string with escapes, a number, `true`, `false` or `null`. No member with such a value is used.
     Other,
 }
 
@@ -56,6 +60,16 @@ impl<'t> Jwk<'t> {
         self.member("d").is_some()
     }
 
+    /// Whether the members about the use of the key permit this algorithm and operation, `sign` or `verify`.
+    pub(super) fn is_for(&self, algorithm: Algorithm, operation: &str) -> bool {
+        let is_use = |value: &Value<'_>| *value == Value::Text("sig");
+        let is_operation = |value: &Value<'_>| matches!(value, Value::List(names) if names.contains(&operation));
+        let is_name = |value: &Value<'_>| matches!(value, Value::Text(name) if names(algorithm).contains(name));
+        self.member("use").is_none_or(is_use)
+            && self.member("key_ops").is_none_or(is_operation)
+            && self.member("alg").is_none_or(is_name)
+    }
+
     /// Returns the raw public key, or the DER of an RSA key, if the key is of this kind.
     pub(super) fn public(&self, kind: KeyKind) -> Option<Vec<u8>> {
         match kind {
@@ -79,6 +93,19 @@ impl<'t> Jwk<'t> {
         self.bytes("d").filter(|bytes| is_raw && bytes.len() == 32)
     }
 
+    /// Whether the members for the public key, if there are any, are those of `public`, which is a key of this kind.
+    pub(super) fn has_public(&self, kind: KeyKind, public: &[u8]) -> bool {
+        let equals = |name, part: Option<&[u8]>| {
+            self.member(name).is_none() || self.bytes(name).is_some_and(|bytes| part == Some(&**bytes))
+        };
+        match kind {
+            KeyKind::Ed25519 => equals("x", Some(public)),
+            // An uncompressed point.
+            KeyKind::P256 => equals("x", public.get(1..33)) && equals("y", public.get(33..)),
+            KeyKind::Rsa => true,
+        }
+    }
+
     fn is(&self, family: &str, curve: &str) -> bool {
         (self.text("kty"), self.text("crv")) == (Some(family), Some(curve))
     }
@@ -90,7 +117,7 @@ impl<'t> Jwk<'t> {
     fn text(&self, name: &str) -> Option<&'t str> {
         match self.member(name)? {
             Value::Text(text) => Some(text),
-            Value::Other => None,
+            Value::List(_) | Value::Other => None,
         }
     }
 
@@ -119,14 +146,15 @@ impl<'t> Value<'t> {
 
     fn list(text: &'t str) -> Option<(Self, &'t str)> {
         if let Some(rest) = text.trim_start().strip_prefix(']') {
-            return Some((Self::Other, rest));
+            return Some((Self::List(Vec::new()), rest));
         }
-        let mut rest = text;
+        let (mut texts, mut rest) = (Vec::new(), text);
         loop {
-            let (_, after) = string(rest)?;
+            let (text, after) = string(rest)?;
+            texts.extend(text);
             rest = match after.trim_start().strip_prefix(',') {
                 Some(after) => after,
-                None => return Some((Self::Other, after.trim_start().strip_prefix(']')?)),
+                None => return Some((Self::List(texts), after.trim_start().strip_prefix(']')?)),
             };
         }
     }
@@ -149,4 +177,16 @@ fn string(text: &str) -> Option<(Option<&str>, &str)> {
         }
     }
     None
+}
+
+/// The values of `alg` for an algorithm ([RFC 7518](https://www.rfc-editor.org/rfc/rfc7518#section-3.1), [RFC
+/// 9864](https://www.rfc-editor.org/rfc/rfc9864)).
+const fn names(algorithm: Algorithm) -> &'static [&'static str] {
+    match algorithm {
+        Algorithm::Ed25519 => &["EdDSA", "Ed25519"],
+        Algorithm::EcdsaP256 | Algorithm::EcdsaP256Der => &["ES256"],
+        Algorithm::RsaPkcs1 => &["RS256"],
+        Algorithm::RsaPss => &["PS256"],
+        Algorithm::HmacSha256 | Algorithm::HmacSha1 | Algorithm::HmacSha512 => &[],
+    }
 }

@@ -9,12 +9,15 @@ use zeroize::Zeroizing;
 use super::interface::PrivateKey;
 use super::jwk::Jwk;
 use super::{private, public};
+use crate::crypto::Algorithm;
 use crate::encoding::{decode_base64_any, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::ConfigError;
 use crate::secret::{KeyKind, PEM, PublicKey, Secret, WHPK, WHSEC, WHSK};
 
 /// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whpk_` and base64.
-pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
+///
+/// `kind` is that of the algorithm.
+pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
     let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
     if text.trim().is_empty() {
@@ -40,6 +43,7 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
         match Jwk::read(text) {
             Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if key.is_private() => return refuse(IS_PRIVATE),
+            Some(key) if !key.is_for(algorithm, "verify") => return refuse(OTHER_USE),
             key => key.and_then(|key| key.public(kind)).into_iter().map(Zeroizing::new).collect(),
         }
     } else {
@@ -57,7 +61,9 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
 }
 
 /// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whsk_` and base64.
-pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
+///
+/// `kind` is that of the algorithm.
+pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
     let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
     if text.trim().is_empty() {
@@ -83,7 +89,16 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
         match Jwk::read(text) {
             Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if !key.is_private() => return refuse(IS_PUBLIC),
-            key => key.and_then(|key| key.private(kind)).into_iter().collect(),
+            Some(key) if !key.is_for(algorithm, "sign") => return refuse(OTHER_USE),
+            Some(key) => {
+                let bytes = key.private(kind);
+                let pair = bytes.as_ref().and_then(|bytes| private(kind, bytes));
+                if pair.is_some_and(|pair| !key.has_public(kind, &pair.public)) {
+                    return refuse(OTHER_PUBLIC_KEY);
+                }
+                bytes.into_iter().collect()
+            }
+            None => return malformed(),
         }
     } else {
         decodings(text)
@@ -154,6 +169,9 @@ const IS_PRIVATE: &str = "must be the public key, not the private key, which onl
 const IS_PUBLIC: &str =
     "must be a private key; give a public key as `public_key` in a key file, or to Scheme::public_key";
 const IS_SET: &str = "must be one key, not a JWK Set: give an element of its list `keys`";
+const OTHER_USE: &str =
+    "must be a key for the scheme's algorithm and for signatures, in its members `alg`, `use` and `key_ops`";
+const OTHER_PUBLIC_KEY: &str = "must have the public key of `d` in its members `x` and `y`";
 
 /// The size of a raw private key in bytes, which can also be that of a public key.
 const RAW: usize = 32;
