@@ -171,6 +171,20 @@ fn mounted_private_jwk_is_read() {
 }
 
 #[test]
+fn der_file_is_refused_with_the_remedy() {
+    let place = Place::new("der_file_is_refused_with_the_remedy");
+    let der = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00, 0xff, 0xfe];
+    std::fs::write(place.0.join("acme.der"), der).unwrap();
+    let open = |scheme: &Scheme| {
+        FileKeys::builder(&place.0).file("acme", "acme.der").open(scheme).expect_err("no key").to_string()
+    };
+    let error = open(&scheme(Algorithm::Ed25519));
+    assert!(error.contains("public_key: must be text: PEM, or DER in base64"), "{error}");
+    let error = open(&Scheme::timestamped());
+    assert!(error.contains("secret: must be UTF-8"), "{error}");
+}
+
+#[test]
 fn mounted_files_have_public_keys() {
     let place = Place::new("mounted_files_have_public_keys");
     let scheme = scheme(Algorithm::Ed25519);

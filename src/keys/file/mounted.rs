@@ -10,7 +10,12 @@ use crate::secret::{Key, KeyMaterial, Keyring, PEM};
 pub(super) fn keyring(content: &[u8], scheme: &Scheme) -> Result<Keyring, Fault> {
     let text = std::str::from_utf8(content).map_err(|error| {
         let before = content.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-        Fault::new(Some(before.saturating_add(1)), ConfigError::new("secret", "must be UTF-8"))
+        let problem = if scheme.algorithm().uses_public_keys() {
+            ConfigError::new("public_key", "must be text: PEM, or DER in base64")
+        } else {
+            ConfigError::new("secret", "must be UTF-8")
+        };
+        Fault::new(Some(before.saturating_add(1)), problem)
     })?;
     // A line break at the end of the file does not start another line.
     let text = text.strip_suffix('\n').unwrap_or(text);
