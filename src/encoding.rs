@@ -18,6 +18,7 @@ use core::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
 
 /// How a scheme writes a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,37 +119,44 @@ impl Encoding {
 }
 
 /// Decodes the hex of a secret. The errors of the codecs are dropped, because they quote their input.
-pub(crate) fn decode_secret_hex(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = alloc::vec![0; text.len() / 2];
-    const_hex::decode_to_slice(text, &mut bytes).ok()?;
+pub(crate) fn decode_secret_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(alloc::vec![0; text.len() / 2]);
+    const_hex::decode_to_slice(text, &mut bytes[..]).ok()?;
     if text.len().is_multiple_of(2) { Some(bytes) } else { None }
 }
 
 /// Decodes the padded base64 of a secret.
-pub(crate) fn decode_secret_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
+pub(crate) fn decode_secret_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    decode_wiped(&STANDARD, text)
 }
 
 /// Decodes the base64 of a secret with its whole padding or without any.
-pub(crate) fn decode_secret_base64_any_padding(text: &str) -> Option<Vec<u8>> {
-    let engine = if text.ends_with('=') { &STANDARD } else { &STANDARD_NO_PAD };
-    engine.decode(text).ok()
+pub(crate) fn decode_secret_base64_any_padding(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    decode_wiped(if text.ends_with('=') { &STANDARD } else { &STANDARD_NO_PAD }, text)
 }
 
 /// Decodes base64 or base64url, with its whole padding or without any.
-pub(crate) fn decode_base64_any(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode_base64_any(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let engine = match (text.contains(['-', '_']), text.ends_with('=')) {
         (false, true) => &STANDARD,
         (false, false) => &STANDARD_NO_PAD,
         (true, true) => &URL_SAFE,
         (true, false) => &URL_SAFE_NO_PAD,
     };
-    engine.decode(text).ok()
+    decode_wiped(engine, text)
 }
 
 /// Decodes base64url without padding.
-pub(crate) fn decode_base64url_unpadded(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
+pub(crate) fn decode_base64url_unpadded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    decode_wiped(&URL_SAFE_NO_PAD, text)
+}
+
+/// Decodes `text`. The bytes are wiped on drop, also those that were decoded before an error.
+fn decode_wiped(engine: &GeneralPurpose, text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(alloc::vec![0; base64::decoded_len_estimate(text.len())]);
+    let length = engine.decode_slice(text, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 /// Decodes `text` if it has `length` letters that encode exactly `size` bytes. It is not inlined, so that hex, the most
@@ -322,10 +330,10 @@ mod tests {
 
     #[test]
     fn secret_text_decodes_strictly() {
-        assert_eq!(decode_secret_hex("00ffAb"), Some(alloc::vec![0, 0xff, 0xab]));
-        assert_eq!(decode_secret_base64("+/8="), Some(alloc::vec![0xfb, 0xff]));
-        assert_eq!(decode_secret_base64_any_padding("+/8="), Some(alloc::vec![0xfb, 0xff]));
-        assert_eq!(decode_secret_base64_any_padding("+/8"), Some(alloc::vec![0xfb, 0xff]));
+        assert_eq!(decode_secret_hex("00ffAb"), Some(Zeroizing::new(alloc::vec![0, 0xff, 0xab])));
+        assert_eq!(decode_secret_base64("+/8="), Some(Zeroizing::new(alloc::vec![0xfb, 0xff])));
+        assert_eq!(decode_secret_base64_any_padding("+/8="), Some(Zeroizing::new(alloc::vec![0xfb, 0xff])));
+        assert_eq!(decode_secret_base64_any_padding("+/8"), Some(Zeroizing::new(alloc::vec![0xfb, 0xff])));
         for text in ["0", "0g", "00f", " 00", "0x00"] {
             assert_eq!(decode_secret_hex(text), None, "{text:?}");
         }

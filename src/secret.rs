@@ -24,6 +24,7 @@
 
 mod key;
 mod key_id;
+mod key_pair_text;
 mod keyring;
 mod material;
 mod public_key;
@@ -42,8 +43,11 @@ pub use material::KeyMaterial;
 pub use public_key::PublicKey;
 
 pub(crate) use key::Window;
+pub(crate) use key_pair_text::{PEM, WHPK, WHSK};
 pub(crate) use keyring::MAX_KEYS;
 pub(crate) use public_key::KeyKind;
+
+use key_pair_text::is_key_pair;
 
 /// The bytes of a shared secret, or a private key.
 ///
@@ -90,8 +94,8 @@ impl Secret {
     /// * It starts or ends with white space, such as the line break at the end of a file.
     /// * It starts or ends with an invisible character, such as NUL or the byte order mark that some editors write.
     /// * It is only the prefix `whsec_`.
-    /// * It is a public or private key: it is PEM, or has the prefix `whpk_` or `whsk_`. Anyone could sign with an HMAC
-    ///   secret that is a public key.
+    /// * It is a public or private key: PEM, the base64 or hex of DER, JWK, or a text with one of the prefixes `ssh-`,
+    ///   `ecdsa-sha2-`, `whpk_` and `whsk_`. Anyone could sign with an HMAC secret that is a public key.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
             "is empty"
@@ -103,7 +107,7 @@ impl Secret {
             "starts or ends with an invisible character, such as a byte order mark: save it as UTF-8 without it"
         } else if text == WHSEC {
             "must have a secret after the prefix whsec_"
-        } else if is_key_pair_text(text.as_bytes()) {
+        } else if is_key_pair(text.as_bytes()) {
             KEY_PAIR_TEXT
         } else {
             return Ok(Self { bytes: Zeroizing::new(text.as_bytes().to_vec()), form: Form::Text });
@@ -115,8 +119,9 @@ impl Secret {
     ///
     /// # Errors
     /// There are no bytes, only ASCII white space, or only zero bytes. HMAC pads its key with zeros, so a key of zeros
-    /// equals the empty key (RFC 2104 section 2). Or they are the text of a public or private key, as for
-    /// [`from_text`](Self::from_text).
+    /// equals the empty key (RFC 2104 section 2). Or they are a public or private key: DER, or a text as for
+    /// [`from_text`](Self::from_text), also after white space or a byte order mark. The bytes of a public key without
+    /// structure, such as the 32 bytes of an Ed25519 key, look like a secret and are accepted.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
@@ -125,7 +130,7 @@ impl Secret {
             Err(ConfigError::new("secret", "must not be only white space"))
         } else if bytes.iter().all(|byte| *byte == 0) {
             Err(ConfigError::new("secret", "must not be only zero bytes, which equal an empty key in HMAC"))
-        } else if is_key_pair_text(&bytes) {
+        } else if is_key_pair(&bytes) {
             Err(ConfigError::new("secret", KEY_PAIR_TEXT))
         } else {
             Ok(Self { bytes, form: Form::Bytes })
@@ -176,18 +181,6 @@ impl fmt::Debug for Secret {
 
 /// The prefix of a base64 secret in Standard Webhooks and Svix.
 pub(crate) const WHSEC: &str = "whsec_";
-
-/// The prefixes of a public and a private key in Standard Webhooks.
-pub(crate) const WHPK: &str = "whpk_";
-pub(crate) const WHSK: &str = "whsk_";
-
-/// The start of a text in PEM format (RFC 7468).
-pub(crate) const PEM: &str = "-----BEGIN ";
-
-/// Whether `bytes` are the text of a public or private key.
-fn is_key_pair_text(bytes: &[u8]) -> bool {
-    [WHPK, WHSK, PEM].iter().any(|start| bytes.starts_with(start.as_bytes()))
-}
 
 const KEY_PAIR_TEXT: &str = "must be an HMAC secret, not a public or private key: this scheme does not use key pairs";
 

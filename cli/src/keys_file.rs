@@ -18,8 +18,9 @@ use crate::when;
 pub(crate) struct FileKey {
     pub(crate) sender: String,
     pub(crate) id: String,
+    /// The secret or the public key.
     pub(crate) secret: Zeroizing<String>,
-    /// The line of the secret, from 1.
+    /// The line of the secret or of the public key, from 1.
     pub(crate) line: usize,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) not_after: Option<Timestamp>,
@@ -58,7 +59,8 @@ pub(crate) fn keys(path: &Path, text: &str) -> Result<Vec<FileKey>, Failure> {
         let (_, id) = file.text(sender, "id", start)?;
         for (start, key) in file.tables(sender, "key", start)? {
             let (_, key_id) = file.text(key, "id", start)?;
-            let (place, secret) = file.text(key, "secret", start)?;
+            let field = if key.contains_key("public_key") { "public_key" } else { "secret" };
+            let (place, secret) = file.text(key, field, start)?;
             keys.push(FileKey {
                 sender: id.to_owned(),
                 id: key_id.to_owned(),

@@ -32,6 +32,8 @@ use crate::secret::{KeyKind, KeyMaterial};
 use interface::{PrivateKey, SigningKey, VerifyingKey};
 
 pub(crate) use checks::{Signature, SignatureChecks};
+#[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
+pub(crate) use text::is_visibly_private;
 pub(crate) use text::{read_private, read_public};
 
 /// A public key, with its private key if that is known, set up for one algorithm.

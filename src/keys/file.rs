@@ -71,7 +71,16 @@ use watch::Watched;
 /// secret = "the-secret-before-it"
 /// ```
 /// If the scheme uses public keys, a key has a `public_key` in place of the `secret`, as text or as PEM in a string of
-/// several lines: see [`Scheme::public_key`](crate::scheme::Scheme::public_key).
+/// several lines: see [`Scheme::public_key`](crate::scheme::Scheme::public_key). A `secret` is then always a private key,
+/// which only a sender has:
+/// ```toml
+/// [[sender]]
+/// id = "globex"
+///
+/// [[sender.key]]
+/// id = "2026-11"
+/// public_key = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+/// ```
 ///
 /// At least one sender is required. Unknown fields are errors. Times must have seconds and an offset.
 ///
@@ -89,7 +98,8 @@ use watch::Watched;
 /// [`file`](FileKeysBuilder::file). Otherwise all files are loaded, and their names are the webhook ids. Do this only
 /// with a directory that contains only webhook secrets.
 ///
-/// If the scheme uses public keys, each line is a public key, or a block of PEM is.
+/// If the scheme uses public keys, each line or block of PEM is a public key. One whose text shows that it is private is
+/// read as a private key: PEM, `whsk_`, or a JWK with the member `d`. A line of hex or base64 is always a public key.
 ///
 /// The key ids are `line-1`, `line-2` and so on. An empty line is an error; a line break at the end of the file is not.
 ///

@@ -1,5 +1,7 @@
 //! The keys of a scheme: reading their texts, and setting them up.
 
+use core::mem;
+
 use super::{Scheme, SecretFormat};
 use crate::crypto::public_key::{read_private, read_public};
 use crate::crypto::{Algorithm, PreparedKeys};
@@ -7,7 +9,7 @@ use crate::encoding::{decode_secret_base64, decode_secret_base64_any_padding, de
 use crate::error::ConfigError;
 use crate::secret::{Key, KeyKind, Keyring, PublicKey, Secret, WHSEC};
 #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
-use crate::secret::{KeyMaterial, WHSK};
+use crate::{crypto::public_key::is_visibly_private, secret::KeyMaterial};
 
 impl Scheme {
     /// Converts the text that a provider shows to a secret, by the scheme's [`SecretFormat`]. If the scheme uses public
@@ -22,7 +24,7 @@ impl Scheme {
     /// exactly one of the listed forms.
     pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
         if let Some(kind) = self.algorithm.key_kind() {
-            return read_private(kind, text);
+            return read_private(self.algorithm, kind, text);
         }
         // White space, an empty text and a bare prefix are faults in every format.
         let literal = Secret::from_text(text)?;
@@ -35,7 +37,7 @@ impl Scheme {
             }
         };
         match decoded {
-            Some(bytes) => Secret::from_bytes(bytes),
+            Some(mut bytes) => Secret::from_bytes(mem::take(&mut *bytes)),
             None if self.secret_format == SecretFormat::Whsec && text.contains(WHSEC) => {
                 let problem = "must start with whsec_ and be one secret, without `v1,` or a second secret";
                 Err(ConfigError::new("secret", problem))
@@ -50,7 +52,8 @@ impl Scheme {
     /// * ECDSA: a point of 33 or 65 bytes in hex, base64 or base64url; SPKI as DER in base64 or as PEM; or JWK.
     /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM; or JWK.
     ///
-    /// Base64 and base64url may have their padding or none.
+    /// Base64 and base64url may have their padding or none. A JWK is one key, not a JWK Set. If it has the members `alg`,
+    /// `use` and `key_ops`, they must permit to verify with the scheme's algorithm.
     ///
     #[cfg_attr(feature = "ed25519", doc = "```")]
     #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]
@@ -68,19 +71,22 @@ impl Scheme {
     /// a private key.
     pub fn public_key(&self, text: &str) -> Result<PublicKey, ConfigError> {
         match self.algorithm.key_kind() {
-            Some(kind) => read_public(kind, text),
+            Some(kind) => read_public(self.algorithm, kind, text),
             None => {
-                let problem = alloc::format!("{} uses HMAC, so its keys are secrets: use Scheme::secret", self.name);
+                let problem = alloc::format!(
+                    "{} uses HMAC, so its keys are secrets: use Scheme::secret, or `secret` in a key file",
+                    self.name
+                );
                 Err(ConfigError::new("public_key", problem))
             }
         }
     }
 
     /// Reads a secret; or, if the scheme uses public keys, a public key, or a private key whose text shows that it is one.
+    /// The raw bytes of a private key do not show it, so use this only where nothing else says what the text is.
     #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
     pub(crate) fn key_material(&self, text: &str) -> Result<KeyMaterial, ConfigError> {
-        let is_private = text.starts_with(WHSK) || text.contains("PRIVATE KEY-----");
-        if self.algorithm.uses_public_keys() && !is_private {
+        if self.algorithm.uses_public_keys() && !is_visibly_private(text) {
             self.public_key(text).map(Into::into)
         } else {
             self.secret(text).map(Into::into)

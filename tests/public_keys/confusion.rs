@@ -1,7 +1,9 @@
 //! Attacks that confuse a public key with a secret, or one algorithm with another.
 
-use hookwarden::crypto::Algorithm;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hookwarden::scheme::SecretFormat;
 use hookwarden::{Keyring, Reason, Scheme, Secret, Signer, Verifier};
+use sha2::{Sha256, Sha512};
 
 use crate::{ALGORITHMS, NOW, bare, public_half, scheme, signature, signed_headers, verdict};
 
@@ -30,6 +32,102 @@ fn public_key_is_never_an_hmac_secret() {
     }
 }
 
+const ED25519_SPKI: &str = "MCowBQYDK2VwAyEANz0iPauQzI/UYXFo2owoCEuKMTNXXWW3ZObSLII/B/w=";
+const ED25519_HEX: &str = "302a300506032b6570032100373d223dab90cc8fd4617168da8c28084b8a3133575d65b764e6d22c823f07fc";
+
+/// Asserts that the scheme refuses the text, and that the error quotes nothing of it.
+#[track_caller]
+fn assert_refused(scheme: &Scheme, text: &str) {
+    let error = scheme.secret(text).expect_err(text);
+    let shown = error.to_string();
+    assert_eq!(error.field(), "secret");
+    assert!(shown.contains("not a public or private key"), "{text:?}: {shown}");
+    assert!(!shown.contains(&text[..12]), "{shown}");
+}
+
+/// The base64 inside of a PEM block, without line breaks.
+fn der_text(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
+#[test]
+fn public_key_as_shown_is_refused_as_secret() {
+    let mut texts: Vec<String> = [
+        r#"{"kty":"OKP","crv":"Ed25519","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w"}"#,
+        r#"{"keys":[{"alg":"ES256", "kty" : "EC"}]}"#,
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDc9Ij2rkMyP1GFxaNqMKAhLijEzV11lt2Tm0iyCPwf8",
+        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ== user@host",
+        "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTY=",
+        "---- BEGIN SSH2 PUBLIC KEY ----",
+        ED25519_SPKI,
+        ED25519_HEX,
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.push(ED25519_SPKI.replace('/', "_"));
+    for pem in [
+        include_str!("keys/p256_public.pem"),
+        include_str!("keys/p384_public.pem"),
+        include_str!("keys/rsa_a_public.pem"),
+        include_str!("keys/rsa_a_public_pkcs1.pem"),
+        include_str!("keys/rsa_4104_public.pem"),
+        include_str!("keys/certificate.pem"),
+        include_str!("keys/ed25519.pem"),
+        include_str!("keys/p256.pem"),
+        include_str!("keys/p256_sec1.pem"),
+        include_str!("keys/rsa_a.pem"),
+    ] {
+        texts.push(der_text(pem));
+        // The body of the PEM with its line breaks.
+        let body: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        texts.push(body.join("\n"));
+    }
+    for text in &texts {
+        assert_refused(&Scheme::timestamped(), text);
+        assert!(Secret::from_text(text).is_err(), "{text}");
+        for before in ["", "\n", "\u{feff}", " \u{feff}\r\n\t"] {
+            assert!(Secret::from_bytes(format!("{before}{text}")).is_err(), "{before:?} {text}");
+        }
+    }
+    for text in ["\n-----BEGIN PUBLIC KEY-----", "\u{feff}-----BEGIN PUBLIC KEY-----", " whpk_11qYAYKxCrfVS/7T"] {
+        assert!(Secret::from_bytes(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn decoded_public_key_is_refused_as_secret() {
+    let with = |format| Scheme::timestamped().into_builder().secret_format(format).build().unwrap();
+    let base64 = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    for scheme in [with(SecretFormat::Base64), with(SecretFormat::Whsec), Scheme::standard_webhooks()] {
+        assert_refused(&scheme, ED25519_SPKI);
+        for pem in [include_str!("keys/p256_public.pem"), include_str!("keys/rsa_a_public.pem")] {
+            assert_refused(&scheme, &der_text(pem));
+            assert_refused(&scheme, &base64(pem.as_bytes()));
+        }
+    }
+    for text in [ED25519_SPKI.to_owned(), der_text(include_str!("keys/p256_public.pem"))] {
+        assert_refused(&Scheme::standard_webhooks(), &format!("whsec_{text}"));
+    }
+    assert_refused(&with(SecretFormat::Hex), ED25519_HEX);
+    assert!(Secret::from_bytes(const_hex::decode(ED25519_HEX).unwrap()).is_err());
+}
+
+#[test]
+fn secret_that_resembles_a_key_is_accepted() {
+    for text in [
+        "{\"secret\":\"a-subscription-secret\"}",
+        "{kty}-a-subscription-secret",
+        "sshh-a-subscription-secret",
+        "MCowBQYDa-subscription-secret",
+        "3030303030303030303030303030303030303030303030303030303030303030",
+        "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
+        "a secret: -----BEGIN PUBLIC KEY-----",
+    ] {
+        assert!(Secret::from_text(text).is_ok() && Secret::from_bytes(text).is_ok(), "{text}");
+    }
+    assert!(Secret::from_bytes([0x30; 32]).is_ok());
+}
+
 #[test]
 fn hmac_secret_is_never_a_key_pair() {
     for (algorithm, _) in ALGORITHMS {
@@ -55,10 +153,11 @@ fn key_of_another_kind_is_refused() {
 fn mac_under_the_public_key_is_refused() {
     for (algorithm, [private, _]) in ALGORITHMS {
         let key = public_half(&bare(algorithm).secret(private).unwrap());
-        for mac in [Algorithm::HmacSha256, Algorithm::HmacSha512] {
-            let forger = Keyring::new(Secret::from_bytes(key.as_bytes()).unwrap());
-            let forged = Signer::new(bare(mac), forger).unwrap().sign_body_at(b"{}", NOW).unwrap();
-            let headers: Vec<(&str, &str)> = forged.iter().collect();
+        // An attacker computes the MAC without this crate, which refuses some public keys as secrets.
+        let sha256 = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(b"{}").finalize();
+        let sha512 = Hmac::<Sha512>::new_from_slice(key.as_bytes()).unwrap().chain_update(b"{}").finalize();
+        for mac in [&sha256.into_bytes()[..], &sha512.into_bytes()[..]] {
+            let headers = [("X-Signature", const_hex::encode(mac))];
             let verifier = Verifier::new(bare(algorithm), Keyring::new(key.clone())).unwrap();
             let reason = verifier.verify_at(&headers, b"{}", NOW).unwrap_err().reason();
             assert!(

@@ -46,7 +46,8 @@ fn every_text_of_an_ed25519_key_is_read() {
             // The private key and its public key, as Svix writes it.
             "whsk_ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w3PSI9q5DMj9RhcWjajCgIS4oxM1ddZbdk5tIsgj8H/A==",
             include_str!("keys/ed25519.pem"),
-            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w","x":"any"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w"}"#,
         ],
     );
 }
@@ -60,6 +61,8 @@ fn every_text_of_a_p256_key_is_read() {
             "03a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuSZqoRG4Nn2rVf0AJzAd51uYpoI3uJ1JTHFQf/sItiAuQ==",
             include_str!("keys/p256_public.pem"),
+            // The same with a compressed point.
+            "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuQ=",
             r#"{"kty":"EC","crv":"P-256","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk"}"#,
         ],
     );
@@ -70,6 +73,7 @@ fn every_text_of_a_p256_key_is_read() {
             include_str!("keys/p256.pem"),
             include_str!("keys/p256_sec1.pem"),
             r#"{"kty":"EC","crv":"P-256","d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4"}"#,
+            r#"{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["sign"],"d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk"}"#,
         ],
     );
 }
@@ -171,6 +175,11 @@ fn p256_point_off_the_curve_is_refused() {
         // The point at infinity, and a compressed point without its tag.
         "00",
         "a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
+        // A compact point, which does not say which `y` it has, raw and in SPKI; and hybrid points.
+        "05a311d1359fecbb479be4a700f63b17fa3e2c7bb5c07784050e020a138ee862e4",
+        "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAFoxHRNZ/su0eb5KcA9jsX+j4se7XAd4QFDgIKE47oYuQ=",
+        &format!("06{}", &good[2..]),
+        &format!("07{}", &good[2..]),
     ] {
         assert_refused(Algorithm::EcdsaP256, text, "P-256 public key");
     }
@@ -199,7 +208,15 @@ fn malformed_jwk_is_refused() {
         format!(r#""x":"{x}",}}"#),
         format!(r#""x":"{x}"}} {{"#),
         format!(r#""x":["{x}"]"#),
-        format!(r#""x":"{x}","n":1"#),
+        format!(r#""x":1,"n":"{x}""#),
+        format!(r#""x":null,"n":"{x}""#),
+        format!(r#""x":"{}\u0077""#, &x[..x.len() - 1]),
+        format!(r#""x":"{x}","a":"\""#),
+        format!(r#""x":"{x}","a":nul"#),
+        format!(r#""x":"{x}","a":-"#),
+        format!(r#""x":"{x}","a":1e"#),
+        format!(r#""x":"{x}","a":[1]"#),
+        format!("\"x\":\"{x}\",\"a\":\"\n\""),
         format!(r#""\u0078":"{x}""#),
         format!(r#""x":"{x}","a":{{}}"#),
         format!(r#""x":"{x}" "a":true"#),
@@ -208,6 +225,117 @@ fn malformed_jwk_is_refused() {
     }
     assert_refused(Algorithm::Ed25519, &with(&format!(r#""x":"{x}","d":"{x}""#)), "not the private key");
     assert_refused(Algorithm::EcdsaP256, &with(&format!(r#""x":"{x}""#)), "must be a P-256 public key");
+}
+
+/// The answer of Plaid's `/webhook_verification_key/get`, from its documentation.
+const PLAID: &str = r#"{
+      "alg": "ES256",
+      "created_at": 1560466150,
+      "crv": "P-256",
+      "expired_at": null,
+      "kid": "bfbd5111-8e33-4643-8ced-b2e642a72f3c",
+      "kty": "EC",
+      "use": "sig",
+      "x": "hKXLGIjWvCBv-cP5euCTxl8g9GLG9zHo_3pO5NN1DwQ",
+      "y": "shhexqPB7YffGn6fR6h2UhTSuCtPmfzQJ6ENVIoO4Ys"
+    }"#;
+
+#[test]
+fn unused_members_of_a_jwk_are_ignored() {
+    bare(Algorithm::EcdsaP256).public_key(PLAID).expect("the JWK of Plaid");
+    let x = "Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w";
+    for member in [
+        r#""created_at":1560466150"#,
+        r#""a":-1.5e+10"#,
+        r#""a":null"#,
+        r#""a":true"#,
+        r#""x5u":"https:\/\/example.com\/\"quoted\"\\""#,
+        r#""x5c":["MIIB\/w==","\u0041"]"#,
+        r#""a":[]"#,
+    ] {
+        for jwk in [
+            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}",{member}}}"#),
+            format!(r#"{{{member}, "kty":"OKP","crv":"Ed25519","x":"{x}"}}"#),
+        ] {
+            assert!(bare(Algorithm::Ed25519).public_key(&jwk).is_ok(), "{jwk}");
+        }
+    }
+}
+
+#[test]
+fn jwk_set_is_refused_as_one() {
+    for set in [format!(r#"{{"keys":[{PLAID}]}}"#), format!(r#"{{"a":1,"keys":[{PLAID},{PLAID}],"b":2}}"#)] {
+        let error = bare(Algorithm::EcdsaP256).public_key(&set).unwrap_err().to_string();
+        assert!(error.contains("public_key: must be one key, not a JWK Set"), "{error}");
+        let error = bare(Algorithm::EcdsaP256).secret(&set).unwrap_err().to_string();
+        assert!(error.contains("secret: must be one key, not a JWK Set"), "{error}");
+    }
+}
+
+#[test]
+fn jwk_for_another_use_is_refused() {
+    let ed25519 = r#""kty":"OKP","crv":"Ed25519","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w""#;
+    let p256 = r#""kty":"EC","crv":"P-256","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk""#;
+    let rsa = RSA_JWK.replace(r#""use":"sig","key_ops":["verify"],"#, "").replace(['{', '}'], "");
+    let algorithms: [(Algorithm, &str, &[&str]); 5] = [
+        (Algorithm::Ed25519, ed25519, &["EdDSA", "Ed25519"]),
+        (Algorithm::EcdsaP256, p256, &["ES256"]),
+        (Algorithm::EcdsaP256Der, p256, &["ES256"]),
+        (Algorithm::RsaPkcs1, &rsa, &["RS256"]),
+        (Algorithm::RsaPss, &rsa, &["PS256"]),
+    ];
+    let problem = "must be a key for the scheme's algorithm";
+    for (algorithm, key, names) in algorithms {
+        let with = |member: &str| format!("{{{key},{member}}}");
+        let good = [r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""key_ops":["sign","verify"]"#, r#""kid":"enc""#];
+        for member in good {
+            assert!(bare(algorithm).public_key(&with(member)).is_ok(), "{algorithm:?}: {member}");
+        }
+        for member in [
+            r#""use":"enc""#,
+            r#""use":"""#,
+            r#""use":["sig"]"#,
+            r#""use":null"#,
+            r#""key_ops":["sign"]"#,
+            r#""key_ops":[]"#,
+            r#""key_ops":"verify""#,
+            r#""key_ops":["encrypt","wrapKey"]"#,
+            r#""alg":null"#,
+        ] {
+            let error = bare(algorithm).public_key(&with(member)).expect_err(member).to_string();
+            assert!(error.contains(problem), "{algorithm:?}: {member}: {error}");
+        }
+        for name in ["EdDSA", "Ed25519", "ES256", "RS256", "PS256", "ES384", "RSA-OAEP", "HS256", "none", ""] {
+            let read = bare(algorithm).public_key(&with(&format!(r#""alg":"{name}""#)));
+            assert_eq!(read.is_ok(), names.contains(&name), "{algorithm:?}: {name}");
+            assert!(read.is_ok() || read.unwrap_err().to_string().contains(problem), "{algorithm:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn private_jwk_that_contradicts_itself_is_refused() {
+    let ed25519 = r#""kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w""#;
+    let p256 = r#""kty":"EC","crv":"P-256","d":"f_GiIWDyCiqz3DYxb4UeZiGf5UiysojZMCt0BFsIdJ4""#;
+    let (x, y) = ("oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ", "maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk");
+    let foreign = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let (other_use, other_key) = ("must be a key for the scheme's algorithm", "must have the public key of `d`");
+    for (algorithm, key, member, problem) in [
+        (Algorithm::Ed25519, ed25519, format!(r#""x":"{foreign}""#), other_key),
+        (Algorithm::Ed25519, ed25519, r#""x":"any""#.to_owned(), other_key),
+        (Algorithm::Ed25519, ed25519, r#""x":null"#.to_owned(), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{x}","y":"{foreign}""#), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{foreign}","y":"{y}""#), other_key),
+        (Algorithm::EcdsaP256, p256, format!(r#""x":"{y}","y":"{x}""#), other_key),
+        (Algorithm::Ed25519, ed25519, r#""key_ops":["verify"]"#.to_owned(), other_use),
+        (Algorithm::Ed25519, ed25519, r#""use":"enc""#.to_owned(), other_use),
+        (Algorithm::EcdsaP256, p256, r#""alg":"ECDH-ES""#.to_owned(), other_use),
+    ] {
+        let text = format!("{{{key},{member}}}");
+        let error = bare(algorithm).secret(&text).expect_err(&text).to_string();
+        assert!(error.contains(problem), "{text}: {error}");
+        assert!(!error.contains("ZTHu") && !error.contains("f_Gi") && !error.contains(foreign), "{error}");
+    }
 }
 
 #[test]
@@ -222,7 +350,10 @@ fn public_key_read_as_private_is_refused() {
         (Algorithm::RsaPkcs1, RSA_JWK),
     ] {
         let error = bare(algorithm).secret(text).unwrap_err();
-        assert!(error.to_string().contains("not a public key"), "{algorithm:?} {text}: {error}");
+        assert!(
+            error.to_string().contains("must be a private key; give a public key as"),
+            "{algorithm:?} {text}: {error}"
+        );
     }
     // The public key that follows the private one must be its own.
     let foreign = "whsk_ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28zXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";

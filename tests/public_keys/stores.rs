@@ -127,7 +127,6 @@ fn toml_file_has_public_keys() {
         format!("public_key = \"\"\"{pem}\"\"\""),
         format!("public_key = \"{whpk}\""),
         format!("secret = \"{whsk}\""),
-        format!("secret = \"{whpk}\""),
         format!("public_key = \"{PUBLIC}\"\nnot_after = 2030-01-01T00:00:00Z"),
     ] {
         let keys = load(&key).expect(&key);
@@ -137,11 +136,52 @@ fn toml_file_has_public_keys() {
         (format!("public_key = \"{PUBLIC}\"\nsecret = \"{PUBLIC}\""), "must not be given with a secret"),
         ("public_key = \"0000\"".to_owned(), "must be an Ed25519 public key"),
         (format!("public_key = \"{whsk}\""), "must be the public key"),
-        (String::new(), "sender.key.secret: must be given"),
+        (format!("secret = \"{whpk}\""), "secret: must be a private key; give a public key as `public_key`"),
+        (String::new(), "sender.key.public_key: must be given"),
     ] {
         let error = load(&key).expect_err(&key).to_string();
         assert!(error.contains(problem), "{key}: {error}");
     }
+}
+
+const PRIVATE_JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"ZTHuwpIQKy4M7wCM2frf0QN1iOmelm2R7Yki9aqt28w"}"#;
+
+/// A seed in hex can be the encoding of a public key too, so the field decides.
+#[test]
+fn secret_in_toml_is_the_private_key() {
+    let place = Place::new("secret_in_toml_is_the_private_key");
+    let scheme = scheme(Algorithm::Ed25519);
+    let both = "0300000000000000000000000000000000000000000000000000000000000000";
+    assert!(scheme.public_key(both).is_ok());
+    for private in [both, crate::ED25519[0], PRIVATE_JWK] {
+        let content = format!("[[sender]]\nid = \"acme\"\n[[sender.key]]\nid = \"2026\"\nsecret = '{private}'\n");
+        let keys = FileKeys::open(&scheme, place.write("senders.toml", &content)).expect(private);
+        let warden = Warden::builder(scheme.clone()).keys(keys);
+        assert_eq!(verdict(warden, &scheme, "acme", private), Ok(()), "{private}");
+    }
+}
+
+#[test]
+fn mounted_private_jwk_is_read() {
+    let place = Place::new("mounted_private_jwk_is_read");
+    let scheme = scheme(Algorithm::Ed25519);
+    place.write("acme", &format!("{PRIVATE_JWK}\n"));
+    let keys = FileKeys::builder(&place.0).pattern("*").open(&scheme).unwrap();
+    assert_eq!(verdict(Warden::builder(scheme.clone()).keys(keys), &scheme, "acme", PRIVATE_JWK), Ok(()));
+}
+
+#[test]
+fn der_file_is_refused_with_the_remedy() {
+    let place = Place::new("der_file_is_refused_with_the_remedy");
+    let der = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00, 0xff, 0xfe];
+    std::fs::write(place.0.join("acme.der"), der).unwrap();
+    let open = |scheme: &Scheme| {
+        FileKeys::builder(&place.0).file("acme", "acme.der").open(scheme).expect_err("no key").to_string()
+    };
+    let error = open(&scheme(Algorithm::Ed25519));
+    assert!(error.contains("public_key: must be text: PEM, or DER in base64"), "{error}");
+    let error = open(&Scheme::timestamped());
+    assert!(error.contains("secret: must be UTF-8"), "{error}");
 }
 
 #[test]

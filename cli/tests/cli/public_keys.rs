@@ -101,6 +101,16 @@ fn secret_check_accepts_public_keys() {
     scratch.write("keys", "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n");
     let check = ["secret", "check", "keys", "--scheme", "standard_webhooks_v1a"];
     scratch.run(check).assert_code(0);
+    let file = |field: &str, key: &str| {
+        format!("[[sender]]\nid = \"acme\"\n[[sender.key]]\nid = \"2026\"\n{field} = \"{key}\"\n")
+    };
+    let whpk = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let check_file = ["secret", "check", "keys.toml", "--scheme", "standard_webhooks_v1a"];
+    scratch.write("keys.toml", file("public_key", whpk));
+    scratch.run(check_file).assert_code(0);
+    scratch.write("keys.toml", file("secret", whpk));
+    let ended = scratch.run(check_file).assert_code(1);
+    assert!(ended.stdout.contains("give a public key as `public_key`"), "{ended:?}");
     scratch.write("keys", "not-a-public-key-at-all\n");
     let ended = scratch.run(check).assert_code(1);
     assert!(ended.stdout.contains("must be an Ed25519 public key"), "{ended:?}");

@@ -7,18 +7,27 @@ use alloc::vec::Vec;
 use p256::ecdsa::Signature;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::interface::{PrivateKey, SigningKey, VerifyingKey};
 use crate::crypto::Algorithm;
 
 pub(super) fn public(bytes: &[u8]) -> Option<Vec<u8>> {
-    let key = match bytes.len() {
-        33 | 65 => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok()?,
-        _ => p256::ecdsa::VerifyingKey::from_public_key_der(bytes).ok()?,
+    let key = if is_point(bytes) {
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok()?
+    } else {
+        let spki = SubjectPublicKeyInfoRef::try_from(bytes).ok()?;
+        spki.subject_public_key.as_bytes().filter(|point| is_point(point))?;
+        p256::ecdsa::VerifyingKey::from_public_key_der(bytes).ok()?
     };
     Some(key.to_sec1_point(false).as_bytes().to_vec())
+}
+
+/// Whether the bytes are a point with both coordinates, or with `x` and the parity of `y` (SEC 1 section 2.3.3). The
+/// curve's crate also reads compact points, which have another convention for `y`.
+const fn is_point(bytes: &[u8]) -> bool {
+    matches!((bytes.len(), bytes), (33, [2 | 3, ..]) | (65, [4, ..]))
 }
 
 pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
@@ -28,7 +37,8 @@ pub(super) fn private(bytes: &[u8]) -> Option<PrivateKey> {
     };
     let key = p256::ecdsa::SigningKey::from(key);
     let public = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
-    Some(PrivateKey { private: Zeroizing::new(key.to_bytes().to_vec()), public })
+    let scalar = Zeroizing::new(key.to_bytes());
+    Some(PrivateKey { private: Zeroizing::new(scalar.to_vec()), public })
 }
 
 pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn VerifyingKey>> {

@@ -1,6 +1,7 @@
 //! Reading keys from the texts that providers show.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
@@ -8,12 +9,15 @@ use zeroize::Zeroizing;
 use super::interface::PrivateKey;
 use super::jwk::Jwk;
 use super::{private, public};
+use crate::crypto::Algorithm;
 use crate::encoding::{decode_base64_any, decode_secret_base64_any_padding, decode_secret_hex};
 use crate::error::ConfigError;
 use crate::secret::{KeyKind, PEM, PublicKey, Secret, WHPK, WHSEC, WHSK};
 
 /// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whpk_` and base64.
-pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
+///
+/// `kind` is that of the algorithm.
+pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
     let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
     if text.trim().is_empty() {
@@ -37,7 +41,9 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
         prefixed(kind, encoded)
     } else if text.starts_with('{') {
         match Jwk::read(text) {
+            Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if key.is_private() => return refuse(IS_PRIVATE),
+            Some(key) if !key.is_for(algorithm, "verify") => return refuse(OTHER_USE),
             key => key.and_then(|key| key.public(kind)).into_iter().map(Zeroizing::new).collect(),
         }
     } else {
@@ -55,7 +61,9 @@ pub(crate) fn read_public(kind: KeyKind, text: &str) -> Result<PublicKey, Config
 }
 
 /// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whsk_` and base64.
-pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
+///
+/// `kind` is that of the algorithm.
+pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
     let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
     let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
     if text.trim().is_empty() {
@@ -79,8 +87,18 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
         prefixed(kind, encoded)
     } else if text.starts_with('{') {
         match Jwk::read(text) {
+            Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if !key.is_private() => return refuse(IS_PUBLIC),
-            key => key.and_then(|key| key.private(kind)).into_iter().collect(),
+            Some(key) if !key.is_for(algorithm, "sign") => return refuse(OTHER_USE),
+            Some(key) => {
+                let bytes = key.private(kind);
+                let pair = bytes.as_ref().and_then(|bytes| private(kind, bytes));
+                if pair.is_some_and(|pair| !key.has_public(kind, &pair.public)) {
+                    return refuse(OTHER_PUBLIC_KEY);
+                }
+                bytes.into_iter().collect()
+            }
+            None => return malformed(),
         }
     } else {
         decodings(text)
@@ -95,24 +113,30 @@ pub(crate) fn read_private(kind: KeyKind, text: &str) -> Result<Secret, ConfigEr
     }
 }
 
+/// Whether the text shows that it is a private key: `whsk_`, PEM, or JWK with the member `d`.
+#[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
+pub(crate) fn is_visibly_private(text: &str) -> bool {
+    text.starts_with(WHSK) || text.contains("PRIVATE KEY-----") || Jwk::read(text).is_some_and(|key| key.is_private())
+}
+
 /// Returns the label and the content of a single PEM block. `pem` is the text after `-----BEGIN `.
 fn armoured(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let (label, rest) = pem.split_once("-----")?;
     let body = rest.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
-    let base64: Zeroizing<Vec<u8>> = Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
-    let der = decode_secret_base64_any_padding(core::str::from_utf8(&base64).ok()?)?;
-    Some((label, Zeroizing::new(der)))
+    // Allocate once: a buffer that grows leaves copies that are not wiped.
+    let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+    base64.extend(body.split_ascii_whitespace());
+    Some((label, decode_secret_base64_any_padding(&base64)?))
 }
 
 /// Returns the key after a prefix of Standard Webhooks, which has them only for Ed25519.
 fn prefixed(kind: KeyKind, encoded: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    let decoded = decode_secret_base64_any_padding(encoded).filter(|_| kind == KeyKind::Ed25519);
-    decoded.into_iter().map(Zeroizing::new).collect()
+    decode_secret_base64_any_padding(encoded).filter(|_| kind == KeyKind::Ed25519).into_iter().collect()
 }
 
 /// Returns every reading of the text: hex, base64 and base64url.
 fn decodings(text: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    [decode_secret_hex(text), decode_base64_any(text)].into_iter().flatten().map(Zeroizing::new).collect()
+    [decode_secret_hex(text), decode_base64_any(text)].into_iter().flatten().collect()
 }
 
 const fn public_forms(kind: KeyKind) -> &'static str {
@@ -131,16 +155,23 @@ const fn public_forms(kind: KeyKind) -> &'static str {
 const fn private_forms(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Ed25519 => {
-            "an Ed25519 private key: 32 bytes in hex, base64 or base64url, after `whsk_`, or as DER or PEM without a \
-             password"
+            "an Ed25519 private key: 32 bytes in hex, base64 or base64url, after `whsk_`, or as JWK, or as DER or PEM \
+             without a password"
         }
-        KeyKind::P256 => "a P-256 private key: 32 bytes in hex, base64 or base64url, or DER or PEM without a password",
+        KeyKind::P256 => {
+            "a P-256 private key: 32 bytes in hex, base64 or base64url, or JWK, or DER or PEM without a password"
+        }
         KeyKind::Rsa => "an RSA private key of 2048 to 4096 bits, as PEM or as DER in base64, without a password",
     }
 }
 
 const IS_PRIVATE: &str = "must be the public key, not the private key, which only the sender may have";
-const IS_PUBLIC: &str = "must be a private key, not a public key: read public keys with Scheme::public_key";
+const IS_PUBLIC: &str =
+    "must be a private key; give a public key as `public_key` in a key file, or to Scheme::public_key";
+const IS_SET: &str = "must be one key, not a JWK Set: give an element of its list `keys`";
+const OTHER_USE: &str =
+    "must be a key for the scheme's algorithm and for signatures, in its members `alg`, `use` and `key_ops`";
+const OTHER_PUBLIC_KEY: &str = "must have the public key of `d` in its members `x` and `y`";
 
 /// The size of a raw private key in bytes, which can also be that of a public key.
 const RAW: usize = 32;

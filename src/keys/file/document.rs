@@ -12,7 +12,7 @@ use super::found::{Fault, FoundSender, Place};
 use super::strength;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
-use crate::secret::{Key, Keyring};
+use crate::secret::{Key, KeyMaterial, Keyring};
 use crate::time::{Timestamp, TimestampFormat};
 
 /// Returns the senders of the document and the faults of its other entries.
@@ -88,11 +88,14 @@ impl Document<'_> {
             }
             (None, Some(value)) => {
                 let (place, text) = self.text(Some(value), start, "sender.key.public_key")?;
-                (place, self.scheme.public_key(&text).map(Into::into))
+                (place, self.scheme.public_key(&text).map(KeyMaterial::from))
+            }
+            (None, None) if self.scheme.algorithm().uses_public_keys() => {
+                return Err(self.fault(start, "sender.key.public_key", "must be given"));
             }
             (secret, None) => {
                 let (place, text) = self.text(secret, start, "sender.key.secret")?;
-                (place, strength::key(&text, self.scheme))
+                (place, strength::secret(&text, self.scheme).map(KeyMaterial::from))
             }
         };
         let mut key = Key::new(&id, material.map_err(at(place))?).map_err(at(id_place))?;

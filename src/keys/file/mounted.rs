@@ -5,23 +5,37 @@ use super::found::Fault;
 use super::strength;
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
-use crate::secret::{Key, Keyring, PEM};
+use crate::secret::{Key, KeyMaterial, Keyring, PEM};
 
 pub(super) fn keyring(content: &[u8], scheme: &Scheme) -> Result<Keyring, Fault> {
     let text = std::str::from_utf8(content).map_err(|error| {
         let before = content.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-        Fault::new(Some(before.saturating_add(1)), ConfigError::new("secret", "must be UTF-8"))
+        let problem = if scheme.algorithm().uses_public_keys() {
+            ConfigError::new("public_key", "must be text: PEM, or DER in base64")
+        } else {
+            ConfigError::new("secret", "must be UTF-8")
+        };
+        Fault::new(Some(before.saturating_add(1)), problem)
     })?;
     // A line break at the end of the file does not start another line.
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut keyring = Err(Fault::new(None, ConfigError::new("keys", "must be at least one")));
     for (line, text) in entries(text, scheme.algorithm().uses_public_keys()) {
         let at_line = |problem| Fault::new(Some(line), problem);
-        let material = strength::key(text.strip_suffix('\r').unwrap_or(text), scheme).map_err(at_line)?;
+        let material = material(text.strip_suffix('\r').unwrap_or(text), scheme).map_err(at_line)?;
         let key = Key::new(&format!("line-{line}"), material).map_err(at_line)?;
         keyring = Ok(Keyring::append_to(keyring.ok(), key).map_err(at_line)?);
     }
     keyring
+}
+
+/// Reads a line or a block. It has no field that says whether a key is public, so its text decides.
+fn material(text: &str, scheme: &Scheme) -> Result<KeyMaterial, ConfigError> {
+    if scheme.algorithm().uses_public_keys() {
+        scheme.key_material(text)
+    } else {
+        strength::secret(text, scheme).map(Into::into)
+    }
 }
 
 /// Returns each line of the text, or each block of PEM if the text can have them, with the number of its first line.

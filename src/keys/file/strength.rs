@@ -1,21 +1,21 @@
-//! Checks of keys in key files. They refuse lines of other files, and texts that are easy to guess.
+//! Checks of secrets in key files. They refuse lines of other files, and texts that are easy to guess.
 
 use crate::error::ConfigError;
 use crate::scheme::Scheme;
-use crate::secret::{KeyMaterial, WHSEC};
+use crate::secret::{Secret, WHSEC};
 
-/// Checks and decodes `text`, a line or a value of a key file, as a key of `scheme`.
+/// Checks and decodes `text` as a secret of `scheme`, or as a private key if the scheme uses public keys.
 ///
 /// The minimum is low on purpose. The shortest secrets that providers issue have 15 characters (Dropbox). The
 /// probability that a random text of that length has fewer than 5 different characters is below one in a million.
-pub(super) fn key(text: &str, scheme: &Scheme) -> Result<KeyMaterial, ConfigError> {
+pub(super) fn secret(text: &str, scheme: &Scheme) -> Result<Secret, ConfigError> {
     if scheme.algorithm().uses_public_keys() {
-        return scheme.key_material(text);
+        return scheme.secret(text);
     }
     if text.lines().any(is_armour) {
         return Err(ConfigError::new("secret", ARMOUR));
     }
-    let secret = scheme.key_material(text)?;
+    let secret = scheme.secret(text)?;
     let core = text.strip_prefix(WHSEC).unwrap_or(text);
     let mut characters: Vec<char> = core.chars().collect();
     let length = characters.len();
@@ -55,12 +55,12 @@ mod tests {
             "\u{feff}-----BEGIN CERTIFICATE-----",
             "a-good-secret-in-front-of-it\n-----BEGIN CERTIFICATE-----",
         ] {
-            assert!(key(text, &Scheme::timestamped()).unwrap_err().to_string().contains("PEM line"), "{text:?}");
+            assert!(secret(text, &Scheme::timestamped()).unwrap_err().to_string().contains("PEM line"), "{text:?}");
         }
         for text in
             ["changeme", "hunter2", "12345678901", "aaaaaaaaaaaaaaaaaaaaaaaa", "abababababababababab", "whsec_short"]
         {
-            let refused = key(text, &Scheme::timestamped()).unwrap_err().to_string();
+            let refused = secret(text, &Scheme::timestamped()).unwrap_err().to_string();
             assert!(refused.contains("at least 12 characters, 5 of them different"), "{text:?}: {refused}");
         }
     }
@@ -74,7 +74,7 @@ mod tests {
             "vKp0_5AKakO-3qeNVR61Dw", // Zoom: 22 characters
             "-----a-secret-that-someone-typed",
         ] {
-            assert!(key(text, &Scheme::timestamped()).is_ok(), "{text}");
+            assert!(secret(text, &Scheme::timestamped()).is_ok(), "{text}");
         }
     }
 }

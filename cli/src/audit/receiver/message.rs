@@ -42,12 +42,10 @@ impl Message<'_> {
     /// Replaces the algorithm. In place of a private key, an HMAC gets the public key as its secret.
     pub(super) fn by(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
-        match &self.sender.public_key {
-            Some(key) if !algorithm.uses_public_keys() => {
-                let key = key.clone();
-                self.under(key)
-            }
-            _ => self,
+        let public_key = self.sender.public_key.iter().find(|(known, _)| *known == algorithm);
+        match public_key.map(|(_, key)| key.clone()) {
+            Some(key) => self.under(key),
+            None => self,
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::FieldName;
 use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
 use hookwarden::time::TimestampFormat;
-use hookwarden::{Keyring, Scheme, Secret, Timestamp};
+use hookwarden::{Keyring, PublicKey, Scheme, Secret, Timestamp};
+use sha2::Digest as _;
 
 use super::delivery::Delivery;
 use super::message::Message;
@@ -18,8 +20,9 @@ use crate::random;
 pub(super) struct Sender {
     pub(super) scheme: Scheme,
     keys: Keyring,
-    /// The bytes of the public key as an HMAC secret, to try whether a receiver confuses the two.
-    pub(super) public_key: Option<Secret>,
+    /// The bytes of the public key as the secret of each HMAC, to try whether a receiver confuses the two. Empty for a
+    /// scheme with a shared secret.
+    pub(super) public_key: Vec<(Algorithm, Secret)>,
     own: Vec<(String, Vec<u8>)>,
     body: Body,
     path: String,
@@ -60,8 +63,7 @@ impl Sender {
     ) -> Result<Self, Failure> {
         let wrong = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
         let secret = scheme.secret(secret).map_err(wrong)?;
-        let public_key =
-            secret.public_key().map(|key| Secret::from_bytes(key.as_bytes())).transpose().map_err(wrong)?;
+        let public_key = secret.public_key().map(hmac_secrets).transpose().map_err(wrong)?.unwrap_or_default();
         let keys = Keyring::new(secret);
         let random = random::bytes::<6>()?;
         let run = const_hex::encode(*random);
@@ -199,9 +201,59 @@ impl Sender {
 /// The placeholder for a counter in a given body.
 pub(super) const PLACE: &str = "{number}";
 
+/// Returns the secret of each HMAC that equals the public key.
+///
+/// HMAC hashes a key that is longer than a block (RFC 2104 section 2). This is done here, because the library refuses
+/// the DER of a public key as a secret.
+fn hmac_secrets(key: &PublicKey) -> Result<Vec<(Algorithm, Secret)>, hookwarden::ConfigError> {
+    let bytes = key.as_bytes();
+    let hashed =
+        |block: usize, hash: fn(&[u8]) -> Vec<u8>| if bytes.len() > block { hash(bytes) } else { bytes.into() };
+    [
+        (Algorithm::HmacSha1, hashed(64, |bytes| sha1::Sha1::digest(bytes).to_vec())),
+        (Algorithm::HmacSha256, hashed(64, |bytes| sha2::Sha256::digest(bytes).to_vec())),
+        (Algorithm::HmacSha512, hashed(128, |bytes| sha2::Sha512::digest(bytes).to_vec())),
+    ]
+    .into_iter()
+    .map(|(algorithm, bytes)| Ok((algorithm, Secret::from_bytes(bytes)?)))
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+
     use super::*;
+
+    #[test]
+    fn every_public_key_is_tried_as_a_secret() {
+        for (algorithm, pem) in [
+            (Algorithm::Ed25519, include_str!("../../../../tests/public_keys/keys/ed25519.pem")),
+            (Algorithm::EcdsaP256, include_str!("../../../../tests/public_keys/keys/p256.pem")),
+            (Algorithm::RsaPss, include_str!("../../../../tests/public_keys/keys/rsa_a.pem")),
+        ] {
+            let scheme = Scheme::builder("bare").algorithm(algorithm).signature_header("X-Signature");
+            let scheme = scheme.signed([SignedPart::Body]).build().unwrap();
+            let secret = scheme.secret(pem).unwrap();
+            let key = secret.public_key().unwrap();
+            for (mac, secret) in hmac_secrets(key).unwrap() {
+                let mut scheme = Scheme::builder("bare").algorithm(mac).signature_header("X-Signature");
+                scheme = scheme.signed([SignedPart::Body]);
+                let signer = hookwarden::Signer::new(scheme.build().unwrap(), Keyring::new(secret)).unwrap();
+                let signed = signer.sign_body(b"{}").unwrap();
+                let expected = match mac {
+                    Algorithm::HmacSha1 => mac_under::<Hmac<sha1::Sha1>>(key.as_bytes()),
+                    Algorithm::HmacSha256 => mac_under::<Hmac<sha2::Sha256>>(key.as_bytes()),
+                    _ => mac_under::<Hmac<sha2::Sha512>>(key.as_bytes()),
+                };
+                assert_eq!(signed.iter().next().unwrap().1, expected, "{algorithm:?} {mac:?}");
+            }
+        }
+    }
+
+    fn mac_under<M: Mac + KeyInit>(key: &[u8]) -> String {
+        const_hex::encode(<M as KeyInit>::new_from_slice(key).unwrap().chain_update(b"{}").finalize().into_bytes())
+    }
 
     #[test]
     fn stamps_differ_by_the_requested_offset() {
