@@ -124,6 +124,7 @@ mod future;
         all(
             feature = "actix",
             feature = "axum",
+            feature = "ed25519",
             feature = "harden",
             feature = "metrics",
             feature = "serde",

@@ -19,6 +19,16 @@ impl Scheme {
     /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
     /// `webhook-id`, `webhook-timestamp`, and one or more `v1,` + base64 in `webhook-signature`. A secret is base64,
     /// with or without padding and the prefix `whsec_`.
+    ///
+    /// Some senders use the text of the secret itself as the key, such as Polar:
+    ///
+    /// ```
+    /// use hookwarden::Scheme;
+    /// use hookwarden::scheme::SecretFormat;
+    ///
+    /// let scheme = Scheme::standard_webhooks().into_builder().name("polar").secret_format(SecretFormat::Literal).build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn standard_webhooks() -> Self {
         standard_webhooks::scheme()

@@ -7,7 +7,7 @@ use hookwarden::{Reason, Scheme};
 use serde::Deserialize;
 
 /// Every file in `tests/providers`.
-const PROVIDERS: [&str; 47] = [
+const PROVIDERS: [&str; 48] = [
     "adyen",
     "box",
     "buildkite",
@@ -38,6 +38,7 @@ const PROVIDERS: [&str; 47] = [
     "pagerduty",
     "paystack",
     "persona",
+    "polar",
     "razorpay",
     "recurly",
     "ripple_collections",

@@ -16,7 +16,6 @@ pub(super) fn v1a() -> Scheme {
         algorithm: Algorithm::Ed25519,
         layout: Layout::list(' ', "v1a,"),
         secret_format: SecretFormat::Literal,
-        max_signatures: None,
         ..scheme()
     }
 }
