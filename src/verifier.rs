@@ -114,7 +114,9 @@ impl Verifier {
             for (stamp, timestamp_text) in reading.timestamp_texts() {
                 let content = Content { scheme, reading: &reading, timestamp_text, head, body };
                 for (key, mac) in self.keys.live(now).take(reading.usable_keys()) {
-                    macs.extend(mac.tag_of(&content).map(|tag| KeyMac { key, stamp, tag }));
+                    if let Some(tag) = mac.tag_of(&content) {
+                        macs.push(KeyMac { key, stamp, tag });
+                    }
                 }
             }
         });

@@ -6,11 +6,12 @@ mod state;
 
 use std::fmt;
 use std::future::ready;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::{Claim, Claimant, Delivery, ReplayStore};
+use crate::bounded::nanos;
 use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
@@ -59,7 +60,7 @@ use state::{KeyState, Mark, Now, State};
 /// ```
 pub struct LocalReplay {
     /// The number of shards is a power of two.
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Slot]>,
     shard_limit: usize,
     next_sweep: AtomicUsize,
     start: OnceLock<ClockReading>,
@@ -80,7 +81,7 @@ impl LocalReplay {
         // Four standard deviations of a Poisson distribution: one shard in 30,000 is full before the store is.
         let chance = if shards == 1 { 0 } else { share.isqrt().saturating_mul(4) };
         Self {
-            shards: std::iter::repeat_with(Mutex::default).take(shards).collect(),
+            shards: std::iter::repeat_with(Slot::default).take(shards).collect(),
             shard_limit: share.saturating_add(chance),
             next_sweep: AtomicUsize::new(0),
             start: OnceLock::new(),
@@ -151,10 +152,13 @@ impl LocalReplay {
 
     /// Sweeps one more shard with each claim, so that the store shrinks even if no claim reaches that shard.
     fn sweep_next(&self, now: &Now) {
-        let shard = self.shards.get(self.index(self.next_sweep.fetch_add(1, Ordering::Relaxed)));
-        if let Some(Ok(mut shard)) = shard.map(Mutex::try_lock)
-            && shard.is_due(now)
+        // This need not be one atomic operation: a lost update only makes a later call check a shard again.
+        let next = self.next_sweep.load(Ordering::Relaxed);
+        self.next_sweep.store(next.wrapping_add(1), Ordering::Relaxed);
+        if let Some(slot) = self.shards.get(self.index(next)).filter(|slot| slot.is_due(now))
+            && let Ok(mut shard) = slot.shard.try_lock()
         {
+            slot.swept.store(nanos(now.monotonic()), Ordering::Relaxed);
             shard.sweep(now);
         }
     }
@@ -171,21 +175,36 @@ impl LocalReplay {
             let [.., high, low] = second.to_be_bytes();
             (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
         };
-        let mut prints: PerKey<_> = delivery.keys.iter().map(place).collect();
+        let mut prints = PerKey::with_capacity(delivery.keys.len());
+        delivery.keys.iter().for_each(|key| prints.push(place(key)));
         prints.sort_unstable_by_key(|(index, _)| *index);
-        let mut last = None;
-        let lock = |(index, _): &(usize, Fingerprint)| {
+        let (mut last, mut shards) = (None, PerKey::with_capacity(prints.len()));
+        for (index, _) in &prints {
             let is_locked = last.replace(*index) == Some(*index);
-            let shard = self.shards.get(*index).filter(|_| !is_locked)?;
-            Some((*index, shard.lock().unwrap_or_else(PoisonError::into_inner)))
-        };
-        let mut shards = PerKey::with_capacity(prints.len());
-        shards.extend(prints.iter().filter_map(lock));
+            if let Some(slot) = self.shards.get(*index).filter(|_| !is_locked) {
+                shards.push((*index, slot.shard.lock().unwrap_or_else(PoisonError::into_inner)));
+            }
+        }
         Some(LockedKeys { prints, shards })
     }
 
     fn index(&self, number: usize) -> usize {
         number & self.shards.len().saturating_sub(1)
+    }
+}
+
+/// A shard and its lock.
+#[derive(Default)]
+struct Slot {
+    shard: Mutex<Shard>,
+    /// The time of the last sweep of all shards in turn, in nanoseconds of the store's clock.
+    swept: AtomicU64,
+}
+
+impl Slot {
+    /// Whether the last sweep is so long ago that the cost of sweeping per second is negligible.
+    fn is_due(&self, now: &Now) -> bool {
+        nanos(now.monotonic()).saturating_sub(self.swept.load(Ordering::Relaxed)) >= SWEEP_NANOS
     }
 }
 
@@ -252,6 +271,9 @@ impl<'a> From<Delivery<'a>> for LocalDelivery<'a> {
 /// Sweeping a shard of this size holds its lock for some tens of microseconds.
 const ENTRIES_PER_SHARD: usize = 8_192;
 const MAX_SHARDS: usize = 4_096;
+
+/// The interval between two sweeps of a shard: 30 seconds.
+const SWEEP_NANOS: u64 = 30_000_000_000;
 
 #[cfg(test)]
 mod tests;

@@ -92,8 +92,9 @@ impl Verification {
         for LiveMac { key, stamp, mac } in self.macs.iter().filter(|_| rest.is_some()) {
             let after = self.rare.as_ref().and_then(|rare| rare.after_body.get(usize::from(*stamp)));
             let after = after.map(Vec::as_slice).unwrap_or_default();
-            let tag = mac.tag_of(&[rest.unwrap_or_default(), after][..]);
-            macs.extend(tag.map(|tag| KeyMac { key: *key, stamp: *stamp, tag }));
+            if let Some(tag) = mac.tag_of(&[rest.unwrap_or_default(), after][..]) {
+                macs.push(KeyMac { key: *key, stamp: *stamp, tag });
+            }
         }
         verdict(&self.keys, &self.candidates, &macs, &self.times, self.now, |fault| fault)
     }

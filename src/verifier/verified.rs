@@ -100,7 +100,7 @@ pub(super) fn verified<E>(
                 replay_keys: SmallVec::new(),
             };
             verified.replay_keys.reserve_exact(replay_keys.size_hint().1.unwrap_or_default());
-            verified.replay_keys.extend(replay_keys);
+            replay_keys.for_each(|key| verified.replay_keys.push(key));
             Ok(verified)
         }
         None => Err(reject(Fault::new(reason).with_skew(times.first().map(skew_of)))),

@@ -22,7 +22,6 @@ impl Hash for Fingerprint {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     entries: Entries,
-    swept: Duration,
 }
 
 impl Shard {
@@ -60,14 +59,8 @@ impl Shard {
         self.entries.remove(print);
     }
 
-    /// Whether the last sweep is so long ago that the cost of sweeping per second is negligible.
-    pub(super) fn is_due(&self, now: &Now) -> bool {
-        !self.entries.is_empty() && now.monotonic().saturating_sub(self.swept) >= SWEEP_EVERY
-    }
-
     /// Removes expired entries, and shrinks the table once half of it is empty.
     pub(super) fn sweep(&mut self, now: &Now) {
-        self.swept = now.monotonic();
         self.entries.retain(|_, state| state.at(now) != KeyState::Free);
         self.entries.shrink_to(self.entries.len().saturating_add(self.slack()));
     }
@@ -113,8 +106,6 @@ impl Shard {
 
 /// A fingerprint is already a keyed hash.
 type Entries = HashMap<Fingerprint, State, BuildHasherDefault<IdentityHasher>>;
-
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 // A table that just doubled holds 16 buckets for each 7 entries.
 const _: () = assert!(size_of::<(Fingerprint, State)>() == 24, "24 bytes and a control byte, times 16/7, are below 64");

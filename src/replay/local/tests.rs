@@ -34,12 +34,12 @@ fn release(store: &LocalReplay, number: u64, now: ClockReading) -> bool {
 }
 
 fn entries(store: &LocalReplay) -> usize {
-    store.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+    store.shards.iter().map(|slot| slot.shard.lock().unwrap().len()).sum()
 }
 
 fn bytes(store: &LocalReplay) -> usize {
-    let tables: usize = store.shards.iter().map(|shard| shard.lock().unwrap().bytes()).sum();
-    let locks = store.shards.len().saturating_mul(size_of::<Mutex<Shard>>());
+    let tables: usize = store.shards.iter().map(|slot| slot.shard.lock().unwrap().bytes()).sum();
+    let locks = store.shards.len().saturating_mul(size_of::<Slot>());
     tables.saturating_add(locks).saturating_add(size_of::<LocalReplay>())
 }
 
@@ -137,11 +137,11 @@ fn poisoned_shard_lock_is_still_taken() {
     let _ = std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                let _shard = store.shards[0].lock();
+                let _shard = store.shards[0].shard.lock();
                 panic!("on purpose");
             })
             .join()
     });
-    assert!(store.shards[0].is_poisoned());
+    assert!(store.shards[0].shard.is_poisoned());
     assert_eq!(claim(&store, 2, at(0)), Ok(Claim::Granted));
 }
