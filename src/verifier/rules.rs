@@ -39,7 +39,7 @@ impl Rules {
     pub(crate) fn open<H: Head + ?Sized>(&self, opening: &mut Opening<'_, H>) -> Result<(), Fault> {
         let mut candidates = Candidates::new();
         self.read(opening.head, opening.now, &mut opening.reading, &mut candidates)?;
-        candidates.into_iter().for_each(|candidate| opening.candidates.push(candidate));
+        candidates.drain(..).for_each(|candidate| opening.candidates.push(candidate));
         Ok(())
     }
 }
