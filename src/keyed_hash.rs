@@ -15,8 +15,8 @@ impl HashedKey {
         Self(secret.hash_one(key))
     }
 
-    /// The hash of a webhook id. All tables of the process derive their keys from it, so that a request hashes its id
-    /// once.
+    /// The hash of a webhook id. The tables that every request uses derive their keys from it, so that a request hashes
+    /// its id once.
     pub(crate) fn of_id(webhook_id: &str) -> Self {
         static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self::new(&SECRET, webhook_id)

@@ -428,7 +428,7 @@ async fn guard_routes_by_head_only() {
         // The guard only routes, so it also matches forgeries that have the right form.
         (good.clone().replacing(SIGNATURE, "0".repeat(64)), "signed"),
         (good.clone().carrying("y"), "signed"),
-        (good.clone().to("/webhooks/nobody"), "signed"),
+        (good.clone().to("/webhooks/unlisted"), "signed"),
         (good.clone().without(SIGNATURE), "other"),
         (good.clone().with("x-webhook-signature", "0".repeat(64)), "other"),
         (good.replacing(SIGNATURE, "00"), "other"),

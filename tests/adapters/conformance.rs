@@ -602,7 +602,7 @@ async fn key_store_failure_is_a_server_error() {
                 ("down", down, refused(RefusalReason::KeyStoreUnavailable)),
                 ("panic", BROKEN, refused(RefusalReason::LookupPanicked)),
                 ("acme", HANDLED, Outcome::Accepted),
-                ("nobody", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
+                ("unlisted", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
             ];
             assert_ids(&mut site, &format!("{round}"), &cases).await;
         }
@@ -639,7 +639,7 @@ async fn async_keys_are_awaited() {
         let cases = [
             ("acme", HANDLED, Outcome::Accepted),
             ("acme", HANDLED, Outcome::Accepted),
-            ("nobody", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
+            ("unlisted", UNAUTHORIZED, refused(RefusalReason::UnknownId)),
             ("down", down, refused(RefusalReason::KeyStoreUnavailable)),
             ("panic", BROKEN, refused(RefusalReason::LookupPanicked)),
             ("acme", HANDLED, Outcome::Accepted),

@@ -100,7 +100,7 @@ async fn run(site: &mut Site, output: &mut Vec<String>) {
     send(good.sized(), refused(RefusalReason::Replayed)).await;
     send(good.clone().carrying("bodx").sized(), refused(RefusalReason::Unverified(Reason::Mismatch))).await;
     send(good.clone().carrying("x".repeat(2000)).sized(), refused(RefusalReason::BodyTooLarge)).await;
-    send(good.clone().to("/webhooks/nobody").sized(), refused(RefusalReason::UnknownId)).await;
+    send(good.clone().to("/webhooks/unlisted").sized(), refused(RefusalReason::UnknownId)).await;
     send(good.clone().to("/webhooks/panic").sized(), refused(RefusalReason::UnknownId)).await;
     send(
         good.clone().without("X-Webhook-Timestamp").sized(),

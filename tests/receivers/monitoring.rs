@@ -31,7 +31,7 @@ async fn exports() -> Exports {
         (accepted.clone(), 200),
         (Post::signed("over the quota"), 429),
         (accepted.clone().carrying("y"), 401),
-        (accepted.to("/webhooks/nobody"), 401),
+        (accepted.to("/webhooks/unlisted"), 401),
     ] {
         let answer = running.send(&post).await;
         assert_eq!(answer.status, status, "{post:?}");

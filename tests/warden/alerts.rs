@@ -245,7 +245,7 @@ fn flood_of_peers_is_counted_up_to_capacity() {
     for number in 0..65_536 {
         site.fail_from(numbered(number), 1);
     }
-    // There is no room for another, and the others keep their counts.
+    // The table is full: another peer is not counted, and the others keep their counts.
     site.fail_from(PEER, 5);
     site.assert_alerts(&[]);
     site.fail_from(numbered(7), 1);
@@ -392,7 +392,7 @@ fn alert_callback_panic_changes_no_answer() {
     let warden = Warden::builder(scheme).sender("acme", keys).observer(observer).clock(clock.clone()).build().unwrap();
     let signature = "0".repeat(64);
     let head = [("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", signature.as_str())];
-    for id in ["acme", "nobody", "acme", "nobody", "acme", "acme", "nobody"] {
+    for id in ["acme", "unlisted", "acme", "unlisted", "acme", "acme", "unlisted"] {
         let mut receiving = warden.examine(&head, Some(PEER)).unwrap().identify(id).unwrap();
         receiving.update(b"x").unwrap();
         let refused = receiving.finish().map(drop).unwrap_err();

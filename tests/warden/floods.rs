@@ -652,7 +652,7 @@ async fn only_offences_are_charged_to_the_peer() {
             RefusalReason::Unverified(Reason::Stale) => (at(-301), false),
             RefusalReason::Unverified(Reason::Early) => (at(301), false),
             RefusalReason::Unverified(Reason::Mismatch) => (trial.scene.forged(), true),
-            RefusalReason::UnknownId => (good.to("/webhooks/nobody"), true),
+            RefusalReason::UnknownId => (good.to("/webhooks/unlisted"), true),
             RefusalReason::Unverified(Reason::NoLiveKey) => (good.to("/webhooks/expired"), true),
             RefusalReason::BodyTooLarge => (good.carrying(vec![0; 101]), true),
             RefusalReason::BodyTooSlow => {

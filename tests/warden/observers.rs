@@ -347,7 +347,7 @@ fn warden_log_has_each_delivery() {
         let warden = warden(TracingObserver::new());
         assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
         assert_eq!(deliver(&warden, "acme", &"0".repeat(64)), Err(Reason::Mismatch.into()));
-        assert_eq!(deliver(&warden, "nobody", SIGNATURE), Err(RefusalReason::UnknownId));
+        assert_eq!(deliver(&warden, "unlisted", SIGNATURE), Err(RefusalReason::UnknownId));
         drop(warden.examine(&[("X-Webhook-Timestamp", "1800000000"), ("X-Webhook-Signature", SIGNATURE)], PEER));
     });
     let counts: Vec<_> =
@@ -357,7 +357,7 @@ fn warden_log_has_each_delivery() {
         [
             [Some("accepted"), None, Some("acme"), Some("default")],
             [Some("refused"), Some("mismatch"), Some("acme"), None],
-            [Some("refused"), Some("unknown_id"), Some("nobody"), None],
+            [Some("refused"), Some("unknown_id"), Some("unlisted"), None],
             [Some("abandoned"), None, None, None],
         ]
     );
@@ -605,7 +605,7 @@ fn warden_metrics_name_the_sender_and_key() {
     let metrics = measured(|_| {
         let warden = warden(Arc::new(MetricsObserver::new()));
         assert_eq!(deliver(&warden, "acme", SIGNATURE), Ok(()));
-        assert_eq!(deliver(&warden, "nobody\n", SIGNATURE), Err(RefusalReason::UnknownId));
+        assert_eq!(deliver(&warden, "unlisted\n", SIGNATURE), Err(RefusalReason::UnknownId));
     });
     let requests = metrics.nonzero("hookwarden_requests_total");
     assert_eq!(requests["{scheme=timestamped,outcome=accepted,reason=}"], 1);
@@ -614,7 +614,7 @@ fn warden_metrics_name_the_sender_and_key() {
     assert_eq!(by_id, BTreeMap::from([("{scheme=timestamped,webhook_id=acme,outcome=accepted}", 1)]));
     let by_key = metrics.nonzero("hookwarden_key_requests_total");
     assert_eq!(by_key, BTreeMap::from([("{webhook_id=acme,key_id=default}", 1)]));
-    for hidden in [SECRET, SIGNATURE, "1800000000", "user.created", "nobody"] {
+    for hidden in [SECRET, SIGNATURE, "1800000000", "user.created", "unlisted"] {
         assert!(
             metrics.counters.keys().chain(metrics.histograms.keys()).all(|name| !name.contains(hidden)),
             "{hidden}"

@@ -83,7 +83,7 @@ pub(crate) async fn stale_early_duplicate_or_incomplete_head_is_refused() {
                 ("the timestamp twice", good.clone().with(TIMESTAMP, stamp.clone())),
                 ("another timestamp after", good.clone().with(TIMESTAMP, "1")),
                 ("a part of the signature", good.clone().replacing(SIGNATURE, &signature[..62])),
-                ("another id", good.clone().to("/webhooks/nobody")),
+                ("another id", good.clone().to("/webhooks/unlisted")),
             ] {
                 receiver.demand(what, &post.sized(), 401).await;
             }
@@ -100,13 +100,13 @@ pub(crate) async fn unknown_id_is_answered_like_wrong_signature() {
     let settings = |settings| Settings { deadline: DEADLINE, ..settings };
     attack(&Framework::ALL, settings, async |receiver| {
         let forged = Post::signed("a body").replacing(SIGNATURE, "0".repeat(64));
-        let unknown_id = forged.clone().to("/webhooks/nobody");
+        let unknown_id = forged.clone().to("/webhooks/unlisted");
         let answers = [receiver.exchange(&forged.sized()).await, receiver.exchange(&unknown_id.sized()).await];
         let [known, unknown] = answers.map(|answer| answer.unwrap().essence());
         assert_eq!(known, unknown, "{:?}", receiver.framework);
         assert!(known.starts_with("401 "), "{known}");
         for post in [&forged, &unknown_id] {
-            // There is no verdict on the signature before the body is complete.
+            // The signature is checked only when the body is complete.
             let began = Instant::now();
             receiver.demand("a stalled body", &post.head("Content-Length: 100\r\n"), 408).await;
             assert!(began.elapsed() >= DEADLINE, "{:?}: {:?}", receiver.framework, began.elapsed());

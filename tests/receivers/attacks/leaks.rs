@@ -42,7 +42,7 @@ async fn answers(receiver: &Receiver, time: Timestamp) -> Vec<u8> {
         good.chunked(1, ""),
         good.clone().carrying("goox").sized(),
         wrong.clone().carrying("forged").sized(),
-        wrong.to("/webhooks/nobody").sized(),
+        wrong.to("/webhooks/unlisted").sized(),
         Post::signed_at("stale", stale(time)).sized(),
         good.clone().with("X-Webhook-Signature", signature.clone()).sized(),
         good.clone().replacing("X-Webhook-Timestamp", signature.clone()).sized(),

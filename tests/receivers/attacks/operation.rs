@@ -198,7 +198,7 @@ pub(crate) async fn stalled_forgeries_take_no_handler_permit() {
         let mut stalled = Vec::new();
         for number in 0..TURNS {
             let mut connection = receiver.connect().await;
-            let path = if number % 2 == 0 { PATH } else { "/webhooks/nobody" };
+            let path = if number % 2 == 0 { PATH } else { "/webhooks/unlisted" };
             let forged = Post::signed("").to(path).replacing("X-Webhook-Signature", "0".repeat(64));
             connection.send(&forged.head("Content-Length: 100\r\n")).await;
             stalled.push(connection);

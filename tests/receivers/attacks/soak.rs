@@ -66,7 +66,7 @@ async fn hostile(receiver: Arc<Receiver>, running: Arc<AtomicBool>, number: u8) 
         let forged = good.clone().replacing(signature, "0".repeat(64));
         let (bytes, breaks_off) = match count % 8 {
             0 => (forged.sized(), false),
-            1 => (forged.to(&format!("/webhooks/nobody-{number}-{count}")).sized(), false),
+            1 => (forged.to(&format!("/webhooks/unlisted-{number}-{count}")).sized(), false),
             2 => (good.head("Content-Length: 10000000000\r\n"), false),
             3 => (good.clone().carrying(vec![0; 100_000]).chunked(1_000, ""), true),
             4 => (good.head("Content-Length: 100\r\n"), true),

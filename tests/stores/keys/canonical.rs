@@ -161,8 +161,8 @@ async fn refusal_names_the_canonical_id_once_known() {
         site.send("ACME", "{}", 0, true).await.unwrap_err();
         assert_eq!(site.reported(), [reported(mismatch, "acme", true)]);
         // The store does not know this id, so the event has no canonical id.
-        site.send("Nobody", "{}", 0, true).await.unwrap_err();
-        assert_eq!(site.reported(), [reported(refused(RefusalReason::UnknownId), "Nobody", false)]);
+        site.send("Unlisted", "{}", 0, true).await.unwrap_err();
+        assert_eq!(site.reported(), [reported(refused(RefusalReason::UnknownId), "Unlisted", false)]);
     }
     // A sender without a live key has a canonical id too.
     let site = Site::new(|warden| warden.keys(Folding::new()));
@@ -208,9 +208,9 @@ async fn invalidating_one_spelling_invalidates_all() {
         for id in SPELLINGS {
             keys.find(id).await.unwrap();
         }
-        keys.find("nobody").await.unwrap();
+        keys.find("unlisted").await.unwrap();
         keys.invalidate(invalidated);
-        for id in SPELLINGS.into_iter().chain(["nobody"]) {
+        for id in SPELLINGS.into_iter().chain(["unlisted"]) {
             keys.find(id).await.unwrap();
         }
         let lookups = 2 * SPELLINGS.len() + 1;
