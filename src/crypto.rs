@@ -42,6 +42,7 @@
 
 mod algorithm;
 pub(crate) mod body_hash;
+mod live_keys;
 pub(crate) mod mac;
 mod matching;
 pub(crate) mod public_key;
@@ -50,4 +51,7 @@ pub(crate) mod wrong_mac;
 
 pub use algorithm::Algorithm;
 pub use body_hash::HashAlgorithm;
+pub use live_keys::{LiveKeys, Proven};
 pub use mac::PreparedKeys;
+
+pub(crate) use live_keys::Limits;

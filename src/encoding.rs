@@ -68,7 +68,24 @@ impl Encoding {
         if text.len() > sizes.end().checked_mul(2)? {
             return None;
         }
-        let bytes = match self {
+        self.decode(text).filter(|bytes| sizes.contains(&bytes.len()))
+    }
+
+    /// Decodes `text`, or returns `None` if it is anything but the encoding of some bytes. Hex can be in upper and lower
+    /// case. For a [`CustomScheme`](crate::scheme::CustomScheme); the time depends on the bytes, so it is not for secrets.
+    ///
+    /// ```
+    /// use hookwarden::encoding::Encoding;
+    ///
+    /// assert_eq!(Encoding::Hex.decode(b"0aFF").as_deref(), Some(&[10, 255][..]));
+    /// assert_eq!(Encoding::Hex.decode(b"0x0a"), None);
+    /// assert_eq!(Encoding::Base64UrlUnpadded.decode(b"_-8").as_deref(), Some(&[255, 239][..]));
+    /// ```
+    #[must_use]
+    pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            // The decoder skips the prefix.
+            Self::Hex if text.starts_with(b"0x") => None,
             Self::Hex => {
                 let mut bytes = alloc::vec![0; text.len() / 2];
                 const_hex::decode_to_slice(text, &mut bytes).ok()?;
@@ -77,11 +94,12 @@ impl Encoding {
             Self::Base64 => STANDARD.decode(text).ok(),
             Self::Base64Url => URL_SAFE.decode(text).ok(),
             Self::Base64UrlUnpadded => URL_SAFE_NO_PAD.decode(text).ok(),
-        };
-        bytes.filter(|bytes| sizes.contains(&bytes.len()))
+        }
     }
 
-    pub(crate) fn encode(self, bytes: &[u8]) -> String {
+    /// Encodes `bytes`. Hex is in lower case.
+    #[must_use]
+    pub fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Hex => const_hex::encode(bytes),
             Self::Base64 => STANDARD.encode(bytes),

@@ -25,7 +25,10 @@
 mod ambiguity;
 mod builder;
 mod check;
+mod constructors;
 mod content;
+mod coverage;
+mod custom;
 #[cfg(feature = "serde")]
 mod document;
 mod keys;
@@ -37,6 +40,7 @@ mod reading;
 mod secret_format;
 mod template;
 mod timestamp_place;
+mod token_header;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -48,6 +52,8 @@ use crate::headers::FieldName;
 use crate::time::{TimestampFormat, Tolerance};
 
 pub use builder::SchemeBuilder;
+pub use coverage::Coverage;
+pub use custom::{CustomCheck, CustomRequest, CustomScheme};
 pub use layout::Layout;
 pub use listed_headers::{ListedHeaderForm, ListedHeaders, NamesIn};
 pub use secret_format::SecretFormat;
@@ -55,6 +61,7 @@ pub use template::SignedPart;
 pub use timestamp_place::TimestampSource;
 
 pub(crate) use content::{Content, Rest};
+use custom::Custom;
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]
@@ -96,6 +103,7 @@ pub struct Scheme {
     max_signatures: Option<u8>,
     repeated_signature_headers: bool,
     danger_ambiguous_content: bool,
+    custom: Option<Custom>,
 }
 
 impl Scheme {
@@ -113,8 +121,8 @@ impl Scheme {
 
     /// Whether the scheme signs a timestamp. If not, a signed message never expires.
     #[must_use]
-    pub const fn is_timestamped(&self) -> bool {
-        self.timestamp.is_some()
+    pub fn is_timestamped(&self) -> bool {
+        self.coverage().timestamp
     }
 
     /// The signature algorithm.
@@ -205,6 +213,7 @@ impl Scheme {
             (self.name != other.name, "name"),
             (self.algorithm != other.algorithm, "algorithm"),
             (self.secret_format != other.secret_format, "secret format"),
+            (self.uses_tokens() != other.uses_tokens(), "use of its keys"),
         ];
         differences.into_iter().find_map(|(differs, what)| differs.then_some(what))
     }

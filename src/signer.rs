@@ -64,7 +64,7 @@ impl Signer {
     /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`]; or the scheme has a signed field or a position in the signature header that is
+    /// As for [`Scheme::prepare`]; the scheme is [custom](Scheme::custom); or the scheme has a signed field or a position in the signature header that is
     /// neither the timestamp nor a list of names, so that its value is unknown. With public keys, every key must be a
     /// private key. RSA-PSS needs random numbers, and so the feature `generate`.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {

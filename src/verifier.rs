@@ -100,7 +100,7 @@ impl Verifier {
     /// # Errors
     /// The request does not verify; [`Rejection::reason`] says why.
     pub fn verify_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<Verified, Rejection> {
-        if self.rules.scheme.algorithm().uses_public_keys() {
+        if self.rules.scheme.algorithm().uses_public_keys() || self.rules.scheme.is_custom() {
             let mut verification = self.begin_at(head, now)?;
             verification.update(body);
             return verification.finish();

@@ -5,7 +5,7 @@ use core::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::Algorithm;
 use super::public_key::KeyPair;
@@ -46,6 +46,16 @@ impl PreparedKeys {
                 None => KeyState::Mac(Mac::new(algorithm, key.material.expose())?),
                 Some(_) => KeyState::Pair(KeyPair::new(algorithm, &key.material)?),
             };
+            Ok(PreparedKey { id: key.id, window: key.window, state })
+        });
+        let keys = keys.collect::<Result<_, ConfigError>>()?;
+        Ok(Self { keys, decoy: false, webhook_id: keyring.webhook_id.clone() })
+    }
+
+    /// Prepares tokens, which are compared and sign nothing.
+    pub(crate) fn of_tokens(keyring: &Keyring) -> Result<Self, ConfigError> {
+        let keys = keyring.iter().map(|key| {
+            let state = KeyState::Mac(digest_of_token(key.material.expose()).ok_or(NOT_AN_HMAC_KEY)?);
             Ok(PreparedKey { id: key.id, window: key.window, state })
         });
         let keys = keys.collect::<Result<_, ConfigError>>()?;
@@ -145,6 +155,11 @@ impl PreparedKeys {
     pub(crate) fn without_private_key(&self) -> Option<KeyId> {
         let cannot_sign = |key: &&PreparedKey| matches!(&key.state, KeyState::Pair(pair) if !pair.can_sign());
         self.keys.iter().find(cannot_sign).map(|key| key.id)
+    }
+
+    /// Returns the index of the newest key that is valid at `now`.
+    pub(crate) fn first_live(&self, now: Timestamp) -> Option<u8> {
+        self.valid(now).next().map(|(index, _)| index)
     }
 
     pub(crate) fn has_live(&self, now: Timestamp) -> bool {
@@ -250,10 +265,14 @@ impl fmt::Debug for Mac {
     }
 }
 
+/// Returns an HMAC whose key is the SHA-256 of a token. The token itself as the key would be equal to one with zeros at its
+/// end and, if it is longer than a block, to its own hash.
+pub(super) fn digest_of_token(token: &[u8]) -> Option<Mac> {
+    Mac::new(Algorithm::HmacSha256, &Sha256::digest(token)).ok()
+}
+
 /// Returns the first half of the SHA-256 of the concatenated `pieces`, as an identifier that does not reveal them.
-#[cfg(feature = "warden")]
 pub(crate) fn digest(pieces: &[&[u8]]) -> [u8; 16] {
-    use sha2::Digest as _;
     let mut hash = Sha256::new();
     pieces.iter().for_each(|piece| hash.update(piece));
     hash.finalize().first_chunk().copied().unwrap_or_default()

@@ -28,7 +28,7 @@ pub(crate) struct KeyMac {
 pub(crate) type Macs = SmallVec<[KeyMac; MAX_KEYS]>;
 
 /// Which keys match: one bit for each key and timestamp, in the order of the keys.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Matches(u16);
 
 impl Matches {

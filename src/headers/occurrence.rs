@@ -24,12 +24,20 @@ impl<'h> Occurrence<'h> {
         }
     }
 
-    /// Returns the value of a header that must occur once. `slot` is its place in the scheme.
-    pub(crate) fn once(self, slot: Slot) -> Result<&'h [u8], Fault> {
+    /// Returns the value of a header that must occur once.
+    ///
+    /// # Errors
+    /// [`Reason::MissingHeader`] or [`Reason::DuplicateHeader`].
+    pub const fn required(self) -> Result<&'h [u8], Reason> {
         match self {
             Self::Once(value) => Ok(value),
-            Self::Absent => Err(Fault::at(Reason::MissingHeader, slot)),
-            Self::Repeated => Err(Fault::at(Reason::DuplicateHeader, slot)),
+            Self::Absent => Err(Reason::MissingHeader),
+            Self::Repeated => Err(Reason::DuplicateHeader),
         }
+    }
+
+    /// Like [`required`](Self::required), for the header at `slot` of a scheme.
+    pub(crate) fn once(self, slot: Slot) -> Result<&'h [u8], Fault> {
+        self.required().map_err(|reason| Fault::at(reason, slot))
     }
 }

@@ -48,7 +48,7 @@ use crate::time::{TimestampFormat, Tolerance};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SchemeBuilder {
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     fault: Option<ConfigError>,
 }
 
@@ -69,6 +69,7 @@ impl Scheme {
             max_signatures: None,
             repeated_signature_headers: false,
             danger_ambiguous_content: false,
+            custom: None,
         };
         scheme.into_builder()
     }

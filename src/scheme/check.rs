@@ -4,6 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::limits::{MAX_CANDIDATES_RANGE, MAX_PARTS};
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SecretFormat, SignedPart, TimestampSource};
+use crate::encoding::Encoding;
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
 
@@ -15,6 +16,11 @@ impl Scheme {
             "name",
             "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
         )?;
+        if self.is_custom() {
+            self.check_custom()?;
+            self.check_algorithm()?;
+            return Ok(self);
+        }
         self.check_signature_headers()?;
         self.check_algorithm()?;
         self.check_layout()?;
@@ -24,6 +30,22 @@ impl Scheme {
             self.check_unambiguous()?;
         }
         Ok(self)
+    }
+
+    /// Returns an error if a setting has no effect, because the application verifies itself.
+    fn check_custom(&self) -> Result<(), ConfigError> {
+        let settings = [
+            ("signature_headers", self.signature_headers.is_empty()),
+            ("layout", self.layout == Layout::plain("")),
+            ("encoding", self.encoding == Encoding::default()),
+            ("timestamp", self.timestamp.is_none()),
+            ("signed", self.signed.is_empty()),
+            ("max_signatures", self.max_signatures.is_none()),
+            ("repeated_signature_headers", !self.repeated_signature_headers),
+            ("danger_ambiguous_content", !self.danger_ambiguous_content),
+        ];
+        let problem = "has no effect on a custom scheme, whose code reads the request";
+        settings.into_iter().try_for_each(|(field, is_default)| demand(is_default, field, problem))
     }
 
     fn check_algorithm(&self) -> Result<(), ConfigError> {

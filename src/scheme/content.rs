@@ -1,12 +1,12 @@
 //! The signed content of a request, part by part.
 
 use super::reading::Reading;
-use super::{Scheme, SignedPart};
+use super::{Coverage, Scheme, SignedPart};
 use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::Message;
 #[cfg(feature = "diagnose")]
 use crate::error::Slot;
-use crate::headers::Head;
+use crate::headers::{FieldName, Head};
 
 /// The whole signed content of a request.
 pub(crate) struct Content<'r, 'h, H: ?Sized> {
@@ -28,6 +28,27 @@ impl<H: Head + ?Sized> Message for Content<'_, '_, H> {
 }
 
 impl Scheme {
+    /// What a valid signature proves about a request.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        if let Some(custom) = &self.custom {
+            return custom.coverage();
+        }
+        let mut coverage = Coverage { timestamp: self.timestamp.is_some(), ..Coverage::NOTHING };
+        for part in &self.signed {
+            match part {
+                SignedPart::Body | SignedPart::BodyDigest { .. } => coverage.body = true,
+                SignedPart::Method => coverage.method = true,
+                SignedPart::Path | SignedPart::Url { .. } => coverage.url = true,
+                SignedPart::Header(name) => coverage.id |= is_id(name),
+                // Only these are signed in every request.
+                SignedPart::ListedHeaders(listed) => coverage.id |= listed.require.iter().any(is_id),
+                SignedPart::Literal(_) | SignedPart::Timestamp | SignedPart::Field(_) => {}
+            }
+        }
+        coverage
+    }
+
     /// Returns the hash to sign the digest of a body, or `None` if the scheme signs the body itself.
     pub(crate) fn body_hash(&self) -> Option<BodyHash> {
         self.signed.iter().find_map(|part| match part {
@@ -76,6 +97,10 @@ impl Scheme {
         feed(core::slice::from_ref(part), timestamp_text, &mut value.iter(), head, sink);
         Some(content)
     }
+}
+
+fn is_id(name: &FieldName) -> bool {
+    name.as_str().to_ascii_lowercase().ends_with("id")
 }
 
 /// The parts of a template after the body.

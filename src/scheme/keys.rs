@@ -114,6 +114,7 @@ impl Scheme {
                 );
                 Err(ConfigError::new("secret", problem))
             }
+            None if self.uses_tokens() => PreparedKeys::of_tokens(keyring),
             None => PreparedKeys::new(self.algorithm, keyring),
         }
     }
@@ -132,6 +133,10 @@ impl Scheme {
 
     /// Like [`prepare`](Self::prepare), for keys that must be able to sign.
     pub(crate) fn prepare_to_sign(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
+        if self.is_custom() {
+            let problem = alloc::format!("{} is a custom scheme: only its own code can sign", self.name);
+            return Err(ConfigError::new("scheme", problem));
+        }
         let keys = self.prepare(keyring)?;
         if let Some(id) = keys.without_private_key() {
             let problem = alloc::format!("{id} is a public key: a signer needs the private key");

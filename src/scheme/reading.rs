@@ -1,13 +1,14 @@
 //! Reads the values that a scheme needs from a head, each exactly once and within its size limit, and decodes the
 //! signature candidates. It needs no key. It does not allocate, except for signatures with public keys.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
 use super::layout::Entry;
 use super::limits::{MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
-use super::{Layout, NamesIn, Scheme, SignedPart, TimestampSource};
+use super::{CustomCheck, Layout, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::{Candidate, MAX_STAMPS};
 use crate::crypto::public_key::Signature;
 use crate::error::{Fault, Reason, Slot};
@@ -35,6 +36,8 @@ pub(crate) struct Reading<'h> {
     pub(super) values: SmallVec<[&'h [u8]; 4]>,
     /// The signatures of a scheme with public keys. They are larger than candidates for a MAC.
     pub(crate) signatures: Vec<Signature>,
+    /// The check of a custom scheme.
+    pub(crate) custom: Option<Box<dyn CustomCheck>>,
 }
 
 /// Returns the index of `text`, which is added if it is new. Returns `None` if there are too many texts.
@@ -75,6 +78,12 @@ impl Scheme {
         reading: &mut Reading<'h>,
         candidates: &mut Candidates,
     ) -> Result<(), Fault> {
+        if let Some(custom) = &self.custom {
+            let (timestamp, check) = custom.begin(&head)?;
+            reading.times.extend(timestamp);
+            reading.custom = Some(check);
+            return Ok(());
+        }
         self.read_signatures(head, &mut reading.texts, candidates, &mut reading.signatures)?;
         if let Some(place) = &self.timestamp {
             match &place.source {

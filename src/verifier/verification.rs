@@ -12,10 +12,11 @@ use super::verified::{Verified, verdict, verified};
 use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::{Candidate, KeyMac, Mac, Macs, PreparedKeys};
 use crate::crypto::public_key::SignatureChecks;
+use crate::crypto::{Limits, LiveKeys, Proven};
 use crate::encoding::EncodedTag;
 use crate::error::{Fault, Reason};
 use crate::headers::Head;
-use crate::scheme::{Reading, Rest, Scheme, Times};
+use crate::scheme::{CustomCheck, Reading, Rest, Scheme, Times};
 use crate::time::Timestamp;
 
 /// A verification whose head was accepted and whose body is still arriving.
@@ -79,8 +80,13 @@ impl Verification {
 
     /// Like [`finish`](Self::finish), by reference. It can be called once.
     pub(crate) fn verdict(&mut self) -> Result<Verified, Fault> {
-        if let Some(checks) = self.rare.as_mut().and_then(|rare| rare.checks.take()) {
-            return self.verify_signatures(checks);
+        if let Some(rare) = &mut self.rare {
+            if let Some((check, limits)) = rare.custom.take() {
+                return self.finish_custom(check, limits);
+            }
+            if let Some(checks) = rare.checks.take() {
+                return self.verify_signatures(checks);
+            }
         }
         let mut macs = Macs::new();
         let digest = self.rare.as_ref().and_then(|rare| rare.body_hash.as_ref()).map(BodyHash::text);
@@ -116,6 +122,16 @@ impl Verification {
         let replay_keys = digests.iter().map(ReplayKey::of_content);
         let reason = if self.keys.has_live(self.now) { Reason::Mismatch } else { Reason::NoLiveKey };
         verified(&self.keys, matches, replay_keys, reason, &self.times, self.now, |fault| fault)
+    }
+
+    /// Lets the application verify.
+    #[cold]
+    fn finish_custom(&self, check: Box<dyn CustomCheck>, limits: Limits) -> Result<Verified, Fault> {
+        let skew = self.times.first().map(|stamp| self.now.seconds_since(*stamp));
+        let checked = check.finish(&LiveKeys::new(&self.keys, self.now, limits));
+        let Proven { matches, identity } = checked.map_err(|reason| Fault::new(reason).with_skew(skew))?;
+        let replay_keys = identity.into_iter().map(ReplayKey::from_bytes);
+        verified(&self.keys, matches, replay_keys, Reason::Mismatch, &self.times, self.now, |fault| fault)
     }
 }
 
@@ -158,6 +174,10 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
             now,
         };
         let Verification { keys, macs, rare, .. } = &mut verification;
+        if let Some(check) = reading.custom.take() {
+            rare.get_or_insert_default().custom = Some((check, scheme.key_limits()));
+            return verification;
+        }
         if scheme.algorithm().uses_public_keys() {
             let stamps = reading.timestamp_texts().count();
             let signatures = core::mem::take(&mut reading.signatures);
@@ -196,15 +216,18 @@ struct Rare {
     after_body: Vec<Vec<u8>>,
     /// The signatures, if the scheme uses public keys.
     checks: Option<SignatureChecks>,
+    /// The check of a custom scheme, and what its keys may do.
+    custom: Option<(Box<dyn CustomCheck>, Limits)>,
 }
 
 impl Rare {
     /// Adds the next bytes of the body, if they do not belong to the MACs.
     fn takes(&mut self, chunk: &[u8]) -> bool {
-        match (&mut self.body_hash, &mut self.checks) {
-            (Some(hash), _) => hash.update(chunk),
-            (None, Some(checks)) => checks.update(chunk),
-            (None, None) => return false,
+        match self {
+            Self { custom: Some((check, _)), .. } => check.update(chunk),
+            Self { body_hash: Some(hash), .. } => hash.update(chunk),
+            Self { checks: Some(checks), .. } => checks.update(chunk),
+            _ => return false,
         }
         true
     }

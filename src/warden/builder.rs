@@ -1,5 +1,7 @@
 //! The builder of a Warden.
 
+mod acceptance;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ use crate::verifier::Rules;
 pub struct WardenBuilder {
     accept: Accept,
     rules: Rules,
+    unsigned_body: bool,
     senders: Senders,
     tolerance: Option<Tolerance>,
     body: BodyLimits,
@@ -75,6 +78,7 @@ impl WardenBuilder {
         Self {
             accept: Accept::default(),
             rules: Rules::new(scheme),
+            unsigned_body: false,
             senders: Senders::default(),
             tolerance: None,
             body: BodyLimits::new(),
@@ -141,23 +145,6 @@ impl WardenBuilder {
     pub fn webhook_id(mut self, source: IdSource) -> Self {
         self.senders.id_source = Some(source);
         self
-    }
-
-    /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
-    /// method is refused with 405 and `Allow` before any other check. A head without a method, such as a list of
-    /// headers, passes.
-    pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
-        let result = self.accept.set_methods(methods.into_iter().map(Into::into).collect());
-        self.keep(result)
-    }
-
-    /// Sets the accepted content types, such as `application/json`. Parameters are ignored. Any other content type, or
-    /// none, is refused with 415 and `Accept` before the signature is checked. By default any is accepted.
-    ///
-    /// Few schemes sign the content type, so this setting catches mistakes but verifies nothing about the body.
-    pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
-        let result = self.accept.set_content_types(content_types.into_iter().map(Into::into).collect());
-        self.keep(result)
     }
 
     /// Sets how far a timestamp may be from the clock. The default is the scheme's tolerance.
@@ -238,6 +225,7 @@ impl WardenBuilder {
     /// # Errors
     /// Returns an error if a setting is invalid or contradicts another one. The error names the setting, such as
     /// `replay.lifetime` for [`Replay::lifetime`], and the fix:
+    /// * the scheme does not cover the body;
     /// * a method, a content type, a limit or a duration is malformed or out of range;
     /// * no sender is set; senders come from two sources; two senders have the same webhook id or the same secret; a
     ///   secret does not have the scheme's form; a store's keys are prepared for another scheme;
@@ -250,6 +238,7 @@ impl WardenBuilder {
             return Err(fault);
         }
         self.body.check()?;
+        self.check_body_is_signed()?;
         if let Some(tolerance) = self.tolerance {
             let scheme = &self.rules.scheme;
             if !scheme.is_timestamped() {

@@ -8,6 +8,7 @@
 #[cfg(feature = "http")]
 mod allocation;
 mod ambiguity;
+mod custom;
 mod groups;
 #[cfg(feature = "http")]
 mod interop;

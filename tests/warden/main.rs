@@ -4,6 +4,7 @@
 mod alerts;
 mod cached_keys;
 mod cancel_safety;
+mod custom;
 mod deliveries;
 mod embedded_path;
 mod event_fields;

@@ -43,5 +43,6 @@ pub(super) fn scheme() -> Scheme {
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,
+        custom: None,
     }
 }

@@ -1,0 +1,139 @@
+//! The keys that an application's own verification uses.
+
+use alloc::vec::Vec;
+
+use smallvec::SmallVec;
+
+use super::mac::{Candidate, KeyMac, Macs, Matches, PreparedKeys, digest, digest_of_token, matches};
+use super::public_key::{Signature, SignatureChecks};
+use crate::encoding::Tag;
+use crate::error::Reason;
+use crate::secret::MAX_KEYS;
+use crate::time::Timestamp;
+
+/// The valid keys of a request's sender, for a [`CustomCheck`](crate::scheme::CustomCheck).
+///
+/// If the webhook id is unknown, the keys are a decoy, and every method refuses after the same work. So a check must not
+/// skip a call before it has called one: the time would show which ids exist.
+///
+/// ```
+/// use hookwarden::Reason;
+/// use hookwarden::crypto::{LiveKeys, Proven};
+///
+/// /// Every part has its length in front, so that two messages never have the same signed content.
+/// fn finish(keys: &LiveKeys<'_>, parts: [&[u8]; 2], signatures: &[&[u8]]) -> Result<Proven, Reason> {
+///     let lengths = parts.map(|part| format!("{}:", part.len()));
+///     keys.verify_any(&[lengths[0].as_bytes(), parts[0], lengths[1].as_bytes(), parts[1]], signatures)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct LiveKeys<'k> {
+    keys: &'k PreparedKeys,
+    now: Timestamp,
+    limits: Limits,
+}
+
+/// What a scheme permits its keys to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) max_signatures: u8,
+    pub(crate) are_tokens: bool,
+}
+
+impl<'k> LiveKeys<'k> {
+    pub(crate) const fn new(keys: &'k PreparedKeys, now: Timestamp, limits: Limits) -> Self {
+        Self { keys, now, limits }
+    }
+
+    /// Verifies that `signature` is valid for `message` under one of the keys, with the algorithm of the scheme. The
+    /// message is the concatenation of its pieces. The signature is decoded: the bytes of a MAC, for example.
+    ///
+    /// The result identifies the delivery by the MACs of the message under every valid key or, with public keys, by the
+    /// SHA-256 of the message. So sign everything that makes two deliveries different.
+    ///
+    /// # Errors
+    /// [`Reason::Mismatch`], or [`Reason::NoLiveKey`] if no key is valid or the keys are
+    /// [tokens](crate::Scheme::danger_custom_token).
+    pub fn verify(&self, message: &[&[u8]], signature: &[u8]) -> Result<Proven, Reason> {
+        self.verify_any(message, &[signature])
+    }
+
+    /// Like [`verify`](Self::verify), for a message with several signatures, one of which must be valid.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify). [`Reason::TooManyCandidates`]: there are more than 32 signatures, or more than 4
+    /// with public keys.
+    pub fn verify_any(&self, message: &[&[u8]], signatures: &[&[u8]]) -> Result<Proven, Reason> {
+        if signatures.len() > usize::from(self.limits.max_signatures) {
+            return Err(Reason::TooManyCandidates);
+        }
+        if self.limits.are_tokens {
+            return Err(Reason::NoLiveKey);
+        }
+        if self.keys.live(self.now).next().is_some() {
+            return self.compared(&self.macs(message), signatures.iter().filter_map(|bytes| Tag::from_bytes(bytes)));
+        }
+        let signatures = signatures.iter().map(|bytes| Signature { bytes: bytes.to_vec(), stamp: 0 }).collect();
+        let mut checks = SignatureChecks::new(self.keys, MAX_KEYS, signatures, 1, self.now);
+        message.iter().for_each(|piece| checks.update(piece));
+        let (matches, digests) = checks.finish(self.keys, self.now);
+        self.proven(matches, digests.iter().filter_map(|digest| digest.first_chunk().copied()))
+    }
+
+    /// Compares a token, such as a password, with the keys in constant time. A token signs nothing: the request can have
+    /// any content, and anyone who sees it can send others. `identity` is the content that distinguishes deliveries, for
+    /// example the body; its concatenation is hashed.
+    ///
+    /// # Errors
+    /// [`Reason::Mismatch`]: no key is this token. [`Reason::NoLiveKey`]: no key is valid, or the scheme was not made by
+    /// [`danger_custom_token`](crate::Scheme::danger_custom_token).
+    pub fn verify_token(&self, token: &[u8], identity: &[&[u8]]) -> Result<Proven, Reason> {
+        if !self.limits.are_tokens {
+            return Err(Reason::NoLiveKey);
+        }
+        let candidate = digest_of_token(token).and_then(|mac| mac.tag_of(TOKEN));
+        let proven = self.compared(&self.macs(&[TOKEN]), candidate.into_iter())?;
+        Ok(Proven { identity: core::iter::once(digest(identity)).collect(), ..proven })
+    }
+
+    /// Accepts the delivery although none of these keys has verified it. It is for a check that has verified it with keys
+    /// from another place, for example with an algorithm that this crate does not have. The newest valid key is reported
+    /// as the one that signed. The concatenation of `identity` is hashed and identifies the delivery.
+    ///
+    /// # Errors
+    /// [`Reason::NoLiveKey`]: no key is valid, or the webhook id is unknown.
+    pub fn danger_accept(&self, identity: &[&[u8]]) -> Result<Proven, Reason> {
+        let newest = self.keys.first_live(self.now).ok_or(Reason::NoLiveKey)?;
+        self.proven(Matches::default().with(newest, 0), core::iter::once(digest(identity)))
+            .map_err(|_| Reason::NoLiveKey)
+    }
+
+    fn macs(&self, message: &[&[u8]]) -> Macs {
+        let macs = self.keys.live(self.now).take(MAX_KEYS);
+        macs.filter_map(|(key, mac)| Some(KeyMac { key, stamp: 0, tag: mac.tag_of(message)? })).collect()
+    }
+
+    fn compared(&self, macs: &Macs, tags: impl Iterator<Item = Tag>) -> Result<Proven, Reason> {
+        let candidates: Vec<Candidate> = tags.map(|tag| Candidate { tag, stamp: 0 }).collect();
+        let identity = macs.iter().filter_map(|mac| mac.tag.as_bytes().first_chunk().copied());
+        self.proven(matches(&candidates, macs), identity)
+    }
+
+    fn proven(&self, matches: Matches, identity: impl Iterator<Item = [u8; 16]>) -> Result<Proven, Reason> {
+        if self.keys.reveal(matches, &[]).is_none() {
+            return Err(if self.keys.has_live(self.now) { Reason::Mismatch } else { Reason::NoLiveKey });
+        }
+        Ok(Proven { matches, identity: identity.collect() })
+    }
+}
+
+/// The proof that a key of the sender signed a request, with the identity of the delivery. Only [`LiveKeys`] creates it.
+#[derive(Debug)]
+#[must_use = "return it from `CustomCheck::finish`"]
+pub struct Proven {
+    pub(crate) matches: Matches,
+    pub(crate) identity: SmallVec<[[u8; 16]; 2]>,
+}
+
+/// The message whose MACs are compared in place of two tokens.
+const TOKEN: &[u8] = b"token";

@@ -1,0 +1,93 @@
+//! Schemes that the application verifies itself, and tokens.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+
+use super::custom::Custom;
+use super::token_header::TokenHeader;
+use super::{CustomScheme, Scheme};
+use crate::crypto::{Algorithm, Limits};
+use crate::error::ConfigError;
+use crate::headers::FieldName;
+
+impl Scheme {
+    /// Creates a scheme that the application verifies itself. `algorithm` is that of its keys.
+    ///
+    /// [`into_builder`](Self::into_builder) changes the tolerance and the format of its secrets.
+    ///
+    /// # Errors
+    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, or the algorithm needs a feature that is off.
+    pub fn custom(
+        name: impl Into<Cow<'static, str>>,
+        algorithm: Algorithm,
+        scheme: impl CustomScheme,
+    ) -> Result<Self, ConfigError> {
+        Self::of_custom(name.into(), algorithm, Custom { scheme: Arc::new(scheme), is_token: false })
+    }
+
+    /// Creates a scheme without a signature: a request contains the secret itself, for example as a password. Its checks
+    /// call [`LiveKeys::verify_token`].
+    ///
+    /// **A token proves nothing about the request.** Anyone who sees one request, such as a proxy that logs headers, can
+    /// send any body until the token is changed. The [coverage](Self::coverage) is [`Coverage::NOTHING`], whatever `scheme`
+    /// says, so a Warden refuses it unless `danger_unsigned_body` is set.
+    ///
+    /// For a token in a header there is [`danger_token_header`](Self::danger_token_header).
+    ///
+    /// # Errors
+    /// As for [`custom`](Self::custom).
+    pub fn danger_custom_token(
+        name: impl Into<Cow<'static, str>>,
+        scheme: impl CustomScheme,
+    ) -> Result<Self, ConfigError> {
+        Self::of_custom(name.into(), Algorithm::HmacSha256, Custom { scheme: Arc::new(scheme), is_token: true })
+    }
+
+    /// Creates a scheme whose requests have the secret itself in the header `header`, after `prefix`, such as GitLab's
+    /// `X-Gitlab-Token`. Equal bodies are one delivery.
+    ///
+    /// **A token proves nothing about the request:** see [`danger_custom_token`](Self::danger_custom_token).
+    ///
+    /// ```
+    /// use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
+    ///
+    /// let gitlab = Scheme::danger_token_header("gitlab", "X-Gitlab-Token", "")?;
+    /// let verifier = Verifier::new(gitlab.clone(), Keyring::new(gitlab.secret("a-token-of-your-choice")?))?;
+    /// let head = [("X-Gitlab-Token", "a-token-of-your-choice")];
+    /// assert!(verifier.verify_at(&head, b"{}", Timestamp::from_unix(1_800_000_000)).is_ok());
+    ///
+    /// let bearer = Scheme::danger_token_header("acme", "Authorization", "Bearer ")?;
+    /// // With Basic authentication the secret is the base64 of `user:password`.
+    /// let basic = Scheme::danger_token_header("acme", "Authorization", "Basic ")?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, or `header` is not a header name.
+    pub fn danger_token_header(
+        name: impl Into<Cow<'static, str>>,
+        header: &str,
+        prefix: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ConfigError> {
+        Self::danger_custom_token(name, TokenHeader { header: FieldName::new(header)?, prefix: prefix.into() })
+    }
+
+    fn of_custom(name: Cow<'static, str>, algorithm: Algorithm, custom: Custom) -> Result<Self, ConfigError> {
+        let described = Self::builder(name).algorithm(algorithm).scheme;
+        Self { custom: Some(custom), ..described }.checked()
+    }
+
+    /// Whether the keys are [tokens](Self::danger_custom_token).
+    pub(crate) fn uses_tokens(&self) -> bool {
+        self.custom.as_ref().is_some_and(|custom| custom.is_token)
+    }
+
+    /// What the keys of a custom scheme may do.
+    pub(crate) fn key_limits(&self) -> Limits {
+        Limits { max_signatures: self.max_signatures(), are_tokens: self.uses_tokens() }
+    }
+
+    pub(crate) const fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+}

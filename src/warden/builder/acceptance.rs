@@ -1,0 +1,48 @@
+//! The settings that say which requests and which schemes an endpoint accepts.
+
+use super::WardenBuilder;
+use crate::error::ConfigError;
+
+impl WardenBuilder {
+    /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
+    /// method is refused with 405 and `Allow` before any other check. A head without a method, such as a list of
+    /// headers, passes.
+    pub fn methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        let result = self.accept.set_methods(methods.into_iter().map(Into::into).collect());
+        self.keep(result)
+    }
+
+    /// Sets the accepted content types, such as `application/json`. Parameters are ignored. Any other content type, or
+    /// none, is refused with 415 and `Accept` before the signature is checked. By default any is accepted.
+    ///
+    /// Few schemes sign the content type, so this setting catches mistakes but verifies nothing about the body.
+    pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
+        let result = self.accept.set_content_types(content_types.into_iter().map(Into::into).collect());
+        self.keep(result)
+    }
+
+    /// Accepts a scheme that does not [cover](crate::Scheme::coverage) the body: a token, for example. **The body is then not
+    /// verified:** anyone who sees one request can send any other body.
+    pub const fn danger_unsigned_body(mut self) -> Self {
+        self.unsigned_body = true;
+        self
+    }
+
+    pub(super) fn check_body_is_signed(&self) -> Result<(), ConfigError> {
+        let (scheme, coverage) = (self.rules.scheme.name(), self.rules.scheme.coverage());
+        match (coverage.body, self.unsigned_body) {
+            (false, false) => {
+                let problem = format!(
+                    "must cover the body, but {scheme} covers {coverage}: anyone who sees one request could send any body. \
+                     To accept that, call `danger_unsigned_body`"
+                );
+                Err(ConfigError::new("scheme", problem))
+            }
+            (true, true) => {
+                let problem = format!("must not be set for {scheme}, which covers the body: remove it");
+                Err(ConfigError::new("danger_unsigned_body", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+}
