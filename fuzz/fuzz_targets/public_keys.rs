@@ -1,4 +1,5 @@
 //! A signature with a public key is accepted exactly when ring accepts it, in any chunks of the message.
+//! `HOOKWARDEN_FUZZ_ALGORITHM` names one algorithm, such as `RsaPss`; without it each input chooses one.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -50,6 +51,7 @@ impl Change {
 
 /// A scheme that signs the body, its sender, and a receiver with the sender's key and one with another.
 struct Pair {
+    algorithm: Algorithm,
     oracle: &'static dyn VerificationAlgorithm,
     signer: Signer,
     receivers: [(PublicKey, Verifier); 2],
@@ -66,7 +68,7 @@ impl Pair {
             (key, verifier)
         });
         let [secret, _] = secrets;
-        Self { oracle, signer: Signer::new(scheme, Keyring::new(secret)).expect("a private key"), receivers }
+        Self { algorithm, oracle, signer: Signer::new(scheme, Keyring::new(secret)).expect("a private key"), receivers }
     }
 }
 
@@ -92,8 +94,17 @@ static PAIRS: LazyLock<[Pair; 5]> = LazyLock::new(|| {
     ]
 });
 
+/// The pairs that inputs choose from.
+static CHOICE: LazyLock<Vec<&Pair>> = LazyLock::new(|| {
+    let only = std::env::var("HOOKWARDEN_FUZZ_ALGORITHM").ok();
+    let is_chosen = |pair: &&Pair| only.as_ref().is_none_or(|name| *name == format!("{:?}", pair.algorithm));
+    let choice: Vec<_> = PAIRS.iter().filter(is_chosen).collect();
+    assert!(!choice.is_empty(), "HOOKWARDEN_FUZZ_ALGORITHM: no algorithm {only:?}");
+    choice
+});
+
 fuzz_target!(|case: Case| {
-    let pair = &PAIRS[usize::from(case.scheme) % PAIRS.len()];
+    let pair = CHOICE[usize::from(case.scheme) % CHOICE.len()];
     let (key, verifier) = &pair.receivers[usize::from(!case.is_known)];
     let now = Timestamp::from_unix(1_800_000_000);
     let mut signature = case.signature.unwrap_or_else(|| {
