@@ -33,6 +33,7 @@ macro_rules! page {
         ///
         /// [page-architecture]: crate::guide::architecture
         /// [page-command]: crate::guide::command
+        /// [page-custom]: crate::scheme::CustomScheme
         /// [page-defaults]: crate::guide::defaults
         /// [page-incidents]: crate::guide::incidents
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side

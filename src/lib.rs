@@ -33,6 +33,7 @@
 //! | sign webhooks | [`Signer`] | |
 //! | verify signatures with a public key | [`PublicKey`] | `ed25519`, `ecdsa` or `rsa` |
 //! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
+//! | verify a provider's requests with my own code | [`scheme::CustomScheme`] | |
 //! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
 //! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
 //! | load keys from a file or mounted secrets | [`keys::FileKeys`] | `warden`, `serde` |

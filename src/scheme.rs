@@ -4,6 +4,8 @@
 //! [`Scheme::builder`]; or, with the feature `serde`, load a description from TOML or JSON. The same description is
 //! used to verify, to sign and to diagnose.
 //!
+//! A scheme that cannot be described is verified by the application: see [`CustomScheme`].
+//!
 //! A description has these pieces:
 //!
 //! * the signature headers, and the [`Layout`] of a signature inside them;
@@ -70,10 +72,9 @@ use limits::{MAX_CANDIDATES, MAX_PUBLIC_KEY_SIGNATURES};
 pub(crate) use reading::{Candidates, Reading, Times};
 pub(crate) use timestamp_place::TimestampPlace;
 
-/// A description of a signing scheme.
+/// A description of a signing scheme, or a [`CustomScheme`].
 ///
-/// Every value of this type is consistent: the body is signed exactly once, a timestamp that is checked is also signed,
-/// and the signed content can be split into its parts in only one way, unless
+/// Every description is consistent: the body is signed exactly once, a timestamp that is checked is also signed, and the signed content can be split into its parts in only one way, unless
 /// [`danger_ambiguous_content`](SchemeBuilder::danger_ambiguous_content) permits more. A request is refused if a header
 /// that the scheme reads occurs twice, except for the signature headers of a scheme that
 /// [permits it](SchemeBuilder::repeated_signature_headers).
