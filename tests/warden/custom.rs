@@ -161,6 +161,43 @@ fn custom_keys_are_found_by_their_id() {
     assert_eq!(deliver("k3", "k1"), Err(RefusalReason::UnknownId));
 }
 
+/// Accepts everything.
+struct Trusting;
+
+impl CustomScheme for Trusting {
+    fn coverage(&self) -> Coverage {
+        Coverage::BODY
+    }
+
+    fn begin(&self, _: &dyn Head) -> Result<CustomRequest, Reason> {
+        Ok(CustomRequest::new(TrustingCheck(Vec::new())))
+    }
+}
+
+struct TrustingCheck(Vec<u8>);
+
+impl CustomCheck for TrustingCheck {
+    fn update(&mut self, chunk: &[u8]) {
+        self.0.extend_from_slice(chunk);
+    }
+
+    fn finish(self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
+        keys.danger_accept(&[&self.0])
+    }
+}
+
+#[test]
+fn trusting_check_accepts_no_unknown_id() {
+    let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
+    let replay = Replay::new().lifetime(Duration::from_secs(60));
+    let keys = keyring(&scheme, SECRET);
+    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    let post = scene.signed("one");
+    assert_eq!(scene.deliver(None, "globex", &post), Err(RefusalReason::UnknownId));
+    assert_eq!(scene.deliver(None, "acme", &post), Ok(()));
+    assert_eq!(scene.deliver(None, "acme", &post), Err(RefusalReason::Replayed));
+}
+
 fn token() -> Scheme {
     Scheme::danger_token_header("gitlab", "X-Gitlab-Token", "").expect("a scheme")
 }
