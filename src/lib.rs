@@ -136,6 +136,8 @@ mod future;
 ))]
 #[cfg_attr(docsrs, doc(cfg(all())))]
 pub mod guide;
+#[cfg(feature = "warden")]
+pub mod handshake;
 #[cfg(feature = "harden")]
 pub mod harden;
 pub mod headers;
