@@ -16,7 +16,45 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::request_context::RequestContext;
+use crate::warden::answer::Answer;
 use crate::warden::{Admitted, Refused, Warden};
+
+/// A request that does not reach the handler.
+#[derive(Debug)]
+pub(crate) enum Unhandled {
+    Refused(Refused),
+    /// The answer to a handshake, or the refusal of one.
+    Handshake(Answer),
+}
+
+impl Unhandled {
+    pub(crate) fn into_answer(self) -> Answer {
+        match self {
+            Self::Refused(refused) => refused.into_answer(),
+            Self::Handshake(answer) => answer,
+        }
+    }
+
+    /// Whether the body ended with an error.
+    #[cfg(feature = "actix")]
+    pub(crate) fn is_broken_off(&self) -> bool {
+        matches!(self, Self::Refused(refused) if refused.reason() == RefusalReason::BodyInterrupted)
+    }
+
+    /// Adds `Connection: close` to the answer.
+    pub(crate) fn closing_connection(self) -> Self {
+        match self {
+            Self::Refused(refused) => Self::Refused(refused.closing_connection()),
+            Self::Handshake(answer) => Self::Handshake(answer.closing_connection()),
+        }
+    }
+}
+
+impl From<Refused> for Unhandled {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
 
 /// Verifies a request. The body is read only after the head has passed its checks.
 pub(crate) async fn receive<H: Head, B: Body>(
@@ -24,9 +62,15 @@ pub(crate) async fn receive<H: Head, B: Body>(
     head: &H,
     context: RequestContext,
     body: B,
-) -> Result<(Admitted, VerifiedBody), Refused> {
+) -> Result<(Admitted, VerifiedBody), Unhandled> {
     // `None` if the clock cannot represent the deadline, which then never passes.
     let deadline = Instant::now().checked_add(warden.deadline());
+    if let Some(handshake) = warden.unsigned_handshake(head) {
+        let RequestContext { id, peer } = context;
+        // Boxed to keep this future small for deliveries.
+        let answer = Box::pin(warden.answer_unsigned(handshake, head, id, peer, passed(deadline))).await;
+        return Err(Unhandled::Handshake(answer));
+    }
     let examined =
         warden.examine_for(head, context.peer, context.id.as_ref())?.with_room_for(max_bytes(&body.size_hint()))?;
     let id = context.id.unwrap_or_else(|| warden.id_source().find(head));
@@ -45,9 +89,9 @@ pub(crate) async fn receive<H: Head, B: Body>(
         let is_late = count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
         let next = if is_late { Err(TooSlow) } else { frame_by(deadline, body.as_mut(), timer.as_mut()).await };
         match next {
-            Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow)),
+            Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow).into()),
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted)),
+            Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted).into()),
             // Trailers are not signed, so they are dropped.
             Ok(Some(Ok(frame))) => {
                 if let Ok(mut data) = frame.into_data() {

@@ -56,6 +56,7 @@
 //!
 //! This holds for one Warden. Do not use the key of such a handshake for other endpoints or messages.
 
+mod answer;
 mod challenge;
 mod check;
 mod oracle;
@@ -74,11 +75,11 @@ use crate::headers::FieldName;
 
 pub use parts::HashPart;
 
-pub(crate) use oracle::{ForgeryGuard, is_signable};
+pub(crate) use challenge::Challenge;
+pub(crate) use oracle::{ForgeryGuard, MAX_SIGNABLE, are_signable};
 pub(crate) use reply::Reply;
 
 use parts::{Condition, Digest, Expected, Form, Source, Token};
-use template::Template;
 
 /// How a provider checks an endpoint, and the answer that it expects.
 ///
@@ -236,47 +237,6 @@ impl Handshake {
 
     fn on(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
-        self
-    }
-
-    /// Answers with JSON. In the strings of `template`, `{challenge}` is the challenge, `{mac}` its [`mac`](Self::mac)
-    /// and `{hash}` its [`hash`](Self::hash). They are escaped for JSON.
-    pub fn json(mut self, template: impl Into<String>) -> Self {
-        match Template::new(template.into()) {
-            Ok(template) => self.form = Form::Json(template),
-            Err(problem) => self.fault = self.fault.or(Some(ConfigError::new("handshake.json", problem))),
-        }
-        self
-    }
-
-    /// Answers with the header that carried the challenge, and without a body.
-    pub fn same_header(mut self) -> Self {
-        self.form = Form::SameHeader;
-        self
-    }
-
-    /// Computes the MAC of the challenge for `{mac}`, with the newest valid key of the webhook id. A challenge must have
-    /// 1 to 128 letters, digits, `-` and `_`. [The module](self#macs) says why.
-    pub fn mac(mut self, encoding: Encoding) -> Self {
-        self.digest = Some(Digest::Mac(encoding));
-        self
-    }
-
-    /// Computes the SHA-256 of `parts`, one after the other, for `{hash}`. It is written in lower-case hex.
-    pub fn hash(mut self, parts: impl IntoIterator<Item = HashPart>) -> Self {
-        self.digest = Some(Digest::Hash(parts.into_iter().collect()));
-        self
-    }
-
-    /// Sets the status of the answer, from 200 to 299. The default is 200.
-    pub fn status(mut self, status: u16) -> Self {
-        match StatusCode::from_u16(status).ok().filter(StatusCode::is_success) {
-            Some(status) => self.status = status,
-            None => {
-                let problem = format!("must be from 200 to 299, not {status}");
-                self.fault = self.fault.or(Some(ConfigError::new("handshake.status", problem)));
-            }
-        }
         self
     }
 

@@ -71,6 +71,7 @@ mod examine;
 mod examined;
 #[cfg(feature = "tower")]
 mod handlers;
+mod handshakes;
 mod id;
 mod lookup;
 mod monitor;
@@ -81,6 +82,7 @@ mod refused;
 mod request_log;
 mod settings;
 mod stores;
+mod unsigned_handshake;
 mod unsigned_id;
 mod verified_delivery;
 
@@ -110,6 +112,7 @@ pub(crate) use id::{IdFault, WebhookId};
 use accept::Accept;
 use answer::AnswerWriter;
 use body_budget::BodyBudget;
+use handshakes::Handshakes;
 use lookup::KeySource;
 use monitor::Monitor;
 use peer_watch::PeerWatch;
@@ -139,6 +142,8 @@ pub struct Warden {
 
 struct Inner {
     accept: Accept,
+    /// Boxed, because few Wardens have any.
+    handshakes: Option<Box<Handshakes>>,
     rules: Rules,
     keys: KeySource,
     decoys: Decoys,

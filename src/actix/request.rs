@@ -16,7 +16,6 @@ use http_body::{Body, Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 
 use crate::body::{self, VerifiedBody};
-use crate::event::RefusalReason;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::limit::{Quota, QuotaState};
 use crate::request_context::RequestContext;
@@ -36,14 +35,14 @@ pub(super) async fn receive(
     let mut body = ActixBody { payload, length: length.unwrap_or(0) };
     match body::receive(warden, &head, context, &mut body).await {
         Ok(received) => Ok(received),
-        Err(refused) => {
+        Err(unhandled) => {
             // Yield so that the server reads what has arrived of the body: if that is all of it, the connection can be
             // reused. After a broken body the server closes the connection at its next poll, so answer without
             // yielding.
-            if refused.reason() != RefusalReason::BodyInterrupted {
+            if !unhandled.is_broken_off() {
                 tokio::task::yield_now().await;
             }
-            Err(Unread { answer: refused.into_answer(), payload: Cell::new(Some(body.payload)) })
+            Err(Unread { answer: unhandled.into_answer(), payload: Cell::new(Some(body.payload)) })
         }
     }
 }

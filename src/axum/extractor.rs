@@ -7,10 +7,11 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::request::{Axum, request_of};
+use crate::body::Unhandled;
 use crate::occurrences::Occurrences;
 use crate::request_context::context_of;
 use crate::tower::receive;
-use crate::warden::answer::AnswerWriter;
+use crate::warden::answer::{Answer, AnswerWriter};
 use crate::warden::{Refused, VerifiedDelivery, Warden};
 use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
 
@@ -66,8 +67,7 @@ where
         }
         let warden = state.warden();
         let context = context_of::<Axum>(&warden, &mut parts).await;
-        let (admitted, body) =
-            receive::<Axum, _>(&warden, &parts, context, body).await.map_err(WebhookRejection::Refused)?;
+        let (admitted, body) = receive::<Axum, _>(&warden, &parts, context, body).await?;
         match T::from_request(request_of(parts, body), state).await {
             Ok(payload) => Ok(Self::new(payload, admitted)),
             Err(rejection) => {
@@ -148,6 +148,8 @@ where
 pub enum WebhookRejection<R> {
     /// The Warden refused the request. Only [`UncommittedWebhook`] returns this: with [`Webhook`], the layer answers.
     Refused(Refused),
+    /// The request was a [handshake](crate::handshake), with its answer. Only [`UncommittedWebhook`] returns this.
+    Handshake(Answer),
     /// The request was admitted, but `T` rejected its payload.
     Payload(PayloadRejection<R>),
     /// The route is misconfigured: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind one. The log names the
@@ -166,10 +168,20 @@ pub struct PayloadRejection<R> {
     answer_writer: Option<AnswerWriter>,
 }
 
+impl<R> From<Unhandled> for WebhookRejection<R> {
+    fn from(unhandled: Unhandled) -> Self {
+        match unhandled {
+            Unhandled::Refused(refused) => Self::Refused(refused),
+            Unhandled::Handshake(answer) => Self::Handshake(answer),
+        }
+    }
+}
+
 impl<R: IntoResponse> IntoResponse for WebhookRejection<R> {
     fn into_response(self) -> Response {
         match self {
             Self::Refused(refused) => refused.into_answer().into_response(),
+            Self::Handshake(answer) => answer.into_response(),
             Self::Payload(rejection) => rejection.into_response(),
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }

@@ -92,6 +92,7 @@ impl<'e> Line<'e> {
                 (Level::ERROR, "webhook refused, the receiver is at fault")
             }
             Outcome::Refused(_) => (Level::WARN, "webhook refused"),
+            Outcome::Handshake => (Level::INFO, "handshake answered"),
             Outcome::Abandoned => (Level::INFO, "webhook abandoned"),
         };
         Self { outcome: Some(outcome), ..Self::new(level, message) }

@@ -15,6 +15,8 @@ pub enum Outcome {
     Released,
     /// The request was refused.
     Refused(RefusalReason),
+    /// The request was a [handshake](crate::handshake), and was answered. A signed one was verified and committed.
+    Handshake,
     /// The client disconnected before the request was accepted or refused.
     Abandoned,
 }
@@ -27,6 +29,7 @@ impl Outcome {
             Self::Accepted => "accepted",
             Self::Released => "released",
             Self::Refused(_) => "refused",
+            Self::Handshake => "handshake",
             Self::Abandoned => "abandoned",
         }
     }

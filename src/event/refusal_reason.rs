@@ -31,6 +31,8 @@ pub enum RefusalReason {
     QuotaExceeded,
     /// The peer is over its quota of refused requests.
     PeerBlocked,
+    /// The peer is over its quota of [handshakes](crate::warden::Quotas::handshakes).
+    HandshakeQuotaExceeded,
     /// All unverified bodies together exceed the Warden's body budget.
     BodyBudgetExceeded,
     /// The key store did not answer.
@@ -61,6 +63,7 @@ impl RefusalReason {
             Self::InProgress => "in_progress",
             Self::QuotaExceeded => "quota_exceeded",
             Self::PeerBlocked => "peer_blocked",
+            Self::HandshakeQuotaExceeded => "handshake_quota_exceeded",
             Self::BodyBudgetExceeded => "body_budget_exceeded",
             Self::KeyStoreUnavailable => "key_store_unavailable",
             Self::ReplayStoreUnavailable => "replay_store_unavailable",
@@ -107,6 +110,7 @@ impl RefusalReason {
         Self::InProgress,
         Self::QuotaExceeded,
         Self::PeerBlocked,
+        Self::HandshakeQuotaExceeded,
         Self::BodyBudgetExceeded,
         Self::KeyStoreUnavailable,
         Self::ReplayStoreUnavailable,
@@ -154,17 +158,18 @@ mod tests {
             RefusalReason::InProgress => 8,
             RefusalReason::QuotaExceeded => 9,
             RefusalReason::PeerBlocked => 10,
-            RefusalReason::BodyBudgetExceeded => 11,
-            RefusalReason::KeyStoreUnavailable => 12,
-            RefusalReason::ReplayStoreUnavailable => 13,
-            RefusalReason::LookupPanicked => 14,
-            RefusalReason::Misconfigured => 15,
+            RefusalReason::HandshakeQuotaExceeded => 11,
+            RefusalReason::BodyBudgetExceeded => 12,
+            RefusalReason::KeyStoreUnavailable => 13,
+            RefusalReason::ReplayStoreUnavailable => 14,
+            RefusalReason::LookupPanicked => 15,
+            RefusalReason::Misconfigured => 16,
         };
         let verified = RefusalReason::ALL.iter().filter_map(|reason| match reason {
             RefusalReason::Unverified(reason) => Some(*reason),
             _ => None,
         });
         assert!(verified.eq(Reason::ALL.iter().copied()));
-        assert!(RefusalReason::ALL.iter().map(number).filter(|number| *number > 0).eq(1..16));
+        assert!(RefusalReason::ALL.iter().map(number).filter(|number| *number > 0).eq(1..17));
     }
 }

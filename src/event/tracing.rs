@@ -155,7 +155,7 @@ impl Observer for TracingObserver {
                 let subject = Subject::Request { outcome, scheme, webhook_id: None, peer: None };
                 self.sample(&self.faults, subject, &line);
             }
-            Outcome::Refused(_) | Outcome::Abandoned => {
+            Outcome::Refused(_) | Outcome::Handshake | Outcome::Abandoned => {
                 let (webhook_id, peer) = (event.webhook_id.map(Cow::Borrowed), event.peer.map(network));
                 self.sample(&self.refusals, Subject::Request { outcome, scheme, webhook_id, peer }, &line);
             }

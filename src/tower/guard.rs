@@ -36,7 +36,7 @@ where
         let context = context_of::<F>(&warden, &mut parts).await;
         let (admitted, body) = match receive::<F, _>(&warden, &parts, context, body).await {
             Ok(received) => received,
-            Err(refused) => return Err(Ok(answer(Err(refused.into_answer())))),
+            Err(unhandled) => return Err(Ok(answer(Err(unhandled.into_answer())))),
         };
         // Wait for `inner` only now, so that unverified requests hold no permit of a concurrency limit behind the
         // Warden. If the service fails or the client disconnects here, dropping `admitted` releases the delivery.

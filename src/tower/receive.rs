@@ -7,9 +7,9 @@ use http::Version;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::body::{self, VerifiedBody};
+use crate::body::{self, Unhandled, VerifiedBody};
 use crate::request_context::{Framework, RequestContext, SentHead};
-use crate::warden::{Admitted, Refused, Warden};
+use crate::warden::{Admitted, Warden};
 
 /// Verifies a request. If the body of a refused request was not read completely, the answer closes an HTTP/1
 /// connection: the server cannot find the next request after the rest of the body. HTTP/2 has no `Connection` field
@@ -19,10 +19,12 @@ pub(crate) async fn receive<F: Framework, B: Body>(
     parts: &Parts,
     context: RequestContext,
     body: B,
-) -> Result<(Admitted, VerifiedBody), Refused> {
+) -> Result<(Admitted, VerifiedBody), Unhandled> {
     let mut body = pin!(TrackedBody { body, has_ended: false });
     match body::receive(warden, &SentHead::<F>::new(parts), context, body.as_mut()).await {
-        Err(refused) if parts.version < Version::HTTP_2 && !body.is_end_stream() => Err(refused.closing_connection()),
+        Err(unhandled) if parts.version < Version::HTTP_2 && !body.is_end_stream() => {
+            Err(unhandled.closing_connection())
+        }
         received => received,
     }
 }

@@ -42,7 +42,7 @@ impl Accept {
     /// Checks the method and the content type. A head without a method passes the method check.
     pub(super) fn check<H: Head + ?Sized>(&self, head: &H) -> Result<(), RefusalReason> {
         // Media types are case-insensitive (RFC 9110 section 8.3.1), methods are not.
-        if head.method().is_some_and(|method| !self.methods.names.iter().any(|name| name == method)) {
+        if head.method().is_some_and(|method| !self.has_method(method)) {
             return Err(RefusalReason::MethodNotAllowed);
         }
         let Some(content_types) = &self.content_types else { return Ok(()) };
@@ -52,6 +52,10 @@ impl Accept {
         let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let is_listed = content_types.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(media_type));
         if is_listed { Ok(()) } else { Err(RefusalReason::UnsupportedMediaType) }
+    }
+
+    pub(super) fn has_method(&self, method: &str) -> bool {
+        self.methods.names.iter().any(|name| name == method)
     }
 
     /// Returns the header that lists the accepted values (RFC 9110 sections 15.5.6 and 15.5.16).

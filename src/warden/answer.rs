@@ -38,7 +38,7 @@ pub struct Answer {
     status: StatusCode,
     is_payload_rejection: bool,
     hint: RetryHint,
-    /// The header that lists the accepted methods or content types.
+    /// The header that lists the accepted methods or content types, or the one of a handshake.
     header: Option<Arc<(HeaderName, HeaderValue)>>,
     body: Option<Box<AnswerBody>>,
     closes_connection: bool,
@@ -123,14 +123,25 @@ impl Answer {
         Self::with_status(StatusCode::SERVICE_UNAVAILABLE, RetryHint::For(retry_after), writer)
     }
 
+    pub(super) fn to_handshake(
+        status: StatusCode,
+        header: Option<Arc<(HeaderName, HeaderValue)>>,
+        body: Option<AnswerBody>,
+    ) -> Self {
+        Self { header, body: body.map(Box::new), ..Self::without_body(status, RetryHint::None) }
+    }
+
     fn with_status(status: StatusCode, hint: RetryHint, writer: Option<&AnswerWriter>) -> Self {
-        let mut answer =
-            Self { status, is_payload_rejection: false, hint, header: None, body: None, closes_connection: false };
+        let mut answer = Self::without_body(status, hint);
         // A duplicate that is answered with 200 is not a refusal.
         if !status.is_success() {
             answer.body = writer.and_then(|writer| writer.write(&answer)).map(Box::new);
         }
         answer
+    }
+
+    const fn without_body(status: StatusCode, hint: RetryHint) -> Self {
+        Self { status, is_payload_rejection: false, hint, header: None, body: None, closes_connection: false }
     }
 
     /// Adds the header that lists the accepted methods or content types.
@@ -243,7 +254,9 @@ const fn status(reason: RefusalReason) -> StatusCode {
         RefusalReason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalReason::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         RefusalReason::BodyInterrupted => StatusCode::BAD_REQUEST,
-        RefusalReason::QuotaExceeded | RefusalReason::PeerBlocked => StatusCode::TOO_MANY_REQUESTS,
+        RefusalReason::QuotaExceeded | RefusalReason::PeerBlocked | RefusalReason::HandshakeQuotaExceeded => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         // The delivery was handled, so the sender should stop retrying.
         RefusalReason::Replayed => StatusCode::OK,
         RefusalReason::InProgress => StatusCode::CONFLICT,
@@ -267,15 +280,7 @@ impl AnswerWriter {
     /// Returns the body for a payload that the handler's extractor rejected with `status`.
     #[cfg(feature = "_router")]
     pub(crate) fn write_for_payload(&self, status: StatusCode) -> Option<AnswerBody> {
-        let hint = RetryHint::None;
-        self.write(&Answer {
-            status,
-            is_payload_rejection: true,
-            hint,
-            header: None,
-            body: None,
-            closes_connection: false,
-        })
+        self.write(&Answer { is_payload_rejection: true, ..Answer::without_body(status, RetryHint::None) })
     }
 
     /// Returns `None` if the application's closure panics.
@@ -292,7 +297,6 @@ impl fmt::Debug for AnswerWriter {
 
 /// The names of the fields that show a sender its quota.
 pub(crate) const QUOTA_FIELDS: [&str; 2] = ["ratelimit-policy", "ratelimit"];
-
 const QUOTA_FIELD_BYTES: usize = 64;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::accept::Accept;
 use super::answer::{Answer, AnswerBody, AnswerWriter};
 use super::body_budget::BodyBudget;
+use super::handshakes::Handshakes;
 use super::id::IdSource;
 use super::monitor::Monitor;
 use super::peer_watch::PeerWatch;
@@ -17,6 +18,7 @@ use super::{Inner, Warden};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::event::Observer;
+use crate::handshake::Handshake;
 use crate::keys::{CachedKeys, Decoys, KeyStore};
 use crate::proxies::Proxies;
 use crate::scheme::Scheme;
@@ -50,6 +52,7 @@ use crate::verifier::Rules;
 #[must_use]
 pub struct WardenBuilder {
     accept: Accept,
+    handshakes: Vec<Handshake>,
     rules: Rules,
     unsigned_body: bool,
     senders: Senders,
@@ -77,6 +80,7 @@ impl WardenBuilder {
     pub(super) fn new(scheme: Scheme) -> Self {
         Self {
             accept: Accept::default(),
+            handshakes: Vec::new(),
             rules: Rules::new(scheme),
             unsigned_body: false,
             senders: Senders::default(),
@@ -227,6 +231,7 @@ impl WardenBuilder {
     /// `replay.lifetime` for [`Replay::lifetime`], and the fix:
     /// * the scheme does not cover the body;
     /// * a method, a content type, a limit or a duration is malformed or out of range;
+    /// * a handshake is invalid or incomplete, or its MAC could be the signature of a delivery;
     /// * no sender is set; senders come from two sources; two senders have the same webhook id or the same secret; a
     ///   secret does not have the scheme's form; a store's keys are prepared for another scheme;
     /// * [`IdSource::fixed`] or [`Quotas::accepted_for`] names an id that no sender has;
@@ -248,6 +253,7 @@ impl WardenBuilder {
             self.rules.tolerance = tolerance;
         }
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
+        let handshakes = Handshakes::new(self.handshakes, self.quotas.handshake_quota(), &self.rules.scheme)?;
         let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
         let duplicates_conflict = self.replay.is_conflict();
         let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
@@ -255,6 +261,7 @@ impl WardenBuilder {
         let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
         let inner = Inner {
             accept: self.accept,
+            handshakes,
             decoys: Decoys::new(&self.rules.scheme)?,
             rules: self.rules,
             keys,

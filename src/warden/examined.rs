@@ -99,9 +99,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     }
 
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
-        self.set_id(id)?;
+        self.log.set_id(id)?;
+        self.log.reserve()?;
         let is_immediate = self.log.inner.keys.is_immediate();
-        let lookup = if is_immediate { pin!(self.find_keys(pending())).now_or_never() } else { None };
+        let lookup = if is_immediate { pin!(self.log.find_keys(pending())).now_or_never() } else { None };
         let (keys, decoy) = self.log.take_keys(lookup)?;
         Ok(self.receive(keys, decoy))
     }
@@ -112,40 +113,11 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         id: Result<WebhookId, IdFault>,
         deadline: impl Future<Output = ()>,
     ) -> Result<Receiving, Refused> {
-        self.set_id(id)?;
-        let lookup = self.find_keys(deadline).await;
+        self.log.set_id(id)?;
+        self.log.reserve()?;
+        let lookup = self.log.find_keys(deadline).await;
         let (keys, decoy) = self.log.take_keys(Some(lookup))?;
         Ok(self.receive(keys, decoy))
-    }
-
-    /// Stores the id, and counts the request against its peer's quotas until it is verified. A request whose id is
-    /// unreadable continues like one with an unknown id.
-    fn set_id(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
-        let fault = match id {
-            Ok(id) => {
-                self.log.webhook_id = Some(id);
-                None
-            }
-            Err(IdFault::Unreadable) => None,
-            Err(IdFault::NoSuchParameter) => Some(RefusalReason::Misconfigured),
-            Err(IdFault::Panicked) => Some(RefusalReason::LookupPanicked),
-            Err(IdFault::Header(reason)) => Some(reason.into()),
-        };
-        match fault {
-            Some(reason) => Err(self.log.refuse(reason, RetryHint::None)),
-            None => self.log.reserve(),
-        }
-    }
-
-    async fn find_keys(&self, deadline: impl Future<Output = ()>) -> Lookup {
-        let Some(id) = &self.log.webhook_id else { return Lookup::Answered(Ok(None)) };
-        match self.log.inner.keys.look_up(id.as_str()) {
-            Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
-                Either::Left((answer, _)) => Lookup::Answered(answer),
-                Either::Right(_) => Lookup::Answered(Err(StoreError::new("no answer within the deadline"))),
-            },
-            answered => answered,
-        }
     }
 
     /// Starts the verification.
@@ -157,9 +129,38 @@ impl<H: Head + ?Sized> Examined<'_, H> {
 }
 
 impl RequestLog {
+    /// Stores the id. A request whose id is unreadable continues like one with an unknown id.
+    pub(super) fn set_id(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
+        let reason = match id {
+            Ok(id) => {
+                self.webhook_id = Some(id);
+                return Ok(());
+            }
+            Err(IdFault::Unreadable) => return Ok(()),
+            Err(IdFault::NoSuchParameter) => RefusalReason::Misconfigured,
+            Err(IdFault::Panicked) => RefusalReason::LookupPanicked,
+            Err(IdFault::Header(reason)) => reason.into(),
+        };
+        Err(self.refuse(reason, RetryHint::None))
+    }
+
+    pub(super) async fn find_keys(&self, deadline: impl Future<Output = ()>) -> Lookup {
+        let Some(id) = &self.webhook_id else { return Lookup::Answered(Ok(None)) };
+        match self.inner.keys.look_up(id.as_str()) {
+            Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
+                Either::Left((answer, _)) => Lookup::Answered(answer),
+                Either::Right(_) => Lookup::Answered(Err(StoreError::new("no answer within the deadline"))),
+            },
+            answered => answered,
+        }
+    }
+
     /// Returns the keys of the request, or a decoy and the reason for it if the id is unknown or has no live key.
     /// `lookup` is `None` if the keys must be awaited and the caller cannot wait.
-    fn take_keys(&mut self, lookup: Option<Lookup>) -> Result<(PreparedKeys, Option<RefusalReason>), Refused> {
+    pub(super) fn take_keys(
+        &mut self,
+        lookup: Option<Lookup>,
+    ) -> Result<(PreparedKeys, Option<RefusalReason>), Refused> {
         let (reason, hint) = match lookup {
             Some(Lookup::Answered(Ok(keys))) => return self.live_keys(keys),
             Some(Lookup::Answered(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),

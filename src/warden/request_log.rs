@@ -241,6 +241,7 @@ const fn is_charged(reason: RefusalReason) -> bool {
         | RefusalReason::InProgress
         | RefusalReason::QuotaExceeded
         | RefusalReason::PeerBlocked
+        | RefusalReason::HandshakeQuotaExceeded
         | RefusalReason::BodyBudgetExceeded
         | RefusalReason::KeyStoreUnavailable
         | RefusalReason::ReplayStoreUnavailable

@@ -6,6 +6,7 @@ mod body_limits;
 mod compile_fail;
 mod conformance;
 mod extractor;
+mod handshakes;
 mod harden;
 #[path = "../harness/mod.rs"]
 mod harness;

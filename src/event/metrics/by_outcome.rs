@@ -8,6 +8,7 @@ pub(super) struct ByOutcome<T> {
     accepted: T,
     released: T,
     refused: T,
+    handshake: T,
     abandoned: T,
 }
 
@@ -17,6 +18,7 @@ impl<T> ByOutcome<T> {
             accepted: make(Outcome::Accepted.as_str()),
             released: make(Outcome::Released.as_str()),
             refused: make(REFUSED),
+            handshake: make(Outcome::Handshake.as_str()),
             abandoned: make(Outcome::Abandoned.as_str()),
         }
     }
@@ -26,6 +28,7 @@ impl<T> ByOutcome<T> {
             Outcome::Accepted => &self.accepted,
             Outcome::Released => &self.released,
             Outcome::Refused(_) => &self.refused,
+            Outcome::Handshake => &self.handshake,
             Outcome::Abandoned => &self.abandoned,
         }
     }

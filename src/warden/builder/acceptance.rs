@@ -2,6 +2,7 @@
 
 use super::WardenBuilder;
 use crate::error::ConfigError;
+use crate::handshake::Handshake;
 
 impl WardenBuilder {
     /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
@@ -19,6 +20,29 @@ impl WardenBuilder {
     pub fn content_types<T: Into<String>>(mut self, content_types: impl IntoIterator<Item = T>) -> Self {
         let result = self.accept.set_content_types(content_types.into_iter().map(Into::into).collect());
         self.keep(result)
+    }
+
+    /// Answers a provider's [`Handshake`] before the handler. It can be called several times: the first handshake that
+    /// matches a request answers it.
+    ///
+    /// An unsigned handshake is answered from its head, whatever the accepted [`methods`](Self::methods) are. The route
+    /// must pass its method to the adapter: `any(handler).layer(…)` on axum, `web::route().to(handler)` on actix-web.
+    /// [`Quotas::handshakes`](crate::warden::Quotas::handshakes) limits them. A signed handshake is a delivery: it has
+    /// passed all checks, its delivery is committed, and the handler does not run.
+    ///
+    /// ```
+    /// use hookwarden::handshake::Handshake;
+    /// use hookwarden::{Keyring, Scheme, Warden};
+    ///
+    /// let scheme = Scheme::slack();
+    /// let keys = Keyring::new(scheme.secret("the-signing-secret-of-the-app")?);
+    /// let handshake = Handshake::body("/challenge").when("/type", "url_verification");
+    /// let warden = Warden::builder(scheme).only_sender(keys).handshake(handshake).build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    pub fn handshake(mut self, handshake: Handshake) -> Self {
+        self.handshakes.push(handshake);
+        self
     }
 
     /// Accepts a scheme that does not [cover](crate::Scheme::coverage) the body: a token, for example. **The body is then not

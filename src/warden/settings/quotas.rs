@@ -19,6 +19,7 @@ use crate::warden::quota_limits::QuotaLimits;
 /// | [`accepted`](Self::accepted) | webhook id | `Quota::per_minute(100)` |
 /// | [`rejected`](Self::rejected) | peer and webhook id | `Quota::per_minute(60)` |
 /// | [`rejected_by_peer`](Self::rejected_by_peer) | peer, over all webhook ids | twice `rejected` |
+/// | [`handshakes`](Self::handshakes) | peer and webhook id | `Quota::per_minute(60)` |
 /// | [`replicas`](Self::replicas) | processes that share the accepted quotas | 1 |
 ///
 /// All quotas are per Warden: a peer that sends to two Wardens of one program has a separate quota of refused requests
@@ -44,6 +45,7 @@ pub struct Quotas {
     accepted_for: HashMap<String, Quota>,
     rejected: Option<Quota>,
     rejected_by_peer: Option<Quota>,
+    handshakes: Option<Quota>,
     shared: Option<Box<dyn RateLimiter>>,
     replicas: u32,
 }
@@ -57,6 +59,7 @@ impl Quotas {
             accepted_for: HashMap::new(),
             rejected: Some(Quota::DEFAULT_REJECTED),
             rejected_by_peer: None,
+            handshakes: None,
             shared: None,
             replicas: 1,
         }
@@ -108,6 +111,18 @@ impl Quotas {
     pub fn danger_unlimited_rejected(mut self) -> Self {
         self.rejected = None;
         self
+    }
+
+    /// Sets the quota of [handshakes](crate::handshake) without a signature for each peer and webhook id, per Warden.
+    /// Further ones are refused with 429. A peer has ten times the quota for all its webhook ids. Handshakes count
+    /// against no other quota, except for signed ones, which count like any delivery.
+    pub fn handshakes(mut self, quota: Quota) -> Self {
+        self.handshakes = Some(quota);
+        self
+    }
+
+    pub(in crate::warden) const fn handshake_quota(&self) -> Option<Quota> {
+        self.handshakes
     }
 
     /// Counts accepted requests in `limiter`, which several processes share. While the limiter fails, each process
@@ -203,6 +218,7 @@ impl fmt::Debug for Quotas {
             .field("accepted_for", &self.accepted_for)
             .field("rejected", &self.rejected)
             .field("rejected_by_peer", &self.rejected_by_peer)
+            .field("handshakes", &self.handshakes)
             .field("is_shared", &self.shared.is_some())
             .field("replicas", &self.replicas)
             .finish()

@@ -1,0 +1,409 @@
+//! Handshakes, over sockets: each provider's documented example, byte for byte, and what is not a handshake.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use hookwarden::encoding::Encoding;
+use hookwarden::event::{Outcome, RefusalReason};
+use hookwarden::handshake::{Handshake, HashPart};
+use hookwarden::keys::{AsyncKeyStore, CachedKeys};
+use hookwarden::scheme::{Layout, SignedPart};
+use hookwarden::warden::{Quotas, Replay, WardenBuilder};
+use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer};
+
+use crate::harness::receiver::Server;
+use crate::harness::sender::{ID, Post, SECRET, keyring};
+use crate::harness::site::{NOW, Site, agree, assert_alike, signed};
+
+const HANDLED: &str = "200 OK | content-length: 0 | x-handled: acme";
+const UNAUTHORIZED: &str = "401 Unauthorized | content-length: 0 | www-authenticate: Webhook";
+const POST_ALONE: &str = "405 Method Not Allowed | allow: POST | content-length: 0";
+const EMPTY: &str = "200 OK | content-length: 0";
+
+/// A request without a body.
+fn bare(method: &str, path: &str, headers: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").into_bytes()
+}
+
+fn get(path: &str) -> Vec<u8> {
+    bare("GET", path, "")
+}
+
+/// The answer with this body, whose content type is not guessed.
+fn body(content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "200 OK | content-length: {length} | content-type: {content_type} | x-content-type-options: nosniff | {body}"
+    )
+}
+
+fn text(text: &str) -> String {
+    body("text/plain", text)
+}
+
+fn json(text: &str) -> String {
+    body("application/json", text)
+}
+
+const fn refused(reason: RefusalReason) -> Outcome {
+    Outcome::Refused(reason)
+}
+
+/// Without the sender's quota, whose state would be in each answer of the handler.
+fn unmetered() -> Quotas {
+    Quotas::new().danger_unlimited_accepted()
+}
+
+fn meta() -> Handshake {
+    Handshake::query("hub.challenge").require("hub.mode", "subscribe").token("hub.verify_token", "meatyhamhock")
+}
+
+fn x() -> Handshake {
+    Handshake::query("crc_token").json(r#"{"response_token":"sha256={mac}"}"#).mac(Encoding::Base64)
+}
+
+/// X's scheme signs only the body.
+fn body_alone() -> Scheme {
+    let scheme = Scheme::builder("x").signature_header("x-twitter-webhooks-signature").encoding(Encoding::Base64);
+    scheme.layout(Layout::plain("sha256=")).signed([SignedPart::Body]).build().expect("a scheme")
+}
+
+fn linkedin_scheme() -> Scheme {
+    let signed = [SignedPart::literal("hmacsha256="), SignedPart::Body];
+    Scheme::builder("linkedin").signature_header("X-LI-Signature").signed(signed).build().expect("a scheme")
+}
+
+/// Runs a scenario for a scheme without a timestamp on each adapter.
+async fn agree_under(
+    scheme: &Scheme,
+    settings: impl Fn(WardenBuilder) -> WardenBuilder,
+    scenario: impl AsyncFn(&mut Site),
+) {
+    let mut transcripts = Vec::new();
+    for &adapter in Server::ALL {
+        let mut site = Site::of(adapter, scheme.clone(), |warden| {
+            let warden = warden.sender(ID, keyring(scheme, SECRET));
+            settings(warden.replay(Replay::new().lifetime(Duration::from_secs(3_600))))
+        })
+        .await;
+        scenario(&mut site).await;
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+/// A handshake, the documented request and the documented answer.
+type Example = (&'static str, fn() -> Handshake, Vec<u8>, String);
+
+fn examples() -> Vec<Example> {
+    let ebay = || {
+        Handshake::query("challenge_code")
+            .json(r#"{"challengeResponse":"{hash}"}"#)
+            .hash([HashPart::Challenge, HashPart::Token, HashPart::Endpoint])
+            .with_token("71745723-d031-455c-bfa5-f90d11b4f20a")
+            .with_endpoint("http://www.testendpoint.com")
+    };
+    let okta = || Handshake::header("X-Okta-Verification-Challenge").json(r#"{ "verification" : "{challenge}" }"#);
+    vec![
+        (
+            "meta",
+            meta,
+            get("/webhooks/acme?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=meatyhamhock"),
+            text("1158201444"),
+        ),
+        ("dropbox", || Handshake::query("challenge"), get("/webhooks/acme?challenge=abc123"), text("abc123")),
+        ("nylas", || Handshake::query("challenge"), get("/webhooks/acme?challenge=a-b_c"), text("a-b_c")),
+        ("onfleet", || Handshake::query("check"), get("/webhooks/acme?check=example"), text("example")),
+        (
+            "ms_graph",
+            || Handshake::query("validationToken").method("POST"),
+            bare(
+                "POST",
+                "/webhooks/acme?validationToken=Validation%3a+Testing+client+application+%2F",
+                "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n",
+            ),
+            text("Validation: Testing client application /"),
+        ),
+        (
+            "ebay",
+            ebay,
+            get("/webhooks/acme?challenge_code=71745723-d031-455c-bfa5-f90d11b4f20a"),
+            // SHA-256 of the code, the token and `http://www.testendpoint.com/webhooks/acme`.
+            json(r#"{"challengeResponse":"4a02922d50cc970cce3115454bdbe8e03c9cfefd570935cbc2f0c397f5259076"}"#),
+        ),
+        (
+            "okta",
+            okta,
+            bare("GET", "/webhooks/acme", "x-okta-verification-challenge: value_from_header\r\n"),
+            json(r#"{ "verification" : "value_from_header" }"#),
+        ),
+        (
+            "asana",
+            || Handshake::header("X-Hook-Secret").method("POST").same_header(),
+            bare("POST", "/webhooks/acme", "X-Hook-Secret: b537207f20cb\r\nContent-Length: 0\r\n"),
+            "200 OK | content-length: 0 | x-hook-secret: b537207f20cb".to_owned(),
+        ),
+        ("mailchimp", Handshake::probe, get("/webhooks/acme"), EMPTY.to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn documented_examples_are_answered_byte_for_byte() {
+    for (name, handshake, request, answer) in examples() {
+        agree(
+            |warden| warden.handshake(handshake()).quotas(unmetered()),
+            async |site| {
+                let exchange = site.send(&request).await;
+                exchange.assert(name, &answer, Outcome::Handshake);
+                assert_eq!(exchange.event.webhook_id.as_deref(), Some(ID), "{name}");
+                assert!(exchange.event.known_id && exchange.event.peer.is_some(), "{name}");
+                // Deliveries still reach the handler.
+                site.assert(name, &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            },
+        )
+        .await;
+    }
+}
+
+/// Servers differ in the headers of an answer to HEAD: hyper sends no `Content-Length`.
+#[tokio::test]
+async fn head_is_answered_200_only_if_expected() {
+    for &adapter in Server::ALL {
+        for (handshake, status, outcome) in [
+            (Handshake::probe(), 200, Outcome::Handshake),
+            (Handshake::query("c"), 405, refused(RefusalReason::MethodNotAllowed)),
+        ] {
+            let mut site = Site::start(adapter, |warden| warden.handshake(handshake)).await;
+            let mut connection = site.connect().await;
+            for _ in 0..2 {
+                let exchange = site.send_on(&mut connection, &bare("HEAD", "/webhooks/acme?c=abc", "")).await;
+                let answer = exchange.answer.unwrap();
+                assert_eq!((answer.status, exchange.event.outcome), (status, outcome), "{adapter:?}");
+                assert!(answer.body.is_empty(), "{adapter:?}");
+            }
+            site.end().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn mac_of_a_challenge_is_answered() {
+    let linkedin = || {
+        let template = r#"{"challengeCode":"{challenge}","challengeResponse":"{mac}"}"#;
+        Handshake::query("challengeCode").json(template).mac(Encoding::Hex)
+    };
+    let code = "890e4665-4dfe-4ab1-b689-ed553bceeed0";
+    for (scheme, handshake, query, expected) in [
+        (body_alone(), x(), "crc_token=challenge_string".to_owned(), r#"{"response_token":"sha256=MAC"}"#.to_owned()),
+        (
+            linkedin_scheme(),
+            linkedin(),
+            format!("challengeCode={code}"),
+            format!(r#"{{"challengeCode":"{code}","challengeResponse":"MAC"}}"#),
+        ),
+    ] {
+        let text = query.split_once('=').unwrap().1;
+        let plain = scheme.clone().into_builder().layout(Layout::plain("")).signed([SignedPart::Body]).build().unwrap();
+        let mac = Post::signed_by(&Signer::new(plain.clone(), keyring(&plain, SECRET)).unwrap(), "/", &[], text, NOW);
+        let mac = String::from_utf8(mac.headers[0].1.clone()).unwrap();
+        let answer = json(&expected.replace("MAC", &mac));
+        agree_under(
+            &scheme,
+            |warden| warden.handshake(handshake.clone()),
+            async |site| {
+                site.assert("known", &get(&format!("/webhooks/acme?{query}")), &answer, Outcome::Handshake).await;
+                let unknown = get(&format!("/webhooks/other?{query}"));
+                site.assert("unknown", &unknown, UNAUTHORIZED, refused(RefusalReason::UnknownId)).await;
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn forged_handshake_gets_the_usual_refusal() {
+    let no_method = refused(RefusalReason::MethodNotAllowed);
+    let long = format!("/webhooks/acme?challenge={}", "a".repeat(1_025));
+    agree(
+        |warden| warden.handshake(meta()).handshake(Handshake::query("challenge").method("POST")),
+        async |site| {
+            for path in [
+                "/webhooks/acme",
+                "/webhooks/acme?hub.mode=subscribe&hub.challenge=1&hub.verify_token=wrong",
+                "/webhooks/acme?hub.mode=subscribe&hub.challenge=1",
+                "/webhooks/acme?hub.mode=subscribe&hub.verify_token=meatyhamhock",
+                "/webhooks/acme?hub.challenge=1&hub.verify_token=meatyhamhock",
+                "/webhooks/acme?hub.mode=subscribe&hub.challenge=1&hub.challenge=2&hub.verify_token=meatyhamhock",
+                "/webhooks/acme?hub.mode=subscribe&hub.challenge=a%0d%0ab&hub.verify_token=meatyhamhock",
+            ] {
+                site.assert(path, &get(path), POST_ALONE, no_method).await;
+            }
+            let missing = refused(RefusalReason::Unverified(Reason::MissingHeader));
+            for path in ["/webhooks/acme", "/webhooks/acme?challenge=", "/webhooks/acme?challenge=a%7f", &long] {
+                let post = bare("POST", path, "Content-Length: 0\r\n");
+                site.assert(path, &post, UNAUTHORIZED, missing).await;
+            }
+            for method in ["PUT", "OPTIONS"] {
+                let request = bare(method, "/webhooks/acme?challenge=a", "");
+                site.assert(method, &request, POST_ALONE, no_method).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn signed_delivery_with_a_query_reaches_the_handler() {
+    agree(
+        |warden| warden.handshake(Handshake::query("challenge").method("POST")).quotas(unmetered()),
+        async |site| {
+            let delivery = signed("x", 0).to("/webhooks/acme?challenge=abc");
+            site.assert("signed", &delivery.sized(), HANDLED, Outcome::Accepted).await;
+            let forged = delivery.carrying("y").sized();
+            let mismatch = refused(RefusalReason::Unverified(Reason::Mismatch));
+            site.assert("forged", &forged, UNAUTHORIZED, mismatch).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn unread_body_of_a_handshake_closes_the_connection() {
+    for &adapter in Server::ALL {
+        let handshake = Handshake::query("c").method("POST");
+        let mut site = Site::start(adapter, |warden| warden.handshake(handshake)).await;
+        let request = bare("POST", "/webhooks/acme?c=abc", "Content-Length: 100\r\n");
+        let exchange = site.send(&request).await;
+        exchange.assert("unread", &text("abc"), Outcome::Handshake);
+        assert_eq!(exchange.answer.unwrap().header("connection"), Some("close"), "{adapter:?}");
+        site.end().await;
+    }
+}
+
+/// The tests inject the clock, so the default quota refills between the requests.
+#[tokio::test]
+async fn many_handshakes_leave_other_quotas_untouched() {
+    for &adapter in Server::ALL {
+        let small = || Quota::new(2, Duration::from_secs(3_600)).unwrap();
+        let mut site = Site::start(adapter, |warden| {
+            warden.handshake(Handshake::query("c")).quotas(Quotas::new().accepted(small()).rejected(small()))
+        })
+        .await;
+        let mut connection = site.connect().await;
+        for number in 0..10_000 {
+            site.clock.advance(Duration::from_secs(1));
+            let exchange = site.send_on(&mut connection, &get(&format!("/webhooks/acme?c={number}"))).await;
+            assert_eq!(exchange.answer.unwrap().body, number.to_string().as_bytes(), "{adapter:?}");
+            assert_eq!(exchange.event.outcome, Outcome::Handshake, "{adapter:?}");
+        }
+        let mut statuses = Vec::new();
+        for body in ["a", "b", "c"] {
+            statuses.push(site.send(&signed(body, 10_000).sized()).await.answer.unwrap().status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{adapter:?}");
+        let mut site = Site::start(adapter, |warden| {
+            let quotas = Quotas::new().rejected(small()).handshakes(Quota::per_minute(10_000).unwrap());
+            warden.handshake(Handshake::query("c")).quotas(quotas)
+        })
+        .await;
+        let mut connection = site.connect().await;
+        for _ in 0..1_000 {
+            let exchange = site.send_on(&mut connection, &get("/webhooks/acme?c=1")).await;
+            assert_eq!(exchange.event.outcome, Outcome::Handshake, "{adapter:?}");
+        }
+        let forged = signed("x", 0).carrying("y").sized();
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(site.send(&forged).await.answer.unwrap().status);
+        }
+        assert_eq!(statuses, [401, 401, 429], "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn handshakes_have_their_own_limit() {
+    let limited = refused(RefusalReason::HandshakeQuotaExceeded);
+    let quota = Quota::new(2, Duration::from_secs(60)).unwrap();
+    agree(
+        |warden| warden.handshake(Handshake::query("c")).quotas(unmetered().handshakes(quota)),
+        async |site| {
+            let request = get("/webhooks/acme?c=abc");
+            let over = "429 Too Many Requests | content-length: 0 | retry-after: 60";
+            site.assert("first", &request, &text("abc"), Outcome::Handshake).await;
+            site.assert("second", &request, &text("abc"), Outcome::Handshake).await;
+            site.assert("third", &request, over, limited).await;
+            site.assert("other id", &get("/webhooks/other?c=abc"), &text("abc"), Outcome::Handshake).await;
+            let mut other_peer = site.connect_from([127, 0, 0, 2].into()).await;
+            let exchange = site.send_on(&mut other_peer, &request).await;
+            exchange.assert("other peer", &text("abc"), Outcome::Handshake);
+            site.assert("delivery", &signed("x", 0).sized(), HANDLED, Outcome::Accepted).await;
+            site.clock.advance(Duration::from_secs(60));
+            site.assert("later", &request, &text("abc"), Outcome::Handshake).await;
+        },
+    )
+    .await;
+    agree(
+        |warden| warden.handshake(Handshake::query("c")).quotas(unmetered().handshakes(quota)),
+        async |site| {
+            for number in 0..20 {
+                let request = get(&format!("/webhooks/id-{number}?c=abc"));
+                site.assert("one of many ids", &request, &text("abc"), Outcome::Handshake).await;
+            }
+            let answer = site.send(&get("/webhooks/id-20?c=abc")).await;
+            assert_eq!((answer.answer.unwrap().status, answer.event.outcome), (429, limited));
+        },
+    )
+    .await;
+}
+
+/// Answers after one wake-up, as a store on the network does.
+struct Remote(Scheme);
+
+impl AsyncKeyStore for Remote {
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, hookwarden::error::StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            match id {
+                ID => Ok(Some(keyring(&self.0, SECRET))),
+                "down" => Err(hookwarden::error::StoreError::new("the store is down")),
+                _ => Ok(None),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn mac_waits_for_cached_keys() {
+    let mut transcripts = Vec::new();
+    for &adapter in Server::ALL {
+        let scheme = body_alone();
+        let keys = CachedKeys::new(&scheme, Remote(scheme.clone()));
+        let mut site = Site::of(adapter, scheme, |warden| {
+            warden.cached_keys(keys).handshake(x()).replay(Replay::new().lifetime(Duration::from_secs(3_600)))
+        })
+        .await;
+        for path in ["/webhooks/acme?crc_token=a", "/webhooks/acme?crc_token=a", "/webhooks/other?crc_token=a"] {
+            site.send(&get(path)).await;
+        }
+        let down = site.send(&get("/webhooks/down?crc_token=a")).await;
+        assert_eq!(down.event.outcome, refused(RefusalReason::KeyStoreUnavailable), "{adapter:?}");
+        let statuses: Vec<_> = site.transcript.iter().map(|line| &line[..3]).collect();
+        assert_eq!(statuses, ["200", "200", "401", "503"], "{adapter:?}");
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
+
+#[tokio::test]
+async fn fixed_id_without_a_route_parameter_is_answered() {
+    agree(
+        |warden| warden.handshake(Handshake::query("c")).webhook_id(hookwarden::IdSource::fixed(ID)),
+        async |site| {
+            let exchange = site.send(&get("/?c=abc")).await;
+            exchange.assert("fixed", &text("abc"), Outcome::Handshake);
+            assert_eq!(exchange.event.webhook_id.as_deref(), Some(ID));
+        },
+    )
+    .await;
+}
