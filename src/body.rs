@@ -1,6 +1,7 @@
 //! Receives a body and verifies it chunk by chunk, within the body limit and one deadline, without copying large
 //! chunks.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Future as _, pending, poll_fn};
@@ -17,7 +18,7 @@ use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::request_context::RequestContext;
 use crate::warden::answer::Answer;
-use crate::warden::{Admitted, Refused, Warden};
+use crate::warden::{Admitted, MAX_HANDSHAKE_BODY, Refused, Warden};
 
 /// A request that does not reach the handler.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
             }
         }
     }
-    let admitted = if is_local {
+    let mut admitted = if is_local {
         receiving.finish()?
     } else {
         // The stores get extra time, for a body that arrived just before its deadline.
@@ -112,6 +113,14 @@ pub(crate) async fn receive<H: Head, B: Body>(
         Box::pin(receiving.finish_until(passed(stores))).await?
     };
     taken.seal();
+    if admitted.can_be_handshake() {
+        let bytes = taken.contiguous(MAX_HANDSHAKE_BODY);
+        if let Some(answer) = bytes.and_then(|bytes| admitted.answer_handshake(head, &bytes)) {
+            // Boxed to keep this future small for deliveries.
+            Box::pin(admitted.settle_by_status(answer.status())).await;
+            return Err(Unhandled::Handshake(answer));
+        }
+    }
     Ok((admitted, taken))
 }
 
@@ -220,6 +229,17 @@ impl VerifiedBody {
         match &self.first {
             None => self.first = Some(frame),
             Some(_) => self.others.push_back(frame),
+        }
+    }
+
+    /// Returns all bytes if there are at most `max`.
+    fn contiguous(&self, max: usize) -> Option<Cow<'_, [u8]>> {
+        if usize::try_from(self.remaining()).ok()? > max {
+            return None;
+        }
+        match (&self.first, self.others.is_empty()) {
+            (Some(first), true) => Some(Cow::Borrowed(first)),
+            (first, _) => Some(Cow::Owned(first.iter().chain(&self.others).flatten().copied().collect())),
         }
     }
 

@@ -66,6 +66,7 @@ mod admitted;
 pub(crate) mod answer;
 mod body_budget;
 mod builder;
+mod challenge_body;
 mod claim;
 mod examine;
 mod examined;
@@ -81,6 +82,7 @@ mod receiving;
 mod refused;
 mod request_log;
 mod settings;
+mod signed_handshake;
 mod stores;
 mod unsigned_handshake;
 mod unsigned_id;
@@ -108,6 +110,8 @@ pub use verified_delivery::VerifiedDelivery;
 
 #[cfg(feature = "tower")]
 pub(crate) use id::{IdFault, WebhookId};
+#[cfg(feature = "tower")]
+pub(crate) use signed_handshake::MAX_BODY as MAX_HANDSHAKE_BODY;
 
 use accept::Accept;
 use answer::AnswerWriter;

@@ -69,6 +69,19 @@ impl Handshake {
         }
     }
 
+    /// Whether a delivery can be this signed handshake, without parsing its body. A text that JSON need not escape is
+    /// searched in the body.
+    pub(crate) fn may_match<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+        self.conditions.iter().all(|condition| match condition {
+            Condition::Header { name, value } => header(head, name) == Some(value),
+            Condition::Body { expected: Expected::Text(text), .. } if text.bytes().all(is_plain) => {
+                text.is_empty() || body.windows(text.len()).any(|found| found == text.as_bytes())
+            }
+            Condition::Body { .. } => true,
+        })
+    }
+
     /// Whether the JSON of the body is needed.
     pub(crate) fn reads_body(&self) -> bool {
         matches!(self.source, Some(Source::Body(_)))

@@ -69,6 +69,11 @@ impl Verification {
         self.macs.iter_mut().for_each(|live| live.mac.update(chunk));
     }
 
+    #[cfg(feature = "warden")]
+    pub(crate) const fn keys(&self) -> &PreparedKeys {
+        &self.keys
+    }
+
     /// Compares the signature. The body must be complete.
     ///
     /// # Errors

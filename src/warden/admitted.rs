@@ -35,7 +35,7 @@ pub struct Admitted {
     delivery: VerifiedDelivery,
     quota_state: Option<(Quota, QuotaState)>,
     claim: Option<ReplayClaim>,
-    log: RequestLog,
+    pub(super) log: RequestLog,
 }
 
 impl Admitted {

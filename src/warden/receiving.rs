@@ -17,6 +17,7 @@ use super::request_log::RequestLog;
 use super::unsigned_id::UnsignedId;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
+use crate::error::{Fault, Reason};
 use crate::event::{Outcome, RefusalReason};
 use crate::shared_store::AdmitOutcome;
 use crate::verifier::Verification;
@@ -76,6 +77,9 @@ impl Receiving {
             return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(BUDGET_RETRY)));
         }
         self.log.body_bytes = total;
+        if self.log.inner.handshakes.is_some() {
+            self.log.note_chunk(chunk);
+        }
         self.verification.update(chunk);
         Ok(())
     }
@@ -144,8 +148,10 @@ impl Receiving {
         // The body is complete, so it no longer counts as in flight.
         self.log.release_bytes();
         match (self.verification.verdict(), self.log.webhook_id.clone(), self.decoy) {
+            (Ok(_), _, None) if self.log.could_be_challenge() => Err(self.log.reject(Fault::new(Reason::Mismatch))),
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
+                self.log.keep_keys(self.verification.keys());
                 if let Some(id) = &self.unsigned_id {
                     verified.join_id(id);
                 }

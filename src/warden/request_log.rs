@@ -35,6 +35,12 @@ pub(super) struct RequestLog {
     /// When the claim was settled, by the monotonic clock.
     pub(super) ended: Option<Duration>,
     pub(super) status: Option<StatusCode>,
+    /// The keys of a verified request, if the answer to a signed handshake needs them.
+    pub(super) signing_keys: Option<Box<PreparedKeys>>,
+    /// Whether the delivery is a signed handshake that was answered.
+    pub(super) is_handshake: bool,
+    /// Whether the body has a byte that a challenge with a MAC cannot have.
+    pub(super) has_other_byte: bool,
     reservation: Reservation,
     /// Whether the peer was over its quota for all webhook ids together.
     is_peer_blocked: bool,
@@ -60,6 +66,9 @@ impl RequestLog {
             webhook_id: None,
             ended: None,
             status: None,
+            signing_keys: None,
+            is_handshake: false,
+            has_other_byte: false,
             reservation: Reservation::NONE,
             is_peer_blocked: false,
             holds_bytes: false,
@@ -163,7 +172,10 @@ impl RequestLog {
     }
 
     pub(super) fn conclude(&mut self, outcome: Outcome) {
-        self.outcome = outcome;
+        self.outcome = match outcome {
+            Outcome::Accepted if self.is_handshake => Outcome::Handshake,
+            outcome => outcome,
+        };
     }
 
     /// Refuses the request, charges the peer if it is at fault, and returns the answer.

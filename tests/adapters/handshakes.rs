@@ -407,3 +407,103 @@ async fn fixed_id_without_a_route_parameter_is_answered() {
     )
     .await;
 }
+
+fn slack() -> Handshake {
+    Handshake::body("/challenge").when("/type", "url_verification")
+}
+
+fn zoom() -> Handshake {
+    Handshake::body("/payload/plainToken")
+        .when("/event", "endpoint.url_validation")
+        .json(r#"{"plainToken":"{challenge}","encryptedToken":"{mac}"}"#)
+        .mac(Encoding::Hex)
+}
+
+#[tokio::test]
+async fn signed_challenge_is_answered_without_the_handler() {
+    let challenge = r#"{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}"#;
+    let answer = text("3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P");
+    agree(
+        |warden| warden.handshake(slack()).quotas(unmetered()),
+        async |site| {
+            let exchange = site.send(&signed(challenge, 0).chunked(7, "")).await;
+            exchange.assert("challenge", &answer, Outcome::Handshake);
+            let event = exchange.event;
+            assert_eq!((event.status, event.key_id.as_deref()), (Some(200), Some("default")), "{:?}", site.adapter);
+            let replay = signed(challenge, 0).sized();
+            site.assert("same again", &replay, EMPTY, refused(RefusalReason::Replayed)).await;
+            let large = format!(r#"{{"type":"url_verification","challenge":"a","x":"{}"}}"#, "x".repeat(65_536));
+            site.assert("large", &signed(large, 0).sized(), HANDLED, Outcome::Accepted).await;
+            for body in [
+                r#"{"type":"event_callback","challenge":"a"}"#,
+                r#"{"type":"url_verification"}"#,
+                r#"{"type":"url_verification","challenge":""}"#,
+                r#"{"event":{"type":"url_verification","challenge":"a"}}"#,
+                "url_verification",
+                "",
+            ] {
+                site.assert(body, &signed(body, 0).sized(), HANDLED, Outcome::Accepted).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn unverified_challenge_is_refused_like_any_request() {
+    let challenge = r#"{"type":"url_verification","challenge":"abc"}"#;
+    agree(
+        |warden| warden.handshake(slack()),
+        async |site| {
+            let unverified = |reason| refused(RefusalReason::Unverified(reason));
+            let unsigned = signed(challenge, 0).without("X-Webhook-Signature").sized();
+            site.assert("unsigned", &unsigned, UNAUTHORIZED, unverified(Reason::MissingHeader)).await;
+            let forged = signed("{}", 0).carrying(challenge).sized();
+            site.assert("forged", &forged, UNAUTHORIZED, unverified(Reason::Mismatch)).await;
+            let stale = signed(challenge, -301).sized();
+            site.assert("stale", &stale, UNAUTHORIZED, unverified(Reason::Stale)).await;
+            let unknown = signed(challenge, 0).to("/webhooks/other").sized();
+            site.assert("unknown", &unknown, UNAUTHORIZED, refused(RefusalReason::UnknownId)).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn signed_challenges_count_as_deliveries() {
+    let quota = Quota::new(1, Duration::from_secs(60)).unwrap();
+    for &adapter in Server::ALL {
+        let settings = |warden: WardenBuilder| warden.handshake(slack()).quotas(Quotas::new().accepted(quota));
+        let mut site = Site::start(adapter, settings).await;
+        for (challenge, status) in [("a", 200), ("b", 429)] {
+            let body = format!(r#"{{"type":"url_verification","challenge":"{challenge}"}}"#);
+            assert_eq!(site.send(&signed(body, 0).sized()).await.answer.unwrap().status, status, "{adapter:?}");
+        }
+        site.end().await;
+    }
+}
+
+#[tokio::test]
+async fn zoom_challenge_is_answered_with_its_mac() {
+    let signed_parts = [SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body];
+    let scheme = Scheme::timestamped().into_builder().signed(signed_parts).build().unwrap();
+    let body = r#"{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}"#;
+    let mut transcripts = Vec::new();
+    for &adapter in Server::ALL {
+        let mut site = Site::of(adapter, scheme.clone(), |warden| {
+            warden.sender(ID, keyring(&scheme, SECRET)).handshake(zoom()).quotas(unmetered())
+        })
+        .await;
+        let signer = Signer::new(scheme.clone(), keyring(&scheme, SECRET)).unwrap();
+        let of = |body: &str| Post::signed_by(&signer, "/webhooks/acme", &[], body, NOW).sized();
+        let answer = json(
+            r#"{"plainToken":"qgg8vlvZRS6UYooatFL8Aw","encryptedToken":"568acbd9770d2c46f78def42ea12b287201873d46365021d759c2d95c1970a23"}"#,
+        );
+        site.assert("challenge", &of(body), &answer, Outcome::Handshake).await;
+        // A text that could be signed content goes to the handler.
+        let other = body.replace("qgg8vlvZRS6UYooatFL8Aw", "v0:1800000000:{}");
+        site.assert("signed content", &of(&other), HANDLED, Outcome::Accepted).await;
+        transcripts.push(site.end().await);
+    }
+    assert_alike(&transcripts);
+}
