@@ -9,6 +9,7 @@ mod deliveries;
 mod embedded_path;
 mod event_fields;
 mod floods;
+mod handshakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod observers;

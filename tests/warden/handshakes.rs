@@ -1,0 +1,339 @@
+//! Handshakes without an adapter, and attempts to forge a delivery through them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use hookwarden::crypto::{Algorithm, HashAlgorithm};
+use hookwarden::encoding::Encoding;
+use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
+use hookwarden::handshake::Handshake;
+use hookwarden::headers::{NoHeaders, RequestHead};
+use hookwarden::keys::{AsyncKeyStore, CachedKeys};
+use hookwarden::scheme::SignedPart;
+use hookwarden::testing::TestClock;
+use hookwarden::time::TimestampFormat;
+use hookwarden::warden::{Quotas, Receiving, Replay, WardenBuilder};
+use hookwarden::{BoxFuture, ConfigError, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const SECRET: &str = "a-secret-of-the-tests-and-of-no-one-else";
+const ID: &str = "acme";
+
+fn keys(scheme: &Scheme) -> Keyring {
+    Keyring::new(scheme.secret(SECRET).unwrap())
+}
+
+/// A Warden of the scheme at `NOW`, without quotas.
+fn builder(scheme: &Scheme) -> WardenBuilder {
+    let builder = Warden::builder(scheme.clone()).sender(ID, keys(scheme)).clock(TestClock::new(NOW));
+    let builder = builder.quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected());
+    if scheme.is_timestamped() { builder } else { builder.replay(Replay::new().lifetime(Duration::from_secs(60))) }
+}
+
+/// X's form: the challenge in the query, and its MAC as the whole answer.
+fn signing() -> Handshake {
+    Handshake::query("challenge").json(r#"["{mac}"]"#).mac(Encoding::Hex)
+}
+
+fn scheme_of(signed: impl IntoIterator<Item = SignedPart>) -> Result<Scheme, ConfigError> {
+    Scheme::builder("custom").signature_header("X-Sig").signed(signed).build()
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// Asks for the MAC of a text. Returns `None` if the request is not a handshake, or is refused.
+fn mac_of(warden: &Warden, text: &str) -> Option<String> {
+    let path = format!("/webhooks/acme?challenge={}", percent_encoded(text));
+    let answer = warden.answer_handshake(&RequestHead::new("GET", &path, &NoHeaders), Some(ID), None)?;
+    let (status, _, body) = answer.into_parts();
+    let text = String::from_utf8(body).unwrap();
+    (status == 200).then(|| text.trim_matches(['[', ']', '"']).to_owned())
+}
+
+/// Sends a delivery, and returns the reason of its refusal.
+fn deliver(warden: &Warden, headers: &[(&str, &str)], body: &[u8]) -> Result<(), RefusalReason> {
+    let head = RequestHead::new("POST", "/webhooks/acme", headers);
+    let mut receiving =
+        warden.examine(&head, None).and_then(|examined| examined.identify(ID)).map_err(|refused| refused.reason())?;
+    // Byte by byte, because the guard reads the body while it arrives.
+    body.chunks(1).try_for_each(|chunk| receiving.update(chunk)).map_err(|refused| refused.reason())?;
+    receiving.finish().map(drop).map_err(|refused| refused.reason())
+}
+
+#[test]
+fn answered_challenge_cannot_forge_a_delivery() {
+    let scheme = scheme_of([SignedPart::Body]).unwrap();
+    let warden = builder(&scheme).handshake(signing()).build().unwrap();
+    let mut answered = 0;
+    for body in [
+        "true",
+        "null",
+        "12345",
+        "-1",
+        "a",
+        "abc_-9",
+        &"a".repeat(128),
+        "{\"id\":1}",
+        "[]",
+        "\"a\"",
+        "1.5",
+        "",
+        &"a".repeat(129),
+    ] {
+        let Some(mac) = mac_of(&warden, body) else { continue };
+        answered += 1;
+        let forged = deliver(&warden, &[("X-Sig", &mac)], body.as_bytes());
+        assert_eq!(forged, Err(RefusalReason::Unverified(Reason::Mismatch)), "{body:?}");
+    }
+    assert_eq!(answered, 7);
+    // The sender's own deliveries pass, also short ones.
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    for body in ["{\"id\":1}", "[]", "1.5", "", &"a".repeat(129)] {
+        let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        assert_eq!(deliver(&warden, &headers, body.as_bytes()), Ok(()), "{body:?}");
+    }
+}
+
+#[test]
+fn challenge_with_the_scheme_literal_is_not_signed() {
+    let parts = || [SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body];
+    let zoom = Scheme::timestamped().into_builder().signed(parts()).build().unwrap();
+    let linkedin = scheme_of([SignedPart::literal("hmacsha256="), SignedPart::Body]).unwrap();
+    for (scheme, content) in [(zoom, "v0:1800000000:{}"), (linkedin, "hmacsha256={}")] {
+        let warden = builder(&scheme).handshake(signing()).build().unwrap();
+        assert!(mac_of(&warden, "890e4665-4dfe-4ab1-b689-ed553bceeed0").is_some());
+        assert_eq!(mac_of(&warden, content), None);
+        // A body in the form of a challenge is not a challenge here.
+        let signed = Signer::new(scheme.clone(), keys(&scheme)).unwrap().sign_body_at(b"true", NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        assert_eq!(deliver(&warden, &headers, b"true"), Ok(()));
+    }
+}
+
+#[test]
+fn scheme_whose_content_fits_a_challenge_is_refused() {
+    let timestamped = Scheme::builder("custom")
+        .signature_header("X-Sig")
+        .timestamp_header("X-Time", TimestampFormat::Seconds)
+        .signed([SignedPart::Timestamp, SignedPart::Body])
+        .build()
+        .unwrap();
+    let digest = scheme_of([SignedPart::body_digest(HashAlgorithm::Sha256, Encoding::Hex)]).unwrap();
+    let literal = scheme_of([SignedPart::literal("v0-"), SignedPart::Body]).unwrap();
+    for scheme in [timestamped, digest, literal] {
+        let built = builder(&scheme).handshake(signing()).build();
+        assert_eq!(built.unwrap_err().field(), "handshake.mac", "{:?}", scheme.signed());
+        assert!(builder(&scheme).handshake(Handshake::query("challenge")).build().is_ok());
+    }
+}
+
+fn part() -> impl Strategy<Value = SignedPart> {
+    prop_oneof![
+        "[a-z0-9_.:=\\n-]{1,3}".prop_map(SignedPart::literal),
+        Just(SignedPart::Timestamp),
+        Just(SignedPart::Method),
+        Just(SignedPart::Path),
+        Just(SignedPart::header("X-Id").unwrap()),
+    ]
+}
+
+/// The parts around the body or its digest.
+fn signed_parts() -> impl Strategy<Value = Vec<SignedPart>> {
+    let body = prop_oneof![
+        3 => Just(SignedPart::Body),
+        1 => Just(SignedPart::body_digest(HashAlgorithm::Sha256, Encoding::Hex)),
+    ];
+    let around = || prop::collection::vec(part(), 0..3);
+    (around(), body, around()).prop_map(|(before, body, after)| [before, vec![body], after].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// For each scheme that a Warden accepts: the MAC of the signed content of a delivery, if a handshake returns it at
+    /// all, does not make the delivery pass.
+    #[test]
+    fn no_scheme_accepts_a_signed_challenge(
+        parts in signed_parts(),
+        id in "[a-z0-9_-]{1,8}",
+        body in "[a-zA-Z0-9_-]{0,20}|[ -~]{0,20}",
+    ) {
+        let is_timestamped = parts.contains(&SignedPart::Timestamp);
+        let scheme = Scheme::builder("custom").signature_header("X-Sig").danger_ambiguous_content().signed(parts.clone());
+        let scheme = if is_timestamped { scheme.timestamp_header("X-Time", TimestampFormat::Seconds) } else { scheme };
+        let Ok(scheme) = scheme.build() else { return Ok(()) };
+        let Ok(warden) = builder(&scheme).handshake(signing()).build() else { return Ok(()) };
+        let content: String = parts.iter().map(|part| match part {
+            SignedPart::Literal(text) => text.to_string(),
+            SignedPart::Timestamp => "1800000000".to_owned(),
+            SignedPart::Method => "POST".to_owned(),
+            SignedPart::Path => "/webhooks/acme".to_owned(),
+            SignedPart::Header(_) => id.clone(),
+            SignedPart::Body => body.clone(),
+            _ => Encoding::Hex.encode(&sha256(body.as_bytes())),
+        }).collect();
+        let headers = |mac: &str| [("X-Time", "1800000000".to_owned()), ("X-Id", id.clone()), ("X-Sig", mac.to_owned())];
+        let deliver = |mac: &str| {
+            let headers = headers(mac);
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+            deliver(&warden, &headers, body.as_bytes())
+        };
+        if let Some(mac) = mac_of(&warden, &content) {
+            prop_assert_eq!(deliver(&mac), Err(RefusalReason::Unverified(Reason::Mismatch)), "{:?}", content);
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
+}
+
+#[test]
+fn mac_is_computed_with_the_newest_valid_key() {
+    let scheme = scheme_of([SignedPart::Body]).unwrap();
+    let key = |id: &str| Key::new(id, scheme.secret(&format!("the {id} secret of this test")).unwrap()).unwrap();
+    let early = key("early").not_before(Timestamp::from_unix(NOW.as_unix() + 1));
+    let ring = Keyring::from_keys([early, key("new"), key("old")]).unwrap();
+    let clock = TestClock::new(NOW);
+    let warden = Warden::builder(scheme.clone()).sender(ID, ring).clock(clock.clone()).handshake(signing());
+    let warden = warden.replay(Replay::new().lifetime(Duration::from_secs(60))).build().unwrap();
+    let of = |id: &str| {
+        let secret = format!("the {id} secret of this test");
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+        Encoding::Hex.encode(ring::hmac::sign(&key, b"abc").as_ref())
+    };
+    assert_eq!(mac_of(&warden, "abc"), Some(of("new")));
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(mac_of(&warden, "abc"), Some(of("early")));
+    assert_eq!(scheme.algorithm(), Algorithm::HmacSha256);
+}
+
+#[test]
+fn every_handshake_has_one_event() {
+    let scheme = scheme_of([SignedPart::Body]).unwrap();
+    let (events, seen) = std::sync::mpsc::channel();
+    let observer = move |event: &SecurityEvent<'_>| {
+        let _ = events.send((event.outcome, event.webhook_id.map(str::to_owned), event.known_id, event.peer));
+    };
+    let quotas = Quotas::new().handshakes(Quota::new(3, Duration::from_secs(60)).unwrap());
+    let warden = builder(&scheme).handshake(signing()).quotas(quotas).observer(observer).build().unwrap();
+    let peer = Some([203, 0, 113, 9].into());
+    let answer = |path: &str, id: Option<&str>| {
+        let answer = warden.answer_handshake(&RequestHead::new("GET", path, &NoHeaders), id, peer);
+        answer.map(|answer| (answer.status().as_u16(), answer.retry_after()))
+    };
+    assert_eq!(answer("/?challenge=a.b", Some(ID)), None);
+    assert_eq!(answer("/?challenge=ab", Some(ID)), Some((200, None)));
+    assert_eq!(answer("/?challenge=ab", Some("other")), Some((401, None)));
+    // The webhook id is a path parameter, which only a framework reads.
+    assert_eq!(answer("/?challenge=ab", None), Some((500, None)));
+    assert_eq!(answer("/?challenge=ab", Some(ID)), Some((200, None)));
+    assert_eq!(answer("/?challenge=ab", Some(ID)), Some((200, None)));
+    assert_eq!(answer("/?challenge=ab", Some(ID)), Some((429, Some(Duration::from_secs(60)))));
+    let refused = Outcome::Refused;
+    let id = |id: &str| Some(id.to_owned());
+    assert_eq!(
+        seen.try_iter().collect::<Vec<_>>(),
+        [
+            (Outcome::Handshake, id(ID), true, peer),
+            (refused(RefusalReason::UnknownId), id("other"), false, peer),
+            (refused(RefusalReason::Misconfigured), None, false, peer),
+            (Outcome::Handshake, id(ID), true, peer),
+            (Outcome::Handshake, id(ID), true, peer),
+            (refused(RefusalReason::HandshakeQuotaExceeded), id(ID), true, peer),
+        ]
+    );
+}
+
+/// Counts its lookups, and answers after one wake-up.
+struct Remote(Scheme, Arc<AtomicU64>);
+
+impl AsyncKeyStore for Remote {
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, hookwarden::error::StoreError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::task::yield_now().await;
+            Ok((id == ID).then(|| keys(&self.0)))
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn limited_handshake_causes_no_key_lookup() {
+    let (scheme, lookups) = (scheme_of([SignedPart::Body]).unwrap(), Arc::new(AtomicU64::new(0)));
+    let cached = CachedKeys::new(&scheme, Remote(scheme.clone(), lookups.clone()));
+    let quotas = Quotas::new().handshakes(Quota::new(1, Duration::from_secs(60)).unwrap());
+    let warden = Warden::builder(scheme).cached_keys(cached).clock(TestClock::new(NOW)).handshake(signing());
+    let warden = warden.quotas(quotas).replay(Replay::new().lifetime(Duration::from_secs(60))).build().unwrap();
+    let head = RequestHead::new("GET", "/?challenge=ab", &NoHeaders);
+    assert_eq!(warden.answer_handshake(&head, Some("sync"), None).unwrap().status(), 500);
+    let mut statuses = Vec::new();
+    for number in 0..20 {
+        let answer = warden.answer_handshake_async(&head, Some(&format!("id-{number}")), None).await;
+        statuses.push(answer.unwrap().status().as_u16());
+    }
+    // One peer has ten times the quota for all ids. The first one was used above.
+    assert_eq!(statuses, [[401; 9].as_slice(), &[429; 11]].concat());
+    assert_eq!(lookups.load(Ordering::Relaxed), 9);
+}
+
+/// Verifies a signed challenge without an adapter.
+fn receiving(warden: &Warden, head: &RequestHead<'_, Vec<(&str, &str)>>, body: &[u8]) -> Receiving {
+    let mut receiving = warden.examine(head, None).unwrap().identify(ID).unwrap();
+    receiving.update(body).unwrap();
+    receiving
+}
+
+#[test]
+fn signed_handshake_is_committed_by_the_caller() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    let (events, seen) = std::sync::mpsc::channel();
+    let observer = move |event: &SecurityEvent<'_>| drop(events.send(event.outcome));
+    let handshake = Handshake::ping().when_number("/type", 1).json(r#"{"type":1}"#);
+    let warden = builder(&scheme).handshake(handshake).observer(observer).build().unwrap();
+    for (body, is_handshake) in [(r#"{"type":1}"#, true), (r#"{"type":2}"#, false)] {
+        let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let mut admitted = receiving(&warden, &head, body.as_bytes()).finish().unwrap();
+        let answer = admitted.answer_handshake(&head, body.as_bytes());
+        assert_eq!(answer.is_some(), is_handshake);
+        if let Some(answer) = answer {
+            assert_eq!(answer.into_parts().2, br#"{"type":1}"#);
+        }
+        admitted.commit();
+        let replayed = receiving(&warden, &head, body.as_bytes()).finish().unwrap_err();
+        assert_eq!(replayed.reason(), RefusalReason::Replayed);
+    }
+    let replayed = Outcome::Refused(RefusalReason::Replayed);
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [Outcome::Handshake, replayed, Outcome::Accepted, replayed]);
+}
+
+#[test]
+fn handshake_that_is_not_committed_is_released() {
+    let scheme = Scheme::timestamped();
+    let signed = Signer::new(scheme.clone(), keys(&scheme)).unwrap().sign_body_at(br#"{"type":1}"#, NOW).unwrap();
+    let headers: Vec<(&str, &str)> = signed.iter().collect();
+    let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+    let warden = builder(&scheme).handshake(Handshake::ping().when_number("/type", 1)).build().unwrap();
+    for _ in 0..2 {
+        let mut admitted = receiving(&warden, &head, br#"{"type":1}"#).finish().unwrap();
+        assert!(admitted.answer_handshake(&head, br#"{"type":1}"#).is_some());
+        drop(admitted);
+    }
+}
+
+#[test]
+fn quota_without_a_handshake_is_a_config_error() {
+    let quotas = Quotas::new().handshakes(Quota::per_minute(1).unwrap());
+    let built = builder(&Scheme::timestamped()).quotas(quotas).build();
+    assert_eq!(built.unwrap_err().field(), "quotas.handshakes");
+}
