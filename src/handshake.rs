@@ -59,6 +59,8 @@
 mod answer;
 mod challenge;
 mod check;
+#[cfg(feature = "serde")]
+mod document;
 mod oracle;
 mod parts;
 mod reply;
@@ -107,6 +109,8 @@ use parts::{Condition, Digest, Expected, Form, Source, Token};
 ///     .with_token("a-random-text-of-at-least-32-characters")
 ///     .with_endpoint("https://hooks.example.com");
 /// ```
+///
+#[cfg_attr(feature = "serde", doc = include_str!("handshake/document.md"))]
 #[derive(Clone)]
 #[must_use]
 pub struct Handshake {
@@ -197,7 +201,11 @@ impl Handshake {
     /// Requires that the query has the parameter `name` exactly once, with the receiver's own token as its value. It is
     /// compared in constant time.
     pub fn token(self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { token_parameter: Some(name.into()), ..self }.with_token(text)
+        self.token_parameter(name).with_token(text)
+    }
+
+    fn token_parameter(self, name: impl Into<String>) -> Self {
+        Self { token_parameter: Some(name.into()), ..self }
     }
 
     /// Sets the receiver's own token: the text that was entered where the webhook was registered. It is a secret.

@@ -9,6 +9,16 @@ use crate::encoding::Encoding;
 use crate::error::ConfigError;
 
 impl Handshake {
+    /// Answers with the challenge as plain text, the default if there is a challenge.
+    pub fn text(self) -> Self {
+        Self { form: Form::Text, ..self }
+    }
+
+    /// Answers without a body, the default if there is no challenge.
+    pub fn empty(self) -> Self {
+        Self { form: Form::Empty, ..self }
+    }
+
     /// Answers with JSON. In the strings of `template`, `{challenge}` is the challenge, `{mac}` its [`mac`](Self::mac)
     /// and `{hash}` its [`hash`](Self::hash). They are escaped for JSON.
     pub fn json(mut self, template: impl Into<String>) -> Self {

@@ -99,8 +99,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     }
 
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
-        self.log.set_id(id)?;
-        self.log.reserve()?;
+        self.start(id)?;
         let is_immediate = self.log.inner.keys.is_immediate();
         let lookup = if is_immediate { pin!(self.log.find_keys(pending())).now_or_never() } else { None };
         let (keys, decoy) = self.log.take_keys(lookup)?;
@@ -113,11 +112,16 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         id: Result<WebhookId, IdFault>,
         deadline: impl Future<Output = ()>,
     ) -> Result<Receiving, Refused> {
-        self.log.set_id(id)?;
-        self.log.reserve()?;
+        self.start(id)?;
         let lookup = self.log.find_keys(deadline).await;
         let (keys, decoy) = self.log.take_keys(Some(lookup))?;
         Ok(self.receive(keys, decoy))
+    }
+
+    /// Stores the id, and counts the request against its peer's quotas until it is verified.
+    fn start(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
+        self.log.set_id(id)?;
+        self.log.reserve()
     }
 
     /// Starts the verification.

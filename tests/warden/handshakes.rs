@@ -14,9 +14,11 @@ use hookwarden::keys::{AsyncKeyStore, CachedKeys};
 use hookwarden::scheme::SignedPart;
 use hookwarden::testing::TestClock;
 use hookwarden::time::TimestampFormat;
-use hookwarden::warden::{Quotas, Receiving, Replay, WardenBuilder};
+use hookwarden::warden::{Answer, Quotas, Receiving, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, ConfigError, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use proptest::prelude::*;
+
+use crate::harness::handshakes::{Document, examples};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const SECRET: &str = "a-secret-of-the-tests-and-of-no-one-else";
@@ -336,4 +338,74 @@ fn quota_without_a_handshake_is_a_config_error() {
     let quotas = Quotas::new().handshakes(Quota::per_minute(1).unwrap());
     let built = builder(&Scheme::timestamped()).quotas(quotas).build();
     assert_eq!(built.unwrap_err().field(), "quotas.handshakes");
+}
+
+/// Answers the example of a document as a whole, and returns the answer.
+fn answer_of(document: &Document) -> Answer {
+    let scheme = document.scheme();
+    let keys = Keyring::new(scheme.secret(document.secret()).unwrap());
+    let warden = Warden::builder(scheme.clone()).sender(ID, keys).clock(TestClock::new(NOW));
+    let replay = Replay::new().lifetime(Duration::from_secs(60));
+    let warden = if scheme.is_timestamped() { warden } else { warden.replay(replay) };
+    let warden = warden.handshake(document.handshake()).build().unwrap();
+    let headers = document.headers();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let head = RequestHead::new(document.method(), document.path(), &headers);
+    let unsigned = warden.answer_handshake(&head, Some(ID), None);
+    assert_eq!(unsigned.is_none(), document.is_signed());
+    unsigned.unwrap_or_else(|| {
+        let mut admitted = receiving(&warden, &head, document.body()).finish().unwrap();
+        admitted.answer_handshake(&head, document.body()).unwrap()
+    })
+}
+
+#[test]
+fn documents_answer_their_examples_exactly() {
+    for (name, document) in examples() {
+        let (status, headers, body) = answer_of(&document).into_parts();
+        assert_eq!(status, document.status(), "{name}");
+        assert_eq!(String::from_utf8(body).unwrap(), document.answer_body(), "{name}");
+        let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
+        assert_eq!(content_type, document.content_type(), "{name}");
+        for (header, value) in document.answer_headers() {
+            assert_eq!(headers[header], **value, "{name}");
+        }
+    }
+}
+
+#[test]
+fn invalid_handshake_document_is_an_error() {
+    let good = "challenge = { query = \"c\" }\nanswer = \"text\"\n";
+    assert!(toml::from_str::<Handshake>(good).is_ok());
+    for (text, problem) in [
+        ("answer = \"text\"".to_owned(), "missing field `challenge`"),
+        ("challenge = \"none\"".to_owned(), "missing field `answer`"),
+        (format!("{good}methods = \"POST\""), "unknown field `methods`"),
+        (
+            format!("{good}example.answer.body = \"\"\nexample.origin = \"\"\nexample.text = \"\""),
+            "unknown field `text`",
+        ),
+        (format!("{good}method = \"post\""), "handshake.method: must be an uppercase token"),
+        (format!("{good}mac = \"hex\""), "handshake.mac: must have its place {mac}"),
+        (format!("{good}mac = \"hex\"\nhash = [\"challenge\"]"), "handshake.mac: must not be set with `hash`"),
+        (format!("{good}mac = \"rot13\""), "unknown variant `rot13`"),
+        (format!("{good}status = 500"), "handshake.status: must be from 200 to 299"),
+        (format!("{good}when = [{{ value = \"a\" }}]"), "handshake.when: must have a pointer"),
+        (format!("{good}when = [{{ header = \"X\", value = 1 }}]"), "handshake.when: must have a pointer"),
+        ("challenge = { body = \"/c\" }\nanswer = \"text\"".to_owned(), "handshake.when: is missing"),
+        ("challenge = \"none\"\nanswer = \"text\"".to_owned(), "handshake.json: must not have a challenge"),
+    ] {
+        let error = toml::from_str::<Handshake>(&text).unwrap_err().to_string();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+}
+
+#[test]
+fn document_without_its_token_does_not_build() {
+    let scheme = Scheme::timestamped();
+    let read =
+        || -> Handshake { toml::from_str("challenge = { query = \"c\" }\nanswer = \"text\"\ntoken = \"t\"").unwrap() };
+    let built = builder(&scheme).handshake(read()).build();
+    assert_eq!(built.unwrap_err().to_string(), "handshake.token: is missing: call `with_token`");
+    assert!(builder(&scheme).handshake(read().with_token("a-token")).build().is_ok());
 }
