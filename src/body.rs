@@ -66,7 +66,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
 ) -> Result<(Admitted, VerifiedBody), Unhandled> {
     // `None` if the clock cannot represent the deadline, which then never passes.
     let deadline = Instant::now().checked_add(warden.deadline());
-    if let Some(handshake) = warden.unsigned_handshake(head) {
+    if let Some(handshake) = warden.unsigned_handshake(head, context.id.as_ref()) {
         let RequestContext { id, peer } = context;
         // Boxed to keep this future small for deliveries.
         let answer = Box::pin(warden.answer_unsigned(handshake, head, id, peer, passed(deadline))).await;

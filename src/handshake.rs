@@ -59,6 +59,7 @@
 mod answer;
 mod challenge;
 mod check;
+mod conditions;
 #[cfg(feature = "serde")]
 mod document;
 mod oracle;
@@ -73,7 +74,6 @@ use zeroize::Zeroizing;
 
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
-use crate::headers::FieldName;
 
 pub use parts::HashPart;
 
@@ -81,7 +81,7 @@ pub(crate) use challenge::Challenge;
 pub(crate) use oracle::{ForgeryGuard, MAX_SIGNABLE, are_signable};
 pub(crate) use reply::Reply;
 
-use parts::{Condition, Digest, Expected, Form, Source, Token};
+use parts::{Condition, Decide, Digest, Form, Source, Token, field_name};
 
 /// How a provider checks an endpoint, and the answer that it expects.
 ///
@@ -130,6 +130,7 @@ pub struct Handshake {
     form: Form,
     digest: Option<Digest>,
     status: StatusCode,
+    decide: Option<Decide>,
     /// The first invalid setting.
     fault: Option<ConfigError>,
 }
@@ -181,6 +182,7 @@ impl Handshake {
             form,
             digest: None,
             status: StatusCode::OK,
+            decide: None,
             fault: None,
         }
     }
@@ -222,32 +224,6 @@ impl Handshake {
         self
     }
 
-    /// Requires that the delivery's JSON body has the string `value` at `pointer`.
-    pub fn when(self, pointer: impl Into<String>, value: impl Into<String>) -> Self {
-        self.on(Condition::Body { pointer: pointer.into(), expected: Expected::Text(value.into()) })
-    }
-
-    /// Requires that the delivery's JSON body has the integer `value` at `pointer`.
-    pub fn when_number(self, pointer: impl Into<String>, value: i64) -> Self {
-        self.on(Condition::Body { pointer: pointer.into(), expected: Expected::Number(value) })
-    }
-
-    /// Requires that the delivery has the header `name` exactly once, with this value. The header need not be signed.
-    pub fn when_header(mut self, name: &str, value: impl Into<String>) -> Self {
-        match field_name(name) {
-            (Some(name), _) => self.on(Condition::Header { name, value: value.into() }),
-            (None, fault) => {
-                self.fault = self.fault.or(fault);
-                self
-            }
-        }
-    }
-
-    fn on(mut self, condition: Condition) -> Self {
-        self.conditions.push(condition);
-        self
-    }
-
     /// Whether the request is verified before the answer.
     #[must_use]
     pub const fn is_signed(&self) -> bool {
@@ -260,13 +236,6 @@ impl Handshake {
             Some(Digest::Mac(encoding)) => Some(*encoding),
             _ => None,
         }
-    }
-}
-
-fn field_name(name: &str) -> (Option<FieldName>, Option<ConfigError>) {
-    match FieldName::new(name) {
-        Ok(name) => (Some(name), None),
-        Err(error) => (None, Some(error)),
     }
 }
 

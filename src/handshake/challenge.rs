@@ -1,6 +1,7 @@
 //! Finds the challenge of a request.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -67,6 +68,13 @@ impl Handshake {
             Some(Digest::Mac(_)) => is_signable(challenge.as_bytes()),
             _ => (1..=MAX_CHALLENGE).contains(&challenge.len()) && !challenge.chars().any(char::is_control),
         }
+    }
+
+    /// Asks the application whether it accepts the challenge. `id` returns the webhook id, if it is known.
+    pub(crate) fn accepts(&self, challenge: &Challenge, id: impl FnOnce() -> Option<String>) -> bool {
+        let Some(decide) = &self.decide else { return true };
+        let id = id();
+        catch_unwind(AssertUnwindSafe(|| decide(id.as_deref(), challenge.as_str()))).unwrap_or(false)
     }
 
     /// Whether a delivery can be this signed handshake, without parsing its body. A text that JSON need not escape is

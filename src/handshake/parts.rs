@@ -1,11 +1,13 @@
 //! The pieces of a handshake.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::template::Template;
 use crate::encoding::Encoding;
+use crate::error::ConfigError;
 use crate::headers::FieldName;
 
 /// A part of the text that [`Handshake::hash`](super::Handshake::hash) hashes.
@@ -71,6 +73,9 @@ pub(super) enum Digest {
     Hash(Vec<HashPart>),
 }
 
+/// The application's decision about a webhook id and a challenge.
+pub(super) type Decide = Arc<dyn Fn(Option<&str>, &str) -> bool + Send + Sync>;
+
 /// The receiver's own token.
 #[derive(Clone)]
 pub(super) struct Token(pub(super) Zeroizing<String>);
@@ -78,5 +83,13 @@ pub(super) struct Token(pub(super) Zeroizing<String>);
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
+    }
+}
+
+/// Returns the name, or why it is not one.
+pub(super) fn field_name(name: &str) -> (Option<FieldName>, Option<ConfigError>) {
+    match FieldName::new(name) {
+        Ok(name) => (Some(name), None),
+        Err(error) => (None, Some(error)),
     }
 }

@@ -40,7 +40,7 @@ impl Admitted {
     /// ```
     pub fn answer_handshake<H: Head + ?Sized>(&mut self, head: &H, body: &[u8]) -> Option<Answer> {
         let handshakes = self.log.inner.handshakes.as_deref()?;
-        let (handshake, challenge) = find(&handshakes.signed, head, body)?;
+        let (handshake, challenge) = find(&handshakes.signed, head, body, self.delivery().webhook_id())?;
         let mac = match handshake.mac_encoding() {
             None => String::new(),
             Some(encoding) => mac_text(self.log.signing_keys.as_deref()?, &challenge, encoding, &self.log)?,
@@ -71,6 +71,7 @@ fn find<'w, H: Head + ?Sized>(
     handshakes: &'w [Handshake],
     head: &H,
     body: &[u8],
+    webhook_id: &str,
 ) -> Option<(&'w Handshake, Challenge)> {
     if body.len() > MAX_BODY {
         return None;
@@ -81,7 +82,8 @@ fn find<'w, H: Head + ?Sized>(
             true => json.get_or_insert_with(|| serde_json::from_slice(body).ok()).as_ref(),
             false => None,
         };
-        Some((handshake, handshake.challenge(head, parsed)?))
+        let challenge = handshake.challenge(head, parsed)?;
+        handshake.accepts(&challenge, || Some(webhook_id.to_owned())).then_some((handshake, challenge))
     })
 }
 

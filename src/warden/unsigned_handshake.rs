@@ -54,8 +54,9 @@ impl Warden {
         id: Option<&str>,
         peer: Option<IpAddr>,
     ) -> Option<Answer> {
-        let matched = self.unsigned_handshake(head)?;
-        let started = self.start_handshake(&matched, head, id.map(|id| Ok(id.into())), peer);
+        let id = id.map(|id| Ok(id.into()));
+        let matched = self.unsigned_handshake(head, id.as_ref())?;
+        let started = self.start_handshake(&matched, head, id, peer);
         Some(started.map_or_else(Refused::into_answer, |log| {
             let is_immediate = self.inner.keys.is_immediate();
             let lookup = if is_immediate { pin!(log.find_keys(pending())).now_or_never() } else { None };
@@ -70,8 +71,9 @@ impl Warden {
         id: Option<&str>,
         peer: Option<IpAddr>,
     ) -> Option<Answer> {
-        let matched = self.unsigned_handshake(head)?;
-        Some(self.answer_unsigned(matched, head, id.map(|id| Ok(id.into())), peer, pending()).await)
+        let id = id.map(|id| Ok(id.into()));
+        let matched = self.unsigned_handshake(head, id.as_ref())?;
+        Some(self.answer_unsigned(matched, head, id, peer, pending()).await)
     }
 
     /// Answers a handshake, and waits for its keys until `deadline` completes.
@@ -93,8 +95,12 @@ impl Warden {
     }
 
     /// Returns the first handshake that matches the request.
-    pub(crate) fn unsigned_handshake<H: Head + ?Sized>(&self, head: &H) -> Option<UnsignedHandshake<'_>> {
-        let Inner { handshakes, accept, rules, .. } = &*self.inner;
+    pub(crate) fn unsigned_handshake<H: Head + ?Sized>(
+        &self,
+        head: &H,
+        route_id: Option<&Result<WebhookId, IdFault>>,
+    ) -> Option<UnsignedHandshake<'_>> {
+        let Inner { handshakes, accept, rules, id_source, .. } = &*self.inner;
         let handshakes = handshakes.as_deref()?;
         let is_signed = || {
             let mut headers = rules.scheme.signature_headers().iter();
@@ -106,7 +112,11 @@ impl Warden {
         }
         handshakes.unsigned.iter().find_map(|handshake| {
             let challenge = handshake.challenge(head, None)?;
-            Some(UnsignedHandshake { handshake, challenge })
+            let id = || {
+                let id = route_id.map_or_else(|| id_source.find(head), Result::clone);
+                id.ok().map(|id| id.as_str().to_owned())
+            };
+            handshake.accepts(&challenge, id).then_some(UnsignedHandshake { handshake, challenge })
         })
     }
 

@@ -1,5 +1,6 @@
 //! Handshakes, over sockets: each provider's documented example, byte for byte, and what is not a handshake.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -472,4 +473,31 @@ async fn zoom_challenge_is_answered_with_its_mac() {
         transcripts.push(site.end().await);
     }
     assert_alike(&transcripts);
+}
+
+#[tokio::test]
+async fn application_decides_about_each_challenge() {
+    let missing = refused(RefusalReason::Unverified(Reason::MissingHeader));
+    let stored = Arc::new(Mutex::new(Vec::new()));
+    let store = stored.clone();
+    let asana = Handshake::header("X-Hook-Secret").method("POST").same_header().accept_if(move |id, secret| {
+        assert_ne!(secret, "panic");
+        store.lock().unwrap().push((id.map(str::to_owned), secret.to_owned()));
+        id == Some(ID)
+    });
+    agree(
+        |warden| warden.handshake(asana.clone()),
+        async |site| {
+            let post = |id: &str, secret: &str| {
+                bare("POST", &format!("/webhooks/{id}"), &format!("X-Hook-Secret: {secret}\r\nContent-Length: 0\r\n"))
+            };
+            let answer = "200 OK | content-length: 0 | x-hook-secret: b537";
+            site.assert("registering", &post(ID, "b537"), answer, Outcome::Handshake).await;
+            site.assert("other", &post("other", "b537"), UNAUTHORIZED, missing).await;
+            site.assert("panic", &post(ID, "panic"), UNAUTHORIZED, missing).await;
+            let secret = |id: &str| (Some(id.to_owned()), "b537".to_owned());
+            assert_eq!(std::mem::take(&mut *stored.lock().unwrap()), [secret(ID), secret("other")]);
+        },
+    )
+    .await;
 }
