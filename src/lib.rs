@@ -34,6 +34,7 @@
 //! | verify signatures with a public key | [`PublicKey`] | `ed25519`, `ecdsa` or `rsa` |
 //! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
 //! | verify a provider's requests with my own code | [`scheme::CustomScheme`] | |
+//! | answer a provider's challenge | [`handshake`] | `warden` |
 //! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
 //! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
 //! | load keys from a file or mounted secrets | [`keys::FileKeys`] | `warden`, `serde` |
@@ -67,7 +68,7 @@
 //! | `warden` | `Warden`: keys by webhook id, replay protection, quotas and events |
 //! | `tower`, `axum`, `actix` | adapters |
 //! | `redis` | `RedisStore`, shared by several replicas |
-//! | `serde` | schemes from TOML or JSON; with `warden`, keys from files |
+//! | `serde` | schemes from TOML or JSON; with `warden`, handshakes, and keys from files |
 //! | `ed25519`, `ecdsa`, `rsa` | signatures with public keys |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
@@ -79,6 +80,7 @@
 //!
 #![cfg_attr(not(feature = "warden"), doc = "[`warden`]: #features")]
 #![cfg_attr(not(feature = "warden"), doc = "[`IdSource`]: #features")]
+#![cfg_attr(not(feature = "warden"), doc = "[`handshake`]: #features")]
 #![cfg_attr(not(feature = "warden"), doc = "[`keys::StaticKeys`]: #features")]
 #![cfg_attr(not(feature = "warden"), doc = "[`keys::CachedKeys`]: #features")]
 #![cfg_attr(not(feature = "warden"), doc = "[`proxies`]: #features")]

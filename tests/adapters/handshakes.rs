@@ -12,7 +12,7 @@ use hookwarden::scheme::{Layout, SignedPart};
 use hookwarden::warden::{Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer};
 
-use crate::harness::handshakes::examples;
+use crate::handshake_documents::examples;
 use crate::harness::receiver::Server;
 use crate::harness::sender::{ID, PATH, Post, SECRET, keyring};
 use crate::harness::site::{NOW, Site, agree, assert_alike, signed};

@@ -6,6 +6,8 @@ mod body_limits;
 mod compile_fail;
 mod conformance;
 mod extractor;
+#[path = "../harness/handshakes.rs"]
+mod handshake_documents;
 mod handshakes;
 mod harden;
 #[path = "../harness/mod.rs"]

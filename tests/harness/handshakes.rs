@@ -7,8 +7,8 @@ use hookwarden::scheme::{Layout, SignedPart};
 use hookwarden::{Keyring, Scheme, Signer};
 use serde::Deserialize;
 
-use super::sender::SECRET;
-use super::site::NOW;
+use crate::harness::sender::SECRET;
+use crate::harness::site::NOW;
 
 /// A handshake document, with its example.
 #[derive(Debug)]
@@ -179,7 +179,7 @@ impl Document {
         &self.example.answer.body
     }
 
-    /// The answer to a request to `path`, as [`super::client::Answer::essence`] writes it.
+    /// The answer to a request to `path`, as [`crate::harness::client::Answer::essence`] writes it.
     pub(crate) fn essence(&self, path: &str) -> String {
         let body = match (&self.example.endpoint, &self.example.token) {
             // The answer depends on the path.

@@ -6,8 +6,6 @@ pub(crate) mod canaries;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod frames;
-#[cfg(feature = "serde")]
-pub(crate) mod handshakes;
 pub(crate) mod program;
 pub(crate) mod receiver;
 #[expect(

@@ -18,7 +18,7 @@ use hookwarden::warden::{Answer, Quotas, Receiving, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, ConfigError, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use proptest::prelude::*;
 
-use crate::harness::handshakes::{Document, examples};
+use crate::handshake_documents::{Document, examples};
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const SECRET: &str = "a-secret-of-the-tests-and-of-no-one-else";

@@ -2,18 +2,21 @@
 
 mod flawed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use axum::extract::Query;
+use hookwarden::encoding::Encoding;
+use hookwarden::handshake::Handshake;
 use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
 use hookwarden::{Scheme, Warden};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::harness::receiver::{Bench, Server};
+use super::harness::receiver::{Bench, Receiver, Server};
 use super::harness::sender::ID;
 use super::schemes::{keyring, presets};
 use super::scratch::{CommandOutput, Running, Scratch};
@@ -69,6 +72,10 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::SecretEcho, &["answer-leaks"]),
     (Flaw::SignatureEcho, &["answer-leaks"]),
     (Flaw::HtmlRefusal, &["security-headers"]),
+    (Flaw::SignsQueries, &["challenge-oracle"]),
+    // The body is read before the head is checked.
+    (Flaw::SignsUnverifiedTokens, &["challenge-oracle", "head-first"]),
+    (Flaw::SignsVerifiedTokens, &["challenge-oracle"]),
     (Flaw::AnyMethod, &["method"]),
     (Flaw::UnverifiedGet, &["method"]),
     (Flaw::BodyLeftBehind, &["reuse"]),
@@ -203,11 +210,63 @@ async fn passes(scheme: Scheme, secret: &'static str, server: Server) {
         }
     }
     if scheme.algorithm().uses_public_keys() {
-        assert!(inconclusive.remove("weak-secret"), "weak-secret cannot be checked under {name}");
+        for id in ["weak-secret", "challenge-oracle"] {
+            assert!(inconclusive.remove(id), "{id} cannot be checked under {name}");
+        }
     }
     assert!(inconclusive.is_empty(), "{server:?}, {name}: {output:?}");
     // Under a scheme that signs only the body, a receiver with replay protection takes equal bodies for replays.
     assert_eq!(checks(&output, "note").contains("replay"), name == "github", "{name}");
+}
+
+/// A receiver that answers X's and Zoom's challenges, for a scheme that signs only the body and for one with a literal.
+#[tokio::test]
+async fn our_signed_challenges_are_no_oracle() {
+    let x = || Handshake::query("crc_token").json(r#"{"response_token":"sha256={mac}"}"#).mac(Encoding::Base64);
+    let zoom = Handshake::body("/payload/plainToken").when("/event", "endpoint.url_validation");
+    let zoom = zoom.json(r#"{"encryptedToken":"{mac}"}"#).mac(Encoding::Hex);
+    for (scheme, secret, handshakes) in
+        [(Scheme::github(), SECRET, vec![x(), zoom.clone()]), (Scheme::slack(), SECRET, vec![x(), zoom])]
+    {
+        let warden = handshakes.into_iter().fold(warden(&scheme, secret), WardenBuilder::handshake);
+        let bench = Bench::start(Server::Axum, warden).await;
+        let output = audit_at(bench.receiver.address(), secret, &["--json", "--scheme", scheme.name()]).await;
+        assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{output:?}");
+        assert!(checks(&output, "holds").contains("challenge-oracle"), "{output:?}");
+    }
+}
+
+/// A GET beside our guarded POST signs each plain text, and the POST accepts it as a body.
+#[tokio::test]
+async fn signed_plain_body_is_an_oracle() {
+    let scheme = Scheme::github();
+    let warden = warden(&scheme, SECRET).webhook_id(hookwarden::IdSource::fixed(ID)).build().expect("a Warden");
+    let sign = async |Query(query): Query<HashMap<String, String>>| {
+        let text = query.get("crc_token").filter(|text| text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+        text.map(|text| Encoding::Base64.encode(ring::hmac::sign(&key, text.as_bytes()).as_ref()))
+            .ok_or(axum::http::StatusCode::BAD_REQUEST)
+    };
+    let route = axum::routing::post(async || "handled").layer(hookwarden::axum::WardenLayer::new(warden)).get(sign);
+    let receiver = Receiver::axum_with_peers(axum::Router::new().route("/webhooks/{id}", route)).await;
+    let more = ["--json", "--scheme", "github", "--only", "challenge-oracle"];
+    let output = audit_at(receiver.address(), SECRET, &more).await;
+    assert_eq!((output.code, found(&output)), (Some(1), BTreeSet::from(["challenge-oracle".to_owned()])), "{output:?}");
+    assert_eq!(output.json()["findings"][0]["severity"], "high", "{output:?}");
+}
+
+#[tokio::test]
+async fn oracle_for_anyone_is_worse_than_for_senders() {
+    for (flaw, severity) in [(Flaw::SignsQueries, "high"), (Flaw::SignsVerifiedTokens, "low")] {
+        let receiver = FlawedReceiver::start(flaw).await;
+        let output = audit_at(receiver.address, SECRET, &["--json", "--only", "challenge-oracle"]).await;
+        let finding = &output.json()["findings"][0];
+        assert_eq!(
+            (&finding["id"], &finding["severity"]),
+            (&"challenge-oracle".into(), &severity.into()),
+            "{output:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod about;
 mod answers;
 mod body;
+mod challenge;
 mod freshness;
 mod headers;
 mod quota;
@@ -44,6 +45,7 @@ pub(super) enum Check {
     BodyExact,
     NonUtf8Body,
     Method,
+    ChallengeOracle,
     Reuse,
     BodyLimit,
     HeadFirst,
@@ -87,6 +89,7 @@ impl Check {
             Self::BodyExact => body::exact(session).await,
             Self::NonUtf8Body => body::non_utf8(session).await,
             Self::Method => body::method(session).await,
+            Self::ChallengeOracle => challenge::oracle(session).await,
             Self::Reuse => body::reuse(session).await,
             Self::BodyLimit => body::limit(session).await,
             Self::HeadFirst => slow::head_first(session).await,

@@ -76,7 +76,7 @@ impl Message<'_> {
     }
 
     /// The bytes that are signed.
-    fn content(&self) -> Option<Vec<u8>> {
+    pub(super) fn content(&self) -> Option<Vec<u8>> {
         let mut content = Vec::new();
         for part in self.parts() {
             match &part {

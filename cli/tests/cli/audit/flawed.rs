@@ -64,6 +64,9 @@ pub(crate) enum Flaw {
     SecretEcho,
     SignatureEcho,
     HtmlRefusal,
+    SignsQueries,
+    SignsUnverifiedTokens,
+    SignsVerifiedTokens,
     AnyMethod,
     UnverifiedGet,
     BodyLeftBehind,
@@ -152,6 +155,8 @@ enum Cause {
     Failure,
     Known,
     Gone,
+    /// A challenge, which is signed.
+    Signed(String),
 }
 
 struct Connection {
@@ -166,6 +171,15 @@ impl Connection {
             self.state.requests.fetch_add(1, Ordering::Relaxed);
             let mut right = mac(SECRET, b"");
             let checked = self.check(&head, &mut right).await;
+            let checked = match checked {
+                Err(Cause::Signed(text)) => {
+                    if self.stream.write_all(&signed_challenge(&text)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                checked => checked,
+            };
             let is_refused = checked.is_err();
             let leaves_body = self.state.flaw == Flaw::BodyLeftBehind;
             if checked == Err(Cause::Gone) || self.stream.write_all(&self.state.answer(checked, &right)).await.is_err()
@@ -191,13 +205,22 @@ impl Connection {
         match head.method.as_str() {
             "POST" => {}
             "GET" if flaw == Flaw::UnverifiedGet => return Ok(()),
+            "GET" if flaw == Flaw::SignsQueries && head.path.contains("crc_token=") => {
+                return Err(Cause::Signed(percent_decoded(head.path.split_once("crc_token=").unwrap_or_default().1)));
+            }
             _ if flaw == Flaw::AnyMethod => {}
             _ => return Err(Cause::Method),
         }
         if flaw == Flaw::ForgeriesCount {
             state.count()?;
         }
-        let early = if flaw == Flaw::BodyFirst { Some(self.body(head).await?) } else { None };
+        let is_early = matches!(flaw, Flaw::BodyFirst | Flaw::SignsUnverifiedTokens);
+        let early = if is_early { Some(self.body(head).await?) } else { None };
+        if let (Flaw::SignsUnverifiedTokens, Some((body, _))) = (flaw, &early)
+            && let Some(token) = plain_token(body)
+        {
+            return Err(Cause::Signed(token));
+        }
         let (signature, stamp) = match state.read(head) {
             // The signature may be in the trailer.
             Err(Cause::Missing) if flaw == Flaw::Trailer => (String::new(), text(head, TIMESTAMP)?),
@@ -212,6 +235,9 @@ impl Connection {
         }
         let signature = if flaw == Flaw::Trailer && signature.is_empty() { trailer } else { signature };
         state.verify(head, &signature, &stamp, &body, right)?;
+        if let (Flaw::SignsVerifiedTokens, Some(token)) = (flaw, plain_token(&body)) {
+            return Err(Cause::Signed(token));
+        }
         state.remember(head, &signature, right).await?;
         if flaw == Flaw::ForgeriesCount { Ok(()) } else { state.count() }
     }
@@ -489,6 +515,29 @@ fn text(head: &Head, name: &str) -> Result<String, Cause> {
     let values = head.all(name);
     let value = values.first().ok_or(Cause::Missing)?;
     String::from_utf8(value.to_vec()).map_err(|_| Cause::Malformed)
+}
+
+/// The token of a challenge in the form of Zoom.
+fn plain_token(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body.pointer("/payload/plainToken")?.as_str().map(str::to_owned)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        decoded.extend(u8::from_str_radix(digits, 16));
+        decoded.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// The answer to a challenge: its MAC.
+fn signed_challenge(text: &str) -> Vec<u8> {
+    let body = format!("{{\"response_token\":\"sha256={}\"}}", mac(SECRET, text.as_bytes()));
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 fn mac(secret: &str, message: &[u8]) -> String {

@@ -167,6 +167,12 @@ impl Check {
                 "only POST is handled",
                 "route only POST to the receiver, and respond 405 to other methods",
             ),
+            Self::ChallengeOracle => (
+                "challenge-oracle",
+                High,
+                "no challenge is answered with the signature of an event",
+                "sign only challenges of letters and digits that no event can have as its signed content",
+            ),
             Self::Reuse => (
                 "reuse",
                 High,

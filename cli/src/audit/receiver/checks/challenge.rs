@@ -1,0 +1,116 @@
+//! Checks that the receiver does not sign the content of an event in its answer to a challenge.
+
+use hookwarden::encoding::Encoding;
+use hookwarden::scheme::SignedPart;
+use serde_json::json;
+
+use super::super::delivery::Delivery;
+use super::super::message::Message;
+use super::super::session::Session;
+use super::super::verdict::{Inconclusive, Outcome, Verdict};
+use super::super::wire::{Answer, Reply};
+use super::headers::needed;
+use crate::audit::finding::Severity;
+
+pub(super) async fn oracle(session: &Session) -> Verdict {
+    if session.sender.scheme.algorithm().uses_public_keys() {
+        return Err(Inconclusive::new("the receiver has only a public key, so it cannot sign"));
+    }
+    let (mut unsigned, mut signed) = (Vec::new(), Vec::new());
+    for name in PARAMETERS {
+        let event = Event::of(session.sender.message())?;
+        let what = format!("a GET whose {name} is an event");
+        let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
+        unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+    }
+    for (kind, challenge) in SHAPES {
+        let event = Event::of(session.sender.message())?;
+        let posted = session.sender.message().carrying(challenge(&event.content)).signed();
+        let what = format!("an unsigned challenge of {kind} that is an event");
+        let reply = session.send_delivery(&what, &without_signature(session, posted.clone())).await?;
+        unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+        let what = format!("a signed challenge of {kind} that is an event");
+        let reply = session.send_delivery(&what, &posted).await?;
+        signed.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+    }
+    if matches!(session.sender.scheme.signed(), [SignedPart::Body]) {
+        for name in PARAMETERS {
+            unsigned.extend(plain_body(session, name).await?);
+        }
+    }
+    // Whoever can sign the challenge needs no answer to forge an event.
+    let severity = if unsigned.is_empty() { Some(Severity::Low) } else { None };
+    unsigned.append(&mut signed);
+    Ok(if unsigned.is_empty() { Outcome::Holds } else { Outcome::Found(severity, unsigned.join("; ")) })
+}
+
+/// Asks for the signature of a body that looks like a challenge, and then delivers that body.
+async fn plain_body(session: &Session, name: &str) -> Result<Option<String>, Inconclusive> {
+    let message = session.sender.message();
+    let text = format!("1{}", message.body.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(*byte)));
+    let event = Event::of(message.carrying(text))?;
+    let what = format!("a GET whose {name} is a number");
+    let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
+    if !event.is_signed_in(&reply) {
+        return Ok(None);
+    }
+    let reply = session.send_delivery("a delivery with a signature from a challenge", &event.delivery).await?;
+    Ok(session.is_accepted(&reply).then(|| format!("{what} is answered with a signature that forges a delivery")))
+}
+
+/// An event that was not sent, and its signature.
+struct Event {
+    content: String,
+    delivery: Delivery,
+    /// The signature in each common encoding, without padding.
+    forms: [String; 3],
+}
+
+impl Event {
+    fn of(message: Message<'_>) -> Result<Self, Inconclusive> {
+        let signature = |message: &Message<'_>| {
+            let delivery = message.sign()?;
+            let mac = message.sender.scheme.encoding().decode(delivery.tag.as_bytes())?;
+            let unpadded = |encoding: Encoding| encoding.encode(&mac).trim_end_matches('=').to_owned();
+            let forms = [Encoding::Hex, Encoding::Base64, Encoding::Base64UrlUnpadded].map(unpadded);
+            let content = String::from_utf8(message.content()?).ok()?;
+            Some(Self { content, delivery, forms })
+        };
+        signature(&message).ok_or_else(|| Inconclusive::new("the signed content of an event cannot be a challenge"))
+    }
+
+    /// A GET without a signature, with the event's signed content as the parameter `name`.
+    fn asked_by_query(&self, session: &Session, name: &str) -> Delivery {
+        let mut request = without_signature(session, self.delivery.clone()).carrying("");
+        let separator = if request.path.contains('?') { '&' } else { '?' };
+        let content: String = self.content.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mode = if name == "hub.challenge" { "hub.mode=subscribe&" } else { "" };
+        request.path = format!("{}{separator}{mode}{name}={content}", request.path);
+        request.method = "GET";
+        request
+    }
+
+    /// Whether the response contains the event's signature, with any prefix.
+    fn is_signed_in(&self, reply: &Reply) -> bool {
+        reply.answer().is_some_and(|Answer { headers, body, .. }| {
+            let headers = headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\n");
+            let text = format!("{headers}\n{}", String::from_utf8_lossy(body));
+            let [hex, others @ ..] = &self.forms;
+            // JSON may escape the slashes of base64.
+            text.to_ascii_lowercase().contains(hex) || others.iter().any(|form| text.replace("\\/", "/").contains(form))
+        })
+    }
+}
+
+fn without_signature(session: &Session, delivery: Delivery) -> Delivery {
+    needed(session).iter().fold(delivery, |delivery, name| delivery.without(name))
+}
+
+/// The query parameters in which providers send a challenge.
+const PARAMETERS: [&str; 5] = ["crc_token", "challenge", "hub.challenge", "challengeCode", "challenge_code"];
+
+/// The bodies in which providers send a challenge.
+const SHAPES: [(&str, fn(&str) -> String); 2] = [
+    ("Zoom", |text| json!({"event": "endpoint.url_validation", "payload": {"plainToken": text}}).to_string()),
+    ("Slack", |text| json!({"type": "url_verification", "challenge": text}).to_string()),
+];
