@@ -35,6 +35,7 @@ macro_rules! page {
         /// [page-command]: crate::guide::command
         /// [page-custom]: crate::scheme::CustomScheme
         /// [page-defaults]: crate::guide::defaults
+        /// [page-handshakes]: crate::guide::handshakes
         /// [page-incidents]: crate::guide::incidents
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
         /// [page-proxies]: crate::guide::proxies

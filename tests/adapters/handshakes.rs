@@ -9,11 +9,13 @@ use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::handshake::{Handshake, HashPart};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys};
 use hookwarden::scheme::{Layout, SignedPart};
+use hookwarden::testing::TestClock;
 use hookwarden::warden::{Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer};
 
 use crate::handshake_documents::examples;
-use crate::harness::receiver::Server;
+use crate::harness::events::events;
+use crate::harness::receiver::{Receiver, Server};
 use crate::harness::sender::{ID, PATH, Post, SECRET, keyring};
 use crate::harness::site::{NOW, Site, agree, assert_alike, signed};
 
@@ -500,4 +502,50 @@ async fn application_decides_about_each_challenge() {
         },
     )
     .await;
+}
+
+/// The adapters without a layer or middleware: the extractor answers.
+#[tokio::test]
+async fn extractor_alone_answers_handshakes() {
+    let warden = |observer| {
+        let scheme = Scheme::timestamped();
+        let warden = hookwarden::Warden::builder(scheme.clone()).sender(ID, keyring(&scheme, SECRET));
+        let warden = warden.clock(TestClock::new(NOW)).observer(observer).quotas(unmetered());
+        warden.handshake(slack()).handshake(Handshake::query("c")).build().unwrap()
+    };
+    let challenge = r#"{"type":"url_verification","challenge":"abc"}"#;
+    for is_actix in [false, true] {
+        let (observer, mut events) = events();
+        let warden = warden(observer);
+        let receiver = if is_actix {
+            use actix_web::web;
+            Receiver::actix(move |config| {
+                let handle = async |webhook: hookwarden::actix::UncommittedWebhook<web::Bytes>| {
+                    webhook.into_parts().1.commit();
+                    "handled"
+                };
+                config.app_data(warden.clone()).route("/webhooks/{id}", web::route().to(handle));
+            })
+            .await
+        } else {
+            let handle = async |webhook: hookwarden::axum::UncommittedWebhook<axum::body::Bytes>| {
+                webhook.into_parts().1.commit();
+                "handled"
+            };
+            let route = axum::routing::any(handle);
+            Receiver::axum(axum::Router::new().route("/webhooks/{id}", route).with_state(warden)).await
+        };
+        for (request, answer, outcome) in [
+            (get("/webhooks/acme?c=abc"), text("abc"), Outcome::Handshake),
+            (signed(challenge, 0).sized(), text("abc"), Outcome::Handshake),
+            (signed(challenge, 0).sized(), EMPTY.to_owned(), refused(RefusalReason::Replayed)),
+            (get("/webhooks/acme"), POST_ALONE.to_owned(), refused(RefusalReason::MethodNotAllowed)),
+        ] {
+            let answered = receiver.connect().await.exchange(&request).await.unwrap();
+            assert_eq!(answered.essence(), answer, "actix: {is_actix}");
+            assert_eq!(events.next().await.outcome, outcome, "actix: {is_actix}");
+        }
+        let handled = receiver.connect().await.exchange(&signed("x", 0).sized()).await.unwrap();
+        assert_eq!(handled.body, b"handled", "actix: {is_actix}");
+    }
 }
