@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use hookwarden::encoding::Encoding;
 use hookwarden::event::{Outcome, RefusalReason};
-use hookwarden::handshake::{Handshake, HashPart};
+use hookwarden::handshake::Handshake;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys};
 use hookwarden::scheme::{Layout, SignedPart};
 use hookwarden::testing::TestClock;

@@ -298,7 +298,9 @@ fn signed_handshake_is_committed_by_the_caller() {
     let scheme = Scheme::timestamped();
     let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
     let (events, seen) = std::sync::mpsc::channel();
-    let observer = move |event: &SecurityEvent<'_>| drop(events.send(event.outcome));
+    let observer = move |event: &SecurityEvent<'_>| {
+        let _ = events.send(event.outcome);
+    };
     let handshake = Handshake::ping().when_number("/type", 1).json(r#"{"type":1}"#);
     let warden = builder(&scheme).handshake(handshake).observer(observer).build().unwrap();
     for (body, is_handshake) in [(r#"{"type":1}"#, true), (r#"{"type":2}"#, false)] {

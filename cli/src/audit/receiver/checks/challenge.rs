@@ -109,8 +109,11 @@ fn without_signature(session: &Session, delivery: Delivery) -> Delivery {
 /// The query parameters in which providers send a challenge.
 const PARAMETERS: [&str; 5] = ["crc_token", "challenge", "hub.challenge", "challengeCode", "challenge_code"];
 
+/// A provider, and its body with a challenge.
+type Shape = (&'static str, fn(&str) -> String);
+
 /// The bodies in which providers send a challenge.
-const SHAPES: [(&str, fn(&str) -> String); 2] = [
+const SHAPES: [Shape; 2] = [
     ("Zoom", |text| json!({"event": "endpoint.url_validation", "payload": {"plainToken": text}}).to_string()),
     ("Slack", |text| json!({"type": "url_verification", "challenge": text}).to_string()),
 ];
