@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::{Future as _, pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -66,11 +66,8 @@ pub(crate) async fn receive<H: Head, B: Body>(
 ) -> Result<(Admitted, VerifiedBody), Unhandled> {
     // `None` if the clock cannot represent the deadline, which then never passes.
     let deadline = Instant::now().checked_add(warden.deadline());
-    if let Some(handshake) = warden.unsigned_handshake(head, context.id.as_ref()) {
-        let RequestContext { id, peer } = context;
-        // Boxed to keep this future small for deliveries.
-        let answer = Box::pin(warden.answer_unsigned(handshake, head, id, peer, passed(deadline))).await;
-        return Err(Unhandled::Handshake(answer));
+    if let Some(answering) = unsigned_handshake(warden, head, &context, deadline) {
+        return Err(Unhandled::Handshake(answering.await));
     }
     let examined =
         warden.examine_for(head, context.peer, context.id.as_ref())?.with_room_for(max_bytes(&body.size_hint()))?;
@@ -116,12 +113,22 @@ pub(crate) async fn receive<H: Head, B: Body>(
     if admitted.can_be_handshake() {
         let bytes = taken.contiguous(MAX_HANDSHAKE_BODY);
         if let Some(answer) = bytes.and_then(|bytes| admitted.answer_handshake(head, &bytes)) {
-            // Boxed to keep this future small for deliveries.
-            Box::pin(admitted.settle_by_status(answer.status())).await;
+            admitted.commit_handshake(answer.status());
             return Err(Unhandled::Handshake(answer));
         }
     }
     Ok((admitted, taken))
+}
+
+/// Answers an unsigned handshake. The future is boxed to keep that of deliveries small.
+fn unsigned_handshake<H: Head>(
+    warden: &Warden,
+    head: &H,
+    context: &RequestContext,
+    deadline: Option<Instant>,
+) -> Option<Pin<Box<impl Future<Output = Answer>>>> {
+    let handshake = warden.unsigned_handshake(head, context.id.as_ref())?;
+    Some(Box::pin(warden.answer_unsigned(handshake, head, context.id.clone(), context.peer, passed(deadline))))
 }
 
 /// Returns the announced length, or `u64::MAX` for a body of unknown length.

@@ -1,5 +1,7 @@
 //! Answers signed handshakes, after their delivery was admitted.
 
+#[cfg(feature = "tower")]
+use http::StatusCode;
 use serde_json::Value;
 
 use super::admitted::Admitted;
@@ -48,6 +50,13 @@ impl Admitted {
         let answer = handshake.reply(head, &challenge, &mac).into();
         self.log.is_handshake = true;
         Some(answer)
+    }
+
+    /// Commits a signed handshake that was answered with `status`. A shared store is updated in the background.
+    #[cfg(feature = "tower")]
+    pub(crate) fn commit_handshake(mut self, status: StatusCode) {
+        self.log.status = Some(status);
+        self.commit();
     }
 
     /// Whether the delivery can be a signed handshake.
