@@ -52,7 +52,7 @@
 //! signed content of a delivery:
 //! * if the scheme always signs a literal with another character, such as `v0:`, it cannot;
 //! * if the scheme signs only the body, the Warden refuses each delivery whose whole body has that form;
-//! * any other scheme is a [`ConfigError`](crate::ConfigError).
+//! * any other scheme is a [`ConfigError`].
 //!
 //! This holds for one Warden. Do not use the key of such a handshake for other endpoints or messages.
 

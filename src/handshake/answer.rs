@@ -36,7 +36,7 @@ impl Handshake {
     }
 
     /// Computes the MAC of the challenge for `{mac}`, with the newest valid key of the webhook id. A challenge must have
-    /// 1 to 128 letters, digits, `-` and `_`. [The module](self#macs) says why.
+    /// 1 to 128 letters, digits, `-` and `_`. [The module](crate::handshake#macs) says why.
     pub fn mac(mut self, encoding: Encoding) -> Self {
         self.digest = Some(Digest::Mac(encoding));
         self

@@ -411,3 +411,18 @@ fn document_without_its_token_does_not_build() {
     assert_eq!(built.unwrap_err().to_string(), "handshake.token: is missing: call `with_token`");
     assert!(builder(&scheme).handshake(read().with_token("a-token")).build().is_ok());
 }
+
+#[test]
+fn signed_body_of_a_handshake_has_a_limit() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    let warden = builder(&scheme).handshake(Handshake::ping().when_number("/type", 1)).build().unwrap();
+    for (size, is_handshake) in [(65_536, true), (65_537, false)] {
+        let body = format!("{:<size$}", r#"{"type":1}"#);
+        let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let mut admitted = receiving(&warden, &head, body.as_bytes()).finish().unwrap();
+        assert_eq!(admitted.answer_handshake(&head, body.as_bytes()).is_some(), is_handshake, "{size}");
+    }
+}
