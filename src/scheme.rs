@@ -64,6 +64,8 @@ pub use timestamp_place::TimestampSource;
 
 pub(crate) use content::{Content, Rest};
 use custom::Custom;
+#[cfg(feature = "providers")]
+pub(crate) use document::SchemeDocument;
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]

@@ -21,6 +21,7 @@ mod files;
 #[path = "../../../tests/harness/mod.rs"]
 mod harness;
 mod json;
+mod providers;
 mod public_keys;
 mod randomness;
 mod rotate;
