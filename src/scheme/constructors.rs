@@ -3,9 +3,13 @@
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 
+#[cfg(doc)]
+use super::Coverage;
 use super::custom::Custom;
 use super::token_header::TokenHeader;
 use super::{CustomScheme, Scheme};
+#[cfg(doc)]
+use crate::crypto::LiveKeys;
 use crate::crypto::{Algorithm, Limits};
 use crate::error::ConfigError;
 use crate::headers::FieldName;
