@@ -25,6 +25,8 @@ use crate::time::Timestamp;
 ///
 /// The input is not verified, so neither may panic, and both must limit what they allocate.
 ///
+/// `examples/plaid.rs` verifies a JWT with a hash of the body, and `examples/twilio.rs` signed form fields.
+///
 /// ```
 /// use hookwarden::crypto::{Algorithm, LiveKeys, Proven};
 /// use hookwarden::encoding::Encoding;
