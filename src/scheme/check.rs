@@ -286,7 +286,6 @@ const MAX_POSITIONS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Algorithm;
     use crate::crypto::HashAlgorithm;
     use crate::encoding::Encoding;
     use crate::headers::FieldName;

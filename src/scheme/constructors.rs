@@ -2,6 +2,8 @@
 
 use alloc::borrow::Cow;
 
+#[cfg(doc)]
+use super::Coverage;
 use super::custom::Custom;
 use super::token_header::TokenHeader;
 use super::{CustomScheme, Scheme, SchemeBuilder};

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// What a valid signature proves about a request: the parts that only the sender can have written. [`Scheme::coverage`]
-/// returns it.
+/// What a valid signature proves about a request: the parts that only the sender can have written.
+/// [`Scheme::coverage`](crate::Scheme::coverage) returns it.
 ///
 /// ```
 /// use hookwarden::Scheme;

@@ -27,6 +27,8 @@ use crate::time::Timestamp;
 /// The input is not verified, so both must limit what they allocate. If one of them panics, the request is refused, with
 /// the reason [`Reason::CheckPanicked`]. Without the feature `std` the panic is not caught.
 ///
+/// `examples/plaid.rs` verifies a JWT with a hash of the body, and `examples/twilio.rs` signed form fields.
+///
 /// ```
 /// use hookwarden::crypto::{Algorithm, LiveKeys, Proven};
 /// use hookwarden::encoding::Encoding;
