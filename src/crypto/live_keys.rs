@@ -36,7 +36,7 @@ pub struct LiveKeys<'k> {
     brand: Brand<'k>,
 }
 
-/// Makes a lifetime invariant, so that a [`Proven`] of one request is no result for another.
+/// Makes a lifetime invariant, so that a [`Proven`] of one request does not compile as the result for another.
 type Brand<'k> = PhantomData<fn(&'k ()) -> &'k ()>;
 
 /// How a custom scheme uses its keys.

@@ -147,7 +147,7 @@ fn panic_in_a_check_is_charged() {
 }
 
 #[test]
-fn missing_request_line_in_a_check_is_a_mismatch() {
+fn missing_request_line_in_check_is_a_mismatch() {
     let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
     let replay = Replay::new().lifetime(Duration::from_secs(60));
     let keys = keyring(&scheme, SECRET);
