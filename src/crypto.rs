@@ -54,4 +54,4 @@ pub use body_hash::HashAlgorithm;
 pub use live_keys::{LiveKeys, Proven};
 pub use mac::PreparedKeys;
 
-pub(crate) use live_keys::Limits;
+pub(crate) use live_keys::KeyRules;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use hookwarden::Scheme;
 use hookwarden::providers::{DeliveryId, Provider};
 use serde_json::{Value, json};
 
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         output::document(&json!({ "providers": documents }));
     } else {
         match (&arguments.name, providers.as_slice()) {
-            (Some(_), [provider]) => facts(provider),
+            (Some(name), [provider]) => facts(name, provider),
             _ => list(&providers),
         }
     }
@@ -72,8 +73,20 @@ fn first(headers: &[hookwarden::headers::FieldName]) -> String {
     }
 }
 
-fn facts(provider: &Provider) {
-    let mut rows = vec![("name", provider.name().to_owned()), ("provider", provider.title().to_owned())];
+fn facts(wanted: &str, provider: &Provider) {
+    let mut rows = Vec::new();
+    // A sender that adopted the scheme has its own name.
+    let name = Scheme::provider(wanted).map(|scheme| scheme.name().to_owned()).unwrap_or_default();
+    let mut title = provider.title();
+    if let Some(adopter) = provider.adopters().iter().find(|adopter| adopter.name() == name) {
+        title = adopter.title();
+        rows.push(("name", name));
+        rows.push(("source", adopter.source().to_owned()));
+        rows.extend(adopter.note().map(|note| ("note", note.to_owned())));
+        rows.push(("has adopted", provider.title().to_owned()));
+    } else {
+        rows.push(("name", provider.name().to_owned()));
+    }
     rows.extend((!provider.aliases().is_empty()).then(|| ("aliases", provider.aliases().join(", "))));
     rows.push(("source", provider.source().to_owned()));
     rows.extend(provider.sdk().map(|sdk| ("SDK", sdk.to_owned())));
@@ -91,5 +104,5 @@ fn facts(provider: &Provider) {
     rows.push(("retries", provider.retries().to_owned()));
     rows.extend(provider.quirks().iter().map(|quirk| ("note", quirk.clone())));
     let rows: Vec<[Cell; 2]> = rows.into_iter().map(|(what, text)| [Cell::plain(what), Cell::plain(text)]).collect();
-    table::print(["", ""], &rows);
+    table::print(["", title], &rows);
 }

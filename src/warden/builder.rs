@@ -256,6 +256,7 @@ impl WardenBuilder {
         let inner = Inner {
             accept: self.accept,
             decoys: Decoys::new(&self.rules.scheme)?,
+            body_copies: if self.rules.scheme.is_custom() { 2 } else { 1 },
             rules: self.rules,
             keys,
             id_source,

@@ -9,10 +9,28 @@ use hookwarden::{Reason, Scheme};
 use crate::vector;
 
 /// Messages that our signer writes differently, by provider and index, with the reason.
-const WRITTEN_OTHERWISE: &[(&str, usize, &str)] = &[];
+const WRITTEN_OTHERWISE: &[(&str, usize, &str)] = &[
+    ("authorize_net", 0, "the hex is in upper case"),
+    ("box", 0, "the timestamp has an offset, and two keys sign"),
+    ("coinbase", 0, "the sender lists headers in a field, which a signer fills with the required ones"),
+    ("contentful", 0, "the timestamp has milliseconds"),
+    ("cronofy", 0, "two keys sign"),
+    ("docusign", 0, "the retired key signs first"),
+    ("hook0_v1", 0, "the sender lists headers in a field, which a signer fills with the required ones"),
+    ("hubspot_v3", 1, "the timestamp has milliseconds"),
+    ("mollie", 0, "a header of the retired key follows"),
+    ("paddle", 0, "two signatures"),
+    ("pagerduty", 0, "a wrong signature precedes the right one"),
+    ("persona", 0, "two groups with different timestamps, and the retired key signs the second"),
+    ("recurly", 0, "the timestamp has milliseconds"),
+    ("recurly", 1, "the timestamp has milliseconds, and two keys sign"),
+    ("sanity", 0, "the timestamp has milliseconds"),
+    ("standard_webhooks", 0, "a wrong signature precedes the right one"),
+    ("twitch", 0, "the timestamp has nanoseconds"),
+];
 
 /// Providers whose templates need `danger_ambiguous_content`.
-const AMBIGUOUS: &[&str] = &[];
+const AMBIGUOUS: &[&str] = &["coinbase", "configcat", "hook0_v1", "hubspot_v3", "square", "trello", "twitch"];
 
 /// The providers whose algorithm is on, with their schemes.
 fn providers() -> impl Iterator<Item = (Provider, Scheme)> {
