@@ -2,7 +2,7 @@
 
 use super::scratch::Scratch;
 
-const SCHEME: &str = "\
+pub(crate) const SCHEME: &str = "\
 name = \"acme\"
 algorithm = \"ALGORITHM\"
 signature_headers = [\"X-Signature\"]
@@ -13,7 +13,7 @@ signed = [\"timestamp\", { literal = \".\" }, \"body\"]
 
 const BODY: &str = "{\"id\":7}";
 
-const KEYS: [(&str, &str); 5] = [
+pub(crate) const KEYS: [(&str, &str); 5] = [
     ("ed25519", include_str!("../../../tests/public_keys/keys/ed25519.pem")),
     ("ecdsa-p256", include_str!("../../../tests/public_keys/keys/p256.pem")),
     ("ecdsa-p256-der", include_str!("../../../tests/public_keys/keys/p256_sec1.pem")),
