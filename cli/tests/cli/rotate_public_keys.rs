@@ -5,17 +5,8 @@ use hookwarden::keys::FileKeys;
 use hookwarden::testing::TestClock;
 use hookwarden::{Keyring, Reason, Scheme, Signer, Timestamp, Warden};
 
-use super::public_keys::{KEYS, SCHEME};
+use super::public_keys::{KEYS, OTHERS, SCHEME};
 use super::scratch::{CommandOutput, Scratch, mode};
-
-/// A second private key for each of [`KEYS`].
-const OTHERS: [&str; 5] = [
-    "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-    "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721",
-    "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721",
-    KEYS[4].1,
-    KEYS[3].1,
-];
 
 const ROTATE: [&str; 6] = ["rotate", "keys.toml", "--id", "acme", "--scheme", "scheme.toml"];
 
