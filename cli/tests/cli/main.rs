@@ -26,6 +26,7 @@ mod public_keys;
 mod randomness;
 mod rotate;
 mod rotate_failures;
+mod rotate_public_keys;
 mod schemes;
 mod scratch;
 mod secret;
