@@ -46,7 +46,13 @@ pub use self::document::{Adopter, DeliveryId, Duplicates, Vector};
 /// let github = Provider::find("github")?;
 /// assert_eq!(github.scheme()?.coverage().to_string(), "body");
 /// assert!(github.unsigned().iter().any(|header| header == "X-GitHub-Event"));
-/// assert!(github.duplicates().is_some()); // the scheme signs no timestamp
+/// // The scheme signs no timestamp, so there is a recommended choice for equal bodies.
+/// println!("{}", github.duplicates().map_or("", |duplicates| &duplicates.reason));
+///
+/// match Provider::find("stripe")?.delivery_id() {
+///     Some(DeliveryId::Body(pointer)) => assert_eq!(pointer, "/id"),
+///     other => panic!("{other:?}"),
+/// }
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -206,7 +212,7 @@ fn unknown(name: &str, wanted: &str) -> String {
     let nearest = nearest.max_by(|(one, _), (other, _)| one.total_cmp(other)).filter(|(score, _)| *score >= NEAR);
     match nearest {
         Some((_, known)) => alloc::format!("there is no provider {name:?}: did you mean {known}?"),
-        None => alloc::format!("there is no provider {name:?}: `Provider::all` lists them"),
+        None => alloc::format!("there is no provider {name:?}"),
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct SchemeArgument {
 }
 
 impl SchemeArgument {
-    /// A preset or the path of a scheme file that does not come from the command line.
+    /// The name of a provider or the path of a scheme file that does not come from the command line.
     pub(crate) fn named(scheme: impl Into<String>) -> Self {
         Self { scheme: scheme.into() }
     }
@@ -37,7 +37,7 @@ impl SchemeArgument {
         if !path.exists() {
             let unknown = unknown.to_string();
             let unknown = unknown.strip_prefix("provider: ").unwrap_or(&unknown);
-            let problem = format!("must be a file or the name of a provider; {unknown}");
+            let problem = format!("must be a file or one of `hookwarden providers`; {unknown}");
             return Err(Failure::input("--scheme", problem));
         }
         let text = text_of(path)?;

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) const EXAMPLE: &str = "\
-Examples:
+Example:
   hookwarden providers
   hookwarden providers shopify";
 

@@ -41,7 +41,7 @@ fn json_is_the_files_of_the_providers() {
 fn unknown_provider_is_refused_with_a_suggestion() {
     Scratch::new().run(["providers", "strpe"]).assert_refused("did you mean stripe?");
     Scratch::new().run(["sign", "--body", "x", "--scheme", "strpe"]).assert_refused(
-        "--scheme: must be a file or the name of a provider; there is no provider \"strpe\": did you mean stripe?",
+        "--scheme: must be a file or one of `hookwarden providers`; there is no provider \"strpe\": did you mean stripe?",
     );
 }
 
