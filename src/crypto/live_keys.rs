@@ -32,28 +32,21 @@ pub struct LiveKeys<'k> {
     keys: &'k PreparedKeys,
     webhook_id: Option<&'k str>,
     now: Timestamp,
-    rules: KeyRules,
+    max_signatures: u8,
     brand: Brand<'k>,
 }
 
 /// Makes a lifetime invariant, so that a [`Proven`] of one request does not compile as the result for another.
 type Brand<'k> = PhantomData<fn(&'k ()) -> &'k ()>;
 
-/// How a custom scheme uses its keys.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyRules {
-    pub(crate) max_signatures: u8,
-    pub(crate) are_tokens: bool,
-}
-
 impl<'k> LiveKeys<'k> {
     pub(crate) const fn new(
         keys: &'k PreparedKeys,
         webhook_id: Option<&'k str>,
         now: Timestamp,
-        rules: KeyRules,
+        max_signatures: u8,
     ) -> Self {
-        Self { keys, webhook_id, now, rules, brand: PhantomData }
+        Self { keys, webhook_id, now, max_signatures, brand: PhantomData }
     }
 
     /// The webhook id of the request, known or not. `None` without a Warden.
@@ -88,10 +81,10 @@ impl<'k> LiveKeys<'k> {
     /// As for [`verify`](Self::verify). [`Reason::TooManyCandidates`]: there are more signatures than
     /// [`Scheme::max_signatures`](crate::Scheme::max_signatures), 32 by default and 4 with public keys.
     pub fn verify_any(&self, message: &[&[u8]], signatures: &[&[u8]]) -> Result<Proven<'k>, Reason> {
-        if signatures.len() > usize::from(self.rules.max_signatures) {
+        if signatures.len() > usize::from(self.max_signatures) {
             return Err(Reason::TooManyCandidates);
         }
-        if self.rules.are_tokens {
+        if self.keys.are_tokens() {
             return Err(Reason::NoLiveKey);
         }
         if self.keys.live(self.now).next().is_some() {
@@ -115,7 +108,7 @@ impl<'k> LiveKeys<'k> {
     /// [`Reason::NoLiveKey`]: no key is valid, or the scheme was not made by
     /// [`danger_custom_token`](crate::Scheme::danger_custom_token).
     pub fn verify_token(&self, token: &[u8], identity: &[&[u8]]) -> Result<Proven<'k>, Reason> {
-        if !self.rules.are_tokens {
+        if !self.keys.are_tokens() {
             return Err(Reason::NoLiveKey);
         }
         let candidate = digest_of_token(token).and_then(|mac| mac.tag_of(TOKEN));

@@ -65,6 +65,10 @@ impl PreparedKeys {
         Ok(Self { keys, decoy: false, tokens: true, webhook_id: keyring.webhook_id.clone() })
     }
 
+    pub(crate) const fn are_tokens(&self) -> bool {
+        self.tokens
+    }
+
     /// Sets the canonical webhook id of the sender, for a key store that finds it under several spellings. See
     /// [`webhook_id`](Self::webhook_id).
     ///

@@ -7,7 +7,7 @@ use super::Coverage;
 use super::custom::Custom;
 use super::token_header::TokenHeader;
 use super::{CustomScheme, Scheme, SchemeBuilder};
-use crate::crypto::{Algorithm, KeyRules};
+use crate::crypto::Algorithm;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
 
@@ -88,11 +88,6 @@ impl Scheme {
     /// Whether the keys are [tokens](Self::danger_custom_token).
     pub(crate) fn uses_tokens(&self) -> bool {
         self.custom.as_ref().is_some_and(|custom| custom.is_token)
-    }
-
-    /// What the keys of a custom scheme may do.
-    pub(crate) fn key_rules(&self) -> KeyRules {
-        KeyRules { max_signatures: self.max_signatures(), are_tokens: self.uses_tokens() }
     }
 
     pub(crate) const fn is_custom(&self) -> bool {
