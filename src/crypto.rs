@@ -53,5 +53,3 @@ pub use algorithm::Algorithm;
 pub use body_hash::HashAlgorithm;
 pub use live_keys::{LiveKeys, Proven};
 pub use mac::PreparedKeys;
-
-pub(crate) use live_keys::Limits;

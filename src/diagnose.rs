@@ -137,9 +137,11 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         if let Verdict::Holds { secret, .. } = diagnosis.verdict {
             diagnosis.fitting_secret = Some(secret);
         } else if self.scheme.is_custom() {
-            let what = "the application verifies this scheme itself, so nothing else was tried";
-            let fix = "look up the reason in the application's code; then compare the key on both sides";
-            diagnosis.causes.push(Cause::new(CauseKind::Unexplained, what, fix));
+            diagnosis.causes.push(self.malformed_secret().unwrap_or_else(|| {
+                let what = "the application verifies this scheme itself, so nothing else was tried";
+                let fix = "look up the reason in the code of the scheme; then compare the key on both sides";
+                Cause::new(CauseKind::Unexplained, what, fix)
+            }));
         } else {
             self.explain(&mut diagnosis, now);
             self.hide_secrets(&mut diagnosis.causes);

@@ -213,6 +213,8 @@ pub enum Reason {
     NoLiveKey,
     /// No candidate equals the MAC under any valid key, or is a signature that a valid public key verifies.
     Mismatch,
+    /// The application's code of a [custom scheme](crate::scheme::CustomScheme) panicked.
+    CheckPanicked,
 }
 
 impl Reason {
@@ -231,6 +233,7 @@ impl Reason {
             Self::Early => "early",
             Self::NoLiveKey => "no_live_key",
             Self::Mismatch => "mismatch",
+            Self::CheckPanicked => "check_panicked",
         }
     }
 
@@ -247,6 +250,7 @@ impl Reason {
         Self::Early,
         Self::NoLiveKey,
         Self::Mismatch,
+        Self::CheckPanicked,
     ];
 }
 

@@ -20,6 +20,7 @@
 //!
 //! Reference:
 //!
+//! * [`providers`]: the providers that have a name.
 //! * [`defaults`]: the default of each step, and the answer to each request.
 //! * [`command`]: the command `hookwarden`.
 //! * [`architecture`]: layers and modules.
@@ -38,8 +39,10 @@ macro_rules! page {
         /// [page-handshakes]: crate::guide::handshakes
         /// [page-incidents]: crate::guide::incidents
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
+        /// [page-providers]: crate::guide::providers
         /// [page-proxies]: crate::guide::proxies
         /// [page-recipes]: crate::guide::recipes
+        /// [page-recipes-custom]: crate::guide::recipes#verify-a-provider-with-your-own-code
         /// [page-recipes-provider]: crate::guide::recipes#use-a-provider-without-a-preset
         /// [page-replay]: crate::guide::replay
         /// [page-replay-equal]: crate::guide::replay#equal-bodies
@@ -71,6 +74,10 @@ page! {
 page! {
     /// Code for common tasks.
     recipes, "../docs/guide/recipes.md"
+}
+page! {
+    /// The providers that have a name.
+    providers, "../docs/guide/providers.md"
 }
 page! {
     /// Moving from another crate or from a Django view.

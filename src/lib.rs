@@ -32,7 +32,8 @@
 //! | verify a body while it arrives | [`verifier::Verification`] | |
 //! | sign webhooks | [`Signer`] | |
 //! | verify signatures with a public key | [`PublicKey`] | `ed25519`, `ecdsa` or `rsa` |
-//! | describe a provider that has no preset | [`Scheme`], in code or in TOML | `serde` for TOML |
+//! | use a provider by its name | [`providers`] | `providers` |
+//! | describe another provider | [`Scheme`], in code or in TOML | `serde` for TOML |
 //! | verify a provider's requests with my own code | [`scheme::CustomScheme`] | |
 //! | answer a provider's challenge | [`handshake`] | `warden` |
 //! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
@@ -69,6 +70,7 @@
 //! | `tower`, `axum`, `actix` | adapters |
 //! | `redis` | `RedisStore`, shared by several replicas |
 //! | `serde` | schemes from TOML or JSON; with `warden`, handshakes, and keys from files |
+//! | `providers` | the schemes of providers by name |
 //! | `ed25519`, `ecdsa`, `rsa` | signatures with public keys |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
@@ -89,6 +91,7 @@
 #![cfg_attr(not(feature = "axum"), doc = "[`axum`]: #features")]
 #![cfg_attr(not(feature = "actix"), doc = "[`actix`]: #features")]
 #![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(not(feature = "providers"), doc = "[`providers`]: #features")]
 #![cfg_attr(not(feature = "redis"), doc = "[`redis`]: #features")]
 #![cfg_attr(not(feature = "tracing"), doc = "[`event::TracingObserver`]: #features")]
 #![cfg_attr(not(feature = "metrics"), doc = "[`event::MetricsObserver`]: #features")]
@@ -151,6 +154,8 @@ pub mod keys;
 pub mod limit;
 #[cfg(feature = "tower")]
 mod occurrences;
+#[cfg(feature = "providers")]
+pub mod providers;
 #[cfg(feature = "warden")]
 pub mod proxies;
 #[cfg(feature = "redis")]

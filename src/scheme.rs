@@ -55,7 +55,7 @@ use crate::time::{TimestampFormat, Tolerance};
 
 pub use builder::SchemeBuilder;
 pub use coverage::Coverage;
-pub use custom::{CustomCheck, CustomRequest, CustomScheme};
+pub use custom::{CustomCheck, CustomHead, CustomScheme};
 pub use layout::Layout;
 pub use listed_headers::{ListedHeaderForm, ListedHeaders, NamesIn};
 pub use secret_format::SecretFormat;
@@ -64,6 +64,9 @@ pub use timestamp_place::TimestampSource;
 
 pub(crate) use content::{Content, Rest};
 use custom::Custom;
+pub(crate) use custom::RunningCheck;
+#[cfg(feature = "providers")]
+pub(crate) use document::SchemeDocument;
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]
@@ -74,7 +77,8 @@ pub(crate) use timestamp_place::TimestampPlace;
 
 /// A description of a signing scheme, or a [`CustomScheme`].
 ///
-/// Every description is consistent: the body is signed exactly once, a timestamp that is checked is also signed, and the signed content can be split into its parts in only one way, unless
+/// Every description is consistent: the body is signed exactly once, a timestamp that is checked is also signed, and the
+/// signed content can be split into its parts in only one way, unless
 /// [`danger_ambiguous_content`](SchemeBuilder::danger_ambiguous_content) permits more. A request is refused if a header
 /// that the scheme reads occurs twice, except for the signature headers of a scheme that
 /// [permits it](SchemeBuilder::repeated_signature_headers).
@@ -149,7 +153,7 @@ impl Scheme {
         &self.layout
     }
 
-    /// The headers that may carry a signature, at least one.
+    /// The headers that may carry a signature: at least one, except for a custom scheme that names none.
     #[must_use]
     pub fn signature_headers(&self) -> &[FieldName] {
         &self.signature_headers

@@ -64,9 +64,9 @@ impl Signer {
     /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`]; the scheme is [custom](Scheme::custom); or the scheme has a signed field or a position in the signature header that is
-    /// neither the timestamp nor a list of names, so that its value is unknown. With public keys, every key must be a
-    /// private key. RSA-PSS needs random numbers, and so the feature `generate`.
+    /// As for [`Scheme::prepare`]. The scheme is [custom](Scheme::custom). It has a signed field or a position in the
+    /// signature header that is neither the timestamp nor a list of names, so that its value is unknown. With public keys, a
+    /// key is not a private key; RSA-PSS also needs random numbers, and so the feature `generate`.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare_to_sign(&keys)?;
         if let Some((setting, key)) = scheme.unknown_field() {

@@ -33,7 +33,7 @@ mod store;
 pub use clock::TestClock;
 pub use faulty::{FaultyStore, StoreFault};
 pub use limiter::rate_limiter_contract;
-pub use request::{sign, sign_at};
+pub use request::{sign, sign_at, sign_content};
 pub use store::replay_store_contract;
 
 use std::collections::hash_map::RandomState;

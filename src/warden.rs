@@ -160,6 +160,8 @@ struct Inner {
     stores: Arc<Stores>,
     body_limit: usize,
     body_budget: BodyBudget,
+    /// How often a body is counted: the check of a custom scheme may keep a second copy.
+    body_copies: u64,
     deadline: Duration,
     answer_writer: Option<AnswerWriter>,
     duplicates_conflict: bool,

@@ -16,35 +16,28 @@ use crate::failure::Failure;
 /// `--scheme`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemeArgument {
-    /// Use this signing scheme: timestamped, standard_webhooks, standard_webhooks_v1a, stripe, github, slack, or a TOML
-    /// file that describes one
+    /// Use this signing scheme: the name of a provider, such as timestamped, standard_webhooks or stripe (see
+    /// `hookwarden providers`), or a TOML file that describes one
     #[arg(long, value_name = "NAME|FILE", default_value = "timestamped")]
     scheme: String,
 }
 
 impl SchemeArgument {
-    /// A preset or the path of a scheme file that does not come from the command line.
+    /// The name of a provider or the path of a scheme file that does not come from the command line.
     pub(crate) fn named(scheme: impl Into<String>) -> Self {
         Self { scheme: scheme.into() }
     }
 
     pub(crate) fn scheme(&self) -> Result<Scheme, Failure> {
-        let presets = [
-            Scheme::timestamped(),
-            Scheme::standard_webhooks(),
-            Scheme::standard_webhooks_v1a(),
-            Scheme::stripe(),
-            Scheme::github(),
-            Scheme::slack(),
-        ];
-        let known = presets.each_ref().map(Scheme::name);
-        let wanted = self.scheme.replace('-', "_");
-        if let Some(index) = known.iter().position(|name| *name == wanted) {
-            return presets.into_iter().nth(index).ok_or_else(|| Failure::input("--scheme", "must be a known preset"));
-        }
+        let unknown = match Scheme::provider(&self.scheme) {
+            Ok(scheme) => return Ok(scheme),
+            Err(error) => error,
+        };
         let path = Path::new(&self.scheme);
         if !path.exists() {
-            let problem = format!("must be a file or one of {}, not {}", known.join(", "), self.scheme);
+            let unknown = unknown.to_string();
+            let unknown = unknown.strip_prefix("provider: ").unwrap_or(&unknown);
+            let problem = format!("must be a file or one of `hookwarden providers`; {unknown}");
             return Err(Failure::input("--scheme", problem));
         }
         let text = text_of(path)?;

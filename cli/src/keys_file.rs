@@ -20,6 +20,8 @@ pub(crate) struct FileKey {
     pub(crate) id: String,
     /// The secret or the public key.
     pub(crate) secret: Zeroizing<String>,
+    /// Whether it is a public key.
+    pub(crate) is_public: bool,
     /// The line of the secret or of the public key, from 1.
     pub(crate) line: usize,
     pub(crate) not_before: Option<Timestamp>,
@@ -59,12 +61,13 @@ pub(crate) fn keys(path: &Path, text: &str) -> Result<Vec<FileKey>, Failure> {
         let (_, id) = file.text(sender, "id", start)?;
         for (start, key) in file.tables(sender, "key", start)? {
             let (_, key_id) = file.text(key, "id", start)?;
-            let field = if key.contains_key("public_key") { "public_key" } else { "secret" };
-            let (place, secret) = file.text(key, field, start)?;
+            let is_public = key.contains_key("public_key");
+            let (place, secret) = file.text(key, if is_public { "public_key" } else { "secret" }, start)?;
             keys.push(FileKey {
                 sender: id.to_owned(),
                 id: key_id.to_owned(),
                 secret: Zeroizing::new(secret.to_owned()),
+                is_public,
                 line: file.line(place),
                 not_before: file.time(key, "not_before")?,
                 not_after: file.time(key, "not_after")?,

@@ -11,6 +11,7 @@ mod keys_file;
 mod message;
 mod output;
 mod private_file;
+mod providers;
 mod random;
 mod rotate;
 mod secret;
@@ -84,6 +85,12 @@ enum Command {
     /// The exit code is 0 if the request verifies, and 1 if it is refused.
     #[command(after_help = verify::EXAMPLE)]
     Verify(verify::Verify),
+    /// List the providers whose schemes have a name, or print the facts about one.
+    ///
+    /// Every command that takes --scheme accepts these names. With --json, it prints the files of the providers: the scheme,
+    /// the facts and signed messages.
+    #[command(after_help = providers::EXAMPLE)]
+    Providers(providers::Arguments),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  hookwarden completions bash > hookwarden.bash")]
     Completions(shell::Completions),
@@ -106,6 +113,7 @@ fn main() -> ExitCode {
         Command::Sign(arguments) => sign::run(&arguments, output),
         Command::Send(arguments) => send::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
+        Command::Providers(arguments) => providers::run(&arguments, output),
         Command::Completions(arguments) => shell::completions(&arguments, output),
         Command::Man(arguments) => shell::man(&arguments, output),
     };

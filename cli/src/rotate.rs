@@ -2,6 +2,7 @@
 
 mod change;
 mod events;
+mod new_key;
 mod replace;
 mod report;
 
@@ -12,20 +13,20 @@ use std::time::Duration;
 use clap::Args;
 use hookwarden::{Scheme, Timestamp};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use crate::audit::finding::{Format, Severity};
+use crate::audit::finding::Format;
 use crate::failure::Failure;
-use crate::input::{SchemeArgument, SecretText};
+use crate::input::SchemeArgument;
+use crate::keys_file;
 use crate::output::Output;
 use crate::private_file;
-use crate::secret;
 use crate::secret::kind::Kind;
 use crate::when;
 
 pub(crate) use report::findings;
 
 use change::{Change, NewKey};
+use new_key::{Material, Source};
 use replace::KeysFile;
 
 /// The arguments of `hookwarden rotate`.
@@ -63,10 +64,10 @@ struct Rotation {
     /// Generate this kind of secret [default: one that the scheme accepts]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// Read the new secret from this environment variable
+    /// Read the new secret, or the new public key, from this environment variable
     #[arg(long, value_name = "NAME", conflicts_with_all = ["kind", "secret_file"])]
     secret_env: Option<String>,
-    /// Read the new secret from this file, - for standard input
+    /// Read the new secret, or the new public key, from this file, - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "kind")]
     secret_file: Option<PathBuf>,
     /// Print the new secret, which the sender needs
@@ -120,7 +121,12 @@ impl Rotation {
         let now = Timestamp::now();
         let start = self.start.unwrap_or(now);
         // Slow steps and checks run before taking the lock.
-        let secret = self.secret(scheme)?;
+        let keys = if scheme.algorithm().uses_public_keys() {
+            keys_file::keys(path, KeysFile::read(path, scheme)?.text())?
+        } else {
+            Vec::new()
+        };
+        let new = self.source().material(sender, &keys, scheme)?;
         if let Some(path) = &self.secret_output {
             private_file::refuse_existing(path)?;
         }
@@ -128,13 +134,20 @@ impl Rotation {
         if !self.danger_writable_directory {
             file.refuse_other_writers()?;
         }
-        let new = NewKey { id: self.key_id.as_deref(), secret: &secret, start, overlap: self.overlap };
-        let change = change::apply(path, file.text(), sender, &new, now, self.prune)?;
+        let key = NewKey {
+            id: self.key_id.as_deref(),
+            secret: &new.text,
+            is_public: new.is_public,
+            max_keys: if scheme.algorithm().uses_public_keys() { MAX_KEY_PAIRS } else { MAX_SECRETS },
+            start,
+            overlap: self.overlap,
+        };
+        let change = change::apply(path, file.text(), sender, &key, now, self.prune)?;
         if self.dry_run {
             file.check(&change.text)?;
         } else {
             let secret_file = match &self.secret_output {
-                Some(path) => Some(private_file::create(path, format!("{}\n", *secret).as_bytes())?),
+                Some(path) => Some(private_file::create(path, format!("{}\n", *new.text).as_bytes())?),
                 None => None,
             };
             let replaced = file.replace(&change.text);
@@ -146,40 +159,20 @@ impl Rotation {
                 anstream::eprintln!("{warning}");
             }
         }
-        output.result(&self.json(sender, &change, &secret), || self.print(sender, &change, &secret));
+        output.result(&self.json(sender, &change, &new), || self.print(sender, &change, &new));
         Ok(ExitCode::SUCCESS)
     }
 
-    fn secret(&self, scheme: &Scheme) -> Result<Zeroizing<String>, Failure> {
-        let (source, supplied) = match (&self.secret_env, &self.secret_file) {
-            (Some(name), _) => (name.clone(), SecretText::of_variable(name)?),
-            (None, Some(path)) => (path.display().to_string(), SecretText::of_file(path)?),
-            (None, None) => {
-                let kind = self.kind.unwrap_or_else(|| fitting(scheme));
-                if kind == Kind::Env {
-                    return Err(Failure::input(
-                        "--kind",
-                        "must be a single kind, not env, because a key has one secret",
-                    ));
-                }
-                let text = kind.generate()?;
-                return scheme.secret(&text).map(|_| text).map_err(|error| Failure::input("--kind", error));
-            }
-        };
-        let text = Zeroizing::new(supplied.as_str().to_owned());
-        scheme.secret(&text).map_err(|error| Failure::input(&source, error))?;
-        for weakness in secret::strength::weaknesses(&text) {
-            let problem = format!("the secret {}; {}", weakness.detail, weakness.fix);
-            if weakness.severity == Severity::High {
-                return Err(Failure::input(source, problem));
-            }
-            // Only warn: some providers issue short secrets.
-            anstream::eprintln!("{source}: {problem}");
+    fn source(&self) -> Source<'_> {
+        Source {
+            kind: self.kind,
+            variable: self.secret_env.as_deref(),
+            file: self.secret_file.as_deref(),
+            shows_secret: self.show_secret || self.secret_output.is_some(),
         }
-        Ok(text)
     }
 
-    fn json(&self, sender: &str, change: &Change, secret: &str) -> Value {
+    fn json(&self, sender: &str, change: &Change, new: &Material) -> Value {
         json!({
             "sender": sender,
             "key_id": change.key_id,
@@ -189,11 +182,12 @@ impl Rotation {
             "pruned": change.pruned,
             "expired": change.expired,
             "dry_run": self.dry_run,
-            "secret": (self.show_secret && !self.dry_run).then_some(secret),
+            "secret": (self.show_secret && !self.dry_run).then_some(&*new.text),
+            "public_key": new.public_key,
         })
     }
 
-    fn print(&self, sender: &str, change: &Change, secret: &str) {
+    fn print(&self, sender: &str, change: &Change, new: &Material) {
         let would = if self.dry_run { "would be " } else { "" };
         anstream::eprintln!("{sender}: key {} {would}added, valid from {}", change.key_id, when::text(change.start));
         for (id, end) in &change.ended {
@@ -208,8 +202,14 @@ impl Rotation {
         if self.dry_run {
             return;
         }
+        if new.is_public {
+            return;
+        }
+        if let Some(key) = &new.public_key {
+            anstream::eprintln!("the receivers need the new public key: {key}");
+        }
         if self.show_secret {
-            anstream::println!("{secret}");
+            anstream::println!("{}", *new.text);
         } else if let Some(path) = &self.secret_output {
             anstream::eprintln!("the new secret for the sender is in {}", path.display());
         } else {
@@ -218,23 +218,19 @@ impl Rotation {
     }
 }
 
-/// A kind of secret that `scheme` can decode.
-fn fitting(scheme: &Scheme) -> Kind {
-    if scheme.name() == "standard_webhooks" {
-        Kind::Whsec
-    } else if scheme.secret(&"z".repeat(64)).is_ok() {
-        Kind::Webhook
-    } else {
-        Kind::Encryption
-    }
-}
-
 pub(crate) const EXAMPLE: &str = "\
 The new key is valid from its start, and the old keys stay valid until the overlap ends. Receivers that use FileKeys reload
 the file within a second or two. Give the new secret to the sender before the old keys expire. The file is locked and
 replaced atomically, and keeps its comments.
 
+If the sender's keys are public keys, give the new one in the form that the provider shows, with --secret-file or
+--secret-env.
+
 Example:
   hookwarden rotate keys.toml --id acme --report --events events.log
   hookwarden rotate keys.toml --id acme --overlap 7d --secret-output acme-secret.txt
   hookwarden rotate keys.toml --id globex --prune --dry-run";
+
+/// The limits of a keyring, and of the public keys of a scheme.
+const MAX_SECRETS: usize = 8;
+const MAX_KEY_PAIRS: usize = 4;

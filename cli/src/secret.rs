@@ -5,7 +5,7 @@ mod entries;
 pub(crate) mod kind;
 mod known;
 pub(crate) mod loader;
-mod public;
+pub(crate) mod public;
 mod rendering;
 pub(crate) mod strength;
 

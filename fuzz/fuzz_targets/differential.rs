@@ -27,9 +27,9 @@ struct Case {
 fuzz_target!(|case: Case| {
     let Ok(scheme) = case.scheme.build() else { return };
     let sent = case.now.seconds();
-    let keys = case.keys.plain(sent);
-    let Some(ring) = keyring(&keys) else { return };
-    let verifier = Verifier::new(scheme.clone(), ring).expect("the secrets are bytes");
+    let keys = case.keys.plain(&scheme, sent);
+    let Some(ring) = keyring(&scheme, &keys) else { return };
+    let verifier = Verifier::new(scheme.clone(), ring).expect("the keys are those of the scheme");
     let mut request = if case.is_signed { case.draft.signed(&scheme, &keys, sent) } else { case.draft.unsigned() };
     case.mutations.iter().for_each(|mutation| mutation.apply(&mut request));
     let now = sent.saturating_add(case.later.into());
@@ -41,7 +41,9 @@ fuzz_target!(|case: Case| {
             assert_eq!(verified.timestamp().map(Timestamp::as_unix), expected.stamp);
             assert_eq!(verified.skew(), expected.stamp.map(|stamp| now.saturating_sub(stamp)));
             let live = keys.iter().filter(|key| key.is_live(now)).count();
-            assert_eq!(verified.replay_keys().len(), live.min(8 / expected.stamps) * expected.stamps);
+            // With public keys, the replay keys do not depend on the key.
+            let per_stamp = if scheme.algorithm().uses_public_keys() { 1 } else { live.min(8 / expected.stamps) };
+            assert_eq!(verified.replay_keys().len(), per_stamp * expected.stamps);
         }
         (Err(_), None) => {}
         _ => panic!("{verdict:?}, but the oracle returned {expected:?}, of {request:?} under {scheme:?}"),

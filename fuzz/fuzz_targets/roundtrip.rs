@@ -24,8 +24,8 @@ struct Case {
 fuzz_target!(|case: Case| {
     let Ok(scheme) = case.scheme.build() else { return };
     let now = case.now.seconds();
-    let keys = case.keys.plain(now);
-    let Some(ring) = keyring(&keys) else { return };
+    let keys = case.keys.plain(&scheme, now);
+    let Some(ring) = keyring(&scheme, &keys) else { return };
     let request = case.draft.prepared(&scheme);
     let Some(sent) = round_trip(&scheme, &ring, &request, &case.sizes, now) else { return };
     let verifier = Verifier::new(scheme.clone(), ring).expect("the signer took the keys");

@@ -1,7 +1,11 @@
 //! Keyrings from a fuzzer's bytes.
 
 use arbitrary::Arbitrary;
-use hookwarden::{Key, Keyring, Secret, Timestamp};
+use hookwarden::crypto::Algorithm;
+use hookwarden::{Key, Keyring, Scheme, Secret, Timestamp};
+use ring::digest::{SHA256, digest};
+
+use crate::oracle::text;
 
 /// Up to eight keys, newest first.
 #[derive(Debug, Arbitrary)]
@@ -44,9 +48,10 @@ impl PlainKey {
 }
 
 impl DrawnKeys {
-    /// Returns the keys, with windows around `now`.
-    pub fn plain(&self, now: i64) -> Vec<PlainKey> {
-        let entries = std::iter::once(&self.first).chain(&self.others).take(8);
+    /// Returns the keys, at most as many as `scheme` permits, with windows around `now`.
+    pub fn plain(&self, scheme: &Scheme, now: i64) -> Vec<PlainKey> {
+        let most = if scheme.algorithm().uses_public_keys() { 4 } else { 8 };
+        let entries = std::iter::once(&self.first).chain(&self.others).take(most);
         entries
             .map(|entry| {
                 // `Secret` refuses blank secrets.
@@ -64,11 +69,14 @@ impl DrawnKeys {
     }
 }
 
-/// Returns the keys as a keyring, the n-th with the id `n`. Returns `None` if two secrets are equal or a window is
-/// empty.
-pub fn keyring(keys: &[PlainKey]) -> Option<Keyring> {
+/// Returns the keys as a keyring for `scheme`, the n-th with the id `n`. Returns `None` if two keys are equal or a window
+/// is empty.
+pub fn keyring(scheme: &Scheme, keys: &[PlainKey]) -> Option<Keyring> {
     let keys = keys.iter().enumerate().map(|(index, key)| {
-        let secret = Secret::from_bytes(key.secret.clone()).expect("the secret is not blank");
+        let secret = match key_pair(scheme, &key.secret) {
+            Some(private) => private,
+            None => Secret::from_bytes(key.secret.clone()).expect("the secret is not blank"),
+        };
         let mut made = Key::new(&index.to_string(), secret).expect("a number is an id");
         if let Some(first) = key.not_before {
             made = made.not_before(Timestamp::from_unix(first));
@@ -80,3 +88,18 @@ pub fn keyring(keys: &[PlainKey]) -> Option<Keyring> {
     });
     Keyring::from_keys(keys).ok()
 }
+
+/// Returns a private key that depends on `secret`, or `None` if the scheme uses no public keys. There are two RSA keys,
+/// because generating one is slow.
+pub(crate) fn key_pair(scheme: &Scheme, secret: &[u8]) -> Option<Secret> {
+    let seed = digest(&SHA256, secret);
+    let text = match scheme.algorithm() {
+        Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::EcdsaP256Der => text::hex(seed.as_ref()),
+        Algorithm::RsaPkcs1 | Algorithm::RsaPss => RSA[usize::from(seed.as_ref()[0] % 2)].to_owned(),
+        _ => return None,
+    };
+    Some(scheme.secret(&text).expect("a private key"))
+}
+
+const RSA: [&str; 2] =
+    [include_str!("../../tests/public_keys/keys/rsa_a.pem"), include_str!("../../tests/public_keys/keys/rsa_b.pem")];

@@ -1,19 +1,20 @@
 //! An independent verifier that follows the documentation. It copies everything and optimizes nothing.
 //!
-//! It uses only the public readers of [`Scheme`] of the crate, and another HMAC implementation.
+//! It uses only the public readers of [`Scheme`] of the crate, and another implementation of HMAC and of signatures.
 
 mod content;
 mod signatures;
 mod stamp;
-mod text;
+pub(crate) mod text;
 
-use hookwarden::Scheme;
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
-use hookwarden::scheme::{Layout, TimestampSource};
+use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
+use hookwarden::{Keyring, Scheme, Signer};
 use ring::hmac;
+use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
-use crate::keys::PlainKey;
+use crate::keys::{PlainKey, key_pair};
 use crate::request::Request;
 
 pub use content::content;
@@ -59,8 +60,15 @@ pub fn verify(scheme: &Scheme, keys: &[PlainKey], request: &Request, now: i64) -
     let live: Vec<_> = keys.iter().enumerate().filter(|(_, key)| key.is_live(now)).take(used).collect();
     for (place, key) in live {
         for Stamped { text, stamp, signatures } in &stamps {
-            let right = tag(scheme, &key.secret, &content(scheme, request, text)?);
-            if signatures.iter().any(|text| is_same(scheme, text, &right)) {
+            let content = content(scheme, request, text)?;
+            let is_right = match public_key(scheme, &key.secret) {
+                Some(key) => signatures.iter().any(|text| is_signed(scheme, &key, &content, text)),
+                None => {
+                    let right = tag(scheme, &key.secret, &content);
+                    signatures.iter().any(|text| is_same(scheme, text, &right))
+                }
+            };
+            if is_right {
                 return Some(Acceptance { key: place, stamp: *stamp, stamps: stamps.len() });
             }
         }
@@ -82,8 +90,34 @@ fn is_same(scheme: &Scheme, text: &[u8], right: &str) -> bool {
     }
 }
 
-/// Returns the signature of `content` as text.
+/// The public key of the private key that belongs to `secret`. `None` for an HMAC.
+fn public_key(scheme: &Scheme, secret: &[u8]) -> Option<UnparsedPublicKey<Vec<u8>>> {
+    let algorithm: &'static dyn VerificationAlgorithm = match scheme.algorithm() {
+        Algorithm::Ed25519 => &signature::ED25519,
+        Algorithm::EcdsaP256 => &signature::ECDSA_P256_SHA256_FIXED,
+        Algorithm::EcdsaP256Der => &signature::ECDSA_P256_SHA256_ASN1,
+        Algorithm::RsaPkcs1 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::RsaPss => &signature::RSA_PSS_2048_8192_SHA256,
+        _ => return None,
+    };
+    let private = key_pair(scheme, secret)?;
+    Some(UnparsedPublicKey::new(algorithm, private.public_key()?.as_bytes().to_vec()))
+}
+
+fn is_signed(scheme: &Scheme, key: &UnparsedPublicKey<Vec<u8>>, content: &[u8], text: &[u8]) -> bool {
+    let bytes = str::from_utf8(text).ok().and_then(|text| decode(scheme, text));
+    bytes.is_some_and(|bytes| is_same(scheme, text, &encode(scheme, &bytes)) && key.verify(content, &bytes).is_ok())
+}
+
+/// Returns the signature of `content` as text. With public keys, only the verification is independent of the crate.
 pub fn tag(scheme: &Scheme, secret: &[u8], content: &[u8]) -> String {
+    if let Some(private) = key_pair(scheme, secret) {
+        let bare = Scheme::builder("bare").algorithm(scheme.algorithm()).encoding(scheme.encoding());
+        let bare = bare.signature_header("X-Sig").signed([SignedPart::Body]).build().expect("a consistent description");
+        let signer = Signer::new(bare, Keyring::new(private)).expect("a private key");
+        let signed = signer.sign_body(content).expect("a private key signs any body");
+        return signed.iter().next().expect("one header").1.to_owned();
+    }
     let algorithm = match scheme.algorithm() {
         Algorithm::HmacSha256 => hmac::HMAC_SHA256,
         Algorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,

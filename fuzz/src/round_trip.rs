@@ -1,5 +1,6 @@
 //! Requests signed by the crate's signer.
 
+use hookwarden::crypto::Algorithm;
 use hookwarden::scheme::{Layout, TimestampSource};
 use hookwarden::{Keyring, Scheme, Signer, Timestamp, Verifier};
 
@@ -38,10 +39,11 @@ pub fn round_trip(scheme: &Scheme, ring: &Keyring, request: &Request, sizes: &[u
 pub fn with_flipped_tag(scheme: &Scheme, sent: &Request, bit: usize) -> Option<Request> {
     let name = scheme.signature_headers().first()?.as_str();
     let value = String::from_utf8(sent.single(name)?.to_vec()).ok()?;
-    let size = encode(scheme, &vec![0; tag_size(scheme)]).len();
+    let tag_size = tag_size(scheme)?;
+    let size = encode(scheme, &vec![0; tag_size]).len();
     let (before, tag) = value.split_at_checked(value.len().checked_sub(size)?)?;
     let mut bytes = decode(scheme, tag)?;
-    if bytes.len() != tag_size(scheme) {
+    if bytes.len() != tag_size {
         return None;
     }
     let bit = bit % (bytes.len() * 8);
@@ -90,10 +92,13 @@ pub fn with_flipped_body(sent: &Request, bit: usize) -> Option<Request> {
     Some(flipped)
 }
 
-fn tag_size(scheme: &Scheme) -> usize {
+/// The size of a signature, or `None` if it varies.
+fn tag_size(scheme: &Scheme) -> Option<usize> {
     match scheme.algorithm() {
-        hookwarden::crypto::Algorithm::HmacSha1 => 20,
-        hookwarden::crypto::Algorithm::HmacSha512 => 64,
-        _ => 32,
+        Algorithm::HmacSha1 => Some(20),
+        Algorithm::HmacSha256 => Some(32),
+        Algorithm::HmacSha512 | Algorithm::Ed25519 | Algorithm::EcdsaP256 => Some(64),
+        Algorithm::RsaPkcs1 | Algorithm::RsaPss => Some(256),
+        _ => None,
     }
 }

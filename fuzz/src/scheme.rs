@@ -85,6 +85,18 @@ impl DrawnDescription {
         }
     }
 
+    /// An HMAC; or, for some long tolerances, an algorithm with public keys, rarely RSA, which is slow.
+    fn algorithm(&self) -> Algorithm {
+        match self.tolerance {
+            0..=0xefff => self.algorithm.algorithm(),
+            0xf000..=0xf4ff => Algorithm::Ed25519,
+            0xf500..=0xf9ff => Algorithm::EcdsaP256,
+            0xfa00..=0xfdff => Algorithm::EcdsaP256Der,
+            0xfe00..=0xfeff => Algorithm::RsaPkcs1,
+            0xff00.. => Algorithm::RsaPss,
+        }
+    }
+
     fn build(&self) -> Result<Scheme, ConfigError> {
         let mut signed = Vec::new();
         for part in &self.before {
@@ -95,7 +107,7 @@ impl DrawnDescription {
             signed.push(part.part()?);
         }
         let mut builder = Scheme::builder("drawn")
-            .algorithm(self.algorithm.algorithm())
+            .algorithm(self.algorithm())
             .encoding(ENCODINGS[usize::from(self.encoding) % ENCODINGS.len()])
             .layout(self.layout.layout())
             .tolerance(Tolerance::new(Duration::from_secs(u64::from(self.tolerance) + 1))?);

@@ -35,7 +35,7 @@ use crate::request::Request;
 /// # Panics
 /// The handler received a request that the oracle refuses, or one delivery twice, or the connection does not end.
 pub fn receive(scheme: &Scheme, keys: &[PlainKey], bytes: &[u8], sizes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
-    let ring = keyring(keys).expect("the keys are valid");
+    let ring = keyring(scheme, keys).expect("the keys are valid");
     let mut builder = Warden::builder(scheme.clone())
         .sender("acme", ring)
         .webhook_id(IdSource::path_segment(1))

@@ -1,6 +1,8 @@
 //! The keys that an application's own verification uses.
 
 use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
 
 use smallvec::SmallVec;
 
@@ -13,36 +15,50 @@ use crate::time::Timestamp;
 
 /// The valid keys of a request's sender, for a [`CustomCheck`](crate::scheme::CustomCheck).
 ///
-/// If the webhook id is unknown, the keys are a decoy, and every method refuses after the same work. So a check must not
-/// skip a call before it has called one: the time would show which ids exist.
+/// If the webhook id is unknown, the keys are a decoy, and every method refuses after the same work. Call a method before
+/// you return any other error. Otherwise the time shows which ids exist.
 ///
 /// ```
 /// use hookwarden::Reason;
 /// use hookwarden::crypto::{LiveKeys, Proven};
 ///
 /// /// Every part has its length in front, so that two messages never have the same signed content.
-/// fn finish(keys: &LiveKeys<'_>, parts: [&[u8]; 2], signatures: &[&[u8]]) -> Result<Proven, Reason> {
+/// fn verify<'k>(keys: &LiveKeys<'k>, parts: [&[u8]; 2], signatures: &[&[u8]]) -> Result<Proven<'k>, Reason> {
 ///     let lengths = parts.map(|part| format!("{}:", part.len()));
 ///     keys.verify_any(&[lengths[0].as_bytes(), parts[0], lengths[1].as_bytes(), parts[1]], signatures)
 /// }
 /// ```
-#[derive(Debug)]
 pub struct LiveKeys<'k> {
     keys: &'k PreparedKeys,
+    webhook_id: Option<&'k str>,
     now: Timestamp,
-    limits: Limits,
+    max_signatures: u8,
+    brand: Brand<'k>,
 }
 
-/// What a scheme permits its keys to do.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) max_signatures: u8,
-    pub(crate) are_tokens: bool,
-}
+/// Makes a lifetime invariant, so that a [`Proven`] of one request does not compile as the result for another.
+type Brand<'k> = PhantomData<fn(&'k ()) -> &'k ()>;
 
 impl<'k> LiveKeys<'k> {
-    pub(crate) const fn new(keys: &'k PreparedKeys, now: Timestamp, limits: Limits) -> Self {
-        Self { keys, now, limits }
+    pub(crate) const fn new(
+        keys: &'k PreparedKeys,
+        webhook_id: Option<&'k str>,
+        now: Timestamp,
+        max_signatures: u8,
+    ) -> Self {
+        Self { keys, webhook_id, now, max_signatures, brand: PhantomData }
+    }
+
+    /// The webhook id of the request, known or not. `None` without a Warden.
+    #[must_use]
+    pub const fn webhook_id(&self) -> Option<&str> {
+        self.webhook_id
+    }
+
+    /// The time at which the head arrived, for example to compare it with a time in the body.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Verifies that `signature` is valid for `message` under one of the keys, with the algorithm of the scheme. The
@@ -54,20 +70,21 @@ impl<'k> LiveKeys<'k> {
     /// # Errors
     /// [`Reason::Mismatch`], or [`Reason::NoLiveKey`] if no key is valid or the keys are
     /// [tokens](crate::Scheme::danger_custom_token).
-    pub fn verify(&self, message: &[&[u8]], signature: &[u8]) -> Result<Proven, Reason> {
+    pub fn verify(&self, message: &[&[u8]], signature: &[u8]) -> Result<Proven<'k>, Reason> {
         self.verify_any(message, &[signature])
     }
 
-    /// Like [`verify`](Self::verify), for a message with several signatures, one of which must be valid.
+    /// Like [`verify`](Self::verify), for a message with several signatures, one of which must be valid. Do not call
+    /// `verify` in a loop: only this method limits the number of signatures.
     ///
     /// # Errors
-    /// As for [`verify`](Self::verify). [`Reason::TooManyCandidates`]: there are more than 32 signatures, or more than 4
-    /// with public keys.
-    pub fn verify_any(&self, message: &[&[u8]], signatures: &[&[u8]]) -> Result<Proven, Reason> {
-        if signatures.len() > usize::from(self.limits.max_signatures) {
+    /// As for [`verify`](Self::verify). [`Reason::TooManyCandidates`]: there are more signatures than
+    /// [`Scheme::max_signatures`](crate::Scheme::max_signatures), 32 by default and 4 with public keys.
+    pub fn verify_any(&self, message: &[&[u8]], signatures: &[&[u8]]) -> Result<Proven<'k>, Reason> {
+        if signatures.len() > usize::from(self.max_signatures) {
             return Err(Reason::TooManyCandidates);
         }
-        if self.limits.are_tokens {
+        if self.keys.are_tokens() {
             return Err(Reason::NoLiveKey);
         }
         if self.keys.live(self.now).next().is_some() {
@@ -81,29 +98,41 @@ impl<'k> LiveKeys<'k> {
     }
 
     /// Compares a token, such as a password, with the keys in constant time. A token signs nothing: the request can have
-    /// any content, and anyone who sees it can send others. `identity` is the content that distinguishes deliveries, for
-    /// example the body; its concatenation is hashed.
+    /// any content, and anyone who sees it can send others.
+    ///
+    /// `identity` is the content that distinguishes deliveries, for example the body. Its pieces are concatenated and
+    /// hashed.
     ///
     /// # Errors
-    /// [`Reason::Mismatch`]: no key is this token. [`Reason::NoLiveKey`]: no key is valid, or the scheme was not made by
+    /// [`Reason::Mismatch`]: no key is this token, or the token is empty, or `identity` has no pieces.
+    /// [`Reason::NoLiveKey`]: no key is valid, or the scheme was not made by
     /// [`danger_custom_token`](crate::Scheme::danger_custom_token).
-    pub fn verify_token(&self, token: &[u8], identity: &[&[u8]]) -> Result<Proven, Reason> {
-        if !self.limits.are_tokens {
+    pub fn verify_token(&self, token: &[u8], identity: &[&[u8]]) -> Result<Proven<'k>, Reason> {
+        if !self.keys.are_tokens() {
             return Err(Reason::NoLiveKey);
         }
         let candidate = digest_of_token(token).and_then(|mac| mac.tag_of(TOKEN));
         let proven = self.compared(&self.macs(&[TOKEN]), candidate.into_iter())?;
+        if token.is_empty() || identity.is_empty() {
+            return Err(Reason::Mismatch);
+        }
         Ok(Proven { identity: core::iter::once(digest(identity)).collect(), ..proven })
     }
 
     /// Accepts the delivery although none of these keys has verified it. It is for a check that has verified it with keys
-    /// from another place, for example with an algorithm that this crate does not have. The newest valid key is reported
-    /// as the one that signed. The concatenation of `identity` is hashed and identifies the delivery.
+    /// from another place, for example with an algorithm that this crate does not have. **The check must also verify that
+    /// the signer is the sender of [`webhook_id`](Self::webhook_id).**
+    ///
+    /// The newest valid key is reported as the one that signed. The pieces of `identity` are concatenated and hashed, and
+    /// identify the delivery.
     ///
     /// # Errors
-    /// [`Reason::NoLiveKey`]: no key is valid, or the webhook id is unknown.
-    pub fn danger_accept(&self, identity: &[&[u8]]) -> Result<Proven, Reason> {
+    /// [`Reason::NoLiveKey`]: no key is valid, or the webhook id is unknown. [`Reason::Mismatch`]: `identity` has no pieces.
+    pub fn danger_accept_unverified(&self, identity: &[&[u8]]) -> Result<Proven<'k>, Reason> {
         let newest = self.keys.first_live(self.now).ok_or(Reason::NoLiveKey)?;
+        if identity.is_empty() {
+            return Err(Reason::Mismatch);
+        }
         self.proven(Matches::default().with(newest, 0), core::iter::once(digest(identity)))
             .map_err(|_| Reason::NoLiveKey)
     }
@@ -113,26 +142,49 @@ impl<'k> LiveKeys<'k> {
         macs.filter_map(|(key, mac)| Some(KeyMac { key, stamp: 0, tag: mac.tag_of(message)? })).collect()
     }
 
-    fn compared(&self, macs: &Macs, tags: impl Iterator<Item = Tag>) -> Result<Proven, Reason> {
+    fn compared(&self, macs: &Macs, tags: impl Iterator<Item = Tag>) -> Result<Proven<'k>, Reason> {
         let candidates: Vec<Candidate> = tags.map(|tag| Candidate { tag, stamp: 0 }).collect();
         let identity = macs.iter().filter_map(|mac| mac.tag.as_bytes().first_chunk().copied());
         self.proven(matches(&candidates, macs), identity)
     }
 
-    fn proven(&self, matches: Matches, identity: impl Iterator<Item = [u8; 16]>) -> Result<Proven, Reason> {
+    fn proven(&self, matches: Matches, identity: impl Iterator<Item = [u8; 16]>) -> Result<Proven<'k>, Reason> {
         if self.keys.reveal(matches, &[]).is_none() {
             return Err(if self.keys.has_live(self.now) { Reason::Mismatch } else { Reason::NoLiveKey });
         }
-        Ok(Proven { matches, identity: identity.collect() })
+        Ok(Proven { matches, identity: identity.collect(), brand: PhantomData })
     }
 }
 
-/// The proof that a key of the sender signed a request, with the identity of the delivery. Only [`LiveKeys`] creates it.
+/// Prints nothing about the keys, so that a log does not show which webhook ids exist.
+impl fmt::Debug for LiveKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveKeys").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// The proof that a key of the sender fits a request, with the identity of the delivery. Only the [`LiveKeys`] of the
+/// request create it. It cannot be kept for another request:
+///
+/// ```compile_fail,E0521
+/// use std::sync::Mutex;
+///
+/// use hookwarden::Reason;
+/// use hookwarden::crypto::{LiveKeys, Proven};
+///
+/// static KEPT: Mutex<Option<Proven<'static>>> = Mutex::new(None);
+///
+/// fn keep(keys: LiveKeys<'_>) -> Result<(), Reason> {
+///     *KEPT.lock().unwrap() = Some(keys.verify(&[b"message"], b"signature")?);
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "return it from `CustomCheck::finish`"]
-pub struct Proven {
+pub struct Proven<'k> {
     pub(crate) matches: Matches,
     pub(crate) identity: SmallVec<[[u8; 16]; 2]>,
+    brand: Brand<'k>,
 }
 
 /// The message whose MACs are compared in place of two tokens.

@@ -23,6 +23,8 @@ pub(crate) use super::matching::{Candidate, KeyMac, MAX_STAMPS, Macs, Matches, m
 pub struct PreparedKeys {
     keys: Arc<[PreparedKey]>,
     decoy: bool,
+    /// Whether the keys are compared as tokens and sign nothing.
+    tokens: bool,
     webhook_id: Option<Arc<str>>,
 }
 
@@ -49,17 +51,22 @@ impl PreparedKeys {
             Ok(PreparedKey { id: key.id, window: key.window, state })
         });
         let keys = keys.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { keys, decoy: false, webhook_id: keyring.webhook_id.clone() })
+        Ok(Self { keys, decoy: false, tokens: false, webhook_id: keyring.webhook_id.clone() })
     }
 
     /// Prepares tokens, which are compared and sign nothing.
     pub(crate) fn of_tokens(keyring: &Keyring) -> Result<Self, ConfigError> {
         let keys = keyring.iter().map(|key| {
-            let state = KeyState::Mac(digest_of_token(key.material.expose()).ok_or(NOT_AN_HMAC_KEY)?);
+            let token = key.material.secret().ok_or(NOT_AN_HMAC_KEY)?;
+            let state = KeyState::Mac(digest_of_token(token.expose()).ok_or(NOT_AN_HMAC_KEY)?);
             Ok(PreparedKey { id: key.id, window: key.window, state })
         });
         let keys = keys.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { keys, decoy: false, webhook_id: keyring.webhook_id.clone() })
+        Ok(Self { keys, decoy: false, tokens: true, webhook_id: keyring.webhook_id.clone() })
+    }
+
+    pub(crate) const fn are_tokens(&self) -> bool {
+        self.tokens
     }
 
     /// Sets the canonical webhook id of the sender, for a key store that finds it under several spellings. See
@@ -97,7 +104,7 @@ impl PreparedKeys {
     pub(crate) fn public_key_decoy(algorithm: Algorithm, size: usize) -> Option<Self> {
         let pair = KeyPair::decoy(algorithm)?;
         let key = || PreparedKey { id: KeyId::DEFAULT, window: Window::ALWAYS, state: KeyState::Pair(pair.clone()) };
-        Some(Self { keys: (0..size).map(|_| key()).collect(), decoy: true, webhook_id: None })
+        Some(Self { keys: (0..size).map(|_| key()).collect(), decoy: true, tokens: false, webhook_id: None })
     }
 
     #[cfg(all(test, feature = "warden"))]
@@ -105,13 +112,14 @@ impl PreparedKeys {
         self.decoy
     }
 
-    /// Whether the keys were prepared for `algorithm`. If not, no signature can match.
+    /// Whether the keys were prepared for `algorithm`, as tokens or not. If not, no signature can match.
     #[cfg(feature = "warden")]
-    pub(crate) fn are_for(&self, algorithm: Algorithm) -> bool {
-        self.keys.iter().all(|key| match &key.state {
-            KeyState::Mac(mac) => mac.algorithm() == algorithm,
-            KeyState::Pair(pair) => pair.algorithm() == algorithm,
-        })
+    pub(crate) fn are_for(&self, algorithm: Algorithm, tokens: bool) -> bool {
+        self.tokens == tokens
+            && self.keys.iter().all(|key| match &key.state {
+                KeyState::Mac(mac) => mac.algorithm() == algorithm,
+                KeyState::Pair(pair) => pair.algorithm() == algorithm,
+            })
     }
 
     /// Returns the newest key that matches, so that an old key shows as unused, and its one of the `times` of the
@@ -155,6 +163,15 @@ impl PreparedKeys {
     pub(crate) fn without_private_key(&self) -> Option<KeyId> {
         let cannot_sign = |key: &&PreparedKey| matches!(&key.state, KeyState::Pair(pair) if !pair.can_sign());
         self.keys.iter().find(cannot_sign).map(|key| key.id)
+    }
+
+    /// Returns the signature of the newest key that is valid at `now`.
+    #[cfg(feature = "testing")]
+    pub(crate) fn sign(&self, content: &[&[u8]], now: Timestamp) -> Option<alloc::vec::Vec<u8>> {
+        match &self.valid(now).next()?.1.state {
+            KeyState::Mac(mac) => Some(mac.tag_of(content)?.as_bytes().to_vec()),
+            KeyState::Pair(pair) => pair.sign(&content.concat()),
+        }
     }
 
     /// Returns the index of the newest key that is valid at `now`.
@@ -265,8 +282,8 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// Returns an HMAC whose key is the SHA-256 of a token. The token itself as the key would be equal to one with zeros at its
-/// end and, if it is longer than a block, to its own hash.
+/// Returns an HMAC whose key is the SHA-256 of a token. HMAC pads its key with zeros and hashes a long one, so two tokens
+/// could be the same key without it.
 pub(super) fn digest_of_token(token: &[u8]) -> Option<Mac> {
     Mac::new(Algorithm::HmacSha256, &Sha256::digest(token)).ok()
 }

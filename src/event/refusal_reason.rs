@@ -100,6 +100,7 @@ impl RefusalReason {
         Self::Unverified(Reason::Early),
         Self::Unverified(Reason::NoLiveKey),
         Self::Unverified(Reason::Mismatch),
+        Self::Unverified(Reason::CheckPanicked),
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::UnknownId,

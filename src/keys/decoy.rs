@@ -58,7 +58,7 @@ mod tests {
             let sizes =
                 [0, 1, 2, 7, 8, 9, usize::MAX].map(|size| decoys.of_size(size).live_count(Timestamp::from_unix(0)));
             assert_eq!(sizes, [1, 1, 2, 7, 8, 8, 8]);
-            let all_right = |decoy: &PreparedKeys| decoy.is_decoy() && decoy.are_for(scheme.algorithm());
+            let all_right = |decoy: &PreparedKeys| decoy.is_decoy() && decoy.are_for(scheme.algorithm(), false);
             assert!((0..=8).all(|size| all_right(decoys.of_size(size))));
         }
     }

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::custom::Custom;
 use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
@@ -48,7 +49,7 @@ use crate::time::{TimestampFormat, Tolerance};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SchemeBuilder {
-    pub(super) scheme: Scheme,
+    scheme: Scheme,
     fault: Option<ConfigError>,
 }
 
@@ -220,6 +221,12 @@ impl SchemeBuilder {
     /// Sets how far a timestamp may be from the clock. The default is 300 seconds.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.scheme.tolerance = tolerance;
+        self
+    }
+
+    /// Lets the application verify.
+    pub(super) fn custom(mut self, custom: Custom) -> Self {
+        self.scheme.custom = Some(custom);
         self
     }
 

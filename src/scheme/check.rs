@@ -4,6 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::limits::{MAX_CANDIDATES_RANGE, MAX_PARTS};
 use super::{Layout, ListedHeaderForm, ListedHeaders, NamesIn, Scheme, SecretFormat, SignedPart, TimestampSource};
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
 use crate::time::TimestampFormat;
@@ -35,17 +36,27 @@ impl Scheme {
     /// Returns an error if a setting has no effect, because the application verifies itself.
     fn check_custom(&self) -> Result<(), ConfigError> {
         let settings = [
-            ("signature_headers", self.signature_headers.is_empty()),
             ("layout", self.layout == Layout::plain("")),
             ("encoding", self.encoding == Encoding::default()),
             ("timestamp", self.timestamp.is_none()),
             ("signed", self.signed.is_empty()),
-            ("max_signatures", self.max_signatures.is_none()),
             ("repeated_signature_headers", !self.repeated_signature_headers),
             ("danger_ambiguous_content", !self.danger_ambiguous_content),
         ];
         let problem = "has no effect on a custom scheme, whose code reads the request";
-        settings.into_iter().try_for_each(|(field, is_default)| demand(is_default, field, problem))
+        settings.into_iter().try_for_each(|(field, is_default)| demand(is_default, field, problem))?;
+        if self.uses_tokens() {
+            demand(
+                self.algorithm == Algorithm::HmacSha256,
+                "algorithm",
+                "has no effect on a token, which signs nothing",
+            )?;
+            let is_literal = self.secret_format == SecretFormat::Literal;
+            demand(is_literal, "secret", "must be literal, because a request contains the token as it is")?;
+        }
+        let is_valid = self.max_signatures.is_none_or(|count| MAX_CANDIDATES_RANGE.contains(&count));
+        demand(is_valid, "max_signatures", "must be 8 to 128")?;
+        demand(are_distinct(&self.signature_headers), "signature_headers", "must be different headers")
     }
 
     fn check_algorithm(&self) -> Result<(), ConfigError> {

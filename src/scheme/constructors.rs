@@ -1,19 +1,21 @@
 //! Schemes that the application verifies itself, and tokens.
 
 use alloc::borrow::Cow;
-use alloc::sync::Arc;
 
+#[cfg(doc)]
+use super::Coverage;
 use super::custom::Custom;
 use super::token_header::TokenHeader;
-use super::{CustomScheme, Scheme};
-use crate::crypto::{Algorithm, Limits};
+use super::{CustomScheme, Scheme, SchemeBuilder};
+use crate::crypto::Algorithm;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
 
 impl Scheme {
-    /// Creates a scheme that the application verifies itself. `algorithm` is that of its keys.
+    /// Creates a scheme that the application verifies itself. Its keys are of the kind that `algorithm` needs.
     ///
-    /// [`into_builder`](Self::into_builder) changes the tolerance and the format of its secrets.
+    /// [`into_builder`](Self::into_builder) changes the tolerance, the format of its secrets and the maximum number of
+    /// signatures, and names the headers that carry signatures.
     ///
     /// # Errors
     /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, or the algorithm needs a feature that is off.
@@ -22,15 +24,16 @@ impl Scheme {
         algorithm: Algorithm,
         scheme: impl CustomScheme,
     ) -> Result<Self, ConfigError> {
-        Self::of_custom(name.into(), algorithm, Custom { scheme: Arc::new(scheme), is_token: false })
+        Self::of_custom(Self::builder(name).algorithm(algorithm), Custom::new(scheme))
     }
 
     /// Creates a scheme without a signature: a request contains the secret itself, for example as a password. Its checks
-    /// call [`LiveKeys::verify_token`].
+    /// call [`LiveKeys::verify_token`](crate::crypto::LiveKeys::verify_token).
     ///
     /// **A token proves nothing about the request.** Anyone who sees one request, such as a proxy that logs headers, can
-    /// send any body until the token is changed. The [coverage](Self::coverage) is [`Coverage::NOTHING`], whatever `scheme`
-    /// says, so a Warden refuses it unless `danger_unsigned_body` is set.
+    /// send any body until the token is changed. The [coverage](Self::coverage) is
+    /// [`Coverage::NOTHING`](crate::scheme::Coverage::NOTHING), whatever `scheme` says, so a Warden refuses it unless
+    /// `danger_unsigned_body` is set.
     ///
     /// For a token in a header there is [`danger_token_header`](Self::danger_token_header).
     ///
@@ -40,11 +43,11 @@ impl Scheme {
         name: impl Into<Cow<'static, str>>,
         scheme: impl CustomScheme,
     ) -> Result<Self, ConfigError> {
-        Self::of_custom(name.into(), Algorithm::HmacSha256, Custom { scheme: Arc::new(scheme), is_token: true })
+        Self::of_custom(Self::builder(name), Custom::token(scheme))
     }
 
     /// Creates a scheme whose requests have the secret itself in the header `header`, after `prefix`, such as GitLab's
-    /// `X-Gitlab-Token`. Equal bodies are one delivery.
+    /// `X-Gitlab-Token`. The case of the prefix does not matter. Equal bodies are one delivery.
     ///
     /// **A token proves nothing about the request:** see [`danger_custom_token`](Self::danger_custom_token).
     ///
@@ -63,28 +66,28 @@ impl Scheme {
     /// ```
     ///
     /// # Errors
-    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, or `header` is not a header name.
+    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, `header` is not a header name, or `prefix` is not visible
+    /// ASCII and spaces.
     pub fn danger_token_header(
         name: impl Into<Cow<'static, str>>,
         header: &str,
         prefix: impl Into<Cow<'static, str>>,
     ) -> Result<Self, ConfigError> {
-        Self::danger_custom_token(name, TokenHeader { header: FieldName::new(header)?, prefix: prefix.into() })
+        let token = TokenHeader { header: FieldName::new(header)?, prefix: prefix.into() };
+        let is_prefix = token.prefix.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if !is_prefix || token.prefix.starts_with(' ') {
+            return Err(ConfigError::new("prefix", "must be visible ASCII and spaces, without a space at its start"));
+        }
+        Self::of_custom(Self::builder(name).signature_header(header), Custom::token(token))
     }
 
-    fn of_custom(name: Cow<'static, str>, algorithm: Algorithm, custom: Custom) -> Result<Self, ConfigError> {
-        let described = Self::builder(name).algorithm(algorithm).scheme;
-        Self { custom: Some(custom), ..described }.checked()
+    fn of_custom(builder: SchemeBuilder, custom: Custom) -> Result<Self, ConfigError> {
+        builder.custom(custom).build()
     }
 
     /// Whether the keys are [tokens](Self::danger_custom_token).
     pub(crate) fn uses_tokens(&self) -> bool {
         self.custom.as_ref().is_some_and(|custom| custom.is_token)
-    }
-
-    /// What the keys of a custom scheme may do.
-    pub(crate) fn key_limits(&self) -> Limits {
-        Limits { max_signatures: self.max_signatures(), are_tokens: self.uses_tokens() }
     }
 
     pub(crate) const fn is_custom(&self) -> bool {

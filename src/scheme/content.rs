@@ -32,7 +32,7 @@ impl Scheme {
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         if let Some(custom) = &self.custom {
-            return custom.coverage();
+            return custom.coverage;
         }
         let mut coverage = Coverage { timestamp: self.timestamp.is_some(), ..Coverage::NOTHING };
         for part in &self.signed {
@@ -100,7 +100,7 @@ impl Scheme {
 }
 
 fn is_id(name: &FieldName) -> bool {
-    name.as_str().to_ascii_lowercase().ends_with("id")
+    name.as_str().to_ascii_lowercase().ends_with("-id")
 }
 
 /// The parts of a template after the body.

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// What a valid signature proves about a request: the parts that only the sender can have written. [`Scheme::coverage`]
-/// returns it.
+/// What a valid signature proves about a request: the parts that only the sender can have written.
+/// [`Scheme::coverage`](crate::Scheme::coverage) returns it.
 ///
 /// ```
 /// use hookwarden::Scheme;
@@ -21,7 +21,7 @@ pub struct Coverage {
     pub body: bool,
     /// The time of signing, so that a captured request expires.
     pub timestamp: bool,
-    /// An id of the message, in a signed header whose name ends in `id`.
+    /// An id of the message, in a signed header whose name ends in `-id`.
     pub id: bool,
     /// The method.
     pub method: bool,

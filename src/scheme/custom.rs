@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::Coverage;
 use crate::crypto::{LiveKeys, Proven};
-use crate::error::{Fault, Reason};
+use crate::error::{Fault, Reason, Slot};
 use crate::headers::Head;
 use crate::time::Timestamp;
 
@@ -14,22 +14,26 @@ use crate::time::Timestamp;
 ///
 /// The application reads the head and the body, and verifies with the [`LiveKeys`] of the sender. Everything else works as
 /// for other schemes: keys and their rotation, freshness, body limits, replay protection, quotas, events and adapters. A
-/// [`Signer`](crate::Signer) cannot sign for it.
+/// [`Signer`](crate::Signer) cannot sign for it; in tests, use `testing::sign_content`.
 ///
 /// A request passes two moments:
 ///
 /// 1. [`begin`](Self::begin) has only the head. It reads what the scheme needs, and refuses a request whose form is wrong.
-///    No key is known yet, and no body is read if it refuses.
+///    No key is known yet, and no body is read if it refuses. It also runs for peers that are then blocked, so do no
+///    expensive work here.
 /// 2. [`CustomCheck::finish`] is called when the body is complete. Before it, [`CustomCheck::update`] gets the body in
 ///    chunks.
 ///
-/// The input is not verified, so neither may panic, and both must limit what they allocate.
+/// The input is not verified, so both must limit what they allocate. If one of them panics, the request is refused, with
+/// the reason [`Reason::CheckPanicked`]. Without the feature `std` the panic is not caught.
+///
+/// `examples/plaid.rs` verifies a JWT with a hash of the body, and `examples/twilio.rs` signed form fields.
 ///
 /// ```
 /// use hookwarden::crypto::{Algorithm, LiveKeys, Proven};
 /// use hookwarden::encoding::Encoding;
 /// use hookwarden::headers::{FieldName, Head};
-/// use hookwarden::scheme::{Coverage, CustomCheck, CustomRequest, CustomScheme};
+/// use hookwarden::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme};
 /// use hookwarden::{Keyring, Reason, Scheme, Timestamp, Verifier};
 ///
 /// /// Signs the body in reverse.
@@ -42,10 +46,10 @@ use crate::time::Timestamp;
 ///         Coverage::BODY
 ///     }
 ///
-///     fn begin(&self, head: &dyn Head) -> Result<CustomRequest, Reason> {
+///     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
 ///         let text = head.header(&self.signature).required()?;
 ///         let signature = Encoding::Hex.decode(text).ok_or(Reason::MalformedSignature)?;
-///         Ok(CustomRequest::new(ReversedCheck { signature, body: Vec::new() }))
+///         Ok(CustomHead::new(ReversedCheck { signature, body: Vec::new() }))
 ///     }
 /// }
 ///
@@ -59,7 +63,7 @@ use crate::time::Timestamp;
 ///         self.body.extend_from_slice(chunk); // at most the Warden's body limit
 ///     }
 ///
-///     fn finish(mut self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
+///     fn finish(mut self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
 ///         self.body.reverse();
 ///         keys.verify(&[&self.body], &self.signature)
 ///     }
@@ -72,53 +76,57 @@ use crate::time::Timestamp;
 /// verifier.verify_at(&head, br#"{"event":"user.created"}"#, Timestamp::from_unix(1_800_000_000))?;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
+///
+/// If the time of signing is in the body, leave it out of the coverage, and compare it with [`LiveKeys::now`] in `finish`.
 pub trait CustomScheme: Send + Sync + 'static {
-    /// What a valid signature proves. A Warden refuses a scheme that does not cover the body, unless
-    /// `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay` must say which deliveries
-    /// are duplicates.
+    /// What a valid signature proves. It is called once, when the scheme is created. A Warden refuses a scheme that does
+    /// not cover the body, unless `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay`
+    /// must say which deliveries are duplicates.
     fn coverage(&self) -> Coverage;
 
     /// Reads the head of a request.
     ///
     /// # Errors
-    /// The reason for which the request is refused, for example [`Reason::MalformedSignature`].
-    fn begin(&self, head: &dyn Head) -> Result<CustomRequest, Reason>;
+    /// The reason for which the request is refused, for example [`Reason::MalformedSignature`]. If one header carries the
+    /// signature, name it with [`SchemeBuilder::signature_header`](crate::scheme::SchemeBuilder::signature_header), so that
+    /// events can show it.
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason>;
 }
 
 /// What [`CustomScheme::begin`] has read from a head.
 ///
 /// ```
-/// use hookwarden::scheme::{CustomCheck, CustomRequest};
 /// use hookwarden::Timestamp;
+/// use hookwarden::scheme::{CustomCheck, CustomHead};
 ///
-/// fn request(check: impl CustomCheck, issued_at: i64) -> CustomRequest {
-///     CustomRequest::new(check).with_timestamp(Timestamp::from_unix(issued_at))
+/// fn head(check: impl CustomCheck, issued_at: i64) -> CustomHead {
+///     CustomHead::new(check).with_timestamp(Timestamp::from_unix(issued_at))
 /// }
 /// ```
 #[must_use]
-pub struct CustomRequest {
+pub struct CustomHead {
     check: Box<dyn CustomCheck>,
     timestamp: Option<Timestamp>,
 }
 
-impl CustomRequest {
-    /// A request without a timestamp.
+impl CustomHead {
+    /// A head without a timestamp.
     pub fn new(check: impl CustomCheck) -> Self {
         Self { check: Box::new(check), timestamp: None }
     }
 
     /// Sets the time of signing, which is compared with the clock before the body is read. [`CustomCheck::finish`] must
-    /// verify that it is signed. A scheme whose [coverage](CustomScheme::coverage) has a timestamp must set it: a request
-    /// without it is refused.
+    /// verify that it is signed. It must be set if the scheme's [coverage](CustomScheme::coverage) has a timestamp, and must
+    /// not be set otherwise: such requests are refused.
     pub const fn with_timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = Some(timestamp);
         self
     }
 }
 
-impl fmt::Debug for CustomRequest {
+impl fmt::Debug for CustomHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CustomRequest").field("timestamp", &self.timestamp).finish_non_exhaustive()
+        f.debug_struct("CustomHead").field("timestamp", &self.timestamp).finish_non_exhaustive()
     }
 }
 
@@ -141,57 +149,96 @@ impl fmt::Debug for CustomRequest {
 ///         self.length += chunk.len() as u64;
 ///     }
 ///
-///     fn finish(self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
+///     fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
 ///         let length = self.length.to_string();
 ///         keys.verify(&[&self.number, b".", length.as_bytes()], &self.signature)
 ///     }
 /// }
 /// ```
 pub trait CustomCheck: Send + Sync + 'static {
-    /// Takes the next bytes of the raw body. A Warden passes at most its body limit. It counts the bytes of a body once,
-    /// so checks that keep them use as much memory again as its
-    /// `BodyLimits::max_bytes_in_flight` permits.
+    /// Takes the next bytes of the raw body: at most the Warden's body limit in all. The check may keep a copy, because a
+    /// Warden counts the body of a custom scheme twice in `BodyLimits::max_bytes_in_flight`.
     fn update(&mut self, chunk: &[u8]);
 
     /// Verifies the request. The body is complete.
     ///
-    /// Refuse a wrong body only after the signature was verified, so that a request for an unknown webhook id takes as long.
+    /// Verify the signature first, and refuse a wrong body after that. Otherwise the time shows which webhook ids exist.
     ///
     /// # Errors
     /// The reason for which the request is refused, usually [`Reason::Mismatch`].
-    fn finish(self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason>;
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason>;
 }
 
 /// The application's scheme.
 #[derive(Clone)]
 pub(super) struct Custom {
-    pub(super) scheme: Arc<dyn CustomScheme>,
+    scheme: Arc<dyn CustomScheme>,
+    pub(super) coverage: Coverage,
     pub(super) is_token: bool,
 }
 
 impl Custom {
-    pub(super) fn coverage(&self) -> Coverage {
-        if self.is_token { Coverage::NOTHING } else { self.scheme.coverage() }
+    pub(super) fn new(scheme: impl CustomScheme) -> Self {
+        let coverage = scheme.coverage();
+        Self { scheme: Arc::new(scheme), coverage, is_token: false }
+    }
+
+    pub(super) fn token(scheme: impl CustomScheme) -> Self {
+        Self { scheme: Arc::new(scheme), coverage: Coverage::NOTHING, is_token: true }
     }
 
     /// Reads a head. Returns its timestamp and its check.
-    pub(super) fn begin(&self, head: &dyn Head) -> Result<(Option<Timestamp>, Box<dyn CustomCheck>), Fault> {
-        let CustomRequest { check, timestamp } = self.scheme.begin(head).map_err(Fault::new)?;
-        if timestamp.is_none() && self.coverage().timestamp {
+    pub(super) fn begin(&self, head: &dyn Head) -> Result<(Option<Timestamp>, RunningCheck), Fault> {
+        let begun = caught(|| self.scheme.begin(head)).unwrap_or(Err(Reason::CheckPanicked));
+        let CustomHead { check, timestamp } = begun.map_err(|reason| Fault::at(reason, Slot::Signature(0)))?;
+        if timestamp.is_some() != self.coverage.timestamp {
             return Err(Fault::new(Reason::MalformedTimestamp));
         }
-        Ok((timestamp, check))
+        Ok((timestamp, RunningCheck { check: Some(check) }))
     }
 }
 
 impl fmt::Debug for Custom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").field("coverage", &self.coverage()).field("is_token", &self.is_token).finish()
+        f.debug_struct("Custom").field("coverage", &self.coverage).field("is_token", &self.is_token).finish()
     }
 }
 
-impl fmt::Debug for dyn CustomCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CustomCheck(…)")
+/// A check whose panics are caught.
+pub(crate) struct RunningCheck {
+    /// `None` after a panic.
+    check: Option<Box<dyn CustomCheck>>,
+}
+
+impl RunningCheck {
+    pub(crate) fn update(&mut self, chunk: &[u8]) {
+        if let Some(check) = &mut self.check
+            && caught(|| check.update(chunk)).is_none()
+        {
+            self.check = None;
+        }
     }
+
+    pub(crate) fn finish(self, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+        let check = self.check.ok_or(Reason::CheckPanicked)?;
+        match caught(|| check.finish(keys)).unwrap_or(Err(Reason::CheckPanicked)) {
+            // For a head this reason is a fault of the receiver, with another answer than a wrong signature.
+            Err(Reason::NoRequestLine) => Err(Reason::Mismatch),
+            checked => checked,
+        }
+    }
+}
+
+impl fmt::Debug for RunningCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunningCheck(…)")
+    }
+}
+
+/// Calls the application's code. Returns `None` if it panics.
+fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
+    #[cfg(feature = "std")]
+    return std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok();
+    #[cfg(not(feature = "std"))]
+    Some(call())
 }

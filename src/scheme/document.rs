@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::{Layout, Scheme, SecretFormat, SignedPart};
@@ -15,9 +15,10 @@ use crate::encoding::Encoding;
 use crate::error::ConfigError;
 use crate::time::{TimestampFormat, Tolerance};
 
+/// A scheme, and the table `[provider]` of a provider's file. A scheme is read without it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SchemeDocument {
+pub(crate) struct SchemeDocument<P = IgnoredAny> {
     name: String,
     #[serde(default)]
     algorithm: Algorithm,
@@ -35,6 +36,7 @@ struct SchemeDocument {
     tolerance: Option<u32>,
     #[serde(default)]
     danger_ambiguous_content: bool,
+    provider: Option<P>,
 }
 
 #[derive(Deserialize)]
@@ -47,11 +49,17 @@ struct TimestampDocument {
 
 impl<'de> Deserialize<'de> for Scheme {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        SchemeDocument::deserialize(deserializer)?.scheme().map_err(D::Error::custom)
+        SchemeDocument::<IgnoredAny>::deserialize(deserializer)?.split().0.map_err(D::Error::custom)
     }
 }
 
-impl SchemeDocument {
+impl<P> SchemeDocument<P> {
+    /// Returns the scheme and the table `[provider]`.
+    pub(crate) fn split(mut self) -> (Result<Scheme, ConfigError>, Option<P>) {
+        let provider = self.provider.take();
+        (self.scheme(), provider)
+    }
+
     fn scheme(self) -> Result<Scheme, ConfigError> {
         let mut builder = Scheme::builder(self.name)
             .algorithm(self.algorithm)

@@ -1,14 +1,14 @@
 //! Reads the values that a scheme needs from a head, each exactly once and within its size limit, and decodes the
 //! signature candidates. It needs no key. It does not allocate, except for signatures with public keys.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
+use super::custom::RunningCheck;
 use super::layout::Entry;
 use super::limits::{MAX_TIMESTAMP_BYTES, MAX_VALUE_BYTES};
-use super::{CustomCheck, Layout, NamesIn, Scheme, SignedPart, TimestampSource};
+use super::{Layout, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::crypto::mac::{Candidate, MAX_STAMPS};
 use crate::crypto::public_key::Signature;
 use crate::error::{Fault, Reason, Slot};
@@ -37,7 +37,7 @@ pub(crate) struct Reading<'h> {
     /// The signatures of a scheme with public keys. They are larger than candidates for a MAC.
     pub(crate) signatures: Vec<Signature>,
     /// The check of a custom scheme.
-    pub(crate) custom: Option<Box<dyn CustomCheck>>,
+    pub(crate) custom: Option<RunningCheck>,
 }
 
 /// Returns the index of `text`, which is added if it is new. Returns `None` if there are too many texts.

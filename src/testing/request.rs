@@ -2,6 +2,8 @@
 
 use http::Request;
 
+use crate::scheme::Scheme;
+use crate::secret::Keyring;
 use crate::signer::Signer;
 use crate::time::Timestamp;
 
@@ -105,11 +107,36 @@ pub fn sign_at<B: AsRef<[u8]>>(signer: &Signer, mut request: Request<B>, now: Ti
     request
 }
 
+/// Returns the bytes of a signature for `content`, made with the algorithm of `scheme` and the key `secret`, for tests of a
+/// [custom scheme](crate::scheme::CustomScheme). The content is the concatenation of its pieces.
+///
+/// ```
+/// use hookwarden::encoding::Encoding;
+/// use hookwarden::{Scheme, testing};
+///
+/// let signature = testing::sign_content(&Scheme::github(), "It's a Secret to Everybody", &[b"Hello, ", b"World!"]);
+/// let text = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+/// assert_eq!(Encoding::Hex.encode(&signature), text);
+/// ```
+///
+/// # Panics
+/// The text is not a secret or a private key of the scheme's form, or the scheme is one with
+/// [tokens](crate::Scheme::danger_custom_token).
+#[track_caller]
+#[must_use]
+pub fn sign_content(scheme: &Scheme, secret: &str, content: &[&[u8]]) -> Vec<u8> {
+    let secret = scheme.secret(secret).unwrap_or_else(|error| panic!("{error}"));
+    let keys = scheme.prepare(&Keyring::new(secret)).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!scheme.uses_tokens(), "a token signs nothing");
+    let signature = keys.sign(content, Timestamp::from_unix(0));
+    signature.unwrap_or_else(|| panic!("the key cannot sign"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scheme::SignedPart;
-    use crate::{Keyring, Reason, Scheme, Verifier};
+    use crate::{Reason, Verifier};
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 

@@ -12,11 +12,11 @@ use super::verified::{Verified, verdict, verified};
 use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::{Candidate, KeyMac, Mac, Macs, PreparedKeys};
 use crate::crypto::public_key::SignatureChecks;
-use crate::crypto::{Limits, LiveKeys, Proven};
+use crate::crypto::{LiveKeys, Proven};
 use crate::encoding::EncodedTag;
 use crate::error::{Fault, Reason};
 use crate::headers::Head;
-use crate::scheme::{CustomCheck, Reading, Rest, Scheme, Times};
+use crate::scheme::{Reading, Rest, RunningCheck, Scheme, Times};
 use crate::time::Timestamp;
 
 /// A verification whose head was accepted and whose body is still arriving.
@@ -80,14 +80,14 @@ impl Verification {
     /// [`Reason::Mismatch`]: no candidate equals the MAC under any key that was valid at the start, or no signature is
     /// valid for any of these keys.
     pub fn finish(mut self) -> Result<Verified, Rejection> {
-        self.verdict().map_err(Rejection::without_header)
+        self.verdict(None).map_err(Rejection::without_header)
     }
 
-    /// Like [`finish`](Self::finish), by reference. It can be called once.
-    pub(crate) fn verdict(&mut self) -> Result<Verified, Fault> {
+    /// Like [`finish`](Self::finish), by reference. It can be called once. A custom scheme gets the webhook id.
+    pub(crate) fn verdict(&mut self, webhook_id: Option<&str>) -> Result<Verified, Fault> {
         if let Some(rare) = &mut self.rare {
-            if let Some((check, limits)) = rare.custom.take() {
-                return self.finish_custom(check, limits);
+            if let Some((check, max_signatures)) = rare.custom.take() {
+                return self.finish_custom(check, webhook_id, max_signatures);
             }
             if let Some(checks) = rare.checks.take() {
                 return self.verify_signatures(checks);
@@ -131,10 +131,15 @@ impl Verification {
 
     /// Lets the application verify.
     #[cold]
-    fn finish_custom(&self, check: Box<dyn CustomCheck>, limits: Limits) -> Result<Verified, Fault> {
+    fn finish_custom(
+        &self,
+        check: RunningCheck,
+        webhook_id: Option<&str>,
+        max_signatures: u8,
+    ) -> Result<Verified, Fault> {
         let skew = self.times.first().map(|stamp| self.now.seconds_since(*stamp));
-        let checked = check.finish(&LiveKeys::new(&self.keys, self.now, limits));
-        let Proven { matches, identity } = checked.map_err(|reason| Fault::new(reason).with_skew(skew))?;
+        let checked = check.finish(LiveKeys::new(&self.keys, webhook_id, self.now, max_signatures));
+        let Proven { matches, identity, .. } = checked.map_err(|reason| Fault::new(reason).with_skew(skew))?;
         let replay_keys = identity.into_iter().map(ReplayKey::from_bytes);
         verified(&self.keys, matches, replay_keys, Reason::Mismatch, &self.times, self.now, |fault| fault)
     }
@@ -180,7 +185,7 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
         };
         let Verification { keys, macs, rare, .. } = &mut verification;
         if let Some(check) = reading.custom.take() {
-            rare.get_or_insert_default().custom = Some((check, scheme.key_limits()));
+            rare.get_or_insert_default().custom = Some((check, scheme.max_signatures()));
             return verification;
         }
         if scheme.algorithm().uses_public_keys() {
@@ -221,8 +226,8 @@ struct Rare {
     after_body: Vec<Vec<u8>>,
     /// The signatures, if the scheme uses public keys.
     checks: Option<SignatureChecks>,
-    /// The check of a custom scheme, and what its keys may do.
-    custom: Option<(Box<dyn CustomCheck>, Limits)>,
+    /// The check of a custom scheme, and its maximum number of signatures.
+    custom: Option<(RunningCheck, u8)>,
 }
 
 impl Rare {

@@ -186,7 +186,7 @@ impl RequestLog {
         // Clone the decoy, because a lookup clones its keys: both must take the same time.
         let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.began.wall)).clone());
         // Check decoys too: both must take the same time.
-        if !keys.are_for(rules.scheme.algorithm()) {
+        if !keys.are_for(rules.scheme.algorithm(), rules.scheme.uses_tokens()) {
             monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
             return Err(self.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }

@@ -12,6 +12,7 @@ use super::Inner;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
+use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::unsigned_id::UnsignedId;
@@ -72,7 +73,12 @@ impl Receiving {
     pub fn update(&mut self, chunk: &[u8]) -> Result<(), Refused> {
         let total = self.log.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.expect(total)?;
-        let fits = if self.keeps_body() { self.log.hold_up_to(total) } else { self.log.could_hold(total) };
+        // The check of a custom scheme keeps the body of an unknown id too.
+        let fits = if self.keeps_body() || self.log.inner.rules.scheme.is_custom() {
+            self.log.hold_up_to(total)
+        } else {
+            self.log.could_hold(total)
+        };
         if !fits {
             return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(BUDGET_RETRY)));
         }
@@ -147,7 +153,8 @@ impl Receiving {
         }
         // The body is complete, so it no longer counts as in flight.
         self.log.release_bytes();
-        match (self.verification.verdict(), self.log.webhook_id.clone(), self.decoy) {
+        let verdict = self.verification.verdict(self.log.webhook_id.as_ref().map(WebhookId::as_str));
+        match (verdict, self.log.webhook_id.clone(), self.decoy) {
             (Ok(_), _, None) if self.log.could_be_challenge() => Err(self.log.reject(Fault::new(Reason::Mismatch))),
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());

@@ -144,8 +144,10 @@ impl RequestLog {
 
     /// Takes the growth of the body to `bytes` bytes from the byte budget. Returns `false` if it does not fit.
     pub(super) fn hold_up_to(&mut self, bytes: u64) -> bool {
+        let copies = self.inner.body_copies;
         let held = if self.holds_bytes { self.body_bytes } else { 0 };
-        let is_within = self.inner.body_budget.take(held, bytes, self.share);
+        let is_within =
+            self.inner.body_budget.take(held.saturating_mul(copies), bytes.saturating_mul(copies), self.share);
         self.holds_bytes |= is_within;
         is_within
     }
@@ -153,13 +155,13 @@ impl RequestLog {
     /// Returns whether the byte budget has room for a body of `bytes` bytes, without taking them. A request with an
     /// unknown webhook id takes nothing, because its body is dropped, but is refused like one with a known id.
     pub(super) fn could_hold(&self, bytes: u64) -> bool {
-        self.inner.body_budget.fits(bytes, self.share)
+        self.inner.body_budget.fits(bytes.saturating_mul(self.inner.body_copies), self.share)
     }
 
     /// Returns the bytes of the body to the byte budget.
     pub(super) fn release_bytes(&mut self) {
         if mem::take(&mut self.holds_bytes) {
-            self.inner.body_budget.release(self.body_bytes, self.share);
+            self.inner.body_budget.release(self.body_bytes.saturating_mul(self.inner.body_copies), self.share);
         }
     }
 

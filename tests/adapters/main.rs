@@ -5,6 +5,7 @@ mod actix;
 mod body_limits;
 mod compile_fail;
 mod conformance;
+mod custom;
 mod extractor;
 #[path = "../harness/handshakes.rs"]
 mod handshake_documents;

@@ -107,10 +107,15 @@ impl Site {
         scheme: Scheme,
         settings: impl FnOnce(WardenBuilder) -> WardenBuilder,
     ) -> Self {
+        let warden = settings(adapter.adapt(Warden::builder(scheme)));
+        Self::behind(adapter, warden).await
+    }
+
+    /// Starts an endpoint behind this Warden with a `TestClock`.
+    pub(crate) async fn behind(adapter: Server, warden: WardenBuilder) -> Self {
         let (observer, events) = events();
         let clock = TestClock::new(NOW);
-        let warden = adapter.adapt(Warden::builder(scheme)).clock(clock.clone());
-        let warden = settings(warden).observer(observer).build().expect("a Warden");
+        let warden = warden.clock(clock.clone()).observer(observer).build().expect("a Warden");
         let (sender, runs) = mpsc::unbounded_channel();
         let handler = Instructed { acts: Arc::default(), runs: sender };
         let server = adapter.start(warden, handler.clone()).await;

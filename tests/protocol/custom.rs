@@ -3,7 +3,7 @@
 use hookwarden::crypto::{Algorithm, LiveKeys, Proven};
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::{FieldName, Head};
-use hookwarden::scheme::{Coverage, CustomCheck, CustomRequest, CustomScheme, Layout, SecretFormat, SignedPart};
+use hookwarden::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme, Layout, SecretFormat, SignedPart};
 use hookwarden::time::TimestampFormat;
 use hookwarden::{Key, Keyring, Reason, Scheme, Signer, Timestamp, Tolerance, Verifier};
 
@@ -32,12 +32,12 @@ impl CustomScheme for Custom {
         self.coverage
     }
 
-    fn begin(&self, head: &dyn Head) -> Result<CustomRequest, Reason> {
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
         let header = |name| head.header(&FieldName::new(name).expect("a header name")).required();
         let texts = header("X-Signature")?.split(|byte| *byte == b' ');
         let signatures = texts.map(|text| Encoding::Hex.decode(text).ok_or(Reason::MalformedSignature));
         let signatures = signatures.collect::<Result<_, _>>()?;
-        let request = CustomRequest::new(Check { way: self.way, signatures, body: Vec::new() });
+        let request = CustomHead::new(Check { way: self.way, signatures, body: Vec::new() });
         match header("X-At") {
             Ok(text) => {
                 let at = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
@@ -60,7 +60,7 @@ impl CustomCheck for Check {
         self.body.extend_from_slice(chunk);
     }
 
-    fn finish(mut self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
+    fn finish(mut self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
         let signatures: Vec<&[u8]> = self.signatures.iter().map(Vec::as_slice).collect();
         match self.way {
             Way::Reversed => {
@@ -69,7 +69,7 @@ impl CustomCheck for Check {
             }
             Way::AnyOf => keys.verify_any(&[&self.body], &signatures),
             Way::Token => keys.verify_token(signatures[0], &[b"token", &self.body]),
-            Way::Trusted => keys.danger_accept(&[&self.body]),
+            Way::Trusted => keys.danger_accept_unverified(&[&self.body]),
         }
     }
 }
@@ -172,7 +172,10 @@ fn timestamp_of_custom_scheme_must_be_fresh() {
     assert_refused(&verifier, &head("1799999699"), b"x", Reason::Stale);
     assert_refused(&verifier, &head("1800000301"), b"x", Reason::Early);
     assert_refused(&verifier, &head(""), b"x", Reason::MalformedTimestamp);
+    // It must be there exactly if the scheme covers it.
     assert_refused(&verifier, &head("1800000000")[..1], b"x", Reason::MalformedTimestamp);
+    let uncovered = self::verifier(&hmac(Way::AnyOf), &["secret"]);
+    assert_refused(&uncovered, &head("1800000000"), b"x", Reason::MalformedTimestamp);
     let refused = verifier.verify_at(&head("1799999990"), b"y", NOW).expect_err("another body");
     assert_eq!((refused.reason(), refused.skew()), (Reason::Mismatch, Some(10)));
     // No body is needed to refuse a stale message.
@@ -254,7 +257,8 @@ fn token_in_a_header_follows_its_prefix() {
     let verified = verifier.verify_at(&[("authorization", "Bearer a-token")], b"x", NOW).expect("the token");
     let other = verifier.verify_at(&[("authorization", "Bearer a-token")], b"y", NOW).expect("the token");
     assert_ne!(verified.replay_keys(), other.replay_keys());
-    for value in ["a-token", "Bearer", "Bearer ", "bearer a-token", ""] {
+    verifier.verify_at(&[("authorization", "bearer a-token")], b"x", NOW).expect("the token in any case of the prefix");
+    for value in ["a-token", "Bearer", "Bearer ", "Bearera-token", ""] {
         assert_refused(&verifier, &[("Authorization", value)], b"x", Reason::MalformedSignature);
     }
     assert_refused(&verifier, &[("Authorization", "Bearer a-tokens")], b"x", Reason::Mismatch);
@@ -268,7 +272,7 @@ fn token_in_a_header_follows_its_prefix() {
 }
 
 #[test]
-fn danger_accept_needs_a_live_key() {
+fn unverified_acceptance_needs_a_live_key() {
     let scheme = hmac(Way::Trusted);
     let verified = verifier(&scheme, &["newest", "old"]).verify_at(&[("X-Signature", "")], b"x", NOW).expect("trusted");
     assert_eq!((verified.key_id().as_str(), verified.replay_keys().len()), ("newest", 1));
@@ -279,21 +283,113 @@ fn danger_accept_needs_a_live_key() {
 }
 
 #[test]
+fn identity_without_pieces_is_refused() {
+    struct Nothing;
+    impl CustomScheme for Nothing {
+        fn coverage(&self) -> Coverage {
+            Coverage::BODY
+        }
+
+        fn begin(&self, _: &dyn Head) -> Result<CustomHead, Reason> {
+            Ok(CustomHead::new(Self))
+        }
+    }
+    impl CustomCheck for Nothing {
+        fn update(&mut self, _: &[u8]) {}
+
+        fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+            keys.verify_token(b"secret", &[]).or_else(|_| keys.danger_accept_unverified(&[]))
+        }
+    }
+    let token = Scheme::danger_custom_token("acme", Nothing).expect("a scheme");
+    assert_refused(&verifier(&token, &["secret"]), &[], b"x", Reason::Mismatch);
+}
+
+#[test]
+fn coverage_is_asked_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Changing(AtomicUsize);
+    impl CustomScheme for Changing {
+        fn coverage(&self) -> Coverage {
+            let timestamped = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+            if timestamped { Coverage::BODY.with_timestamp() } else { Coverage::BODY }
+        }
+
+        fn begin(&self, _: &dyn Head) -> Result<CustomHead, Reason> {
+            Err(Reason::MissingHeader)
+        }
+    }
+    let scheme = Scheme::custom("acme", Algorithm::HmacSha256, Changing(AtomicUsize::new(0))).expect("a scheme");
+    assert!((0..3).all(|_| scheme.is_timestamped() && scheme.coverage().timestamp));
+}
+
+#[test]
+fn refusal_of_a_head_names_the_header() {
+    let named = hmac(Way::Reversed).into_builder().signature_header("X-Signature").build().expect("a scheme");
+    let refused = verifier(&named, &["secret"]).verify_at(&[("X-Other", "")], b"x", NOW).expect_err("no header");
+    assert_eq!((refused.reason(), refused.header()), (Reason::MissingHeader, Some("X-Signature")));
+    let bearer = Scheme::danger_token_header("acme", "Authorization", "Bearer ").expect("a scheme");
+    let refused = verifier(&bearer, &["secret"]).verify_at(&[("X-Other", "")], b"x", NOW).expect_err("no header");
+    assert_eq!(refused.header(), Some("Authorization"));
+    for prefix in [" ", "Bearer\n", "é"] {
+        let error = Scheme::danger_token_header("acme", "Authorization", prefix).expect_err(prefix);
+        assert_eq!(error.field(), "prefix");
+    }
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn panic_in_application_code_refuses_the_request() {
+    /// Panics at this call: 0 is `begin`.
+    struct Panicking(usize);
+    impl CustomScheme for Panicking {
+        fn coverage(&self) -> Coverage {
+            Coverage::BODY
+        }
+
+        fn begin(&self, _: &dyn Head) -> Result<CustomHead, Reason> {
+            assert_ne!(self.0, 0, "a fault in begin");
+            Ok(CustomHead::new(Self(self.0)))
+        }
+    }
+    impl CustomCheck for Panicking {
+        fn update(&mut self, _: &[u8]) {
+            assert_ne!(self.0, 1, "a fault in update");
+        }
+
+        fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+            assert_ne!(self.0, 2, "a fault in finish");
+            keys.danger_accept_unverified(&[b""])
+        }
+    }
+    let verifier =
+        |at| verifier(&Scheme::custom("acme", Algorithm::HmacSha256, Panicking(at)).expect("a scheme"), &["a"]);
+    for at in 0..3 {
+        assert_refused(&verifier(at), &[], b"abc", Reason::CheckPanicked);
+    }
+    verifier(3).verify_at(&[("X-Other", "")], b"abc", NOW).expect("no panic");
+}
+
+#[test]
 fn settings_without_effect_are_refused() {
     let builder = || hmac(Way::Reversed).into_builder();
     for (field, builder) in [
         ("name", builder().name("")),
-        ("signature_headers", builder().signature_header("X-Signature")),
         ("layout", builder().layout(Layout::plain("v1="))),
         ("encoding", builder().encoding(Encoding::Base64)),
         ("timestamp", builder().timestamp_header("X-At", TimestampFormat::Seconds)),
         ("signed", builder().signed([SignedPart::Body])),
-        ("max_signatures", builder().max_signatures(9)),
+        ("max_signatures", builder().max_signatures(7)),
+        ("signature_headers", builder().signature_headers(["X-Signature", "x-signature"])),
         ("repeated_signature_headers", builder().repeated_signature_headers()),
         ("danger_ambiguous_content", builder().danger_ambiguous_content()),
     ] {
         assert_eq!(builder.build().expect_err(field).field(), field);
     }
+    let token = || token().into_builder();
+    assert_eq!(token().algorithm(Algorithm::HmacSha512).build().expect_err("no MAC").field(), "algorithm");
+    assert_eq!(token().secret_format(SecretFormat::Base64).build().expect_err("sent as it is").field(), "secret");
     let minute = Tolerance::new(std::time::Duration::from_secs(60)).expect("a tolerance");
     let changed = builder().name("other").tolerance(minute).secret_format(SecretFormat::Hex).build().expect("a scheme");
     assert_eq!((changed.name(), changed.tolerance()), ("other", minute));

@@ -14,7 +14,7 @@ mod groups;
 mod interop;
 mod preset;
 mod properties;
-#[cfg(feature = "serde")]
+#[cfg(feature = "providers")]
 mod providers;
 mod rejections;
 mod repeated;

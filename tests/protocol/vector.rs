@@ -30,6 +30,24 @@ pub(crate) struct Vector {
 }
 
 impl Vector {
+    /// A message of a provider's file.
+    #[cfg(feature = "providers")]
+    pub(crate) fn of_provider(vector: &hookwarden::providers::Vector) -> Self {
+        Self {
+            source: vector.origin.clone(),
+            secret: vector.secret.clone(),
+            public_key: vector.public_key.clone(),
+            method: vector.method.clone(),
+            path: vector.path.clone(),
+            headers: vector.headers.clone(),
+            body: None,
+            body_hex: Some(const_hex::encode(vector.body())),
+            now: Some(vector.now),
+            command: None,
+            scheme: None,
+        }
+    }
+
     #[track_caller]
     pub(crate) fn body(&self) -> Vec<u8> {
         match (&self.body, &self.body_hex) {

@@ -56,7 +56,8 @@ fn ed25519_signatures_are_those_of_rfc_8032() {
     }
 }
 
-/// Signed with python3 cryptography 48, and the same with node crypto. The specification publishes no message for `v1a`;
+/// Signed with python3 cryptography 48, and the same with node crypto 20. No SDK signs or verifies `v1a`: not svix 2.9.1 and
+/// standardwebhooks 1.1.0 of PyPI, nor their packages of npm. The specification publishes no message for `v1a`;
 /// this is the one of its SDK for `v1`.
 #[test]
 fn standard_webhooks_v1a_message_verifies() {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hookwarden::clock::Clock as _;
-use hookwarden::crypto::{Algorithm, LiveKeys, Proven};
+use hookwarden::crypto::{Algorithm, LiveKeys, PreparedKeys, Proven};
 use hookwarden::encoding::Encoding;
 use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::headers::{FieldName, Head};
-use hookwarden::keys::{AsyncKeyStore, CachedKeys};
-use hookwarden::scheme::{Coverage, CustomCheck, CustomRequest, CustomScheme};
+use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
+use hookwarden::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme};
 use hookwarden::warden::{BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 
@@ -31,14 +31,14 @@ impl CustomScheme for Timestamped {
         Coverage::BODY.with_timestamp()
     }
 
-    fn begin(&self, head: &dyn Head) -> Result<CustomRequest, Reason> {
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
         let header = |name| head.header(&FieldName::new(name).expect("a header name")).required();
         let signature = Encoding::Hex.decode(header("X-Webhook-Signature")?).ok_or(Reason::MalformedSignature)?;
         let at = header("X-Webhook-Timestamp")?;
         let seconds = std::str::from_utf8(at).ok().and_then(|text| text.parse().ok());
         let timestamp = Timestamp::from_unix(seconds.ok_or(Reason::MalformedTimestamp)?);
         let check = Check { signature, content: [at, b"."].concat(), checks: Arc::clone(&self.checks) };
-        Ok(CustomRequest::new(check).with_timestamp(timestamp))
+        Ok(CustomHead::new(check).with_timestamp(timestamp))
     }
 }
 
@@ -53,7 +53,7 @@ impl CustomCheck for Check {
         self.content.extend_from_slice(chunk);
     }
 
-    fn finish(self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
         self.checks.fetch_add(1, Ordering::Relaxed);
         keys.verify(&[&self.content], &self.signature)
     }
@@ -109,6 +109,80 @@ fn custom_body_is_limited() {
 }
 
 #[test]
+fn custom_body_counts_twice_for_every_id() {
+    let limits = BodyLimits::new().max_bytes(64 * 1024).max_bytes_in_flight(8 * 64 * 1024);
+    for id in ["acme", "globex"] {
+        let (scene, _) = scene(|warden| warden.body(limits));
+        let post = scene.signed(vec![b'x'; 64 * 1024]);
+        let mut held = Vec::new();
+        let refused = loop {
+            let peer = Some([203, 0, 113, u8::try_from(held.len()).expect("a few requests")].into());
+            let examined = scene.warden.examine(&post.headers, peer).expect("a well-formed head");
+            let mut receiving = examined.identify(id).expect("keys or a decoy");
+            match receiving.update(&post.body) {
+                Ok(()) => held.push(receiving),
+                Err(refused) => break refused.reason(),
+            }
+        };
+        assert_eq!((held.len(), refused), (4, RefusalReason::BodyBudgetExceeded), "{id}");
+    }
+}
+
+#[test]
+fn panic_in_a_check_is_charged() {
+    for id in ["acme", "globex"] {
+        let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
+        let replay = Replay::new().lifetime(Duration::from_secs(60));
+        let keys = keyring(&scheme, SECRET);
+        let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+        let peer = Some([203, 0, 113, 9].into());
+        let outcome = |text: &str| scene.deliver(peer, id, &scene.signed(text)).expect_err("refused");
+        // The same answer and the same charge for a known and for an unknown id.
+        for _ in 0..60 {
+            let reason = outcome("panic");
+            assert!(matches!(reason, RefusalReason::Unverified(Reason::CheckPanicked) | RefusalReason::UnknownId));
+        }
+        assert_eq!(outcome("panic"), RefusalReason::PeerBlocked);
+    }
+}
+
+#[test]
+fn missing_request_line_in_check_is_a_mismatch() {
+    let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
+    let replay = Replay::new().lifetime(Duration::from_secs(60));
+    let keys = keyring(&scheme, SECRET);
+    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    assert_eq!(scene.deliver(None, "acme", &scene.signed("no request line")), unverified(Reason::Mismatch));
+}
+
+#[test]
+fn check_gets_the_webhook_id_and_the_time() {
+    let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
+    let replay = Replay::new().lifetime(Duration::from_secs(60));
+    let keys = keyring(&scheme, SECRET);
+    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    let body = format!("at {} for acme", scene.clock.now().wall.as_unix());
+    assert_eq!(scene.deliver(None, "acme", &scene.signed(body)), Ok(()));
+    assert_eq!(scene.deliver(None, "acme", &scene.signed("at 7 for acme")), unverified(Reason::Mismatch));
+}
+
+#[test]
+fn keys_of_another_use_are_misconfigured() {
+    /// Keys that sign, for a scheme with tokens.
+    struct Signing(Scheme);
+    impl KeyStore for Signing {
+        fn find(&self, _: &str) -> Result<Option<PreparedKeys>, StoreError> {
+            Ok(Some(self.0.prepare(&keyring(&self.0, SECRET)).expect("keys")))
+        }
+    }
+    let replay = Replay::new().lifetime(Duration::from_secs(60));
+    let scene =
+        Scene::of(token(), |warden| warden.keys(Signing(Scheme::timestamped())).replay(replay).danger_unsigned_body());
+    let post = scene.signed("x").with("X-Gitlab-Token", SECRET);
+    assert_eq!(scene.deliver(None, "acme", &post), Err(RefusalReason::Misconfigured));
+}
+
+#[test]
 fn forgeries_under_custom_scheme_block_their_peer() {
     let (scene, checks) = scene(|warden| warden);
     let peer = Some([203, 0, 113, 9].into());
@@ -161,7 +235,7 @@ fn custom_keys_are_found_by_their_id() {
     assert_eq!(deliver("k3", "k1"), Err(RefusalReason::UnknownId));
 }
 
-/// Accepts everything.
+/// Accepts every body but a few.
 struct Trusting;
 
 impl CustomScheme for Trusting {
@@ -169,8 +243,8 @@ impl CustomScheme for Trusting {
         Coverage::BODY
     }
 
-    fn begin(&self, _: &dyn Head) -> Result<CustomRequest, Reason> {
-        Ok(CustomRequest::new(TrustingCheck(Vec::new())))
+    fn begin(&self, _: &dyn Head) -> Result<CustomHead, Reason> {
+        Ok(CustomHead::new(TrustingCheck(Vec::new())))
     }
 }
 
@@ -181,8 +255,18 @@ impl CustomCheck for TrustingCheck {
         self.0.extend_from_slice(chunk);
     }
 
-    fn finish(self: Box<Self>, keys: &LiveKeys<'_>) -> Result<Proven, Reason> {
-        keys.danger_accept(&[&self.0])
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+        let now = keys.now().as_unix();
+        match std::str::from_utf8(&self.0).expect("text") {
+            "panic" => panic!("a fault of the application"),
+            "no request line" => Err(Reason::NoRequestLine),
+            text if text.starts_with("at ")
+                && text != format!("at {now} for {}", keys.webhook_id().expect("an id")) =>
+            {
+                Err(Reason::Mismatch)
+            }
+            _ => keys.danger_accept_unverified(&[&self.0]),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
 
 pub(crate) const EXAMPLE: &str = r#"All settings, each with its default or an example. All are optional, and an unknown setting is an error:
   listen = "127.0.0.1:3000"      # the address of the receiver
-  scheme = "timestamped"         # a preset, or a TOML file that describes a scheme
+  scheme = "timestamped"         # a provider, or a TOML file that describes a scheme
   keys = "keys.toml"             # the keys file; its secrets are checked too
   methods = ["POST"]             # other methods are answered 405
   content_types = ["application/json"]   # other types are answered 415; by default all are accepted

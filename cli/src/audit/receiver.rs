@@ -3,6 +3,7 @@
 mod checks;
 mod delivery;
 mod evidence;
+mod key_texts;
 mod message;
 mod report;
 mod sender;

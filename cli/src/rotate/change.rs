@@ -15,7 +15,11 @@ use crate::when;
 pub(super) struct NewKey<'k> {
     /// By default the date of `start`.
     pub(super) id: Option<&'k str>,
+    /// The secret or the public key.
     pub(super) secret: &'k str,
+    pub(super) is_public: bool,
+    /// The maximum number of keys of a sender.
+    pub(super) max_keys: usize,
     pub(super) start: Timestamp,
     pub(super) overlap: Duration,
 }
@@ -49,8 +53,11 @@ pub(super) fn apply(
         known.dedup();
         return Err(refused(format!("must contain the sender {sender:?}; it contains {}", known.join(", "))));
     }
-    if let Some(owner) = all.iter().find(|key| *key.secret == new.secret) {
-        return Err(refused(format!("must not contain the new secret, which is already {}", owner.name())));
+    // A provider may sign for several webhook ids with one key pair. The library decides whether they may share it.
+    let may_be_shared = |key: &FileKey| new.is_public && key.sender != sender;
+    if let Some(owner) = all.iter().find(|key| *key.secret == new.secret && !may_be_shared(key)) {
+        let what = if new.is_public { "public key" } else { "secret" };
+        return Err(refused(format!("must not contain the new {what}, which is already {}", owner.name())));
     }
     let end = when::later(new.start, new.overlap);
     if end < now {
@@ -65,12 +72,12 @@ pub(super) fn apply(
         return Err(refused(problem));
     }
     let remaining = if prune { kept.len() } else { keys.len() };
-    if remaining >= MAX_KEYS {
+    if remaining >= new.max_keys {
         let way_out = match (expired.is_empty(), prune) {
             (false, false) => format!("{} expired; add --prune to remove them", ids(&expired).join(", ")),
             _ => "none is expired, so remove one by hand".into(),
         };
-        return Err(refused(format!("sender {sender:?} already has the maximum of {MAX_KEYS} keys; {way_out}")));
+        return Err(refused(format!("sender {sender:?} already has the maximum of {} keys; {way_out}", new.max_keys)));
     }
     let pruned = if prune { ids(&expired) } else { Vec::new() };
     let ending = kept.iter().filter(|key| key.not_after.is_none_or(|last| last > end));
@@ -81,7 +88,7 @@ pub(super) fn apply(
         Some(id) => id.to_owned(),
         None => free_id(&when::date(new.start), &staying),
     };
-    let edit = Edit { key_id: &key_id, secret: new.secret, start: new.start, ended: &ended, pruned: &pruned };
+    let edit = Edit { key_id: &key_id, new, ended: &ended, pruned: &pruned };
     let text = edit
         .of(text, sender)
         .ok_or_else(|| refused("must have its keys in [[sender.key]] tables to be changed".into()))?;
@@ -97,8 +104,7 @@ fn free_id(date: &str, taken: &[&str]) -> String {
 
 struct Edit<'e> {
     key_id: &'e str,
-    secret: &'e str,
-    start: Timestamp,
+    new: &'e NewKey<'e>,
     ended: &'e [(String, Timestamp)],
     pruned: &'e [String],
 }
@@ -152,8 +158,8 @@ impl Edit<'_> {
 
     fn fill(&self, key: &mut dyn TableLike) -> Option<()> {
         key.insert("id", value(self.key_id));
-        key.insert("secret", value(self.secret));
-        key.insert("not_before", when::item(self.start).ok()?);
+        key.insert(if self.new.is_public { "public_key" } else { "secret" }, value(self.new.secret));
+        key.insert("not_before", when::item(self.new.start).ok()?);
         Some(())
     }
 
@@ -176,6 +182,3 @@ impl Edit<'_> {
 fn is(table: &dyn TableLike, id: &str) -> bool {
     table.get("id").and_then(Item::as_str) == Some(id)
 }
-
-/// The limit of a keyring.
-const MAX_KEYS: usize = 8;

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use hookwarden::crypto::Algorithm;
+use hookwarden::{PublicKey, Scheme};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -27,10 +28,15 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     let cannot = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
     let secret = scheme.secret(arguments.secret.text()?.as_str()).map_err(cannot)?;
     let key = secret.public_key().ok_or_else(|| Failure::input("--scheme", "must be a scheme with public keys"))?;
-    let prefix = if scheme.algorithm() == Algorithm::Ed25519 { "whpk_" } else { "" };
-    let text = format!("{prefix}{}", STANDARD.encode(key.as_bytes()));
+    let text = text_of(key, &scheme);
     output.result(&json!({ "public_key": text }), || anstream::println!("{text}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a public key, in a form that the scheme reads.
+pub(crate) fn text_of(key: &PublicKey, scheme: &Scheme) -> String {
+    let prefix = if scheme.algorithm() == Algorithm::Ed25519 { "whpk_" } else { "" };
+    format!("{prefix}{}", STANDARD.encode(key.as_bytes()))
 }
 
 pub(crate) const EXAMPLE: &str = "\

@@ -11,13 +11,14 @@ use axum::extract::Query;
 use hookwarden::encoding::Encoding;
 use hookwarden::handshake::Handshake;
 use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
-use hookwarden::{Scheme, Warden};
+use hookwarden::{Keyring, Scheme, Warden};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::harness::receiver::{Bench, Receiver, Server};
 use super::harness::sender::ID;
+use super::public_keys::{KEYS, SCHEME as PUBLIC_KEY_SCHEME};
 use super::schemes::{keyring, presets};
 use super::scratch::{CommandOutput, Running, Scratch};
 use flawed::{Flaw, FlawedReceiver, SECRET};
@@ -266,6 +267,70 @@ async fn oracle_for_anyone_is_worse_than_for_senders() {
             (&"challenge-oracle".into(), &severity.into()),
             "{output:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_receivers_pass_for_every_public_key_algorithm() {
+    let mut audits = JoinSet::new();
+    for (algorithm, private) in KEYS {
+        for server in Server::ALL {
+            audits.spawn(passes_with_public_key(algorithm, private, *server));
+        }
+    }
+    audits.join_all().await;
+}
+
+async fn passes_with_public_key(algorithm: &str, private: &str, server: Server) {
+    let document = PUBLIC_KEY_SCHEME.replace("ALGORITHM", algorithm);
+    let scheme: Scheme = toml::from_str(&document).expect("a scheme");
+    let public = scheme.secret(private).expect("a private key").public_key().expect("a private key").clone();
+    let limits = BodyLimits::new().max_bytes(flawed::CAP).deadline(flawed::DEADLINE);
+    let warden = Warden::builder(scheme).sender(ID, Keyring::new(public)).body(limits);
+    let scratch = Scratch::new();
+    let path = scratch.write("scheme.toml", &document);
+    let bench = Bench::start(server, warden).await;
+    let path = path.to_str().expect("a path");
+    let output = audit_at(bench.receiver.address(), private, &["--json", "--scheme", path]).await;
+    assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{server:?}, {algorithm}: {output:?}");
+    let not_checked = BTreeSet::from(["challenge-oracle", "weak-secret"].map(str::to_owned));
+    assert_eq!(checks(&output, "inconclusive"), not_checked, "{server:?}, {algorithm}: {output:?}");
+    let holding = checks(&output, "holds");
+    for id in ["body-signed", "signature-exact", "stale", "early", "replay", "quota-forgeries", "quota"] {
+        assert!(holding.contains(id), "{server:?}, {algorithm}, {id}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn public_key_used_as_secret_is_found() {
+    let scratch = Scratch::new();
+    let document = "\
+name = \"confused\"
+algorithm = \"ed25519\"
+signature_headers = [\"X-Webhook-Signature\"]
+encoding = \"hex\"
+timestamp = { header = \"X-Webhook-Timestamp\", format = \"seconds\" }
+signed = [\"timestamp\", { literal = \".\" }, \"body\"]
+";
+    let path = scratch.write("scheme.toml", document);
+    let more = ["--json", "--scheme", path.to_str().expect("a path"), "--only", "algorithm"];
+    let private = KEYS[0].1;
+    let pem = include_str!("../../../tests/public_keys/keys/ed25519_public.pem");
+    let base64 = pem.lines().nth(1).expect("the key");
+    let whpk = "whpk_Nz0iPauQzI/UYXFo2owoCEuKMTNXXWW3ZObSLII/B/w=";
+    for (what, text) in [
+        ("nothing", &b""[..]),
+        ("the public key in PEM", pem.as_bytes()),
+        ("the public key in PEM without the last line break", pem.trim_end().as_bytes()),
+        ("the public key's DER in base64", base64.as_bytes()),
+        ("the public key with whpk_", whpk.as_bytes()),
+        ("HMAC-SHA-256 is", &flawed::PUBLIC_KEY),
+    ] {
+        let receiver = FlawedReceiver::start(Flaw::PublicKeyAsSecret(text)).await;
+        let output = audit_at(receiver.address, private, &more).await;
+        let expected = if text.is_empty() { BTreeSet::new() } else { BTreeSet::from(["algorithm".to_owned()]) };
+        assert_eq!(found(&output), expected, "{what}: {output:?}");
+        assert!(text.is_empty() || output.stdout.contains(what), "{what}: {output:?}");
     }
 }
 

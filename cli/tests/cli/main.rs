@@ -21,10 +21,12 @@ mod files;
 #[path = "../../../tests/harness/mod.rs"]
 mod harness;
 mod json;
+mod providers;
 mod public_keys;
 mod randomness;
 mod rotate;
 mod rotate_failures;
+mod rotate_public_keys;
 mod schemes;
 mod scratch;
 mod secret;

@@ -167,7 +167,10 @@ fn invalid_input_fails_with_one_line() {
     refused(&["body", "--body", "x"], "cannot be used with");
     refused(&["body", "-H", "no colon"], "must have the form 'Name: value'");
     refused(&["body", "-H", "a b: c"], "must have a valid header name before the colon");
-    refused(&["body", "--scheme", "unknown"], "--scheme: must be a file or one of timestamped");
+    refused(
+        &["body", "--scheme", "unknown"],
+        "--scheme: must be a file or one of `hookwarden providers`; there is no provider \"unknown\"",
+    );
     refused(&["body", "--scheme", &document], "bad.toml: ");
     refused(&["body", "--secret-env", "NOT_SET"], "NOT_SET is not set in the environment");
     refused(&["body", "--secret-file", "nowhere"], "nowhere: No such file");

@@ -61,15 +61,16 @@ impl Message<'_> {
         self.sign().unwrap_or_default()
     }
 
-    /// The delivery, signed with the empty key. `None` if the audit cannot compute the signed content.
+    /// The delivery, signed by an HMAC with these bytes as its key. `None` for another algorithm, or if the audit
+    /// cannot compute the signed content.
     ///
-    /// The library refuses every secret that HMAC treats as the empty key, so the MAC is computed here.
-    pub(super) fn signed_under_the_empty_key(self) -> Option<Delivery> {
+    /// The library refuses some keys, such as the empty one and the DER of a public key, so the MAC is computed here.
+    pub(super) fn signed_by_mac(self, algorithm: Algorithm, key: &[u8]) -> Option<Delivery> {
         let content = self.content()?;
-        let mac = match self.algorithm {
-            Algorithm::HmacSha256 => mac_of::<Hmac<sha2::Sha256>>(&content)?,
-            Algorithm::HmacSha1 => mac_of::<Hmac<sha1::Sha1>>(&content)?,
-            Algorithm::HmacSha512 => mac_of::<Hmac<sha2::Sha512>>(&content)?,
+        let mac = match algorithm {
+            Algorithm::HmacSha256 => mac_of::<Hmac<sha2::Sha256>>(key, &content)?,
+            Algorithm::HmacSha1 => mac_of::<Hmac<sha1::Sha1>>(key, &content)?,
+            Algorithm::HmacSha512 => mac_of::<Hmac<sha2::Sha512>>(key, &content)?,
             _ => return None,
         };
         Some(self.sign()?.with_tag(&encoded(self.sender.scheme.encoding(), &mac)?))
@@ -180,8 +181,8 @@ impl Message<'_> {
     }
 }
 
-fn mac_of<M: Mac + KeyInit>(content: &[u8]) -> Option<Vec<u8>> {
-    let mac = <M as KeyInit>::new_from_slice(b"").ok()?;
+fn mac_of<M: Mac + KeyInit>(key: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+    let mac = <M as KeyInit>::new_from_slice(key).ok()?;
     Some(mac.chain_update(content).finalize().into_bytes().to_vec())
 }
 

@@ -11,6 +11,7 @@ use hookwarden::{Keyring, PublicKey, Scheme, Secret, Timestamp};
 use sha2::Digest as _;
 
 use super::delivery::Delivery;
+use super::key_texts;
 use super::message::Message;
 use crate::failure::Failure;
 use crate::random;
@@ -23,6 +24,8 @@ pub(super) struct Sender {
     /// The bytes of the public key as the secret of each HMAC, to try whether a receiver confuses the two. Empty for a
     /// scheme with a shared secret.
     pub(super) public_key: Vec<(Algorithm, Secret)>,
+    /// The other forms of the public key, with their descriptions.
+    pub(super) public_key_texts: Vec<(&'static str, Vec<u8>)>,
     own: Vec<(String, Vec<u8>)>,
     body: Body,
     path: String,
@@ -64,13 +67,15 @@ impl Sender {
         let wrong = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
         let secret = scheme.secret(secret).map_err(wrong)?;
         let public_key = secret.public_key().map(hmac_secrets).transpose().map_err(wrong)?.unwrap_or_default();
+        let public_key_texts =
+            secret.public_key().map(|key| key_texts::all(scheme.algorithm(), key)).unwrap_or_default();
         let keys = Keyring::new(secret);
         let random = random::bytes::<6>()?;
         let run = const_hex::encode(*random);
         // Makes the deliveries differ from those of an earlier audit.
         let [first @ .., _, _] = *random;
         let count = AtomicU64::new(u32::from_be_bytes(first).into());
-        let sender = Self { scheme, keys, public_key, own, body, path: path.to_owned(), run, count };
+        let sender = Self { scheme, keys, public_key, public_key_texts, own, body, path: path.to_owned(), run, count };
         for (name, _) in &sender.own {
             if sender.signature_name().eq_ignore_ascii_case(name) || sender.is_timestamp_header(name) {
                 return Err(Failure::input("--header", format!("{name} must not be set; the audit writes it")));

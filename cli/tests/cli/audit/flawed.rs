@@ -8,10 +8,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::hmac::{self, Key};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+/// The public key in `tests/public_keys/keys/ed25519_public.pem`.
+pub(crate) const PUBLIC_KEY: [u8; 32] = [
+    0x37, 0x3d, 0x22, 0x3d, 0xab, 0x90, 0xcc, 0x8f, 0xd4, 0x61, 0x71, 0x68, 0xda, 0x8c, 0x28, 0x08, 0x4b, 0x8a, 0x31,
+    0x33, 0x57, 0x5d, 0x65, 0xb7, 0x64, 0xe6, 0xd2, 0x2c, 0x82, 0x3f, 0x07, 0xfc,
+];
 
 /// The secret of the webhook id `acme`.
 pub(crate) const SECRET: &str = "a-secret-that-only-acme-has";
@@ -75,6 +82,8 @@ pub(crate) enum Flaw {
     StaleAfterBody,
     CopyForgotten,
     RevealsFutureStamps,
+    /// Verifies with the public key [`PUBLIC_KEY`], and also takes these bytes for the secret of an HMAC.
+    PublicKeyAsSecret(&'static [u8]),
     /// Stricter than necessary, which is not a flaw.
     StrictTolerance,
 }
@@ -407,6 +416,13 @@ impl State {
             return Err(Cause::Failure);
         }
         let message = |body: &[u8]| [stamp.as_bytes(), b".", body].concat();
+        if let Flaw::PublicKeyAsSecret(text) = self.flaw {
+            signature.clone_into(right);
+            let key = UnparsedPublicKey::new(&ED25519, PUBLIC_KEY);
+            let verifies = const_hex::decode(signature).is_ok_and(|bytes| key.verify(&message(body), &bytes).is_ok());
+            let is_mac = !text.is_empty() && signature == mac_under(text, &message(body));
+            return if verifies || is_mac { Ok(()) } else { Err(Cause::Mismatch) };
+        }
         let verified = match (self.flaw, serde_json::from_slice::<serde_json::Value>(body)) {
             (Flaw::Reserialized, Ok(document)) => document.to_string().into_bytes(),
             (Flaw::LossyBody, _) => String::from_utf8_lossy(body).into_owned().into_bytes(),
@@ -541,7 +557,11 @@ fn signed_challenge(text: &str) -> Vec<u8> {
 }
 
 fn mac(secret: &str, message: &[u8]) -> String {
-    hex(hmac::sign(&Key::new(hmac::HMAC_SHA256, secret.as_bytes()), message).as_ref())
+    mac_under(secret.as_bytes(), message)
+}
+
+fn mac_under(secret: &[u8], message: &[u8]) -> String {
+    hex(hmac::sign(&Key::new(hmac::HMAC_SHA256, secret), message).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,61 @@
+//! `hookwarden providers`, and providers as schemes of other commands.
+
+use serde_json::Value;
+
+use super::scratch::Scratch;
+
+fn run(arguments: &[&str]) -> String {
+    Scratch::new().run([&["providers"], arguments].concat()).assert_code(0).stdout
+}
+
+#[test]
+fn list_names_every_provider() {
+    let text = run(&[]);
+    for words in [["stripe", "Stripe"], ["shopify", "Shopify"], ["openai", "OpenAI"]] {
+        assert!(text.lines().any(|line| line.split_whitespace().take(2).eq(words)), "{words:?}");
+    }
+    let count = text.lines().last().expect("a last line").split(' ').next().expect("a number");
+    assert!(count.parse::<usize>().expect("a number") >= 120, "{count} names");
+}
+
+#[test]
+fn facts_name_source_and_equal_bodies() {
+    let text = run(&["GitHub"]);
+    for part in ["https://docs.github.com/", "X-Hub-Signature-256", "X-GitHub-Delivery", "equal bodies", "retries"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn json_is_the_files_of_the_providers() {
+    let all: Value = serde_json::from_str(&run(&["--json"])).expect("JSON");
+    let providers = all["providers"].as_array().expect("a list");
+    let github = providers.iter().find(|provider| provider["name"] == "github").expect("a provider");
+    assert_eq!(github["signature_headers"][0], "X-Hub-Signature-256");
+    assert!(github["provider"]["vector"][0]["headers"].is_array());
+    let one: Value = serde_json::from_str(&run(&["github", "--json"])).expect("JSON");
+    assert_eq!(one["providers"], serde_json::json!([github]));
+}
+
+#[test]
+fn unknown_provider_is_refused_with_a_suggestion() {
+    Scratch::new().run(["providers", "strpe"]).assert_refused("did you mean stripe?");
+    Scratch::new().run(["sign", "--body", "x", "--scheme", "strpe"]).assert_refused(
+        "--scheme: must be a file or one of `hookwarden providers`; there is no provider \"strpe\": did you mean stripe?",
+    );
+}
+
+#[test]
+fn message_under_a_provider_name_verifies() {
+    let scratch = Scratch::new();
+    scratch.file("body", "{\"id\":7}");
+    for (provider, secret) in
+        [("mux", "a-secret-of-nobody"), ("openai", "whsec_bm90LWEtc2VjcmV0LW9mLWFueS1vbmUtYXQtYWxs")]
+    {
+        scratch.file("secret", secret);
+        let signed = scratch.run(["sign", "body", "--scheme", provider, "--secret-file", "secret"]).assert_code(0);
+        scratch.file("headers", signed.stdout);
+        let files = ["--headers", "headers", "--body", "body", "--secret-file", "secret"];
+        scratch.run([&["verify", "--scheme", provider], &files[..]].concat()).assert_code(0);
+    }
+}
