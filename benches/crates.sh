@@ -23,6 +23,6 @@ count "ed25519" 37 --features ed25519
 count "ecdsa" 46 --features ecdsa
 count "rsa" 40 --features rsa
 count "providers" 34 --features providers
-count "warden" 55 --features warden
+count "warden" 59 --features warden
 
 exit "$over"
