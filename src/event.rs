@@ -87,8 +87,9 @@ pub use self::warning::Warning;
 pub struct SecurityEvent<'e> {
     /// How the request ended.
     pub outcome: Outcome,
-    /// The status of the handler's answer, if a layer or middleware saw one. `None` for a refusal, for a handler that
-    /// panicked or was not called, and if there is only an extractor.
+    /// The status of the handler's answer, if a layer or middleware saw one, or of the answer to a signed handshake. `None`
+    /// for a refusal, for an unsigned handshake, for a handler that panicked or was not called, and if there is only an
+    /// extractor.
     pub status: Option<StatusCode>,
     /// The webhook id of the request, with control and non-ASCII characters escaped, cut to 128 bytes. It is unverified
     /// unless the outcome is accepted or released. After key lookup it is the canonical id, if the key store

@@ -34,6 +34,7 @@ use crate::limit::Peer;
 /// | released | WARN |
 /// | refused | WARN |
 /// | refused because of a fault of the receiver ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)) | ERROR |
+/// | handshake | INFO |
 /// | abandoned | INFO |
 /// | a [`Warning`] | WARN; ERROR for a failed reload of keys |
 /// | a store failed | ERROR |
@@ -41,7 +42,7 @@ use crate::limit::Peer;
 ///
 /// | field | value |
 /// | --- | --- |
-/// | `outcome` | `accepted`, `released`, `refused` or `abandoned` |
+/// | `outcome` | `accepted`, `released`, `refused`, `handshake` or `abandoned` |
 /// | `status` | the status of the handler's answer |
 /// | `reason` | why the request was refused, in snake case |
 /// | `webhook_id` | the id of the request, escaped; unverified unless the request was accepted or released |
@@ -60,12 +61,12 @@ use crate::limit::Peer;
 /// Unknown fields are left out. No field contains a secret, a MAC, a header value or a body.
 ///
 /// # Floods
-/// Attackers cannot fill a disk with log lines. Refused and abandoned requests with the same peer (an IPv6 peer by its
-/// /64 network), webhook id and reason get 5 lines; further ones within a minute of the first are counted, and then one
-/// line with `suppressed` gives their number. All peers together get at most 10 such lines each second; further events
-/// are counted together and logged once a minute, in a line with `suppressed` only. Faults of the receiver and
-/// warnings have separate limits of the same size, by reason, so that a flood does not hide an outage. Every accepted
-/// or released request has a line.
+/// Attackers cannot fill a disk with log lines. Refused and abandoned requests and handshakes with the same peer (an
+/// IPv6 peer by its /64 network), webhook id and reason get 5 lines; further ones within a minute of the first are
+/// counted, and then one line with `suppressed` gives their number. All peers together get at most 10 such lines each
+/// second; further events are counted together and logged once a minute, in a line with `suppressed` only. Faults of
+/// the receiver and warnings have separate limits of the same size, by reason, so that a flood does not hide an outage.
+/// Every accepted or released request has a line.
 ///
 /// The observer runs no background task. A count is logged with the first event after its minute, by
 /// [`flush`](Self::flush), or when the observer is dropped.

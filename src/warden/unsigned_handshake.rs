@@ -58,7 +58,7 @@ impl Warden {
         let matched = self.unsigned_handshake(head, id.as_ref())?;
         let started = self.start_handshake(&matched, head, id, peer);
         Some(started.map_or_else(Refused::into_answer, |log| {
-            let is_immediate = self.inner.keys.is_immediate();
+            let is_immediate = matched.needs_keys() && self.inner.keys.is_immediate();
             let lookup = if is_immediate { pin!(log.find_keys(pending())).now_or_never() } else { None };
             log.answer(&matched, head, lookup)
         }))

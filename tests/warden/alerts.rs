@@ -220,7 +220,7 @@ fn retries_and_server_faults_raise_no_alert() {
         (0..4).for_each(|_| site.observer.observe(&of_webhook("acme", reason)));
         assert_eq!(site.reported().is_empty(), innocent(reason), "{reason}");
     }
-    for outcome in [Outcome::Accepted, Outcome::Released, Outcome::Abandoned] {
+    for outcome in [Outcome::Accepted, Outcome::Released, Outcome::Handshake, Outcome::Abandoned] {
         let site = Site::new();
         let mut event = of_webhook("acme", RefusalReason::Unverified(Reason::Mismatch));
         event.outcome = outcome;

@@ -139,6 +139,7 @@ fn log_level_follows_the_outcome() {
     let cases = [
         (Outcome::Accepted, Level::INFO),
         (Outcome::Released, Level::WARN),
+        (Outcome::Handshake, Level::INFO),
         (Outcome::Abandoned, Level::INFO),
         (Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)), Level::WARN),
         (Outcome::Refused(RefusalReason::Replayed), Level::WARN),
@@ -663,6 +664,7 @@ fn metric_is_registered_once_for_all_events() {
         let outcomes = [
             Outcome::Accepted,
             Outcome::Released,
+            Outcome::Handshake,
             Outcome::Abandoned,
             Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch)),
         ];
