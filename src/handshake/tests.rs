@@ -261,3 +261,15 @@ fn mac_needs_a_scheme_that_excludes_challenges() {
     assert_eq!(ForgeryGuard::of(&Scheme::slack()).ok(), Some(ForgeryGuard::Literal));
     assert_eq!(ForgeryGuard::of(&Scheme::github()).ok(), Some(ForgeryGuard::RefusedBodies));
 }
+
+#[test]
+fn mac_needs_a_described_scheme_with_a_shared_secret() {
+    let token = Scheme::danger_token_header("token", "X-Token", "").unwrap();
+    assert_eq!(ForgeryGuard::of(&token).unwrap_err().field(), "handshake.mac");
+    #[cfg(feature = "ed25519")]
+    {
+        let algorithm = crate::crypto::Algorithm::Ed25519;
+        let public = Scheme::slack().into_builder().algorithm(algorithm).build().unwrap();
+        assert_eq!(ForgeryGuard::of(&public).unwrap_err().field(), "handshake.mac");
+    }
+}
