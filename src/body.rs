@@ -127,7 +127,7 @@ fn unsigned_handshake<H: Head>(
     context: &RequestContext,
     deadline: Option<Instant>,
 ) -> Option<Pin<Box<impl Future<Output = Answer>>>> {
-    let handshake = warden.unsigned_handshake(head, context.id.as_ref())?;
+    let handshake = warden.unsigned_handshake(head, context.id.as_ref(), context.peer)?;
     Some(Box::pin(warden.answer_unsigned(handshake, head, context.id.clone(), context.peer, passed(deadline))))
 }
 

@@ -22,7 +22,8 @@
 //! An unsigned [handshake](crate::handshake) is answered before step 0, a signed one after step 7.
 //!
 //! Steps 0 to 4 read only the head. An unknown webhook id continues with a decoy key and is refused at step 6 with the
-//! same 401, so that a sender cannot find out which ids exist.
+//! same 401, so that a sender cannot find out which ids exist. Exception: with an unsigned handshake whose answer has a MAC,
+//! such as X's, an unknown id is answered 401 and a known one 200.
 //!
 //! [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`] group related settings. Settings that turn a protection off
 //! have `danger` in their name.

@@ -179,6 +179,12 @@ impl PreparedKeys {
         self.valid(now).next().map(|(index, _)| index)
     }
 
+    /// Returns the id of the key at `index` in the keyring.
+    #[cfg(feature = "warden")]
+    pub(crate) fn id_of(&self, index: u8) -> Option<KeyId> {
+        self.keys.get(usize::from(index)).map(|key| key.id)
+    }
+
     pub(crate) fn has_live(&self, now: Timestamp) -> bool {
         self.keys.iter().any(|key| key.window.contains(now))
     }

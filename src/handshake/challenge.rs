@@ -56,6 +56,12 @@ impl Handshake {
         self.permits(&challenge).then_some(Challenge(challenge))
     }
 
+    /// Whether an unsigned handshake has a method for which `is_of` holds.
+    pub(crate) fn has_method_of(&self, is_of: impl Fn(&str) -> bool) -> bool {
+        !self.is_signed()
+            && ["GET", "HEAD"].into_iter().chain(self.method.as_deref()).any(|own| self.has_method(own) && is_of(own))
+    }
+
     fn has_method(&self, method: &str) -> bool {
         match &self.method {
             Some(own) => own == method,
@@ -68,6 +74,11 @@ impl Handshake {
             Some(Digest::Mac(_)) => is_signable(challenge.as_bytes()),
             _ => (1..=MAX_CHALLENGE).contains(&challenge.len()) && !challenge.chars().any(char::is_control),
         }
+    }
+
+    /// Whether the application decides about each challenge.
+    pub(crate) const fn asks_application(&self) -> bool {
+        self.decide.is_some()
     }
 
     /// Asks the application whether it accepts the challenge. `id` returns the webhook id, if it is known.

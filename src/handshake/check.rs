@@ -5,7 +5,8 @@ use http::StatusCode;
 use super::Handshake;
 use super::parts::{Condition, Digest, Form, HashPart, Source};
 use crate::error::ConfigError;
-use crate::headers::is_token_byte;
+use crate::headers::{FieldName, is_token_byte};
+use crate::scheme::{Scheme, SignedPart};
 
 impl Handshake {
     /// Checks that the settings fit together. The token and the endpoint may still be missing.
@@ -30,6 +31,13 @@ impl Handshake {
             "token",
             "must not be set: this handshake compares and hashes no token",
         )?;
+        // Anyone who sees the hash can guess a short token without asking the endpoint. eBay requires 32 characters.
+        let is_long = token.is_none_or(|token| token.len() >= 32);
+        require(
+            is_long || !hashes(HashPart::Token),
+            "token",
+            "must have at least 32 bytes, because its hash is public",
+        )?;
         let is_text = |text: &str| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
         require(token.is_none_or(is_text), "token", "must have 1 to 1024 bytes without control characters")?;
         require(self.endpoint.is_some() || !needs_endpoint, "endpoint", "is missing: call `with_endpoint`")?;
@@ -48,6 +56,24 @@ impl Handshake {
             self.endpoint.as_ref().is_none_or(is_base),
             "endpoint",
             "must be a scheme and host without a path, such as https://hooks.example.com",
+        )
+    }
+
+    /// Checks that the signature covers something that makes a delivery a challenge. Otherwise anyone who has a delivery can
+    /// change a header of it, so that it is answered and committed without the handler.
+    pub(crate) fn check_condition(&self, scheme: &Scheme) -> Result<(), ConfigError> {
+        let is_signed = |name: &FieldName| {
+            scheme.signed().iter().any(|part| matches!(part, SignedPart::Header(signed) if signed == name))
+        };
+        let is_covered = |condition: &Condition| match condition {
+            Condition::Body { .. } => true,
+            Condition::Header { name, .. } => is_signed(name),
+        };
+        let in_body = matches!(self.source, Some(Source::Body(_)));
+        require(
+            !self.is_signed() || in_body || self.conditions.iter().any(is_covered),
+            "when_header",
+            "must not be the only condition, because the header is not signed: add `when` or `when_number`",
         )
     }
 

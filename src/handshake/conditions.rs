@@ -16,7 +16,8 @@ impl Handshake {
         self.on(Condition::Body { pointer: pointer.into(), expected: Expected::Number(value) })
     }
 
-    /// Requires that the delivery has the header `name` exactly once, with this value. The header need not be signed.
+    /// Requires that the delivery has the header `name` exactly once, with this value. If the scheme does not
+    /// sign the header, another condition or the challenge must be in the body.
     pub fn when_header(mut self, name: &str, value: impl Into<String>) -> Self {
         match field_name(name) {
             (Some(name), _) => self.on(Condition::Header { name, value: value.into() }),

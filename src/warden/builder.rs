@@ -253,7 +253,8 @@ impl WardenBuilder {
             self.rules.tolerance = tolerance;
         }
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
-        let handshakes = Handshakes::new(self.handshakes, self.quotas.handshake_quota(), &self.rules.scheme)?;
+        let handshakes =
+            Handshakes::new(self.handshakes, self.quotas.handshake_quota(), &self.rules.scheme, &self.accept)?;
         let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
         let duplicates_conflict = self.replay.is_conflict();
         let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;

@@ -1,5 +1,6 @@
 //! The handshakes of a Warden.
 
+use super::accept::Accept;
 use crate::error::ConfigError;
 use crate::handshake::{ForgeryGuard, Handshake};
 use crate::limit::{Quota, RejectedTraffic};
@@ -22,11 +23,21 @@ impl Handshakes {
         handshakes: Vec<Handshake>,
         quota: Option<Quota>,
         scheme: &Scheme,
+        accept: &Accept,
     ) -> Result<Option<Box<Self>>, ConfigError> {
         let mut refuses_challenges = false;
         for handshake in &handshakes {
             handshake.check()?;
             handshake.check_complete()?;
+            handshake.check_condition(scheme)?;
+            if scheme.signature_headers().is_empty() && handshake.has_method_of(|method| accept.has_method(method)) {
+                let problem = format!(
+                    "must not be a method of deliveries: {} names no signature header, so that deliveries would be \
+                     answered as handshakes",
+                    scheme.name()
+                );
+                return Err(ConfigError::new("handshake.method", problem));
+            }
             if handshake.mac_encoding().is_some() {
                 refuses_challenges |= ForgeryGuard::of(scheme)? == ForgeryGuard::RefusedBodies;
             }
@@ -53,7 +64,7 @@ impl Handshakes {
 }
 
 /// How many times the quota of a pair of peer and webhook id a peer has for all ids.
-const PEER_FACTOR: u32 = 10;
+const PEER_FACTOR: u32 = 2;
 
 /// Entries of each table.
 const CAPACITY: usize = 65_536;

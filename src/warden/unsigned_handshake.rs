@@ -4,6 +4,7 @@ use std::future::{Future, pending};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
@@ -55,7 +56,7 @@ impl Warden {
         peer: Option<IpAddr>,
     ) -> Option<Answer> {
         let id = id.map(|id| Ok(id.into()));
-        let matched = self.unsigned_handshake(head, id.as_ref())?;
+        let matched = self.unsigned_handshake(head, id.as_ref(), peer)?;
         let started = self.start_handshake(&matched, head, id, peer);
         Some(started.map_or_else(Refused::into_answer, |log| {
             let is_immediate = matched.needs_keys() && self.inner.keys.is_immediate();
@@ -72,7 +73,7 @@ impl Warden {
         peer: Option<IpAddr>,
     ) -> Option<Answer> {
         let id = id.map(|id| Ok(id.into()));
-        let matched = self.unsigned_handshake(head, id.as_ref())?;
+        let matched = self.unsigned_handshake(head, id.as_ref(), peer)?;
         Some(self.answer_unsigned(matched, head, id, peer, pending()).await)
     }
 
@@ -94,11 +95,13 @@ impl Warden {
         }
     }
 
-    /// Returns the first handshake that matches the request.
+    /// Returns the first handshake that matches the request. It is counted before the application decides about it, so
+    /// that the quota limits these calls too.
     pub(crate) fn unsigned_handshake<H: Head + ?Sized>(
         &self,
         head: &H,
         route_id: Option<&Result<WebhookId, IdFault>>,
+        peer: Option<IpAddr>,
     ) -> Option<UnsignedHandshake<'_>> {
         let Inner { handshakes, accept, rules, id_source, .. } = &*self.inner;
         let handshakes = handshakes.as_deref()?;
@@ -110,17 +113,46 @@ impl Warden {
         if head.method().is_none_or(|method| accept.has_method(method) && is_signed()) {
             return None;
         }
-        handshakes.unsigned.iter().find_map(|handshake| {
+        let mut matching = handshakes.unsigned.iter().filter_map(|handshake| {
             let challenge = handshake.challenge(head, None)?;
-            let id = || {
-                let id = route_id.map_or_else(|| id_source.find(head), Result::clone);
-                id.ok().map(|id| id.as_str().to_owned())
-            };
-            handshake.accepts(&challenge, id).then_some(UnsignedHandshake { handshake, challenge })
+            Some(UnsignedHandshake { handshake, challenge, counted: None })
+        });
+        let mut counted = None;
+        matching.find_map(|mut matched| {
+            if matched.handshake.asks_application() {
+                let id = route_id.map_or_else(|| id_source.find(head), Result::clone).ok();
+                let count = || self.count_handshake(id.as_ref(), peer);
+                matched.counted = Some(counted.get_or_insert_with(count).clone());
+                let is_blocked = matches!(matched.counted, Some(Err(_)));
+                let id = || id.map(|id| id.as_str().to_owned());
+                if !is_blocked && !matched.handshake.accepts(&matched.challenge, id) {
+                    return None;
+                }
+            }
+            Some(matched)
         })
     }
 
-    /// Counts a handshake against the quota of its peer and webhook id.
+    /// Counts a handshake against the quota of its peer and webhook id. Returns how long to wait if it is over.
+    fn count_handshake(&self, id: Option<&WebhookId>, peer: Option<IpAddr>) -> Result<(), Duration> {
+        let inner = &self.inner;
+        if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
+            inner.monitor.warn(warning);
+        }
+        let Some(handshakes) = inner.handshakes.as_deref() else { return Ok(()) };
+        let now = inner.monitor.clock.now().monotonic;
+        match handshakes.limit.reserve(peer.map(Peer::from), id.map(WebhookId::hash), now) {
+            Ok(reservation) => {
+                if reservation.table_is_full {
+                    inner.monitor.warn(Warning::RejectedTableFull);
+                }
+                Ok(())
+            }
+            Err(blocked) => Err(blocked.wait),
+        }
+    }
+
+    /// Starts the log of a handshake, unless it is over its quota.
     fn start_handshake<H: Head + ?Sized>(
         &self,
         matched: &UnsignedHandshake<'_>,
@@ -135,19 +167,10 @@ impl Warden {
             log.set_id(id)?;
         }
         log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
-        let Some(handshakes) = inner.handshakes.as_deref() else { return Ok(log) };
-        match handshakes.limit.reserve(
-            peer.map(Peer::from),
-            log.webhook_id.as_ref().map(WebhookId::hash),
-            log.began.monotonic,
-        ) {
-            Ok(reservation) => {
-                if reservation.table_is_full {
-                    inner.monitor.warn(Warning::RejectedTableFull);
-                }
-                Ok(log)
-            }
-            Err(blocked) => Err(log.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(blocked.wait))),
+        let counted = matched.counted.unwrap_or_else(|| self.count_handshake(log.webhook_id.as_ref(), peer));
+        match counted {
+            Ok(()) => Ok(log),
+            Err(wait) => Err(log.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait))),
         }
     }
 }
@@ -156,6 +179,8 @@ impl Warden {
 pub(crate) struct UnsignedHandshake<'w> {
     handshake: &'w Handshake,
     challenge: Challenge,
+    /// Whether it is within its quota, if it was counted already.
+    counted: Option<Result<(), Duration>>,
 }
 
 impl UnsignedHandshake<'_> {
@@ -169,7 +194,7 @@ impl RequestLog {
     /// needed.
     fn answer<H: Head + ?Sized>(
         mut self,
-        UnsignedHandshake { handshake, challenge }: &UnsignedHandshake<'_>,
+        UnsignedHandshake { handshake, challenge, .. }: &UnsignedHandshake<'_>,
         head: &H,
         lookup: Option<Lookup>,
     ) -> Answer {
@@ -191,14 +216,18 @@ impl RequestLog {
     }
 }
 
-/// Returns the text of the challenge's MAC under the newest key that was valid when the request began.
+/// Returns the text of the challenge's MAC under the key that verified the request, or the newest key that was valid when it
+/// began.
 pub(super) fn mac_text(
     keys: &PreparedKeys,
     challenge: &Challenge,
     encoding: Encoding,
     log: &RequestLog,
 ) -> Option<String> {
-    let (_, mac) = keys.live(log.began.wall).next()?;
+    let (_, mac) = match log.key_id {
+        Some(id) => keys.live(log.began.wall).find(|(index, _)| keys.id_of(*index) == Some(id))?,
+        None => keys.live(log.began.wall).next()?,
+    };
     Some(encoding.encode(mac.tag_of(challenge.as_str().as_bytes())?.as_bytes()))
 }
 

@@ -281,9 +281,9 @@ async fn limited_handshake_causes_no_key_lookup() {
         let answer = warden.answer_handshake_async(&head, Some(&format!("id-{number}")), None).await;
         statuses.push(answer.unwrap().status().as_u16());
     }
-    // One peer has ten times the quota for all ids. The first one was used above.
-    assert_eq!(statuses, [[401; 9].as_slice(), &[429; 11]].concat());
-    assert_eq!(lookups.load(Ordering::Relaxed), 9);
+    // One peer has twice the quota for all ids. The first one was used above.
+    assert_eq!(statuses, [[401; 1].as_slice(), &[429; 19]].concat());
+    assert_eq!(lookups.load(Ordering::Relaxed), 1);
 }
 
 /// Verifies a signed challenge without an adapter.
@@ -425,5 +425,86 @@ fn signed_body_of_a_handshake_has_a_limit() {
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
         let mut admitted = receiving(&warden, &head, body.as_bytes()).finish().unwrap();
         assert_eq!(admitted.answer_handshake(&head, body.as_bytes()).is_some(), is_handshake, "{size}");
+    }
+}
+
+#[test]
+fn application_is_not_asked_above_the_quota() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let seen = calls.clone();
+    let asana = Handshake::header("X-Hook-Secret").method("POST").same_header().accept_if(move |_, secret| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        secret == "right"
+    });
+    let quotas = Quotas::new().handshakes(Quota::new(3, Duration::from_secs(60)).unwrap());
+    let warden = builder(&Scheme::timestamped()).quotas(quotas).handshake(asana).build().unwrap();
+    let ask = |secret: &str| {
+        let headers = [("X-Hook-Secret", secret)];
+        let answer = warden.answer_handshake(&RequestHead::new("POST", "/", &headers), Some(ID), None);
+        answer.map(|answer| answer.status().as_u16())
+    };
+    // One that the application refuses is counted too, and goes on to the usual checks.
+    assert_eq!(["right", "wrong", "right"].map(ask), [Some(200), None, Some(200)]);
+    assert_eq!([ask("right"), ask("wrong")], [Some(429), Some(429)]);
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn condition_must_be_covered_by_the_signature() {
+    let github = Scheme::github();
+    let ping = || Handshake::ping().when_header("X-GitHub-Event", "ping");
+    let error = builder(&github).handshake(ping()).build().unwrap_err();
+    assert_eq!(error.field(), "handshake.when_header");
+    assert!(builder(&github).handshake(ping().when("/zen", "Keep it logically awesome.")).build().is_ok());
+    let signed =
+        scheme_of([SignedPart::header("X-Event").unwrap(), SignedPart::literal("\n"), SignedPart::Body]).unwrap();
+    assert!(builder(&signed).handshake(Handshake::ping().when_header("X-Event", "ping")).build().is_ok());
+}
+
+#[test]
+fn deliveries_without_signature_header_are_no_handshakes() {
+    struct Mine;
+    impl hookwarden::scheme::CustomScheme for Mine {
+        fn coverage(&self) -> hookwarden::scheme::Coverage {
+            hookwarden::scheme::Coverage::BODY
+        }
+
+        fn begin(&self, _: &dyn hookwarden::headers::Head) -> Result<hookwarden::scheme::CustomHead, Reason> {
+            Err(Reason::MalformedSignature)
+        }
+    }
+    let scheme = Scheme::custom("mine", Algorithm::HmacSha256, Mine).unwrap();
+    let warden = || builder(&scheme).methods(["GET", "POST"]);
+    for handshake in [Handshake::probe(), Handshake::query("check"), Handshake::query("check").method("POST")] {
+        assert_eq!(warden().handshake(handshake).build().unwrap_err().field(), "handshake.method");
+    }
+    assert!(builder(&scheme).handshake(Handshake::query("check")).build().is_ok());
+    let named = scheme.into_builder().signature_header("Authorization").build().unwrap();
+    assert!(builder(&named).methods(["GET", "POST"]).handshake(Handshake::probe()).build().is_ok());
+}
+
+#[test]
+fn signed_challenge_is_answered_with_its_own_key() {
+    let parts = [SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body];
+    let scheme = Scheme::timestamped().into_builder().signed(parts).build().unwrap();
+    let key = |id: &str| Key::new(id, scheme.secret(&format!("the {id} secret of this test")).unwrap()).unwrap();
+    let zoom = || Handshake::body("/t").when("/e", "v").json(r#"["{mac}"]"#).mac(Encoding::Hex);
+    let ring = || Keyring::from_keys([key("new"), key("old")]).unwrap();
+    let body = br#"{"e":"v","t":"abc"}"#;
+    for id in ["new", "old"] {
+        let warden = Warden::builder(scheme.clone()).sender(ID, ring()).clock(TestClock::new(NOW)).handshake(zoom());
+        let warden = warden.build().unwrap();
+        let signer = Signer::new(scheme.clone(), Keyring::from_keys([key(id)]).unwrap()).unwrap();
+        let signed = signer.sign_body_at(body, NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let mut admitted = receiving(&warden, &head, body).finish().unwrap();
+        let answer = admitted.answer_handshake(&head, body).unwrap();
+        let shown = format!("{answer:?}");
+        let mac = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, format!("the {id} secret of this test").as_bytes());
+        let mac = Encoding::Hex.encode(ring::hmac::sign(&mac, b"abc").as_ref());
+        assert_eq!(answer.into_parts().2, format!("[\"{mac}\"]").as_bytes(), "{id}");
+        let bytes: Vec<String> = mac.bytes().map(|byte| byte.to_string()).collect();
+        assert!(!shown.contains(&mac) && !shown.contains(&bytes.join(", ")), "{shown}");
     }
 }

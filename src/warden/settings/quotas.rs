@@ -114,7 +114,7 @@ impl Quotas {
     }
 
     /// Sets the quota of [handshakes](crate::handshake) without a signature for each peer and webhook id, per Warden.
-    /// Further ones are refused with 429. A peer has ten times the quota for all its webhook ids. Handshakes count
+    /// Further ones are refused with 429. A peer has twice the quota for all its webhook ids. Handshakes count
     /// against no other quota, except for signed ones, which count like any delivery.
     pub fn handshakes(mut self, quota: Quota) -> Self {
         self.handshakes = Some(quota);
