@@ -67,6 +67,7 @@ mod accept;
 mod admission;
 mod admitted;
 pub(crate) mod answer;
+mod answer_body;
 mod body_budget;
 mod builder;
 mod challenge_body;
@@ -102,7 +103,8 @@ use crate::scheme::Scheme;
 use crate::verifier::Rules;
 
 pub use admitted::Admitted;
-pub use answer::{Answer, AnswerBody};
+pub use answer::Answer;
+pub use answer_body::AnswerBody;
 pub use builder::WardenBuilder;
 pub use examined::Examined;
 pub use id::IdSource;

@@ -11,7 +11,7 @@ use super::Algorithm;
 use super::public_key::KeyPair;
 use crate::encoding::Tag;
 use crate::error::ConfigError;
-use crate::secret::{KeyId, Keyring, Window};
+use crate::secret::{KeyId, KeyMaterial, Keyring, Window};
 use crate::time::Timestamp;
 
 pub(crate) use super::matching::{Candidate, KeyMac, MAX_STAMPS, Macs, Matches, matches};
@@ -43,26 +43,27 @@ enum KeyState {
 
 impl PreparedKeys {
     pub(crate) fn new(algorithm: Algorithm, keyring: &Keyring) -> Result<Self, ConfigError> {
-        let keys = keyring.iter().map(|key| {
-            let state = match algorithm.key_kind() {
-                None => KeyState::Mac(Mac::new(algorithm, key.material.expose())?),
-                Some(_) => KeyState::Pair(KeyPair::new(algorithm, &key.material)?),
-            };
-            Ok(PreparedKey { id: key.id, window: key.window, state })
-        });
-        let keys = keys.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { keys, decoy: false, tokens: false, webhook_id: keyring.webhook_id.clone() })
+        Self::prepare(keyring, false, |material| match algorithm.key_kind() {
+            None => Mac::new(algorithm, material.expose()).map(KeyState::Mac),
+            Some(_) => KeyPair::new(algorithm, material).map(KeyState::Pair),
+        })
     }
 
     /// Prepares tokens, which are compared and sign nothing.
     pub(crate) fn of_tokens(keyring: &Keyring) -> Result<Self, ConfigError> {
-        let keys = keyring.iter().map(|key| {
-            let token = key.material.secret().ok_or(NOT_AN_HMAC_KEY)?;
-            let state = KeyState::Mac(digest_of_token(token.expose()).ok_or(NOT_AN_HMAC_KEY)?);
-            Ok(PreparedKey { id: key.id, window: key.window, state })
-        });
+        let digest = |material: &KeyMaterial| material.secret().and_then(|token| digest_of_token(token.expose()));
+        Self::prepare(keyring, true, |material| digest(material).map(KeyState::Mac).ok_or(NOT_AN_HMAC_KEY))
+    }
+
+    fn prepare(
+        keyring: &Keyring,
+        tokens: bool,
+        state: impl Fn(&KeyMaterial) -> Result<KeyState, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let keys =
+            keyring.iter().map(|key| Ok(PreparedKey { id: key.id, window: key.window, state: state(&key.material)? }));
         let keys = keys.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { keys, decoy: false, tokens: true, webhook_id: keyring.webhook_id.clone() })
+        Ok(Self { keys, decoy: false, tokens, webhook_id: keyring.webhook_id.clone() })
     }
 
     pub(crate) const fn are_tokens(&self) -> bool {

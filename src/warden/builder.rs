@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::accept::Accept;
-use super::answer::{Answer, AnswerBody, AnswerWriter};
+use super::answer::{Answer, AnswerWriter};
+use super::answer_body::AnswerBody;
 use super::body_budget::BodyBudget;
 use super::handshakes::Handshakes;
 use super::id::IdSource;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::answer::{Answer, AnswerBody, RetryHint};
+use super::answer::{Answer, RetryHint};
+use super::answer_body::AnswerBody;
 use super::id::{IdFault, WebhookId};
 use super::refused::Refused;
 use super::request_log::RequestLog;
@@ -122,7 +123,7 @@ impl Warden {
             if matched.handshake.asks_application() {
                 let id = route_id.map_or_else(|| id_source.find(head), Result::clone).ok();
                 let count = || self.count_handshake(id.as_ref(), peer);
-                matched.counted = Some(counted.get_or_insert_with(count).clone());
+                matched.counted = Some(*counted.get_or_insert_with(count));
                 let is_blocked = matches!(matched.counted, Some(Err(_)));
                 let id = || id.map(|id| id.as_str().to_owned());
                 if !is_blocked && !matched.handshake.accepts(&matched.challenge, id) {
