@@ -263,7 +263,7 @@ fn mac_needs_a_scheme_that_excludes_challenges() {
 }
 
 #[test]
-fn mac_needs_a_described_scheme_with_a_shared_secret() {
+fn mac_needs_a_described_scheme_with_shared_secret() {
     let token = Scheme::danger_token_header("token", "X-Token", "").unwrap();
     assert_eq!(ForgeryGuard::of(&token).unwrap_err().field(), "handshake.mac");
     #[cfg(feature = "ed25519")]
