@@ -166,15 +166,6 @@ impl PreparedKeys {
         self.keys.iter().find(cannot_sign).map(|key| key.id)
     }
 
-    /// Returns the signature of the newest key that is valid at `now`.
-    #[cfg(feature = "testing")]
-    pub(crate) fn sign(&self, content: &[&[u8]], now: Timestamp) -> Option<alloc::vec::Vec<u8>> {
-        match &self.valid(now).next()?.1.state {
-            KeyState::Mac(mac) => Some(mac.tag_of(content)?.as_bytes().to_vec()),
-            KeyState::Pair(pair) => pair.sign(&content.concat()),
-        }
-    }
-
     /// Returns the index of the newest key that is valid at `now`.
     pub(crate) fn first_live(&self, now: Timestamp) -> Option<u8> {
         self.valid(now).next().map(|(index, _)| index)
