@@ -29,8 +29,8 @@
 //!
 //! | constructor | a request | verified |
 //! | --- | --- | --- |
-//! | [`Handshake::query`] | GET with the challenge in its query | no; [`token`](Handshake::token) compares a text |
-//! | [`Handshake::header`] | GET with the challenge in a header | no |
+//! | [`Handshake::query`] | GET with the challenge in its query | only with a condition; [`token`](Handshake::token) compares a text |
+//! | [`Handshake::header`] | GET with the challenge in a header | only with a condition |
 //! | [`Handshake::probe`] | GET or HEAD without a challenge | no |
 //! | [`Handshake::body`] | a delivery with the challenge in its JSON | like any delivery |
 //! | [`Handshake::ping`] | a delivery without a challenge | like any delivery |
@@ -211,7 +211,8 @@ impl Handshake {
     }
 
     /// Sets the receiver's own token: the text that was entered where the webhook was registered. It is a secret.
-    /// Handshakes from a file need it, because secrets are never in the file.
+    /// A handshake from a file needs it if the file sets `token`, or if `hash` contains `token`. For any other handshake it is
+    /// an error.
     pub fn with_token(mut self, text: impl Into<String>) -> Self {
         self.token = Some(Token(Zeroizing::new(text.into())));
         self

@@ -20,8 +20,8 @@
 //! # Which names exist
 //!
 //! [`Provider::all`] lists the providers, and `hookwarden providers` prints them. Senders that follow Standard Webhooks have
-//! names too: `Scheme::provider("openai")` is that scheme with the name `openai`. Upper case, spaces, `-` and `.` in a name
-//! do not matter.
+//! names too: `Scheme::provider("openai")` is that scheme with the name `openai`. Names are compared without case, and a
+//! space, `-` or `.` counts as `_`: `Help Scout` finds `help_scout`.
 
 mod document;
 mod table;
@@ -64,7 +64,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Finds a provider by its name, by an alias or by the name of a sender that adopted its scheme.
+    /// Finds a provider by its name, by an alias or by the name of a sender that adopted its scheme. For such a sender,
+    /// it is the provider whose scheme was adopted.
     ///
     /// # Errors
     /// There is no such name. The error suggests the nearest one.
@@ -153,7 +154,7 @@ impl Provider {
         &self.facts.unsigned
     }
 
-    /// What a receiver may not expect, one sentence each.
+    /// What may surprise a receiver, one sentence each.
     #[must_use]
     pub fn quirks(&self) -> &[String] {
         &self.facts.quirks

@@ -15,8 +15,9 @@ use crate::time::Timestamp;
 
 /// The valid keys of a request's sender, for a [`CustomCheck`](crate::scheme::CustomCheck).
 ///
-/// If the webhook id is unknown, the keys are a decoy, and every method refuses after the same work. Call a method before
-/// you return any other error. Otherwise the time shows which ids exist.
+/// If the webhook id is unknown, the keys are a decoy: [`verify`](Self::verify), [`verify_any`](Self::verify_any) and
+/// [`verify_token`](Self::verify_token) fail after the same work as for a wrong signature. Call one of them before you
+/// return any other error. Otherwise response times reveal which ids exist.
 ///
 /// ```
 /// use hookwarden::Reason;
@@ -65,7 +66,8 @@ impl<'k> LiveKeys<'k> {
     /// message is the concatenation of its pieces. The signature is decoded: the bytes of a MAC, for example.
     ///
     /// The result identifies the delivery by the MACs of the message under every valid key or, with public keys, by the
-    /// SHA-256 of the message. So sign everything that makes two deliveries different.
+    /// SHA-256 of the message. Two deliveries with the same `message` are one, so
+    /// pass the whole signed content.
     ///
     /// # Errors
     /// [`Reason::Mismatch`], or [`Reason::NoLiveKey`] if no key is valid or the keys are
@@ -104,7 +106,7 @@ impl<'k> LiveKeys<'k> {
     /// hashed.
     ///
     /// # Errors
-    /// [`Reason::Mismatch`]: no key is this token, or the token is empty, or `identity` has no pieces.
+    /// [`Reason::Mismatch`]: the token equals no key, or is empty, or `identity` has no pieces.
     /// [`Reason::NoLiveKey`]: no key is valid, or the scheme was not made by
     /// [`danger_custom_token`](crate::Scheme::danger_custom_token).
     pub fn verify_token(&self, token: &[u8], identity: &[&[u8]]) -> Result<Proven<'k>, Reason> {
@@ -119,8 +121,8 @@ impl<'k> LiveKeys<'k> {
         Ok(Proven { identity: core::iter::once(digest(identity)).collect(), ..proven })
     }
 
-    /// Accepts the delivery although none of these keys has verified it. It is for a check that has verified it with keys
-    /// from another place, for example with an algorithm that this crate does not have. **The check must also verify that
+    /// Accepts the delivery although none of these keys has verified it. Use it if the check
+    /// verified the delivery with other keys, for example with an algorithm that this crate does not have. **The check must also verify that
     /// the signer is the sender of [`webhook_id`](Self::webhook_id).**
     ///
     /// The newest valid key is reported as the one that signed. The pieces of `identity` are concatenated and hashed, and
@@ -163,7 +165,7 @@ impl fmt::Debug for LiveKeys<'_> {
     }
 }
 
-/// The proof that a key of the sender fits a request, with the identity of the delivery. Only the [`LiveKeys`] of the
+/// The proof that a key of the sender verified a request, with the identity of the delivery. Only the [`LiveKeys`] of the
 /// request create it. It cannot be kept for another request:
 ///
 /// ```compile_fail,E0521

@@ -35,14 +35,16 @@ impl Handshake {
         self
     }
 
-    /// Computes the MAC of the challenge for `{mac}`, with the newest valid key of the webhook id. A challenge must have
+    /// Computes the MAC of the challenge for `{mac}`, with the key that verified a signed handshake, or the
+    /// newest valid key of the webhook id for an unsigned one. It needs its place in [`json`](Self::json). A challenge must have
     /// 1 to 128 letters, digits, `-` and `_`. [The module](crate::handshake#macs) says why.
     pub fn mac(mut self, encoding: Encoding) -> Self {
         self.digest = Some(Digest::Mac(encoding));
         self
     }
 
-    /// Computes the SHA-256 of `parts`, one after the other, for `{hash}`. It is written in lower-case hex.
+    /// Computes the SHA-256 of `parts`, one after the other, for `{hash}` in [`json`](Self::json). It is written in lower-case
+    /// hex. The challenge must be one of the parts. A hashed token must have at least 32 bytes.
     pub fn hash(mut self, parts: impl IntoIterator<Item = HashPart>) -> Self {
         self.digest = Some(Digest::Hash(parts.into_iter().collect()));
         self

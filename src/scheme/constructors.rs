@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::headers::FieldName;
 
 impl Scheme {
-    /// Creates a scheme that the application verifies itself. Its keys are of the kind that `algorithm` needs.
+    /// Creates a scheme that the application verifies itself. `algorithm` sets the kind of its keys.
     ///
     /// [`into_builder`](Self::into_builder) changes the tolerance, the format of its secrets and the maximum number of
     /// signatures, and names the headers that carry signatures.
@@ -46,17 +46,18 @@ impl Scheme {
         Self::of_custom(Self::builder(name), Custom::token(scheme))
     }
 
-    /// Creates a scheme whose requests have the secret itself in the header `header`, after `prefix`, such as GitLab's
-    /// `X-Gitlab-Token`. The case of the prefix does not matter. Equal bodies are one delivery.
+    /// Creates a scheme whose requests have the secret itself in the header `header`, after `prefix`, such as Telegram's
+    /// `X-Telegram-Bot-Api-Secret-Token`. The case of the prefix does not matter. A delivery is identified by its body, so a Warden
+    /// also needs a `Replay` setting.
     ///
     /// **A token proves nothing about the request:** see [`danger_custom_token`](Self::danger_custom_token).
     ///
     /// ```
     /// use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
     ///
-    /// let gitlab = Scheme::danger_token_header("gitlab", "X-Gitlab-Token", "")?;
-    /// let verifier = Verifier::new(gitlab.clone(), Keyring::new(gitlab.secret("a-token-of-your-choice")?))?;
-    /// let head = [("X-Gitlab-Token", "a-token-of-your-choice")];
+    /// let telegram = Scheme::danger_token_header("telegram", "X-Telegram-Bot-Api-Secret-Token", "")?;
+    /// let verifier = Verifier::new(telegram.clone(), Keyring::new(telegram.secret("a-token-of-your-choice")?))?;
+    /// let head = [("X-Telegram-Bot-Api-Secret-Token", "a-token-of-your-choice")];
     /// assert!(verifier.verify_at(&head, b"{}", Timestamp::from_unix(1_800_000_000)).is_ok());
     ///
     /// let bearer = Scheme::danger_token_header("acme", "Authorization", "Bearer ")?;
@@ -66,8 +67,8 @@ impl Scheme {
     /// ```
     ///
     /// # Errors
-    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, `header` is not a header name, or `prefix` is not visible
-    /// ASCII and spaces.
+    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`, `header` is not a header name, or `prefix` has other
+    /// characters than visible ASCII and spaces, or starts with a space.
     pub fn danger_token_header(
         name: impl Into<Cow<'static, str>>,
         header: &str,

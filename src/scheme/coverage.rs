@@ -30,7 +30,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Nothing: a token.
+    /// Covers nothing: the request has a token instead of a signature.
     pub const NOTHING: Self = Self { body: false, timestamp: false, id: false, method: false, url: false };
 
     /// Only the body.

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// for other schemes: keys and their rotation, freshness, body limits, replay protection, quotas, events and adapters. A
 /// [`Signer`](crate::Signer) cannot sign for it; in tests, use `testing::sign_content`.
 ///
-/// A request passes two moments:
+/// A request is verified in two steps:
 ///
 /// 1. [`begin`](Self::begin) has only the head. It reads what the scheme needs, and refuses a request whose form is wrong.
 ///    No key is known yet, and no body is read if it refuses. It also runs for peers that are then blocked, so do no
@@ -24,7 +24,8 @@ use crate::time::Timestamp;
 /// 2. [`CustomCheck::finish`] is called when the body is complete. Before it, [`CustomCheck::update`] gets the body in
 ///    chunks.
 ///
-/// The input is not verified, so both must limit what they allocate. If one of them panics, the request is refused, with
+/// The input is not verified, so `begin` and the check must limit what they allocate. If one of their methods panics, the
+/// request is refused, with
 /// the reason [`Reason::CheckPanicked`]. Without the feature `std` the panic is not caught.
 ///
 /// `examples/plaid.rs` verifies a JWT with a hash of the body, and `examples/twilio.rs` signed form fields.
@@ -77,10 +78,14 @@ use crate::time::Timestamp;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 ///
-/// If the time of signing is in the body, leave it out of the coverage, and compare it with [`LiveKeys::now`] in `finish`.
+/// If the timestamp is in the body, do not add it to the coverage. Compare it with [`LiveKeys::now`] in `finish`. A Warden
+/// then also needs a `Replay` setting.
+///
+/// `finish` cannot wait, so do not fetch keys there. `keys::CachedKeys` fetches them by an id in the head, which
+/// `IdSource::closure` reads.
 pub trait CustomScheme: Send + Sync + 'static {
-    /// What a valid signature proves. It is called once, when the scheme is created. A Warden refuses a scheme that does
-    /// not cover the body, unless `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay`
+    /// What a valid signature proves. It is called once, when the scheme is created. For a scheme that does not
+    /// cover the body, `WardenBuilder::build` returns an error unless `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay`
     /// must say which deliveries are duplicates.
     fn coverage(&self) -> Coverage;
 
@@ -156,13 +161,13 @@ impl fmt::Debug for CustomHead {
 /// }
 /// ```
 pub trait CustomCheck: Send + Sync + 'static {
-    /// Takes the next bytes of the raw body: at most the Warden's body limit in all. The check may keep a copy, because a
+    /// Takes the next chunk of the raw body. A Warden limits the total, a `Verifier` does not. The check may keep a copy, because a
     /// Warden counts the body of a custom scheme twice in `BodyLimits::max_bytes_in_flight`.
     fn update(&mut self, chunk: &[u8]);
 
     /// Verifies the request. The body is complete.
     ///
-    /// Verify the signature first, and refuse a wrong body after that. Otherwise the time shows which webhook ids exist.
+    /// Verify the signature first, then reject an invalid body. Otherwise response times reveal which webhook ids exist.
     ///
     /// # Errors
     /// The reason for which the request is refused, usually [`Reason::Mismatch`].
