@@ -98,6 +98,16 @@ pub trait CustomScheme: Send + Sync + 'static {
     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason>;
 }
 
+impl<S: CustomScheme + ?Sized> CustomScheme for Arc<S> {
+    fn coverage(&self) -> Coverage {
+        (**self).coverage()
+    }
+
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
+        (**self).begin(head)
+    }
+}
+
 /// What [`CustomScheme::begin`] has read from a head.
 ///
 /// ```
@@ -172,6 +182,16 @@ pub trait CustomCheck: Send + Sync + 'static {
     /// # Errors
     /// The reason for which the request is refused, usually [`Reason::Mismatch`].
     fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason>;
+}
+
+impl<C: CustomCheck + ?Sized> CustomCheck for Box<C> {
+    fn update(&mut self, chunk: &[u8]) {
+        (**self).update(chunk);
+    }
+
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+        (*self).finish(keys)
+    }
 }
 
 /// The application's scheme.
