@@ -114,7 +114,7 @@ use parts::{Condition, Decide, Digest, Form, Source, Token, field_name};
 #[derive(Clone)]
 #[must_use]
 pub struct Handshake {
-    /// `None` if there is no challenge.
+    /// `None` if the request has no challenge.
     source: Option<Source>,
     /// `None` for the default of the kind.
     method: Option<String>,

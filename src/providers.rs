@@ -212,8 +212,8 @@ fn unknown(name: &str, wanted: &str) -> String {
     let nearest = names.iter().map(|known| (strsim::normalized_damerau_levenshtein(known, wanted), *known));
     let nearest = nearest.max_by(|(one, _), (other, _)| one.total_cmp(other)).filter(|(score, _)| *score >= NEAR);
     match nearest {
-        Some((_, known)) => alloc::format!("there is no provider {name:?}: did you mean {known}?"),
-        None => alloc::format!("there is no provider {name:?}"),
+        Some((_, known)) => alloc::format!("unknown provider {name:?}: did you mean {known}?"),
+        None => alloc::format!("unknown provider {name:?}"),
     }
 }
 

@@ -126,8 +126,11 @@ impl Scheme {
 
     /// Whether the scheme signs a timestamp. If not, a signed message never expires.
     #[must_use]
-    pub fn is_timestamped(&self) -> bool {
-        self.coverage().timestamp
+    pub const fn is_timestamped(&self) -> bool {
+        match &self.custom {
+            Some(custom) => custom.coverage.timestamp,
+            None => self.timestamp.is_some(),
+        }
     }
 
     /// The signature algorithm.

@@ -9,12 +9,12 @@ use crate::encoding::Encoding;
 use crate::error::ConfigError;
 
 impl Handshake {
-    /// Answers with the challenge as plain text, the default if there is a challenge.
+    /// Answers with the challenge as plain text. This is the default if the request has a challenge.
     pub fn text(self) -> Self {
         Self { form: Form::Text, ..self }
     }
 
-    /// Answers without a body, the default if there is no challenge.
+    /// Answers without a body. This is the default if the request has no challenge.
     pub fn empty(self) -> Self {
         Self { form: Form::Empty, ..self }
     }

@@ -54,8 +54,14 @@ impl Scheme {
             let is_literal = self.secret_format == SecretFormat::Literal;
             demand(is_literal, "secret", "must be literal, because a request contains the token as it is")?;
         }
+        self.check_signature_counts()
+    }
+
+    fn check_signature_counts(&self) -> Result<(), ConfigError> {
         let is_valid = self.max_signatures.is_none_or(|count| MAX_CANDIDATES_RANGE.contains(&count));
         demand(is_valid, "max_signatures", "must be 8 to 128")?;
+        let problem = "must be at most 32, or at most `max_signatures`";
+        demand(self.signature_headers.len() <= usize::from(self.max_signatures()), "signature_headers", problem)?;
         demand(are_distinct(&self.signature_headers), "signature_headers", "must be different headers")
     }
 
@@ -74,11 +80,7 @@ impl Scheme {
     fn check_signature_headers(&self) -> Result<(), ConfigError> {
         let headers = &self.signature_headers;
         demand(!headers.is_empty(), "signature_headers", "must be at least one")?;
-        let is_valid = self.max_signatures.is_none_or(|count| MAX_CANDIDATES_RANGE.contains(&count));
-        demand(is_valid, "max_signatures", "must be 8 to 128")?;
-        let problem = "must be at most 32, or at most `max_signatures`";
-        demand(headers.len() <= usize::from(self.max_signatures()), "signature_headers", problem)?;
-        demand(are_distinct(headers), "signature_headers", "must be different headers")?;
+        self.check_signature_counts()?;
         let is_bare = matches!(self.layout, Layout::Plain { .. } | Layout::List { .. });
         let single = headers.len() == 1 || is_bare;
         demand(single, "signature_headers", "must be one header in the layouts with fields")?;
@@ -252,7 +254,7 @@ impl Scheme {
     }
 }
 
-fn demand(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+pub(super) fn demand(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::new(field, problem)) }
 }
 
@@ -261,7 +263,7 @@ fn is_header_text(text: &str) -> bool {
 }
 
 /// Whether a value can start with the text. White space at its start would be trimmed before the comparison.
-fn is_prefix(text: &str) -> bool {
+pub(super) fn is_prefix(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && !text.starts_with(' ')
 }
 
@@ -276,7 +278,7 @@ fn are_distinct<T: PartialEq>(items: &[T]) -> bool {
 const NOT_A_SEPARATOR: &str = "must be a space or visible ASCII that cannot be part of a signature";
 const NOT_A_GROUP_SEPARATOR: &str =
     "must be a space or visible ASCII that cannot be part of a signature, and not the separator of the fields";
-const NOT_A_PREFIX: &str = "must be visible ASCII and spaces, without a space at its start";
+pub(super) const NOT_A_PREFIX: &str = "must be visible ASCII and spaces, without a space at its start";
 const NOT_A_KEY: &str = "must be visible ASCII without `=` and the separator, and not empty";
 const SIGNS_ITSELF: &str = "must not be a signature header, because a signature cannot sign itself";
 

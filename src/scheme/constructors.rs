@@ -4,9 +4,10 @@ use alloc::borrow::Cow;
 
 #[cfg(doc)]
 use super::Coverage;
+use super::check::{NOT_A_PREFIX, demand, is_prefix};
 use super::custom::Custom;
 use super::token_header::TokenHeader;
-use super::{CustomScheme, Scheme, SchemeBuilder};
+use super::{CustomScheme, Scheme};
 use crate::crypto::Algorithm;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
@@ -24,7 +25,7 @@ impl Scheme {
         algorithm: Algorithm,
         scheme: impl CustomScheme,
     ) -> Result<Self, ConfigError> {
-        Self::of_custom(Self::builder(name).algorithm(algorithm), Custom::new(scheme))
+        Self::builder(name).algorithm(algorithm).custom(Custom::new(scheme)).build()
     }
 
     /// Creates a scheme without a signature: a request contains the secret itself, for example as a password. Its checks
@@ -43,7 +44,7 @@ impl Scheme {
         name: impl Into<Cow<'static, str>>,
         scheme: impl CustomScheme,
     ) -> Result<Self, ConfigError> {
-        Self::of_custom(Self::builder(name), Custom::token(scheme))
+        Self::builder(name).custom(Custom::token(scheme)).build()
     }
 
     /// Creates a scheme whose requests have the secret itself in the header `header`, after `prefix`, such as Telegram's
@@ -75,15 +76,8 @@ impl Scheme {
         prefix: impl Into<Cow<'static, str>>,
     ) -> Result<Self, ConfigError> {
         let token = TokenHeader { header: FieldName::new(header)?, prefix: prefix.into() };
-        let is_prefix = token.prefix.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if !is_prefix || token.prefix.starts_with(' ') {
-            return Err(ConfigError::new("prefix", "must be visible ASCII and spaces, without a space at its start"));
-        }
-        Self::of_custom(Self::builder(name).signature_header(header), Custom::token(token))
-    }
-
-    fn of_custom(builder: SchemeBuilder, custom: Custom) -> Result<Self, ConfigError> {
-        builder.custom(custom).build()
+        demand(is_prefix(&token.prefix), "prefix", NOT_A_PREFIX)?;
+        Self::builder(name).signature_header(header).custom(Custom::token(token)).build()
     }
 
     /// Whether the keys are [tokens](Self::danger_custom_token).

@@ -100,7 +100,7 @@ impl Scheme {
 }
 
 fn is_id(name: &FieldName) -> bool {
-    name.as_str().to_ascii_lowercase().ends_with("-id")
+    name.as_str().as_bytes().last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(b"-id"))
 }
 
 /// The parts of a template after the body.

@@ -115,10 +115,10 @@ fn provider_is_found_in_any_spelling() {
 #[test]
 fn unknown_provider_suggests_the_nearest() {
     let error = |name| Scheme::provider(name).expect_err("an unknown name").to_string();
-    assert_eq!(error("strpe"), "provider: there is no provider \"strpe\": did you mean stripe?");
-    assert_eq!(error("gihtub"), "provider: there is no provider \"gihtub\": did you mean github?");
-    assert_eq!(error("0000"), "provider: there is no provider \"0000\"");
-    assert_eq!(error(""), "provider: there is no provider \"\"");
+    assert_eq!(error("strpe"), "provider: unknown provider \"strpe\": did you mean stripe?");
+    assert_eq!(error("gihtub"), "provider: unknown provider \"gihtub\": did you mean github?");
+    assert_eq!(error("0000"), "provider: unknown provider \"0000\"");
+    assert_eq!(error(""), "provider: unknown provider \"\"");
 }
 
 #[test]

@@ -131,10 +131,7 @@ fn custom_body_counts_twice_for_every_id() {
 #[test]
 fn panic_in_a_check_is_charged() {
     for id in ["acme", "globex"] {
-        let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
-        let replay = Replay::new().lifetime(Duration::from_secs(60));
-        let keys = keyring(&scheme, SECRET);
-        let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+        let scene = trusting();
         let peer = Some([203, 0, 113, 9].into());
         let outcome = |text: &str| scene.deliver(peer, id, &scene.signed(text)).expect_err("refused");
         // The same answer and the same charge for a known and for an unknown id.
@@ -148,19 +145,13 @@ fn panic_in_a_check_is_charged() {
 
 #[test]
 fn missing_request_line_in_check_is_a_mismatch() {
-    let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
-    let replay = Replay::new().lifetime(Duration::from_secs(60));
-    let keys = keyring(&scheme, SECRET);
-    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    let scene = trusting();
     assert_eq!(scene.deliver(None, "acme", &scene.signed("no request line")), unverified(Reason::Mismatch));
 }
 
 #[test]
 fn check_gets_the_webhook_id_and_the_time() {
-    let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
-    let replay = Replay::new().lifetime(Duration::from_secs(60));
-    let keys = keyring(&scheme, SECRET);
-    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    let scene = trusting();
     let body = format!("at {} for acme", scene.clock.now().wall.as_unix());
     assert_eq!(scene.deliver(None, "acme", &scene.signed(body)), Ok(()));
     assert_eq!(scene.deliver(None, "acme", &scene.signed("at 7 for acme")), unverified(Reason::Mismatch));
@@ -270,12 +261,17 @@ impl CustomCheck for TrustingCheck {
     }
 }
 
-#[test]
-fn trusting_check_accepts_no_unknown_id() {
+/// A Warden whose check accepts every body but a few.
+fn trusting() -> Scene {
     let scheme = Scheme::custom("trusting", Algorithm::HmacSha256, Trusting).expect("a scheme");
     let replay = Replay::new().lifetime(Duration::from_secs(60));
     let keys = keyring(&scheme, SECRET);
-    let scene = Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay));
+    Scene::of(scheme, |warden| warden.sender("acme", keys).replay(replay))
+}
+
+#[test]
+fn trusting_check_accepts_no_unknown_id() {
+    let scene = trusting();
     let post = scene.signed("one");
     assert_eq!(scene.deliver(None, "globex", &post), Err(RefusalReason::UnknownId));
     assert_eq!(scene.deliver(None, "acme", &post), Ok(()));

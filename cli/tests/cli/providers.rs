@@ -41,7 +41,7 @@ fn json_is_the_files_of_the_providers() {
 fn unknown_provider_is_refused_with_a_suggestion() {
     Scratch::new().run(["providers", "strpe"]).assert_refused("did you mean stripe?");
     Scratch::new().run(["sign", "--body", "x", "--scheme", "strpe"]).assert_refused(
-        "--scheme: must be a file or one of `hookwarden providers`; there is no provider \"strpe\": did you mean stripe?",
+        "--scheme: must be a file or one of `hookwarden providers`; unknown provider \"strpe\": did you mean stripe?",
     );
 }
 
@@ -50,7 +50,7 @@ fn message_under_a_provider_name_verifies() {
     let scratch = Scratch::new();
     scratch.file("body", "{\"id\":7}");
     for (provider, secret) in
-        [("mux", "a-secret-of-nobody"), ("openai", "whsec_bm90LWEtc2VjcmV0LW9mLWFueS1vbmUtYXQtYWxs")]
+        [("mux", "a-secret-of-the-tests"), ("openai", "whsec_bm90LWEtc2VjcmV0LW9mLWFueS1vbmUtYXQtYWxs")]
     {
         scratch.file("secret", secret);
         let signed = scratch.run(["sign", "body", "--scheme", provider, "--secret-file", "secret"]).assert_code(0);

@@ -169,7 +169,7 @@ fn invalid_input_fails_with_one_line() {
     refused(&["body", "-H", "a b: c"], "must have a valid header name before the colon");
     refused(
         &["body", "--scheme", "unknown"],
-        "--scheme: must be a file or one of `hookwarden providers`; there is no provider \"unknown\"",
+        "--scheme: must be a file or one of `hookwarden providers`; unknown provider \"unknown\"",
     );
     refused(&["body", "--scheme", &document], "bad.toml: ");
     refused(&["body", "--secret-env", "NOT_SET"], "NOT_SET is not set in the environment");

@@ -78,6 +78,18 @@ const standardHeaders = (prefix, webhook, { now, text }) => {
 
 const standard = { tolerance: true, future: true, secret: whsec };
 
+// Both versions of the signature.
+const hook0 = {
+  package: 'hook0-client',
+  signatures: 'last',
+  binary: true,
+  tolerance: true,
+  future: true,
+  load: async () => require('hook0-client'),
+  verify: ({ verifyWebhookSignature }, d) => verifyWebhookSignature(d.header('x-hook0-signature'), d.bytes, new Headers(d.headers), d.secret, 300),
+  secret: () => randomUUID(),
+};
+
 // `verify` returns a boolean, or throws if the SDK refuses the delivery. Some SDKs also throw for an unknown type of event,
 // after they verified the signature: `passed` recognises these errors. `refused` recognises refusals among the errors that
 // look like a fault of this script.
@@ -202,26 +214,8 @@ const PROVIDERS = {
     load: async () => await import('gocardless-nodejs/webhooks'),
     verify: ({ verifySignature }, d) => accepts(verifySignature(d.bytes, d.secret, d.header('webhook-signature'))),
   },
-  hook0_v0: {
-    package: 'hook0-client',
-    signatures: 'last',
-    binary: true,
-    tolerance: true,
-    future: true,
-    load: async () => require('hook0-client'),
-    verify: ({ verifyWebhookSignature }, d) => verifyWebhookSignature(d.header('x-hook0-signature'), d.bytes, new Headers(d.headers), d.secret, 300),
-    secret: () => randomUUID(),
-  },
-  hook0_v1: {
-    package: 'hook0-client',
-    signatures: 'last',
-    binary: true,
-    tolerance: true,
-    future: true,
-    load: async () => require('hook0-client'),
-    verify: ({ verifyWebhookSignature }, d) => verifyWebhookSignature(d.header('x-hook0-signature'), d.bytes, new Headers(d.headers), d.secret, 300),
-    secret: () => randomUUID(),
-  },
+  hook0_v0: hook0,
+  hook0_v1: hook0,
   hookdeck: {
     package: '@hookdeck/sdk',
     load: async () => require('@hookdeck/sdk/webhooks/helpers'),
