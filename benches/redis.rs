@@ -113,7 +113,7 @@ async fn admit(store: RedisStore, next: Arc<AtomicU64>) {
     let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
     let keys = [ReplayKey::from_bytes(number.to_be_bytes())];
     let until = Timestamp::from_unix(Timestamp::now().as_unix() + 300);
-    let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until, id: None };
     let now = SystemClock::default().now();
     let outcome = store.admit(delivery, Claimant::new(number), Duration::from_secs(60), Some(&quota), now).await;
     assert!(matches!(outcome, Ok(AdmitOutcome::Granted(_))), "{outcome:?}");

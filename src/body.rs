@@ -102,14 +102,15 @@ pub(crate) async fn receive<H: Head, B: Body>(
             }
         }
     }
+    taken.seal();
+    let bytes = if warden.reads_ids_from_bodies() { taken.contiguous(usize::MAX) } else { None };
     let mut admitted = if is_local {
-        receiving.finish()?
+        receiving.admit_now(bytes.as_deref())?
     } else {
         // The stores get extra time, for a body that arrived just before its deadline.
         let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
-        Box::pin(receiving.finish_until(passed(stores))).await?
+        Box::pin(receiving.finish_until(bytes.as_deref(), passed(stores))).await?
     };
-    taken.seal();
     if admitted.can_be_handshake() {
         let bytes = taken.contiguous(MAX_HANDSHAKE_BODY);
         if let Some(answer) = bytes.and_then(|bytes| admitted.answer_handshake(head, &bytes)) {

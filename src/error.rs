@@ -183,7 +183,7 @@ pub(crate) enum Slot {
     Part(u8),
     /// The unsigned header by which a Warden distinguishes deliveries with equal bodies.
     #[cfg(feature = "warden")]
-    UnsignedId,
+    DeliveryId,
 }
 
 /// Why a verifier rejected a request. For logs, metrics and events, never for the sender.

@@ -36,23 +36,19 @@ use crate::error::ConfigError;
 use crate::scheme::Scheme;
 use crate::scheme::SchemeDocument;
 
-pub use self::document::{Adopter, DeliveryId, Duplicates, Vector};
+pub use self::document::{Adopter, Duplicates, Vector};
 
 /// What is known about a provider.
 ///
 /// ```
-/// use hookwarden::providers::{DeliveryId, Provider};
+/// use hookwarden::providers::Provider;
 ///
 /// let github = Provider::find("github")?;
 /// assert_eq!(github.scheme()?.coverage().to_string(), "body");
 /// assert!(github.unsigned().iter().any(|header| header == "X-GitHub-Event"));
 /// // The scheme signs no timestamp, so there is a recommended choice for equal bodies.
 /// println!("{}", github.duplicates().map_or("", |duplicates| &duplicates.reason));
-///
-/// match Provider::find("stripe")?.delivery_id() {
-///     Some(DeliveryId::Body(pointer)) => assert_eq!(pointer, "/id"),
-///     other => panic!("{other:?}"),
-/// }
+/// assert_eq!(github.unsigned_id(), Some("X-GitHub-Delivery"));
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -136,10 +132,11 @@ impl Provider {
         self.facts.sdk.as_deref()
     }
 
-    /// What identifies an event, also in a retry that the provider signs again.
+    /// The header with an id of the event that the provider does not sign. A signed one is
+    /// [`Scheme::delivery_id`](crate::Scheme::delivery_id).
     #[must_use]
-    pub const fn delivery_id(&self) -> Option<&DeliveryId> {
-        self.facts.delivery_id.as_ref()
+    pub fn unsigned_id(&self) -> Option<&str> {
+        self.facts.unsigned_id.as_deref()
     }
 
     /// The recommended choice for equal bodies, if the scheme signs no timestamp.

@@ -18,6 +18,8 @@ use crate::future::BoxFuture;
 use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::shared_store::{AdmitOutcome, SharedStore};
+use crate::time::Timestamp;
+use crate::verifier::ReplayKey;
 use denials::Denials;
 use link::Link;
 use names::Names;
@@ -184,9 +186,12 @@ impl ReplayStore for RedisStore {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         // Add a second, because the entry must still exist during the second `until`.
-        let seconds = delivery.until.as_unix().saturating_sub(now.wall.as_unix()).saturating_add(1);
-        let stored_for = Duration::from_secs(u64::try_from(seconds).unwrap_or_default().clamp(1, LONGEST_SECONDS));
-        Box::pin(self.settle(delivery, move |keys| Settlement::commit(keys, by, stored_for)))
+        let through = |until: Timestamp| {
+            let seconds = until.as_unix().saturating_sub(now.wall.as_unix()).saturating_add(1);
+            Duration::from_secs(u64::try_from(seconds).unwrap_or_default().clamp(1, LONGEST_SECONDS))
+        };
+        let (stored_for, id_for) = (through(delivery.until), delivery.id.map(|id| through(id.until)));
+        Box::pin(self.settle(delivery, move |keys| Settlement::commit(keys, by, stored_for, id_for)))
     }
 
     fn release<'a>(
@@ -196,6 +201,20 @@ impl ReplayStore for RedisStore {
         _: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.settle(delivery, move |keys| Settlement::release(keys, by, RELEASE_PATIENCE)))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        _: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let Inner { link, prefix, .. } = &*self.inner;
+            link.ready()?;
+            let reply = link.call(Script::Forget, &[Names::new(prefix, webhook_id).id(id)], |_| {}).await?;
+            Ok(reply.numbers == [1])
+        })
     }
 }
 

@@ -12,7 +12,8 @@
 //! * the signature algorithm ([`Algorithm`]) and how a signature is written ([`Encoding`]);
 //! * the timestamp, if there is one: where it is, its [`TimestampFormat`], and the tolerance in seconds;
 //! * the signed content, a list of [`SignedPart`]s;
-//! * what the provider's secrets look like ([`SecretFormat`]).
+//! * what the provider's secrets look like ([`SecretFormat`]);
+//! * the id of a delivery that stays the same when a retry is signed again ([`DeliveryIdSource`]), if there is one.
 //!
 //! ```
 //! use hookwarden::Scheme;
@@ -31,6 +32,7 @@ mod constructors;
 mod content;
 mod coverage;
 mod custom;
+mod delivery_id;
 #[cfg(feature = "serde")]
 mod document;
 mod keys;
@@ -56,6 +58,7 @@ use crate::time::{TimestampFormat, Tolerance};
 pub use builder::SchemeBuilder;
 pub use coverage::Coverage;
 pub use custom::{CustomCheck, CustomHead, CustomScheme};
+pub use delivery_id::DeliveryIdSource;
 pub use layout::Layout;
 pub use listed_headers::{ListedHeaderForm, ListedHeaders, NamesIn};
 pub use secret_format::SecretFormat;
@@ -104,6 +107,7 @@ pub struct Scheme {
     signed: Vec<SignedPart>,
     secret_format: SecretFormat,
     tolerance: Tolerance,
+    delivery_id: Option<DeliveryIdSource>,
     /// `None` is the default of the algorithm.
     max_signatures: Option<u8>,
     repeated_signature_headers: bool,
@@ -267,7 +271,7 @@ impl Scheme {
                 _ => self.signature_headers.first(),
             },
             #[cfg(feature = "warden")]
-            Slot::UnsignedId => None,
+            Slot::DeliveryId => None,
         };
         name.map(FieldName::as_str)
     }

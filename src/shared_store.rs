@@ -49,15 +49,18 @@ use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 /// # use hookwarden::error::StoreError;
 /// # use hookwarden::limit::Decision;
 /// # use hookwarden::replay::{Claim, Claimant, Delivery};
+/// # use hookwarden::verifier::ReplayKey;
 /// # use hookwarden::{BoxFuture, Quota};
 /// impl ReplayStore for Database {
-///     // claim, commit and release
+///     // claim, commit, release and forget
 /// #     fn claim<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, lease: Duration, now: ClockReading)
 /// #         -> BoxFuture<'a, Result<Claim, StoreError>> { self.deliveries.claim(delivery, by, lease, now) }
 /// #     fn commit<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, now: ClockReading)
 /// #         -> BoxFuture<'a, Result<bool, StoreError>> { self.deliveries.commit(delivery, by, now) }
 /// #     fn release<'a>(&'a self, delivery: Delivery<'a>, by: Claimant, now: ClockReading)
 /// #         -> BoxFuture<'a, Result<bool, StoreError>> { self.deliveries.release(delivery, by, now) }
+/// #     fn forget<'a>(&'a self, webhook_id: &'a str, id: ReplayKey, now: ClockReading)
+/// #         -> BoxFuture<'a, Result<bool, StoreError>> { self.deliveries.forget(webhook_id, id, now) }
 /// }
 ///
 /// impl RateLimiter for Database {

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hookwarden::Scheme;
-use hookwarden::providers::{DeliveryId, Provider};
+use hookwarden::providers::Provider;
+use hookwarden::scheme::DeliveryIdSource;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -93,13 +94,14 @@ fn facts(wanted: &str, provider: &Provider) {
     if let Ok(scheme) = provider.scheme() {
         rows.push(("signature header", first(scheme.signature_headers())));
         rows.push(("signature covers", scheme.coverage().to_string()));
+        rows.extend(scheme.delivery_id().map(|id| match id {
+            DeliveryIdSource::Header(name) => ("event id", format!("header {}", name.as_str())),
+            DeliveryIdSource::Body(pointer) => ("event id", format!("{pointer} of the JSON body")),
+            _ => ("event id", String::new()),
+        }));
     }
     rows.extend((!provider.unsigned().is_empty()).then(|| ("not signed", provider.unsigned().join(", "))));
-    rows.extend(provider.delivery_id().map(|id| match id {
-        DeliveryId::Header(name) => ("event id", format!("header {name}")),
-        DeliveryId::Body(pointer) => ("event id", format!("{pointer} of the JSON body")),
-        _ => ("event id", String::new()),
-    }));
+    rows.extend(provider.unsigned_id().map(|name| ("event id", format!("header {name}, which is not signed"))));
     rows.extend(provider.duplicates().map(|duplicates| ("equal bodies", duplicates.reason.clone())));
     rows.push(("retries", provider.retries().to_owned()));
     rows.extend(provider.quirks().iter().map(|quirk| ("note", quirk.clone())));

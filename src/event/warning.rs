@@ -20,6 +20,15 @@ pub enum Warning {
     /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
     /// twice.
     LeaseOutlived,
+    /// A delivery has no id at the place that the scheme names, or not a string: if the sender signs a retry again, the
+    /// handler runs again.
+    DeliveryIdMissing,
+    /// The table of delivery ids in this process is full, and the oldest were evicted: if a sender signs a late retry
+    /// again, the handler runs again.
+    DeliveryIdsEvicted,
+    /// A handler took its claim to commit it in a transaction, and answered 2xx, but the delivery is not committed. It was
+    /// released, so a retry runs the handler again.
+    CommitMissing,
     /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
     /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
     KeyReloadFailed,
@@ -37,6 +46,9 @@ impl Warning {
         Self::PeerUnknown,
         Self::PeersAllPrivate,
         Self::LeaseOutlived,
+        Self::DeliveryIdMissing,
+        Self::DeliveryIdsEvicted,
+        Self::CommitMissing,
         Self::KeyReloadFailed,
         Self::KeyEntryRejected,
     ];
@@ -51,6 +63,9 @@ impl Warning {
             Self::PeerUnknown => "peer_unknown",
             Self::PeersAllPrivate => "peers_all_private",
             Self::LeaseOutlived => "lease_outlived",
+            Self::DeliveryIdMissing => "delivery_id_missing",
+            Self::DeliveryIdsEvicted => "delivery_ids_evicted",
+            Self::CommitMissing => "commit_missing",
             Self::KeyReloadFailed => "key_reload_failed",
             Self::KeyEntryRejected => "key_entry_rejected",
         }
@@ -67,6 +82,15 @@ impl Warning {
                  `WardenBuilder::proxies`"
             }
             Self::LeaseOutlived => "a handler finished after its lease: it may have run twice",
+            Self::DeliveryIdMissing => {
+                "a delivery has no id where the scheme names one: a retry that is signed again runs the handler again"
+            }
+            Self::DeliveryIdsEvicted => {
+                "the table of delivery ids is full: raise `Replay::capacity`, or a late retry may run the handler again"
+            }
+            Self::CommitMissing => {
+                "a handler took its claim and answered 2xx, but did not commit: a retry runs it again"
+            }
             Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
             Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",
         }

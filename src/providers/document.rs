@@ -15,7 +15,7 @@ pub(super) struct Facts {
     pub(super) aliases: Vec<String>,
     pub(super) source: String,
     pub(super) sdk: Option<String>,
-    pub(super) delivery_id: Option<DeliveryId>,
+    pub(super) unsigned_id: Option<String>,
     pub(super) duplicates: Option<Duplicates>,
     #[serde(default)]
     pub(super) unsigned: Vec<String>,
@@ -26,18 +26,6 @@ pub(super) struct Facts {
     pub(super) adopters: Vec<Adopter>,
     #[serde(rename = "vector")]
     pub(super) vectors: Vec<Vector>,
-}
-
-/// What identifies an event of a provider.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum DeliveryId {
-    /// The value of this header.
-    Header(String),
-    /// The string at this place of the JSON body, a JSON pointer
-    /// ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) such as `/id`.
-    Body(String),
 }
 
 /// The recommended choice for equal bodies of a scheme without a signed timestamp: see `warden::Replay`.

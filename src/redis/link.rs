@@ -74,7 +74,8 @@ impl Link {
         let Some(settlement) = settlement else { return Ok(false) };
         let reply = self
             .call(Script::Settle, &settlement.keys, |command| {
-                command.arg(settlement.by.number().to_be_bytes().as_slice()).arg(settlement.stored_millis());
+                command.arg(settlement.by.number().to_be_bytes().as_slice());
+                command.arg(settlement.stored_millis()).arg(settlement.id_stored_millis());
             })
             .await?;
         Ok(reply.numbers == [1])

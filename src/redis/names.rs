@@ -1,4 +1,5 @@
-//! The names of keys: `prefix:{id}:d:key` for a delivery, `prefix:{id}:q:burst:period` for a quota.
+//! The names of keys: `prefix:{id}:d:key` for a delivery, `prefix:{id}:i:key` for a delivery id,
+//! `prefix:{id}:q:burst:period` for a quota.
 //!
 //! Redis Cluster chooses the slot by the part in braces, so all keys of a request are in one slot. That part is a hash
 //! of the webhook id, because the id may be long and the client chooses its bytes. A replay key is hashed because with
@@ -19,9 +20,19 @@ impl Names {
         Self { stem: format!("{prefix}:{{{}}}", const_hex::encode(digest(&[webhook_id.as_bytes()]))) }
     }
 
+    /// Returns the names of a delivery's keys, the one of its id last.
     pub(super) fn deliveries(&self, delivery: &Delivery<'_>) -> impl Iterator<Item = String> {
-        let name = |key: &ReplayKey| format!("{}:d:{}", self.stem, const_hex::encode(digest(&[key.as_bytes()])));
-        delivery.keys.iter().map(name)
+        let id = delivery.id.map(|id| self.id(id.key));
+        delivery.keys.iter().map(|key| self.named('d', key)).chain(id)
+    }
+
+    /// Returns the name of a delivery id.
+    pub(super) fn id(&self, id: ReplayKey) -> String {
+        self.named('i', &id)
+    }
+
+    fn named(&self, kind: char, key: &ReplayKey) -> String {
+        format!("{}:{kind}:{}", self.stem, const_hex::encode(digest(&[key.as_bytes()])))
     }
 
     /// Returns the name of a quota's key. A changed quota has another key and starts with its full burst.

@@ -28,6 +28,7 @@ pub(super) struct Server {
 pub(super) enum Script {
     Admit,
     Settle,
+    Forget,
 }
 
 /// The reply of a script.
@@ -83,7 +84,7 @@ impl Server {
     pub(super) async fn open(&self) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let opening = async {
-            for script in [Script::Admit, Script::Settle] {
+            for script in [Script::Admit, Script::Settle, Script::Forget] {
                 let (code, _) = script.source();
                 ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
             }
@@ -204,9 +205,11 @@ impl Script {
     fn source(self) -> (&'static str, &'static str) {
         static ADMIT: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(ADMIT_CODE));
         static SETTLE: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(SETTLE_CODE));
+        static FORGET: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(FORGET_CODE));
         match self {
             Self::Admit => (ADMIT_CODE, ADMIT.get_hash()),
             Self::Settle => (SETTLE_CODE, SETTLE.get_hash()),
+            Self::Forget => (FORGET_CODE, FORGET.get_hash()),
         }
     }
 }
@@ -252,6 +255,7 @@ fn micros(time: Duration) -> i64 {
 
 const ADMIT_CODE: &str = include_str!("admit.lua");
 const SETTLE_CODE: &str = include_str!("settle.lua");
+const FORGET_CODE: &str = include_str!("forget.lua");
 
 const UNKNOWN: i64 = i64::MIN;
 

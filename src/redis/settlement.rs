@@ -12,17 +12,19 @@ pub(super) struct Settlement {
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
-    /// When the settlement no longer has an effect.
+    /// When the settlement no longer has an effect on the keys.
     expires_at: Instant,
+    /// The same for the id of a finished delivery. The last key is the id.
+    id_expires_at: Option<Instant>,
 }
 
 impl Settlement {
-    pub(super) fn commit(keys: Vec<String>, by: Claimant, stored_for: Duration) -> Self {
-        Self { keys, by, finished: true, expires_at: after(stored_for) }
+    pub(super) fn commit(keys: Vec<String>, by: Claimant, stored_for: Duration, id_for: Option<Duration>) -> Self {
+        Self { keys, by, finished: true, expires_at: after(stored_for), id_expires_at: id_for.map(after) }
     }
 
     pub(super) fn release(keys: Vec<String>, by: Claimant, lease: Duration) -> Self {
-        Self { keys, by, finished: false, expires_at: after(lease) }
+        Self { keys, by, finished: false, expires_at: after(lease), id_expires_at: None }
     }
 
     /// Returns how long the server stores the delivery from now on, in milliseconds. Zero releases it.
@@ -30,8 +32,13 @@ impl Settlement {
         if self.finished { millis(self.expires_at.saturating_duration_since(Instant::now())) } else { 0 }
     }
 
+    /// Returns how long the server stores the delivery's id, in milliseconds. Zero if there is none to store.
+    pub(super) fn id_stored_millis(&self) -> u64 {
+        self.id_expires_at.map_or(0, |end| millis(end.saturating_duration_since(Instant::now())))
+    }
+
     fn has_expired(&self) -> bool {
-        self.expires_at <= Instant::now()
+        self.expires_at.max(self.id_expires_at.unwrap_or(self.expires_at)) <= Instant::now()
     }
 }
 

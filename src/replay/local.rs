@@ -3,25 +3,25 @@
 mod locked_keys;
 mod shard;
 mod state;
+mod table;
 
 use std::fmt;
 use std::future::ready;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Claim, Claimant, Delivery, ReplayStore};
-use crate::bounded::nanos;
+use super::{Claim, Claimant, Delivery, DeliveryId, ReplayStore};
 use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
-use crate::keyed_hash::{HashedKey, WordHash, split};
+use crate::keyed_hash::HashedKey;
 use crate::secret::MAX_KEYS;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
-use locked_keys::{LockedKeys, PerKey};
-use shard::{Fingerprint, Shard};
+use locked_keys::LockedKeys;
 use state::{KeyState, Mark, Now, State};
+use table::Table;
 
 /// Stores deliveries in this process. Other processes do not see them: with several replicas, use a shared store.
 ///
@@ -33,6 +33,12 @@ use state::{KeyState, Mark, Now, State};
 ///
 /// **When it is full**, claims fail. It never evicts a live entry to make room: an attacker could fill the store and
 /// then replay an evicted delivery. Calls remove expired entries, without a task or a timer.
+///
+/// **Delivery ids** have a table of the same capacity. They are kept for days, and prevent no replay: they only recognize
+/// a retry that was signed again. So when that table is full, the ids that expire first are evicted, a sixteenth of a
+/// shard at a time, and the Warden reports
+/// [`DeliveryIdsEvicted`](crate::event::Warning::DeliveryIdsEvicted). The default capacity holds the ids of 4 deliveries a
+/// second for 3 days.
 ///
 /// Leases are rounded up to the next 1/64 s.
 ///
@@ -47,7 +53,7 @@ use state::{KeyState, Mark, Now, State};
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let (store, clock) = (LocalReplay::default(), SystemClock::default());
 /// let until = Timestamp::from_unix(clock.now().wall.as_unix() + 300);
-/// let delivery = Delivery { webhook_id: "orders", keys: &[ReplayKey::from_bytes([7; 16])], until };
+/// let delivery = Delivery { webhook_id: "orders", keys: &[ReplayKey::from_bytes([7; 16])], until, id: None };
 ///
 /// let first = store.claim(delivery, Claimant::new(1), Duration::from_secs(30), clock.now()).await?;
 /// assert_eq!(first, Claim::Granted);
@@ -59,13 +65,12 @@ use state::{KeyState, Mark, Now, State};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalReplay {
-    /// The number of shards is a power of two.
-    shards: Box<[Slot]>,
-    shard_limit: usize,
-    next_sweep: AtomicUsize,
+    keys: Table,
+    /// The ids of deliveries. They have a table of their own because they are kept for days: ids that are never evicted
+    /// would fill the store, and evicting keys would make replays possible.
+    ids: Table,
+    evicted_ids: AtomicBool,
     start: OnceLock<ClockReading>,
-    /// The two halves of a fingerprint.
-    prints: [WordHash<3>; 2],
 }
 
 impl LocalReplay {
@@ -76,16 +81,11 @@ impl LocalReplay {
     /// hash, so each shard has some room to spare, and the store can hold up to 7 % more than `capacity`.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let shards = capacity.div_euclid(ENTRIES_PER_SHARD).clamp(1, MAX_SHARDS).next_power_of_two();
-        let share = capacity.div_ceil(shards);
-        // Four standard deviations of a Poisson distribution: one shard in 30,000 is full before the store is.
-        let chance = if shards == 1 { 0 } else { share.isqrt().saturating_mul(4) };
         Self {
-            shards: std::iter::repeat_with(Slot::default).take(shards).collect(),
-            shard_limit: share.saturating_add(chance),
-            next_sweep: AtomicUsize::new(0),
+            keys: Table::new(capacity),
+            ids: Table::new(capacity),
+            evicted_ids: AtomicBool::new(false),
             start: OnceLock::new(),
-            prints: Default::default(),
         }
     }
 
@@ -98,11 +98,15 @@ impl LocalReplay {
         now: ClockReading,
     ) -> Result<Claim, StoreError> {
         let (by, now) = (Mark::from(by), self.now(now));
-        self.sweep_next(&now);
-        let mut keys = self.lock(&delivery).ok_or(StoreError::new("a delivery must have one to eight keys"))?;
+        self.keys.sweep_next(&now);
+        if delivery.id.is_some() {
+            self.ids.sweep_next(&now);
+        }
+        let (mut keys, mut id) =
+            self.lock(&delivery).ok_or(StoreError::new("a delivery must have one to eight keys"))?;
 
         let mut in_progress = None;
-        for state in keys.states(&now) {
+        for state in keys.states(&now).chain(id.states(&now)) {
             match state {
                 KeyState::Finished { .. } => return Ok(Claim::Finished),
                 KeyState::Claimed { by: other, remaining } if other != by => {
@@ -114,8 +118,13 @@ impl LocalReplay {
         if let Some(retry_after) = in_progress {
             return Ok(Claim::InProgress { retry_after });
         }
-        keys.make_room(self.shard_limit, &now)?;
-        keys.put(State::claimed(by, lease, &now));
+        keys.make_room(self.keys.shard_limit, &now)?;
+        if id.make_room_by_evicting(self.ids.shard_limit, &now)? {
+            self.evicted_ids.store(true, Ordering::Relaxed);
+        }
+        let claimed = State::claimed(by, lease, &now);
+        keys.put(claimed);
+        id.put(claimed);
         Ok(Claim::Granted)
     }
 
@@ -123,88 +132,62 @@ impl LocalReplay {
     /// room.
     pub(crate) fn commit_now(&self, delivery: LocalDelivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
-        let Some(mut keys) = self.lock(&delivery) else { return false };
+        let Some((mut keys, mut id)) = self.lock(&delivery) else { return false };
         let is_taken = |state| match state {
             KeyState::Finished { .. } => true,
             KeyState::Claimed { by: other, .. } => other != by,
             KeyState::Free => false,
         };
-        if keys.states(&now).any(is_taken) || keys.make_room(usize::MAX, &now).is_err() {
+        let has_room = |keys: &mut LockedKeys<'_>| keys.make_room(usize::MAX, &now).is_ok();
+        if keys.states(&now).chain(id.states(&now)).any(is_taken) || !has_room(&mut keys) || !has_room(&mut id) {
             return false;
         }
         keys.put(State::finished(delivery.until, &now));
+        if let Some(DeliveryId { until, .. }) = delivery.id {
+            id.put(State::finished(until, &now));
+        }
         true
     }
 
     /// [`ReplayStore::release`] without a future.
     pub(crate) fn release_now(&self, delivery: LocalDelivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
-        let Some(mut keys) = self.lock(&delivery) else { return false };
+        let Some((mut keys, mut id)) = self.lock(&delivery) else { return false };
         let is_own = |state| matches!(state, KeyState::Claimed { by: owner, .. } if owner == by);
-        let all_own = keys.states(&now).all(is_own);
+        let all_own = keys.states(&now).chain(id.states(&now)).all(is_own);
         keys.remove_if(is_own, &now);
+        id.remove_if(is_own, &now);
         all_own
+    }
+
+    /// [`ReplayStore::forget`] without a future.
+    pub(crate) fn forget_now(&self, webhook_id: HashedKey, id: ReplayKey, now: ClockReading) -> bool {
+        let now = self.now(now);
+        let mut id = self.ids.lock(webhook_id, &[id]);
+        let is_finished = |state| matches!(state, KeyState::Finished { .. });
+        let found = id.states(&now).any(is_finished);
+        id.remove_if(is_finished, &now);
+        found
+    }
+
+    /// Returns whether ids were evicted since the last call, because their table was full.
+    pub(crate) fn take_evicted_ids(&self) -> bool {
+        // Load before swap to avoid cache-line contention.
+        self.evicted_ids.load(Ordering::Relaxed) && self.evicted_ids.swap(false, Ordering::Relaxed)
     }
 
     fn now(&self, now: ClockReading) -> Now {
         Now::since(*self.start.get_or_init(|| now), now)
     }
 
-    /// Sweeps one more shard with each claim, so that the store shrinks even if no claim reaches that shard.
-    fn sweep_next(&self, now: &Now) {
-        // This need not be one atomic operation: a lost update only makes a later call check a shard again.
-        let next = self.next_sweep.load(Ordering::Relaxed);
-        self.next_sweep.store(next.wrapping_add(1), Ordering::Relaxed);
-        if let Some(slot) = self.shards.get(self.index(next)).filter(|slot| slot.is_due(now))
-            && let Ok(mut shard) = slot.shard.try_lock()
-        {
-            slot.swept.store(nanos(now.monotonic()), Ordering::Relaxed);
-            shard.sweep(now);
-        }
-    }
-
-    /// Locks the shards of a delivery's keys in ascending order, so that calls cannot deadlock.
-    fn lock(&self, delivery: &LocalDelivery<'_>) -> Option<LockedKeys<'_>> {
+    /// Locks the keys and the id of a delivery, the keys first. `None` if it does not have one to eight keys.
+    fn lock(&self, delivery: &LocalDelivery<'_>) -> Option<(LockedKeys<'_>, LockedKeys<'_>)> {
         if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
             return None;
         }
-        let place = |key: &ReplayKey| {
-            let [high, low] = split(u128::from_be_bytes(*key.as_bytes()));
-            let [first, second] =
-                self.prints.each_ref().map(|hash| hash.of([delivery.id.as_u64(), high, low]).as_u64());
-            let [.., high, low] = second.to_be_bytes();
-            (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
-        };
-        let mut prints = PerKey::with_capacity(delivery.keys.len());
-        delivery.keys.iter().for_each(|key| prints.push(place(key)));
-        prints.sort_unstable_by_key(|(index, _)| *index);
-        let (mut last, mut shards) = (None, PerKey::with_capacity(prints.len()));
-        for (index, _) in &prints {
-            let is_locked = last.replace(*index) == Some(*index);
-            if let Some(slot) = self.shards.get(*index).filter(|_| !is_locked) {
-                shards.push((*index, slot.shard.lock().unwrap_or_else(PoisonError::into_inner)));
-            }
-        }
-        Some(LockedKeys { prints, shards })
-    }
-
-    fn index(&self, number: usize) -> usize {
-        number & self.shards.len().saturating_sub(1)
-    }
-}
-
-/// A shard and its lock.
-#[derive(Default)]
-struct Slot {
-    shard: Mutex<Shard>,
-    /// The time of the last sweep of all shards in turn, in nanoseconds of the store's clock.
-    swept: AtomicU64,
-}
-
-impl Slot {
-    /// Whether the last sweep is so long ago that the cost of sweeping per second is negligible.
-    fn is_due(&self, now: &Now) -> bool {
-        nanos(now.monotonic()).saturating_sub(self.swept.load(Ordering::Relaxed)) >= SWEEP_NANOS
+        let keys = self.keys.lock(delivery.webhook_id, delivery.keys);
+        let id = delivery.id.map(|id| id.key);
+        Some((keys, self.ids.lock(delivery.webhook_id, id.as_slice())))
     }
 }
 
@@ -218,8 +201,8 @@ impl Default for LocalReplay {
 impl fmt::Debug for LocalReplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalReplay")
-            .field("shards", &self.shards.len())
-            .field("shard_limit", &self.shard_limit)
+            .field("shards", &self.keys.shards.len())
+            .field("shard_limit", &self.keys.shard_limit)
             .finish_non_exhaustive()
     }
 }
@@ -252,28 +235,31 @@ impl ReplayStore for LocalReplay {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(ready(Ok(self.release_now(delivery.into(), by, now))))
     }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(ready(Ok(self.forget_now(HashedKey::of_id(webhook_id), id, now))))
+    }
 }
 
 /// A [`Delivery`] with the hash of its webhook id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalDelivery<'a> {
-    pub(crate) id: HashedKey,
+    pub(crate) webhook_id: HashedKey,
     pub(crate) keys: &'a [ReplayKey],
     pub(crate) until: Timestamp,
+    pub(crate) id: Option<DeliveryId>,
 }
 
 impl<'a> From<Delivery<'a>> for LocalDelivery<'a> {
-    fn from(Delivery { webhook_id, keys, until }: Delivery<'a>) -> Self {
-        Self { id: HashedKey::of_id(webhook_id), keys, until }
+    fn from(Delivery { webhook_id, keys, until, id }: Delivery<'a>) -> Self {
+        Self { webhook_id: HashedKey::of_id(webhook_id), keys, until, id }
     }
 }
-
-/// Sweeping a shard of this size holds its lock for some tens of microseconds.
-const ENTRIES_PER_SHARD: usize = 8_192;
-const MAX_SHARDS: usize = 4_096;
-
-/// The interval between two sweeps of a shard: 30 seconds.
-const SWEEP_NANOS: u64 = 30_000_000_000;
 
 #[cfg(test)]
 mod tests;

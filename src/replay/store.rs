@@ -9,14 +9,26 @@ use crate::future::BoxFuture;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 
-/// One delivery. Requests of the same webhook id that share any key are the same delivery.
+/// One delivery. Requests of the same webhook id that share any key, or the delivery id, are the same delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'d> {
     /// The webhook id. The same key under another id is another delivery.
     pub webhook_id: &'d str,
     /// One key for each valid key of an HMAC, or for each timestamp of a scheme with public keys: one to eight.
     pub keys: &'d [ReplayKey],
-    /// The last second in which a committed delivery must be remembered: after it, no replica accepts the message.
+    /// The last second in which the keys of a committed delivery must be remembered: after it, no replica accepts the
+    /// message.
+    pub until: Timestamp,
+    /// The id that the sender signed, if deliveries have one. It is one more key, with a lifetime of its own.
+    pub id: Option<DeliveryId>,
+}
+
+/// The id of a delivery, which its sender signed. It stays the same when the sender signs a retry again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryId {
+    /// The key of the id: [`ReplayKey::of_delivery_id`].
+    pub key: ReplayKey,
+    /// The last second in which the id of a committed delivery is remembered.
     pub until: Timestamp,
 }
 
@@ -57,7 +69,7 @@ pub enum Claim {
 
 /// Stores which deliveries were handled. [`LocalReplay`](super::LocalReplay) is the store in this process.
 ///
-/// Each call is atomic over all keys of a delivery. A key is free, claimed until its lease ends, or finished:
+/// Each call is atomic over all keys of a delivery, its id among them. A key is free, claimed until its lease ends, or finished:
 ///
 /// | call | all keys free or claimed by the caller | a key claimed by another | a key finished |
 /// | --- | --- | --- | --- |
@@ -87,6 +99,7 @@ pub enum Claim {
 /// use hookwarden::clock::ClockReading;
 /// use hookwarden::error::StoreError;
 /// use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
+/// use hookwarden::verifier::ReplayKey;
 ///
 /// /// Counts the duplicates that another store finds.
 /// struct CountDuplicates<S> {
@@ -127,6 +140,15 @@ pub enum Claim {
 ///         now: ClockReading,
 ///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
 ///         self.store.release(delivery, by, now)
+///     }
+///
+///     fn forget<'a>(
+///         &'a self,
+///         webhook_id: &'a str,
+///         id: ReplayKey,
+///         now: ClockReading,
+///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
+///         self.store.forget(webhook_id, id, now)
 ///     }
 /// }
 ///
@@ -170,6 +192,19 @@ pub trait ReplayStore: Send + Sync + 'static {
         by: Claimant,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Forgets the id of a finished delivery, so that a delivery with this id that is signed again is handled. Returns
+    /// whether the id was finished. An id that is claimed stays claimed, and the other keys of the delivery stay
+    /// finished: an exact copy of a handled request is still a duplicate.
+    ///
+    /// # Errors
+    /// The store is unreachable.
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
@@ -199,5 +234,14 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         (**self).release(delivery, by, now)
+    }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        (**self).forget(webhook_id, id, now)
     }
 }

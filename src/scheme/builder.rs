@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::custom::Custom;
-use super::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use super::{DeliveryIdSource, Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::error::ConfigError;
@@ -67,6 +67,7 @@ impl Scheme {
             signed: Vec::new(),
             secret_format: SecretFormat::default(),
             tolerance: Tolerance::DEFAULT,
+            delivery_id: None,
             max_signatures: None,
             repeated_signature_headers: false,
             danger_ambiguous_content: false,
@@ -221,6 +222,26 @@ impl SchemeBuilder {
     /// Sets how far a timestamp may be from the clock. The default is 300 seconds.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.scheme.tolerance = tolerance;
+        self
+    }
+
+    /// Sets the signed header whose value is the id of a delivery. A `Warden` then recognizes a retry that
+    /// the sender signs again.
+    ///
+    /// The value must be different for different events, and the same for every attempt to deliver one: two events with
+    /// one id are one delivery, and **the second is lost**. The provider's page says what its ids identify.
+    pub fn delivery_id_header(mut self, name: impl Into<String>) -> Self {
+        if let Some(name) = self.parsed("delivery_id.header", FieldName::new(name)) {
+            self.scheme.delivery_id = Some(DeliveryIdSource::Header(name));
+        }
+        self
+    }
+
+    /// Sets the place of the delivery's id in the JSON body, a JSON pointer
+    /// ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) such as `/id`. A `Warden` uses it with
+    /// `Replay::body_delivery_id`. What [`delivery_id_header`](Self::delivery_id_header) requires applies here too.
+    pub fn delivery_id_in_body(mut self, pointer: impl Into<Cow<'static, str>>) -> Self {
+        self.scheme.delivery_id = Some(DeliveryIdSource::Body(pointer.into()));
         self
     }
 

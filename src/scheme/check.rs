@@ -20,6 +20,7 @@ impl Scheme {
         if self.is_custom() {
             self.check_custom()?;
             self.check_algorithm()?;
+            self.check_delivery_id()?;
             return Ok(self);
         }
         self.check_signature_headers()?;
@@ -27,6 +28,7 @@ impl Scheme {
         self.check_layout()?;
         self.check_signed()?;
         self.check_timestamp()?;
+        self.check_delivery_id()?;
         if !self.danger_ambiguous_content {
             self.check_unambiguous()?;
         }

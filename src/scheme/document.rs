@@ -9,6 +9,7 @@ use core::time::Duration;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::delivery_id::DeliveryIdDocument;
 use super::{Layout, Scheme, SecretFormat, SignedPart};
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
@@ -34,6 +35,7 @@ pub(crate) struct SchemeDocument<P = IgnoredAny> {
     #[serde(default)]
     secret: SecretFormat,
     tolerance: Option<u32>,
+    delivery_id: Option<DeliveryIdDocument>,
     #[serde(default)]
     danger_ambiguous_content: bool,
     provider: Option<P>,
@@ -77,6 +79,11 @@ impl<P> SchemeDocument<P> {
         if self.danger_ambiguous_content {
             builder = builder.danger_ambiguous_content();
         }
+        builder = match self.delivery_id {
+            None => builder,
+            Some(DeliveryIdDocument::Header(name)) => builder.delivery_id_header(name),
+            Some(DeliveryIdDocument::Body(pointer)) => builder.delivery_id_in_body(pointer),
+        };
         if self.tolerance.is_some() && self.timestamp.is_none() {
             return Err(ConfigError::new("tolerance", "requires a timestamp in the scheme"));
         }

@@ -13,6 +13,7 @@ use crate::limit::{Decision, Quota, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::secret::Keyring;
 use crate::shared_store::{AdmitOutcome, SharedStore};
+use crate::verifier::ReplayKey;
 
 /// A replay store, rate limiter, shared store or key store that fails on demand. Clones share the store and its fault.
 ///
@@ -162,6 +163,15 @@ impl<S: ReplayStore> ReplayStore for FaultyStore<S> {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.call(async move { self.store().release(delivery, by, now).await }))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.call(async move { self.store().forget(webhook_id, id, now).await }))
     }
 }
 

@@ -33,6 +33,19 @@ impl ReplayKey {
         Self(digest(&[&self.0, id]))
     }
 
+    /// Returns the key of a delivery id, for [`DeliveryId`](crate::replay::DeliveryId). It is a hash of the id, so it cannot
+    /// be the key of a MAC.
+    #[cfg(feature = "warden")]
+    #[must_use]
+    pub fn of_delivery_id(id: &str) -> Self {
+        Self::of_id_bytes(id.as_bytes())
+    }
+
+    #[cfg(feature = "warden")]
+    pub(crate) fn of_id_bytes(id: &[u8]) -> Self {
+        Self(digest(&[b"hookwarden delivery id", id]))
+    }
+
     /// Creates a key from the bytes of [`as_bytes`](Self::as_bytes), or from any bytes for the tests of a store.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -9,7 +9,7 @@ use super::stores::{ReplayBackend, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::event::StoreKind;
+use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
 use crate::limit::{Decision, Quota};
 use crate::replay::Claim;
@@ -32,12 +32,17 @@ impl Stores {
             let outcome = self.count(quota.as_ref(), delivery, now.monotonic).await;
             return Admission { outcome: Ok(outcome), quota, claim: None };
         };
-        let mut claim = ReplayClaim::new(self.claimants.next(), replay.keep_until(delivery, now), now);
+        let until = replay.keep_until(delivery, now);
+        let mut claim = ReplayClaim::new(self.claimants.next(), until, replay.delivery_id(delivery, until, now), now);
         // Release the claim in the background if the request is dropped during a store call.
         let mut pending = PendingClaim::new(self, delivery, claim);
         let claimed = match &replay.store {
             ReplayBackend::Local(store) => {
-                store.claim_now(claim.local_delivery(delivery), claim.claimant, replay.lease, now)
+                let claimed = store.claim_now(claim.local_delivery(delivery), claim.claimant, replay.lease, now);
+                if store.take_evicted_ids() {
+                    self.monitor.warn(Warning::DeliveryIdsEvicted);
+                }
+                claimed
             }
             ReplayBackend::Shared(store) => {
                 let call = async { store.claim(claim.delivery(delivery), claim.claimant, replay.lease, now).await };

@@ -10,6 +10,8 @@ use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::error::StoreError;
 use crate::event::Outcome;
+#[cfg(feature = "tower")]
+use crate::event::Warning;
 use crate::limit::{Quota, QuotaState};
 
 /// A request that passed every step. Only [`Receiving::finish`](super::Receiving::finish) and
@@ -66,6 +68,9 @@ impl Admitted {
     /// [`commit_async`](Self::commit_async) waits for the store and needs no runtime. Without a runtime, `commit` does
     /// not update the store: observers get [`store_failed`](crate::event::Observer::store_failed), and the delivery can
     /// be handled again when its lease ends.
+    ///
+    /// If the handler [took the claim](VerifiedDelivery::take_claim), this does not change the store; call it after the
+    /// transaction, so that the event says that the request was accepted.
     pub fn commit(mut self) {
         self.log.conclude(Outcome::Accepted);
         self.settle_now(true);
@@ -78,7 +83,7 @@ impl Admitted {
     /// ends.
     pub async fn commit_async(mut self) -> Result<(), StoreError> {
         self.log.conclude(Outcome::Accepted);
-        self.settle(true).await
+        self.settle(true).await.map(drop)
     }
 
     /// Releases the delivery and waits until the store has recorded it.
@@ -86,7 +91,7 @@ impl Admitted {
     /// # Errors
     /// Returns an error if a shared store did not record the release. A retry then has to wait until the lease ends.
     pub async fn release_async(mut self) -> Result<(), StoreError> {
-        self.settle(false).await
+        self.settle(false).await.map(drop)
     }
 
     /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers
@@ -100,9 +105,14 @@ impl Admitted {
         }
         if self.log.inner.stores.are_local() {
             self.settle_now(done);
-        } else {
-            // Boxed to keep this future small for local stores, which never wait.
-            let _ = Box::pin(self.settle(done)).await;
+            return;
+        }
+        let is_taken = self.delivery.is_claim_taken();
+        // Boxed to keep this future small for local stores, which never wait.
+        let is_held = Box::pin(self.settle(done)).await.is_ok_and(|is_held| is_held);
+        if done && is_taken && is_held {
+            self.log.conclude(Outcome::Released);
+            self.log.inner.monitor.warn(Warning::CommitMissing);
         }
     }
 
@@ -111,17 +121,20 @@ impl Admitted {
             let inner = &self.log.inner;
             let monotonic = inner.monitor.clock.monotonic();
             self.log.ended = Some(monotonic);
-            claim.settle_now(&inner.stores, &self.delivery, done, monotonic);
+            claim.settle_now(&inner.stores, &self.delivery, done && !self.delivery.is_claim_taken(), monotonic);
         }
     }
 
-    async fn settle(&mut self, done: bool) -> Result<(), StoreError> {
+    /// Commits or releases the delivery. Returns whether the claim was still held. A claim that the handler took is
+    /// released: if it is committed, the release changes nothing.
+    async fn settle(&mut self, done: bool) -> Result<bool, StoreError> {
         match self.claim.take() {
             Some(claim) => {
                 let inner = &self.log.inner;
+                let done = done && !self.delivery.is_claim_taken();
                 claim.settle(&inner.stores, &self.delivery, done, inner.monitor.clock.monotonic()).await
             }
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 }

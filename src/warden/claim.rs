@@ -1,6 +1,7 @@
 //! A claim on a delivery, and its settlement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -11,7 +12,7 @@ use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
-use crate::replay::{Claimant, Delivery, LocalDelivery};
+use crate::replay::{Claimant, Delivery, DeliveryId, LocalDelivery};
 use crate::time::Timestamp;
 
 /// A claim on a delivery. It is settled once.
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 pub(super) struct ReplayClaim {
     pub(super) claimant: Claimant,
     until: Timestamp,
+    id: Option<DeliveryId>,
     claimed: ClockReading,
     /// The shared store failed, and the fallback in this process holds the claim.
     pub(super) fell_back: bool,
@@ -27,16 +29,22 @@ pub(super) struct ReplayClaim {
 }
 
 impl ReplayClaim {
-    pub(super) const fn new(claimant: Claimant, until: Timestamp, claimed: ClockReading) -> Self {
-        Self { claimant, until, claimed, fell_back: false, sent: false }
+    pub(super) const fn new(
+        claimant: Claimant,
+        until: Timestamp,
+        id: Option<DeliveryId>,
+        claimed: ClockReading,
+    ) -> Self {
+        Self { claimant, until, id, claimed, fell_back: false, sent: false }
     }
 
     pub(super) fn delivery<'d>(&self, delivery: &'d VerifiedDelivery) -> Delivery<'d> {
-        Delivery { webhook_id: delivery.webhook_id(), keys: delivery.replay_keys(), until: self.until }
+        Delivery { webhook_id: delivery.webhook_id(), keys: delivery.replay_keys(), until: self.until, id: self.id }
     }
 
     pub(super) fn local_delivery<'d>(&self, delivery: &'d VerifiedDelivery) -> LocalDelivery<'d> {
-        LocalDelivery { id: delivery.id().hash(), keys: delivery.replay_keys(), until: self.until }
+        let webhook_id = delivery.id().hash();
+        LocalDelivery { webhook_id, keys: delivery.replay_keys(), until: self.until, id: self.id }
     }
 
     /// Moves the claim to the fallback in this process.
@@ -44,15 +52,16 @@ impl ReplayClaim {
         Self { fell_back: true, ..self }
     }
 
-    /// Commits the delivery, or releases it. Completes at the first poll if the claim is in this process.
+    /// Commits the delivery, or releases it. Returns whether the claim was still held. Completes at the first poll if the
+    /// claim is in this process.
     pub(super) async fn settle(
         self,
         stores: &Arc<Stores>,
         delivery: &VerifiedDelivery,
         done: bool,
         monotonic: Duration,
-    ) -> Result<(), StoreError> {
-        let Some(replay) = &stores.replay else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(replay) = &stores.replay else { return Ok(false) };
         // `until` was computed from the wall clock at the claim. If the clock was set while the handler ran, the
         // current wall clock would make the entry expire too early.
         let now = self.claimed.carried_on_to(monotonic);
@@ -82,7 +91,7 @@ impl ReplayClaim {
             Ok(_) => {}
             Err(error) => stores.monitor.store_failed(StoreKind::Replay, error),
         }
-        settled.map(drop)
+        settled
     }
 
     /// Like [`settle`](Self::settle), without waiting: immediately if the claim is in this process, otherwise in the
@@ -110,6 +119,41 @@ impl ReplayClaim {
         }
         stores.monitor.store_failed(StoreKind::Replay, &StoreError::new(NO_RUNTIME));
     }
+}
+
+/// A claim in a shared store, which the handler can take to commit it itself.
+#[derive(Debug)]
+pub(super) struct SharedClaim {
+    claim: ReplayClaim,
+    is_taken: AtomicBool,
+}
+
+impl SharedClaim {
+    pub(super) const fn new(claim: ReplayClaim) -> Self {
+        Self { claim, is_taken: AtomicBool::new(false) }
+    }
+
+    pub(super) fn take<'d>(&self, delivery: &'d VerifiedDelivery) -> TakenClaim<'d> {
+        self.is_taken.store(true, Ordering::Release);
+        let ReplayClaim { claimant, claimed, .. } = self.claim;
+        TakenClaim { delivery: self.claim.delivery(delivery), claimant, claimed_at: claimed }
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Acquire)
+    }
+}
+
+/// A claim that a handler commits itself, in a transaction of its own. [`VerifiedDelivery::take_claim`] returns it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TakenClaim<'d> {
+    /// The delivery to commit.
+    pub delivery: Delivery<'d>,
+    /// The request that claimed it.
+    pub claimant: Claimant,
+    /// The time of the claim. [`Delivery::until`] and the end of the id are relative to its wall clock.
+    pub claimed_at: ClockReading,
 }
 
 /// Settles its claim on drop, for example if the request is dropped during a store call.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::Warden;
 use super::answer::RetryHint;
+use super::delivery_ids;
 use super::examined::Examined;
 use super::id::{IdFault, WebhookId};
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::unsigned_id;
 use crate::headers::Head;
 use crate::verifier::Opening;
 
@@ -50,13 +50,13 @@ impl Warden {
         }
         let mut opening = Opening::new(&inner.rules.scheme, head, log.began.wall);
         let read = inner.rules.open(&mut opening).and_then(|()| {
-            let header = inner.stores.unsigned_id_header();
-            header.map_or(Ok(None), |name| unsigned_id::read(name, head))
+            let header = inner.stores.id_header();
+            header.map_or(Ok(None), |name| delivery_ids::read(name, head))
         });
         match read {
-            Ok(unsigned_id) => {
+            Ok(header_id) => {
                 log.skew = opening.skew();
-                Ok(Examined { log, opening, unsigned_id })
+                Ok(Examined { log, opening, header_id })
             }
             Err(fault) => {
                 log.webhook_id = named();

@@ -9,11 +9,11 @@ use futures_util::future::{Either, select};
 
 use super::Inner;
 use super::answer::RetryHint;
+use super::delivery_ids::HeaderId;
 use super::id::{IdFault, WebhookId};
 use super::receiving::Receiving;
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::unsigned_id::UnsignedId;
 use crate::crypto::PreparedKeys;
 use crate::error::{Reason, StoreError};
 use crate::event::{RefusalReason, StoreKind};
@@ -43,7 +43,7 @@ use crate::verifier::Opening;
 pub struct Examined<'h, H: ?Sized> {
     pub(super) log: RequestLog,
     pub(super) opening: Opening<'h, H>,
-    pub(super) unsigned_id: Option<UnsignedId>,
+    pub(super) header_id: Option<HeaderId>,
 }
 
 impl<H: Head + ?Sized> Examined<'_, H> {
@@ -127,8 +127,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     /// Starts the verification.
     #[inline]
     fn receive(self, keys: PreparedKeys, decoy: Option<RefusalReason>) -> Receiving {
-        let Self { log, opening, unsigned_id } = self;
-        Receiving { verification: opening.with_keys(keys), unsigned_id, decoy, log }
+        let Self { log, opening, header_id } = self;
+        Receiving { verification: opening.with_keys(keys), header_id, decoy, log }
     }
 }
 

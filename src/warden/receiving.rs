@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,16 +13,18 @@ use super::Inner;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
+use super::body_id;
+use super::delivery_ids::HeaderId;
 use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::unsigned_id::UnsignedId;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
-use crate::event::{Outcome, RefusalReason};
+use crate::event::{Outcome, RefusalReason, Warning};
+use crate::scheme::DeliveryIdSource;
 use crate::shared_store::AdmitOutcome;
-use crate::verifier::Verification;
+use crate::verifier::{ReplayKey, Verification, Verified};
 
 /// A request whose body is arriving.
 ///
@@ -49,7 +52,7 @@ use crate::verifier::Verification;
 #[must_use = "the request is not verified yet"]
 pub struct Receiving {
     pub(super) verification: Verification,
-    pub(super) unsigned_id: Option<UnsignedId>,
+    pub(super) header_id: Option<HeaderId>,
     /// The reason of the refusal if the keys are a decoy.
     pub(super) decoy: Option<RefusalReason>,
     pub(super) log: RequestLog,
@@ -103,9 +106,23 @@ impl Receiving {
     /// # Errors
     /// Returns an error if the request is refused. A request that was refused for its size stays refused. A request
     /// past its deadline is refused as too slow, because an earlier copy of it may have expired from the replay store.
-    /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async).
+    /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async). So does a Warden
+    /// that reads ids from bodies: use [`finish_with_body`](Self::finish_with_body).
     pub fn finish(self) -> Result<Admitted, Refused> {
-        let (log, delivery, now) = self.verify()?;
+        self.admit_now(None)
+    }
+
+    /// Like [`finish`](Self::finish), for a Warden with [`Replay::body_delivery_id`](super::Replay::body_delivery_id).
+    /// `body` is the complete raw body that was hashed.
+    ///
+    /// # Errors
+    /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused.
+    pub fn finish_with_body(self, body: &[u8]) -> Result<Admitted, Refused> {
+        self.admit_now(Some(body))
+    }
+
+    pub(crate) fn admit_now(self, body: Option<&[u8]>) -> Result<Admitted, Refused> {
+        let (log, delivery, now) = self.verify(body)?;
         let stores = &log.inner.stores;
         let admission = if stores.are_local() { pin!(stores.admit(&delivery, now)).now_or_never() } else { None };
         conclude(log, delivery, admission)
@@ -116,16 +133,28 @@ impl Receiving {
     /// # Errors
     /// Returns an error if the request is refused.
     pub fn finish_async(self) -> impl Future<Output = Result<Admitted, Refused>> + Send {
-        self.finish_until(pending())
+        self.finish_until(None, pending())
+    }
+
+    /// Like [`finish_with_body`](Self::finish_with_body), but waits for shared stores.
+    ///
+    /// # Errors
+    /// Returns an error if the request is refused.
+    pub fn finish_with_body_async(self, body: &[u8]) -> impl Future<Output = Result<Admitted, Refused>> + Send + use<> {
+        self.finish_until(Some(body), pending())
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
-    pub(crate) fn finish_until<D>(self, deadline: D) -> impl Future<Output = Result<Admitted, Refused>> + use<D>
+    pub(crate) fn finish_until<D>(
+        self,
+        body: Option<&[u8]>,
+        deadline: D,
+    ) -> impl Future<Output = Result<Admitted, Refused>> + use<D>
     where
         D: Future<Output = ()>,
     {
         // Verify before the future is created, so that it does not hold the state of the hash.
-        let verified = self.verify();
+        let verified = self.verify(body);
         async move {
             let (log, delivery, _) = verified?;
             let admission = {
@@ -143,7 +172,7 @@ impl Receiving {
     }
 
     #[inline]
-    fn verify(mut self) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
+    fn verify(mut self, body: Option<&[u8]>) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
         let now = self.log.now();
         if let Some(reason) = self.log.refused() {
             return Err(self.refuse(reason));
@@ -159,14 +188,44 @@ impl Receiving {
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
                 self.log.keep_keys(self.verification.keys());
-                if let Some(id) = &self.unsigned_id {
-                    verified.join_id(id);
-                }
-                Ok((self.log, VerifiedDelivery::new(webhook_id, verified), now))
+                let id_key = self.identify_delivery(&mut verified, body)?;
+                Ok((self.log, VerifiedDelivery::new(webhook_id, verified, id_key), now))
             }
             (Err(fault), _, None) => Err(self.log.reject(fault)),
             (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
         }
+    }
+
+    /// Returns the key of the id that the sender signed. Joins an unsigned id to the identity of the delivery.
+    fn identify_delivery(
+        &mut self,
+        verified: &mut Verified,
+        body: Option<&[u8]>,
+    ) -> Result<Option<ReplayKey>, Refused> {
+        let inner = Arc::clone(&self.log.inner);
+        let id_key = match (inner.stores.signed_id(), &self.header_id, body) {
+            (None, None, _) => return Ok(None),
+            (None, Some(id), _) => {
+                verified.join_id(id);
+                return Ok(None);
+            }
+            (Some(DeliveryIdSource::Header(_)), id, _) => {
+                id.as_ref().filter(|id| !id.is_empty()).map(|id| ReplayKey::of_id_bytes(id))
+            }
+            (Some(DeliveryIdSource::Body(pointer)), id, Some(body))
+                if u64::try_from(body.len()) == Ok(self.log.body_bytes) =>
+            {
+                if let Some(id) = id {
+                    verified.join_id(id);
+                }
+                body_id::read(pointer, body)
+            }
+            (Some(DeliveryIdSource::Body(_)), ..) => return Err(self.refuse(RefusalReason::Misconfigured)),
+        };
+        if id_key.is_none() {
+            inner.monitor.warn(Warning::DeliveryIdMissing);
+        }
+        Ok(id_key)
     }
 
     /// Refuses the request for `reason`, for example an error while its body was read.
@@ -179,7 +238,7 @@ impl Receiving {
 /// caller cannot wait.
 fn conclude(
     mut log: RequestLog,
-    delivery: VerifiedDelivery,
+    mut delivery: VerifiedDelivery,
     admission: Option<Admission>,
 ) -> Result<Admitted, Refused> {
     let Some(Admission { outcome, quota, claim }) = admission else {
@@ -189,6 +248,9 @@ fn conclude(
         Ok(AdmitOutcome::Granted(state)) => {
             log.prove();
             log.conclude(Outcome::Released);
+            if let Some(claim) = claim.filter(|claim| log.inner.stores.can_be_taken(claim)) {
+                delivery.set_claim(claim);
+            }
             return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
         }
         Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),

@@ -233,7 +233,7 @@ impl Drop for RequestLog {
             peer: self.peer,
             key_id: self.key_id,
             header: self.slot.and_then(|slot| match slot {
-                Slot::UnsignedId => stores.unsigned_id_header().map(FieldName::as_str),
+                Slot::DeliveryId => stores.id_header().map(FieldName::as_str),
                 slot => rules.scheme.header_in(slot),
             }),
             skew: self.skew,

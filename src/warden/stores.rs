@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::claim::ReplayClaim;
+use super::delivery_ids::DeliveryIds;
 use super::monitor::Monitor;
 use super::quota_limits::QuotaLimits;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
-use crate::headers::FieldName;
-use crate::replay::{Claimant, LocalReplay, ReplayStore};
+use crate::replay::{Claimant, DeliveryId, LocalReplay, ReplayStore};
 use crate::shared_store::SharedStore;
 use crate::time::{Timestamp, Tolerance};
 
@@ -23,16 +24,18 @@ pub(super) struct Stores {
 }
 
 impl Stores {
+    /// Returns whether a handler can commit the claim itself: a shared store holds it, and stores it when it is committed.
+    pub(super) fn can_be_taken(&self, claim: &ReplayClaim) -> bool {
+        self.replay.as_ref().is_some_and(|replay| {
+            matches!(replay.holder(claim.fell_back), Holder::Shared(_)) && !replay.lifetime.is_while_handled()
+        })
+    }
+
     /// Returns whether the replay store and the quotas are both in this process.
     pub(super) fn are_local(&self) -> bool {
         let counts_here = self.quotas.as_ref().is_none_or(|quotas| quotas.shared.is_none());
         let stores_here = self.replay.as_ref().is_none_or(|replay| matches!(replay.store, ReplayBackend::Local(_)));
         counts_here && stores_here
-    }
-
-    /// Returns the unsigned header that distinguishes deliveries with equal bodies, if one is set.
-    pub(super) fn unsigned_id_header(&self) -> Option<&FieldName> {
-        self.replay.as_ref()?.unsigned_id.as_ref()
     }
 }
 
@@ -43,12 +46,11 @@ pub(super) struct ReplayProtection {
     pub(super) fallback: Option<LocalReplay>,
     pub(super) lease: Duration,
     pub(super) lifetime: Lifetime,
-    /// The header whose value is part of a delivery's replay keys.
-    pub(super) unsigned_id: Option<FieldName>,
+    pub(super) ids: DeliveryIds,
 }
 
 pub(super) enum ReplayBackend {
-    Local(LocalReplay),
+    Local(Box<LocalReplay>),
     Shared(Box<dyn ReplayStore>),
     /// A store that also counts the quotas, in the same call.
     Joint(Arc<dyn SharedStore>),
@@ -88,6 +90,17 @@ impl ReplayProtection {
             // The claim is released, never committed.
             Lifetime::WhileHandled => now.wall,
         }
+    }
+
+    /// Returns the id of the delivery for the store. `until` is the last second in which its keys are remembered.
+    pub(super) fn delivery_id(
+        &self,
+        delivery: &VerifiedDelivery,
+        until: Timestamp,
+        now: ClockReading,
+    ) -> Option<DeliveryId> {
+        let key = delivery.id_key()?;
+        Some(DeliveryId { key, until: until.max(now.wall.later_by(self.ids.lifetime)) })
     }
 
     /// Returns the store that holds a claim. `fell_back`: the shared store failed when the claim was made.

@@ -1,5 +1,8 @@
 //! The verified facts about an admitted request.
 
+use std::sync::Arc;
+
+use super::claim::{ReplayClaim, SharedClaim, TakenClaim};
 use super::id::WebhookId;
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -23,11 +26,41 @@ use crate::verifier::{ReplayKey, Verified};
 pub struct VerifiedDelivery {
     webhook_id: WebhookId,
     verified: Verified,
+    /// The key of the id that the sender signed.
+    id_key: Option<ReplayKey>,
+    /// The claim, if a shared store holds it.
+    claim: Option<Arc<SharedClaim>>,
 }
 
 impl VerifiedDelivery {
-    pub(super) const fn new(webhook_id: WebhookId, verified: Verified) -> Self {
-        Self { webhook_id, verified }
+    pub(super) const fn new(webhook_id: WebhookId, verified: Verified, id_key: Option<ReplayKey>) -> Self {
+        Self { webhook_id, verified, id_key, claim: None }
+    }
+
+    /// Takes the claim on this delivery, so that a store in the application's database can commit it in the handler's own
+    /// transaction: either the work and the commit are both there, or neither is. `None` if the claim is not in a shared
+    /// store, or with [`Replay::danger_simultaneous_only`](super::Replay::danger_simultaneous_only), which stores no handled
+    /// delivery.
+    ///
+    /// From then on the Warden never commits the delivery. When the handler has ended, it releases the delivery, which
+    /// changes nothing if the transaction has committed it.
+    ///
+    /// This is the interface of stores such as `hookwarden-sqlx`; a handler calls the store.
+    #[must_use]
+    pub fn take_claim(&self) -> Option<TakenClaim<'_>> {
+        self.claim.as_ref().map(|claim| claim.take(self))
+    }
+
+    pub(super) fn set_claim(&mut self, claim: ReplayClaim) {
+        self.claim = Some(Arc::new(SharedClaim::new(claim)));
+    }
+
+    pub(super) fn is_claim_taken(&self) -> bool {
+        self.claim.as_deref().is_some_and(SharedClaim::is_taken)
+    }
+
+    pub(super) const fn id_key(&self) -> Option<ReplayKey> {
+        self.id_key
     }
 
     /// Returns the webhook id whose keys signed the request: the canonical id if the key store [names

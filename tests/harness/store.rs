@@ -129,6 +129,15 @@ impl<S: ReplayStore> ReplayStore for Recorder<S> {
             released
         })
     }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.store.forget(webhook_id, id, now)
+    }
 }
 
 impl<S: Send + Sync + 'static> RateLimiter for Recorder<S> {

@@ -37,7 +37,7 @@ pub(crate) async fn prefixes_share_neither_quotas_nor_deliveries() {
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16])];
     let until = Timestamp::from_unix(now.wall.as_unix() + 60);
-    let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until, id: None };
     for prefix in ["shop", "mail"] {
         let store = server.patient_store().prefix(prefix).connect().await.unwrap();
         assert!(is_allowed(&store, &quota).await, "{prefix}");
@@ -54,7 +54,7 @@ pub(crate) async fn commit_while_down_is_sent_later() {
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16])];
     let until = Timestamp::from_unix(now.wall.as_unix() + 60);
-    let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until, id: None };
     let claim = async |by| store.claim(delivery, Claimant::new(by), Duration::from_secs(60), now).await;
     assert_eq!(claim(1).await.unwrap(), Claim::Granted);
     server.kill();
@@ -83,7 +83,7 @@ pub(crate) async fn delivery_is_stored_through_its_last_second() {
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16])];
     let until = Timestamp::from_unix(now.wall.as_unix() + 3_600);
-    let delivery = Delivery { webhook_id: "acme", keys: &keys, until };
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until, id: None };
     let began = Instant::now();
     assert!(store.commit(delivery, Claimant::new(1), now).await.unwrap());
     let names: Vec<String> = server.ask(&["KEYS", "*"]);

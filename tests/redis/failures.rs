@@ -154,7 +154,7 @@ pub(crate) async fn abandoned_claim_is_released() {
     let store = server.patient_store().connect().await.unwrap();
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16])];
-    let delivery = Delivery { webhook_id: "acme", keys: &keys, until: now.wall };
+    let delivery = Delivery { webhook_id: "acme", keys: &keys, until: now.wall, id: None };
     let lease = Duration::from_secs(60);
     server.signal("STOP");
     assert_silent(store.claim(delivery, Claimant::new(1), lease, now)).await;

@@ -75,6 +75,15 @@ impl ReplayStore for InTwoCalls {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.release(of, by, now)
     }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.forget(webhook_id, id, now)
+    }
 }
 
 impl SharedStore for InTwoCalls {}
@@ -92,7 +101,7 @@ async fn assert_same_decisions(store: &impl SharedStore, webhook_id: &str, clock
     let quota = Quota::new(2, Duration::from_secs(10)).unwrap();
     let until = Timestamp::from_unix(Timestamp::now().as_unix() + 60);
     let [a, b, c] = [1, 2, 3].map(|byte| [ReplayKey::from_bytes([byte; 16])]);
-    let of = |keys| Delivery { webhook_id, keys, until };
+    let of = |keys| Delivery { webhook_id, keys, until, id: None };
     let now = SystemClock::default().now();
     let (lease, by) = (Duration::from_secs(30), Claimant::new);
     let admit = async |keys, claimant| store.admit(of(keys), by(claimant), lease, Some(&quota), now).await.unwrap();

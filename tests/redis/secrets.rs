@@ -72,6 +72,7 @@ pub(crate) async fn no_output_contains_password_signature_or_id() {
         webhook_id: "acme",
         keys: &[ReplayKey::from_bytes([7; 16])],
         until: SystemClock::default().now().wall,
+        id: None,
     };
     let error = store.claim(delivery, Claimant::new(1), Duration::from_secs(1), SystemClock::default().now()).await;
     shown.push(format!("{:?} {store:?}", error.unwrap_err()));

@@ -171,7 +171,7 @@ fn assert_outage(result: Result<bool, StoreError>) {
 fn delivery(keys: &[ReplayKey]) -> (Delivery<'_>, ClockReading) {
     let now = SystemClock::default().now();
     let until = Timestamp::from_unix(now.wall.as_unix() + 60);
-    (Delivery { webhook_id: "acme", keys, until }, now)
+    (Delivery { webhook_id: "acme", keys, until, id: None }, now)
 }
 
 /// Claims until the server answers, and asserts that this happens in time.

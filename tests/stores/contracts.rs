@@ -71,6 +71,15 @@ impl hookwarden::replay::ReplayStore for Handle {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.release(delivery, by, now)
     }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: hookwarden::verifier::ReplayKey,
+        now: hookwarden::clock::ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.forget(webhook_id, id, now)
+    }
 }
 
 struct Gcra {

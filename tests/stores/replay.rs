@@ -64,7 +64,7 @@ fn key(number: u32) -> ReplayKey {
 }
 
 fn delivery(keys: &[ReplayKey], until: Timestamp) -> Delivery<'_> {
-    Delivery { webhook_id: "orders", keys, until }
+    Delivery { webhook_id: "orders", keys, until, id: None }
 }
 
 #[test]
@@ -435,7 +435,7 @@ proptest! {
                 Step::Claim { id, keys, by, lease } => {
                     let lease = Duration::from_secs(lease);
                     let given = replay_keys(&keys);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall };
+                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
                     prop_assert_eq!(
                         memory.try_claim(message, by, lease).unwrap(),
                         model.claim(id, &keys, by, lease, now)
@@ -445,12 +445,12 @@ proptest! {
                     let until = now.wall.as_unix() + until;
                     let given = replay_keys(&keys);
                     let until_given = Timestamp::from_unix(until);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: until_given };
+                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: until_given, id: None };
                     prop_assert_eq!(memory.commit(message, by), model.commit(id, &keys, by, until, now));
                 }
                 Step::Release { id, keys, by } => {
                     let given = replay_keys(&keys);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall };
+                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
                     prop_assert_eq!(memory.release(message, by), model.release(id, &keys, by, now));
                 }
                 Step::Advance(seconds) => memory.clock.advance(Duration::from_secs(seconds)),
@@ -460,7 +460,7 @@ proptest! {
                     // Setting the wall clock back makes these fresh again, but the store may have removed them already.
                     for (id, number) in expired {
                         let given = [key(number)];
-                        let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall };
+                        let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
                         if memory.claim(message, 99) == Claim::Granted {
                             prop_assert!(memory.release(message, 99));
                             model.entries.remove(&(id, number));

@@ -13,6 +13,7 @@ use hookwarden::limit::{Decision, LocalLimiter, RateLimiter};
 use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::scheme::{SecretFormat, SignedPart};
 use hookwarden::shared_store::SharedStore;
+use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::{BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Scheme, Secret, Signer, Tolerance, Warden};
 
@@ -58,6 +59,15 @@ impl ReplayStore for Both {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.deliveries.release(delivery, by, now)
+    }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.deliveries.forget(webhook_id, id, now)
     }
 }
 

@@ -116,8 +116,12 @@ async fn failed_quota_check_releases_the_claim() {
 #[tokio::test]
 async fn default_admit_releases_what_it_refuses() {
     let (clock, keys) = (TestClock::default(), [ReplayKey::from_bytes([7; 16])]);
-    let delivery =
-        Delivery { webhook_id: ID, keys: &keys, until: Timestamp::from_unix(clock.now().wall.as_unix() + 600) };
+    let delivery = Delivery {
+        webhook_id: ID,
+        keys: &keys,
+        until: Timestamp::from_unix(clock.now().wall.as_unix() + 600),
+        id: None,
+    };
     let quota = Quota::per_minute(1).unwrap();
     let denied = Decision::Denied { retry_after: MINUTE, quota_state: QuotaState { remaining: 0, reset: MINUTE } };
     for decision in [Ok(denied), Err(failure())] {

@@ -35,6 +35,15 @@ impl LockedKeys<'_> {
         Ok(())
     }
 
+    /// Like [`make_room`](Self::make_room), but evicts finished keys from a full shard. Returns whether it evicted any.
+    pub(super) fn make_room_by_evicting(&mut self, limit: usize, now: &Now) -> Result<bool, StoreError> {
+        if self.make_room(limit, now).is_ok() {
+            return Ok(false);
+        }
+        self.shards.iter_mut().for_each(|(_, shard)| shard.evict(now));
+        self.make_room(limit, now).map(|()| true)
+    }
+
     pub(super) fn put(&mut self, state: State) {
         self.each(|shard, print| shard.put(*print, state));
     }

@@ -65,6 +65,25 @@ impl Shard {
         self.entries.shrink_to(self.entries.len().saturating_add(self.slack()));
     }
 
+    /// Removes a sixteenth of the finished entries, at least one: those that expire first.
+    pub(super) fn evict(&mut self, now: &Now) {
+        let remaining = |state: &State| match state.at(now) {
+            KeyState::Finished { remaining } => Some(remaining),
+            KeyState::Claimed { .. } | KeyState::Free => None,
+        };
+        let mut ends: Vec<Duration> = self.entries.values().filter_map(remaining).collect();
+        let last = ends.len() / 16;
+        if last < ends.len() {
+            let (_, end, _) = ends.select_nth_unstable(last);
+            let mut left = last.saturating_add(1);
+            self.entries.retain(|_, state| {
+                let evicts = left > 0 && remaining(state).is_some_and(|remaining| remaining <= *end);
+                left = left.saturating_sub(usize::from(evicts));
+                !evicts
+            });
+        }
+    }
+
     fn room(&self) -> usize {
         self.entries.capacity().saturating_sub(self.entries.len())
     }

@@ -25,21 +25,30 @@ fn key(number: u64) -> ReplayKey {
 
 fn claim(store: &LocalReplay, number: u64, now: ClockReading) -> Result<Claim, StoreError> {
     let keys = [key(number)];
-    store.claim_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }.into(), Claimant::new(1), LEASE, now)
+    store.claim_now(
+        Delivery { webhook_id: "id", keys: &keys, until: now.wall, id: None }.into(),
+        Claimant::new(1),
+        LEASE,
+        now,
+    )
 }
 
 fn release(store: &LocalReplay, number: u64, now: ClockReading) -> bool {
     let keys = [key(number)];
-    store.release_now(Delivery { webhook_id: "id", keys: &keys, until: now.wall }.into(), Claimant::new(1), now)
+    store.release_now(
+        Delivery { webhook_id: "id", keys: &keys, until: now.wall, id: None }.into(),
+        Claimant::new(1),
+        now,
+    )
 }
 
 fn entries(store: &LocalReplay) -> usize {
-    store.shards.iter().map(|slot| slot.shard.lock().unwrap().len()).sum()
+    store.keys.shards.iter().map(|slot| slot.shard.lock().unwrap().len()).sum()
 }
 
 fn bytes(store: &LocalReplay) -> usize {
-    let tables: usize = store.shards.iter().map(|slot| slot.shard.lock().unwrap().bytes()).sum();
-    let locks = store.shards.len().saturating_mul(size_of::<Slot>());
+    let tables: usize = store.keys.shards.iter().map(|slot| slot.shard.lock().unwrap().bytes()).sum();
+    let locks = store.keys.shards.len().saturating_mul(size_of::<table::Slot>());
     tables.saturating_add(locks).saturating_add(size_of::<LocalReplay>())
 }
 
@@ -111,15 +120,16 @@ fn store_shrinks_after_a_burst() {
 fn fingerprint_is_two_hashes() {
     let store = LocalReplay::new(10);
     let keys: [ReplayKey; 8] = std::array::from_fn(|n| key(u64::try_from(n).unwrap()));
-    let delivery = Delivery { webhook_id: "id", keys: &keys, until: at(0).wall };
+    let delivery = Delivery { webhook_id: "id", keys: &keys, until: at(0).wall, id: None };
     let locked = store.lock(&delivery.into()).unwrap();
-    let words: HashSet<u64> = locked.prints.iter().flat_map(|(_, print)| [print.0, print.1]).collect();
+    let words: HashSet<u64> = locked.0.prints.iter().flat_map(|(_, print)| [print.0, print.1]).collect();
     assert_eq!(words.len(), 16);
 }
 
 #[test]
 fn every_store_has_its_own_hash_key() {
-    let [one, other] = [LocalReplay::new(1), LocalReplay::new(1)].map(|store| store.prints.map(|hash| hash.of([0; 3])));
+    let [one, other] =
+        [LocalReplay::new(1), LocalReplay::new(1)].map(|store| store.keys.prints.map(|hash| hash.of([0; 3])));
     assert_ne!(one, other);
 }
 
@@ -137,11 +147,11 @@ fn poisoned_shard_lock_is_still_taken() {
     let _ = std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                let _shard = store.shards[0].shard.lock();
+                let _shard = store.keys.shards[0].shard.lock();
                 panic!("on purpose");
             })
             .join()
     });
-    assert!(store.shards[0].shard.is_poisoned());
+    assert!(store.keys.shards[0].shard.is_poisoned());
     assert_eq!(claim(&store, 2, at(0)), Ok(Claim::Granted));
 }

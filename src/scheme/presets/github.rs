@@ -19,6 +19,7 @@ pub(super) fn scheme() -> Scheme {
         signed: vec![SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        delivery_id: None,
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,

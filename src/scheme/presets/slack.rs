@@ -5,7 +5,7 @@ use alloc::vec;
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
-use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::scheme::{DeliveryIdSource, Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
 pub(super) fn scheme() -> Scheme {
@@ -22,6 +22,7 @@ pub(super) fn scheme() -> Scheme {
         signed: vec![SignedPart::literal("v0:"), SignedPart::Timestamp, SignedPart::literal(":"), SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        delivery_id: Some(DeliveryIdSource::Body("/event_id".into())),
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,

@@ -5,7 +5,7 @@ use alloc::vec;
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
-use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::scheme::{DeliveryIdSource, Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
 /// The scheme with Ed25519.
@@ -40,6 +40,7 @@ pub(super) fn scheme() -> Scheme {
         ],
         secret_format: SecretFormat::Whsec,
         tolerance: Tolerance::DEFAULT,
+        delivery_id: Some(DeliveryIdSource::Header(FieldName::preset("webhook-id"))),
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,

@@ -5,7 +5,7 @@ use alloc::vec;
 use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::FieldName;
-use crate::scheme::{Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
+use crate::scheme::{DeliveryIdSource, Layout, Scheme, SecretFormat, SignedPart, TimestampPlace, TimestampSource};
 use crate::time::{TimestampFormat, Tolerance};
 
 pub(super) fn scheme() -> Scheme {
@@ -23,6 +23,7 @@ pub(super) fn scheme() -> Scheme {
         // The `whsec_` of a Stripe secret is part of the key.
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        delivery_id: Some(DeliveryIdSource::Body("/id".into())),
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,

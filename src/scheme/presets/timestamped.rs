@@ -22,6 +22,7 @@ pub(super) fn scheme() -> Scheme {
         signed: vec![SignedPart::Timestamp, SignedPart::literal("."), SignedPart::Body],
         secret_format: SecretFormat::Literal,
         tolerance: Tolerance::DEFAULT,
+        delivery_id: None,
         max_signatures: None,
         repeated_signature_headers: false,
         danger_ambiguous_content: false,

@@ -1,11 +1,13 @@
 //! Replay protection.
 
+mod ids;
 mod retention;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::ids::IdSettings;
 use self::retention::Retention;
 use super::require;
 use crate::error::ConfigError;
@@ -21,9 +23,14 @@ use crate::warden::stores::{ReplayBackend, ReplayProtection};
 /// | [`capacity`](Self::capacity) | entries in this process | 1,048,576 (2^20) |
 /// | [`lease`](Self::lease) | duration | 60 s |
 /// | [`margin`](Self::margin) | duration, whole seconds | 10 s |
+/// | [`delivery_id_lifetime`](Self::delivery_id_lifetime) | duration, whole seconds | 3 days |
 ///
 /// If the scheme signs a timestamp, a delivery is stored until its timestamp is stale, plus the body's deadline and the
 /// margin. Equal bytes with an equal timestamp are one delivery: the second is answered with 200 and not handled.
+///
+/// If the scheme signs a header with an id of the delivery, such as `webhook-id` of Standard Webhooks, requests with the
+/// same id are one delivery too, although a retry is signed again with a new timestamp. For an id in the body, such as
+/// Stripe's, call [`body_delivery_id`](Self::body_delivery_id).
 ///
 /// # Schemes without a signed timestamp
 ///
@@ -57,6 +64,7 @@ pub struct Replay {
     place: Place,
     capacity: Option<usize>,
     retention: Retention,
+    ids: IdSettings,
     lease: Option<Duration>,
     duplicates_conflict: bool,
     falls_back: bool,
@@ -98,14 +106,16 @@ impl Replay {
             place,
             capacity: None,
             retention: Retention::UNSET,
+            ids: IdSettings::UNSET,
             lease: None,
             duplicates_conflict: false,
             falls_back: false,
         }
     }
 
-    /// Sets how many entries this process stores, at least 1. [`LocalReplay`] documents the request rate that this
-    /// allows. While the table is full, new deliveries are refused with 503; no entry is evicted early.
+    /// Sets how many entries this process stores, at least 1, and as many ids. [`LocalReplay`] documents the request rate
+    /// that this allows. While the table is full, new deliveries are refused with 503; no entry is evicted early. If the
+    /// table of ids is full, the oldest are evicted.
     pub const fn capacity(mut self, entries: usize) -> Self {
         self.capacity = Some(entries);
         self
@@ -205,6 +215,7 @@ impl Replay {
             return Ok(None);
         }
         let (lifetime, unsigned_id) = self.retention.build(rules, deadline)?;
+        let ids = self.ids.build(&rules.scheme, unsigned_id, !lifetime.is_while_handled())?;
         require(
             !lifetime.is_while_handled() || !self.duplicates_conflict,
             "replay.duplicates_conflict",
@@ -236,8 +247,8 @@ impl Replay {
         )?;
         let local = || LocalReplay::new(capacity);
         let fallback = self.falls_back.then(local);
-        let store = store.unwrap_or_else(|| ReplayBackend::Local(local()));
-        Ok(Some(ReplayProtection { store, fallback, lease, lifetime, unsigned_id }))
+        let store = store.unwrap_or_else(|| ReplayBackend::Local(Box::new(local())));
+        Ok(Some(ReplayProtection { store, fallback, lease, lifetime, ids }))
     }
 
     fn check_off(&self) -> Result<(), ConfigError> {
@@ -247,6 +258,9 @@ impl Replay {
             ("replay.lifetime", self.retention.lifetime.is_some()),
             ("replay.danger_simultaneous_only", self.retention.simultaneous_only),
             ("replay.danger_unsigned_id_header", self.retention.unsigned_id.is_some()),
+            ("replay.body_delivery_id", self.ids.in_body),
+            ("replay.no_delivery_id", self.ids.off),
+            ("replay.delivery_id_lifetime", self.ids.lifetime.is_some()),
             ("replay.lease", self.lease.is_some()),
             ("replay.duplicates_conflict", self.duplicates_conflict),
             ("replay.danger_fall_back_to_this_process", self.falls_back),
@@ -274,6 +288,7 @@ impl fmt::Debug for Replay {
             .field("place", &place)
             .field("capacity", &self.capacity)
             .field("retention", &self.retention)
+            .field("ids", &self.ids)
             .field("lease", &self.lease)
             .field("duplicates_conflict", &self.duplicates_conflict)
             .field("falls_back", &self.falls_back)

@@ -239,6 +239,15 @@ impl ReplayStore for Boundary {
         Self::cross(delivery);
         self.0.release(delivery, by, now)
     }
+
+    fn forget<'a>(
+        &'a self,
+        webhook_id: &'a str,
+        id: ReplayKey,
+        now: ClockReading,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.forget(webhook_id, id, now)
+    }
 }
 
 /// Checks that every bit of the MACs under all live keys is undefined. Otherwise the case shows nothing.
