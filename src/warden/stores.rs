@@ -100,7 +100,15 @@ impl ReplayProtection {
         now: ClockReading,
     ) -> Option<DeliveryId> {
         let key = delivery.id_key()?;
-        Some(DeliveryId { key, until: until.max(now.wall.later_by(self.ids.lifetime)) })
+        // An earlier attempt whose handler failed can be fresh for longer than this one: its timestamp is at most the
+        // tolerance ahead. Its keys are not stored, so the id must outlive it.
+        let attempts = match self.lifetime {
+            Lifetime::WhileFresh { tolerance, .. } => {
+                until.max(now.wall.later_by(tolerance.as_seconds())).later_by(tolerance.as_seconds())
+            }
+            Lifetime::AfterArrival { .. } | Lifetime::WhileHandled => until,
+        };
+        Some(DeliveryId { key, until: attempts.max(now.wall.later_by(self.ids.lifetime)) })
     }
 
     /// Returns the store that holds a claim. `fell_back`: the shared store failed when the claim was made.

@@ -246,6 +246,7 @@ fn preset_documents_equal_the_presets() {
             secret = "whsec"
             timestamp = { header = "webhook-timestamp", format = "seconds" }
             signed = [{ header = "webhook-id" }, { literal = "." }, "timestamp", { literal = "." }, "body"]
+            delivery_id = { header = "webhook-id" }
             "#,
         ),
         (
@@ -256,6 +257,7 @@ fn preset_documents_equal_the_presets() {
             layout = { fields = { separator = ",", signature = "v1" } }
             timestamp = { field = "t", format = "seconds" }
             signed = ["timestamp", { literal = "." }, "body"]
+            delivery_id = { body = "/id" }
             "#,
         ),
         (
@@ -275,6 +277,7 @@ fn preset_documents_equal_the_presets() {
             layout = { plain = { prefix = "v0=" } }
             timestamp = { header = "X-Slack-Request-Timestamp", format = "seconds" }
             signed = [{ literal = "v0:" }, "timestamp", { literal = ":" }, "body"]
+            delivery_id = { body = "/event_id" }
             "#,
         ),
     ] {
