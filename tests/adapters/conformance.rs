@@ -1,13 +1,13 @@
 //! The wire contract: axum's server, bare hyper and actix-web must give equal answers to equal requests.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hookwarden::crypto::PreparedKeys;
 use hookwarden::error::StoreError;
-use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
+use hookwarden::event::{Observer, Outcome, RefusalReason, SecurityEvent, Warning};
 use hookwarden::headers::Head;
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
 use hookwarden::limit::LocalLimiter;
@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 
 use crate::harness::client::{Connection, DEPARTURES};
 use crate::harness::receiver::Server;
-use crate::harness::sender::{ID, Post, SECRET, keyring, signer};
-use crate::harness::site::{Act, NOW, SHORT_DEADLINE, Site, agree, assert_alike, signed};
+use crate::harness::sender::{ID, PATH, Post, SECRET, keyring, signer};
+use crate::harness::site::{Act, NOW, SHORT_DEADLINE, Site, agree, assert_alike, later, signed};
 use crate::harness::store::Recorder;
 
 const SIGNATURE: &str = "X-Webhook-Signature";
@@ -755,6 +755,41 @@ async fn only_2xx_of_the_handler_commits() {
     .await;
 }
 
+/// Signs a retry again: it has a new timestamp, and the id of the first attempt.
+fn attempt(scheme: &Scheme, offset: i64, body: &str) -> Post {
+    let signer = signer(scheme.clone(), &secret_for(scheme));
+    Post::signed_by(&signer, PATH, &[("webhook-id", "msg_1")], body, later(offset))
+}
+
+/// A secret in the form that the scheme requires.
+fn secret_for(scheme: &Scheme) -> String {
+    if scheme.name() == "stripe" { SECRET.into() } else { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into() }
+}
+
+#[tokio::test]
+async fn retry_that_is_signed_again_is_not_handled() {
+    // Longer than a frame, with the id at its end.
+    let long = format!(r#"{{"data":"{}","id":"evt_1"}}"#, "x".repeat(200_000));
+    for (scheme, replay, body) in [
+        (Scheme::standard_webhooks(), Replay::new as fn() -> Replay, "{}"),
+        (Scheme::stripe(), || Replay::new().body_delivery_id(), r#"{"id":"evt_1"}"#),
+        (Scheme::stripe(), || Replay::new().body_delivery_id(), &long),
+    ] {
+        for &adapter in Server::ALL {
+            let keys = keyring(&scheme, &secret_for(&scheme));
+            let settings = |warden: WardenBuilder| unmetered(warden.sender(ID, keys).replay(replay()));
+            let mut site = Site::of(adapter, scheme.clone(), settings).await;
+            site.then(Act::Answer(500));
+            let failed = HANDLED.replace("200 OK", "500 Internal Server Error");
+            site.assert("failed", &attempt(&scheme, 0, body).sized(), &failed, Outcome::Released).await;
+            site.assert("retry", &attempt(&scheme, 1, body).sized(), HANDLED, Outcome::Accepted).await;
+            let replayed = refused(RefusalReason::Replayed);
+            site.assert("retry of handled", &attempt(&scheme, 2, body).chunked(50_000, ""), REPLAYED, replayed).await;
+            site.end().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn panicking_handler_releases_its_delivery() {
     agree(unmetered, async |site| {
@@ -836,7 +871,9 @@ async fn shared_replay_store_receives_each_settlement() {
     let mut transcripts = Vec::new();
     for &adapter in Server::ALL {
         let store = Arc::new(Recorder::<FaultyStore<LocalReplay>>::default());
-        let mut site = Site::start(adapter, |warden| unmetered(warden).replay(Replay::shared(store.clone()))).await;
+        let warnings = Warnings::default();
+        let settings = |warden| unmetered(warden).replay(Replay::shared(store.clone())).observer(warnings.clone());
+        let mut site = Site::start(adapter, settings).await;
         let bytes = signed("x", 0).sized();
         site.then(Act::Answer(500));
         let failed = HANDLED.replace("200 OK", "500 Internal Server Error");
@@ -849,11 +886,27 @@ async fn shared_replay_store_receives_each_settlement() {
         // The release is sent in the background.
         store.until_settled().await;
         assert_eq!(store.names(), ["claim", "release"], "{adapter:?}");
+        site.then(Act::TakeClaim);
+        site.assert("uncommitted", &bytes, HANDLED, Outcome::Released).await;
+        assert_eq!(store.names(), ["claim", "release"], "a status must not commit a claim that was taken, {adapter:?}");
+        assert_eq!(*warnings.0.lock().unwrap(), [Warning::CommitMissing], "{adapter:?}");
         site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;
         site.assert("replay", &bytes, REPLAYED, refused(RefusalReason::Replayed)).await;
         transcripts.push(site.end().await);
     }
     assert_alike(&transcripts);
+}
+
+/// The warnings that a Warden reports.
+#[derive(Debug, Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<Warning>>>);
+
+impl Observer for Warnings {
+    fn observe(&self, _: &SecurityEvent<'_>) {}
+
+    fn warning(&self, warning: &Warning) {
+        self.0.lock().unwrap().push(*warning);
+    }
 }
 
 fn unreachable<S>(store: S) -> FaultyStore<S> {

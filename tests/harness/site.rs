@@ -39,6 +39,8 @@ pub(crate) const fn later(offset: i64) -> Timestamp {
 pub(crate) enum Act {
     Answer(u16),
     Panic,
+    /// Takes the claim, does not commit it, and answers 200.
+    TakeClaim,
     /// Waits for a status and answers with it.
     Wait(oneshot::Receiver<u16>),
 }
@@ -58,6 +60,10 @@ impl Handler for Instructed {
         let status = match act {
             None => 200,
             Some(Act::Answer(status)) => status,
+            Some(Act::TakeClaim) => {
+                assert!(request.delivery.take_claim().is_some(), "the claim is not in a shared store");
+                200
+            }
             Some(Act::Panic) => panic!("the handler panics on purpose"),
             Some(Act::Wait(status)) => status.await.unwrap_or(500),
         };
