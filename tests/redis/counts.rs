@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::clock::{Clock as _, SystemClock};
+use hookwarden::replay::ReplayStore as _;
+use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::{BodyLimits, Replay};
 use hookwarden::{Quota, Scheme, Tolerance, Warden};
 
 use crate::endpoint::{Endpoint, Handled, assert_retry_after, builder, quotas};
 use crate::harness::redis_server::Server;
-use crate::harness::sender::Post;
+use crate::harness::sender::{Post, now};
 
 pub(crate) async fn accepted_request_costs_two_scripts() {
     let server = Server::start();
@@ -140,4 +143,31 @@ pub(crate) async fn keys_of_one_request_share_a_slot() {
     assert!(keys.iter().all(|key| key.starts_with("shop:eu:{")), "{keys:?}");
     let tags: HashSet<_> = keys.iter().map(|key| key.split(['{', '}']).nth(1).unwrap()).collect();
     assert_eq!(tags.len(), 1, "{keys:?}");
+}
+
+pub(crate) async fn retry_signed_again_is_known_to_every_replica() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    let scheme = Scheme::timestamped().into_builder().delivery_id_in_body("/id").build().unwrap();
+    let handled = Handled::default();
+    let replicas = [(); 2].map(|()| {
+        let warden = Warden::builder(scheme.clone()).quotas(quotas()).shared_store(store.clone());
+        Endpoint::sharing(warden.replay(Replay::new().body_delivery_id()), handled.clone(), Duration::ZERO)
+    });
+    for age in [2, 1, 0] {
+        for replica in &replicas {
+            let post = Post::signed_at(r#"{"id":"evt_1"}"#, now(-age));
+            assert_eq!(replica.status(&post).await, StatusCode::OK, "{age}");
+        }
+    }
+    assert_eq!(replicas[0].handled(), 1);
+    let names: Vec<String> = server.ask(&["KEYS", "*:i:*"]);
+    let [name] = &names[..] else { panic!("not exactly one id: {names:?}") };
+    let millis: i64 = server.ask(&["PTTL", name]);
+    assert!((259_190_000..=259_201_000).contains(&millis), "{millis} ms are not three days");
+
+    let key = ReplayKey::of_delivery_id("evt_1");
+    assert!(store.forget("acme", key, SystemClock::default().now()).await.unwrap());
+    assert_eq!(replicas[1].status(&Post::signed_at(r#"{"id":"evt_1"}"#, now(-3))).await, StatusCode::OK);
+    assert_eq!(replicas[0].handled(), 2, "a resend after `forget`");
 }

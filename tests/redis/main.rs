@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         counts::lifetimes_by_default_are_as_documented,
         counts::every_replay_choice_distinguishes_equal_bodies,
         counts::keys_of_one_request_share_a_slot,
+        counts::retry_signed_again_is_known_to_every_replica,
         secrets::no_output_contains_password_signature_or_id,
         secrets::impossible_settings_are_refused,
         secrets::tls_by_url_reaches_the_server,
