@@ -19,11 +19,11 @@ if deadline > 0 and now > deadline then return {4, now} end
 local burst, claims = ARGV[3] + 0, #KEYS
 if burst > 0 then claims = claims - 1 end
 
-local claimed, again, finished, wait = 0, 0, false, nil
+local taken, again, finished, wait = {}, 0, false, nil
 for i = 1, claims do
   local set = redis.pcall('SET', KEYS[i], claimant, 'NX', 'PX', lease)
   if set and set.ok then
-    claimed = claimed + 1
+    taken[#taken + 1] = KEYS[i]
   else
     local holder = call('GET', KEYS[i])
     if holder == claimant then
@@ -68,10 +68,11 @@ elseif burst > 0 then
   end
 end
 if refusal then
-  for i = 1, claimed > 0 and claims or 0 do
-    if call('GET', KEYS[i]) == claimant then call('DEL', KEYS[i]) end
-  end
+  -- Keys that the claimant held before the call stay as they are.
+  for i = 1, #taken do call('DEL', taken[i]) end
   return refusal
 end
+-- A claimant that held keys before gets a new lease for them.
+for i = 1, again > 0 and claims or 0 do call('PEXPIRE', KEYS[i], lease) end
 if with_time then return {0, now, ahead} end
 return ahead

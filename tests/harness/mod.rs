@@ -18,6 +18,8 @@ pub(crate) mod redis_server;
 pub(crate) mod sender;
 pub(crate) mod site;
 pub(crate) mod store;
+pub(crate) mod store_comparison;
+pub(crate) mod store_model;
 pub(crate) mod trial;
 
 use std::time::Duration;

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::from(trials![in_parallel:
         script::replay_store_keeps_the_contract,
+        script::replay_store_matches_the_model,
         script::rate_limiter_keeps_the_contract,
         script::admit_equals_claim_and_check,
         script::every_decision_equals_governor,

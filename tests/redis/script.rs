@@ -22,11 +22,38 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::redis_server::Server;
+use crate::harness::store_comparison::{Time, calls, compare};
 
 pub(crate) async fn replay_store_keeps_the_contract() {
     let server = Server::start();
     let store = server.patient_store().connect().await.unwrap();
     replay_store_contract(|| store.clone(), &SystemClock::default(), tokio::time::sleep).await;
+}
+
+pub(crate) async fn replay_store_matches_the_model() {
+    let server = Server::start();
+    let store = server.patient_store().connect().await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    // proptest is synchronous, and a runtime's thread must not block.
+    let test = move || {
+        let case = AtomicU64::new(0);
+        let config = Config { cases: MODEL_CASES, failure_persistence: None, ..Config::default() };
+        let verdict = TestRunner::new(config).run(&calls(Time::Real, 60), |calls| {
+            let case = format!("model-{}", case.fetch_add(1, Ordering::Relaxed));
+            runtime.block_on(compare(&store, Time::Real, &case, async |time| age(&server, time), &calls))
+        });
+        verdict.map_err(|error| error.to_string())
+    };
+    tokio::task::spawn_blocking(test).await.unwrap().unwrap();
+}
+
+/// Lets every key expire sooner, as if this time had passed.
+fn age(server: &Server, time: Duration) {
+    const SCRIPT: &str = "for _, key in ipairs(redis.call('KEYS', '*')) do
+        local left = redis.call('PTTL', key) - ARGV[1]
+        if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end
+    end";
+    let () = server.ask(&["EVAL", SCRIPT, "0", &time.as_millis().to_string()]);
 }
 
 pub(crate) async fn rate_limiter_keeps_the_contract() {
@@ -247,3 +274,4 @@ pub(crate) async fn server_clock_set_back_denies_one_window_only() {
 
 const BATCHES: u32 = 20;
 const SCHEDULES_PER_BATCH: usize = 500;
+const MODEL_CASES: u32 = 64;

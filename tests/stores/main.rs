@@ -11,3 +11,9 @@ mod half_written;
 mod keys;
 mod limits;
 mod replay;
+#[expect(dead_code, reason = "the time of these stores is injected")]
+#[path = "../harness/store_comparison.rs"]
+mod store_comparison;
+#[expect(dead_code, reason = "the model of the protocol uses the rest")]
+#[path = "../harness/store_model.rs"]
+mod store_model;

@@ -1,6 +1,5 @@
 //! The local replay store under clock steps, racing threads, a full table and random use.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Barrier;
@@ -15,6 +14,8 @@ use hookwarden::replay::{Claim, Claimant, Delivery, LocalReplay, ReplayStore};
 use hookwarden::testing::TestClock;
 use hookwarden::verifier::ReplayKey;
 use proptest::prelude::*;
+
+use crate::store_comparison::{Time, calls, compare};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -315,165 +316,12 @@ fn extreme_clocks_neither_panic_nor_evict() {
     }
 }
 
-/// A model of the contract: exact times, one map, and no eviction.
-#[derive(Default)]
-struct Model {
-    entries: HashMap<(u8, u32), Entry>,
-}
-
-#[derive(Clone, Copy)]
-enum Entry {
-    Claimed { by: u128, end: Duration },
-    Finished { until: i64, end: i64 },
-}
-
-impl Model {
-    fn live(&self, id: u8, key: u32, now: ClockReading) -> Option<Entry> {
-        self.entries.get(&(id, key)).copied().filter(|entry| match *entry {
-            Entry::Claimed { end, .. } => now.monotonic < end,
-            Entry::Finished { until, end } => now.wall.as_unix() <= until || (now.monotonic.as_secs() as i64) < end,
-        })
-    }
-
-    fn expired(&self, now: ClockReading) -> Vec<(u8, u32)> {
-        self.entries.keys().copied().filter(|(id, key)| self.live(*id, *key, now).is_none()).collect()
-    }
-
-    fn claim(&mut self, id: u8, keys: &[u32], by: u128, lease: Duration, now: ClockReading) -> Claim {
-        let live: Vec<Entry> = keys.iter().filter_map(|key| self.live(id, *key, now)).collect();
-        if live.iter().any(|entry| matches!(entry, Entry::Finished { .. })) {
-            return Claim::Finished;
-        }
-        let others = live.iter().filter_map(|entry| match entry {
-            Entry::Claimed { by: other, end } if *other != by => Some(*end - now.monotonic),
-            _ => None,
-        });
-        if let Some(retry_after) = others.max() {
-            return Claim::InProgress { retry_after };
-        }
-        for key in keys {
-            self.entries.insert((id, *key), Entry::Claimed { by, end: now.monotonic + lease });
-        }
-        Claim::Granted
-    }
-
-    fn commit(&mut self, id: u8, keys: &[u32], by: u128, until: i64, now: ClockReading) -> bool {
-        let is_free = |entry: Entry| matches!(entry, Entry::Claimed { by: other, .. } if other == by);
-        if !keys.iter().filter_map(|key| self.live(id, *key, now)).all(is_free) {
-            return false;
-        }
-        let end = now.monotonic.as_secs() as i64 + (until - now.wall.as_unix() + 1).max(0);
-        for key in keys {
-            self.entries.insert((id, *key), Entry::Finished { until, end });
-        }
-        true
-    }
-
-    fn release(&mut self, id: u8, keys: &[u32], by: u128, now: ClockReading) -> bool {
-        let is_own = |entry: &Option<Entry>| matches!(entry, Some(Entry::Claimed { by: owner, .. }) if *owner == by);
-        let own: Vec<u32> = keys.iter().copied().filter(|key| is_own(&self.live(id, *key, now))).collect();
-        for key in &own {
-            self.entries.remove(&(id, *key));
-        }
-        own.len() == keys.len()
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Claim {
-        id: u8,
-        keys: Vec<u32>,
-        by: u128,
-        lease: u64,
-    },
-    Commit {
-        id: u8,
-        keys: Vec<u32>,
-        by: u128,
-        until: i64,
-    },
-    Release {
-        id: u8,
-        keys: Vec<u32>,
-        by: u128,
-    },
-    Advance(u64),
-    SetWallBy(i64),
-    /// This many new deliveries, to grow and sweep the tables.
-    Burst(u32),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let keys = || prop::collection::vec(0..6_u32, 1..=8);
-    prop_oneof![
-        8 => (0..2_u8, keys(), 1..5_u128, 1..40_u64)
-            .prop_map(|(id, keys, by, lease)| Step::Claim { id, keys, by, lease }),
-        4 => (0..2_u8, keys(), 1..5_u128, -20..120_i64)
-            .prop_map(|(id, keys, by, until)| Step::Commit { id, keys, by, until }),
-        3 => (0..2_u8, keys(), 1..5_u128).prop_map(|(id, keys, by)| Step::Release { id, keys, by }),
-        4 => (0..60_u64).prop_map(Step::Advance),
-        1 => (-150..150_i64).prop_map(Step::SetWallBy),
-        1 => (1..200_u32).prop_map(Step::Burst),
-    ]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
-    fn store_matches_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        // Several shards with more capacity than the steps can fill.
-        let memory = Memory::new(1 << 15);
-        let mut model = Model::default();
-        let mut fresh = 1_000;
-        for step in steps {
-            let now = memory.clock.now();
-            let replay_keys = |keys: &[u32]| keys.iter().copied().map(key).collect::<Vec<_>>();
-            let webhook_id = |id: u8| if id == 0 { "orders" } else { "users" };
-            match step {
-                Step::Claim { id, keys, by, lease } => {
-                    let lease = Duration::from_secs(lease);
-                    let given = replay_keys(&keys);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
-                    prop_assert_eq!(
-                        memory.try_claim(message, by, lease).unwrap(),
-                        model.claim(id, &keys, by, lease, now)
-                    );
-                }
-                Step::Commit { id, keys, by, until } => {
-                    let until = now.wall.as_unix() + until;
-                    let given = replay_keys(&keys);
-                    let until_given = Timestamp::from_unix(until);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: until_given, id: None };
-                    prop_assert_eq!(memory.commit(message, by), model.commit(id, &keys, by, until, now));
-                }
-                Step::Release { id, keys, by } => {
-                    let given = replay_keys(&keys);
-                    let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
-                    prop_assert_eq!(memory.release(message, by), model.release(id, &keys, by, now));
-                }
-                Step::Advance(seconds) => memory.clock.advance(Duration::from_secs(seconds)),
-                Step::SetWallBy(seconds) => {
-                    let expired = model.expired(now);
-                    memory.clock.step_wall(seconds);
-                    // Setting the wall clock back makes these fresh again, but the store may have removed them already.
-                    for (id, number) in expired {
-                        let given = [key(number)];
-                        let message = Delivery { webhook_id: webhook_id(id), keys: &given, until: now.wall, id: None };
-                        if memory.claim(message, 99) == Claim::Granted {
-                            prop_assert!(memory.release(message, 99));
-                            model.entries.remove(&(id, number));
-                        }
-                    }
-                }
-                Step::Burst(count) => {
-                    for number in fresh..fresh + count {
-                        prop_assert_eq!(memory.claim(delivery(&[key(number)], now.wall), 1), Claim::Granted);
-                    }
-                    fresh += count;
-                }
-            }
-        }
+    fn store_matches_the_model(calls in calls(Time::Injected, 120)) {
+        // Several shards with more capacity than the calls can fill.
+        at_once(compare(&LocalReplay::new(1 << 15), Time::Injected, "local", async |_| (), &calls))?;
     }
 }
