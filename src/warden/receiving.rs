@@ -156,12 +156,14 @@ impl Receiving {
         // Verify before the future is created, so that it does not hold the state of the hash.
         let verified = self.verify(body);
         async move {
-            let (log, delivery, _) = verified?;
+            let (log, delivery, verified_at) = verified?;
             let admission = {
                 let Inner { stores, monitor, .. } = &*log.inner;
-                // Shared stores compute the expiry from the wall clock, which may have been set since the request
-                // began.
+                // Shared stores compute the time to live from the wall clock, which may have been set since the
+                // timestamp was found fresh. With the earlier of the two clocks, the delivery is stored for as long as
+                // either accepts the timestamp.
                 let now = monitor.clock.now();
+                let now = ClockReading { wall: now.wall.min(verified_at.wall), ..now };
                 match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
                     Either::Left((admission, _)) => admission,
                     Either::Right(_) => stores.time_out(),

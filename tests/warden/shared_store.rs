@@ -101,6 +101,23 @@ async fn settlement_has_the_wall_clock_of_its_claim() {
 }
 
 #[tokio::test]
+async fn claim_has_the_earlier_wall_clock() {
+    for (step, expected) in [(3_600, 2), (-3_600, -3_598)] {
+        let remote = Remote::default();
+        let endpoint = Endpoint::new(|warden| warden.replay(Replay::shared(remote.clone())));
+        let began = endpoint.clock.now().wall.as_unix();
+        let head = endpoint.head();
+        let mut receiving = endpoint.warden.examine(&head, PEER).unwrap().identify_async(ID).await.unwrap();
+        receiving.update(BODY).unwrap();
+        endpoint.clock.step_wall(step);
+        endpoint.clock.advance(Duration::from_secs(2));
+        receiving.finish_async().await.unwrap().commit_async().await.unwrap();
+        let calls = remote.store().take().into_iter().map(|call| (call.name, call.wall.as_unix() - began));
+        assert_eq!(calls.collect::<Vec<_>>(), [("claim", expected), ("commit", expected)], "stepped by {step} s");
+    }
+}
+
+#[tokio::test]
 async fn failed_quota_check_releases_the_claim() {
     let remote = Remote::default();
     let endpoint = Endpoint::new(|warden| warden.shared_store(remote.clone()));
