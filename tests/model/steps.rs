@@ -289,9 +289,13 @@ impl Protocol {
     pub(crate) fn delivery(&self, state: &State, i: usize, wall: i32) -> Delivery {
         let signature = state.requests[i].signature;
         let margin = if self.removed == Some(Rule::MarginCoversClocks) { BODY } else { MARGIN };
-        let key = (Key::try_from(signature).expect("few signatures"), state.signatures[signature] + TOLERANCE + margin);
-        let lifetime = if self.removed == Some(Rule::IdOutlivesSignatures) { 0 } else { ID_LIFETIME };
-        let id = self.has_id.then_some((ID, wall + lifetime));
+        let until = state.signatures[signature] + TOLERANCE + margin;
+        let key = (Key::try_from(signature).expect("few signatures"), until);
+        let id_until = match self.removed {
+            Some(Rule::IdOutlivesSignatures) => wall,
+            _ => until.max(wall + ID_LIFETIME),
+        };
+        let id = self.has_id.then_some((ID, id_until));
         Delivery { keys: [key].into_iter().chain(id).collect() }
     }
 

@@ -274,4 +274,4 @@ pub(crate) async fn server_clock_set_back_denies_one_window_only() {
 
 const BATCHES: u32 = 20;
 const SCHEDULES_PER_BATCH: usize = 500;
-const MODEL_CASES: u32 = 64;
+const MODEL_CASES: u32 = 256;
