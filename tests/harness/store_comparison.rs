@@ -170,7 +170,7 @@ impl<S: ReplayStore> Subject<'_, S> {
         let now = self.clock.now();
         let given = keys.keys();
         let id = keys.id.map(|id| DeliveryId { key: id_key(id), until: self.later(id_until) });
-        let webhook_id = &self.webhook_ids[keys.webhook_id];
+        let webhook_id = self.webhook_id(keys.webhook_id);
         let delivery = Delivery { webhook_id, keys: &given, until: self.later(until), id };
         let is_committed = self.store.commit(delivery, Claimant::new(by.into()), now).await.unwrap();
         let now = self.now();
@@ -188,7 +188,7 @@ impl<S: ReplayStore> Subject<'_, S> {
 
     async fn forget(&mut self, webhook_id: usize, id: u8) -> Result<(), TestCaseError> {
         let now = self.clock.now();
-        let is_forgotten = self.store.forget(&self.webhook_ids[webhook_id], id_key(id), now).await.unwrap();
+        let is_forgotten = self.store.forget(self.webhook_id(webhook_id), id_key(id), now).await.unwrap();
         prop_assert_eq!(is_forgotten, self.model.forget(model_id(webhook_id, id), self.now()), "forget");
         Ok(())
     }
@@ -228,7 +228,11 @@ impl<S: ReplayStore> Subject<'_, S> {
     fn delivery<'d>(&'d self, webhook_id: usize, keys: &'d [ReplayKey], id: Option<u8>) -> Delivery<'d> {
         let until = self.later(0);
         let id = id.map(|id| DeliveryId { key: id_key(id), until });
-        Delivery { webhook_id: &self.webhook_ids[webhook_id], keys, until, id }
+        Delivery { webhook_id: self.webhook_id(webhook_id), keys, until, id }
+    }
+
+    fn webhook_id(&self, number: usize) -> &str {
+        self.webhook_ids.get(number).expect("one of the webhook ids")
     }
 
     /// The wall clock after some ticks.
