@@ -214,6 +214,12 @@ impl Scheme {
         }
     }
 
+    /// Where a message carries the id of its delivery, if the scheme names it.
+    #[must_use]
+    pub const fn delivery_id(&self) -> Option<&DeliveryIdSource> {
+        self.delivery_id.as_ref()
+    }
+
     pub(crate) const fn timestamp(&self) -> Option<&TimestampPlace> {
         self.timestamp.as_ref()
     }

@@ -76,6 +76,8 @@ mod claim;
 mod delivery_ids;
 mod examine;
 mod examined;
+mod forget;
+mod handler_claim;
 #[cfg(feature = "tower")]
 mod handlers;
 mod handshakes;
@@ -97,12 +99,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::StoreError;
 use crate::keys::Decoys;
 use crate::limit::RejectedTraffic;
 use crate::proxies::Proxies;
-#[cfg(feature = "tower")]
-use crate::scheme::DeliveryIdSource;
 use crate::scheme::Scheme;
 use crate::verifier::Rules;
 
@@ -110,8 +109,9 @@ pub use admitted::Admitted;
 pub use answer::Answer;
 pub use answer_body::AnswerBody;
 pub use builder::WardenBuilder;
-pub use claim::TakenClaim;
+
 pub use examined::Examined;
+pub use handler_claim::TakenClaim;
 pub use id::IdSource;
 pub use receiving::Receiving;
 pub use refused::Refused;
@@ -208,36 +208,6 @@ impl Warden {
     #[must_use]
     pub fn proxies(&self) -> &Proxies {
         &self.inner.proxies
-    }
-
-    /// Forgets the id of a finished delivery, so that the sender can deliver it again on purpose, for example with the
-    /// provider's button to resend an event. Returns whether the id was stored. `delivery_id` is the id as the sender
-    /// writes it, such as `msg_2KWPBgLlAfxdpx2AI54pPJ85f4W`.
-    ///
-    /// Only a request that the sender signs again is handled then. An exact copy of the handled request is still a
-    /// duplicate, as is a request while the delivery is being handled.
-    ///
-    /// ```
-    /// use hookwarden::Warden;
-    /// use hookwarden::error::StoreError;
-    ///
-    /// async fn allow_resend(warden: &Warden, webhook_id: &str, delivery_id: &str) -> Result<(), StoreError> {
-    ///     let was_handled = warden.forget(webhook_id, delivery_id).await?;
-    ///     println!("{webhook_id}: {delivery_id} {}", if was_handled { "can be sent again" } else { "is not stored" });
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// Returns an error if a shared store is unavailable.
-    pub async fn forget(&self, webhook_id: &str, delivery_id: &str) -> Result<bool, StoreError> {
-        self.inner.stores.forget(webhook_id, delivery_id).await
-    }
-
-    /// Returns whether the complete body is needed to identify its delivery.
-    #[cfg(feature = "tower")]
-    pub(crate) fn reads_ids_from_bodies(&self) -> bool {
-        matches!(self.inner.stores.signed_id(), Some(DeliveryIdSource::Body(_)))
     }
 
     /// Waits for at most `limit` until all handlers behind the layers and middlewares of this Warden have finished.

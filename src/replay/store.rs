@@ -19,7 +19,7 @@ pub struct Delivery<'d> {
     /// The last second in which the keys of a committed delivery must be remembered: after it, no replica accepts the
     /// message.
     pub until: Timestamp,
-    /// The id that the sender signed, if deliveries have one. It is one more key, with a lifetime of its own.
+    /// The id that the sender signed, if deliveries have one. It is one more key, with its own lifetime.
     pub id: Option<DeliveryId>,
 }
 

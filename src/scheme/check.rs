@@ -20,7 +20,7 @@ impl Scheme {
         if self.is_custom() {
             self.check_custom()?;
             self.check_algorithm()?;
-            self.check_delivery_id()?;
+            self.delivery_id.as_ref().map_or(Ok(()), |id| id.check(&self.signed, self.coverage().body))?;
             return Ok(self);
         }
         self.check_signature_headers()?;
@@ -28,7 +28,7 @@ impl Scheme {
         self.check_layout()?;
         self.check_signed()?;
         self.check_timestamp()?;
-        self.check_delivery_id()?;
+        self.delivery_id.as_ref().map_or(Ok(()), |id| id.check(&self.signed, self.coverage().body))?;
         if !self.danger_ambiguous_content {
             self.check_unambiguous()?;
         }

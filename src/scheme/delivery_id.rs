@@ -1,10 +1,8 @@
 //! Where the id of a delivery is.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 
-use super::check::demand;
-use super::{Scheme, SignedPart};
+use super::template::SignedPart;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
 
@@ -30,35 +28,29 @@ pub enum DeliveryIdSource {
     Body(Cow<'static, str>),
 }
 
-impl Scheme {
-    /// Where a message carries the id of its delivery, if the scheme names it.
-    #[must_use]
-    pub const fn delivery_id(&self) -> Option<&DeliveryIdSource> {
-        self.delivery_id.as_ref()
-    }
-
-    pub(super) fn check_delivery_id(&self) -> Result<(), ConfigError> {
-        match &self.delivery_id {
-            None => Ok(()),
-            Some(DeliveryIdSource::Header(name)) => {
-                let is_signed = self.signed.iter().any(|part| match part {
+impl DeliveryIdSource {
+    /// Checks the place against the signed parts of the scheme.
+    pub(super) fn check(&self, signed: &[SignedPart], covers_body: bool) -> Result<(), ConfigError> {
+        let fault = match self {
+            Self::Header(name) => {
+                let signs = |part: &SignedPart| match part {
                     SignedPart::Header(signed) => signed == name,
                     SignedPart::ListedHeaders(listed) => listed.require.contains(name),
                     _ => false,
-                });
-                demand(
-                    is_signed,
-                    "delivery_id.header",
-                    "must be a header that the scheme signs, because anyone could change the id of a captured message",
-                )
+                };
+                (!signed.iter().any(signs)).then_some(("delivery_id.header", NOT_SIGNED))
             }
-            Some(DeliveryIdSource::Body(pointer)) => {
-                demand(is_json_pointer(pointer), "delivery_id.body", "must be a JSON pointer such as `/id`")?;
-                demand(self.coverage().body, "delivery_id.body", "must be in a body that the scheme covers")
+            Self::Body(pointer) if !is_json_pointer(pointer) => {
+                Some(("delivery_id.body", "must be a JSON pointer such as `/id`"))
             }
-        }
+            Self::Body(_) => (!covers_body).then_some(("delivery_id.body", "must be in a body that the scheme covers")),
+        };
+        fault.map_or(Ok(()), |(field, problem)| Err(ConfigError::fixed(field, problem)))
     }
 }
+
+const NOT_SIGNED: &str =
+    "must be a header that the scheme signs, because anyone could change the id of a captured message";
 
 /// Whether the text is a JSON pointer to a part of a document
 /// ([RFC 6901 section 3](https://www.rfc-editor.org/rfc/rfc6901#section-3)).
@@ -71,6 +63,6 @@ fn is_json_pointer(text: &str) -> bool {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DeliveryIdDocument {
-    Header(String),
-    Body(String),
+    Header(alloc::string::String),
+    Body(alloc::string::String),
 }

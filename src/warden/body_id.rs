@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_id() {
+    fn other_values_are_ignored() {
         for body in [
             "",
             "no JSON",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn name_that_occurs_twice_is_no_id() {
+    fn repeated_name_is_ignored() {
         assert_id("/id", r#"{"id":"evt_1","id":"evt_2"}"#, None);
         assert_id("/data/id", r#"{"data":{"id":"evt_1"},"data":{}}"#, None);
         assert_id("/id", r#"{"id":"evt_1","other":1,"other":2}"#, Some("evt_1"));

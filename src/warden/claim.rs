@@ -1,11 +1,11 @@
 //! A claim on a delivery, and its settlement.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use super::handler_claim::HandlerClaim;
 use super::stores::{Holder, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
@@ -45,6 +45,15 @@ impl ReplayClaim {
     pub(super) fn local_delivery<'d>(&self, delivery: &'d VerifiedDelivery) -> LocalDelivery<'d> {
         let webhook_id = delivery.id().hash();
         LocalDelivery { webhook_id, keys: delivery.replay_keys(), until: self.until, id: self.id }
+    }
+
+    /// Returns the claim for a handler that commits it itself. `None` if it is not in a shared store, or if that does not
+    /// store handled deliveries.
+    pub(super) fn for_handler(&self, stores: &Stores) -> Option<HandlerClaim> {
+        let replay = stores.replay.as_ref()?;
+        let is_shared = matches!(replay.holder(self.fell_back), Holder::Shared(_));
+        let Self { claimant, until, id, claimed, .. } = *self;
+        (is_shared && !replay.lifetime.is_while_handled()).then(|| HandlerClaim::new(claimant, until, id, claimed))
     }
 
     /// Moves the claim to the fallback in this process.
@@ -119,41 +128,6 @@ impl ReplayClaim {
         }
         stores.monitor.store_failed(StoreKind::Replay, &StoreError::new(NO_RUNTIME));
     }
-}
-
-/// A claim in a shared store, which the handler can take to commit it itself.
-#[derive(Debug)]
-pub(super) struct SharedClaim {
-    claim: ReplayClaim,
-    is_taken: AtomicBool,
-}
-
-impl SharedClaim {
-    pub(super) const fn new(claim: ReplayClaim) -> Self {
-        Self { claim, is_taken: AtomicBool::new(false) }
-    }
-
-    pub(super) fn take<'d>(&self, delivery: &'d VerifiedDelivery) -> TakenClaim<'d> {
-        self.is_taken.store(true, Ordering::Release);
-        let ReplayClaim { claimant, claimed, .. } = self.claim;
-        TakenClaim { delivery: self.claim.delivery(delivery), claimant, claimed_at: claimed }
-    }
-
-    pub(super) fn is_taken(&self) -> bool {
-        self.is_taken.load(Ordering::Acquire)
-    }
-}
-
-/// A claim that a handler commits itself, in a transaction of its own. [`VerifiedDelivery::take_claim`] returns it.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct TakenClaim<'d> {
-    /// The delivery to commit.
-    pub delivery: Delivery<'d>,
-    /// The request that claimed it.
-    pub claimant: Claimant,
-    /// The time of the claim. [`Delivery::until`] and the end of the id are relative to its wall clock.
-    pub claimed_at: ClockReading,
 }
 
 /// Settles its claim on drop, for example if the request is dropped during a store call.

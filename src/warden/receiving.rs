@@ -250,7 +250,7 @@ fn conclude(
         Ok(AdmitOutcome::Granted(state)) => {
             log.prove();
             log.conclude(Outcome::Released);
-            if let Some(claim) = claim.filter(|claim| log.inner.stores.can_be_taken(claim)) {
+            if let Some(claim) = claim.as_ref().and_then(|claim| claim.for_handler(&log.inner.stores)) {
                 delivery.set_claim(claim);
             }
             return Ok(Admitted::new(delivery, quota.zip(state), claim, log));

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::claim::ReplayClaim;
 use super::delivery_ids::DeliveryIds;
 use super::monitor::Monitor;
 use super::quota_limits::QuotaLimits;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
+use crate::error::StoreError;
+use crate::future::catch_panic;
+use crate::headers::FieldName;
+use crate::keyed_hash::HashedKey;
 use crate::replay::{Claimant, DeliveryId, LocalReplay, ReplayStore};
+use crate::scheme::DeliveryIdSource;
 use crate::shared_store::SharedStore;
 use crate::time::{Timestamp, Tolerance};
+use crate::verifier::ReplayKey;
 
 /// The stores that admit a verified delivery and settle its claim.
 pub(super) struct Stores {
@@ -24,18 +29,39 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Returns whether a handler can commit the claim itself: a shared store holds it, and stores it when it is committed.
-    pub(super) fn can_be_taken(&self, claim: &ReplayClaim) -> bool {
-        self.replay.as_ref().is_some_and(|replay| {
-            matches!(replay.holder(claim.fell_back), Holder::Shared(_)) && !replay.lifetime.is_while_handled()
-        })
-    }
-
     /// Returns whether the replay store and the quotas are both in this process.
     pub(super) fn are_local(&self) -> bool {
         let counts_here = self.quotas.as_ref().is_none_or(|quotas| quotas.shared.is_none());
         let stores_here = self.replay.as_ref().is_none_or(|replay| matches!(replay.store, ReplayBackend::Local(_)));
         counts_here && stores_here
+    }
+
+    /// Returns the header that has an id, signed or unsigned.
+    pub(super) fn id_header(&self) -> Option<&FieldName> {
+        let ids = &self.replay.as_ref()?.ids;
+        match &ids.signed {
+            Some(DeliveryIdSource::Header(name)) => Some(name),
+            _ => ids.unsigned.as_ref(),
+        }
+    }
+
+    /// Returns where the signed id is.
+    pub(super) fn signed_id(&self) -> Option<&DeliveryIdSource> {
+        self.replay.as_ref()?.ids.signed.as_ref()
+    }
+
+    /// Forgets an id in every store that may have it.
+    pub(super) async fn forget(&self, webhook_id: &str, id: &str) -> Result<bool, StoreError> {
+        let Some(replay) = &self.replay else { return Ok(false) };
+        let (key, now) = (ReplayKey::of_delivery_id(id), self.monitor.clock.now());
+        let forget_here = |store: &LocalReplay| store.forget_now(HashedKey::of_id(webhook_id), key, now);
+        let was_here = replay.fallback.as_ref().is_some_and(forget_here);
+        match replay.holder(false) {
+            Holder::Local(store) => Ok(forget_here(store)),
+            Holder::Shared(store) => catch_panic(async { store.forget(webhook_id, key, now).await })
+                .await
+                .map(|was_there| was_there || was_here),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::claim::{ReplayClaim, SharedClaim, TakenClaim};
+use super::handler_claim::{HandlerClaim, TakenClaim};
 use super::id::WebhookId;
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -29,7 +29,7 @@ pub struct VerifiedDelivery {
     /// The key of the id that the sender signed.
     id_key: Option<ReplayKey>,
     /// The claim, if a shared store holds it.
-    claim: Option<Arc<SharedClaim>>,
+    claim: Option<Arc<HandlerClaim>>,
 }
 
 impl VerifiedDelivery {
@@ -48,15 +48,15 @@ impl VerifiedDelivery {
     /// This is the interface of stores such as `hookwarden-sqlx`; a handler calls the store.
     #[must_use]
     pub fn take_claim(&self) -> Option<TakenClaim<'_>> {
-        self.claim.as_ref().map(|claim| claim.take(self))
+        self.claim.as_ref().map(|claim| claim.take(self.webhook_id(), self.replay_keys()))
     }
 
-    pub(super) fn set_claim(&mut self, claim: ReplayClaim) {
-        self.claim = Some(Arc::new(SharedClaim::new(claim)));
+    pub(super) fn set_claim(&mut self, claim: HandlerClaim) {
+        self.claim = Some(Arc::new(claim));
     }
 
     pub(super) fn is_claim_taken(&self) -> bool {
-        self.claim.as_deref().is_some_and(SharedClaim::is_taken)
+        self.claim.as_deref().is_some_and(HandlerClaim::is_taken)
     }
 
     pub(super) const fn id_key(&self) -> Option<ReplayKey> {

@@ -770,14 +770,14 @@ fn secret_for(scheme: &Scheme) -> String {
 async fn retry_that_is_signed_again_is_not_handled() {
     // Longer than a frame, with the id at its end.
     let long = format!(r#"{{"data":"{}","id":"evt_1"}}"#, "x".repeat(200_000));
-    for (scheme, replay, body) in [
-        (Scheme::standard_webhooks(), Replay::new as fn() -> Replay, "{}"),
-        (Scheme::stripe(), || Replay::new().body_delivery_id(), r#"{"id":"evt_1"}"#),
-        (Scheme::stripe(), || Replay::new().body_delivery_id(), &long),
-    ] {
+    for (scheme, body) in
+        [(Scheme::standard_webhooks(), "{}"), (Scheme::stripe(), r#"{"id":"evt_1"}"#), (Scheme::stripe(), &long)]
+    {
         for &adapter in Server::ALL {
             let keys = keyring(&scheme, &secret_for(&scheme));
-            let settings = |warden: WardenBuilder| unmetered(warden.sender(ID, keys).replay(replay()));
+            let is_in_body = scheme.name() == "stripe";
+            let replay = if is_in_body { Replay::new().body_delivery_id() } else { Replay::new() };
+            let settings = |warden: WardenBuilder| unmetered(warden.sender(ID, keys).replay(replay));
             let mut site = Site::of(adapter, scheme.clone(), settings).await;
             site.then(Act::Answer(500));
             let failed = HANDLED.replace("200 OK", "500 Internal Server Error");

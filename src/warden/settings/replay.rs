@@ -1,13 +1,14 @@
 //! Replay protection.
 
 mod ids;
+mod place;
 mod retention;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::ids::IdSettings;
+use self::place::Place;
 use self::retention::Retention;
 use super::require;
 use crate::error::ConfigError;
@@ -59,6 +60,7 @@ use crate::warden::stores::{ReplayBackend, ReplayProtection};
 /// let warden = Warden::builder(scheme).only_sender(keys).replay(replay).build()?;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
+#[derive(Debug)]
 #[must_use]
 pub struct Replay {
     place: Place,
@@ -68,14 +70,6 @@ pub struct Replay {
     lease: Option<Duration>,
     duplicates_conflict: bool,
     falls_back: bool,
-}
-
-enum Place {
-    /// The shared store of the Warden, or this process if it has none.
-    Default,
-    InProcess,
-    Shared(Box<dyn ReplayStore>),
-    Off,
 }
 
 impl Replay {
@@ -165,6 +159,35 @@ impl Replay {
         self
     }
 
+    /// Also identifies deliveries by the id in their JSON body, at the place that the scheme names:
+    /// [`Scheme::delivery_id`](crate::Scheme::delivery_id). A retry that the sender signs again, with a new timestamp, is then
+    /// the same delivery.
+    ///
+    /// An id in a signed header, such as `webhook-id`, is used without this setting. An id in the body has to be read from
+    /// the JSON of every delivery, after its signature was verified.
+    ///
+    /// **Two events with one id are one delivery**, so the id must be that of an event, not of the object that the event is
+    /// about. If a body has no id, or the id is not a string, the delivery is identified by its signature only, and
+    /// observers get [`DeliveryIdMissing`](crate::event::Warning::DeliveryIdMissing).
+    pub const fn body_delivery_id(mut self) -> Self {
+        self.ids.in_body = true;
+        self
+    }
+
+    /// Identifies deliveries by their signatures only, although the scheme signs a header with an id. A retry that the
+    /// sender signs again is then another delivery.
+    pub const fn no_delivery_id(mut self) -> Self {
+        self.ids.off = true;
+        self
+    }
+
+    /// Sets how long the id of a delivery is stored, in whole seconds from its arrival: at least as long as the sender
+    /// retries. The default is 3 days.
+    pub const fn delivery_id_lifetime(mut self, lifetime: Duration) -> Self {
+        self.ids.lifetime = Some(lifetime);
+        self
+    }
+
     /// Sets how long a handler may take before a retry of the same delivery runs concurrently; more than zero and at
     /// most one day.
     ///
@@ -221,19 +244,7 @@ impl Replay {
             "replay.duplicates_conflict",
             "must not be set with `danger_simultaneous_only`, which stores no handled delivery: remove one of the two",
         )?;
-        let store = match (self.place, shared_store) {
-            (Place::Shared(_), Some(_)) => {
-                let problem = "must not be set with `Replay::shared`: both store deliveries; remove one of the two";
-                return Err(ConfigError::new("shared_store", problem));
-            }
-            (Place::InProcess, Some(_)) => {
-                let problem = "must not be `Replay::in_process()` with `shared_store`: use `Replay::new()`, or share \
-                               only the quotas with `Quotas::shared`";
-                return Err(ConfigError::new("replay", problem));
-            }
-            (Place::Shared(store), None) => Some(ReplayBackend::Shared(store)),
-            (_, store) => store.map(ReplayBackend::Joint),
-        };
+        let store = self.place.backend(shared_store)?;
         require(
             store.is_some() || !self.falls_back,
             "replay.danger_fall_back_to_this_process",
@@ -273,26 +284,6 @@ impl Replay {
 impl Default for Replay {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for Replay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match self.place {
-            Place::Default => "default",
-            Place::InProcess => "in process",
-            Place::Shared(_) => "shared",
-            Place::Off => "off",
-        };
-        f.debug_struct("Replay")
-            .field("place", &place)
-            .field("capacity", &self.capacity)
-            .field("retention", &self.retention)
-            .field("ids", &self.ids)
-            .field("lease", &self.lease)
-            .field("duplicates_conflict", &self.duplicates_conflict)
-            .field("falls_back", &self.falls_back)
-            .finish()
     }
 }
 

@@ -238,7 +238,7 @@ fn contradicting_id_settings_name_the_setting() {
 }
 
 #[test]
-fn unsigned_id_header_is_no_delivery_id() {
+fn unsigned_id_header_is_a_config_error() {
     let named = |builder: SchemeBuilder| builder.build().unwrap_err().field().to_owned();
     assert_eq!(named(Scheme::github().into_builder().delivery_id_header("X-GitHub-Delivery")), "delivery_id.header");
     let renamed = Scheme::timestamped().into_builder().timestamp_header("X-Time", TimestampFormat::Seconds);

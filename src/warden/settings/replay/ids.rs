@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Replay;
 use crate::error::ConfigError;
 use crate::headers::FieldName;
 use crate::scheme::{DeliveryIdSource, Scheme};
@@ -15,47 +14,6 @@ pub(super) struct IdSettings {
     pub(super) in_body: bool,
     pub(super) off: bool,
     pub(super) lifetime: Option<Duration>,
-}
-
-impl Replay {
-    /// Also identifies deliveries by the id in their JSON body, at the place that the scheme names:
-    /// [`Scheme::delivery_id`](crate::Scheme::delivery_id). A retry that the sender signs again, with a new timestamp, is then
-    /// the same delivery.
-    ///
-    /// An id in a signed header, such as `webhook-id`, is used without this setting. An id in the body has to be read from
-    /// the JSON of every delivery, after its signature was verified.
-    ///
-    /// **Two events with one id are one delivery**, so the id must be that of an event, not of the object that the event is
-    /// about. If a body has no id, or the id is not a string, the delivery is identified by its signature only, and
-    /// observers get [`DeliveryIdMissing`](crate::event::Warning::DeliveryIdMissing).
-    ///
-    /// ```
-    /// use hookwarden::warden::Replay;
-    /// use hookwarden::{Keyring, Scheme, Warden};
-    ///
-    /// let scheme = Scheme::stripe(); // names `/id`
-    /// let keys = Keyring::new(scheme.secret("whsec_a-secret-as-stripe-shows-it")?);
-    /// let warden = Warden::builder(scheme).only_sender(keys).replay(Replay::new().body_delivery_id()).build()?;
-    /// # Ok::<(), hookwarden::ConfigError>(())
-    /// ```
-    pub const fn body_delivery_id(mut self) -> Self {
-        self.ids.in_body = true;
-        self
-    }
-
-    /// Identifies deliveries by their signatures only, although the scheme signs a header with an id. A retry that the
-    /// sender signs again is then another delivery.
-    pub const fn no_delivery_id(mut self) -> Self {
-        self.ids.off = true;
-        self
-    }
-
-    /// Sets how long the id of a delivery is stored, in whole seconds from its arrival: at least as long as the sender
-    /// retries. The default is 3 days.
-    pub const fn delivery_id_lifetime(mut self, lifetime: Duration) -> Self {
-        self.ids.lifetime = Some(lifetime);
-        self
-    }
 }
 
 impl IdSettings {

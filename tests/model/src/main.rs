@@ -5,7 +5,7 @@ mod rules;
 mod state;
 mod steps;
 #[expect(dead_code, reason = "the comparison with the stores uses the rest")]
-#[path = "../harness/store_model.rs"]
+#[path = "../../harness/store_model.rs"]
 mod store_model;
 
 use std::collections::BTreeSet;
