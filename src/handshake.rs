@@ -131,6 +131,8 @@ pub struct Handshake {
     digest: Option<Digest>,
     status: StatusCode,
     decide: Option<Decide>,
+    /// The document requires that the application decides.
+    needs_decision: bool,
     /// The first invalid setting.
     fault: Option<ConfigError>,
 }
@@ -183,6 +185,7 @@ impl Handshake {
             digest: None,
             status: StatusCode::OK,
             decide: None,
+            needs_decision: false,
             fault: None,
         }
     }
@@ -201,7 +204,8 @@ impl Handshake {
     }
 
     /// Requires that the query has the parameter `name` exactly once, with the receiver's own token as its value. It is
-    /// compared in constant time.
+    /// compared in constant time. A wrong token counts against
+    /// [`Quotas::handshakes`](crate::warden::Quotas::handshakes), and above the quota none is compared.
     pub fn token(self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.token_parameter(name).with_token(text)
     }

@@ -24,6 +24,8 @@
 //! space, `-` or `.` counts as `_`: `Help Scout` finds `help_scout`.
 
 mod document;
+#[cfg(feature = "warden")]
+mod handshake;
 mod table;
 
 use alloc::borrow::Cow;
