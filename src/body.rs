@@ -113,9 +113,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
     };
     if let Some(answer) = signed_handshake(&mut finished, head, &taken) {
         // A duplicate was committed before.
-        if let Ok(admitted) = finished {
-            admitted.commit();
-        }
+        drop(finished.map(Admitted::commit));
         return Err(Unhandled::Handshake(answer));
     }
     Ok((finished?, taken))
@@ -127,13 +125,10 @@ fn signed_handshake<H: Head>(
     head: &H,
     body: &VerifiedBody,
 ) -> Option<Answer> {
+    let bytes = || body.contiguous(MAX_HANDSHAKE_BODY);
     match finished {
-        Ok(admitted) if admitted.can_be_handshake() => {
-            admitted.answer_handshake(head, &body.contiguous(MAX_HANDSHAKE_BODY)?)
-        }
-        Err(refused) if refused.can_be_handshake() => {
-            refused.answer_handshake(head, &body.contiguous(MAX_HANDSHAKE_BODY)?)
-        }
+        Ok(admitted) if admitted.can_be_handshake() => admitted.answer_handshake(head, &bytes()?),
+        Err(refused) if refused.can_be_handshake() => refused.answer_handshake(head, &bytes()?),
         _ => None,
     }
 }

@@ -126,11 +126,7 @@ impl Warden {
     }
 
     /// Starts the log of a handshake, unless it is over its quota.
-    fn start_handshake(
-        &self,
-        matched: &UnsignedHandshake<'_>,
-        peer: Option<IpAddr>,
-    ) -> Result<RequestLog, Refused> {
+    fn start_handshake(&self, matched: &UnsignedHandshake<'_>, peer: Option<IpAddr>) -> Result<RequestLog, Refused> {
         let inner = &self.inner;
         if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
             inner.monitor.warn(warning);

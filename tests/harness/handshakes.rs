@@ -79,8 +79,12 @@ pub(crate) fn examples() -> Vec<Document> {
         Some(Document { name, text, facts: handshake?, provider: Some(provider) })
     };
     let without_scheme = documents!["ebay", "mailchimp", "ms_graph", "okta", "strava"];
-    let without_scheme = without_scheme
-        .map(|(name, text)| Document { name: name.to_owned(), text, facts: read(name, text), provider: None });
+    let without_scheme = without_scheme.map(|(name, text)| Document {
+        name: name.to_owned(),
+        text,
+        facts: read(name, text),
+        provider: None,
+    });
     Provider::all().filter_map(of_provider).chain(without_scheme).collect()
 }
 

@@ -580,15 +580,8 @@ fn duplicate_challenge_counts_as_a_handshake() {
     assert_eq!(send(challenge), Some((429, Vec::new())));
     let (replayed, handshake) = (Outcome::Refused(RefusalReason::Replayed), (Outcome::Handshake, Some(200)));
     let over = Outcome::Refused(RefusalReason::HandshakeQuotaExceeded);
-    let expected = [
-        (Outcome::Accepted, None),
-        (replayed, None),
-        (replayed, None),
-        handshake,
-        handshake,
-        handshake,
-        (over, None),
-    ];
+    let expected =
+        [(Outcome::Accepted, None), (replayed, None), (replayed, None), handshake, handshake, handshake, (over, None)];
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
 }
 
