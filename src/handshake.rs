@@ -3,7 +3,8 @@
 //! Many providers send a request before the first delivery: a GET with a challenge in the query, a signed POST with a
 //! challenge in its body, or a bare HEAD. A [`Handshake`] says which requests these are and how to answer them.
 //! [`WardenBuilder::handshake`](crate::warden::WardenBuilder::handshake) sets it, and the adapters answer before the
-//! handler, on the same route as deliveries.
+//! handler, on the same route as deliveries. With the feature `providers`, `Handshake::provider("slack")` returns the one
+//! of a provider.
 //!
 //! ```
 //! use hookwarden::handshake::Handshake;

@@ -99,7 +99,7 @@ impl Document {
 
     pub(crate) fn handshake(&self) -> Handshake {
         let mut handshake = match &self.provider {
-            Some(provider) => Handshake::provider(provider.name()).expect(provider.name()),
+            Some(provider) => Handshake::provider(provider.name()).expect("a handshake"),
             None => read(&self.name, self.text),
         };
         if let Some(token) = &self.facts.example.token {
@@ -120,7 +120,7 @@ impl Document {
 
     /// The provider's scheme.
     pub(crate) fn scheme(&self) -> Scheme {
-        self.provider.as_ref().map_or_else(Scheme::timestamped, |provider| provider.scheme().expect(provider.name()))
+        self.provider.as_ref().map_or_else(Scheme::timestamped, |provider| provider.scheme().expect("a scheme"))
     }
 
     /// The receiver's keys.
