@@ -112,8 +112,7 @@ pub(crate) async fn receive<H: Head, B: Body>(
         Box::pin(receiving.finish_until(bytes.as_deref(), passed(stores))).await
     };
     if let Some(answer) = signed_handshake(&mut finished, head, &taken) {
-        // A duplicate was committed before.
-        drop(finished.map(Admitted::commit));
+        drop(finished.map(Admitted::commit)); // a duplicate was committed before
         return Err(Unhandled::Handshake(answer));
     }
     Ok((finished?, taken))
