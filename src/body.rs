@@ -104,21 +104,32 @@ pub(crate) async fn receive<H: Head, B: Body>(
     }
     taken.seal();
     let bytes = if warden.reads_ids_from_bodies() { taken.contiguous(usize::MAX) } else { None };
-    let mut admitted = if is_local {
-        receiving.admit_now(bytes.as_deref())?
+    let mut finished = if is_local {
+        receiving.admit_now(bytes.as_deref())
     } else {
         // The stores get extra time, for a body that arrived just before its deadline.
         let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
-        Box::pin(receiving.finish_until(bytes.as_deref(), passed(stores))).await?
+        Box::pin(receiving.finish_until(bytes.as_deref(), passed(stores))).await
     };
-    if admitted.can_be_handshake() {
-        let bytes = taken.contiguous(MAX_HANDSHAKE_BODY);
-        if let Some(answer) = bytes.and_then(|bytes| admitted.answer_handshake(head, &bytes)) {
-            admitted.commit_handshake(answer.status());
-            return Err(Unhandled::Handshake(answer));
-        }
+    if let Some(answer) = signed_handshake(&mut finished, head, &taken) {
+        drop(finished.map(Admitted::commit)); // a duplicate was committed before
+        return Err(Unhandled::Handshake(answer));
     }
-    Ok((admitted, taken))
+    Ok((finished?, taken))
+}
+
+/// Answers a verified delivery, or a duplicate of one, if it is a signed handshake.
+fn signed_handshake<H: Head>(
+    finished: &mut Result<Admitted, Refused>,
+    head: &H,
+    body: &VerifiedBody,
+) -> Option<Answer> {
+    let bytes = || body.contiguous(MAX_HANDSHAKE_BODY);
+    match finished {
+        Ok(admitted) if admitted.can_be_handshake() => admitted.answer_handshake(head, &bytes()?),
+        Err(refused) if refused.can_be_handshake() => refused.answer_handshake(head, &bytes()?),
+        _ => None,
+    }
 }
 
 /// Answers an unsigned handshake. The future is boxed to keep that of deliveries small.
@@ -129,7 +140,7 @@ fn unsigned_handshake<H: Head>(
     deadline: Option<Instant>,
 ) -> Option<Pin<Box<impl Future<Output = Answer>>>> {
     let handshake = warden.unsigned_handshake(head, context.id.as_ref(), context.peer)?;
-    Some(Box::pin(warden.answer_unsigned(handshake, head, context.id.clone(), context.peer, passed(deadline))))
+    Some(Box::pin(warden.answer_unsigned(handshake, head, context.peer, passed(deadline))))
 }
 
 /// Returns the announced length, or `u64::MAX` for a body of unknown length.

@@ -3,7 +3,8 @@
 //! Many providers send a request before the first delivery: a GET with a challenge in the query, a signed POST with a
 //! challenge in its body, or a bare HEAD. A [`Handshake`] says which requests these are and how to answer them.
 //! [`WardenBuilder::handshake`](crate::warden::WardenBuilder::handshake) sets it, and the adapters answer before the
-//! handler, on the same route as deliveries.
+//! handler, on the same route as deliveries. With the feature `providers`, `Handshake::provider("slack")` returns the one
+//! of a provider.
 //!
 //! ```
 //! use hookwarden::handshake::Handshake;
@@ -131,6 +132,8 @@ pub struct Handshake {
     digest: Option<Digest>,
     status: StatusCode,
     decide: Option<Decide>,
+    /// The document requires that the application decides.
+    needs_decision: bool,
     /// The first invalid setting.
     fault: Option<ConfigError>,
 }
@@ -183,6 +186,7 @@ impl Handshake {
             digest: None,
             status: StatusCode::OK,
             decide: None,
+            needs_decision: false,
             fault: None,
         }
     }
@@ -201,7 +205,8 @@ impl Handshake {
     }
 
     /// Requires that the query has the parameter `name` exactly once, with the receiver's own token as its value. It is
-    /// compared in constant time.
+    /// compared in constant time. A wrong token counts against
+    /// [`Quotas::handshakes`](crate::warden::Quotas::handshakes), and above the quota none is compared.
     pub fn token(self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.token_parameter(name).with_token(text)
     }

@@ -70,7 +70,7 @@
 //! | `tower`, `axum`, `actix` | adapters |
 //! | `redis` | `RedisStore`, shared by several replicas |
 //! | `serde` | schemes from TOML or JSON; with `warden`, handshakes, and keys from files |
-//! | `providers` | the schemes of providers by name |
+//! | `providers` | the schemes of providers by name; with `warden`, their handshakes |
 //! | `ed25519`, `ecdsa`, `rsa` | signatures with public keys |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
@@ -133,6 +133,7 @@ mod future;
             feature = "ed25519",
             feature = "harden",
             feature = "metrics",
+            feature = "providers",
             feature = "serde",
             feature = "testing",
             feature = "tracing"

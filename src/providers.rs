@@ -1,7 +1,8 @@
 //! Providers by name: their schemes, and what a receiver should know about them.
 //!
 //! [`Scheme::provider`] returns the scheme of a provider. [`Provider`] also has the facts around it: what identifies an
-//! event, which headers are not signed, how the provider retries, and messages to test with. The facts were checked against
+//! event, which headers are not signed, how the provider retries, and messages to test with. With the feature `warden` it
+//! also has the provider's handshake, and `Handshake::provider` returns it by the provider's name. The facts were checked against
 //! the provider's page or SDK, which [`Provider::source`] names.
 //!
 //! ```
@@ -24,6 +25,8 @@
 //! space, `-` or `.` counts as `_`: `Help Scout` finds `help_scout`.
 
 mod document;
+#[cfg(feature = "warden")]
+mod handshake;
 mod table;
 
 use alloc::borrow::Cow;

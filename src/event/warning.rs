@@ -10,6 +10,9 @@ pub enum Warning {
     RejectedTableFull,
     /// The table that counts the accepted requests of each webhook id is full: ids that are not in it are not limited.
     AcceptedTableFull,
+    /// The table that counts the handshakes of each peer is full: the handshakes of peers that are not in it are not
+    /// limited.
+    HandshakeTableFull,
     /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
     LimiterFellBack,
     /// A request has no peer address: all such requests share one quota of refused requests.
@@ -42,6 +45,7 @@ impl Warning {
     pub const ALL: &[Self] = &[
         Self::RejectedTableFull,
         Self::AcceptedTableFull,
+        Self::HandshakeTableFull,
         Self::LimiterFellBack,
         Self::PeerUnknown,
         Self::PeersAllPrivate,
@@ -59,6 +63,7 @@ impl Warning {
         match self {
             Self::RejectedTableFull => "rejected_table_full",
             Self::AcceptedTableFull => "accepted_table_full",
+            Self::HandshakeTableFull => "handshake_table_full",
             Self::LimiterFellBack => "limiter_fell_back",
             Self::PeerUnknown => "peer_unknown",
             Self::PeersAllPrivate => "peers_all_private",
@@ -75,6 +80,7 @@ impl Warning {
         match self {
             Self::RejectedTableFull => "the table of refused requests is full: further peers are not blocked",
             Self::AcceptedTableFull => "the table of accepted requests is full: further webhook ids are not limited",
+            Self::HandshakeTableFull => "the table of handshakes is full: those of further peers are not limited",
             Self::LimiterFellBack => "the shared limiter failed: this process counts its share of each quota",
             Self::PeerUnknown => "a request has no peer address: all such requests share one quota of refused requests",
             Self::PeersAllPrivate => {

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Handshake;
 use super::oracle::is_signable;
-use super::parts::{Condition, Digest, Expected, Source, Token};
+use super::parts::{Condition, Decide, Digest, Expected, Source, Token};
 use crate::crypto::mac::digest;
 use crate::headers::{FieldName, Head, Occurrence};
 
@@ -24,8 +24,8 @@ impl Challenge {
 }
 
 impl Handshake {
-    /// Returns the challenge if the request is this handshake. `body` is the JSON of a verified body: an unsigned
-    /// handshake has none.
+    /// Returns the challenge if the request has the form of this handshake: [`accepts`](Self::accepts) decides about it.
+    /// `body` is the JSON of a verified body: an unsigned handshake has none.
     pub(crate) fn challenge<H: Head + ?Sized>(&self, head: &H, body: Option<&Value>) -> Option<Challenge> {
         let is_met = |condition: &Condition| match condition {
             Condition::Header { name, value } => header(head, name) == Some(value),
@@ -43,9 +43,9 @@ impl Handshake {
         if !self.required.iter().all(|(name, value)| query(name).is_some_and(|found| found == **value)) {
             return None;
         }
+        // `accepts` compares the token, after the request was counted.
         if let Some(name) = &self.token_parameter {
-            let token = self.token.as_ref()?;
-            query(name).filter(|found| token.equals(found))?;
+            query(name)?;
         }
         let challenge = match self.source.as_ref() {
             None => return Some(Challenge(String::new())),
@@ -76,16 +76,21 @@ impl Handshake {
         }
     }
 
-    /// Whether the application decides about each challenge.
-    pub(crate) const fn asks_application(&self) -> bool {
-        self.decide.is_some()
+    /// Compares the token, and asks the application whether it accepts the challenge. Count the request first, so that
+    /// a quota limits guesses and calls.
+    pub(crate) fn accepts<H: Head + ?Sized>(&self, head: &H, challenge: &Challenge, webhook_id: Option<&str>) -> bool {
+        let is_accepted = |decide: &Decide| decide(webhook_id, challenge.as_str());
+        self.has_token(head)
+            && self
+                .decide
+                .as_ref()
+                .is_none_or(|decide| catch_unwind(AssertUnwindSafe(|| is_accepted(decide))).unwrap_or(false))
     }
 
-    /// Asks the application whether it accepts the challenge. `id` returns the webhook id, if it is known.
-    pub(crate) fn accepts(&self, challenge: &Challenge, id: impl FnOnce() -> Option<String>) -> bool {
-        let Some(decide) = &self.decide else { return true };
-        let id = id();
-        catch_unwind(AssertUnwindSafe(|| decide(id.as_deref(), challenge.as_str()))).unwrap_or(false)
+    fn has_token<H: Head + ?Sized>(&self, head: &H) -> bool {
+        let Some(name) = &self.token_parameter else { return true };
+        let found = head.path().and_then(|path| parameter(path, name));
+        self.token.as_ref().zip(found).is_some_and(|(token, found)| token.equals(&found))
     }
 
     /// Whether a delivery can be this signed handshake, without parsing its body. A text that JSON need not escape is

@@ -9,7 +9,7 @@ use crate::headers::{FieldName, is_token_byte};
 use crate::scheme::{Scheme, SignedPart};
 
 impl Handshake {
-    /// Checks that the settings fit together. The token and the endpoint may still be missing.
+    /// Checks that the settings fit together. What a document cannot contain may still be missing.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -19,8 +19,13 @@ impl Handshake {
         self.check_answer()
     }
 
-    /// Checks that the token and the endpoint are set if the handshake needs them.
+    /// Checks that the token, the endpoint and the application's decision are set if the handshake needs them.
     pub(crate) fn check_complete(&self) -> Result<(), ConfigError> {
+        require(
+            self.decide.is_some() || !self.needs_decision,
+            "accept_if",
+            "is missing: call `accept_if`, because the application must decide about each challenge",
+        )?;
         let hashes = |part| matches!(&self.digest, Some(Digest::Hash(parts)) if parts.contains(&part));
         let (needs_token, needs_endpoint) =
             (self.token_parameter.is_some() || hashes(HashPart::Token), hashes(HashPart::Endpoint));

@@ -31,6 +31,13 @@ impl Handshake {
     /// Asks the application before each answer, with the webhook id and the challenge. If `decide` returns `false` or
     /// panics, the request is not a handshake and goes on to the usual checks. It must not block.
     ///
+    /// The webhook id is the one in the request, and may be unknown. It is `None` if the request has no readable id: the
+    /// route lacks the parameter, the header is missing, or the id is not valid UTF-8. Such a request belongs to no
+    /// sender, so return `false`. With [`only_sender`](crate::warden::WardenBuilder::only_sender) the id is always the
+    /// scheme's name.
+    ///
+    /// Each call counts against [`Quotas::handshakes`](crate::warden::Quotas::handshakes), also if it returns `false`.
+    ///
     /// With Asana the challenge is the secret of the deliveries:
     ///
     /// ```

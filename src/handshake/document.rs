@@ -19,6 +19,8 @@ struct HandshakeDocument {
     require: BTreeMap<String, String>,
     token: Option<String>,
     #[serde(default)]
+    accept_if: bool,
+    #[serde(default)]
     when: Vec<ConditionDocument>,
     answer: AnswerDocument,
     status: Option<u16>,
@@ -132,6 +134,7 @@ impl HandshakeDocument {
         if let Some(name) = self.token {
             handshake = handshake.token_parameter(name);
         }
+        handshake.needs_decision = self.accept_if;
         if let Some(status) = self.status {
             handshake = handshake.status(status);
         }

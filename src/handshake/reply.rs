@@ -14,7 +14,9 @@ use crate::headers::Head;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
+    /// The header of the challenge, if the answer repeats it.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    /// `None` for an answer without a body.
     pub(crate) content_type: Option<&'static str>,
     pub(crate) body: Vec<u8>,
 }
@@ -24,19 +26,20 @@ impl Handshake {
     /// one.
     pub(crate) fn reply<H: Head + ?Sized>(&self, head: &H, challenge: &Challenge, mac: &str) -> Reply {
         let challenge = challenge.as_str();
-        let (content_type, header, body) = match &self.form {
-            Form::Empty => (None, None, Vec::new()),
-            Form::Text => (Some("text/plain"), NO_SNIFFING, challenge.as_bytes().to_vec()),
+        let (content_type, body) = match &self.form {
+            Form::Empty | Form::SameHeader => (None, Vec::new()),
+            // Some providers, such as Microsoft Graph, require exactly `text/plain`. Their challenges are ASCII.
+            Form::Text if challenge.is_ascii() => (Some("text/plain"), challenge.as_bytes().to_vec()),
+            Form::Text => (Some("text/plain; charset=utf-8"), challenge.as_bytes().to_vec()),
             Form::Json(template) => {
                 let digest = match &self.digest {
                     Some(Digest::Hash(parts)) => self.hash_of(parts, head, challenge),
                     _ => mac.to_owned(),
                 };
-                (Some("application/json"), NO_SNIFFING, template.fill(challenge, &digest).into_bytes())
+                (Some("application/json"), template.fill(challenge, &digest).into_bytes())
             }
-            Form::SameHeader => (None, self.same_header_of(challenge), Vec::new()),
         };
-        Reply { status: self.status, header, content_type, body }
+        Reply { status: self.status, header: self.same_header_of(challenge), content_type, body }
     }
 
     fn hash_of<H: Head + ?Sized>(&self, parts: &[HashPart], head: &H, challenge: &str) -> String {
@@ -55,14 +58,10 @@ impl Handshake {
     }
 
     fn same_header_of(&self, challenge: &str) -> Option<(HeaderName, HeaderValue)> {
-        let Some(Source::Header(name)) = &self.source else { return None };
+        let (Form::SameHeader, Some(Source::Header(name))) = (&self.form, &self.source) else { return None };
         Some((
             HeaderName::from_bytes(name.as_str().as_bytes()).ok()?,
             HeaderValue::from_bytes(challenge.as_bytes()).ok()?,
         ))
     }
 }
-
-/// The sender writes the challenge, so a browser must not guess that it is HTML.
-const NO_SNIFFING: Option<(HeaderName, HeaderValue)> =
-    Some((http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));

@@ -6,6 +6,12 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
+#[cfg(feature = "warden")]
+pub(super) use crate::handshake::Handshake;
+/// Without a Warden nothing answers handshakes: the table is accepted and skipped.
+#[cfg(not(feature = "warden"))]
+type Handshake = serde::de::IgnoredAny;
+
 /// The table `[provider]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +30,8 @@ pub(super) struct Facts {
     pub(super) retries: String,
     #[serde(default)]
     pub(super) adopters: Vec<Adopter>,
+    #[cfg_attr(not(feature = "warden"), expect(dead_code, reason = "skipped"))]
+    pub(super) handshake: Option<Handshake>,
     #[serde(rename = "vector")]
     pub(super) vectors: Vec<Vector>,
 }

@@ -54,7 +54,8 @@ pub(super) const FILES: &[File] = files! {
     "cronofy" [];
     "customer_io" ["cio", "customerio"];
     "deel" [];
-    "discord" ["discord_interactions", "discord_webhook_events"];
+    "discord" ["discord_interactions"];
+    "discord_webhook_events" [];
     "docuseal" [];
     "docusign" ["docusign_connect"];
     "dropbox" [];

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayString;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Response, StatusCode};
 
 use super::answer_body::AnswerBody;
@@ -38,6 +41,7 @@ use crate::limit::{Quota, QuotaState};
 pub struct Answer {
     status: StatusCode,
     is_payload_rejection: bool,
+    is_handshake: bool,
     hint: RetryHint,
     /// The header that lists the accepted methods or content types, or the one of a handshake.
     header: Option<Arc<(HeaderName, HeaderValue)>>,
@@ -94,7 +98,8 @@ impl Answer {
         header: Option<Arc<(HeaderName, HeaderValue)>>,
         body: Option<AnswerBody>,
     ) -> Self {
-        Self { header, body: body.map(Box::new), ..Self::without_body(status, RetryHint::None) }
+        let body = body.map(Box::new);
+        Self { is_handshake: true, header, body, ..Self::without_body(status, RetryHint::None) }
     }
 
     fn with_status(status: StatusCode, hint: RetryHint, writer: Option<&AnswerWriter>) -> Self {
@@ -107,7 +112,15 @@ impl Answer {
     }
 
     const fn without_body(status: StatusCode, hint: RetryHint) -> Self {
-        Self { status, is_payload_rejection: false, hint, header: None, body: None, closes_connection: false }
+        Self {
+            status,
+            is_payload_rejection: false,
+            is_handshake: false,
+            hint,
+            header: None,
+            body: None,
+            closes_connection: false,
+        }
     }
 
     /// Adds the header that lists the accepted methods or content types.
@@ -162,6 +175,13 @@ impl Answer {
         }
         if let RetryHint::ByQuota { quota, quota_state, .. } = self.hint {
             insert_quota_state(&mut headers, quota, quota_state);
+        }
+        if self.is_handshake {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // The client writes the challenge, so a browser must not guess that it is HTML.
+            if self.body.is_some() {
+                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            }
         }
         if self.closes_connection {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

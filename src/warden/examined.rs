@@ -121,7 +121,8 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     /// Stores the id, and counts the request against its peer's quotas until it is verified.
     fn start(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
         self.log.set_id(id)?;
-        self.log.reserve()
+        let reserved = self.log.reserve();
+        reserved.map_err(|wait| self.log.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)))
     }
 
     /// Starts the verification.

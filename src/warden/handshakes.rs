@@ -1,16 +1,22 @@
 //! The handshakes of a Warden.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::accept::Accept;
+use super::id::WebhookId;
+use super::monitor::Monitor;
 use crate::error::ConfigError;
+use crate::event::Warning;
 use crate::handshake::{ForgeryGuard, Handshake};
-use crate::limit::{Quota, RejectedTraffic};
+use crate::limit::{Peer, Quota, RejectedTraffic};
 use crate::scheme::Scheme;
 
 /// The handshakes of a Warden, at least one.
 pub(super) struct Handshakes {
     pub(super) unsigned: Vec<Handshake>,
     pub(super) signed: Vec<Handshake>,
-    pub(super) limit: RejectedTraffic,
+    limit: RejectedTraffic,
     /// Whether a delivery is refused if its whole body could be a challenge that is signed.
     pub(super) refuses_challenges: bool,
     /// Whether the answer to a signed handshake needs the keys.
@@ -60,6 +66,25 @@ impl Handshakes {
             unsigned,
             signed,
         })))
+    }
+
+    /// Counts a handshake against the quota of its peer and webhook id. Returns how long to wait if it is over.
+    pub(super) fn count(
+        &self,
+        peer: Option<IpAddr>,
+        id: Option<&WebhookId>,
+        monitor: &Monitor,
+    ) -> Result<(), Duration> {
+        let now = monitor.clock.monotonic();
+        match self.limit.reserve(peer.map(Peer::from), id.map(WebhookId::hash), now) {
+            Ok(reservation) => {
+                if reservation.table_is_full {
+                    monitor.warn(Warning::HandshakeTableFull);
+                }
+                Ok(())
+            }
+            Err(blocked) => Err(blocked.wait),
+        }
     }
 }
 

@@ -255,7 +255,7 @@ fn conclude(
             }
             return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
         }
-        Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
+        Ok(AdmitOutcome::Finished) => return Err(log.refuse_duplicate()),
         Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
         Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
             (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))

@@ -1,7 +1,11 @@
-//! A refused request.
+//! A refused request, and whether its peer is charged.
 
-use super::answer::Answer;
-use crate::event::RefusalReason;
+use std::fmt;
+
+use super::answer::{Answer, RetryHint};
+use super::request_log::RequestLog;
+use crate::error::{Fault, Reason};
+use crate::event::{Outcome, RefusalReason};
 
 /// A refused request with its answer.
 ///
@@ -22,18 +26,16 @@ use crate::event::RefusalReason;
 /// assert_eq!(refused.answer().status(), 401);
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("webhook refused")]
 pub struct Refused {
     reason: RefusalReason,
     answer: Answer,
+    /// The log of a duplicate that may be a signed handshake. Boxed, because few refusals have one.
+    pub(super) duplicate: Option<Box<RequestLog>>,
 }
 
 impl Refused {
-    pub(super) const fn new(reason: RefusalReason, answer: Answer) -> Self {
-        Self { reason, answer }
-    }
-
     /// Returns why the request was refused, for the operator.
     #[must_use]
     pub const fn reason(&self) -> RefusalReason {
@@ -56,5 +58,70 @@ impl Refused {
     #[cfg(feature = "tower")]
     pub(crate) fn closing_connection(self) -> Self {
         Self { answer: self.answer.closing_connection(), ..self }
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("reason", &self.reason).field("answer", &self.answer).finish_non_exhaustive()
+    }
+}
+
+impl RequestLog {
+    /// Refuses the request, charges the peer if it is at fault, and returns the answer.
+    pub(super) fn refuse(&mut self, reason: RefusalReason, hint: RetryHint) -> Refused {
+        // Charge the peer only at the first refusal of a request.
+        if self.refused().is_none() {
+            match reason {
+                RefusalReason::Replayed => self.charge_duplicate(),
+                reason if is_charged(reason) => self.charge(),
+                _ => self.refund(),
+            }
+        }
+        self.conclude(Outcome::Refused(reason));
+        let inner = &self.inner;
+        let answer = Answer::to(reason, hint, inner.duplicates_conflict, inner.answer_writer.as_ref());
+        Refused { reason, answer: answer.with_header(inner.accept.header_for(reason)), duplicate: None }
+    }
+
+    /// [`refuse`](Self::refuse)s a request that did not pass verification.
+    pub(super) fn reject(&mut self, fault: Fault) -> Refused {
+        self.slot = fault.slot;
+        self.skew = self.skew.or(fault.skew);
+        self.refuse(fault.reason.into(), RetryHint::None)
+    }
+
+    /// Refuses a verified duplicate. If it may be a signed handshake, the refusal keeps the log, so that
+    /// [`Refused::answer_handshake`] can answer it again.
+    pub(super) fn refuse_duplicate(mut self) -> Refused {
+        let refused = self.refuse(RefusalReason::Replayed, RetryHint::None);
+        let duplicate = self.can_be_handshake().then(|| Box::new(self));
+        Refused { duplicate, ..refused }
+    }
+}
+
+/// Returns whether a refused request stays counted against its peer. It does not if the sender's quota, another copy in
+/// progress or a fault of the receiver caused the refusal. A request that is refused for its head only was never
+/// counted.
+const fn is_charged(reason: RefusalReason) -> bool {
+    match reason {
+        RefusalReason::Unverified(Reason::NoRequestLine)
+        | RefusalReason::MethodNotAllowed
+        | RefusalReason::UnsupportedMediaType
+        | RefusalReason::InProgress
+        | RefusalReason::QuotaExceeded
+        | RefusalReason::PeerBlocked
+        | RefusalReason::HandshakeQuotaExceeded
+        | RefusalReason::BodyBudgetExceeded
+        | RefusalReason::KeyStoreUnavailable
+        | RefusalReason::ReplayStoreUnavailable
+        | RefusalReason::LookupPanicked
+        | RefusalReason::Misconfigured => false,
+        RefusalReason::Unverified(_)
+        | RefusalReason::Replayed
+        | RefusalReason::UnknownId
+        | RefusalReason::BodyTooLarge
+        | RefusalReason::BodyTooSlow
+        | RefusalReason::BodyInterrupted => true,
     }
 }

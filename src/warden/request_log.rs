@@ -10,13 +10,11 @@ use arrayvec::ArrayString;
 use http::StatusCode;
 
 use super::Inner;
-use super::answer::{Answer, RetryHint};
 use super::body_budget;
 use super::id::WebhookId;
-use super::refused::Refused;
 use crate::clock::ClockReading;
 use crate::crypto::PreparedKeys;
-use crate::error::{Fault, Reason, Slot};
+use crate::error::Slot;
 use crate::event::{Outcome, RefusalReason, SecurityEvent, Warning};
 use crate::headers::FieldName;
 use crate::limit::{Blocked, Peer, Reservation};
@@ -48,10 +46,10 @@ pub(super) struct RequestLog {
     holds_bytes: bool,
     /// The peer's share of the byte budget.
     share: Option<u8>,
-    peer: Option<IpAddr>,
+    pub(super) peer: Option<IpAddr>,
     outcome: Outcome,
     /// The header that a refusal is about.
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
 }
 
 impl RequestLog {
@@ -90,8 +88,8 @@ impl RequestLog {
         now.monotonic.saturating_sub(self.began.monotonic) > self.inner.deadline
     }
 
-    /// Counts the request against its peer's quotas before it causes any work.
-    pub(super) fn reserve(&mut self) -> Result<(), Refused> {
+    /// Counts the request against its peer's quotas before it causes any work. Returns how long to wait if it is over.
+    pub(super) fn reserve(&mut self) -> Result<(), Duration> {
         let Some(rejected) = &self.inner.rejected else { return Ok(()) };
         let id = self.webhook_id.as_ref().map(WebhookId::hash);
         match rejected.reserve(self.peer.map(Peer::from), id, self.began.monotonic) {
@@ -102,13 +100,13 @@ impl RequestLog {
             }
             Err(Blocked { wait, by_peer }) => {
                 self.is_peer_blocked = by_peer;
-                Err(self.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)))
+                Err(wait)
             }
         }
     }
 
     /// Stops counting the request: its failure is not the peer's fault.
-    fn refund(&mut self) {
+    pub(super) fn refund(&mut self) {
         let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
         if let Some(rejected) = &self.inner.rejected {
             rejected.refund(reservation, self.began.monotonic);
@@ -116,7 +114,7 @@ impl RequestLog {
     }
 
     /// Keeps the request counted: its failure is the peer's fault.
-    fn charge(&mut self) {
+    pub(super) fn charge(&mut self) {
         let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
         if reservation.table_is_full {
             self.inner.monitor.warn(Warning::RejectedTableFull);
@@ -127,7 +125,7 @@ impl RequestLog {
     }
 
     /// Counts the request for less than a failure: it duplicates a verified delivery.
-    fn charge_duplicate(&mut self) {
+    pub(super) fn charge_duplicate(&mut self) {
         let reservation = mem::replace(&mut self.reservation, Reservation::NONE);
         if let Some(rejected) = &self.inner.rejected {
             rejected.count_duplicate(reservation, self.began.monotonic);
@@ -180,29 +178,6 @@ impl RequestLog {
         };
     }
 
-    /// Refuses the request, charges the peer if it is at fault, and returns the answer.
-    pub(super) fn refuse(&mut self, reason: RefusalReason, hint: RetryHint) -> Refused {
-        // Charge the peer only at the first refusal of a request.
-        if self.refused().is_none() {
-            match reason {
-                RefusalReason::Replayed => self.charge_duplicate(),
-                reason if is_charged(reason) => self.charge(),
-                _ => self.refund(),
-            }
-        }
-        self.conclude(Outcome::Refused(reason));
-        let inner = &self.inner;
-        let answer = Answer::to(reason, hint, inner.duplicates_conflict, inner.answer_writer.as_ref());
-        Refused::new(reason, answer.with_header(inner.accept.header_for(reason)))
-    }
-
-    /// [`refuse`](Self::refuse)s a request that did not pass verification.
-    pub(super) fn reject(&mut self, fault: Fault) -> Refused {
-        self.slot = fault.slot;
-        self.skew = self.skew.or(fault.skew);
-        self.refuse(fault.reason.into(), RetryHint::None)
-    }
-
     pub(super) const fn refused(&self) -> Option<RefusalReason> {
         self.outcome.reason()
     }
@@ -241,32 +216,6 @@ impl Drop for RequestLog {
             duration: ended.saturating_sub(self.began.monotonic),
             scheme: rules.scheme.name(),
         });
-    }
-}
-
-/// Returns whether a refused request stays counted against its peer. It does not if the sender's quota, another copy in
-/// progress or a fault of the receiver caused the refusal. A request that is refused for its head only was never
-/// counted.
-const fn is_charged(reason: RefusalReason) -> bool {
-    match reason {
-        RefusalReason::Unverified(Reason::NoRequestLine)
-        | RefusalReason::MethodNotAllowed
-        | RefusalReason::UnsupportedMediaType
-        | RefusalReason::InProgress
-        | RefusalReason::QuotaExceeded
-        | RefusalReason::PeerBlocked
-        | RefusalReason::HandshakeQuotaExceeded
-        | RefusalReason::BodyBudgetExceeded
-        | RefusalReason::KeyStoreUnavailable
-        | RefusalReason::ReplayStoreUnavailable
-        | RefusalReason::LookupPanicked
-        | RefusalReason::Misconfigured => false,
-        RefusalReason::Unverified(_)
-        | RefusalReason::Replayed
-        | RefusalReason::UnknownId
-        | RefusalReason::BodyTooLarge
-        | RefusalReason::BodyTooSlow
-        | RefusalReason::BodyInterrupted => true,
     }
 }
 

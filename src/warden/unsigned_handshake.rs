@@ -16,11 +16,10 @@ use super::request_log::RequestLog;
 use super::{Inner, Warden};
 use crate::crypto::PreparedKeys;
 use crate::encoding::Encoding;
-use crate::event::{Outcome, RefusalReason, Warning};
+use crate::event::{Outcome, RefusalReason};
 use crate::handshake::{Challenge, Handshake, Reply};
 use crate::headers::{Head, Occurrence};
 use crate::keys::Lookup;
-use crate::limit::Peer;
 
 impl Warden {
     /// Answers a request if it is an unsigned [`Handshake`]. Without an adapter, call it before
@@ -58,8 +57,7 @@ impl Warden {
     ) -> Option<Answer> {
         let id = id.map(|id| Ok(id.into()));
         let matched = self.unsigned_handshake(head, id.as_ref(), peer)?;
-        let started = self.start_handshake(&matched, head, id, peer);
-        Some(started.map_or_else(Refused::into_answer, |log| {
+        Some(self.start_handshake(&matched, peer).map_or_else(Refused::into_answer, |log| {
             let is_immediate = matched.needs_keys() && self.inner.keys.is_immediate();
             let lookup = if is_immediate { pin!(log.find_keys(pending())).now_or_never() } else { None };
             log.answer(&matched, head, lookup)
@@ -75,7 +73,7 @@ impl Warden {
     ) -> Option<Answer> {
         let id = id.map(|id| Ok(id.into()));
         let matched = self.unsigned_handshake(head, id.as_ref(), peer)?;
-        Some(self.answer_unsigned(matched, head, id, peer, pending()).await)
+        Some(self.answer_unsigned(matched, head, peer, pending()).await)
     }
 
     /// Answers a handshake, and waits for its keys until `deadline` completes.
@@ -83,11 +81,10 @@ impl Warden {
         &self,
         matched: UnsignedHandshake<'_>,
         head: &H,
-        route_id: Option<Result<WebhookId, IdFault>>,
         peer: Option<IpAddr>,
         deadline: impl Future<Output = ()>,
     ) -> Answer {
-        match self.start_handshake(&matched, head, route_id, peer) {
+        match self.start_handshake(&matched, peer) {
             Ok(log) => {
                 let lookup = if matched.needs_keys() { Some(log.find_keys(deadline).await) } else { None };
                 log.answer(&matched, head, lookup)
@@ -96,15 +93,15 @@ impl Warden {
         }
     }
 
-    /// Returns the first handshake that matches the request. It is counted before the application decides about it, so
-    /// that the quota limits these calls too.
+    /// Returns the first handshake that matches the request. The request is counted before a token is compared and before
+    /// the application decides, so that the quota limits guesses and calls. Over the quota nothing is compared or called.
     pub(crate) fn unsigned_handshake<H: Head + ?Sized>(
         &self,
         head: &H,
         route_id: Option<&Result<WebhookId, IdFault>>,
         peer: Option<IpAddr>,
     ) -> Option<UnsignedHandshake<'_>> {
-        let Inner { handshakes, accept, rules, id_source, .. } = &*self.inner;
+        let Inner { handshakes, accept, rules, id_source, monitor, .. } = &*self.inner;
         let handshakes = handshakes.as_deref()?;
         let is_signed = || {
             let mut headers = rules.scheme.signature_headers().iter();
@@ -114,62 +111,32 @@ impl Warden {
         if head.method().is_none_or(|method| accept.has_method(method) && is_signed()) {
             return None;
         }
-        let mut matching = handshakes.unsigned.iter().filter_map(|handshake| {
+        let mut attempt = None;
+        handshakes.unsigned.iter().find_map(|handshake| {
             let challenge = handshake.challenge(head, None)?;
-            Some(UnsignedHandshake { handshake, challenge, counted: None })
-        });
-        let mut counted = None;
-        matching.find_map(|mut matched| {
-            if matched.handshake.asks_application() {
-                let id = route_id.map_or_else(|| id_source.find(head), Result::clone).ok();
-                let count = || self.count_handshake(id.as_ref(), peer);
-                matched.counted = Some(*counted.get_or_insert_with(count));
-                let is_blocked = matches!(matched.counted, Some(Err(_)));
-                let id = || id.map(|id| id.as_str().to_owned());
-                if !is_blocked && !matched.handshake.accepts(&matched.challenge, id) {
-                    return None;
-                }
-            }
-            Some(matched)
+            let (id, counted) = attempt.get_or_insert_with(|| {
+                let id = route_id.map_or_else(|| id_source.find(head), Result::clone);
+                let counted = handshakes.count(peer, id.as_ref().ok(), monitor);
+                (id, counted)
+            });
+            let id_text = id.as_ref().ok().map(WebhookId::as_str);
+            let is_found = counted.is_err() || handshake.accepts(head, &challenge, id_text);
+            is_found.then(|| UnsignedHandshake { handshake, challenge, id: id.clone(), counted: *counted })
         })
     }
 
-    /// Counts a handshake against the quota of its peer and webhook id. Returns how long to wait if it is over.
-    fn count_handshake(&self, id: Option<&WebhookId>, peer: Option<IpAddr>) -> Result<(), Duration> {
+    /// Starts the log of a handshake, unless it is over its quota.
+    fn start_handshake(&self, matched: &UnsignedHandshake<'_>, peer: Option<IpAddr>) -> Result<RequestLog, Refused> {
         let inner = &self.inner;
         if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
             inner.monitor.warn(warning);
         }
-        let Some(handshakes) = inner.handshakes.as_deref() else { return Ok(()) };
-        let now = inner.monitor.clock.now().monotonic;
-        match handshakes.limit.reserve(peer.map(Peer::from), id.map(WebhookId::hash), now) {
-            Ok(reservation) => {
-                if reservation.table_is_full {
-                    inner.monitor.warn(Warning::RejectedTableFull);
-                }
-                Ok(())
-            }
-            Err(blocked) => Err(blocked.wait),
-        }
-    }
-
-    /// Starts the log of a handshake, unless it is over its quota.
-    fn start_handshake<H: Head + ?Sized>(
-        &self,
-        matched: &UnsignedHandshake<'_>,
-        head: &H,
-        route_id: Option<Result<WebhookId, IdFault>>,
-        peer: Option<IpAddr>,
-    ) -> Result<RequestLog, Refused> {
-        let inner = &self.inner;
         let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());
-        let id = route_id.unwrap_or_else(|| inner.id_source.find(head));
-        if matched.needs_keys() || id.is_ok() {
-            log.set_id(id)?;
+        if matched.needs_keys() || matched.id.is_ok() {
+            log.set_id(matched.id.clone())?;
         }
         log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
-        let counted = matched.counted.unwrap_or_else(|| self.count_handshake(log.webhook_id.as_ref(), peer));
-        match counted {
+        match matched.counted {
             Ok(()) => Ok(log),
             Err(wait) => Err(log.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait))),
         }
@@ -180,8 +147,9 @@ impl Warden {
 pub(crate) struct UnsignedHandshake<'w> {
     handshake: &'w Handshake,
     challenge: Challenge,
-    /// Whether it is within its quota, if it was counted already.
-    counted: Option<Result<(), Duration>>,
+    id: Result<WebhookId, IdFault>,
+    /// How long to wait if the handshake is over its quota.
+    counted: Result<(), Duration>,
 }
 
 impl UnsignedHandshake<'_> {

@@ -13,7 +13,7 @@ use hookwarden::testing::TestClock;
 use hookwarden::warden::{Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, Keyring, Quota, Reason, Scheme, Signer};
 
-use crate::handshake_documents::examples;
+use crate::handshake_documents::{Document, examples};
 use crate::harness::events::events;
 use crate::harness::receiver::{Receiver, Server};
 use crate::harness::sender::{ID, PATH, Post, SECRET, keyring};
@@ -37,7 +37,8 @@ fn get(path: &str) -> Vec<u8> {
 fn body(content_type: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "200 OK | content-length: {length} | content-type: {content_type} | x-content-type-options: nosniff | {body}"
+        "200 OK | cache-control: no-store | content-length: {length} | content-type: {content_type} | \
+         x-content-type-options: nosniff | {body}"
     )
 }
 
@@ -98,20 +99,14 @@ async fn agree_under(
 
 #[tokio::test]
 async fn documented_examples_are_answered_byte_for_byte() {
-    for (name, example) in examples() {
-        let mut transcripts = Vec::new();
+    for example in examples() {
+        let (name, mut transcripts) = (example.name(), Vec::new());
         for &adapter in Server::ALL {
-            let scheme = example.scheme();
-            let mut site = Site::of(adapter, scheme.clone(), |warden| {
-                let warden = warden.sender(ID, keyring(&scheme, example.secret()));
-                let replay = Replay::new().lifetime(Duration::from_secs(3_600));
-                let warden = if scheme.is_timestamped() { warden } else { warden.replay(replay) };
-                warden.handshake(example.handshake()).quotas(unmetered())
-            })
-            .await;
+            let mut site = site_of(adapter, &example).await;
             let mut connection = site.connect().await;
-            // A new connection each time would not show that the rest of a request is left over.
-            for _ in 0..if example.is_signed() { 1 } else { 2 } {
+            // A new connection each time would not show that the rest of a request is left over. The second signed
+            // challenge is a duplicate.
+            for _ in 0..2 {
                 let exchange = site.send_on(&mut connection, &example.request(PATH)).await;
                 // Servers differ in the headers of an answer to HEAD.
                 if example.method() == "HEAD" {
@@ -125,12 +120,40 @@ async fn documented_examples_are_answered_byte_for_byte() {
                 assert!(exchange.event.known_id && exchange.event.peer.is_some(), "{name}");
             }
             // Deliveries still reach the handler.
-            let signer = Signer::new(scheme.clone(), keyring(&scheme, example.secret())).unwrap();
-            let delivery = Post::signed_by(&signer, PATH, &[], "{}", NOW).sized();
+            let own = example.delivery_headers();
+            let delivery = Post::signed_by(&example.signer(), PATH, &own, "{}", NOW).sized();
             site.assert(name, &delivery, HANDLED, Outcome::Accepted).await;
             transcripts.push(site.end().await);
         }
         assert_alike(&transcripts);
+    }
+}
+
+/// An endpoint that answers a documented handshake, under the provider's scheme.
+async fn site_of(adapter: Server, example: &Document) -> Site {
+    let scheme = example.scheme();
+    Site::of(adapter, scheme.clone(), |warden| {
+        let warden = warden.sender(ID, example.keys()).handshake(example.handshake()).quotas(unmetered());
+        let replay = Replay::new().lifetime(Duration::from_secs(3_600));
+        if scheme.is_timestamped() { warden } else { warden.replay(replay) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn forged_documented_handshake_is_refused() {
+    for example in examples() {
+        for &adapter in Server::ALL {
+            let mut site = site_of(adapter, &example).await;
+            for (what, request) in example.forged(PATH) {
+                let exchange = site.send(&request).await;
+                let what = format!("{adapter:?}, {}, {what}", example.name());
+                assert!(matches!(exchange.event.outcome, Outcome::Refused(_)), "{what}: {:?}", exchange.event);
+                let refusal = if example.method() == "GET" { POST_ALONE } else { UNAUTHORIZED };
+                exchange.assert(&what, refusal, exchange.event.outcome);
+            }
+            site.end().await;
+        }
     }
 }
 
@@ -400,7 +423,10 @@ async fn signed_challenge_is_answered_without_the_handler() {
             let event = exchange.event;
             assert_eq!((event.status, event.key_id.as_deref()), (Some(200), Some("default")), "{:?}", site.adapter);
             let replay = signed(challenge, 0).sized();
-            site.assert("same again", &replay, EMPTY, refused(RefusalReason::Replayed)).await;
+            let again = site.send(&replay).await;
+            again.assert("same again", &answer, Outcome::Handshake);
+            let event = again.event;
+            assert_eq!((event.status, event.key_id.as_deref()), (Some(200), Some("default")), "{:?}", site.adapter);
             let large = format!(r#"{{"type":"url_verification","challenge":"a","x":"{}"}}"#, "x".repeat(65_536));
             site.assert("large", &signed(large, 0).sized(), HANDLED, Outcome::Accepted).await;
             for body in [
@@ -412,6 +438,7 @@ async fn signed_challenge_is_answered_without_the_handler() {
                 "",
             ] {
                 site.assert(body, &signed(body, 0).sized(), HANDLED, Outcome::Accepted).await;
+                site.assert(body, &signed(body, 0).sized(), EMPTY, refused(RefusalReason::Replayed)).await;
             }
         },
     )
@@ -493,7 +520,7 @@ async fn application_decides_about_each_challenge() {
             let post = |id: &str, secret: &str| {
                 bare("POST", &format!("/webhooks/{id}"), &format!("X-Hook-Secret: {secret}\r\nContent-Length: 0\r\n"))
             };
-            let answer = "200 OK | content-length: 0 | x-hook-secret: b537";
+            let answer = "200 OK | cache-control: no-store | content-length: 0 | x-hook-secret: b537";
             site.assert("registering", &post(ID, "b537"), answer, Outcome::Handshake).await;
             site.assert("other", &post("other", "b537"), UNAUTHORIZED, missing).await;
             site.assert("panic", &post(ID, "panic"), UNAUTHORIZED, missing).await;
@@ -538,7 +565,7 @@ async fn extractor_alone_answers_handshakes() {
         for (request, answer, outcome) in [
             (get("/webhooks/acme?c=abc"), text("abc"), Outcome::Handshake),
             (signed(challenge, 0).sized(), text("abc"), Outcome::Handshake),
-            (signed(challenge, 0).sized(), EMPTY.to_owned(), refused(RefusalReason::Replayed)),
+            (signed(challenge, 0).sized(), text("abc"), Outcome::Handshake),
             (get("/webhooks/acme"), POST_ALONE.to_owned(), refused(RefusalReason::MethodNotAllowed)),
         ] {
             let answered = receiver.connect().await.exchange(&request).await.unwrap();

@@ -1,5 +1,6 @@
 //! Handshakes without an adapter, and attempts to forge a delivery through them.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use hookwarden::crypto::{Algorithm, HashAlgorithm};
 use hookwarden::encoding::Encoding;
-use hookwarden::event::{Outcome, RefusalReason, SecurityEvent};
+use hookwarden::event::{Observer, Outcome, RefusalReason, SecurityEvent, Warning};
 use hookwarden::handshake::Handshake;
 use hookwarden::headers::{NoHeaders, RequestHead};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys};
@@ -15,7 +16,7 @@ use hookwarden::scheme::SignedPart;
 use hookwarden::testing::TestClock;
 use hookwarden::time::TimestampFormat;
 use hookwarden::warden::{Answer, Quotas, Receiving, Replay, WardenBuilder};
-use hookwarden::{BoxFuture, ConfigError, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
+use hookwarden::{BoxFuture, ConfigError, IdSource, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use proptest::prelude::*;
 
 use crate::handshake_documents::{Document, examples};
@@ -345,12 +346,11 @@ fn quota_without_a_handshake_is_a_config_error() {
 /// Answers the example of a document as a whole, and returns the answer.
 fn answer_of(document: &Document) -> Answer {
     let scheme = document.scheme();
-    let keys = Keyring::new(scheme.secret(document.secret()).unwrap());
-    let warden = Warden::builder(scheme.clone()).sender(ID, keys).clock(TestClock::new(NOW));
+    let warden = Warden::builder(scheme.clone()).sender(ID, document.keys()).clock(TestClock::new(NOW));
     let replay = Replay::new().lifetime(Duration::from_secs(60));
     let warden = if scheme.is_timestamped() { warden } else { warden.replay(replay) };
     let warden = warden.handshake(document.handshake()).build().unwrap();
-    let headers = document.headers();
+    let headers = document.headers(document.path());
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let head = RequestHead::new(document.method(), document.path(), &headers);
     let unsigned = warden.answer_handshake(&head, Some(ID), None);
@@ -363,12 +363,14 @@ fn answer_of(document: &Document) -> Answer {
 
 #[test]
 fn documents_answer_their_examples_exactly() {
-    for (name, document) in examples() {
+    for document in examples() {
+        let name = document.name();
         let (status, headers, body) = answer_of(&document).into_parts();
         assert_eq!(status, document.status(), "{name}");
         assert_eq!(String::from_utf8(body).unwrap(), document.answer_body(), "{name}");
         let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
         assert_eq!(content_type, document.content_type(), "{name}");
+        assert_eq!(headers["cache-control"], "no-store", "{name}");
         for (header, value) in document.answer_headers() {
             assert_eq!(headers[header], **value, "{name}");
         }
@@ -413,6 +415,25 @@ fn document_without_its_token_does_not_build() {
 }
 
 #[test]
+fn provider_handshake_without_its_value_does_not_build() {
+    for (name, problem) in [
+        ("WhatsApp", "handshake.token: is missing: call `with_token`"),
+        (
+            "asana",
+            "handshake.accept_if: is missing: call `accept_if`, because the application must decide about each \
+             challenge",
+        ),
+    ] {
+        let (scheme, handshake) = (Scheme::provider(name).unwrap(), Handshake::provider(name).unwrap());
+        let built = builder(&scheme).handshake(handshake).build();
+        assert_eq!(built.unwrap_err().to_string(), problem, "{name}");
+    }
+    let error = |name: &str| Handshake::provider(name).unwrap_err().to_string();
+    assert_eq!(error("GitHub"), "provider: github has no handshake that a Warden can answer");
+    assert_eq!(error("slak"), "provider: unknown provider \"slak\": did you mean slack?");
+}
+
+#[test]
 fn signed_body_of_a_handshake_has_a_limit() {
     let scheme = Scheme::timestamped();
     let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
@@ -447,6 +468,121 @@ fn application_is_not_asked_above_the_quota() {
     assert_eq!(["right", "wrong", "right"].map(ask), [Some(200), None, Some(200)]);
     assert_eq!([ask("right"), ask("wrong")], [Some(429), Some(429)]);
     assert_eq!(calls.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn guesses_of_a_token_are_limited() {
+    let handshake = Handshake::query("c").token("t", "right");
+    let quotas = Quotas::new().handshakes(Quota::new(3, Duration::from_secs(60)).unwrap());
+    let warden = builder(&Scheme::timestamped()).quotas(quotas).handshake(handshake).build().unwrap();
+    let ask = |path: &str| {
+        let answer = warden.answer_handshake(&RequestHead::new("GET", path, &NoHeaders), Some(ID), None);
+        answer.map(|answer| answer.status().as_u16())
+    };
+    // These have no token, or no challenge, and are not counted.
+    for path in ["/?c=1", "/?t=right", "/?c=1&t=right&t=wrong", "/"] {
+        assert_eq!(ask(path), None, "{path}");
+    }
+    assert_eq!(["/?c=1&t=wrong", "/?c=1&t=right", "/?c=1&t="].map(ask), [None, Some(200), None]);
+    // Not even the right token is compared.
+    assert_eq!(["/?c=1&t=right", "/?c=1&t=wrong"].map(ask), [Some(429), Some(429)]);
+}
+
+#[test]
+fn webhook_id_of_a_challenge_is_read_once() {
+    let reads = Arc::new(AtomicU64::new(0));
+    let counter = reads.clone();
+    let source = IdSource::closure(move |head| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        head.path()?.strip_prefix('/')?.split('?').next().filter(|id| !id.is_empty()).map(str::to_owned)
+    });
+    let (ids, seen) = std::sync::mpsc::channel();
+    let asked = Handshake::query("c").accept_if(move |id, challenge| {
+        let _ = ids.send(id.map(str::to_owned));
+        challenge == "right"
+    });
+    let warden = builder(&Scheme::timestamped()).webhook_id(source).handshake(asked);
+    let warden = warden.handshake(Handshake::query("d").accept_if(|_, _| true)).build().unwrap();
+    for (path, id, status) in [
+        ("/acme?c=right", Some("acme"), Some(200)),
+        ("/?c=right", None, Some(200)),
+        ("/acme?c=wrong&d=1", Some("acme"), Some(200)),
+        ("/acme?c=wrong", Some("acme"), None),
+    ] {
+        let answer = warden.answer_handshake(&RequestHead::new("GET", path, &NoHeaders), None, None);
+        assert_eq!(answer.map(|answer| answer.status().as_u16()), status, "{path}");
+        assert_eq!(seen.try_recv().unwrap().as_deref(), id, "{path}");
+        assert_eq!(reads.swap(0, Ordering::Relaxed), 1, "{path}");
+    }
+}
+
+struct Warnings(std::sync::mpsc::Sender<Warning>);
+
+impl Observer for Warnings {
+    fn observe(&self, _: &SecurityEvent<'_>) {}
+
+    fn warning(&self, warning: &Warning) {
+        let _ = self.0.send(*warning);
+    }
+}
+
+#[test]
+fn full_table_of_handshakes_has_its_own_warning() {
+    let (warnings, seen) = std::sync::mpsc::channel();
+    let warden = builder(&Scheme::timestamped()).handshake(Handshake::query("c")).observer(Warnings(warnings));
+    let warden = warden.build().unwrap();
+    let head = RequestHead::new("GET", "/?c=1", &NoHeaders);
+    let warning = (0x0100_0000_u32..0x0104_0000).find_map(|peer| {
+        let answer = warden.answer_handshake(&head, Some(ID), Some(Ipv4Addr::from_bits(peer).into()));
+        assert_eq!(answer.unwrap().status(), 200);
+        seen.try_recv().ok()
+    });
+    assert_eq!(warning, Some(Warning::HandshakeTableFull));
+}
+
+#[test]
+fn duplicate_challenge_counts_as_a_handshake() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    let (events, seen) = std::sync::mpsc::channel();
+    let observer = move |event: &SecurityEvent<'_>| {
+        let _ = events.send((event.outcome, event.status.map(|status| status.as_u16())));
+    };
+    let quota = Quota::new(2, Duration::from_secs(60)).unwrap();
+    let quotas = Quotas::new().handshakes(quota).accepted(Quota::new(2, Duration::from_secs(60)).unwrap());
+    let handshake = Handshake::body("/c").when("/type", "check");
+    let warden = builder(&scheme).quotas(quotas).handshake(handshake).observer(observer).build().unwrap();
+    let send = |body: &str| {
+        let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+        let headers: Vec<(&str, &str)> = signed.iter().collect();
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let answer = match receiving(&warden, &head, body.as_bytes()).finish() {
+            Ok(mut admitted) => {
+                let answer = admitted.answer_handshake(&head, body.as_bytes());
+                admitted.commit();
+                answer
+            }
+            Err(mut refused) => {
+                assert_eq!(refused.reason(), RefusalReason::Replayed);
+                let answer = refused.answer_handshake(&head, body.as_bytes());
+                assert!(refused.answer_handshake(&head, body.as_bytes()).is_none(), "the second call");
+                answer
+            }
+        };
+        answer.map(|answer| (answer.status().as_u16(), answer.into_parts().2))
+    };
+    let (challenge, delivery) = (r#"{"type":"check","c":"abc"}"#, r#"{"type":"event","c":"abc"}"#);
+    let answered = Some((200, b"abc".to_vec()));
+    assert_eq!([send(delivery), send(delivery), send(delivery)], [None, None, None]);
+    for _ in 0..3 {
+        assert_eq!(send(challenge), answered);
+    }
+    assert_eq!(send(challenge), Some((429, Vec::new())));
+    let (replayed, handshake) = (Outcome::Refused(RefusalReason::Replayed), (Outcome::Handshake, Some(200)));
+    let over = Outcome::Refused(RefusalReason::HandshakeQuotaExceeded);
+    let expected =
+        [(Outcome::Accepted, None), (replayed, None), (replayed, None), handshake, handshake, handshake, (over, None)];
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

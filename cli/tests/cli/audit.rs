@@ -179,10 +179,13 @@ async fn flawless_receiver_passes_every_check() {
     let receiver = FlawedReceiver::start(Flaw::None).await;
     let output = audit_at(receiver.address, SECRET, &["--json"]).await.assert_code(0);
     let notes = BTreeSet::from(["security-headers".to_owned()]);
-    assert_eq!((checks(&output, "inconclusive"), checks(&output, "note")), (BTreeSet::new(), notes.clone()));
+    // It answers no challenge.
+    let inconclusive = BTreeSet::from(["challenge-oracle".to_owned()]);
+    assert_eq!((checks(&output, "inconclusive"), checks(&output, "note")), (inconclusive.clone(), notes.clone()));
     let holding = checks(&output, "holds");
     let known = FLAWS.iter().flat_map(|(_, ids)| *ids).map(|id| (*id).to_owned());
-    let missing: Vec<_> = known.filter(|id| !holding.contains(id) && !notes.contains(id)).collect();
+    let shown = |id: &String| holding.contains(id) || notes.contains(id) || inconclusive.contains(id);
+    let missing: Vec<_> = known.filter(|id| !shown(id)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     // No flaw of these receivers breaks this check.
     assert!(holding.contains("tolerance"), "{holding:?}");
@@ -205,35 +208,46 @@ async fn passes(scheme: Scheme, secret: &'static str, server: Server) {
     let output = audit_at(bench.receiver.address(), secret, &["--json", "--scheme", name]).await;
     assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{server:?}, {name}: {output:?}");
     let mut inconclusive = checks(&output, "inconclusive");
+    assert!(inconclusive.remove("challenge-oracle"), "it answers no challenge under {name}");
     if !scheme.is_timestamped() {
         for id in ["stale", "early", "tolerance", "timestamp-notation", "parts-signed"] {
             assert!(inconclusive.remove(id), "{id} cannot be checked under {name}");
         }
     }
     if scheme.algorithm().uses_public_keys() {
-        for id in ["weak-secret", "challenge-oracle"] {
-            assert!(inconclusive.remove(id), "{id} cannot be checked under {name}");
-        }
+        assert!(inconclusive.remove("weak-secret"), "weak-secret cannot be checked under {name}");
     }
     assert!(inconclusive.is_empty(), "{server:?}, {name}: {output:?}");
     // Under a scheme that signs only the body, a receiver with replay protection takes equal bodies for replays.
     assert_eq!(checks(&output, "note").contains("replay"), name == "github", "{name}");
 }
 
-/// A receiver that answers X's and Zoom's challenges, for a scheme that signs only the body and for one with a literal.
+/// A receiver that answers the challenges of several providers, each alone, for a scheme that signs only the body and for
+/// one with a literal.
 #[tokio::test]
-async fn our_signed_challenges_are_no_oracle() {
+async fn our_answered_challenges_are_no_oracle() {
     let x = || Handshake::query("crc_token").json(r#"{"response_token":"sha256={mac}"}"#).mac(Encoding::Base64);
     let zoom = Handshake::body("/payload/plainToken").when("/event", "endpoint.url_validation");
     let zoom = zoom.json(r#"{"encryptedToken":"{mac}"}"#).mac(Encoding::Hex);
-    for (scheme, secret, handshakes) in
-        [(Scheme::github(), SECRET, vec![x(), zoom.clone()]), (Scheme::slack(), SECRET, vec![x(), zoom])]
-    {
-        let warden = handshakes.into_iter().fold(warden(&scheme, secret), WardenBuilder::handshake);
-        let bench = Bench::start(Server::Axum, warden).await;
-        let output = audit_at(bench.receiver.address(), secret, &["--json", "--scheme", scheme.name()]).await;
-        assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{output:?}");
-        assert!(checks(&output, "holds").contains("challenge-oracle"), "{output:?}");
+    let slack = Handshake::body("/challenge").when("/type", "url_verification");
+    let unknown = Handshake::query("audit-does-not-know-it");
+    for (handshakes, result) in [
+        (vec![x(), zoom.clone()], "holds"),
+        (vec![zoom], "holds"),
+        (vec![slack], "holds"),
+        (vec![Handshake::query("challenge")], "holds"),
+        (vec![Handshake::query("hub.challenge").require("hub.mode", "subscribe")], "holds"),
+        (vec![Handshake::query("hub.challenge").token("hub.verify_token", "a token")], "inconclusive"),
+        (vec![unknown], "inconclusive"),
+    ] {
+        for scheme in [Scheme::github(), Scheme::slack()] {
+            let warden = handshakes.iter().cloned().fold(warden(&scheme, SECRET), WardenBuilder::handshake);
+            let bench = Bench::start(Server::Axum, warden).await;
+            let more = ["--json", "--scheme", scheme.name(), "--only", "challenge-oracle"];
+            let output = audit_at(bench.receiver.address(), SECRET, &more).await;
+            assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{output:?}");
+            assert!(checks(&output, result).contains("challenge-oracle"), "{result}: {handshakes:?}: {output:?}");
+        }
     }
 }
 
@@ -350,7 +364,8 @@ async fn our_receiver_passes_for_positional_scheme() {
     let path = path.to_str().expect("a path");
     let output = audit_at(bench.receiver.address(), SECRET, &["--json", "--scheme", path]).await;
     assert_eq!((output.code, found(&output).len()), (Some(0), 0), "{output:?}");
-    assert!(checks(&output, "inconclusive").is_empty(), "{output:?}");
+    // It answers no challenge.
+    assert_eq!(checks(&output, "inconclusive"), BTreeSet::from(["challenge-oracle".to_owned()]), "{output:?}");
 }
 
 #[tokio::test]
@@ -373,7 +388,7 @@ async fn checks_are_selected_by_name() {
     let receiver = FlawedReceiver::start(Flaw::NoReplayStore).await;
     let only = audit_at(receiver.address, SECRET, &["--json", "--only", "stale,early"]).await;
     assert_eq!((only.code, checks(&only, "holds").len()), (Some(0), 2), "{only:?}");
-    let skipped = audit_at(receiver.address, SECRET, &["--json", "--skip", "replay"]).await;
+    let skipped = audit_at(receiver.address, SECRET, &["--json", "--skip", "replay,challenge-oracle"]).await;
     assert_eq!(skipped.code, Some(0), "{skipped:?}");
     // These checks depend on the result of `replay`.
     let dependent = BTreeSet::from(["replay-parallel", "replay-spelling", "replay-unsigned-id"].map(str::to_owned));

@@ -17,11 +17,22 @@ pub(super) async fn oracle(session: &Session) -> Verdict {
         return Err(Inconclusive::new("the receiver has only a public key, so it cannot sign"));
     }
     let (mut unsigned, mut signed) = (Vec::new(), Vec::new());
+    // Without any answered challenge, nothing shows what the receiver signs.
+    let mut is_answered = false;
     for name in PARAMETERS {
         let event = Event::of(session.sender.message())?;
         let what = format!("a GET whose {name} is an event");
         let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
         unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+        let plain = Event::plain(session)?;
+        let what = format!("a GET whose {name} is a number");
+        let reply = session.send_delivery(&what, &plain.asked_by_query(session, name)).await?;
+        is_answered |= plain.is_answered_in(&reply);
+        if matches!(session.sender.scheme.signed(), [SignedPart::Body]) && plain.is_signed_in(&reply) {
+            let reply = session.send_delivery("a delivery with a signature from a challenge", &plain.delivery).await?;
+            let forged = format!("{what} is answered with a signature that forges a delivery");
+            unsigned.extend(session.is_accepted(&reply).then_some(forged));
+        }
     }
     for (kind, challenge) in SHAPES {
         let event = Event::of(session.sender.message())?;
@@ -32,30 +43,21 @@ pub(super) async fn oracle(session: &Session) -> Verdict {
         let what = format!("a signed challenge of {kind} that is an event");
         let reply = session.send_delivery(&what, &posted).await?;
         signed.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
-    }
-    if matches!(session.sender.scheme.signed(), [SignedPart::Body]) {
-        for name in PARAMETERS {
-            unsigned.extend(plain_body(session, name).await?);
+        let plain = Event::plain(session)?;
+        let posted = session.sender.message().carrying(challenge(&plain.content)).signed();
+        for (what, posted) in [("an unsigned", without_signature(session, posted.clone())), ("a signed", posted)] {
+            let reply = session.send_delivery(&format!("{what} challenge of {kind}"), &posted).await?;
+            is_answered |= plain.is_answered_in(&reply);
         }
     }
     // Whoever can sign the challenge needs no answer to forge an event.
     let severity = if unsigned.is_empty() { Some(Severity::Low) } else { None };
     unsigned.append(&mut signed);
-    Ok(if unsigned.is_empty() { Outcome::Holds } else { Outcome::Found(severity, unsigned.join("; ")) })
-}
-
-/// Asks for the signature of a body that looks like a challenge, and then delivers that body.
-async fn plain_body(session: &Session, name: &str) -> Result<Option<String>, Inconclusive> {
-    let message = session.sender.message();
-    let text = format!("1{}", message.body.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(*byte)));
-    let event = Event::of(message.carrying(text))?;
-    let what = format!("a GET whose {name} is a number");
-    let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
-    if !event.is_signed_in(&reply) {
-        return Ok(None);
+    match unsigned.as_slice() {
+        [] if is_answered => Ok(Outcome::Holds),
+        [] => Err(Inconclusive::new("the receiver answered no challenge in a form that the audit knows")),
+        found => Ok(Outcome::Found(severity, found.join("; "))),
     }
-    let reply = session.send_delivery("a delivery with a signature from a challenge", &event.delivery).await?;
-    Ok(session.is_accepted(&reply).then(|| format!("{what} is answered with a signature that forges a delivery")))
 }
 
 /// An event that was not sent, and its signature.
@@ -79,6 +81,14 @@ impl Event {
         signature(&message).ok_or_else(|| Inconclusive::new("the signed content of an event cannot be a challenge"))
     }
 
+    /// A number as the whole signed content.
+    fn plain(session: &Session) -> Result<Self, Inconclusive> {
+        let mut message = session.sender.message();
+        let number = message.body.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(*byte));
+        message.signed = vec![SignedPart::Body];
+        Self::of(message.carrying(format!("1{number}")))
+    }
+
     /// A GET without a signature, with the event's signed content as the parameter `name`.
     fn asked_by_query(&self, session: &Session, name: &str) -> Delivery {
         let mut request = without_signature(session, self.delivery.clone()).carrying("");
@@ -92,14 +102,25 @@ impl Event {
 
     /// Whether the response contains the event's signature, with any prefix.
     fn is_signed_in(&self, reply: &Reply) -> bool {
-        reply.answer().is_some_and(|Answer { headers, body, .. }| {
-            let headers = headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\n");
-            let text = format!("{headers}\n{}", String::from_utf8_lossy(body));
+        reply.answer().is_some_and(|answer| {
+            let text = text_of(answer);
             let [hex, others @ ..] = &self.forms;
             // JSON may escape the slashes of base64.
             text.to_ascii_lowercase().contains(hex) || others.iter().any(|form| text.replace("\\/", "/").contains(form))
         })
     }
+
+    /// Whether the response answers a challenge: a success that contains the challenge or its signature.
+    fn is_answered_in(&self, reply: &Reply) -> bool {
+        let repeats = |answer: &Answer| answer.is_success() && text_of(answer).contains(&self.content);
+        reply.answer().is_some_and(repeats) || self.is_signed_in(reply)
+    }
+}
+
+/// The values of the headers, and the body.
+fn text_of(Answer { headers, body, .. }: &Answer) -> String {
+    let headers = headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\n");
+    format!("{headers}\n{}", String::from_utf8_lossy(body))
 }
 
 fn without_signature(session: &Session, delivery: Delivery) -> Delivery {
