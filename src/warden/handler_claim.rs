@@ -46,7 +46,7 @@ pub struct TakenClaim<'d> {
     /// The delivery to commit.
     pub delivery: Delivery<'d>,
     /// The request that claimed it. The transaction must commit only if every key of the delivery is still stored as
-    /// claimed by it, whether its lease has ended or not. Otherwise another request may have done the work meanwhile.
+    /// claimed by this request, whether its lease has ended or not. Otherwise another request may have done the work meanwhile.
     pub claimant: Claimant,
     /// The time of the claim. The times in `delivery` are relative to its wall clock.
     pub claimed_at: ClockReading,

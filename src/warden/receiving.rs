@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -21,7 +20,7 @@ use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
-use crate::event::{Outcome, RefusalReason, Warning};
+use crate::event::{Outcome, RefusalReason};
 use crate::scheme::DeliveryIdSource;
 use crate::shared_store::AdmitOutcome;
 use crate::verifier::{ReplayKey, Verification, Verified};
@@ -204,15 +203,14 @@ impl Receiving {
         verified: &mut Verified,
         body: Option<&[u8]>,
     ) -> Result<Option<ReplayKey>, Refused> {
-        let inner = Arc::clone(&self.log.inner);
-        let id_key = match (inner.stores.signed_id(), &self.header_id, body) {
+        let id_key = match (self.log.inner.stores.signed_id(), &self.header_id, body) {
             (None, None, _) => return Ok(None),
             (None, Some(id), _) => {
                 verified.join_id(id);
                 return Ok(None);
             }
             (Some(DeliveryIdSource::Header(_)), id, _) => {
-                id.as_ref().filter(|id| !id.is_empty()).map(|id| ReplayKey::of_id_bytes(id))
+                Ok(id.as_ref().filter(|id| !id.is_empty()).map(|id| ReplayKey::of_id_bytes(id)))
             }
             (Some(DeliveryIdSource::Body(pointer)), id, Some(body))
                 if u64::try_from(body.len()) == Ok(self.log.body_bytes) =>
@@ -220,13 +218,12 @@ impl Receiving {
                 if let Some(id) = id {
                     verified.join_id(id);
                 }
-                body_id::read(pointer, body)
+                Ok(body_id::read(pointer, body))
             }
-            (Some(DeliveryIdSource::Body(_)), ..) => return Err(self.refuse(RefusalReason::Misconfigured)),
+            (Some(DeliveryIdSource::Body(_)), ..) => Err(RefusalReason::Misconfigured),
         };
-        if id_key.is_none() {
-            inner.monitor.warn(Warning::DeliveryIdMissing);
-        }
+        let id_key = id_key.map_err(|reason| self.refuse(reason))?;
+        self.log.lacks_id = id_key.is_none();
         Ok(id_key)
     }
 

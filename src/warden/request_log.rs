@@ -37,6 +37,8 @@ pub(super) struct RequestLog {
     pub(super) signing_keys: Option<Box<PreparedKeys>>,
     /// Whether the delivery is a signed handshake that was answered.
     pub(super) is_handshake: bool,
+    /// Whether the delivery has no id where the scheme names one.
+    pub(super) lacks_id: bool,
     /// Whether the body has a byte that a challenge with a MAC cannot have.
     pub(super) has_other_byte: bool,
     reservation: Reservation,
@@ -66,6 +68,7 @@ impl RequestLog {
             status: None,
             signing_keys: None,
             is_handshake: false,
+            lacks_id: false,
             has_other_byte: false,
             reservation: Reservation::NONE,
             is_peer_blocked: false,
@@ -193,6 +196,10 @@ impl Drop for RequestLog {
             self.refund()
         }
         let Inner { rules, monitor, stores, .. } = &*self.inner;
+        // A handshake usually has no id.
+        if self.lacks_id && !self.is_handshake {
+            monitor.warn(Warning::DeliveryIdMissing);
+        }
         let (mut buffer, mut charged_buffer) = (ArrayString::new(), ArrayString::new());
         let rejected = self.inner.rejected.as_ref().filter(|_| self.is_peer_blocked);
         let most_charged =
