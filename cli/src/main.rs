@@ -3,9 +3,11 @@
 mod audit;
 mod causes;
 mod client;
+mod corpus;
 mod demo;
 mod directory;
 mod failure;
+mod forgery;
 mod input;
 mod keys_file;
 mod message;
