@@ -163,3 +163,21 @@ const SCHEME_KEYS: [&str; 12] = [
     "timestamp",
     "tolerance",
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_change_applies_to_a_provider() {
+        let mut names: BTreeSet<_> = attacks::all().map(|attack| attack.name).collect();
+        assert_eq!(names.len(), attacks::all().count(), "a name occurs twice");
+        for provider in Provider::all() {
+            let sample = Sample::new(&provider.scheme().unwrap(), &provider.vectors()[0]).unwrap();
+            names.retain(|name| attacks::all().all(|it| it.name != *name || (it.change)(&sample).is_none()));
+        }
+        assert!(names.is_empty(), "{names:?}");
+    }
+}

@@ -262,7 +262,8 @@ impl Sample {
         // HMAC hashes a key that is longer than a block (RFC 2104 section 2). The library refuses such a public key as a
         // secret.
         let is_long = text.len() > 64;
-        let secret = if is_long { Secret::from_bytes(sha2::Sha256::digest(text).to_vec()) } else { Secret::from_bytes(text) };
+        let secret =
+            if is_long { Secret::from_bytes(sha2::Sha256::digest(text).to_vec()) } else { Secret::from_bytes(text) };
         let secret = secret.ok()?;
         self.sign(&self.message, self.own_stamp(), Algorithm::HmacSha256, self.scheme.signed(), &Keyring::new(secret))
     }
