@@ -59,6 +59,12 @@ fn every_message_has_its_expected_result() {
         // The document has the default number.
         let shown = |scheme: &Scheme| format!("{scheme:?}").replace("max_signatures: Some(32)", "max_signatures: None");
         assert_eq!(shown(&scheme), shown(&Scheme::provider(name).expect(name)));
+        let public = scheme.algorithm().uses_public_keys();
+        let needed = ["algorithm", "encoding", "layout", "repeated_signature_headers", "danger_ambiguous_content"];
+        let needed = needed.into_iter().chain(scheme.is_timestamped().then_some("tolerance"));
+        for member in needed.chain(["secret", "max_signatures"].into_iter().filter(|_| !public)) {
+            assert!(!provider["scheme"][member].is_null(), "{name} has no {member}");
+        }
         for message in list(provider, "vectors").iter().chain(list(provider, "near_misses")) {
             let reason = verdict(&scheme, message);
             assert_eq!(reason, message["reason"].as_str(), "{name}: {message}");
