@@ -75,7 +75,7 @@ fn sdk_verifiers(python: &Path) {
     let output = read(python, &json!({ "format": 1, "providers": providers }), "corpus_verifier:verify");
     let found: BTreeSet<_> = rows(&output, "must").into_iter().collect();
     let known: BTreeSet<_> = SDK_DIFFERENCES.iter().map(|(name, _, attack, _)| (*name, *attack)).collect();
-    assert_eq!(found, known, "{output:?}");
+    assert_eq!(found, known, "{}", output.stderr);
     let pinned = std::fs::read_to_string(scripts.join("requirements.txt")).unwrap();
     for (name, package, ..) in SDK_DIFFERENCES {
         assert!(pinned.lines().any(|line| line == *package), "{name}: {package} is not the pinned version");
