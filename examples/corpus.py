@@ -3,8 +3,8 @@
     hookwarden providers stripe --json | python3 corpus.py MODULE:FUNCTION
 
 The function gets a `Message`. It returns false or raises an exception if it refuses the message. `time.time()` returns the
-time at which the message arrives; another clock must be set by the function. The exit code is 1 if a result differs that every verifier must
-have. The format is documented at https://docs.rs/hookwarden/latest/hookwarden/guide/corpus/.
+time at which the message arrives; the function must set any other clock. The exit code is 1 if a result differs that every
+verifier must have. The format is documented at https://docs.rs/hookwarden/latest/hookwarden/guide/corpus/.
 """
 
 import base64
