@@ -8,7 +8,7 @@ mod sample;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookwarden::providers::{Adopter, DeliveryId, Provider, Vector};
+use hookwarden::providers::{Adopter, Provider, Vector};
 use hookwarden::scheme::SignedPart;
 use hookwarden::{Rejection, Scheme};
 use serde_json::{Map, Value, json};
@@ -43,11 +43,7 @@ fn provider(provider: &Provider) -> Result<Value, Failure> {
         "adopters": provider.adopters().iter().map(adopter).collect::<Vec<_>>(),
         "source": provider.source(),
         "sdk": provider.sdk(),
-        "delivery_id": provider.delivery_id().and_then(|id| match id {
-            DeliveryId::Header(name) => Some(json!({ "header": name })),
-            DeliveryId::Body(pointer) => Some(json!({ "body": pointer })),
-            _ => None,
-        }),
+        "unsigned_id": provider.unsigned_id(),
         "duplicates": provider.duplicates().map(|duplicates| json!({
             "lifetime": duplicates.lifetime.map(|lifetime| lifetime.as_secs()),
             "unsigned_id_header": duplicates.unsigned_id_header,
@@ -68,8 +64,9 @@ fn adopter(adopter: &Adopter) -> Value {
 
 /// The scheme as its file describes it, with the defaults that apply to it.
 fn description(provider: &Provider, scheme: &Scheme) -> Result<Value, toml::de::Error> {
-    let file: Map<String, Value> = toml::from_str(provider.document())?;
-    let mut description: Map<_, _> = file.into_iter().filter(|(key, _)| SCHEME_KEYS.contains(&&**key)).collect();
+    let mut description: Map<String, Value> = toml::from_str(provider.document())?;
+    // The facts around the scheme.
+    description.remove("provider");
     let mut default = |key: &str, value: Value| {
         description.entry(key).or_insert(value);
     };
@@ -147,22 +144,6 @@ fn message(scheme: &Scheme, vector: &Vector, message: &Message) -> Map<String, V
 
 /// The version of the format. Members may be added without a new version.
 const FORMAT: u32 = 1;
-
-/// The keys of a provider's file that describe its scheme.
-const SCHEME_KEYS: [&str; 12] = [
-    "algorithm",
-    "danger_ambiguous_content",
-    "encoding",
-    "layout",
-    "max_signatures",
-    "name",
-    "repeated_signature_headers",
-    "secret",
-    "signature_headers",
-    "signed",
-    "timestamp",
-    "tolerance",
-];
 
 #[cfg(test)]
 mod tests {
