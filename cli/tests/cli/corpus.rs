@@ -110,7 +110,9 @@ fn every_member_is_documented() {
     add(&document);
     for provider in list(&document, "providers") {
         add(provider);
-        [&provider["scheme"], &provider["scheme"]["delivery_id"], &provider["duplicates"]].map(&mut add);
+        [&provider["scheme"], &provider["scheme"]["delivery_id"], &provider["duplicates"]]
+            .into_iter()
+            .for_each(&mut add);
         ["adopters", "vectors", "near_misses"]
             .iter()
             .for_each(|member| list(provider, member).iter().for_each(&mut add));
