@@ -23,6 +23,7 @@
 //! * [`providers`]: the providers that have a name.
 //! * [`defaults`]: the default of each step, and the answer to each request.
 //! * [`command`]: the command `hookwarden`.
+//! * [`corpus`]: test vectors and near misses for other languages.
 //! * [`architecture`]: layers and modules.
 //! * [`comparison`]: other crates.
 
@@ -34,6 +35,8 @@ macro_rules! page {
         ///
         /// [page-architecture]: crate::guide::architecture
         /// [page-command]: crate::guide::command
+        /// [page-corpus]: crate::guide::corpus
+        /// [page-corpus-py]: https://docs.rs/crate/hookwarden/latest/source/examples/corpus.py
         /// [page-custom]: crate::scheme::CustomScheme
         /// [page-defaults]: crate::guide::defaults
         /// [page-handshakes]: crate::guide::handshakes
@@ -41,6 +44,7 @@ macro_rules! page {
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
         /// [page-providers]: crate::guide::providers
         /// [page-proxies]: crate::guide::proxies
+        /// [page-reason]: crate::Reason
         /// [page-recipes]: crate::guide::recipes
         /// [page-recipes-custom]: crate::guide::recipes#verify-a-provider-with-your-own-code
         /// [page-recipes-provider]: crate::guide::recipes#use-a-provider-without-a-preset
@@ -122,6 +126,10 @@ page! {
 page! {
     /// The command `hookwarden`.
     command, "../docs/command.md"
+}
+page! {
+    /// Test vectors and near misses for other languages.
+    corpus, "../docs/guide/corpus.md"
 }
 // Embed the picture, because rustdoc copies no files, and hide the page's own link to it.
 page! {

@@ -3,9 +3,11 @@
 mod audit;
 mod causes;
 mod client;
+mod corpus;
 mod demo;
 mod directory;
 mod failure;
+mod forgery;
 mod input;
 mod keys_file;
 mod message;
@@ -87,8 +89,8 @@ enum Command {
     Verify(verify::Verify),
     /// List the providers whose schemes have a name, or print the facts about one.
     ///
-    /// Every command that takes --scheme accepts these names. With --json, it prints the files of the providers: the scheme,
-    /// the facts and signed messages.
+    /// Every command that takes --scheme accepts these names. With --json, it prints the schemes, the facts, signed
+    /// messages and near misses that must be refused, to test verifiers in other languages.
     #[command(after_help = providers::EXAMPLE)]
     Providers(providers::Arguments),
     /// Print a completion script for a shell.

@@ -6,8 +6,8 @@ use clap::Args;
 use hookwarden::Scheme;
 use hookwarden::providers::Provider;
 use hookwarden::scheme::DeliveryIdSource;
-use serde_json::{Value, json};
 
+use crate::corpus;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::table::{self, Cell};
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) const EXAMPLE: &str = "\
 Example:
   hookwarden providers
-  hookwarden providers shopify";
+  hookwarden providers shopify
+  hookwarden providers shopify --json";
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let providers = match &arguments.name {
@@ -31,8 +32,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         None => Provider::all().collect(),
     };
     if output.is_json() {
-        let documents = providers.iter().map(document).collect::<Result<Vec<_>, _>>()?;
-        output::document(&json!({ "providers": documents }));
+        output::document(&corpus::document(&providers)?);
     } else {
         match (&arguments.name, providers.as_slice()) {
             (Some(name), [provider]) => facts(name, provider),
@@ -40,11 +40,6 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The file of a provider as JSON.
-fn document(provider: &Provider) -> Result<Value, Failure> {
-    toml::from_str(provider.document()).map_err(|error| Failure::Input(error.to_string()))
 }
 
 fn list(providers: &[Provider]) {

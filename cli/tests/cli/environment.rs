@@ -1,4 +1,4 @@
-//! Tests that need curl, root or a second address of this host. If it is missing, a test is ignored with the reason.
+//! Tests that need curl, Python, root or a second address of this host. If it is missing, a test is ignored with the reason.
 
 #![cfg_attr(
     unix,
@@ -11,6 +11,8 @@
     )
 )]
 
+#[cfg(unix)]
+mod corpus_reader;
 #[cfg(unix)]
 mod curl;
 #[cfg(unix)]
@@ -26,7 +28,8 @@ mod scratch;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
-    let trials = [curl::trials(), own_address::trials(), rotate_race::trials()].into_iter().flatten().collect();
+    let trials = [corpus_reader::trials(), curl::trials(), own_address::trials(), rotate_race::trials()];
+    let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }
 

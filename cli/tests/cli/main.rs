@@ -1,6 +1,6 @@
 //! Runs the command `hookwarden` as users run it.
 //!
-//! Tests that depend on the environment (curl, root, a second address) are in the binary `environment`.
+//! Tests that depend on the environment (curl, Python, root, a second address) are in the binary `environment`.
 
 // The tests run bash and check file modes and links.
 #![cfg(unix)]
@@ -13,6 +13,7 @@
 
 mod audit;
 mod audit_config;
+mod corpus;
 mod documents;
 mod endpoint;
 mod escaping;

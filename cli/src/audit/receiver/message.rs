@@ -5,13 +5,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use hookwarden::crypto::{Algorithm, HashAlgorithm};
 use hookwarden::encoding::Encoding;
-use hookwarden::headers::{FieldName, RequestHead};
+use hookwarden::headers::RequestHead;
 use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
-use hookwarden::{Keyring, Scheme, Secret, Signer};
+use hookwarden::{Keyring, Secret};
 use sha2::Digest as _;
 
 use super::delivery::Delivery;
 use super::sender::Sender;
+use crate::forgery::Forgery;
 
 /// A message before it is signed. Its timestamp may be any text.
 #[derive(Debug, Clone)]
@@ -79,7 +80,7 @@ impl Message<'_> {
     /// The bytes that are signed.
     pub(super) fn content(&self) -> Option<Vec<u8>> {
         let mut content = Vec::new();
-        for part in self.parts() {
+        for part in self.forgery().parts() {
             match &part {
                 SignedPart::Literal(text) => content.extend_from_slice(text.as_bytes()),
                 SignedPart::Body => content.extend_from_slice(&self.body),
@@ -107,20 +108,14 @@ impl Message<'_> {
         Some(content)
     }
 
-    /// The signed parts, with the timestamp as fixed text, because a signer writes only valid timestamps.
-    fn parts(&self) -> Vec<SignedPart> {
-        let source = self.sender.scheme.timestamp_source();
-        let stamp = self.stamp.as_deref().unwrap_or_default();
-        let part = |part: &SignedPart| {
-            let is_stamp = match (part, source) {
-                (SignedPart::Timestamp, _) => true,
-                (SignedPart::Header(name), Some(TimestampSource::Header(own))) => name == own,
-                (SignedPart::Field(key), Some(TimestampSource::Field(own))) => key == own,
-                _ => false,
-            };
-            if is_stamp { SignedPart::literal(stamp.to_owned()) } else { part.clone() }
-        };
-        self.signed.iter().map(part).collect()
+    /// What is signed.
+    fn forgery(&self) -> Forgery<'_> {
+        Forgery {
+            scheme: &self.sender.scheme,
+            algorithm: self.algorithm,
+            signed: &self.signed,
+            stamp: self.stamp.as_deref().unwrap_or_default(),
+        }
     }
 
     /// The delivery, if it can be signed.
@@ -128,37 +123,18 @@ impl Message<'_> {
         let scheme = &self.sender.scheme;
         let source = scheme.timestamp_source();
         let stamp = self.stamp.clone().unwrap_or_default();
-        let names = scheme.signature_headers().iter().map(FieldName::as_str);
-        let layout = match scheme.layout() {
-            Layout::Positional { separator, .. } => Layout::list(*separator, ""),
-            // The message has one group, whose timestamp is written below.
-            Layout::FieldGroups { separator, signature, .. } => Layout::fields(*separator, signature.clone()),
-            other => other.clone(),
-        };
-        let altered = Scheme::builder("audit")
-            .algorithm(self.algorithm)
-            .signature_headers(names)
-            .layout(layout.clone())
-            .encoding(scheme.encoding())
-            .signed(self.parts())
-            .danger_ambiguous_content()
-            .build()
-            .ok()?;
-        let signer = Signer::new(altered, self.keys.clone()).ok()?;
         let head = RequestHead::new(self.method, &self.path, &self.own);
-        let added = signer.sign(&head, &self.body).ok()?;
+        let (added, tag) = self.forgery().sign(&self.keys, &head, &self.body)?;
         let mut delivery = Delivery {
             method: self.method,
             path: self.path.clone(),
             headers: self.own.clone(),
             body: self.body.clone(),
-            tag: String::new(),
+            tag,
         };
         for (name, value) in added.iter() {
-            let is_signature = name.eq_ignore_ascii_case(self.sender.signature_name());
             let mut value = value.to_owned();
-            if is_signature {
-                delivery.tag = tag(&layout, &value)?.to_owned();
+            if name.eq_ignore_ascii_case(self.sender.signature_name()) {
                 value = match (source, scheme.layout()) {
                     (
                         Some(TimestampSource::Field(key)),
@@ -194,15 +170,4 @@ fn encoded(encoding: Encoding, bytes: &[u8]) -> Option<String> {
         Encoding::Base64UrlUnpadded => URL_SAFE_NO_PAD.encode(bytes),
         _ => return None,
     })
-}
-
-/// The signature, extracted from its header's value.
-fn tag<'v>(layout: &Layout, value: &'v str) -> Option<&'v str> {
-    match layout {
-        Layout::Plain { prefix } | Layout::List { prefix, .. } => value.strip_prefix(&**prefix),
-        Layout::Fields { separator, signature } => {
-            value.split(*separator).find_map(|field| field.strip_prefix(&**signature)?.strip_prefix('='))
-        }
-        _ => None,
-    }
 }

@@ -6,7 +6,6 @@ use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::FieldName;
 use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
-use hookwarden::time::TimestampFormat;
 use hookwarden::{Keyring, PublicKey, Scheme, Secret, Timestamp};
 use sha2::Digest as _;
 
@@ -14,7 +13,7 @@ use super::delivery::Delivery;
 use super::key_texts;
 use super::message::Message;
 use crate::failure::Failure;
-use crate::random;
+use crate::{forgery, random};
 
 /// A sender with the receiver's secret.
 #[derive(Debug)]
@@ -138,15 +137,7 @@ impl Sender {
     }
 
     fn written(&self, time: i64) -> Option<String> {
-        match self.scheme.timestamp_format()? {
-            TimestampFormat::Seconds => Some(time.to_string()),
-            TimestampFormat::Milliseconds => Some(time.saturating_mul(1000).to_string()),
-            TimestampFormat::HttpDate => {
-                let time = jiff::Timestamp::from_second(time).ok()?;
-                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()
-            }
-            _ => jiff::Timestamp::from_second(time).ok().map(|time| time.to_string()),
-        }
+        forgery::stamp(self.scheme.timestamp_format()?, time)
     }
 
     /// The name of the signature header.
@@ -227,6 +218,7 @@ fn hmac_secrets(key: &PublicKey) -> Result<Vec<(Algorithm, Secret)>, hookwarden:
 #[cfg(test)]
 mod tests {
     use hmac::{Hmac, KeyInit, Mac};
+    use hookwarden::time::TimestampFormat;
 
     use super::*;
 
