@@ -36,6 +36,8 @@ fn provider(provider: &Provider) -> Result<Value, Failure> {
             near_misses.push(near_miss(&scheme, vector, attack, &message, result).map_err(|error| failed(&error))?);
         }
     }
+    let mut file: Map<String, Value> = toml::from_str(provider.document()).map_err(|error| failed(&error))?;
+    let facts = file.remove("provider").unwrap_or_default();
     Ok(json!({
         "name": provider.name(),
         "title": provider.title(),
@@ -52,7 +54,8 @@ fn provider(provider: &Provider) -> Result<Value, Failure> {
         "unsigned": provider.unsigned(),
         "quirks": provider.quirks(),
         "retries": provider.retries(),
-        "scheme": description(provider, &scheme).map_err(|error| failed(&error))?,
+        "handshake": facts.get("handshake"),
+        "scheme": described(file, &scheme),
         "vectors": provider.vectors().iter().map(|vector| self::vector(&scheme, vector)).collect::<Vec<_>>(),
         "near_misses": near_misses,
     }))
@@ -63,10 +66,7 @@ fn adopter(adopter: &Adopter) -> Value {
 }
 
 /// The scheme as its file describes it, with the defaults that apply to it.
-fn description(provider: &Provider, scheme: &Scheme) -> Result<Value, toml::de::Error> {
-    let mut description: Map<String, Value> = toml::from_str(provider.document())?;
-    // The facts around the scheme.
-    description.remove("provider");
+fn described(mut description: Map<String, Value>, scheme: &Scheme) -> Value {
     let mut default = |key: &str, value: Value| {
         description.entry(key).or_insert(value);
     };
@@ -82,7 +82,7 @@ fn description(provider: &Provider, scheme: &Scheme) -> Result<Value, toml::de::
     if scheme.is_timestamped() {
         default("tolerance", scheme.tolerance().as_duration().as_secs().into());
     }
-    Ok(description.into())
+    description.into()
 }
 
 fn vector(scheme: &Scheme, vector: &Vector) -> Value {
