@@ -88,20 +88,17 @@ impl TestDatabase for OnPostgres {
 
 pub(crate) struct OnSqlite {
     pool: Pool<Sqlite>,
-    directory: PathBuf,
+    _directory: Directory,
 }
 
 impl TestDatabase for OnSqlite {
     type Kind = Sqlite;
 
     async fn open(options: PoolOptions<Sqlite>) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("hookwarden-sqlite-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).unwrap();
-        let file = SqliteConnectOptions::new().filename(directory.join("file")).create_if_missing(true);
+        let directory = Directory::new();
+        let file = SqliteConnectOptions::new().filename(directory.file("database")).create_if_missing(true);
         let file = file.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(30));
-        Self { pool: options.connect_with(file).await.unwrap(), directory }
+        Self { pool: options.connect_with(file).await.unwrap(), _directory: directory }
     }
 
     fn pool(&self) -> &Pool<Sqlite> {
@@ -121,8 +118,25 @@ impl TestDatabase for OnSqlite {
     }
 }
 
-impl Drop for OnSqlite {
+/// A directory that is removed on drop.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("hookwarden-sqlite-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

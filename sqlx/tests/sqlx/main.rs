@@ -11,6 +11,7 @@
 
 mod commits;
 mod contracts;
+mod crashes;
 mod databases;
 mod harness;
 mod postgres_server;
@@ -39,7 +40,10 @@ macro_rules! on_both {
 }
 
 fn main() -> ExitCode {
-    let trials = Vec::from(on_both![in_parallel:
+    if crashes::is_receiver() {
+        return crashes::receive();
+    }
+    let mut trials = Vec::from(on_both![in_parallel:
         commits::work_and_commit_are_kept_together,
         commits::rollback_releases_the_delivery,
         commits::status_does_not_commit_a_taken_claim,
@@ -56,6 +60,16 @@ fn main() -> ExitCode {
         contracts::rate_limiter_keeps_the_contract,
         contracts::admit_equals_claim_and_check,
     ]);
+    // Their load disturbs others.
+    trials.extend(trials![exclusively:
+        crashes::killed_receivers_on_postgres_pay_exactly_once,
+        crashes::killed_receivers_that_commit_by_status_pay_twice,
+    ]);
+    trials.push(on_sqlite(
+        "crashes::killed_receiver_on_sqlite_pays_exactly_once",
+        exclusively,
+        crashes::killed_receiver_on_sqlite_pays_exactly_once,
+    ));
     let exit_code = libtest_mimic::run(&arguments(), trials).exit_code();
     postgres_server::stop_shared();
     exit_code
