@@ -173,7 +173,8 @@ END $$;
 -- Removes at most `batch` expired rows of each table, the oldest first. Rows that are locked are left for later.
 -- Returns the larger of the two counts.
 CREATE OR REPLACE FUNCTION {sweep}(batch bigint) RETURNS bigint LANGUAGE plpgsql
-SET enable_seqscan = off
+-- Only a scan of the index in its order stops after one batch.
+SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
   cutoff CONSTANT timestamptz := clock_timestamp();

@@ -15,6 +15,12 @@ use crate::postgres_server;
 pub(crate) trait TestDatabase: Sized + Send + Sync + 'static {
     type Kind: SupportedDatabase;
 
+    /// A time in the past, in SQL.
+    const EXPIRED: &str;
+
+    /// Returns the bytes of a number, in SQL.
+    fn bytes(number: u32) -> String;
+
     /// Opens a new, empty database.
     fn open(options: PoolOptions<Self::Kind>) -> impl Future<Output = Self> + Send;
 
@@ -65,6 +71,12 @@ pub(crate) struct OnPostgres(Pool<Postgres>);
 impl TestDatabase for OnPostgres {
     type Kind = Postgres;
 
+    const EXPIRED: &str = "now() - interval '1 minute'";
+
+    fn bytes(number: u32) -> String {
+        format!("'\\x{number:08x}'::bytea")
+    }
+
     async fn open(options: PoolOptions<Postgres>) -> Self {
         Self(postgres_server::pool(options).await)
     }
@@ -93,6 +105,12 @@ pub(crate) struct OnSqlite {
 
 impl TestDatabase for OnSqlite {
     type Kind = Sqlite;
+
+    const EXPIRED: &str = "1";
+
+    fn bytes(number: u32) -> String {
+        format!("x'{number:08x}'")
+    }
 
     async fn open(options: PoolOptions<Sqlite>) -> Self {
         let directory = Directory::new();

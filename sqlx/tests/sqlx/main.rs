@@ -14,6 +14,8 @@ mod contracts;
 mod crashes;
 mod databases;
 mod harness;
+mod outages;
+mod plans;
 mod postgres_server;
 
 use std::future::Future;
@@ -59,9 +61,21 @@ fn main() -> ExitCode {
         contracts::replay_store_keeps_the_contract,
         contracts::rate_limiter_keeps_the_contract,
         contracts::admit_equals_claim_and_check,
+        outages::missing_tables_are_named_in_the_error,
+        plans::sweep_removes_expired_rows_in_batches,
+        plans::claims_remove_expired_rows_in_the_background,
+    ]);
+    trials.extend(trials![in_parallel:
+        plans::every_statement_reads_by_an_index,
+        plans::claim_and_quota_are_one_statement,
     ]);
     // Their load disturbs others.
     trials.extend(trials![exclusively:
+        outages::faults_under_load_lose_and_double_nothing,
+        outages::claim_of_a_hanging_server_is_not_made_later,
+        outages::release_behind_an_open_transaction_is_sent_later,
+        outages::deadlocked_handlers_are_retried,
+        outages::serialization_failures_are_retried,
         crashes::killed_receivers_on_postgres_pay_exactly_once,
         crashes::killed_receivers_that_commit_by_status_pay_twice,
     ]);
