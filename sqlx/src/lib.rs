@@ -1,5 +1,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "postgres", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "postgres"),
+    doc = "Webhook deliveries in PostgreSQL or SQLite. See the documentation with all features."
+)]
 
 mod builder;
 mod call;
@@ -13,6 +17,9 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+
+#[doc = include_str!("../docs/sql.md")]
+pub mod sql {}
 
 pub use builder::SqlxStoreBuilder;
 pub use error::CommitError;

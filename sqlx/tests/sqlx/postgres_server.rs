@@ -18,6 +18,7 @@ pub(crate) struct Server {
     child: Option<Child>,
     port: u16,
     directory: PathBuf,
+    settings: &'static [&'static str],
 }
 
 /// The server that most tests share, each with a schema of its own.
@@ -52,6 +53,11 @@ fn connect_options(port: u16) -> PgConnectOptions {
 impl Server {
     /// Creates a database and starts its server.
     pub(crate) fn start() -> Self {
+        // A killed process loses nothing without it; only a killed machine would.
+        Self::with(&["fsync=off"])
+    }
+
+    pub(crate) fn with(settings: &'static [&'static str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("hookwarden-postgres-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
@@ -66,7 +72,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(created.status.success(), "initdb: {}", String::from_utf8_lossy(&created.stderr));
-        let mut server = Self { child: None, port: free_port(), directory };
+        let mut server = Self { child: None, port: free_port(), directory, settings };
         server.run();
         server
     }
@@ -78,8 +84,8 @@ impl Server {
             .arg("-D")
             .arg(self.directory.join("data"))
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            // A killed process loses nothing; only a killed machine would.
-            .args(["-c", "fsync=off", "-c", "max_connections=200", "-c", "deadlock_timeout=100ms"])
+            .args(["-c", "max_connections=200", "-c", "deadlock_timeout=100ms"])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
