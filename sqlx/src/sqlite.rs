@@ -54,7 +54,7 @@ impl Dialect for Sqlite {
             Call::Commit(commit) => commit_now(connection, statements, commit).await.map(Reply::Committed),
             Call::Release(claims) => {
                 let sql = format!(
-                    "DELETE FROM {} WHERE key IN ({}) AND (key, claimant) IN (VALUES {})",
+                    "DELETE FROM {} WHERE key IN ({}) AND (key, claimant) IN (VALUES {}) AND expires_at > ?",
                     statements.table,
                     list("?", claims.len()),
                     list("(?, ?)", claims.len())
@@ -66,7 +66,7 @@ impl Dialect for Sqlite {
                 for (key, by) in claims {
                     query = query.bind(key.as_slice()).bind(by.as_slice());
                 }
-                Ok(Reply::Rows(query.execute(connection).await?.rows_affected()))
+                Ok(Reply::Rows(query.bind(now()).execute(connection).await?.rows_affected()))
             }
             Call::Forget(key) => {
                 let table = &statements.table;

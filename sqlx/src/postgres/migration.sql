@@ -42,7 +42,7 @@ DECLARE
   one_key bytea;
   row_found record;
   start timestamptz := clock_timestamp();
-  again integer;
+  own bytea[];
   finished boolean;
   held_until timestamptz;
   full_again timestamptz;
@@ -60,7 +60,7 @@ BEGIN
   <<claim>>
   LOOP
     -- Look first, because a lock waits for a transaction that is committing this delivery.
-    again := 0;
+    own := '{}';
     finished := false;
     held_until := NULL;
     FOREACH one_key IN ARRAY keys LOOP
@@ -71,7 +71,7 @@ BEGIN
       ELSIF row_found.claimant IS NULL THEN
         finished := true;
       ELSIF row_found.claimant = holder THEN
-        again := again + 1;
+        own := own || one_key;
       ELSE
         held_until := greatest(held_until, row_found.expires_at);
       END IF;
@@ -91,7 +91,7 @@ BEGIN
         WHERE d.claimant = holder OR d.expires_at <= clock_timestamp();
       IF NOT FOUND THEN
         -- Another request took this key after the look: give the others back, and look again.
-        DELETE FROM {table} d WHERE d.key = ANY(keys) AND d.claimant = holder;
+        DELETE FROM {table} d WHERE d.key = ANY(keys) AND d.key <> ALL(own) AND d.claimant = holder;
         CONTINUE claim;
       END IF;
     END LOOP;
@@ -100,7 +100,7 @@ BEGIN
 
   IF outcome = 0 AND burst > 0 THEN
     start := clock_timestamp();
-    IF again > 0 AND again = cardinality(keys) THEN
+    IF own = keys AND own <> '{}' THEN
       -- The same request again: it is already counted.
       SELECT q.full_at INTO full_again FROM {quotas} q WHERE q.key = quota;
     ELSE
@@ -124,7 +124,8 @@ BEGIN
     outcome := 4;
   END IF;
   IF outcome >= 3 THEN
-    DELETE FROM {table} d WHERE d.key = ANY(keys) AND d.claimant = holder;
+    -- Keys that the claimant held before this call stay claimed.
+    DELETE FROM {table} d WHERE d.key = ANY(keys) AND d.key <> ALL(own) AND d.claimant = holder;
   END IF;
 END $$;
 
@@ -156,7 +157,7 @@ BEGIN
   END LOOP;
 END $$;
 
--- Releases claims: each key with its claimant. Returns how many of them existed.
+-- Releases claims: each key with its claimant. Returns how many of them were still claimed.
 CREATE OR REPLACE FUNCTION {release}(keys bytea[], holders bytea[], patience bigint) RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off
 AS $$
@@ -165,7 +166,7 @@ DECLARE
 BEGIN
   PERFORM set_config('lock_timeout', patience::text, true);
   DELETE FROM {table} d USING unnest(keys, holders) AS claims (key, holder)
-    WHERE d.key = claims.key AND d.claimant = claims.holder;
+    WHERE d.key = claims.key AND d.claimant = claims.holder AND d.expires_at > clock_timestamp();
   GET DIAGNOSTICS released = ROW_COUNT;
   RETURN released;
 END $$;

@@ -1,5 +1,6 @@
 //! The acceptance suites, and the rules that they do not cover.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hookwarden::clock::{Clock as _, SystemClock};
@@ -8,14 +9,38 @@ use hookwarden::shared_store::{AdmitOutcome, SharedStore};
 use hookwarden::testing::{rate_limiter_contract, replay_store_contract};
 use hookwarden::verifier::ReplayKey;
 use hookwarden::{Quota, Timestamp};
+use proptest::test_runner::{Config, TestRunner};
 use sqlx::pool::PoolOptions;
 
 use crate::databases::TestDatabase;
+use crate::harness::store_comparison::{Time, calls, compare};
 
 pub(crate) async fn replay_store_keeps_the_contract<D: TestDatabase>() {
     let database = D::open(PoolOptions::new()).await;
     let store = database.store().await;
     replay_store_contract(|| store.clone(), &SystemClock::default(), tokio::time::sleep).await;
+}
+
+pub(crate) async fn replay_store_matches_the_model<D: TestDatabase>() {
+    let database = D::open(PoolOptions::new()).await;
+    let store = database.store().await;
+    let runtime = tokio::runtime::Handle::current();
+    // proptest is synchronous, and a runtime's thread must not block.
+    let test = move || {
+        let case = AtomicU64::new(0);
+        let config = Config { cases: MODEL_CASES, failure_persistence: None, ..Config::default() };
+        let verdict = TestRunner::new(config).run(&calls(Time::Real, 60), |calls| {
+            let case = format!("model-{}", case.fetch_add(1, Ordering::Relaxed));
+            // Every row expires sooner, as if this time had passed.
+            let age = async |time: Duration| {
+                let mut connection = database.pool().acquire().await.unwrap();
+                D::run(&mut connection, D::age(time)).await.unwrap();
+            };
+            runtime.block_on(compare(&store, Time::Real, &case, age, &calls))
+        });
+        verdict.map_err(|error| error.to_string())
+    };
+    tokio::task::spawn_blocking(test).await.unwrap().unwrap();
 }
 
 pub(crate) async fn rate_limiter_keeps_the_contract<D: TestDatabase>() {
@@ -55,3 +80,5 @@ pub(crate) async fn admit_equals_claim_and_check<D: TestDatabase>() {
     let claimed = store.admit(of(&c), by(6), lease, None, now).await.unwrap();
     assert_eq!(claimed, AdmitOutcome::Granted(None), "a denial leaves no claim");
 }
+
+const MODEL_CASES: u32 = 48;

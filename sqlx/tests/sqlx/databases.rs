@@ -18,6 +18,9 @@ pub(crate) trait TestDatabase: Sized + Send + Sync + 'static {
     /// A time in the past, in SQL.
     const EXPIRED: &str;
 
+    /// Returns a statement that makes every row expire sooner.
+    fn age(time: Duration) -> String;
+
     /// Returns the bytes of a number, in SQL.
     fn bytes(number: u32) -> String;
 
@@ -73,6 +76,10 @@ impl TestDatabase for OnPostgres {
 
     const EXPIRED: &str = "now() - interval '1 minute'";
 
+    fn age(time: Duration) -> String {
+        format!("UPDATE hookwarden_deliveries SET expires_at = expires_at - interval '{} s'", time.as_secs())
+    }
+
     fn bytes(number: u32) -> String {
         format!("'\\x{number:08x}'::bytea")
     }
@@ -107,6 +114,10 @@ impl TestDatabase for OnSqlite {
     type Kind = Sqlite;
 
     const EXPIRED: &str = "1";
+
+    fn age(time: Duration) -> String {
+        format!("UPDATE hookwarden_deliveries SET expires_at = expires_at - {}", time.as_micros())
+    }
 
     fn bytes(number: u32) -> String {
         format!("x'{number:08x}'")

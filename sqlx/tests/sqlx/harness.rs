@@ -7,6 +7,10 @@ pub(crate) mod client;
 pub(crate) mod program;
 #[path = "../../../tests/harness/sender.rs"]
 pub(crate) mod sender;
+#[path = "../../../tests/harness/store_comparison.rs"]
+pub(crate) mod store_comparison;
+#[path = "../../../tests/harness/store_model.rs"]
+pub(crate) mod store_model;
 #[path = "../../../tests/harness/trial.rs"]
 pub(crate) mod trial;
 

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         commits::statement_commits_in_any_client,
         commits::signed_again_retry_is_a_duplicate,
         contracts::replay_store_keeps_the_contract,
+        contracts::replay_store_matches_the_model,
         contracts::rate_limiter_keeps_the_contract,
         contracts::admit_equals_claim_and_check,
         outages::missing_tables_are_named_in_the_error,
