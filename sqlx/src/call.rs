@@ -78,7 +78,7 @@ impl Commit {
     /// Finishes `delivery` as of the time `wall`.
     pub(crate) fn new(delivery: &Delivery<'_>, by: Claimant, wall: Timestamp) -> Self {
         let (keys, lifetimes) = rows(delivery).into_iter().map(|(key, until)| (key, lifetime(until, wall))).unzip();
-        Self { label: label(delivery), keys, lifetimes, by: number(by) }
+        Self { label: label(delivery.webhook_id), keys, lifetimes, by: number(by) }
     }
 }
 

@@ -152,7 +152,7 @@ impl<DB: Dialect> Link<DB> {
         is_there && self.send_pending().await
     }
 
-    /// Opens a connection of its own: those of the pool may all wait for a server that does not answer.
+    /// Opens a connection outside of the pool: those in it may all wait for a server that does not answer.
     async fn is_there(&self) -> bool {
         let options = self.pool.connect_options();
         let connecting = async { options.connect().await?.close().await };

@@ -1,6 +1,5 @@
 //! The names of the database objects, and the keys of rows.
 
-use hookwarden::replay::Delivery;
 use hookwarden::verifier::ReplayKey;
 use hookwarden::{ConfigError, Quota};
 use sha2::{Digest as _, Sha256};
@@ -80,12 +79,8 @@ pub(crate) fn quota_key(webhook_id: &str, quota: &Quota) -> Key {
     hash(&[&quota.burst().to_be_bytes(), &period, webhook_id.as_bytes()])
 }
 
-/// Returns the start of the webhook id for people who read the table. PostgreSQL's text has no NUL.
-pub(crate) fn label(delivery: &Delivery<'_>) -> String {
-    label_of(delivery.webhook_id)
-}
-
-pub(crate) fn label_of(webhook_id: &str) -> String {
+/// Returns the start of a webhook id, for people who read the table. PostgreSQL's text has no NUL.
+pub(crate) fn label(webhook_id: &str) -> String {
     webhook_id.chars().take(MAX_LABEL).map(|part| if part.is_control() { '\u{fffd}' } else { part }).collect()
 }
 
@@ -107,3 +102,32 @@ fn hash(parts: &[&[u8]]) -> Key {
 const MAX_NAME: usize = 48;
 
 const MAX_LABEL: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_identifiers_are_refused() {
+        for (schema, table, field) in [
+            (None, "", "sqlx.table"),
+            (None, "a\"; DROP TABLE payments; --", "sqlx.table"),
+            (None, "1st", "sqlx.table"),
+            (None, "größe", "sqlx.table"),
+            (None, &*"a".repeat(MAX_NAME + 1), "sqlx.table"),
+            (Some("a.b"), "deliveries", "sqlx.schema"),
+        ] {
+            let error = Names::new(schema.map(Into::into), table.into()).unwrap_err();
+            assert_eq!(error.field(), field, "{table}");
+        }
+        let names = Names::new(Some("app".into()), "Webhooks_2".into()).unwrap();
+        assert_eq!(names.qualified("_quotas"), "\"app\".\"Webhooks_2_quotas\"");
+    }
+
+    #[test]
+    fn labels_have_no_control_characters_and_bounded_length() {
+        assert_eq!(label("acme"), "acme");
+        assert_eq!(label("a\0b\n"), "a\u{fffd}b\u{fffd}");
+        assert_eq!(label(&"ä".repeat(100)), "ä".repeat(MAX_LABEL));
+    }
+}

@@ -53,13 +53,7 @@ impl Dialect for Sqlite {
             Call::Admit(admit) => admit_now(connection, statements, admit).await.map(Reply::Admitted),
             Call::Commit(commit) => commit_now(connection, statements, commit).await.map(Reply::Committed),
             Call::Release(claims) => {
-                let sql = format!(
-                    "DELETE FROM {} WHERE key IN ({}) AND (key, claimant) IN (VALUES {}) AND expires_at > ?",
-                    statements.table,
-                    list("?", claims.len()),
-                    list("(?, ?)", claims.len())
-                );
-                let mut query = sqlx::query(AssertSqlSafe(sql));
+                let mut query = sqlx::query(AssertSqlSafe(statements.release(claims.len())));
                 for (key, _) in claims {
                     query = query.bind(key.as_slice());
                 }
@@ -69,16 +63,12 @@ impl Dialect for Sqlite {
                 Ok(Reply::Rows(query.bind(now()).execute(connection).await?.rows_affected()))
             }
             Call::Forget(key) => {
-                let table = &statements.table;
-                let sql = format!("DELETE FROM {table} WHERE key = ? AND claimant IS NULL AND expires_at > ?");
-                let query = sqlx::query(AssertSqlSafe(sql)).bind(key.as_slice()).bind(now());
+                let query = sqlx::query(AssertSqlSafe(statements.forget())).bind(key.as_slice()).bind(now());
                 Ok(Reply::Rows(query.execute(connection).await?.rows_affected()))
             }
             Call::Sweep => {
                 let mut most = 0;
-                for (table, time) in [(&statements.table, "expires_at"), (&statements.quotas, "full_at")] {
-                    let expired = format!("SELECT key FROM {table} WHERE {time} <= ? ORDER BY {time} LIMIT ?");
-                    let sql = format!("DELETE FROM {table} WHERE key IN ({expired})");
+                for sql in statements.sweeps() {
                     let query = sqlx::query(AssertSqlSafe(sql)).bind(now()).bind(SWEEP_BATCH);
                     most = query.execute(&mut *connection).await?.rows_affected().max(most);
                 }
@@ -94,21 +84,70 @@ impl Dialect for Sqlite {
         let rows: Vec<String> =
             rows.map(|(key, lifetime)| format!("({}, {})", bytes(key), now.saturating_add(*lifetime))).collect();
         let label = format!("CAST({} AS TEXT)", bytes(commit.label.as_bytes()));
-        commit_statement(statements, &rows.join(", "), &now.to_string(), &bytes(&commit.by), &label)
+        statements.commit(&rows.join(", "), &now.to_string(), &bytes(&commit.by), &label)
     }
 }
 
-/// Finishes the rows. A NULL in `webhook_id` makes the statement fail if another request has claimed or finished one.
-fn commit_statement(statements: &Statements, rows: &str, now: &str, by: &str, label: &str) -> String {
-    let table = &statements.table;
-    format!(
-        "WITH delivery (key, until) AS (VALUES {rows}) \
-         INSERT INTO {table} (key, webhook_id, claimant, expires_at) \
-         SELECT key, CASE WHEN EXISTS (\
-         SELECT 1 FROM {table} t WHERE t.key IN (SELECT key FROM delivery) AND t.expires_at > {now} AND t.claimant IS NOT {by}\
-         ) THEN NULL ELSE {label} END, NULL, until FROM delivery WHERE true \
-         ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = excluded.expires_at"
-    )
+impl Statements {
+    fn look(&self, keys: usize) -> String {
+        let keys = list("?", keys);
+        format!("SELECT claimant, expires_at FROM {} WHERE key IN ({keys}) AND expires_at > ?", self.table)
+    }
+
+    fn claim(&self, keys: usize) -> String {
+        format!(
+            "INSERT INTO {} (key, webhook_id, claimant, expires_at) VALUES {} \
+             ON CONFLICT (key) DO UPDATE SET claimant = excluded.claimant, expires_at = excluded.expires_at",
+            self.table,
+            list("(?, ?, ?, ?)", keys)
+        )
+    }
+
+    /// Finishes the rows. A NULL in `webhook_id` makes the statement fail if another request has claimed or finished
+    /// one of them.
+    fn commit(&self, rows: &str, now: &str, by: &str, label: &str) -> String {
+        let table = &self.table;
+        format!(
+            "WITH delivery (key, until) AS (VALUES {rows}) \
+             INSERT INTO {table} (key, webhook_id, claimant, expires_at) \
+             SELECT key, CASE WHEN EXISTS (\
+             SELECT 1 FROM {table} t WHERE t.key IN (SELECT key FROM delivery) AND t.expires_at > {now} \
+             AND t.claimant IS NOT {by}) THEN NULL ELSE {label} END, NULL, until FROM delivery WHERE true \
+             ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = excluded.expires_at"
+        )
+    }
+
+    fn release(&self, claims: usize) -> String {
+        format!(
+            "DELETE FROM {} WHERE key IN ({}) AND (key, claimant) IN (VALUES {}) AND expires_at > ?",
+            self.table,
+            list("?", claims),
+            list("(?, ?)", claims)
+        )
+    }
+
+    fn forget(&self) -> String {
+        format!("DELETE FROM {} WHERE key = ? AND claimant IS NULL AND expires_at > ?", self.table)
+    }
+
+    fn sweeps(&self) -> [String; 2] {
+        [(&self.table, "expires_at"), (&self.quotas, "full_at")].map(|(table, time)| {
+            let expired = format!("SELECT key FROM {table} WHERE {time} <= ? ORDER BY {time} LIMIT ?");
+            format!("DELETE FROM {table} WHERE key IN ({expired})")
+        })
+    }
+
+    fn quota(&self) -> String {
+        format!("SELECT full_at FROM {} WHERE key = ?", self.quotas)
+    }
+
+    fn count(&self) -> String {
+        format!(
+            "INSERT INTO {} (key, webhook_id, full_at) VALUES (?, ?, ?) \
+             ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at",
+            self.quotas
+        )
+    }
 }
 
 async fn commit_now(
@@ -118,7 +157,7 @@ async fn commit_now(
 ) -> sqlx::Result<Committed> {
     let Commit { label, keys, lifetimes, by } = commit;
     let now = now();
-    let sql = commit_statement(statements, &list("(?, ?)", keys.len()), "?", "?", "?");
+    let sql = statements.commit(&list("(?, ?)", keys.len()), "?", "?", "?");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (key, lifetime) in keys.iter().zip(lifetimes) {
         query = query.bind(key.as_slice()).bind(now.saturating_add(*lifetime));
@@ -157,13 +196,7 @@ async fn admit_now(
             return Ok(refused);
         }
         again = found.own == keys.len();
-        let sql = format!(
-            "INSERT INTO {} (key, webhook_id, claimant, expires_at) VALUES {} \
-             ON CONFLICT (key) DO UPDATE SET claimant = excluded.claimant, expires_at = excluded.expires_at",
-            statements.table,
-            list("(?, ?, ?, ?)", keys.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
+        let mut query = sqlx::query(AssertSqlSafe(statements.claim(keys.len())));
         for key in keys {
             query = query.bind(key.as_slice()).bind(label).bind(by.as_slice()).bind(now.saturating_add(lease));
         }
@@ -184,14 +217,13 @@ async fn admit_now(
 /// Counts a request by GCRA. `again`: the same request was counted before.
 async fn count(
     connection: &mut SqliteConnection,
-    Statements { quotas, .. }: &Statements,
+    statements: &Statements,
     label: &str,
     quota: CountedQuota,
     again: bool,
     now: i64,
 ) -> sqlx::Result<Admitted> {
-    let sql = format!("SELECT full_at FROM {quotas} WHERE key = ?");
-    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(quota.key.as_slice());
+    let query = sqlx::query_scalar(AssertSqlSafe(statements.quota())).bind(quota.key.as_slice());
     let full_at: Option<i64> = query.fetch_optional(&mut *connection).await?;
     let window = quota.period.saturating_mul(quota.burst);
     // At most one window, unless the clock was set back.
@@ -204,11 +236,7 @@ async fn count(
     if ahead > window {
         return Ok(admitted(OVER_QUOTA, ahead.saturating_sub(window), before));
     }
-    let sql = format!(
-        "INSERT INTO {quotas} (key, webhook_id, full_at) VALUES (?, ?, ?) \
-         ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at"
-    );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(quota.key.as_slice()).bind(label);
+    let query = sqlx::query(AssertSqlSafe(statements.count())).bind(quota.key.as_slice()).bind(label);
     query.bind(now.saturating_add(ahead)).execute(connection).await?;
     Ok(admitted(GRANTED, 0, ahead))
 }
@@ -234,14 +262,12 @@ impl Found {
 
 async fn look(
     connection: &mut SqliteConnection,
-    Statements { table, .. }: &Statements,
+    statements: &Statements,
     keys: &[Key],
     by: &Key,
     now: i64,
 ) -> sqlx::Result<Found> {
-    let keys_listed = list("?", keys.len());
-    let sql = format!("SELECT claimant, expires_at FROM {table} WHERE key IN ({keys_listed}) AND expires_at > ?");
-    let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(sql));
+    let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(statements.look(keys.len())));
     for key in keys {
         query = query.bind(key.as_slice());
     }
@@ -273,3 +299,39 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// SQLite's code of a NULL in a column that permits none.
 const NOT_NULL: &str = "1299";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_statement_reads_by_an_index() {
+        let names = Names::new(None, "deliveries".into()).unwrap();
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for sql in Sqlite::migrations(&names) {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        }
+        let statements = Sqlite::statements(&names);
+        let [sweep, sweep_quotas] = statements.sweeps();
+        let all = [
+            (statements.look(2), 1),
+            (statements.claim(2), 0),
+            (statements.commit("(?, ?), (?, ?)", "?", "?", "?"), 1),
+            (statements.release(2), 1),
+            (statements.forget(), 1),
+            (sweep, 2),
+            (sweep_quotas, 2),
+            (statements.quota(), 1),
+            (statements.count(), 0),
+        ];
+        for (sql, searches) in all {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let reads = |step: &&String| step.contains("deliveries") || step.contains(" t ");
+            let is_indexed = |step: &String| step.starts_with("SEARCH") && step.contains("USING");
+            assert!(plan.iter().filter(reads).all(is_indexed), "{sql}: {plan:#?}");
+            assert_eq!(plan.iter().filter(reads).count(), searches, "{sql}: {plan:#?}");
+        }
+    }
+}

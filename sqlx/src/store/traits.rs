@@ -16,7 +16,7 @@ use crate::call::{
     check_keys, micros, number, sorted_keys,
 };
 use crate::link::Settlement;
-use crate::names::{Key, id_row_key, label_of, quota_key};
+use crate::names::{Key, id_row_key, label, quota_key};
 
 impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// Claims the delivery if `claim` is given, and counts the request if `quota` is given.
@@ -32,7 +32,7 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
             burst: quota.burst().into(),
             period: micros(quota.period()),
         });
-        let label = label_of(webhook_id);
+        let label = label(webhook_id);
         let mut is_repeated = false;
         loop {
             let admit = Admit {

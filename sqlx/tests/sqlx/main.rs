@@ -13,6 +13,7 @@ mod commits;
 mod contracts;
 mod crashes;
 mod databases;
+mod example;
 mod harness;
 mod outages;
 mod plans;
@@ -26,9 +27,9 @@ use libtest_mimic::Trial;
 use databases::{OnPostgres, OnSqlite};
 use harness::trial::{always, arguments, exclusively, in_parallel, run as block_on, without};
 
-/// Makes each function a trial of the same name, which `run` runs.
+/// Makes each function a trial of the same name on a database, which `run` runs.
 macro_rules! trials {
-    ($run:path: $($test:path),+ $(,)?) => { [$(on_postgres(stringify!($test), $run, $test)),+] };
+    ($on:ident, $run:path: $($test:path),+ $(,)?) => { [$($on(stringify!($test), $run, $test)),+] };
 }
 
 /// Makes each generic function two trials, one for each database.
@@ -66,25 +67,25 @@ fn main() -> ExitCode {
         plans::sweep_removes_expired_rows_in_batches,
         plans::claims_remove_expired_rows_in_the_background,
     ]);
-    trials.extend(trials![in_parallel:
+    trials.extend(trials![on_postgres, in_parallel:
         plans::every_statement_reads_by_an_index,
         plans::claim_and_quota_are_one_statement,
     ]);
+    trials.extend(trials![on_sqlite, in_parallel:
+        example::retry_that_is_signed_again_is_paid_once,
+        example::bad_setting_ends_example_without_being_printed,
+    ]);
     // Their load disturbs others.
-    trials.extend(trials![exclusively:
+    trials.extend(trials![on_postgres, exclusively:
         outages::faults_under_load_lose_and_double_nothing,
-        outages::claim_of_a_hanging_server_is_not_made_later,
+        outages::claim_that_timed_out_is_not_made_later,
         outages::release_behind_an_open_transaction_is_sent_later,
         outages::deadlocked_handlers_are_retried,
         outages::serialization_failures_are_retried,
         crashes::killed_receivers_on_postgres_pay_exactly_once,
         crashes::killed_receivers_that_commit_by_status_pay_twice,
     ]);
-    trials.push(on_sqlite(
-        "crashes::killed_receiver_on_sqlite_pays_exactly_once",
-        exclusively,
-        crashes::killed_receiver_on_sqlite_pays_exactly_once,
-    ));
+    trials.extend(trials![on_sqlite, exclusively: crashes::killed_receiver_on_sqlite_pays_exactly_once]);
     let exit_code = libtest_mimic::run(&arguments(), trials).exit_code();
     postgres_server::stop_shared();
     exit_code

@@ -240,7 +240,7 @@ async fn assert_conflicts_are_retried(site: &Site) {
     site.assert_paid_once(CONFLICTING).await;
 }
 
-pub(crate) async fn claim_of_a_hanging_server_is_not_made_later() {
+pub(crate) async fn claim_that_timed_out_is_not_made_later() {
     let server = Server::start();
     // The pool must not find out first that the server hangs.
     let pool = PgPoolOptions::new().test_before_acquire(false).connect_with(server.options()).await.unwrap();

@@ -21,7 +21,7 @@ pub(crate) struct Server {
     settings: &'static [&'static str],
 }
 
-/// The server that most tests share, each with a schema of its own.
+/// The server that most tests share. Each uses a separate schema.
 static SHARED: Mutex<Option<Server>> = Mutex::new(None);
 
 /// Starts the shared server unless it runs, and returns its port.
