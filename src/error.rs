@@ -48,7 +48,10 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
+    /// Creates an error of a setting, for a store outside of this crate. The text is `field: problem`; the problem says
+    /// what the setting must be, and never contains a secret.
+    #[must_use]
+    pub fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 

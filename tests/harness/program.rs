@@ -23,13 +23,14 @@ fn program(name: &str) -> PathBuf {
     let program = directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         program.exists(),
-        "{} is missing; build it with: cargo build --features axum,actix,harden,metrics,tracing --examples",
+        "{} is missing; build it with: cargo build --workspace --all-features --examples",
         program.display()
     );
     program
 }
 
-fn command(name: &str, settings: &[(&str, &str)]) -> Command {
+/// Prepares a receiver that listens on a free port, without the settings of this process.
+pub(crate) fn command(name: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program(name));
     for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOOKWARDEN_")) {
         command.env_remove(variable);

@@ -1,0 +1,66 @@
+//! Why a call failed.
+
+use std::time::Duration;
+
+use hookwarden::error::StoreError;
+use sqlx::Error;
+
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    /// The database may be away.
+    pub(crate) suspect: bool,
+    /// The database aborted the call because of others, so it can be repeated.
+    pub(crate) repeats: bool,
+}
+
+impl Failure {
+    /// Describes an error without the client's text, which may quote values or an address.
+    pub(crate) fn new(error: &Error) -> Self {
+        let failure = |text: String| Self { error: StoreError::new(text), suspect: false, repeats: false };
+        match error {
+            Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                let hint = match &*code {
+                    _ if error.message().starts_with("no such table") => MIGRATE,
+                    "42883" | "42P01" | "3F000" => MIGRATE,
+                    "55P03" => ": another transaction locks the delivery or its quota",
+                    _ => "",
+                };
+                Self {
+                    suspect: AWAY.iter().any(|class| code.starts_with(class)),
+                    repeats: ABORTED.contains(&&*code),
+                    ..failure(format!("the database refused with {code}{hint}"))
+                }
+            }
+            Error::PoolTimedOut => Self { suspect: true, ..failure("no connection in time".into()) },
+            Error::PoolClosed => failure("the pool is closed".into()),
+            Error::Io(error) => {
+                Self { suspect: true, ..failure(format!("the connection to the database failed: {}", error.kind())) }
+            }
+            Error::Tls(_) => Self { suspect: true, ..failure("TLS with the database failed".into()) },
+            Error::WorkerCrashed => Self { suspect: true, ..failure("the database's thread has ended".into()) },
+            Error::Protocol(_) => Self { suspect: true, ..failure("unexpected answer of the database".into()) },
+            _ => failure("the database client failed".into()),
+        }
+    }
+
+    pub(crate) fn no_connection(waited: Duration) -> Self {
+        let error = StoreError::new(format!("no connection to the database within {waited:?}"));
+        Self { error, suspect: true, repeats: false }
+    }
+
+    pub(crate) fn no_answer(waited: Duration) -> Self {
+        let error = StoreError::new(format!("the database did not answer within {waited:?}"));
+        Self { error, suspect: true, repeats: false }
+    }
+}
+
+/// PostgreSQL: connection exceptions, too many connections, shutdown or recovery, and a server that became a standby:
+/// the next connection may lead to the new primary.
+const AWAY: [&str; 4] = ["08", "53300", "57P", "25006"];
+
+/// PostgreSQL: serialization failure, deadlock. SQLite: busy or locked, also because of a snapshot or a recovery.
+const ABORTED: [&str; 7] = ["40001", "40P01", "5", "6", "261", "262", "517"];
+
+const MIGRATE: &str = ": run the store's migrations first";
