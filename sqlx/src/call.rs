@@ -5,6 +5,7 @@ use std::time::Duration;
 use hookwarden::Timestamp;
 use hookwarden::error::StoreError;
 use hookwarden::replay::{Claimant, Delivery};
+use hookwarden::warden::TakenClaim;
 
 use crate::names::{Key, id_row_key, label, row_key};
 
@@ -42,6 +43,9 @@ pub(crate) struct CountedQuota {
 /// Finishes a delivery.
 #[derive(Debug, Clone)]
 pub struct Commit {
+    /// Whether each row must still have this claimant, even if its lease has ended. Free rows are not enough for a
+    /// transaction: another request may have finished the delivery, and its rows may have expired since.
+    pub(crate) must_hold: bool,
     pub(crate) label: String,
     pub(crate) keys: Vec<Key>,
     /// How long each key is remembered.
@@ -75,10 +79,15 @@ pub enum Committed {
 }
 
 impl Commit {
-    /// Finishes `delivery` as of the time `wall`.
+    /// Finishes `delivery` as of the time `wall`, after its handler succeeded.
     pub(crate) fn new(delivery: &Delivery<'_>, by: Claimant, wall: Timestamp) -> Self {
         let (keys, lifetimes) = rows(delivery).into_iter().map(|(key, until)| (key, lifetime(until, wall))).unzip();
-        Self { label: label(delivery.webhook_id), keys, lifetimes, by: number(by) }
+        Self { must_hold: false, label: label(delivery.webhook_id), keys, lifetimes, by: number(by) }
+    }
+
+    /// Finishes the delivery of a claim together with its work.
+    pub(crate) fn with_work(claim: &TakenClaim<'_>) -> Self {
+        Self { must_hold: true, ..Self::new(&claim.delivery, claim.claimant, claim.claimed_at.wall) }
     }
 }
 

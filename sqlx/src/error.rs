@@ -7,9 +7,9 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The lease had ended, and another request has claimed the delivery. A longer lease avoids this:
-    /// `hookwarden::warden::Replay::lease`.
-    #[error("the delivery's lease ended and another request has claimed it: roll back, and set a longer lease")]
+    /// The lease had ended, and another request has claimed the delivery, or the claim was removed an hour later. A longer
+    /// lease avoids this: `hookwarden::warden::Replay::lease`.
+    #[error("the delivery's lease ended and its claim is lost: roll back, and set a longer lease")]
     ClaimLost,
     /// Another request has finished the delivery, or this transaction has committed it before.
     #[error("the delivery is already finished: roll back")]

@@ -34,7 +34,7 @@ impl Dialect for Postgres {
         let fill = |template| Arc::from(names.fill(template));
         Statements {
             admit: fill("SELECT outcome, wait, ahead, clock FROM {admit}($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
-            commit: fill("SELECT {commit}($1, $2, $3, $4, $5)"),
+            commit: fill("SELECT {commit}($1, $2, $3, $4, $5, $6)"),
             release: fill("SELECT {release}($1, $2, $3)"),
             forget: fill("DELETE FROM {table} WHERE key = $1 AND claimant IS NULL AND expires_at > clock_timestamp()"),
             sweep: fill("SELECT {sweep}($1)"),
@@ -73,8 +73,9 @@ impl Dialect for Postgres {
                     clock: row.try_get(3)?,
                 }))
             }
-            Call::Commit(Commit { label, keys, lifetimes, by }) => {
-                let query = query(&statements.commit).bind(keys).bind(label).bind(by).bind(lifetimes).bind(patience);
+            Call::Commit(Commit { must_hold, label, keys, lifetimes, by }) => {
+                let query = query(&statements.commit).bind(keys).bind(label).bind(by).bind(lifetimes);
+                let query = query.bind(patience).bind(must_hold);
                 match query.execute(connection).await {
                     Ok(_) => Ok(Reply::Committed(Committed::Done)),
                     Err(error) => match error.as_database_error().and_then(|error| error.code()).as_deref() {
@@ -107,7 +108,7 @@ impl Dialect for Postgres {
             bytes(&commit.by),
             format!("ARRAY[{}]::bigint[]", lifetimes.join(", ")),
         ];
-        statements.commit.replace("$1, $2, $3, $4, $5", &format!("{}, 0", arguments.join(", ")))
+        statements.commit.replace("$1, $2, $3, $4, $5, $6", &format!("{}, 0, true", arguments.join(", ")))
     }
 }
 

@@ -84,7 +84,7 @@ impl Dialect for Sqlite {
         let rows: Vec<String> =
             rows.map(|(key, lifetime)| format!("({}, {})", bytes(key), now.saturating_add(*lifetime))).collect();
         let label = format!("CAST({} AS TEXT)", bytes(commit.label.as_bytes()));
-        statements.commit(&rows.join(", "), &now.to_string(), &bytes(&commit.by), &label)
+        statements.commit(&rows.join(", "), None, &bytes(&commit.by), &label)
     }
 }
 
@@ -104,15 +104,20 @@ impl Statements {
     }
 
     /// Finishes the rows. A NULL in `webhook_id` makes the statement fail if another request has claimed or finished
-    /// one of them.
-    fn commit(&self, rows: &str, now: &str, by: &str, label: &str) -> String {
+    /// one of them, or without `now`, if one of them is not claimed by this request.
+    fn commit(&self, rows: &str, now: Option<&str>, by: &str, label: &str) -> String {
         let table = &self.table;
+        let of_delivery = format!("FROM {table} t WHERE t.key IN (SELECT key FROM delivery)");
+        let is_lost = match now {
+            Some(now) => format!("EXISTS (SELECT 1 {of_delivery} AND t.expires_at > {now} AND t.claimant IS NOT {by})"),
+            None => {
+                format!("(SELECT count(*) {of_delivery} AND t.claimant IS {by}) <> (SELECT count(*) FROM delivery)")
+            }
+        };
         format!(
             "WITH delivery (key, until) AS (VALUES {rows}) \
              INSERT INTO {table} (key, webhook_id, claimant, expires_at) \
-             SELECT key, CASE WHEN EXISTS (\
-             SELECT 1 FROM {table} t WHERE t.key IN (SELECT key FROM delivery) AND t.expires_at > {now} \
-             AND t.claimant IS NOT {by}) THEN NULL ELSE {label} END, NULL, until FROM delivery WHERE true \
+             SELECT key, CASE WHEN {is_lost} THEN NULL ELSE {label} END, NULL, until FROM delivery WHERE true \
              ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = excluded.expires_at"
         )
     }
@@ -131,8 +136,10 @@ impl Statements {
     }
 
     fn sweeps(&self) -> [String; 2] {
-        [(&self.table, "expires_at"), (&self.quotas, "full_at")].map(|(table, time)| {
-            let expired = format!("SELECT key FROM {table} WHERE {time} <= ? ORDER BY {time} LIMIT ?");
+        // A handler that is late can still commit its claim: its row is kept for an hour, in microseconds.
+        let abandoned = " AND (claimant IS NULL OR expires_at <= ?1 - 3600000000)";
+        [(&self.table, "expires_at", abandoned), (&self.quotas, "full_at", "")].map(|(table, time, and)| {
+            let expired = format!("SELECT key FROM {table} WHERE {time} <= ?1{and} ORDER BY {time} LIMIT ?2");
             format!("DELETE FROM {table} WHERE key IN ({expired})")
         })
     }
@@ -155,14 +162,17 @@ async fn commit_now(
     statements: &Statements,
     commit: &Commit,
 ) -> sqlx::Result<Committed> {
-    let Commit { label, keys, lifetimes, by } = commit;
+    let Commit { must_hold, label, keys, lifetimes, by } = commit;
     let now = now();
-    let sql = statements.commit(&list("(?, ?)", keys.len()), "?", "?", "?");
+    let sql = statements.commit(&list("(?, ?)", keys.len()), (!must_hold).then_some("?"), "?", "?");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (key, lifetime) in keys.iter().zip(lifetimes) {
         query = query.bind(key.as_slice()).bind(now.saturating_add(*lifetime));
     }
-    match query.bind(now).bind(by.as_slice()).bind(label).execute(&mut *connection).await {
+    if !must_hold {
+        query = query.bind(now);
+    }
+    match query.bind(by.as_slice()).bind(label).execute(&mut *connection).await {
         Ok(_) => Ok(Committed::Done),
         Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(NOT_NULL)) => {
             Ok(match look(connection, statements, keys, by, now).await? {

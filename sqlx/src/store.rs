@@ -58,6 +58,9 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// finished, and when it rolls back, the delivery is not. Call it last, directly before `commit`, because its rows
     /// stay locked until then.
     ///
+    /// The claim must still be that of this request. It may be later than its lease if no other request has claimed the
+    /// delivery meanwhile; the rows of a claim are kept for an hour after its lease.
+    ///
     /// The Warden then does not commit the delivery by the status of the answer. If the transaction was not committed,
     /// the Warden releases the delivery when the handler has ended, whatever it answers.
     ///
@@ -140,7 +143,7 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
 /// Takes the claim of a delivery, so that the Warden does not commit it.
 fn taken(delivery: &VerifiedDelivery) -> Result<Commit, CommitError> {
     let claim = delivery.take_claim().ok_or(CommitError::NotClaimed)?;
-    Ok(Commit::new(&claim.delivery, claim.claimant, claim.claimed_at.wall))
+    Ok(Commit::with_work(&claim))
 }
 
 impl<DB: SupportedDatabase> Clone for SqlxStore<DB> {

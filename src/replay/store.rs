@@ -24,6 +24,20 @@ pub struct Delivery<'d> {
 }
 
 /// The id of a delivery, which its sender signed. It stays the same when the sender signs a retry again.
+///
+/// ```
+/// use hookwarden::Timestamp;
+/// use hookwarden::replay::{Delivery, DeliveryId};
+/// use hookwarden::verifier::ReplayKey;
+///
+/// let now = Timestamp::now().as_unix();
+/// let id = DeliveryId {
+///     key: ReplayKey::of_delivery_id("msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"),
+///     until: Timestamp::from_unix(now + 3 * 86_400),
+/// };
+/// let keys = [ReplayKey::from_bytes([7; 16])];
+/// let delivery = Delivery { webhook_id: "acme", keys: &keys, until: Timestamp::from_unix(now + 321), id: Some(id) };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryId {
     /// The key of the id: [`ReplayKey::of_delivery_id`].

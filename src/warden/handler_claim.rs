@@ -40,6 +40,19 @@ impl HandlerClaim {
 
 /// A claim that a handler commits in its own transaction.
 /// [`VerifiedDelivery::take_claim`](super::VerifiedDelivery::take_claim) returns it.
+///
+/// ```
+/// use hookwarden::replay::Claimant;
+/// use hookwarden::verifier::ReplayKey;
+/// use hookwarden::warden::VerifiedDelivery;
+///
+/// /// Returns the keys that a transaction marks as finished, if all of them still have the claimant.
+/// fn to_finish(delivery: &VerifiedDelivery) -> Option<(Vec<ReplayKey>, Claimant)> {
+///     let claim = delivery.take_claim()?;
+///     let id = claim.delivery.id.map(|id| id.key);
+///     Some((claim.delivery.keys.iter().copied().chain(id).collect(), claim.claimant))
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TakenClaim<'d> {

@@ -133,26 +133,32 @@ END $$;
 -- another request has claimed the delivery (WH001) or finished it (WH002). patience: as above; 0 leaves the
 -- transaction's own lock_timeout.
 CREATE OR REPLACE FUNCTION {commit}(
-  keys bytea[], sender text, holder bytea, lifetimes bigint[], patience bigint
+  keys bytea[], sender text, holder bytea, lifetimes bigint[], patience bigint, must_hold boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   micro CONSTANT interval := '1 microsecond';
-  by_another boolean;
+  is_finished boolean;
 BEGIN
   IF patience > 0 THEN
     PERFORM set_config('lock_timeout', patience::text, true);
   END IF;
   FOR n IN 1 .. cardinality(keys) LOOP
-    INSERT INTO {table} AS d (key, webhook_id, claimant, expires_at)
-      VALUES (keys[n], sender, NULL, clock_timestamp() + lifetimes[n] * micro)
-      ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = EXCLUDED.expires_at
-      WHERE d.claimant = holder OR d.expires_at <= clock_timestamp();
+    IF must_hold THEN
+      UPDATE {table} d SET claimant = NULL, expires_at = clock_timestamp() + lifetimes[n] * micro
+        WHERE d.key = keys[n] AND d.claimant = holder;
+    ELSE
+      INSERT INTO {table} AS d (key, webhook_id, claimant, expires_at)
+        VALUES (keys[n], sender, NULL, clock_timestamp() + lifetimes[n] * micro)
+        ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = EXCLUDED.expires_at
+        WHERE d.claimant = holder OR d.expires_at <= clock_timestamp();
+    END IF;
     IF NOT FOUND THEN
-      SELECT d.claimant IS NOT NULL INTO by_another FROM {table} d WHERE d.key = keys[n];
-      IF by_another THEN
-        RAISE EXCEPTION 'another request has claimed the webhook delivery' USING ERRCODE = 'WH001';
+      SELECT d.claimant IS NULL AND d.expires_at > clock_timestamp() INTO is_finished FROM {table} d
+        WHERE d.key = keys[n];
+      IF is_finished THEN
+        RAISE EXCEPTION 'the webhook delivery is already finished' USING ERRCODE = 'WH002';
       END IF;
-      RAISE EXCEPTION 'the webhook delivery is already finished' USING ERRCODE = 'WH002';
+      RAISE EXCEPTION 'the claim on the webhook delivery is lost' USING ERRCODE = 'WH001';
     END IF;
   END LOOP;
 END $$;
@@ -183,7 +189,10 @@ DECLARE
   quotas bigint;
 BEGIN
   DELETE FROM {table} WHERE key = ANY (ARRAY(
-    SELECT d.key FROM {table} d WHERE d.expires_at <= cutoff ORDER BY d.expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
+    SELECT d.key FROM {table} d WHERE d.expires_at <= cutoff
+      -- A handler that is late can still commit its claim.
+      AND (d.claimant IS NULL OR d.expires_at <= cutoff - interval '1 hour')
+    ORDER BY d.expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
   GET DIAGNOSTICS deliveries = ROW_COUNT;
   DELETE FROM {quotas} WHERE key = ANY (ARRAY(
     SELECT q.key FROM {quotas} q WHERE q.full_at <= cutoff ORDER BY q.full_at LIMIT batch FOR UPDATE SKIP LOCKED));

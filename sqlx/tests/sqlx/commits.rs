@@ -55,6 +55,13 @@ impl<D: TestDatabase> Site<D> {
         self.acts.lock().await.push(act);
     }
 
+    /// Lets time pass for all rows.
+    async fn age(&self, seconds: u64) {
+        let mut transaction = self.database.begin().await;
+        D::run(&mut transaction, D::age(Duration::from_secs(seconds))).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
     fn warden(&self, scheme: Scheme, settings: impl FnOnce(WardenBuilder) -> WardenBuilder) -> Warden {
         let keys = keyring(&scheme, SECRET);
         settings(Warden::builder(scheme).sender(ID, keys).shared_store(self.store.clone())).build().unwrap()
@@ -218,6 +225,40 @@ pub(crate) async fn request_without_framework_commits<D: TestDatabase>() {
     second.commit_async().await.unwrap();
     let refused = try_admit(&warden, &delivery).await.unwrap_err();
     assert_eq!(refused.answer().status(), 200, "a duplicate");
+    assert_eq!(site.database.payments().await, 1);
+}
+
+/// Another request has done the work, and the database has forgotten it since.
+pub(crate) async fn late_handler_finds_its_claim_gone<D: TestDatabase>() {
+    let site = Site::<D>::open().await;
+    let warden = site.warden(Scheme::timestamped(), |warden| warden);
+    let post = Post::signed("event");
+    let late = admitted(&warden, &post).await;
+    site.age(60).await;
+    let other = admitted(&warden, &post).await;
+    site.pay(other.delivery(), Act::Commit(200)).await.unwrap();
+    for is_swept in [false, true] {
+        site.age(86_400).await;
+        if is_swept {
+            site.store.sweep().await.unwrap();
+        }
+        let lost = site.pay(late.delivery(), Act::Commit(200)).await.unwrap_err();
+        assert!(matches!(lost, CommitError::ClaimLost), "{lost:?}");
+        let lost = site.pay(late.delivery(), Act::Statement).await.unwrap_err();
+        assert!(matches!(lost, CommitError::Database(_)), "{lost:?}");
+    }
+    assert_eq!(site.database.payments().await, 1);
+}
+
+pub(crate) async fn late_handler_commits_if_no_other_claimed<D: TestDatabase>() {
+    let site = Site::<D>::open().await;
+    let warden = site.warden(Scheme::timestamped(), |warden| warden);
+    for (late_by, is_kept) in [(3_500, true), (3_700, false)] {
+        let late = admitted(&warden, &Post::signed(format!("{late_by} s after the lease"))).await;
+        site.age(60 + late_by).await;
+        site.store.sweep().await.unwrap();
+        assert_eq!(site.pay(late.delivery(), Act::Commit(200)).await.is_ok(), is_kept, "{late_by} s");
+    }
     assert_eq!(site.database.payments().await, 1);
 }
 

@@ -52,6 +52,8 @@ fn main() -> ExitCode {
         commits::status_does_not_commit_a_taken_claim,
         commits::extractor_without_layer_commits,
         commits::request_without_framework_commits,
+        commits::late_handler_finds_its_claim_gone,
+        commits::late_handler_commits_if_no_other_claimed,
         commits::lost_claim_fails_and_rolls_back,
         commits::delivery_finished_by_another_fails,
         commits::second_commit_in_one_transaction_fails,
