@@ -109,31 +109,31 @@ async fn pair_on_sqlite(pool: &SqlitePool, number: u128) {
     sqlx::query(update).bind(1_800_000_600_000_000_i64).bind(key.as_slice()).execute(pool).await.unwrap();
 }
 
-/// Compares the rates in turns, so that other load on the machine affects both. Returns whether the promise holds.
+/// Compares median times in turns, so that other load on the machine affects both. Returns whether the promise holds.
 async fn rates<DB: SupportedDatabase>(
     name: &str,
     store: &SqlxStore<DB>,
     bare: impl AsyncFn(u128),
     is_promised: bool,
 ) -> bool {
-    let (mut ratios, mut bares, mut claims) = (Vec::new(), Vec::new(), Vec::new());
-    let mut next = 0;
-    for turn in 0..=TURNS {
-        let bare_time = time(&mut next, &bare).await;
-        let claim_time = time(&mut next, async |number| claim_and_commit(store, number).await).await;
-        // The first turn warms up.
-        if turn > 0 {
-            ratios.push(bare_time / claim_time);
-            bares.push(bare_time);
-            claims.push(claim_time);
+    let (mut bares, mut claims) = (Vec::new(), Vec::new());
+    for number in 0..CALLS + WARM_UP {
+        let began = Instant::now();
+        bare(number).await;
+        let bare_time = began.elapsed();
+        claim_and_commit(store, number).await;
+        if number >= WARM_UP {
+            bares.push(bare_time.as_secs_f64());
+            claims.push((began.elapsed() - bare_time).as_secs_f64());
         }
     }
-    let ratio = median(&mut ratios);
+    let (bare_time, claim_time) = (median(&mut bares), median(&mut claims));
+    let ratio = bare_time / claim_time;
     let least = if is_promised { format!(" (at least {LEAST_RATIO})") } else { String::new() };
     println!(
         "{name}: two bare statements {:.0} µs, claim and commit {:.0} µs, ratio {ratio:.2}{least}",
-        median(&mut bares) * 1e6,
-        median(&mut claims) * 1e6,
+        bare_time * 1e6,
+        claim_time * 1e6,
     );
     ratio >= LEAST_RATIO || !is_promised
 }
@@ -141,7 +141,7 @@ async fn rates<DB: SupportedDatabase>(
 /// Compares the median times of claims in an empty and in a full table, in turns. Returns whether the promise holds.
 async fn sizes<DB: SupportedDatabase>(name: &str, empty: &SqlxStore<DB>, full: &SqlxStore<DB>) -> bool {
     let (mut in_empty, mut in_full) = (Vec::new(), Vec::new());
-    for number in 0..CLAIMS + WARM_UP {
+    for number in 0..CALLS + WARM_UP {
         for (store, times) in [(empty, &mut in_empty), (full, &mut in_full)] {
             let began = Instant::now();
             claim(store, 1 << 64 | number).await;
@@ -178,16 +178,6 @@ fn delivery(keys: &[ReplayKey], now: Timestamp) -> Delivery<'_> {
     Delivery { webhook_id: "acme", keys, until: Timestamp::from_unix(now.as_unix() + 600), id: None }
 }
 
-/// Returns the mean time of a call, in seconds.
-async fn time(next: &mut u128, call: impl AsyncFn(u128)) -> f64 {
-    let began = Instant::now();
-    for _ in 0..CALLS {
-        *next += 1;
-        call(*next).await;
-    }
-    began.elapsed().as_secs_f64() / f64::from(CALLS)
-}
-
 /// Spreads numbers over the whole index, as hashes are.
 const fn key(number: u128) -> [u8; 16] {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
@@ -198,9 +188,7 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap()
 }
 
-const TURNS: u32 = 7;
-const CALLS: u32 = 200;
-const CLAIMS: u128 = 1_000;
+const CALLS: u128 = 1_000;
 const WARM_UP: u128 = 100;
 const LEAST_RATIO: f64 = 0.7;
 const MOST_RATIO: f64 = 1.5;

@@ -84,7 +84,7 @@ impl Dialect for Sqlite {
         let rows: Vec<String> =
             rows.map(|(key, lifetime)| format!("({}, {})", bytes(key), now.saturating_add(*lifetime))).collect();
         let label = format!("CAST({} AS TEXT)", bytes(commit.label.as_bytes()));
-        statements.commit(&rows.join(", "), None, &bytes(&commit.by), &label)
+        statements.write(&rows.join(", "), None, &bytes(&commit.by), &label, "NULL")
     }
 }
 
@@ -94,18 +94,10 @@ impl Statements {
         format!("SELECT claimant, expires_at FROM {} WHERE key IN ({keys}) AND expires_at > ?", self.table)
     }
 
-    fn claim(&self, keys: usize) -> String {
-        format!(
-            "INSERT INTO {} (key, webhook_id, claimant, expires_at) VALUES {} \
-             ON CONFLICT (key) DO UPDATE SET claimant = excluded.claimant, expires_at = excluded.expires_at",
-            self.table,
-            list("(?, ?, ?, ?)", keys)
-        )
-    }
-
-    /// Finishes the rows. A NULL in `webhook_id` makes the statement fail if another request has claimed or finished
-    /// one of them, or without `now`, if one of them is not claimed by this request.
-    fn commit(&self, rows: &str, now: Option<&str>, by: &str, label: &str) -> String {
+    /// Writes `claimant` into all rows: a claim, or NULL to finish them. A NULL in `webhook_id` makes the statement fail
+    /// if another request has claimed or finished one of them, or without `now`, if one of them is not claimed by this
+    /// request.
+    fn write(&self, rows: &str, now: Option<&str>, by: &str, label: &str, claimant: &str) -> String {
         let table = &self.table;
         let of_delivery = format!("FROM {table} t WHERE t.key IN (SELECT key FROM delivery)");
         let is_lost = match now {
@@ -117,8 +109,8 @@ impl Statements {
         format!(
             "WITH delivery (key, until) AS (VALUES {rows}) \
              INSERT INTO {table} (key, webhook_id, claimant, expires_at) \
-             SELECT key, CASE WHEN {is_lost} THEN NULL ELSE {label} END, NULL, until FROM delivery WHERE true \
-             ON CONFLICT (key) DO UPDATE SET claimant = NULL, expires_at = excluded.expires_at"
+             SELECT key, CASE WHEN {is_lost} THEN NULL ELSE {label} END, {claimant}, until FROM delivery WHERE true \
+             ON CONFLICT (key) DO UPDATE SET claimant = excluded.claimant, expires_at = excluded.expires_at"
         )
     }
 
@@ -164,24 +156,12 @@ async fn commit_now(
 ) -> sqlx::Result<Committed> {
     let Commit { must_hold, label, keys, lifetimes, by } = commit;
     let now = now();
-    let sql = statements.commit(&list("(?, ?)", keys.len()), (!must_hold).then_some("?"), "?", "?");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for (key, lifetime) in keys.iter().zip(lifetimes) {
-        query = query.bind(key.as_slice()).bind(now.saturating_add(*lifetime));
+    let rows = keys.iter().zip(lifetimes.iter().map(|lifetime| now.saturating_add(*lifetime)));
+    if write(connection, statements, rows, label, by, None, (!must_hold).then_some(now)).await? {
+        return Ok(Committed::Done);
     }
-    if !must_hold {
-        query = query.bind(now);
-    }
-    match query.bind(by.as_slice()).bind(label).execute(&mut *connection).await {
-        Ok(_) => Ok(Committed::Done),
-        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(NOT_NULL)) => {
-            Ok(match look(connection, statements, keys, by, now).await? {
-                Found { finished: true, .. } => Committed::AlreadyFinished,
-                _ => Committed::ClaimedByAnother,
-            })
-        }
-        Err(error) => Err(error),
-    }
+    let found = look(connection, statements, keys, by, now).await?;
+    Ok(if found.finished { Committed::AlreadyFinished } else { Committed::ClaimedByAnother })
 }
 
 async fn admit_now(
@@ -190,38 +170,68 @@ async fn admit_now(
     admit: Admit<'_>,
 ) -> sqlx::Result<Admitted> {
     let Admit { label, keys, by, lease, quota, .. } = admit;
-    // Look without the lock first: copies must not wait for a transaction that is handling this delivery.
-    if !keys.is_empty()
-        && let Some(refused) = look(connection, statements, keys, &by, now()).await?.refusal(now())
-    {
-        return Ok(refused);
-    }
-    // If the caller stops waiting, sqlx rolls the transaction back, so no claim is made for a request that is gone.
-    let mut transaction = connection.begin_with(BEGIN).await?;
-    let now = now();
-    let mut again = false;
-    if !keys.is_empty() {
-        let found = look(&mut transaction, statements, keys, &by, now).await?;
-        if let Some(refused) = found.refusal(now) {
-            return Ok(refused);
+    loop {
+        let mut again = false;
+        if !keys.is_empty() {
+            // Look without the lock: copies must not wait for a transaction that is handling this delivery.
+            let now = now();
+            let found = look(connection, statements, keys, &by, now).await?;
+            if let Some(refused) = found.refusal(now) {
+                return Ok(refused);
+            }
+            again = found.own == keys.len();
         }
-        again = found.own == keys.len();
-        let mut query = sqlx::query(AssertSqlSafe(statements.claim(keys.len())));
-        for key in keys {
-            query = query.bind(key.as_slice()).bind(label).bind(by.as_slice()).bind(now.saturating_add(lease));
+        // If the caller stops waiting, sqlx rolls the transaction back, so no claim is made for a request that is gone.
+        let mut transaction = connection.begin_with(BEGIN).await?;
+        let now = now();
+        if !keys.is_empty() {
+            let rows = keys.iter().map(|key| (key, now.saturating_add(lease)));
+            if !write(&mut transaction, statements, rows, label, &by, Some(&by), Some(now)).await? {
+                // Another request was faster: look again.
+                transaction.rollback().await?;
+                continue;
+            }
         }
-        query.execute(&mut *transaction).await?;
-    }
-    let mut admitted = Admitted { outcome: GRANTED, wait: 0, ahead: 0, clock: 0 };
-    if let Some(quota) = quota {
-        admitted = count(&mut transaction, statements, label, quota, again, now).await?;
-        if admitted.outcome != GRANTED {
-            // Rolls the claim back.
-            return Ok(admitted);
+        let mut admitted = Admitted { outcome: GRANTED, wait: 0, ahead: 0, clock: 0 };
+        if let Some(quota) = quota {
+            admitted = count(&mut transaction, statements, label, quota, again, now).await?;
         }
+        if admitted.outcome == GRANTED {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        return Ok(admitted);
     }
-    transaction.commit().await?;
-    Ok(admitted)
+}
+
+/// Writes rows, each with its end. Returns `false`, and writes none, if another request has claimed or finished one, or
+/// without `now`, if one is not claimed by this request.
+async fn write<'k>(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    rows: impl ExactSizeIterator<Item = (&'k Key, i64)>,
+    label: &str,
+    by: &Key,
+    claimant: Option<&Key>,
+    now: Option<i64>,
+) -> sqlx::Result<bool> {
+    let sql = statements.write(&list("(?, ?)", rows.len()), now.map(|_| "?"), "?", "?", "?");
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (key, until) in rows {
+        query = query.bind(key.as_slice()).bind(until);
+    }
+    if let Some(now) = now {
+        query = query.bind(now);
+    }
+    let query = query.bind(by.as_slice()).bind(label).bind(claimant.map(|claimant| claimant.as_slice()));
+    match query.execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(NOT_NULL)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Counts a request by GCRA. `again`: the same request was counted before.
@@ -325,8 +335,8 @@ mod tests {
         let [sweep, sweep_quotas] = statements.sweeps();
         let all = [
             (statements.look(2), 1),
-            (statements.claim(2), 0),
-            (statements.commit("(?, ?), (?, ?)", "?", "?", "?"), 1),
+            (statements.write("(?, ?), (?, ?)", Some("?"), "?", "?", "?"), 1),
+            (statements.write("(?, ?), (?, ?)", None, "?", "?", "NULL"), 1),
             (statements.release(2), 1),
             (statements.forget(), 1),
             (sweep, 2),

@@ -134,7 +134,9 @@ END $$;
 -- transaction's own lock_timeout.
 CREATE OR REPLACE FUNCTION {commit}(
   keys bytea[], sender text, holder bytea, lifetimes bigint[], patience bigint, must_hold boolean
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $$
 DECLARE
   micro CONSTANT interval := '1 microsecond';
   is_finished boolean;

@@ -372,6 +372,6 @@ async fn try_admit(warden: &Warden, delivery: &Post) -> Result<Admitted, Refused
     receiving.finish_async().await
 }
 
-async fn admitted(warden: &Warden, delivery: &Post) -> Admitted {
+pub(crate) async fn admitted(warden: &Warden, delivery: &Post) -> Admitted {
     try_admit(warden, delivery).await.unwrap()
 }

@@ -6,13 +6,15 @@ use hookwarden::clock::{Clock as _, ClockReading, SystemClock};
 use hookwarden::replay::{Claimant, Delivery, DeliveryId, ReplayStore as _};
 use hookwarden::shared_store::{AdmitOutcome, SharedStore as _};
 use hookwarden::verifier::ReplayKey;
-use hookwarden::{Quota, Timestamp};
+use hookwarden::{Quota, Scheme, Timestamp, Warden};
 use hookwarden_sqlx::PgStore;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::time::{Instant, sleep};
 
+use crate::commits::admitted;
 use crate::databases::TestDatabase;
+use crate::harness::sender::{ID, Post, SECRET, keyring};
 use crate::postgres_server::Server;
 
 pub(crate) async fn every_statement_reads_by_an_index() {
@@ -20,12 +22,14 @@ pub(crate) async fn every_statement_reads_by_an_index() {
     let pool = logged_pool(&server).await;
     let store = PgStore::builder(pool.clone()).timeout(LONG).build().unwrap();
     store.migrate().await.unwrap();
-    // Statistics of tables with one row, for which a plan without an index is the cheapest.
-    exercise(&store, 0).await;
+    // Plans of tables with few rows, for which reading the whole table is the cheapest. They are used further when the
+    // tables have grown.
+    exercise(&pool, &store, 0).await;
     sqlx::raw_sql("ANALYZE hookwarden_deliveries; ANALYZE hookwarden_deliveries_quotas").execute(&pool).await.unwrap();
+    exercise(&pool, &store, 1).await;
     fill(&pool).await;
     let before = server.log().len();
-    exercise(&store, 1).await;
+    exercise(&pool, &store, 2).await;
     let log = server.log().split_off(before);
     let plans: Vec<&str> =
         log.lines().map(str::trim).filter(|line| line.contains(" on hookwarden_deliveries")).collect();
@@ -48,9 +52,9 @@ pub(crate) async fn every_statement_reads_by_an_index() {
 pub(crate) async fn claim_and_quota_are_one_statement() {
     let server = Server::start();
     let pool = logged_pool(&server).await;
-    let store = PgStore::builder(pool).timeout(LONG).build().unwrap();
+    let store = PgStore::builder(pool.clone()).timeout(LONG).build().unwrap();
     store.migrate().await.unwrap();
-    exercise(&store, 0).await;
+    exercise(&pool, &store, 0).await;
     let quota = Quota::per_minute(1_000).unwrap();
     let now = SystemClock::default().now();
     let keys = [ReplayKey::from_bytes([9; 16]), ReplayKey::from_bytes([8; 16])];
@@ -75,20 +79,27 @@ async fn logged_pool(server: &Server) -> PgPool {
 }
 
 /// Makes every call of the store often enough that PostgreSQL reuses its plans.
-async fn exercise(store: &PgStore, round: u8) {
+async fn exercise(pool: &PgPool, store: &PgStore, round: u8) {
     let quota = Quota::per_minute(1_000).unwrap();
     let now = SystemClock::default().now();
+    let scheme = Scheme::timestamped();
+    let warden = Warden::builder(scheme.clone()).sender(ID, keyring(&scheme, SECRET)).shared_store(store.clone());
+    let warden = warden.build().unwrap();
     for number in 0..8 {
-        let (keys, by) =
-            ([ReplayKey::from_bytes([number; 16]), ReplayKey::from_bytes([round | 0x80; 16])], Claimant::new(1));
-        let claimed = delivery(&keys[..1], now);
+        let (keys, by) = ([ReplayKey::from_bytes([number << 4 | round; 16])], Claimant::new(1));
+        let claimed = delivery(&keys, now);
         store.admit(claimed, by, LONG, Some(&quota), now).await.unwrap();
         store.admit(claimed, Claimant::new(2), LONG, Some(&quota), now).await.unwrap();
         store.release(claimed, by, now).await.unwrap();
-        let id = DeliveryId { key: ReplayKey::of_delivery_id(&number.to_string()), until: claimed.until };
+        let id = DeliveryId { key: ReplayKey::of_delivery_id(&format!("{round} {number}")), until: claimed.until };
         store.commit(Delivery { id: Some(id), ..claimed }, by, now).await.unwrap();
         store.forget("acme", id.key, now).await.unwrap();
         store.sweep().await.unwrap();
+        let admitted = admitted(&warden, &Post::signed(format!("{round} {number}"))).await;
+        let mut transaction = pool.begin().await.unwrap();
+        store.commit_in(&mut transaction, admitted.delivery()).await.unwrap();
+        transaction.commit().await.unwrap();
+        admitted.commit_async().await.unwrap();
     }
 }
 
