@@ -30,6 +30,10 @@ pub struct Admit<'c> {
     pub(crate) lease: i64,
     pub(crate) quota: Option<CountedQuota>,
     /// The time of the database's clock after which nothing must be claimed; 0 if it is unknown.
+    #[cfg_attr(
+        all(feature = "sqlite", not(feature = "postgres")),
+        expect(dead_code, reason = "on SQLite a caller that stops waiting cancels its claim")
+    )]
     pub(crate) deadline: i64,
 }
 

@@ -4,6 +4,10 @@
     not(feature = "postgres"),
     doc = "Webhook deliveries in PostgreSQL or SQLite. See the documentation with all features."
 )]
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "the code of a database uses it")
+)]
 
 mod builder;
 mod call;
