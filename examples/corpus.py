@@ -58,7 +58,7 @@ def main(name):
     module, _, function = name.partition(":")
     verify = getattr(importlib.import_module(module), function)
     count, differences = 0, {"must": 0, "should": 0}
-    for message in messages(json.load(sys.stdin)):
+    for message in messages(json.load(sys.stdin.buffer)):
         clock["now"] = message.now
         result, error = outcome(verify, message)
         differs = result != message.expected

@@ -98,7 +98,8 @@ impl<DB: Dialect> Link<DB> {
             Ok(acquired) => acquired.map_err(|error| Failure::new(&error))?,
             Err(_) => return Err(Failure::no_connection(self.timeout)),
         };
-        let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
+        // Less than the remaining time, so that the server's answer names the lock before the caller stops waiting.
+        let patience = deadline.saturating_duration_since(tokio::time::Instant::now()).mul_f64(0.75);
         let calling = DB::call(&mut connection, &self.statements, call, Some(patience));
         let outcome = match timeout_at(deadline, calling).await {
             Ok(reply) => reply.map_err(|error| Failure::new(&error)),
@@ -153,10 +154,16 @@ impl<DB: Dialect> Link<DB> {
     }
 
     /// Opens a connection outside of the pool: those in it may all wait for a server that does not answer.
+    /// A server that permits no further connection, or that has another password now, is there too: connections of the
+    /// pool may still work.
     async fn is_there(&self) -> bool {
         let options = self.pool.connect_options();
         let connecting = async { options.connect().await?.close().await };
-        timeout(self.timeout.min(LONGEST_PROBE), connecting).await.is_ok_and(|connected| connected.is_ok())
+        match timeout(self.timeout.min(LONGEST_PROBE), connecting).await {
+            Ok(Err(error)) => failure::is_answer(&error),
+            Ok(Ok(())) => true,
+            Err(_) => false,
+        }
     }
 
     async fn send_pending(&self) -> bool {

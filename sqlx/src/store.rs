@@ -64,9 +64,13 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// The Warden then does not commit the delivery by the status of the answer. If the transaction was not committed,
     /// the Warden releases the delivery when the handler has ended, whatever it answers.
     ///
+    /// Commit the transaction before the handler answers: a task that goes on after the answer finds its claim released.
+    ///
     /// # Errors
-    /// Return the error from the handler and let the transaction roll back. On PostgreSQL the database has already
-    /// aborted it. On SQLite committing it would keep the work of a delivery that another request also handles.
+    /// Return the error from the handler, let the whole transaction roll back, and answer 5xx: the sender does not retry
+    /// after 200. On PostgreSQL the database has already aborted the transaction, or the innermost savepoint if there is
+    /// one. On SQLite, and after rolling back only to a savepoint, committing would keep the work of a delivery that
+    /// another request also handles.
     pub async fn commit_in(
         &self,
         transaction: &mut Transaction<'_, DB>,

@@ -24,6 +24,12 @@ impl Challenge {
 }
 
 impl Handshake {
+    /// Whether a copy of a challenge that was answered can be answered again. Whoever copies a signed request can change
+    /// its query and its headers, so the challenge must be in the signed body, and the application must not decide again.
+    pub(crate) const fn repeats(&self) -> bool {
+        matches!(self.source, None | Some(Source::Body(_))) && self.decide.is_none()
+    }
+
     /// Returns the challenge if the request has the form of this handshake: [`accepts`](Self::accepts) decides about it.
     /// `body` is the JSON of a verified body: an unsigned handshake has none.
     pub(crate) fn challenge<H: Head + ?Sized>(&self, head: &H, body: Option<&Value>) -> Option<Challenge> {

@@ -36,7 +36,8 @@ impl Handshake {
     /// sender, so return `false`. With [`only_sender`](crate::warden::WardenBuilder::only_sender) the id is always the
     /// scheme's name.
     ///
-    /// Each call counts against [`Quotas::handshakes`](crate::warden::Quotas::handshakes), also if it returns `false`.
+    /// For an unsigned handshake each call counts against [`Quotas::handshakes`](crate::warden::Quotas::handshakes), also if
+    /// it returns `false`.
     ///
     /// With Asana the challenge is the secret of the deliveries:
     ///

@@ -34,9 +34,9 @@ use table::Table;
 /// **When it is full**, claims fail. It never evicts a live entry to make room: an attacker could fill the store and
 /// then replay an evicted delivery. Calls remove expired entries, without a task or a timer.
 ///
-/// **Delivery ids** have a table of the same capacity. They are kept for days, and prevent no replay: they only recognize
-/// a retry that was signed again. So when that table is full, the ids that expire first are evicted, a sixteenth of a
-/// shard at a time, and the Warden reports
+/// **Delivery ids** have a table of the same capacity. They are kept for days, to recognize a retry that was signed again;
+/// a copy of a handled request is known by its keys. So when that table is full, the ids that expire first are evicted, a
+/// sixteenth of a shard at a time, and the Warden reports
 /// [`DeliveryIdsEvicted`](crate::event::Warning::DeliveryIdsEvicted). The default capacity holds the ids of 4 deliveries a
 /// second for 3 days.
 ///

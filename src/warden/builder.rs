@@ -1,8 +1,8 @@
 //! The builder of a Warden.
 
 mod acceptance;
+mod shared_ids;
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::accept::Accept;
@@ -27,6 +27,7 @@ use crate::secret::Keyring;
 use crate::shared_store::SharedStore;
 use crate::time::Tolerance;
 use crate::verifier::Rules;
+use shared_ids::check_name;
 
 /// Collects the settings of a [`Warden`].
 ///
@@ -109,7 +110,8 @@ impl WardenBuilder {
     /// in metrics, in `delivery().webhook_id()` and for [`Quotas::accepted_for`].
     ///
     /// Two such Wardens with the same scheme have the same webhook id. If they share a Redis prefix, they share a
-    /// quota. To separate them, name their senders: `sender("shop", keys).webhook_id(IdSource::fixed("shop"))`.
+    /// quota. To separate them, name their senders: `sender("shop", keys).webhook_id(IdSource::fixed("shop"))`. With
+    /// delivery ids in a shared store [`build`](Self::build) requires the name.
     ///
     /// It replaces [`sender`](Self::sender), [`keys`](Self::keys), [`cached_keys`](Self::cached_keys) and
     /// [`webhook_id`](Self::webhook_id). Do not set any of them as well.
@@ -253,12 +255,14 @@ impl WardenBuilder {
             }
             self.rules.tolerance = tolerance;
         }
+        let is_unnamed = self.senders.only.is_some();
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
         let handshakes =
             Handshakes::new(self.handshakes, self.quotas.handshake_quota(), &self.rules.scheme, &self.accept)?;
         let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
         let duplicates_conflict = self.replay.is_conflict();
         let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
+        check_name(is_unnamed, replay.as_ref())?;
         let monitor = Arc::new(Monitor::new(self.clock, self.observers));
         let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
         let inner = Inner {
@@ -289,11 +293,5 @@ impl WardenBuilder {
     fn keep(mut self, result: Result<(), ConfigError>) -> Self {
         self.fault = self.fault.or(result.err());
         self
-    }
-}
-
-impl fmt::Debug for WardenBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WardenBuilder").field("scheme", &self.rules.scheme.name()).finish_non_exhaustive()
     }
 }

@@ -113,7 +113,8 @@ impl RequestLog {
             true => handshakes.count(self.peer, webhook_id.as_ref(), &inner.monitor),
             false => Ok(()),
         };
-        let (handshake, challenge) = match find(&handshakes.signed, head, body, webhook_id.as_ref(), count)? {
+        let signed = handshakes.signed.iter().filter(|handshake| !is_duplicate || handshake.repeats());
+        let (handshake, challenge) = match find(signed, head, body, webhook_id.as_ref(), count)? {
             Ok(found) => found,
             Err(wait) => {
                 let refused = self.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait));
@@ -149,7 +150,7 @@ impl RequestLog {
 /// Returns the first handshake that matches and accepts the delivery, and its challenge. Before a handshake decides, `count`
 /// is called once; if it fails, its error is returned. The body is parsed only if a handshake can match.
 fn find<'w, H: Head + ?Sized>(
-    handshakes: &'w [Handshake],
+    mut handshakes: impl Iterator<Item = &'w Handshake>,
     head: &H,
     body: &[u8],
     webhook_id: Option<&WebhookId>,
@@ -159,7 +160,10 @@ fn find<'w, H: Head + ?Sized>(
         return None;
     }
     let (mut json, mut counted): (Option<Option<Value>>, _) = (None, None);
-    handshakes.iter().filter(|handshake| handshake.may_match(head, body)).find_map(|handshake| {
+    handshakes.find_map(|handshake| {
+        if !handshake.may_match(head, body) {
+            return None;
+        }
         let parsed = match handshake.reads_body() {
             true => json.get_or_insert_with(|| serde_json::from_slice(body).ok()).as_ref(),
             false => None,

@@ -118,6 +118,11 @@ impl ReplayProtection {
         }
     }
 
+    /// Returns whether other endpoints can have the ids of this one.
+    pub(super) fn shares_ids(&self) -> bool {
+        self.ids.signed.is_some() && !matches!(self.store, ReplayBackend::Local(_))
+    }
+
     /// Returns the id of the delivery for the store. `until` is the last second in which its keys are remembered.
     pub(super) fn delivery_id(
         &self,

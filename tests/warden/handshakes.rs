@@ -1,8 +1,8 @@
 //! Handshakes without an adapter, and attempts to forge a delivery through them.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -538,6 +538,43 @@ fn full_table_of_handshakes_has_its_own_warning() {
         seen.try_recv().ok()
     });
     assert_eq!(warning, Some(Warning::HandshakeTableFull));
+}
+
+/// The signature covers neither the header with the challenge nor the query.
+#[test]
+fn unsigned_challenge_of_a_duplicate_is_ignored() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    let body = br#"{"type":"check","c":"abc"}"#;
+    let signed = signer.sign_body_at(body, NOW).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let decisions = Arc::clone(&seen);
+    let decide = move |_: Option<&str>, challenge: &str| {
+        decisions.lock().unwrap().push(challenge.to_owned());
+        true
+    };
+    let handshakes = [
+        Handshake::header("X-Challenge").when("/type", "check"),
+        Handshake::body("/c").when("/type", "check").accept_if(decide),
+    ];
+    for handshake in handshakes {
+        let warden = builder(&scheme).handshake(handshake).build().unwrap();
+        let head_with = |challenge| {
+            let mut headers: Vec<(&str, &str)> = signed.iter().collect();
+            headers.push(("X-Challenge", challenge));
+            headers
+        };
+        let headers = head_with("first");
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let mut admitted = receiving(&warden, &head, body).finish().unwrap();
+        assert!(admitted.answer_handshake(&head, body).is_some());
+        admitted.commit();
+        let headers = head_with("changed");
+        let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+        let mut refused = receiving(&warden, &head, body).finish().unwrap_err();
+        assert!(refused.answer_handshake(&head, body).is_none());
+    }
+    assert_eq!(*seen.lock().unwrap(), ["abc"]);
 }
 
 #[test]

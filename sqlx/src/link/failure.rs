@@ -56,6 +56,12 @@ impl Failure {
     }
 }
 
+/// Whether a server that answers refused the connection.
+pub(crate) fn is_answer(error: &Error) -> bool {
+    let is_away = |code: &str| ["08", "57P", "25006"].iter().any(|class| code.starts_with(class));
+    matches!(error, Error::Database(error) if !is_away(&error.code().unwrap_or_default()))
+}
+
 /// PostgreSQL: connection exceptions, too many connections, shutdown or recovery, and a server that became a standby:
 /// the next connection may lead to the new primary.
 const AWAY: [&str; 4] = ["08", "53300", "57P", "25006"];

@@ -1,5 +1,7 @@
 //! The settings that say which requests and which schemes an endpoint accepts.
 
+use std::fmt;
+
 use super::WardenBuilder;
 use crate::error::ConfigError;
 use crate::handshake::Handshake;
@@ -68,5 +70,11 @@ impl WardenBuilder {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for WardenBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WardenBuilder").field("scheme", &self.rules.scheme.name()).finish_non_exhaustive()
     }
 }

@@ -201,6 +201,19 @@ fn id_outlives_every_attempt_that_is_fresh() {
 }
 
 #[test]
+fn only_sender_needs_a_name_for_shared_ids() {
+    let build = |replay: Replay| {
+        Warden::builder(standard()).only_sender(keyring(&standard(), SECRET)).replay(replay).build().map(drop)
+    };
+    let shared = || Replay::shared(LocalReplay::default());
+    assert_eq!(build(shared()).unwrap_err().field(), "only_sender");
+    build(shared().no_delivery_id()).unwrap();
+    build(Replay::new()).unwrap();
+    let named = Warden::builder(standard()).sender("shop", keyring(&standard(), SECRET)).replay(shared());
+    named.webhook_id(IdSource::fixed("shop")).build().unwrap();
+}
+
+#[test]
 fn contradicting_id_settings_name_the_setting() {
     let field = |scheme: Scheme, replay: Replay| {
         let keys = keyring(&scheme, SECRET);

@@ -13,7 +13,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         let (_, body) = it.message.body.split_last()?;
         Some(it.message.clone().with_body(body))
     }),
-    must("body-extended", "A line break follows the body.", MISMATCH, |it| {
+    should("body-extended", "A line break follows the body.", MISMATCH, |it| {
         Some(it.message.clone().with_body([&it.message.body[..], b"\n"].concat()))
     }),
     must("body-emptied", "The body is empty.", MISMATCH, |it| {

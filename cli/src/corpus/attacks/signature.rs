@@ -10,6 +10,12 @@ use super::super::sample::Sample;
 use super::{ACCEPTED, Attack, MALFORMED, MISMATCH, MISSING, must, should};
 
 pub(super) const ATTACKS: &[Attack] = &[
+    should(
+        "signed-again",
+        "Hookwarden signs the message: one signature, and a timestamp in whole seconds.",
+        ACCEPTED,
+        |it| it.tag_of(&it.message).map(|_| it.message.clone()),
+    ),
     must("signature-missing", "The signature header is missing.", MISSING, |it| {
         Some(it.message.clone().without(&it.header))
     }),
@@ -55,10 +61,10 @@ pub(super) const ATTACKS: &[Attack] = &[
     must("signature-under-another-key", "The message is signed with another key.", MISMATCH, |it| {
         Some(it.with_tag(&it.tag_under_another_key()?))
     }),
-    must("signature-by-another-hash", "The MAC uses another hash function, with the same secret.", MALFORMED, |it| {
+    should("signature-by-another-hash", "The MAC uses another hash function, with the same secret.", MALFORMED, |it| {
         Some(it.with_tag(&it.tag_by(other_hash(it).0)?))
     }),
-    must(
+    should(
         "signature-names-another-hash",
         "The MAC uses another hash function, which its prefix names.",
         MALFORMED,
