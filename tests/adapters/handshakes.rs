@@ -97,6 +97,9 @@ async fn agree_under(
     assert_alike(&transcripts);
 }
 
+/// Providers whose requests are signed, but not the challenge in a header: a copy is not answered again.
+const UNSIGNED_CHALLENGES: &[&str] = &["front"];
+
 #[tokio::test]
 async fn documented_examples_are_answered_byte_for_byte() {
     for example in examples() {
@@ -106,8 +109,12 @@ async fn documented_examples_are_answered_byte_for_byte() {
             let mut connection = site.connect().await;
             // A new connection each time would not show that the rest of a request is left over. The second signed
             // challenge is a duplicate.
-            for _ in 0..2 {
+            for is_copy in [false, true] {
                 let exchange = site.send_on(&mut connection, &example.request(PATH)).await;
+                if is_copy && UNSIGNED_CHALLENGES.contains(&name) {
+                    exchange.assert(name, EMPTY, refused(RefusalReason::Replayed));
+                    continue;
+                }
                 // Servers differ in the headers of an answer to HEAD.
                 if example.method() == "HEAD" {
                     site.transcript.clear();
