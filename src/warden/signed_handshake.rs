@@ -57,7 +57,8 @@ impl Admitted {
 }
 
 impl Refused {
-    /// Answers a duplicate again if it is a signed [`Handshake`]: a provider may send the same signed challenge twice.
+    /// Answers a duplicate again if it is a signed [`Handshake`] whose challenge is in the body, without `accept_if`: a
+    /// provider may send the same signed challenge twice.
     /// Without an adapter, call it if [`finish`](super::Receiving::finish) returns an error. If there is an answer, send
     /// it instead of the refusal's.
     ///
