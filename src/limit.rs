@@ -178,6 +178,16 @@ pub struct QuotaState {
     pub reset: Duration,
 }
 
+impl QuotaState {
+    /// Returns the state of a quota that is full again after `reset`.
+    #[must_use]
+    pub fn full_after(quota: &Quota, reset: Duration) -> Self {
+        let unused = quota.window().saturating_sub(reset).as_micros();
+        let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
+        Self { remaining: u32::try_from(count).unwrap_or(u32::MAX), reset }
+    }
+}
+
 /// The decision of a limiter for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

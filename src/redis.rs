@@ -251,11 +251,7 @@ fn read_reply(reply: &[i64], quota: Option<&Quota>) -> Result<AdmitOutcome, Stor
     Ok(match *reply {
         [ahead] | [GRANTED, _, ahead] => {
             let reset = micros(ahead)?;
-            AdmitOutcome::Granted(quota.map(|quota| {
-                let unused = quota.window().saturating_sub(reset).as_micros();
-                let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
-                QuotaState { remaining: u32::try_from(count).unwrap_or(u32::MAX), reset }
-            }))
+            AdmitOutcome::Granted(quota.map(|quota| QuotaState::full_after(quota, reset)))
         }
         [FINISHED, _] => AdmitOutcome::Finished,
         [IN_PROGRESS, _, wait] => {

@@ -195,7 +195,7 @@ impl<DB: Dialect> Drop for Unsent<'_, DB> {
     }
 }
 
-/// Runs the background task. It ends when everything is sent, or when there is no store any more.
+/// Runs the background task. It ends when everything is sent, or when the last clone of the store is dropped.
 async fn recover<DB: Dialect>(link: Weak<Link<DB>>) {
     let mut pause = FIRST_RECOVERY_PAUSE;
     while let Some(link) = link.upgrade() {

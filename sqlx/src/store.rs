@@ -62,7 +62,7 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// delivery meanwhile; the rows of a claim are kept for an hour after its lease.
     ///
     /// The Warden then does not commit the delivery by the status of the answer. If the transaction was not committed,
-    /// the Warden releases the delivery when the handler has ended, whatever it answers.
+    /// the Warden releases the delivery after the handler, with any status.
     ///
     /// Commit the transaction before the handler answers: a task that goes on after the answer finds its claim released.
     ///

@@ -30,7 +30,7 @@ pub enum Warning {
     /// again, the handler runs again.
     DeliveryIdsEvicted,
     /// A handler took its claim to commit it in a transaction, and answered 2xx, but the delivery is not committed. It was
-    /// released, so a retry runs the handler again.
+    /// released, but a sender does not retry after 2xx: the handler must answer 5xx if its transaction fails.
     CommitMissing,
     /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
     /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
@@ -95,7 +95,7 @@ impl Warning {
                 "the table of delivery ids is full: raise `Replay::capacity`, or a late retry may run the handler again"
             }
             Self::CommitMissing => {
-                "a handler took its claim and answered 2xx, but did not commit: a retry runs it again"
+                "a handler took its claim and answered 2xx, but did not commit: answer 5xx then, so that the sender retries"
             }
             Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
             Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",

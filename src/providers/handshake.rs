@@ -38,7 +38,7 @@ impl Handshake {
     /// ```
     ///
     /// # Errors
-    /// There is no such provider, or it has no handshake that a Warden can answer.
+    /// The name is unknown, or the provider has no handshake that a Warden can answer.
     pub fn provider(name: &str) -> Result<Self, ConfigError> {
         let Provider { name, facts, .. } = Provider::find(name)?;
         let problem = || ConfigError::new("provider", format!("{name} has no handshake that a Warden can answer"));

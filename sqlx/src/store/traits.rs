@@ -149,12 +149,7 @@ fn read(admitted: Admitted, quota: Option<&Quota>) -> Result<AdmitOutcome, Store
     let Admitted { outcome, wait, ahead, .. } = admitted;
     let micros = |time: i64| Duration::from_micros(time.unsigned_abs());
     Ok(match outcome {
-        GRANTED => AdmitOutcome::Granted(quota.map(|quota| {
-            let reset = micros(ahead);
-            let unused = quota.window().saturating_sub(reset).as_micros();
-            let count = unused.checked_div(quota.period().as_micros()).unwrap_or_default();
-            QuotaState { remaining: u32::try_from(count).unwrap_or(u32::MAX), reset }
-        })),
+        GRANTED => AdmitOutcome::Granted(quota.map(|quota| QuotaState::full_after(quota, micros(ahead)))),
         FINISHED => AdmitOutcome::Finished,
         IN_PROGRESS => AdmitOutcome::InProgress { retry_after: micros(wait) },
         OVER_QUOTA => AdmitOutcome::OverQuota {

@@ -103,7 +103,7 @@ fn crash_without_transaction_doubles_the_work() {
     assert!(work < crash, "{actions:?}");
 }
 
-/// A limit of every store: it forgets a delivery when its timestamp is no longer fresh.
+/// Every store forgets a delivery when its timestamp is stale, so a clock that is set back makes a copy fresh again.
 #[test]
 fn clock_set_back_allows_a_replay() {
     for kind in [Local, Shared] {
