@@ -180,9 +180,9 @@ pub(crate) async fn faults_under_load_lose_and_double_nothing() {
         server.run();
         load.recovers(&app, "a crash").await;
         sleep(Duration::from_millis(500)).await;
-        server.signal_all("STOP");
+        server.freeze();
         sleep(Duration::from_millis(1_500)).await;
-        server.signal_all("CONT");
+        server.thaw();
         load.recovers(&app, "a hang").await;
         sleep(Duration::from_millis(500)).await;
         for _ in 0..5 {
@@ -250,7 +250,7 @@ pub(crate) async fn claim_that_timed_out_is_not_made_later() {
     let (known, keys) = ([ReplayKey::from_bytes([1; 16])], [ReplayKey::from_bytes([2; 16])]);
     // The store learns the server's time.
     assert_eq!(store.claim(delivery(&known, now), Claimant::new(1), LEASE, now).await, Ok(Claim::Granted));
-    server.signal_all("STOP");
+    server.freeze();
     let began = Instant::now();
     let error = store.claim(delivery(&keys, now), Claimant::new(2), LEASE, now).await.unwrap_err();
     assert_eq!(error.to_string(), format!("the database did not answer within {STORE_TIMEOUT:?}"));
@@ -263,7 +263,7 @@ pub(crate) async fn claim_that_timed_out_is_not_made_later() {
     let asked = Instant::now();
     is_away().await;
     assert!(asked.elapsed() < STORE_TIMEOUT / 2, "{:?}", asked.elapsed());
-    server.signal_all("CONT");
+    server.thaw();
     let began = Instant::now();
     while store.claim(delivery(&keys, now), Claimant::new(4), LEASE, now).await != Ok(Claim::Granted) {
         assert!(began.elapsed() < RECOVERY, "another request holds the delivery");

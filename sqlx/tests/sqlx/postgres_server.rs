@@ -113,16 +113,24 @@ impl Server {
         }
     }
 
-    /// Sends a signal to all processes of the server.
-    pub(crate) fn signal_all(&self, signal: &str) {
+    /// Halts all processes of the server: it keeps its connections, and does not answer.
+    pub(crate) fn freeze(&self) {
         let id = self.child.as_ref().unwrap().id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        // The first process last, so that it does not notice that others stopped.
-        for child in children.split_whitespace() {
-            // It may have ended.
-            send(signal, child.parse().unwrap());
+        // The first process first: it could start another for a connection that is being opened.
+        freeze(id);
+        for child in children(id) {
+            freeze(child);
         }
-        assert!(send(signal, id));
+    }
+
+    /// Continues after [`freeze`](Self::freeze).
+    pub(crate) fn thaw(&self) {
+        let id = self.child.as_ref().unwrap().id();
+        for child in children(id) {
+            // It may have ended.
+            send("CONT", child);
+        }
+        assert!(send("CONT", id));
     }
 
     pub(crate) fn options(&self) -> PgConnectOptions {
@@ -146,7 +154,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.child.is_some() {
             // A test that failed may have left it hanging.
-            self.signal_all("CONT");
+            self.thaw();
             self.stop("QUIT");
         }
         let _ = fs::remove_dir_all(&self.directory);
@@ -195,6 +203,26 @@ fn other_user() -> Option<(u32, u32)> {
 /// Returns whether the process exists.
 fn send(signal: &str, process: u32) -> bool {
     Command::new("kill").args(["-s", signal, &process.to_string()]).stderr(Stdio::null()).status().unwrap().success()
+}
+
+/// Returns when the process is halted or has ended.
+fn freeze(process: u32) {
+    send("STOP", process);
+    // The state follows the name, which is in parentheses.
+    let runs = || {
+        fs::read_to_string(format!("/proc/{process}/stat"))
+            .is_ok_and(|stat| !stat.contains(") T ") && !stat.contains(") Z "))
+    };
+    let began = Instant::now();
+    while runs() {
+        assert!(began.elapsed() < Duration::from_secs(20), "process {process} is not halted");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 /// A port below the system's ephemeral range: a connection could take an ephemeral one while the server is stopped.
