@@ -123,7 +123,7 @@ pub use guard::SignedGuard;
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 pub use response_future::ResponseFuture;
 
-use request::{http_status, insert_quota_state, payload_of, receive};
+use request::{http_response, http_status, insert_quota_state, payload_of, receive};
 
 /// Guards a resource with a [`Warden`]. The status of the handler's response settles the delivery. The
 /// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is in the request's extensions.
@@ -218,8 +218,11 @@ where
                     Err(error) => error.as_response_error().status_code(),
                 };
                 Finished::Settling(async move {
-                    admitted.settle_by_status(http_status(status)).await;
-                    returned.map(ServiceResponse::map_into_left_body)
+                    let instead = admitted.settle_by_status(http_status(status)).await;
+                    returned.map(|response| match instead {
+                        Some(answer) => response.into_response(http_response(answer)).map_into_right_body(),
+                        None => response.map_into_left_body(),
+                    })
                 })
             };
             Ok(Called { running, handler, finish })

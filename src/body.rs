@@ -18,7 +18,7 @@ use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::request_context::RequestContext;
 use crate::warden::answer::Answer;
-use crate::warden::{Admitted, MAX_HANDSHAKE_BODY, Refused, Warden};
+use crate::warden::{Admitted, Refused, Sent, Warden};
 
 /// A request that does not reach the handler.
 #[derive(Debug)]
@@ -103,33 +103,20 @@ pub(crate) async fn receive<H: Head, B: Body>(
         }
     }
     taken.seal();
-    let bytes = if warden.reads_ids_from_bodies() { taken.contiguous(usize::MAX) } else { None };
-    let mut finished = if is_local {
-        receiving.admit_now(bytes.as_deref())
+    let bytes = warden.max_read_body().and_then(|max| taken.contiguous(max));
+    let sent = bytes.as_deref().map(|body| Sent { head, body });
+    let mut admitted = if is_local {
+        receiving.admit_now(sent)?
     } else {
         // The stores get extra time, for a body that arrived just before its deadline.
         let stores = deadline.and_then(|deadline| deadline.checked_add(STORE_GRACE));
-        Box::pin(receiving.finish_until(bytes.as_deref(), passed(stores))).await
+        Box::pin(receiving.finish_until(sent, passed(stores))).await?
     };
-    if let Some(answer) = signed_handshake(&mut finished, head, &taken) {
-        drop(finished.map(Admitted::commit)); // a duplicate was committed before
+    if let Some(answer) = admitted.take_handshake_answer() {
+        admitted.commit();
         return Err(Unhandled::Handshake(answer));
     }
-    Ok((finished?, taken))
-}
-
-/// Answers a verified delivery, or a duplicate of one, if it is a signed handshake.
-fn signed_handshake<H: Head>(
-    finished: &mut Result<Admitted, Refused>,
-    head: &H,
-    body: &VerifiedBody,
-) -> Option<Answer> {
-    let bytes = || body.contiguous(MAX_HANDSHAKE_BODY);
-    match finished {
-        Ok(admitted) if admitted.can_be_handshake() => admitted.answer_handshake(head, &bytes()?),
-        Err(refused) if refused.can_be_handshake() => refused.answer_handshake(head, &bytes()?),
-        _ => None,
-    }
+    Ok((admitted, taken))
 }
 
 /// Answers an unsigned handshake. The future is boxed to keep that of deliveries small.

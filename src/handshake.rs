@@ -45,6 +45,12 @@
 //! A challenge has 1 to 1,024 bytes of UTF-8 without control characters. A request that does not have exactly one such
 //! challenge, or lacks a required value, is not a handshake: it goes on to the usual checks.
 //!
+//! # Copies
+//!
+//! A provider may send the same signed challenge twice, and needs an answer both times. So a copy is answered again, unless
+//! its challenge is in a header or the query, which anyone can change in a copy, or [`accept_if`](Handshake::accept_if)
+//! decides. Every answer counts against [`Quotas::handshakes`](crate::warden::Quotas::handshakes).
+//!
 //! # MACs
 //!
 //! X, Zoom and LinkedIn ask for the MAC of the challenge, with the key that signs their deliveries. An endpoint that

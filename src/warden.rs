@@ -121,7 +121,7 @@ pub use verified_delivery::VerifiedDelivery;
 #[cfg(feature = "tower")]
 pub(crate) use id::{IdFault, WebhookId};
 #[cfg(feature = "tower")]
-pub(crate) use signed_handshake::MAX_BODY as MAX_HANDSHAKE_BODY;
+pub(crate) use signed_handshake::Sent;
 
 use accept::Accept;
 use answer::AnswerWriter;
@@ -265,7 +265,7 @@ impl Warden {
     /// Returns the 503 answer to an admitted request whose service was not ready within the lease.
     #[cfg(feature = "tower")]
     pub(crate) fn busy_answer(&self) -> Answer {
-        Answer::busy(BUSY_RETRY, self.inner.answer_writer.as_ref())
+        Answer::busy(self.inner.answer_writer.as_ref())
     }
 
     #[cfg(feature = "_router")]
@@ -291,7 +291,3 @@ impl fmt::Debug for Warden {
         f.debug_struct("Warden").field("scheme", &self.scheme().name()).finish_non_exhaustive()
     }
 }
-
-/// The `Retry-After` of an admitted request whose service was not ready within the lease.
-#[cfg(feature = "tower")]
-const BUSY_RETRY: Duration = Duration::from_secs(1);

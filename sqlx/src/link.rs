@@ -173,6 +173,11 @@ impl<DB: Dialect> Link<DB> {
                     self.pending.put_back(batch);
                     return false;
                 }
+                if failure.is_locked {
+                    // The others need not wait for the transaction that holds the lock.
+                    self.pending.push(batch);
+                    return false;
+                }
                 tracing::warn!(error = %failure.error, "a claim was not settled, it ends with its lease");
             }
         }

@@ -183,7 +183,7 @@ pub(super) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_st
 
 /// Converts an answer. Copies the status and the headers as numbers and text, because actix-web uses an older `http`
 /// crate.
-fn http_response(answer: Answer) -> HttpResponse {
+pub(super) fn http_response(answer: Answer) -> HttpResponse {
     let (status, headers, body) = answer.into_parts();
     let status = actix_web::http::StatusCode::from_u16(status.as_u16());
     let mut response =

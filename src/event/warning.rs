@@ -30,7 +30,8 @@ pub enum Warning {
     /// again, the handler runs again.
     DeliveryIdsEvicted,
     /// A handler took its claim to commit it in a transaction, and answered 2xx, but the delivery is not committed. It was
-    /// released, but a sender does not retry after 2xx: the handler must answer 5xx if its transaction fails.
+    /// released, and the adapter answered 503 instead, so that the sender retries. The handler must answer 5xx if its
+    /// transaction fails.
     CommitMissing,
     /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
     /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
@@ -95,7 +96,7 @@ impl Warning {
                 "the table of delivery ids is full: raise `Replay::capacity`, or a late retry may run the handler again"
             }
             Self::CommitMissing => {
-                "a handler took its claim and answered 2xx, but did not commit: answer 5xx then, so that the sender retries"
+                "a handler took its claim and answered 2xx, but did not commit: the sender gets 503, and its retry is handled"
             }
             Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
             Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",

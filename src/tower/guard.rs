@@ -18,13 +18,14 @@ use crate::warden::{VerifiedDelivery, Warden};
 /// Verifies `request`, waits until `inner` is ready, calls it with the verified body, and settles the delivery by the
 /// status of its response.
 ///
-/// `forward` builds the request for `inner`. `answer` maps the response of `inner`, or the Warden's answer.
+/// `forward` builds the request for `inner`. `answer` maps the response of `inner`, or the Warden's answer. It can be called
+/// for both: the Warden replaces a success of a handler that took its claim and did not commit.
 pub(crate) fn guard<F, S, B, I, O>(
     warden: Warden,
     mut inner: S,
     request: Request<B>,
     forward: impl FnOnce(&Warden, &VerifiedDelivery, Parts, VerifiedBody) -> Request<I>,
-    answer: impl FnOnce(Result<S::Response, Answer>) -> Response<O>,
+    answer: impl Fn(Result<S::Response, Answer>) -> Response<O>,
 ) -> impl Detachable<Output = Result<Response<O>, S::Error>>
 where
     F: Framework,
@@ -66,8 +67,8 @@ where
                     insert_quota_state(response.headers_mut(), quota, quota_state);
                 }
                 Finished::Settling(async move {
-                    admitted.settle_by_status(response.status()).await;
-                    Ok(response)
+                    let instead = admitted.settle_by_status(response.status()).await;
+                    Ok(instead.map_or(response, |instead| answer(Err(instead))))
                 })
             }
             // Dropping `admitted` releases the delivery.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::Answer;
 use super::claim::{PendingClaim, ReplayClaim};
 use super::stores::{ReplayBackend, Stores};
 use super::verified_delivery::VerifiedDelivery;
@@ -22,16 +23,32 @@ pub(super) struct Admission {
     pub(super) quota: Option<Quota>,
     /// `Some` if the delivery was admitted and replay protection is on.
     pub(super) claim: Option<ReplayClaim>,
+    /// The answer to a signed handshake.
+    pub(super) handshake: Option<Box<Answer>>,
+}
+
+impl Admission {
+    const fn new(outcome: Result<AdmitOutcome, StoreError>, quota: Option<Quota>, claim: Option<ReplayClaim>) -> Self {
+        Self { outcome, quota, claim, handshake: None }
+    }
 }
 
 impl Stores {
-    /// Claims the delivery and counts it. Completes at the first poll if both stores are in this process.
-    pub(super) async fn admit(self: &Arc<Self>, delivery: &VerifiedDelivery, now: ClockReading) -> Admission {
-        let quota = self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()));
+    /// Claims the delivery, and counts it unless `is_counted` is false. Completes at the first poll if both stores are in
+    /// this process.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        delivery: &VerifiedDelivery,
+        now: ClockReading,
+        is_counted: bool,
+    ) -> Admission {
         let Some(replay) = &self.replay else {
-            let outcome = self.count(quota.as_ref(), delivery, now.monotonic).await;
-            return Admission { outcome: Ok(outcome), quota, claim: None };
+            return match is_counted {
+                true => self.count_claimed(delivery, None, now.monotonic).await,
+                false => Admission::new(Ok(AdmitOutcome::Granted(None)), None, None),
+            };
         };
+        let quota = self.quota_of(delivery).filter(|_| is_counted);
         let until = replay.keep_until(delivery, now);
         let mut claim = ReplayClaim::new(self.claimants.next(), until, replay.delivery_id(delivery, until, now), now);
         // Release the claim in the background if the request is dropped during a store call.
@@ -63,7 +80,7 @@ impl Stores {
                         }
                         pending.claim = None;
                         let claim = matches!(outcome, AdmitOutcome::Granted(_)).then_some(claim);
-                        return Admission { outcome: Ok(outcome), quota, claim };
+                        return Admission::new(Ok(outcome), quota, claim);
                     }
                     Err(error) => Err(error),
                 }
@@ -78,38 +95,61 @@ impl Stores {
             }
             (claimed, _) => claimed,
         };
-        let outcome = match claimed {
+        let refusal = match claimed {
             Ok(Claim::Granted) => None,
             Ok(Claim::InProgress { retry_after }) => Some(AdmitOutcome::InProgress { retry_after }),
             Ok(Claim::Finished) => Some(AdmitOutcome::Finished),
             Err(error) => {
                 self.monitor.store_failed(StoreKind::Replay, &error);
                 // The store may have recorded the claim, so keep it pending: it is released on drop.
-                return Admission { outcome: Err(error), quota, claim: None };
+                return Admission::new(Err(error), quota, None);
             }
         };
-        if let Some(outcome) = outcome {
-            pending.claim = None;
-            return Admission { outcome: Ok(outcome), quota, claim: None };
+        pending.claim = None;
+        if refusal.is_some() || !is_counted {
+            let claim = if refusal.is_none() { Some(claim) } else { None };
+            return Admission::new(Ok(refusal.unwrap_or(AdmitOutcome::Granted(None))), quota, claim);
         }
+        // Read the clock again: the call to a shared store may have taken long.
+        let is_local = matches!(replay.store, ReplayBackend::Local(_));
+        let monotonic = if is_local { now.monotonic } else { self.monitor.clock.monotonic() };
+        self.count_claimed(delivery, Some(claim), monotonic).await
+    }
+
+    /// Counts a delivery against its quota, if it has one. Over the quota, the claim is released.
+    pub(super) async fn count_claimed(
+        self: &Arc<Self>,
+        delivery: &VerifiedDelivery,
+        claim: Option<ReplayClaim>,
+        monotonic: Duration,
+    ) -> Admission {
+        let mut pending = claim.map(|claim| PendingClaim::new(self, delivery, claim));
+        let quota = self.quota_of(delivery);
         let outcome = match (&self.quotas, &quota) {
-            (Some(quotas), Some(quota)) if claim.fell_back && matches!(replay.store, ReplayBackend::Joint(_)) => {
+            (Some(quotas), Some(quota)) if claim.is_some_and(|claim| self.counts_share(claim)) => {
                 quotas.count_share(&self.monitor, delivery.id(), quota).into()
             }
-            _ => {
-                // Read the clock again: the call to a shared store may have taken long.
-                let is_local = matches!(replay.store, ReplayBackend::Local(_));
-                let monotonic = if is_local { now.monotonic } else { self.monitor.clock.monotonic() };
-                self.count(quota.as_ref(), delivery, monotonic).await
-            }
+            (Some(quotas), Some(quota)) => quotas.count(&self.monitor, delivery.id(), quota, monotonic).await.into(),
+            _ => AdmitOutcome::Granted(None),
         };
-        let claim = pending.claim.take();
+        if let Some(pending) = &mut pending {
+            pending.claim = None;
+        }
         if let (AdmitOutcome::OverQuota { .. }, Some(claim)) = (&outcome, claim) {
             // Deny the request even if the release fails: the claim then expires with its lease.
             let _ = claim.settle(self, delivery, false, self.monitor.clock.monotonic()).await;
-            return Admission { outcome: Ok(outcome), quota, claim: None };
+            return Admission::new(Ok(outcome), quota, None);
         }
-        Admission { outcome: Ok(outcome), quota, claim }
+        Admission::new(Ok(outcome), quota, claim)
+    }
+
+    fn quota_of(&self, delivery: &VerifiedDelivery) -> Option<Quota> {
+        self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()))
+    }
+
+    /// Whether the store that claims and counts in one call has failed for this claim.
+    fn counts_share(&self, claim: ReplayClaim) -> bool {
+        claim.fell_back && self.replay.as_ref().is_some_and(|replay| matches!(replay.store, ReplayBackend::Joint(_)))
     }
 
     /// Reports that the stores did not answer within the deadline. A claim that they recorded is released in the
@@ -117,15 +157,7 @@ impl Stores {
     pub(super) fn time_out(&self) -> Admission {
         let error = StoreError::new("no answer within the deadline");
         self.monitor.store_failed(StoreKind::Replay, &error);
-        Admission { outcome: Err(error), quota: None, claim: None }
-    }
-
-    /// Counts a request against its quota, if it has one.
-    async fn count(&self, quota: Option<&Quota>, delivery: &VerifiedDelivery, monotonic: Duration) -> AdmitOutcome {
-        match (&self.quotas, quota) {
-            (Some(quotas), Some(quota)) => quotas.count(&self.monitor, delivery.id(), quota, monotonic).await.into(),
-            _ => AdmitOutcome::Granted(None),
-        }
+        Admission::new(Err(error), None, None)
     }
 }
 

@@ -5,13 +5,12 @@ use std::fmt;
 #[cfg(feature = "tower")]
 use http::StatusCode;
 
+use super::answer::Answer;
 use super::claim::ReplayClaim;
 use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::error::StoreError;
-use crate::event::Outcome;
-#[cfg(feature = "tower")]
-use crate::event::Warning;
+use crate::event::{Outcome, Warning};
 use crate::limit::{Quota, QuotaState};
 
 /// A request that passed every step. Only [`Receiving::finish`](super::Receiving::finish) and
@@ -37,6 +36,8 @@ pub struct Admitted {
     delivery: VerifiedDelivery,
     quota_state: Option<(Quota, QuotaState)>,
     claim: Option<ReplayClaim>,
+    /// The answer to a signed handshake.
+    pub(super) handshake: Option<Box<Answer>>,
     pub(super) log: RequestLog,
 }
 
@@ -45,9 +46,10 @@ impl Admitted {
         delivery: VerifiedDelivery,
         quota_state: Option<(Quota, QuotaState)>,
         claim: Option<ReplayClaim>,
+        handshake: Option<Box<Answer>>,
         log: RequestLog,
     ) -> Self {
-        Self { delivery, quota_state, claim, log }
+        Self { delivery, quota_state, claim, handshake, log }
     }
 
     /// Returns the verified webhook id, key and timestamp.
@@ -80,10 +82,17 @@ impl Admitted {
     ///
     /// # Errors
     /// Returns an error if a shared store did not record the commit. The delivery can be handled again when its lease
-    /// ends.
+    /// ends. Also returns an error if the handler [took the claim](VerifiedDelivery::take_claim) and its transaction did not
+    /// commit the delivery, which is released then. Answer 5xx, so that the sender retries.
     pub async fn commit_async(mut self) -> Result<(), StoreError> {
         self.log.conclude(Outcome::Accepted);
-        self.settle(true).await.map(drop)
+        let is_taken = self.delivery.is_claim_taken();
+        let is_held = self.settle(true).await?;
+        if is_taken && is_held {
+            self.note_missing_commit();
+            return Err(StoreError::new("the handler's transaction did not commit the delivery"));
+        }
+        Ok(())
     }
 
     /// Releases the delivery and waits until the store has recorded it.
@@ -95,9 +104,10 @@ impl Admitted {
     }
 
     /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers
-    /// are notified, and the handler's answer is sent anyway.
+    /// are notified, and the handler's answer is sent anyway. Returns the answer to send instead, if the handler answered
+    /// 2xx without committing a claim that it took: the sender would not retry.
     #[cfg(feature = "tower")]
-    pub(crate) async fn settle_by_status(mut self, status: StatusCode) {
+    pub(crate) async fn settle_by_status(mut self, status: StatusCode) -> Option<Answer> {
         self.log.status = Some(status);
         let done = status.is_success();
         if done {
@@ -105,15 +115,23 @@ impl Admitted {
         }
         if self.log.inner.stores.are_local() {
             self.settle_now(done);
-            return;
+            return None;
         }
         let is_taken = self.delivery.is_claim_taken();
         // Boxed to keep this future small for local stores, which never wait.
         let is_held = Box::pin(self.settle(done)).await.is_ok_and(|is_held| is_held);
-        if done && is_taken && is_held {
-            self.log.conclude(Outcome::Released);
-            self.log.inner.monitor.warn(Warning::CommitMissing);
+        if !(done && is_taken && is_held) {
+            return None;
         }
+        self.note_missing_commit();
+        let answer = Answer::busy(self.log.inner.answer_writer.as_ref());
+        self.log.status = Some(answer.status());
+        Some(answer)
+    }
+
+    fn note_missing_commit(&mut self) {
+        self.log.conclude(Outcome::Released);
+        self.log.inner.monitor.warn(Warning::CommitMissing);
     }
 
     fn settle_now(&mut self, done: bool) {

@@ -87,10 +87,10 @@ impl Answer {
         Self::with_status(status, hint, writer)
     }
 
-    /// Returns the answer to an admitted request whose service is not ready.
+    /// Returns the answer to an admitted request that was not handled: its service is not ready, or did not commit.
     #[cfg(feature = "tower")]
-    pub(super) fn busy(retry_after: Duration, writer: Option<&AnswerWriter>) -> Self {
-        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, RetryHint::For(retry_after), writer)
+    pub(super) fn busy(writer: Option<&AnswerWriter>) -> Self {
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, RetryHint::For(BUSY_RETRY), writer)
     }
 
     pub(super) fn to_handshake(
@@ -284,6 +284,10 @@ impl fmt::Debug for AnswerWriter {
 /// The names of the fields that show a sender its quota.
 pub(crate) const QUOTA_FIELDS: [&str; 2] = ["ratelimit-policy", "ratelimit"];
 const QUOTA_FIELD_BYTES: usize = 64;
+
+/// The `Retry-After` of an admitted request that was not handled.
+#[cfg(feature = "tower")]
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

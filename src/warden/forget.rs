@@ -2,8 +2,6 @@
 
 use super::Warden;
 use crate::error::StoreError;
-#[cfg(feature = "tower")]
-use crate::scheme::DeliveryIdSource;
 
 impl Warden {
     /// Forgets the id of a finished delivery, so that the sender can deliver it again on purpose, for example with the
@@ -28,11 +26,5 @@ impl Warden {
     /// Returns an error if a shared store is unavailable.
     pub async fn forget(&self, webhook_id: &str, delivery_id: &str) -> Result<bool, StoreError> {
         self.inner.stores.forget(webhook_id, delivery_id).await
-    }
-
-    /// Returns whether the complete body is needed to identify its delivery.
-    #[cfg(feature = "tower")]
-    pub(crate) fn reads_ids_from_bodies(&self) -> bool {
-        matches!(self.inner.stores.signed_id(), Some(DeliveryIdSource::Body(_)))
     }
 }

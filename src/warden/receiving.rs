@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 
-use super::Inner;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
@@ -17,10 +16,12 @@ use super::delivery_ids::HeaderId;
 use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
+use super::signed_handshake::Sent;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
 use crate::event::{Outcome, RefusalReason};
+use crate::headers::{Head, NoHeaders};
 use crate::scheme::DeliveryIdSource;
 use crate::shared_store::AdmitOutcome;
 use crate::verifier::{ReplayKey, Verification, Verified};
@@ -106,24 +107,26 @@ impl Receiving {
     /// Returns an error if the request is refused. A request that was refused for its size stays refused. A request
     /// past its deadline is refused as too slow, because an earlier copy of it may have expired from the replay store.
     /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async). So does a Warden
-    /// that reads ids from bodies: use [`finish_with_body`](Self::finish_with_body).
+    /// that has signed handshakes or reads ids from bodies: use [`finish_request`](Self::finish_request).
     pub fn finish(self) -> Result<Admitted, Refused> {
-        self.admit_now(None)
+        self.admit_now(None::<Sent<'_, NoHeaders>>)
     }
 
-    /// Like [`finish`](Self::finish), for a Warden with [`Replay::body_delivery_id`](super::Replay::body_delivery_id).
-    /// `body` is the complete raw body that was hashed.
+    /// Like [`finish`](Self::finish), for a Warden with signed [handshakes](crate::handshake) or
+    /// [`Replay::body_delivery_id`](super::Replay::body_delivery_id). `head` is the one that was examined, and `body` the
+    /// complete raw body that was hashed. Call [`Admitted::take_handshake_answer`] before the handler.
     ///
     /// # Errors
-    /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused.
-    pub fn finish_with_body(self, body: &[u8]) -> Result<Admitted, Refused> {
-        self.admit_now(Some(body))
+    /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused. So is a signed handshake
+    /// over [`Quotas::handshakes`](super::Quotas::handshakes).
+    pub fn finish_request<H: Head + ?Sized>(self, head: &H, body: &[u8]) -> Result<Admitted, Refused> {
+        self.admit_now(Some(Sent { head, body }))
     }
 
-    pub(crate) fn admit_now(self, body: Option<&[u8]>) -> Result<Admitted, Refused> {
-        let (log, delivery, now) = self.verify(body)?;
-        let stores = &log.inner.stores;
-        let admission = if stores.are_local() { pin!(stores.admit(&delivery, now)).now_or_never() } else { None };
+    pub(crate) fn admit_now<H: Head + ?Sized>(self, sent: Option<Sent<'_, H>>) -> Result<Admitted, Refused> {
+        let (mut log, delivery, now) = self.verify(sent)?;
+        let is_local = log.inner.stores.are_local();
+        let admission = if is_local { pin!(log.admit(&delivery, now, sent)).now_or_never() } else { None };
         conclude(log, delivery, admission)
     }
 
@@ -132,48 +135,56 @@ impl Receiving {
     /// # Errors
     /// Returns an error if the request is refused.
     pub fn finish_async(self) -> impl Future<Output = Result<Admitted, Refused>> + Send {
-        self.finish_until(None, pending())
+        self.finish_until(None::<Sent<'_, NoHeaders>>, pending())
     }
 
-    /// Like [`finish_with_body`](Self::finish_with_body), but waits for shared stores.
+    /// Like [`finish_request`](Self::finish_request), but waits for shared stores.
     ///
     /// # Errors
     /// Returns an error if the request is refused.
-    pub fn finish_with_body_async(self, body: &[u8]) -> impl Future<Output = Result<Admitted, Refused>> + Send + use<> {
-        self.finish_until(Some(body), pending())
+    pub fn finish_request_async<'r, H: Head + Sync + ?Sized>(
+        self,
+        head: &'r H,
+        body: &'r [u8],
+    ) -> impl Future<Output = Result<Admitted, Refused>> + Send + use<'r, H> {
+        self.finish_until(Some(Sent { head, body }), pending())
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
-    pub(crate) fn finish_until<D>(
+    pub(crate) fn finish_until<'r, H, D>(
         self,
-        body: Option<&[u8]>,
+        sent: Option<Sent<'r, H>>,
         deadline: D,
-    ) -> impl Future<Output = Result<Admitted, Refused>> + use<D>
+    ) -> impl Future<Output = Result<Admitted, Refused>> + use<'r, H, D>
     where
+        H: Head + ?Sized,
         D: Future<Output = ()>,
     {
         // Verify before the future is created, so that it does not hold the state of the hash.
-        let verified = self.verify(body);
+        let verified = self.verify(sent);
         async move {
-            let (log, delivery, verified_at) = verified?;
+            let (mut log, delivery, verified_at) = verified?;
             let admission = {
-                let Inner { stores, monitor, .. } = &*log.inner;
                 // Shared stores compute the time to live from the wall clock, which may have been set since the
                 // timestamp was found fresh. With the earlier of the two clocks, the delivery is stored for as long as
                 // either accepts the timestamp.
-                let now = monitor.clock.now();
+                let now = log.inner.monitor.clock.now();
                 let now = ClockReading { wall: now.wall.min(verified_at.wall), ..now };
-                match select(pin!(stores.admit(&delivery, now)), pin!(deadline)).await {
-                    Either::Left((admission, _)) => admission,
-                    Either::Right(_) => stores.time_out(),
+                match select(pin!(log.admit(&delivery, now, sent)), pin!(deadline)).await {
+                    Either::Left((admission, _)) => Some(admission),
+                    Either::Right(_) => None,
                 }
             };
+            let admission = admission.unwrap_or_else(|| log.inner.stores.time_out());
             conclude(log, delivery, Some(admission))
         }
     }
 
     #[inline]
-    fn verify(mut self, body: Option<&[u8]>) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
+    fn verify<H: Head + ?Sized>(
+        mut self,
+        sent: Option<Sent<'_, H>>,
+    ) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
         let now = self.log.now();
         if let Some(reason) = self.log.refused() {
             return Err(self.refuse(reason));
@@ -189,7 +200,13 @@ impl Receiving {
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
                 self.log.keep_keys(self.verification.keys());
-                let id_key = self.identify_delivery(&mut verified, body)?;
+                let sent = sent.filter(|sent| u64::try_from(sent.body.len()) == Ok(self.log.body_bytes));
+                let id_key = self.identify_delivery(&mut verified, sent.map(|sent| sent.body))?;
+                match sent {
+                    Some(sent) => self.log.expect_handshake(sent)?,
+                    None if self.log.may_be_handshake() => return Err(self.refuse(RefusalReason::Misconfigured)),
+                    None => {}
+                }
                 Ok((self.log, VerifiedDelivery::new(webhook_id, verified, id_key), now))
             }
             (Err(fault), _, None) => Err(self.log.reject(fault)),
@@ -212,9 +229,7 @@ impl Receiving {
             (Some(DeliveryIdSource::Header(_)), id, _) => {
                 Ok(id.as_ref().filter(|id| !id.is_empty()).map(|id| ReplayKey::of_id_bytes(id)))
             }
-            (Some(DeliveryIdSource::Body(pointer)), id, Some(body))
-                if u64::try_from(body.len()) == Ok(self.log.body_bytes) =>
-            {
+            (Some(DeliveryIdSource::Body(pointer)), id, Some(body)) => {
                 if let Some(id) = id {
                     verified.join_id(id);
                 }
@@ -240,7 +255,7 @@ fn conclude(
     mut delivery: VerifiedDelivery,
     admission: Option<Admission>,
 ) -> Result<Admitted, Refused> {
-    let Some(Admission { outcome, quota, claim }) = admission else {
+    let Some(Admission { outcome, quota, claim, handshake }) = admission else {
         return Err(log.refuse(RefusalReason::Misconfigured, RetryHint::None));
     };
     let (reason, hint) = match outcome {
@@ -250,16 +265,26 @@ fn conclude(
             if let Some(claim) = claim.as_ref().and_then(|claim| claim.for_handler(&log.inner.stores)) {
                 delivery.set_claim(claim);
             }
-            return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
+            return Ok(Admitted::new(delivery, quota.zip(state), claim, handshake, log));
         }
-        Ok(AdmitOutcome::Finished) => return Err(log.refuse_duplicate()),
+        Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
         Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
         Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
             (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
         }
         Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
     };
-    Err(log.refuse(reason, hint))
+    if handshake.is_some() {
+        log.refund();
+    }
+    let refused = log.refuse(reason, hint);
+    Err(match handshake {
+        None => refused,
+        Some(answer) => {
+            log.conclude(Outcome::Handshake);
+            refused.answered(*answer)
+        }
+    })
 }
 
 /// The `Retry-After` of a request that was refused because unverified bodies take too much memory.

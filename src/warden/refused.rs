@@ -31,8 +31,6 @@ use crate::event::{Outcome, RefusalReason};
 pub struct Refused {
     reason: RefusalReason,
     answer: Answer,
-    /// The log of a duplicate that may be a signed handshake. Boxed, because few refusals have one.
-    pub(super) duplicate: Option<Box<RequestLog>>,
 }
 
 impl Refused {
@@ -48,10 +46,15 @@ impl Refused {
         &self.answer
     }
 
-    /// Converts the refusal into the answer to the sender.
+    /// Converts the refusal into the answer to the sender. For a copy of a signed handshake, that is the answer to the
+    /// handshake.
     #[must_use]
     pub fn into_answer(self) -> Answer {
         self.answer
+    }
+
+    pub(super) fn answered(self, answer: Answer) -> Self {
+        Self { answer, ..self }
     }
 
     /// Adds `Connection: close` to the answer.
@@ -81,7 +84,7 @@ impl RequestLog {
         self.conclude(Outcome::Refused(reason));
         let inner = &self.inner;
         let answer = Answer::to(reason, hint, inner.duplicates_conflict, inner.answer_writer.as_ref());
-        Refused { reason, answer: answer.with_header(inner.accept.header_for(reason)), duplicate: None }
+        Refused { reason, answer: answer.with_header(inner.accept.header_for(reason)) }
     }
 
     /// [`refuse`](Self::refuse)s a request that did not pass verification.
@@ -89,14 +92,6 @@ impl RequestLog {
         self.slot = fault.slot;
         self.skew = self.skew.or(fault.skew);
         self.refuse(fault.reason.into(), RetryHint::None)
-    }
-
-    /// Refuses a verified duplicate. If it may be a signed handshake, the refusal keeps the log, so that
-    /// [`Refused::answer_handshake`] can answer it again.
-    pub(super) fn refuse_duplicate(mut self) -> Refused {
-        let refused = self.refuse(RefusalReason::Replayed, RetryHint::None);
-        let duplicate = self.can_be_handshake().then(|| Box::new(self));
-        Refused { duplicate, ..refused }
     }
 }
 

@@ -1,69 +1,51 @@
-//! Answers signed handshakes, after their delivery was admitted. Answers a duplicate again.
+//! Answers signed handshakes, once their delivery is verified.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Inner;
+#[cfg(feature = "tower")]
+use super::Warden;
+use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::{Answer, RetryHint};
 use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::unsigned_handshake::mac_text;
+use super::verified_delivery::VerifiedDelivery;
+use crate::clock::ClockReading;
 use crate::crypto::PreparedKeys;
-use crate::event::{Outcome, RefusalReason};
+use crate::event::RefusalReason;
 use crate::handshake::{Challenge, Handshake};
 use crate::headers::Head;
+#[cfg(feature = "tower")]
+use crate::scheme::DeliveryIdSource;
+use crate::shared_store::AdmitOutcome;
 
-impl Admitted {
-    /// Answers the delivery if it is a signed [`Handshake`]. Without an adapter, call it before the handler: if there
-    /// is an answer, [`commit`](Self::commit) the delivery, send the answer, and do not run the handler. The event then
-    /// has the outcome [`Handshake`](crate::event::Outcome::Handshake). For a duplicate, see
-    /// [`Refused::answer_handshake`].
-    ///
-    /// `head` and `body` are those that were verified. The body must have at most 64 KiB.
-    ///
-    /// ```
-    /// use hookwarden::handshake::Handshake;
-    /// use hookwarden::{Keyring, Scheme, Signer, Warden};
-    ///
-    /// let scheme = Scheme::slack();
-    /// let keys = Keyring::new(scheme.secret("the-signing-secret-of-the-app")?);
-    /// let body = br#"{"type":"url_verification","challenge":"3eZbrw1a"}"#;
-    /// let signed = Signer::new(scheme.clone(), keys.clone())?.sign_body(body)?;
-    /// let handshake = Handshake::body("/challenge").when("/type", "url_verification");
-    /// let warden = Warden::builder(scheme).sender("acme", keys).handshake(handshake).build()?;
-    ///
-    /// let head: Vec<(&str, &str)> = signed.iter().collect();
-    /// let mut receiving = warden.examine(&head, None)?.identify("acme")?;
-    /// receiving.update(body)?;
-    /// let mut admitted = receiving.finish()?;
-    /// let answer = admitted.answer_handshake(&head, body).expect("a handshake");
-    /// admitted.commit();
-    /// let (status, _, body) = answer.into_parts();
-    /// assert_eq!((status.as_u16(), body.as_slice()), (200, &b"3eZbrw1a"[..]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn answer_handshake<H: Head + ?Sized>(&mut self, head: &H, body: &[u8]) -> Option<Answer> {
-        self.log.answer_signed(head, body)
-    }
+/// The request whose body was hashed.
+pub(crate) struct Sent<'r, H: ?Sized> {
+    pub(crate) head: &'r H,
+    pub(crate) body: &'r [u8],
+}
 
-    /// Whether the delivery can be a signed handshake.
-    #[cfg(feature = "tower")]
-    pub(crate) fn can_be_handshake(&self) -> bool {
-        self.log.can_be_handshake()
+impl<H: ?Sized> Clone for Sent<'_, H> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-impl Refused {
-    /// Answers a duplicate again if it is a signed [`Handshake`] whose challenge is in the body, without `accept_if`: a
-    /// provider may send the same signed challenge twice.
-    /// Without an adapter, call it if [`finish`](super::Receiving::finish) returns an error. If there is an answer, send
-    /// it instead of the refusal's.
+impl<H: ?Sized> Copy for Sent<'_, H> {}
+
+impl Admitted {
+    /// Takes the answer to a signed [`Handshake`]. If there is one, [`commit`](Self::commit) the delivery, send the answer,
+    /// and do not run the handler. The event then has the outcome
+    /// [`Handshake`](crate::event::Outcome::Handshake). The request must have passed
+    /// [`Receiving::finish_request`](super::Receiving::finish_request) or its async form.
     ///
-    /// `head` and `body` are those that were verified. The body must have at most 64 KiB. The answer counts against
-    /// [`Quotas::handshakes`](super::Quotas::handshakes), and is 429 above it. Only the first call can return an answer.
+    /// [A copy that is answered](crate::handshake#copies) is a [`Refused`], whose [`into_answer`](Refused::into_answer) is
+    /// the answer to the handshake.
     ///
     /// ```
     /// use hookwarden::handshake::Handshake;
@@ -80,64 +62,103 @@ impl Refused {
     /// for _ in 0..2 {
     ///     let mut receiving = warden.examine(&head, None)?.identify("acme")?;
     ///     receiving.update(body)?;
-    ///     let answer = match receiving.finish() {
+    ///     let answer = match receiving.finish_request(&head, body) {
     ///         Ok(mut admitted) => {
-    ///             let answer = admitted.answer_handshake(&head, body);
+    ///             let answer = admitted.take_handshake_answer().expect("a handshake");
     ///             admitted.commit();
     ///             answer
     ///         }
-    ///         Err(mut refused) => refused.answer_handshake(&head, body),
+    ///         Err(refused) => refused.into_answer(),
     ///     };
-    ///     assert_eq!(answer.expect("a handshake").into_parts().2, b"3eZbrw1a");
+    ///     let (status, _, body) = answer.into_parts();
+    ///     assert_eq!((status.as_u16(), body.as_slice()), (200, &b"3eZbrw1a"[..]));
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn answer_handshake<H: Head + ?Sized>(&mut self, head: &H, body: &[u8]) -> Option<Answer> {
-        self.duplicate.take()?.answer_signed(head, body)
+    pub fn take_handshake_answer(&mut self) -> Option<Answer> {
+        self.handshake.take().map(|answer| *answer)
     }
+}
 
-    /// Whether the request is a duplicate that can be a signed handshake.
-    #[cfg(feature = "tower")]
-    pub(crate) const fn can_be_handshake(&self) -> bool {
-        self.duplicate.is_some()
+impl Inner {
+    fn has_signed_handshakes(&self) -> bool {
+        self.handshakes.as_deref().is_some_and(|handshakes| !handshakes.signed.is_empty())
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Warden {
+    /// Returns the maximum size of a body that is read to identify its delivery or to answer a handshake, in bytes. `None`
+    /// if no body is read.
+    pub(crate) fn max_read_body(&self) -> Option<usize> {
+        match self.inner.stores.signed_id() {
+            Some(DeliveryIdSource::Body(_)) => Some(usize::MAX),
+            _ => self.inner.has_signed_handshakes().then_some(MAX_BODY),
+        }
     }
 }
 
 impl RequestLog {
-    /// Answers a verified delivery if it is a signed handshake. A duplicate counts against the quota of handshakes,
-    /// because the sender's quota does not count it.
-    fn answer_signed<H: Head + ?Sized>(&mut self, head: &H, body: &[u8]) -> Option<Answer> {
+    /// Records whether a verified request has the form of a signed handshake. If it has, it counts against the quota of
+    /// handshakes, and not against the sender's.
+    pub(super) fn expect_handshake<H: Head + ?Sized>(&mut self, sent: Sent<'_, H>) -> Result<(), Refused> {
         let inner = Arc::clone(&self.inner);
-        let (handshakes, webhook_id) = (inner.handshakes.as_deref()?, self.webhook_id.clone());
-        let is_duplicate = self.refused().is_some();
-        let count = || match is_duplicate {
-            true => handshakes.count(self.peer, webhook_id.as_ref(), &inner.monitor),
-            false => Ok(()),
+        let Some(handshakes) = inner.handshakes.as_deref() else { return Ok(()) };
+        if find(handshakes.signed.iter(), sent, |_, _| true).is_none() {
+            return Ok(());
+        }
+        self.is_handshake = true;
+        handshakes
+            .count(self.peer, self.webhook_id.as_ref(), &inner.monitor)
+            .map_err(|wait| self.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait)))
+    }
+
+    /// Admits a delivery, or answers it if it is a handshake.
+    pub(super) async fn admit<H: Head + ?Sized>(
+        &mut self,
+        delivery: &VerifiedDelivery,
+        now: ClockReading,
+        sent: Option<Sent<'_, H>>,
+    ) -> Admission {
+        let admission = self.inner.stores.admit(delivery, now, !self.is_handshake).await;
+        let Some(sent) = sent.filter(|_| self.is_handshake) else { return admission };
+        let is_copy = match admission.outcome {
+            Ok(AdmitOutcome::Granted(_)) => false,
+            Ok(AdmitOutcome::Finished | AdmitOutcome::InProgress { .. }) => true,
+            Ok(AdmitOutcome::OverQuota { .. }) | Err(_) => return admission,
         };
-        let signed = handshakes.signed.iter().filter(|handshake| !is_duplicate || handshake.repeats());
-        let (handshake, challenge) = match find(signed, head, body, webhook_id.as_ref(), count)? {
-            Ok(found) => found,
-            Err(wait) => {
-                let refused = self.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait));
-                return Some(refused.into_answer());
+        let answer = self.answer_signed(sent, is_copy);
+        self.is_handshake = answer.is_some();
+        match answer {
+            Some(answer) => Admission { handshake: Some(Box::new(answer)), ..admission },
+            None if is_copy => admission,
+            // The application did not accept it, so the handler gets it.
+            None => {
+                let monotonic = self.inner.monitor.clock.monotonic();
+                self.inner.stores.count_claimed(delivery, admission.claim, monotonic).await
             }
-        };
+        }
+    }
+
+    /// Answers a verified request if a handshake accepts it. A copy is answered only if that is safe.
+    fn answer_signed<H: Head + ?Sized>(&mut self, sent: Sent<'_, H>, is_copy: bool) -> Option<Answer> {
+        let inner = Arc::clone(&self.inner);
+        let webhook_id = self.webhook_id.as_ref().map(WebhookId::as_str);
+        let signed = inner.handshakes.as_deref()?.signed.iter().filter(|handshake| !is_copy || handshake.repeats());
+        let (handshake, challenge) =
+            find(signed, sent, |handshake, challenge| handshake.accepts(sent.head, challenge, webhook_id))?;
         let mac = match handshake.mac_encoding() {
             None => String::new(),
             Some(encoding) => mac_text(self.signing_keys.as_deref()?, &challenge, encoding, self)?,
         };
-        let answer: Answer = handshake.reply(head, &challenge, &mac).into();
-        self.is_handshake = true;
+        let answer: Answer = handshake.reply(sent.head, &challenge, &mac).into();
         self.status = Some(answer.status());
-        if is_duplicate {
-            self.conclude(Outcome::Handshake);
-        }
         Some(answer)
     }
 
-    /// Whether the Warden has a signed handshake.
-    pub(super) fn can_be_handshake(&self) -> bool {
-        self.inner.handshakes.as_deref().is_some_and(|handshakes| !handshakes.signed.is_empty())
+    /// Whether the request can be a signed handshake.
+    pub(super) fn may_be_handshake(&self) -> bool {
+        self.inner.has_signed_handshakes() && usize::try_from(self.body_bytes).is_ok_and(|bytes| bytes <= MAX_BODY)
     }
 
     /// Keeps the keys for the answer to a signed handshake, if it needs them.
@@ -148,19 +169,17 @@ impl RequestLog {
     }
 }
 
-/// Returns the first handshake that matches and accepts the delivery, and its challenge. Before a handshake decides, `count`
-/// is called once; if it fails, its error is returned. The body is parsed only if a handshake can match.
+/// Returns the first handshake that has the form of the request and that `accepts` its challenge. The body is parsed only
+/// if a handshake can match.
 fn find<'w, H: Head + ?Sized>(
     mut handshakes: impl Iterator<Item = &'w Handshake>,
-    head: &H,
-    body: &[u8],
-    webhook_id: Option<&WebhookId>,
-    count: impl Fn() -> Result<(), Duration>,
-) -> Option<Result<(&'w Handshake, Challenge), Duration>> {
+    Sent { head, body }: Sent<'_, H>,
+    accepts: impl Fn(&Handshake, &Challenge) -> bool,
+) -> Option<(&'w Handshake, Challenge)> {
     if body.len() > MAX_BODY {
         return None;
     }
-    let (mut json, mut counted): (Option<Option<Value>>, _) = (None, None);
+    let mut json: Option<Option<Value>> = None;
     handshakes.find_map(|handshake| {
         if !handshake.may_match(head, body) {
             return None;
@@ -170,15 +189,9 @@ fn find<'w, H: Head + ?Sized>(
             false => None,
         };
         let challenge = handshake.challenge(head, parsed)?;
-        match counted.get_or_insert_with(&count) {
-            Err(wait) => Some(Err(*wait)),
-            Ok(()) if handshake.accepts(head, &challenge, webhook_id.map(WebhookId::as_str)) => {
-                Some(Ok((handshake, challenge)))
-            }
-            Ok(()) => None,
-        }
+        accepts(handshake, &challenge).then_some((handshake, challenge))
     })
 }
 
 /// The maximum size of a handshake's body in bytes.
-pub(crate) const MAX_BODY: usize = 65_536;
+const MAX_BODY: usize = 65_536;

@@ -31,7 +31,7 @@ impl Warden {
     /// a MAC, an unknown id is answered 401, and a Warden with [cached keys](super::WardenBuilder::cached_keys) answers
     /// 500: use [`answer_handshake_async`](Self::answer_handshake_async).
     ///
-    /// For a signed handshake, see [`Admitted::answer_handshake`](super::Admitted::answer_handshake).
+    /// For a signed handshake, see [`Admitted::take_handshake_answer`](super::Admitted::take_handshake_answer).
     ///
     /// ```
     /// use hookwarden::handshake::Handshake;

@@ -43,7 +43,8 @@ impl VerifiedDelivery {
     /// delivery.
     ///
     /// From then on the Warden never commits the delivery. When the handler has ended, it releases the delivery, which
-    /// changes nothing if the transaction has committed it.
+    /// changes nothing if the transaction has committed it. If the handler answered 2xx although the delivery was not
+    /// committed, adapters answer 503, and [`Admitted::commit_async`](super::Admitted::commit_async) returns an error.
     ///
     /// This is the interface of stores such as `hookwarden-sqlx`; a handler calls the store.
     #[must_use]

@@ -887,7 +887,13 @@ async fn shared_replay_store_receives_each_settlement() {
         store.until_settled().await;
         assert_eq!(store.names(), ["claim", "release"], "{adapter:?}");
         site.then(Act::TakeClaim);
-        site.assert("uncommitted", &bytes, HANDLED, Outcome::Released).await;
+        let exchange = site.send(&bytes).await;
+        assert_eq!(exchange.event.status, Some(503), "{adapter:?}");
+        exchange.assert(
+            "uncommitted",
+            "503 Service Unavailable | content-length: 0 | retry-after: 1",
+            Outcome::Released,
+        );
         assert_eq!(store.names(), ["claim", "release"], "a status must not commit a claim that was taken, {adapter:?}");
         assert_eq!(*warnings.0.lock().unwrap(), [Warning::CommitMissing], "{adapter:?}");
         site.assert("retry", &bytes, HANDLED, Outcome::Accepted).await;

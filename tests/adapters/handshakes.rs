@@ -473,16 +473,27 @@ async fn unverified_challenge_is_refused_like_any_request() {
 }
 
 #[tokio::test]
-async fn signed_challenges_count_as_deliveries() {
-    let quota = Quota::new(1, Duration::from_secs(60)).unwrap();
+async fn signed_challenges_leave_the_sender_quota_untouched() {
+    let quota = Quota::new(1, Duration::from_secs(3_600)).unwrap();
     for &adapter in Server::ALL {
         let settings = |warden: WardenBuilder| warden.handshake(slack()).quotas(Quotas::new().accepted(quota));
         let mut site = Site::start(adapter, settings).await;
-        for (challenge, status) in [("a", 200), ("b", 429)] {
-            let body = format!(r#"{{"type":"url_verification","challenge":"{challenge}"}}"#);
-            assert_eq!(site.send(&signed(body, 0).sized()).await.answer.unwrap().status, status, "{adapter:?}");
+        let mut connection = site.connect().await;
+        for number in 0..1_000 {
+            // The quota of handshakes refills.
+            if number % 60 == 0 {
+                site.clock.advance(Duration::from_secs(60));
+            }
+            let body = format!(r#"{{"type":"url_verification","challenge":"{number}"}}"#);
+            let exchange = site.send_on(&mut connection, &signed(body, number / 60 * 60 + 60).sized()).await;
+            assert_eq!(exchange.answer.unwrap().body, number.to_string().as_bytes(), "{adapter:?}");
+            assert_eq!(exchange.event.outcome, Outcome::Handshake, "{adapter:?}");
         }
-        site.end().await;
+        let mut statuses = Vec::new();
+        for body in ["a", "b"] {
+            statuses.push(site.send(&signed(body, 1_020).sized()).await.answer.unwrap().status);
+        }
+        assert_eq!(statuses, [200, 429], "{adapter:?}");
     }
 }
 

@@ -308,18 +308,21 @@ fn signed_handshake_is_committed_by_the_caller() {
         let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
         let headers: Vec<(&str, &str)> = signed.iter().collect();
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let mut admitted = receiving(&warden, &head, body.as_bytes()).finish().unwrap();
-        let answer = admitted.answer_handshake(&head, body.as_bytes());
+        let receive = || receiving(&warden, &head, body.as_bytes()).finish_request(&head, body.as_bytes());
+        let mut admitted = receive().unwrap();
+        let answer = admitted.take_handshake_answer();
         assert_eq!(answer.is_some(), is_handshake);
         if let Some(answer) = answer {
             assert_eq!(answer.into_parts().2, br#"{"type":1}"#);
         }
         admitted.commit();
-        let replayed = receiving(&warden, &head, body.as_bytes()).finish().unwrap_err();
+        let replayed = receive().unwrap_err();
         assert_eq!(replayed.reason(), RefusalReason::Replayed);
+        assert_eq!(replayed.into_answer().into_parts().2 == br#"{"type":1}"#, is_handshake);
     }
     let replayed = Outcome::Refused(RefusalReason::Replayed);
-    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [Outcome::Handshake, replayed, Outcome::Accepted, replayed]);
+    let outcomes = [Outcome::Handshake, Outcome::Handshake, Outcome::Accepted, replayed];
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), outcomes);
 }
 
 #[test]
@@ -330,10 +333,17 @@ fn handshake_that_is_not_committed_is_released() {
     let head = RequestHead::new("POST", "/webhooks/acme", &headers);
     let warden = builder(&scheme).handshake(Handshake::ping().when_number("/type", 1)).build().unwrap();
     for _ in 0..2 {
-        let mut admitted = receiving(&warden, &head, br#"{"type":1}"#).finish().unwrap();
-        assert!(admitted.answer_handshake(&head, br#"{"type":1}"#).is_some());
+        let body = br#"{"type":1}"#;
+        let mut admitted = receiving(&warden, &head, body).finish_request(&head, body).unwrap();
+        assert!(admitted.take_handshake_answer().is_some());
         drop(admitted);
     }
+    // A caller that hands over no body, or another one, would run the handler with a handshake.
+    let body = br#"{"type":1}"#;
+    let refused = receiving(&warden, &head, body).finish().unwrap_err();
+    assert_eq!(refused.reason(), RefusalReason::Misconfigured);
+    let refused = receiving(&warden, &head, body).finish_request(&head, b"{}").unwrap_err();
+    assert_eq!(refused.reason(), RefusalReason::Misconfigured);
 }
 
 #[test]
@@ -356,8 +366,8 @@ fn answer_of(document: &Document) -> Answer {
     let unsigned = warden.answer_handshake(&head, Some(ID), None);
     assert_eq!(unsigned.is_none(), document.is_signed());
     unsigned.unwrap_or_else(|| {
-        let mut admitted = receiving(&warden, &head, document.body()).finish().unwrap();
-        admitted.answer_handshake(&head, document.body()).unwrap()
+        let mut admitted = receiving(&warden, &head, document.body()).finish_request(&head, document.body()).unwrap();
+        admitted.take_handshake_answer().unwrap()
     })
 }
 
@@ -444,8 +454,9 @@ fn signed_body_of_a_handshake_has_a_limit() {
         let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
         let headers: Vec<(&str, &str)> = signed.iter().collect();
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let mut admitted = receiving(&warden, &head, body.as_bytes()).finish().unwrap();
-        assert_eq!(admitted.answer_handshake(&head, body.as_bytes()).is_some(), is_handshake, "{size}");
+        let receiving = receiving(&warden, &head, body.as_bytes());
+        let mut admitted = receiving.finish_request(&head, body.as_bytes()).unwrap();
+        assert_eq!(admitted.take_handshake_answer().is_some(), is_handshake, "{size}");
     }
 }
 
@@ -566,60 +577,102 @@ fn unsigned_challenge_of_a_duplicate_is_ignored() {
         };
         let headers = head_with("first");
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let mut admitted = receiving(&warden, &head, body).finish().unwrap();
-        assert!(admitted.answer_handshake(&head, body).is_some());
+        let mut admitted = receiving(&warden, &head, body).finish_request(&head, body).unwrap();
+        assert!(admitted.take_handshake_answer().is_some());
         admitted.commit();
         let headers = head_with("changed");
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let mut refused = receiving(&warden, &head, body).finish().unwrap_err();
-        assert!(refused.answer_handshake(&head, body).is_none());
+        let refused = receiving(&warden, &head, body).finish_request(&head, body).unwrap_err();
+        assert!(refused.into_answer().into_parts().2.is_empty());
     }
     assert_eq!(*seen.lock().unwrap(), ["abc"]);
 }
 
 #[test]
-fn duplicate_challenge_counts_as_a_handshake() {
+fn signed_challenge_counts_as_a_handshake() {
     let scheme = Scheme::timestamped();
     let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
     let (events, seen) = std::sync::mpsc::channel();
     let observer = move |event: &SecurityEvent<'_>| {
         let _ = events.send((event.outcome, event.status.map(|status| status.as_u16())));
     };
-    let quota = Quota::new(2, Duration::from_secs(60)).unwrap();
-    let quotas = Quotas::new().handshakes(quota).accepted(Quota::new(2, Duration::from_secs(60)).unwrap());
+    let quota = Quota::new(4, Duration::from_secs(60)).unwrap();
+    let quotas = Quotas::new().handshakes(quota).accepted(Quota::new(1, Duration::from_secs(60)).unwrap());
     let handshake = Handshake::body("/c").when("/type", "check");
     let warden = builder(&scheme).quotas(quotas).handshake(handshake).observer(observer).build().unwrap();
     let send = |body: &str| {
         let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
         let headers: Vec<(&str, &str)> = signed.iter().collect();
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let answer = match receiving(&warden, &head, body.as_bytes()).finish() {
+        match receiving(&warden, &head, body.as_bytes()).finish_request(&head, body.as_bytes()) {
             Ok(mut admitted) => {
-                let answer = admitted.answer_handshake(&head, body.as_bytes());
+                let answer = admitted.take_handshake_answer();
+                assert!(admitted.take_handshake_answer().is_none(), "the second call");
                 admitted.commit();
                 answer
             }
-            Err(mut refused) => {
-                assert_eq!(refused.reason(), RefusalReason::Replayed);
-                let answer = refused.answer_handshake(&head, body.as_bytes());
-                assert!(refused.answer_handshake(&head, body.as_bytes()).is_none(), "the second call");
-                answer
-            }
-        };
-        answer.map(|answer| (answer.status().as_u16(), answer.into_parts().2))
+            Err(refused) => Some(refused.into_answer()),
+        }
+        .map(|answer| (answer.status().as_u16(), answer.into_parts().2))
     };
-    let (challenge, delivery) = (r#"{"type":"check","c":"abc"}"#, r#"{"type":"event","c":"abc"}"#);
-    let answered = Some((200, b"abc".to_vec()));
-    assert_eq!([send(delivery), send(delivery), send(delivery)], [None, None, None]);
-    for _ in 0..3 {
-        assert_eq!(send(challenge), answered);
+    let challenge = |text: &str| format!(r#"{{"type":"check","c":"{text}"}}"#);
+    let event = |text: &str| format!(r#"{{"type":"event","c":"{text}"}}"#);
+    let answered = |text: &str| Some((200, text.as_bytes().to_vec()));
+    assert_eq!([send(&event("a")), send(&event("a"))], [None, Some((200, Vec::new()))]);
+    // The sender is over its own quota now. A copy of a challenge counts like the first one.
+    assert_eq!(send(&event("b")), Some((429, Vec::new())));
+    for text in ["a", "b", "a", "b"] {
+        assert_eq!(send(&challenge(text)), answered(text));
     }
-    assert_eq!(send(challenge), Some((429, Vec::new())));
-    let (replayed, handshake) = (Outcome::Refused(RefusalReason::Replayed), (Outcome::Handshake, Some(200)));
-    let over = Outcome::Refused(RefusalReason::HandshakeQuotaExceeded);
-    let expected =
-        [(Outcome::Accepted, None), (replayed, None), (replayed, None), handshake, handshake, handshake, (over, None)];
+    assert_eq!(send(&challenge("c")), Some((429, Vec::new())));
+    assert_eq!(send(&event("b")), Some((429, Vec::new())));
+    let refused = |reason| (Outcome::Refused(reason), None);
+    let mut expected = vec![(Outcome::Accepted, None), refused(RefusalReason::Replayed)];
+    expected.push(refused(RefusalReason::QuotaExceeded));
+    expected.extend([(Outcome::Handshake, Some(200)); 4]);
+    expected.extend([refused(RefusalReason::HandshakeQuotaExceeded), refused(RefusalReason::QuotaExceeded)]);
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn challenge_in_progress_is_answered_again() {
+    let scheme = Scheme::timestamped();
+    let body = br#"{"type":"check","c":"abc"}"#;
+    let signed = Signer::new(scheme.clone(), keys(&scheme)).unwrap().sign_body_at(body, NOW).unwrap();
+    let headers: Vec<(&str, &str)> = signed.iter().collect();
+    let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+    let warden = builder(&scheme).handshake(Handshake::body("/c").when("/type", "check")).build().unwrap();
+    let first = receiving(&warden, &head, body).finish_request(&head, body).unwrap();
+    let copy = receiving(&warden, &head, body).finish_request(&head, body).unwrap_err();
+    assert_eq!(copy.reason(), RefusalReason::InProgress);
+    let (status, _, answer) = copy.into_answer().into_parts();
+    assert_eq!((status.as_u16(), answer.as_slice()), (200, b"abc".as_slice()));
+    first.commit();
+}
+
+#[test]
+fn refused_challenge_counts_against_the_sender() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    let quotas = || Quotas::new().accepted(Quota::new(2, Duration::from_secs(60)).unwrap());
+    let handshake = || Handshake::body("/c").when("/type", "check").accept_if(|_, challenge| challenge == "good");
+    for replay in [Replay::new(), Replay::danger_off()] {
+        let warden = builder(&scheme).quotas(quotas()).handshake(handshake()).replay(replay).build().unwrap();
+        let mut results = Vec::new();
+        for text in ["good", "bad1", "bad2", "bad3", "good", "bad3"] {
+            let body = format!(r#"{{"type":"check","c":"{text}","at":{}}}"#, results.len());
+            let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+            let headers: Vec<(&str, &str)> = signed.iter().collect();
+            let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+            let finished = receiving(&warden, &head, body.as_bytes()).finish_request(&head, body.as_bytes());
+            results.push(match finished {
+                Ok(mut admitted) => Ok(admitted.take_handshake_answer().is_some()),
+                Err(refused) => Err(refused.reason()),
+            });
+        }
+        let over = Err(RefusalReason::QuotaExceeded);
+        assert_eq!(results, [Ok(true), Ok(false), Ok(false), over, Ok(true), over]);
+    }
 }
 
 #[test]
@@ -671,8 +724,8 @@ fn signed_challenge_is_answered_with_its_own_key() {
         let signed = signer.sign_body_at(body, NOW).unwrap();
         let headers: Vec<(&str, &str)> = signed.iter().collect();
         let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-        let mut admitted = receiving(&warden, &head, body).finish().unwrap();
-        let answer = admitted.answer_handshake(&head, body).unwrap();
+        let mut admitted = receiving(&warden, &head, body).finish_request(&head, body).unwrap();
+        let answer = admitted.take_handshake_answer().unwrap();
         let shown = format!("{answer:?}");
         let mac = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, format!("the {id} secret of this test").as_bytes());
         let mac = Encoding::Hex.encode(ring::hmac::sign(&mac, b"abc").as_ref());

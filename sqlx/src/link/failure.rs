@@ -12,24 +12,28 @@ pub(crate) struct Failure {
     pub(crate) suspect: bool,
     /// The database aborted the call because of others, so it can be repeated.
     pub(crate) repeats: bool,
+    /// Another transaction holds a lock for longer than the call may wait.
+    pub(crate) is_locked: bool,
 }
 
 impl Failure {
     /// Describes an error without the client's text, which may quote values or an address.
     pub(crate) fn new(error: &Error) -> Self {
-        let failure = |text: String| Self { error: StoreError::new(text), suspect: false, repeats: false };
+        let failure =
+            |text: String| Self { error: StoreError::new(text), suspect: false, repeats: false, is_locked: false };
         match error {
             Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 let hint = match &*code {
                     _ if error.message().starts_with("no such table") => MIGRATE,
                     "42883" | "42P01" | "3F000" => MIGRATE,
-                    "55P03" => ": another transaction locks the delivery or its quota",
+                    LOCKED => ": another transaction locks the delivery or its quota",
                     _ => "",
                 };
                 Self {
                     suspect: AWAY.iter().any(|class| code.starts_with(class)),
                     repeats: ABORTED.contains(&&*code),
+                    is_locked: code == LOCKED,
                     ..failure(format!("the database refused with {code}{hint}"))
                 }
             }
@@ -47,12 +51,12 @@ impl Failure {
 
     pub(crate) fn no_connection(waited: Duration) -> Self {
         let error = StoreError::new(format!("no connection to the database within {waited:?}"));
-        Self { error, suspect: true, repeats: false }
+        Self { error, suspect: true, repeats: false, is_locked: false }
     }
 
     pub(crate) fn no_answer(waited: Duration) -> Self {
         let error = StoreError::new(format!("the database did not answer within {waited:?}"));
-        Self { error, suspect: true, repeats: false }
+        Self { error, suspect: true, repeats: false, is_locked: false }
     }
 }
 
@@ -68,5 +72,8 @@ const AWAY: [&str; 4] = ["08", "53300", "57P", "25006"];
 
 /// PostgreSQL: serialization failure, deadlock. SQLite: busy or locked, also because of a snapshot or a recovery.
 const ABORTED: [&str; 7] = ["40001", "40P01", "5", "6", "261", "262", "517"];
+
+/// PostgreSQL: a lock was not granted in time.
+const LOCKED: &str = "55P03";
 
 const MIGRATE: &str = ": run the store's migrations first";

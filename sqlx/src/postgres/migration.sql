@@ -10,7 +10,6 @@ CREATE TABLE IF NOT EXISTS {table} (
   -- The end of the claim's lease, or until when a finished delivery is remembered.
   expires_at timestamptz NOT NULL
 );
-CREATE INDEX IF NOT EXISTS {index} ON {table} (expires_at);
 
 CREATE TABLE IF NOT EXISTS {quotas} (
   -- A hash of the webhook id and the quota.
@@ -19,7 +18,23 @@ CREATE TABLE IF NOT EXISTS {quotas} (
   -- When the quota is full again.
   full_at timestamptz NOT NULL
 );
-CREATE INDEX IF NOT EXISTS {quotas_index} ON {quotas} (full_at);
+
+-- `CREATE INDEX IF NOT EXISTS` waits for open transactions even if the index exists.
+DO $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+      WHERE indrelid = '{table}'::regclass AND '"' || relname || '"' = '{index}'
+  ) THEN
+    CREATE INDEX {index} ON {table} (expires_at);
+  END IF;
+  IF NOT EXISTS (
+    SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+      WHERE indrelid = '{quotas}'::regclass AND '"' || relname || '"' = '{quotas_index}'
+  ) THEN
+    CREATE INDEX {quotas_index} ON {quotas} (full_at);
+  END IF;
+END $$;
 
 -- Claims all keys of a delivery or none, then counts the request against the quota.
 --

@@ -168,7 +168,7 @@ pub(crate) async fn status_does_not_commit_a_taken_claim<D: TestDatabase>() {
     let app = site.app(site.warden(Scheme::timestamped(), |warden| warden));
     let delivery = Post::signed("event");
     site.then(Act::RollBack(200)).await;
-    assert_eq!(app.status(&delivery).await, 200);
+    assert_eq!(app.status(&delivery).await, 503, "a sender does not retry after 200");
     assert_eq!(site.database.payments().await, 0);
     assert_eq!(app.status(&delivery).await, 200);
     assert_eq!(site.database.payments().await, 1, "the second request ran the handler");
@@ -219,7 +219,11 @@ pub(crate) async fn request_without_framework_commits<D: TestDatabase>() {
     let delivery = Post::signed("event");
     let first = admitted(&warden, &delivery).await;
     site.pay(first.delivery(), Act::RollBack(200)).await.unwrap();
-    first.release_async().await.unwrap();
+    let error = first.commit_async().await.unwrap_err();
+    assert_eq!(error.to_string(), "the handler's transaction did not commit the delivery");
+    let other = admitted(&warden, &delivery).await;
+    site.pay(other.delivery(), Act::RollBack(200)).await.unwrap();
+    other.release_async().await.unwrap();
     let second = admitted(&warden, &delivery).await;
     site.pay(second.delivery(), Act::Commit(200)).await.unwrap();
     second.commit_async().await.unwrap();

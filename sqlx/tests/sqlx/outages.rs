@@ -288,12 +288,30 @@ pub(crate) async fn release_behind_an_open_transaction_is_sent_later() {
     assert!(began.elapsed() < STORE_TIMEOUT / 2, "{:?}", began.elapsed());
     hasty.release(delivery, by, now).await.unwrap_err();
     assert!(began.elapsed() < STORE_TIMEOUT * 2, "{:?}", began.elapsed());
+    // The background task meets the lock too.
+    sleep(STORE_TIMEOUT * 3).await;
     transaction.rollback().await.unwrap();
     let began = Instant::now();
     while hasty.claim(delivery, Claimant::new(3), LEASE, now).await != Ok(Claim::Granted) {
         assert!(began.elapsed() < RECOVERY, "the release is not sent");
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+pub(crate) async fn migration_does_not_wait_for_handlers() {
+    let database = OnPostgres::open(PoolOptions::new()).await;
+    let store = database.store().await;
+    let mut transaction = database.begin().await;
+    for table in ["hookwarden_deliveries", "hookwarden_deliveries_quotas"] {
+        let insert = format!("INSERT INTO {table} VALUES ('\\x01', 'sender'");
+        let values = if table.ends_with("quotas") { ", now())" } else { ", NULL, now())" };
+        OnPostgres::run(&mut transaction, insert + values).await.unwrap();
+    }
+    timeout(RECOVERY, store.migrate()).await.expect("it waits for the transaction").unwrap();
+    transaction.rollback().await.unwrap();
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname LIKE '%_at'";
+    let count: i64 = sqlx::query_scalar(indexes).fetch_one(database.pool()).await.unwrap();
+    assert_eq!(count, 2);
 }
 
 pub(crate) async fn missing_tables_are_named_in_the_error<D: TestDatabase>() {

@@ -113,10 +113,9 @@ impl Quotas {
         self
     }
 
-    /// Sets the quota of [handshakes](crate::handshake) without a signature for each peer and webhook id, per Warden.
-    /// Further ones are refused with 429. A peer has twice the quota for all its webhook ids. Handshakes with a wrong
-    /// token count too, so that the quota limits guesses. These count against no other quota. Signed handshakes count like
-    /// any delivery; their duplicates count against this quota, and like other duplicates as a tenth of a refused request.
+    /// Sets the quota of [handshakes](crate::handshake) for each peer and webhook id, per Warden. Further ones are refused
+    /// with 429. A peer has twice the quota for all its webhook ids. Handshakes with a wrong token count too, so that the
+    /// quota limits guesses. Handshakes count against no other quota.
     pub fn handshakes(mut self, quota: Quota) -> Self {
         self.handshakes = Some(quota);
         self

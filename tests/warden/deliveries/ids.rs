@@ -45,7 +45,7 @@ impl Scene {
         let run = || {
             let mut receiving = self.warden.examine(&post.headers, PEER)?.identify(id)?;
             receiving.update(&post.body)?;
-            receiving.finish_with_body(&post.body)
+            receiving.finish_request(&post.headers, &post.body)
         };
         run().map_err(|refused: Refused| refused.reason())
     }
@@ -142,7 +142,7 @@ fn body_id_needs_the_hashed_body() {
     assert_eq!(scene.send(&post), Err(RefusalReason::Misconfigured), "`finish` has no body");
     let mut receiving = scene.warden.examine(&post.headers, PEER).unwrap().identify(ID).unwrap();
     receiving.update(&post.body).unwrap();
-    let refused = receiving.finish_with_body(br#"{"id":"evt_2"}"#).unwrap_err();
+    let refused = receiving.finish_request(&post.headers, br#"{"id":"evt_2"}"#).unwrap_err();
     assert_eq!(refused.reason(), RefusalReason::Misconfigured);
     scene.receive_body(ID, &post).unwrap().commit();
 }

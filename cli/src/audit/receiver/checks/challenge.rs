@@ -16,22 +16,46 @@ pub(super) async fn oracle(session: &Session) -> Verdict {
     if session.sender.scheme.algorithm().uses_public_keys() {
         return Err(Inconclusive::new("the receiver has only a public key, so it cannot sign"));
     }
-    let (mut unsigned, mut signed) = (Vec::new(), Vec::new());
-    // Without any answered challenge, nothing shows what the receiver signs.
-    let mut is_answered = false;
+    let mut seen = Seen::default();
+    let ended = probe(session, &mut seen).await;
+    let Seen { mut unsigned, mut signed, is_answered } = seen;
+    // Whoever can sign the challenge needs no answer to forge an event.
+    let severity = if unsigned.is_empty() { Some(Severity::Low) } else { None };
+    unsigned.append(&mut signed);
+    match (unsigned.as_slice(), ended) {
+        ([], Err(inconclusive)) => Err(inconclusive),
+        ([], Ok(())) if is_answered => Ok(Outcome::Holds),
+        ([], Ok(())) => Err(Inconclusive::new("the receiver answered no challenge in a form that the audit knows")),
+        (found, _) => Ok(Outcome::Found(severity, found.join("; "))),
+    }
+}
+
+/// What the receiver signed.
+#[derive(Default)]
+struct Seen {
+    /// Events in unsigned challenges.
+    unsigned: Vec<String>,
+    /// Events in signed challenges.
+    signed: Vec<String>,
+    /// Without any answered challenge, nothing shows what the receiver signs.
+    is_answered: bool,
+}
+
+/// Sends challenges in every known form.
+async fn probe(session: &Session, seen: &mut Seen) -> Result<(), Inconclusive> {
     for name in PARAMETERS {
         let event = Event::of(session.sender.message())?;
         let what = format!("a GET whose {name} is an event");
         let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
-        unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+        seen.unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
         let plain = Event::plain(session)?;
         let what = format!("a GET whose {name} is a number");
         let reply = session.send_delivery(&what, &plain.asked_by_query(session, name)).await?;
-        is_answered |= plain.is_answered_in(&reply);
+        seen.is_answered |= plain.is_answered_in(&reply);
         if matches!(session.sender.scheme.signed(), [SignedPart::Body]) && plain.is_signed_in(&reply) {
             let reply = session.send_delivery("a delivery with a signature from a challenge", &plain.delivery).await?;
             let forged = format!("{what} is answered with a signature that forges a delivery");
-            unsigned.extend(session.is_accepted(&reply).then_some(forged));
+            seen.unsigned.extend(session.is_accepted(&reply).then_some(forged));
         }
     }
     for (kind, challenge) in SHAPES {
@@ -39,25 +63,18 @@ pub(super) async fn oracle(session: &Session) -> Verdict {
         let posted = session.sender.message().carrying(challenge(&event.content)).signed();
         let what = format!("an unsigned challenge of {kind} that is an event");
         let reply = session.send_delivery(&what, &without_signature(session, posted.clone())).await?;
-        unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+        seen.unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
         let what = format!("a signed challenge of {kind} that is an event");
         let reply = session.send_delivery(&what, &posted).await?;
-        signed.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
+        seen.signed.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
         let plain = Event::plain(session)?;
         let posted = session.sender.message().carrying(challenge(&plain.content)).signed();
         for (what, posted) in [("an unsigned", without_signature(session, posted.clone())), ("a signed", posted)] {
             let reply = session.send_delivery(&format!("{what} challenge of {kind}"), &posted).await?;
-            is_answered |= plain.is_answered_in(&reply);
+            seen.is_answered |= plain.is_answered_in(&reply);
         }
     }
-    // Whoever can sign the challenge needs no answer to forge an event.
-    let severity = if unsigned.is_empty() { Some(Severity::Low) } else { None };
-    unsigned.append(&mut signed);
-    match unsigned.as_slice() {
-        [] if is_answered => Ok(Outcome::Holds),
-        [] => Err(Inconclusive::new("the receiver answered no challenge in a form that the audit knows")),
-        found => Ok(Outcome::Found(severity, found.join("; "))),
-    }
+    Ok(())
 }
 
 /// An event that was not sent, and its signature.
@@ -128,7 +145,8 @@ fn without_signature(session: &Session, delivery: Delivery) -> Delivery {
 }
 
 /// The query parameters in which providers send a challenge.
-const PARAMETERS: [&str; 5] = ["crc_token", "challenge", "hub.challenge", "challengeCode", "challenge_code"];
+const PARAMETERS: [&str; 7] =
+    ["crc_token", "challenge", "hub.challenge", "challengeCode", "challenge_code", "validationToken", "token"];
 
 /// A provider, and its body with a challenge.
 type Shape = (&'static str, fn(&str) -> String);
