@@ -112,6 +112,7 @@ use std::rc::Rc;
 use actix_web::HttpMessage as _;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::error::InternalError;
 
 use crate::tower::{Called, Finished, GuardedRequest, RunningHandler};
 use crate::warden::Warden;
@@ -219,10 +220,15 @@ where
                 };
                 Finished::Settling(async move {
                     let instead = admitted.settle_by_status(http_status(status)).await;
-                    returned.map(|response| match instead {
-                        Some(answer) => response.into_response(http_response(answer)).map_into_right_body(),
-                        None => response.map_into_left_body(),
-                    })
+                    match (returned, instead) {
+                        (Ok(response), Some(answer)) => {
+                            Ok(response.into_response(http_response(answer)).map_into_right_body())
+                        }
+                        (Err(error), Some(answer)) => {
+                            Err(InternalError::from_response(error, http_response(answer)).into())
+                        }
+                        (returned, None) => returned.map(ServiceResponse::map_into_left_body),
+                    }
                 })
             };
             Ok(Called { running, handler, finish })

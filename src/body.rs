@@ -53,7 +53,10 @@ impl Unhandled {
 
 impl From<Refused> for Unhandled {
     fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+        match refused.answer().is_handshake() {
+            true => Self::Handshake(refused.into_answer()),
+            false => Self::Refused(refused),
+        }
     }
 }
 
@@ -103,8 +106,8 @@ pub(crate) async fn receive<H: Head, B: Body>(
         }
     }
     taken.seal();
-    let bytes = warden.max_read_body().and_then(|max| taken.contiguous(max));
-    let sent = bytes.as_deref().map(|body| Sent { head, body });
+    let read = || warden.max_read_body().and_then(|max| taken.contiguous(max));
+    let sent = Some(Sent { head, body: &read });
     let mut admitted = if is_local {
         receiving.admit_now(sent)?
     } else {
@@ -245,7 +248,10 @@ impl VerifiedBody {
         }
         match (&self.first, self.others.is_empty()) {
             (Some(first), true) => Some(Cow::Borrowed(first)),
-            (first, _) => Some(Cow::Owned(first.iter().chain(&self.others).flatten().copied().collect())),
+            (first, _) => {
+                let frames: Vec<&[u8]> = first.iter().chain(&self.others).map(|frame| &**frame).collect();
+                Some(Cow::Owned(frames.concat()))
+            }
         }
     }
 

@@ -87,7 +87,7 @@ pub use self::warning::Warning;
 pub struct SecurityEvent<'e> {
     /// How the request ended.
     pub outcome: Outcome,
-    /// The status of the handler's answer, if a layer or middleware saw one, or of the answer to a signed handshake. `None`
+    /// The status of the answer to an admitted request, if a layer or middleware saw one, or to a signed handshake. `None`
     /// for a refusal, for an unsigned handshake, for a handler that panicked or was not called, and if there is only an
     /// extractor.
     pub status: Option<StatusCode>,

@@ -37,8 +37,8 @@
 //! | [`Handshake::ping`] | a delivery without a challenge | like any delivery |
 //!
 //! [`when`](Handshake::when), [`when_number`](Handshake::when_number) and [`when_header`](Handshake::when_header) say
-//! which deliveries are challenges. A handshake with such a condition is *signed*: it is answered only after every check
-//! of the Warden has passed.
+//! which deliveries are challenges. A handshake with such a condition is *signed*: it is answered only after its
+//! signature is verified and its delivery is claimed.
 //!
 //! # Challenges
 //!
@@ -49,7 +49,7 @@
 //!
 //! A provider may send the same signed challenge twice, and needs an answer both times. So a copy is answered again, unless
 //! its challenge is in a header or the query, which anyone can change in a copy, or [`accept_if`](Handshake::accept_if)
-//! decides. Every answer counts against [`Quotas::handshakes`](crate::warden::Quotas::handshakes).
+//! decides. Copies count against [`Quotas::handshakes`](crate::warden::Quotas::handshakes), and are plain duplicates above it.
 //!
 //! # MACs
 //!

@@ -19,7 +19,7 @@
 //! | 8. handler | 2xx commits the delivery, any other status releases it | | | |
 //! | 9. event | one for each request | | [`observer`] | |
 //!
-//! An unsigned [handshake](crate::handshake) is answered before step 0, a signed one after step 7.
+//! An unsigned [handshake](crate::handshake) is answered before step 0, a signed one in step 7.
 //!
 //! Steps 0 to 4 read only the head. An unknown webhook id continues with a decoy key and is refused at step 6 with the
 //! same 401, so that a sender cannot find out which ids exist. Exception: with an unsigned handshake whose answer has a MAC,

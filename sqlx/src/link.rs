@@ -166,22 +166,26 @@ impl<DB: Dialect> Link<DB> {
         }
     }
 
+    /// Returns whether nothing is left to send.
     async fn send_pending(&self) -> bool {
-        while let Some(batch) = self.pending.take() {
-            if let Err(failure) = self.attempt(batch.call()).await {
-                if failure.suspect || failure.repeats {
-                    self.pending.put_back(batch);
-                    return false;
-                }
-                if failure.is_locked {
-                    // The others need not wait for the transaction that holds the lock.
-                    self.pending.push(batch);
-                    return false;
-                }
-                tracing::warn!(error = %failure.error, "a claim was not settled, it ends with its lease");
+        let (mut next, mut locked) = (Vec::new(), Vec::new());
+        let is_sent = loop {
+            let Some(batch) = next.pop().or_else(|| self.pending.take()) else { break locked.is_empty() };
+            let Err(failure) = self.attempt(batch.call()).await else { continue };
+            if failure.suspect || failure.repeats {
+                next.push(batch);
+                break false;
             }
-        }
-        true
+            match batch.split() {
+                // One of the deliveries is locked by a transaction: the others need not wait for it.
+                Ok(halves) if failure.is_locked => next.extend(halves),
+                Err(single) if failure.is_locked => locked.push(single),
+                _ => tracing::warn!(error = %failure.error, "a claim was not settled, it ends with its lease"),
+            }
+        };
+        next.into_iter().for_each(|settlement| self.pending.put_back(settlement));
+        locked.into_iter().for_each(|settlement| self.pending.push(settlement));
+        is_sent
     }
 }
 

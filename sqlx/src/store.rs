@@ -87,7 +87,8 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// Returns a statement that does what [`commit_in`](Self::commit_in) does, for a transaction of another client, such
     /// as diesel or sea-orm. It is complete SQL without parameters, and contains no text of the request.
     ///
-    /// Run it in the transaction at once, because its times are those of this call. If it fails, roll back.
+    /// Call it only if you run the statement: the Warden then does not commit the delivery by the status of the answer. Run it
+    /// in the transaction at once, because its times are those of this call. If it fails, roll back.
     ///
     /// ```
     /// # #[cfg(feature = "postgres")]

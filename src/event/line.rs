@@ -189,7 +189,7 @@ impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.outcome, self.0.status) {
             (Some(Outcome::Released), Some(status)) => {
-                write!(f, "handler answered {}: delivery not committed, a retry will run it", status.as_u16())
+                write!(f, "answered {}: delivery not committed, a retry will run it", status.as_u16())
             }
             _ => f.write_str(self.0.message),
         }

@@ -15,7 +15,8 @@ pub enum Outcome {
     Released,
     /// The request was refused.
     Refused(RefusalReason),
-    /// The request was a [handshake](crate::handshake), and was answered. A signed one was verified and committed.
+    /// The request was a [handshake](crate::handshake), and was answered. A signed one was verified and is
+    /// committed, or is a copy of one.
     Handshake,
     /// The client disconnected before the request was accepted or refused.
     Abandoned,

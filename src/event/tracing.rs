@@ -43,7 +43,7 @@ use crate::limit::Peer;
 /// | field | value |
 /// | --- | --- |
 /// | `outcome` | `accepted`, `released`, `refused`, `handshake` or `abandoned` |
-/// | `status` | the status of the handler's answer |
+/// | `status` | the status of the answer to an admitted request, usually the handler's |
 /// | `reason` | why the request was refused, in snake case |
 /// | `webhook_id` | the id of the request, escaped; unverified unless the request was accepted or released |
 /// | `key_id` | the name of the key that matched |

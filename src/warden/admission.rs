@@ -12,7 +12,7 @@ use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
-use crate::limit::{Decision, Quota};
+use crate::limit::{Decision, LocalLimiter, Quota, Uncounted};
 use crate::replay::Claim;
 use crate::shared_store::AdmitOutcome;
 
@@ -44,7 +44,7 @@ impl Stores {
     ) -> Admission {
         let Some(replay) = &self.replay else {
             return match is_counted {
-                true => self.count_claimed(delivery, None, now.monotonic).await,
+                true => self.count_claimed(delivery, None, now.monotonic, None).await,
                 false => Admission::new(Ok(AdmitOutcome::Granted(None)), None, None),
             };
         };
@@ -113,19 +113,28 @@ impl Stores {
         // Read the clock again: the call to a shared store may have taken long.
         let is_local = matches!(replay.store, ReplayBackend::Local(_));
         let monotonic = if is_local { now.monotonic } else { self.monitor.clock.monotonic() };
-        self.count_claimed(delivery, Some(claim), monotonic).await
+        self.count_claimed(delivery, Some(claim), monotonic, None).await
     }
 
-    /// Counts a delivery against its quota, if it has one. Over the quota, the claim is released.
+    /// Counts a delivery against its quota, if it has one, or in `instead` against one of the same size. Over the quota, the
+    /// claim is released.
     pub(super) async fn count_claimed(
         self: &Arc<Self>,
         delivery: &VerifiedDelivery,
         claim: Option<ReplayClaim>,
         monotonic: Duration,
+        instead: Option<&LocalLimiter>,
     ) -> Admission {
         let mut pending = claim.map(|claim| PendingClaim::new(self, delivery, claim));
         let quota = self.quota_of(delivery);
         let outcome = match (&self.quotas, &quota) {
+            (Some(_), Some(quota)) if let Some(limiter) = instead => limiter
+                .check_at(delivery.id().hash(), quota, monotonic)
+                .unwrap_or_else(|Uncounted(decision)| {
+                    self.monitor.warn(Warning::HandshakeTableFull);
+                    decision
+                })
+                .into(),
             (Some(quotas), Some(quota)) if claim.is_some_and(|claim| self.counts_share(claim)) => {
                 quotas.count_share(&self.monitor, delivery.id(), quota).into()
             }

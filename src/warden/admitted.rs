@@ -10,11 +10,10 @@ use super::claim::ReplayClaim;
 use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::error::StoreError;
-use crate::event::{Outcome, Warning};
+use crate::event::Outcome;
 use crate::limit::{Quota, QuotaState};
 
-/// A request that passed every step. Only [`Receiving::finish`](super::Receiving::finish) and
-/// [`Receiving::finish_async`](super::Receiving::finish_async) create one.
+/// A request that passed every step. Only [`Receiving::finish`](super::Receiving::finish) and its other forms create one.
 ///
 /// Call [`commit`](Self::commit) when the work is done, so that the same delivery is not handled again. Dropping the
 /// value releases the delivery, so that a retry runs the handler again.
@@ -71,8 +70,8 @@ impl Admitted {
     /// not update the store: observers get [`store_failed`](crate::event::Observer::store_failed), and the delivery can
     /// be handled again when its lease ends.
     ///
-    /// If the handler [took the claim](VerifiedDelivery::take_claim), this does not change the store; call it after the
-    /// transaction, so that the event says that the request was accepted.
+    /// If the handler [took the claim](VerifiedDelivery::take_claim), call [`commit_async`](Self::commit_async) instead, which
+    /// finds out whether the transaction committed it.
     pub fn commit(mut self) {
         self.log.conclude(Outcome::Accepted);
         self.settle_now(true);
@@ -86,13 +85,14 @@ impl Admitted {
     /// commit the delivery, which is released then. Answer 5xx, so that the sender retries.
     pub async fn commit_async(mut self) -> Result<(), StoreError> {
         self.log.conclude(Outcome::Accepted);
-        let is_taken = self.delivery.is_claim_taken();
-        let is_held = self.settle(true).await?;
-        if is_taken && is_held {
-            self.note_missing_commit();
-            return Err(StoreError::new("the handler's transaction did not commit the delivery"));
+        let settled = match self.settle(true).await {
+            Ok(false) => Err(StoreError::new("the handler's transaction did not commit the delivery")),
+            settled => settled.map(drop),
+        };
+        if settled.is_err() && self.delivery.is_claim_taken() {
+            self.log.conclude(Outcome::Released);
         }
-        Ok(())
+        settled
     }
 
     /// Releases the delivery and waits until the store has recorded it.
@@ -105,7 +105,7 @@ impl Admitted {
 
     /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers
     /// are notified, and the handler's answer is sent anyway. Returns the answer to send instead, if the handler answered
-    /// 2xx without committing a claim that it took: the sender would not retry.
+    /// 2xx and is not known to have committed the claim that it took: the sender would not retry.
     #[cfg(feature = "tower")]
     pub(crate) async fn settle_by_status(mut self, status: StatusCode) -> Option<Answer> {
         self.log.status = Some(status);
@@ -117,21 +117,15 @@ impl Admitted {
             self.settle_now(done);
             return None;
         }
-        let is_taken = self.delivery.is_claim_taken();
         // Boxed to keep this future small for local stores, which never wait.
-        let is_held = Box::pin(self.settle(done)).await.is_ok_and(|is_held| is_held);
-        if !(done && is_taken && is_held) {
+        let is_settled = Box::pin(self.settle(done)).await.unwrap_or(false);
+        if !done || is_settled || !self.delivery.is_claim_taken() {
             return None;
         }
-        self.note_missing_commit();
+        self.log.conclude(Outcome::Released);
         let answer = Answer::busy(self.log.inner.answer_writer.as_ref());
         self.log.status = Some(answer.status());
         Some(answer)
-    }
-
-    fn note_missing_commit(&mut self) {
-        self.log.conclude(Outcome::Released);
-        self.log.inner.monitor.warn(Warning::CommitMissing);
     }
 
     fn settle_now(&mut self, done: bool) {
@@ -139,20 +133,18 @@ impl Admitted {
             let inner = &self.log.inner;
             let monotonic = inner.monitor.clock.monotonic();
             self.log.ended = Some(monotonic);
-            claim.settle_now(&inner.stores, &self.delivery, done && !self.delivery.is_claim_taken(), monotonic);
+            claim.settle_now(&inner.stores, &self.delivery, done, monotonic);
         }
     }
 
-    /// Commits or releases the delivery. Returns whether the claim was still held. A claim that the handler took is
-    /// released: if it is committed, the release changes nothing.
+    /// Commits or releases the delivery. Returns `false` if the handler took the claim and is not known to have committed it.
     async fn settle(&mut self, done: bool) -> Result<bool, StoreError> {
         match self.claim.take() {
             Some(claim) => {
                 let inner = &self.log.inner;
-                let done = done && !self.delivery.is_claim_taken();
                 claim.settle(&inner.stores, &self.delivery, done, inner.monitor.clock.monotonic()).await
             }
-            None => Ok(false),
+            None => Ok(true),
         }
     }
 }

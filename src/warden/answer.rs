@@ -149,6 +149,12 @@ impl Answer {
         self.is_payload_rejection
     }
 
+    /// Returns whether this answers a [handshake](crate::handshake), also one that a [`Refused`](super::Refused) copies.
+    #[must_use]
+    pub const fn is_handshake(&self) -> bool {
+        self.is_handshake
+    }
+
     /// Returns the time after which the sender may retry, if the answer has one. `Retry-After` contains it in whole
     /// seconds, rounded up.
     #[must_use]

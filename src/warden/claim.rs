@@ -61,8 +61,9 @@ impl ReplayClaim {
         Self { fell_back: true, ..self }
     }
 
-    /// Commits the delivery, or releases it. Returns whether the claim was still held. Completes at the first poll if the
-    /// claim is in this process.
+    /// Commits the delivery, or releases it. If the handler took the claim, it is only released, which changes nothing if the
+    /// handler's transaction has committed it; with `done`, that must be so, and `false` is returned if it is not known.
+    /// Completes at the first poll if the claim is in this process.
     pub(super) async fn settle(
         self,
         stores: &Arc<Stores>,
@@ -75,7 +76,8 @@ impl ReplayClaim {
         // current wall clock would make the entry expire too early.
         let now = self.claimed.carried_on_to(monotonic);
         // With `is_while_handled` the claim is always released, because equal bytes then are a new delivery.
-        let commits = done && !replay.lifetime.is_while_handled();
+        let is_taken = delivery.is_claim_taken();
+        let commits = done && !is_taken && !replay.lifetime.is_while_handled();
         let settled = match replay.holder(self.fell_back) {
             Holder::Local(store) if commits => Ok(store.commit_now(self.local_delivery(delivery), self.claimant, now)),
             Holder::Local(store) => Ok(store.release_now(self.local_delivery(delivery), self.claimant, now)),
@@ -93,14 +95,24 @@ impl ReplayClaim {
                 settled
             }
         };
-        match &settled {
+        let is_late = now.monotonic.saturating_sub(self.claimed.monotonic) >= replay.lease;
+        match settled {
+            Ok(true) if done && is_taken => {
+                stores.monitor.warn(Warning::CommitMissing);
+                Ok(false)
+            }
             // On a retry `false` is expected: the first call already settled the claim. Otherwise the lease had ended,
             // and the work may have been done twice.
-            Ok(kept) if done && !kept && !self.sent => stores.monitor.warn(Warning::LeaseOutlived),
-            Ok(_) => {}
-            Err(error) => stores.monitor.store_failed(StoreKind::Replay, error),
+            Ok(false) if done && !self.sent && (!is_taken || is_late) => {
+                stores.monitor.warn(Warning::LeaseOutlived);
+                Ok(!is_taken)
+            }
+            Ok(_) => Ok(true),
+            Err(error) => {
+                stores.monitor.store_failed(StoreKind::Replay, &error);
+                Err(error)
+            }
         }
-        settled
     }
 
     /// Like [`settle`](Self::settle), without waiting: immediately if the claim is in this process, otherwise in the

@@ -9,14 +9,17 @@ use super::monitor::Monitor;
 use crate::error::ConfigError;
 use crate::event::Warning;
 use crate::handshake::{ForgeryGuard, Handshake};
-use crate::limit::{Peer, Quota, RejectedTraffic};
+use crate::limit::{LocalLimiter, Peer, Quota, RejectedTraffic};
 use crate::scheme::Scheme;
 
 /// The handshakes of a Warden, at least one.
 pub(super) struct Handshakes {
     pub(super) unsigned: Vec<Handshake>,
     pub(super) signed: Vec<Handshake>,
+    /// Counts unsigned handshakes, and copies of signed ones, by peer and webhook id.
     limit: RejectedTraffic,
+    /// Counts signed handshakes by webhook id.
+    pub(super) signed_limit: LocalLimiter,
     /// Whether a delivery is refused if its whole body could be a challenge that is signed.
     pub(super) refuses_challenges: bool,
     /// Whether the answer to a signed handshake needs the keys.
@@ -61,6 +64,7 @@ impl Handshakes {
         let (signed, unsigned): (Vec<_>, Vec<_>) = handshakes.into_iter().partition(Handshake::is_signed);
         Ok(Some(Box::new(Self {
             limit: RejectedTraffic::new(quota.times(PEER_FACTOR), quota, CAPACITY),
+            signed_limit: LocalLimiter::default().with_capacity(CAPACITY),
             refuses_challenges,
             needs_keys: signed.iter().any(|handshake| handshake.mac_encoding().is_some()),
             unsigned,

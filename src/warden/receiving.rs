@@ -1,5 +1,6 @@
 //! Steps 5 to 7: the body, the signature, then the claim and the quota.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -16,7 +17,7 @@ use super::delivery_ids::HeaderId;
 use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::signed_handshake::Sent;
+use super::signed_handshake::{Challenging, Sent};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
@@ -109,7 +110,7 @@ impl Receiving {
     /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async). So does a Warden
     /// that has signed handshakes or reads ids from bodies: use [`finish_request`](Self::finish_request).
     pub fn finish(self) -> Result<Admitted, Refused> {
-        self.admit_now(None::<Sent<'_, NoHeaders>>)
+        self.admit_now(None::<Sent<'_, '_, NoHeaders>>)
     }
 
     /// Like [`finish`](Self::finish), for a Warden with signed [handshakes](crate::handshake) or
@@ -120,13 +121,13 @@ impl Receiving {
     /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused. So is a signed handshake
     /// over [`Quotas::handshakes`](super::Quotas::handshakes).
     pub fn finish_request<H: Head + ?Sized>(self, head: &H, body: &[u8]) -> Result<Admitted, Refused> {
-        self.admit_now(Some(Sent { head, body }))
+        self.admit_now(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }))
     }
 
-    pub(crate) fn admit_now<H: Head + ?Sized>(self, sent: Option<Sent<'_, H>>) -> Result<Admitted, Refused> {
-        let (mut log, delivery, now) = self.verify(sent)?;
+    pub(crate) fn admit_now<H: Head + ?Sized>(self, sent: Option<Sent<'_, '_, H>>) -> Result<Admitted, Refused> {
+        let (mut log, delivery, now, challenging) = self.verify(sent)?;
         let is_local = log.inner.stores.are_local();
-        let admission = if is_local { pin!(log.admit(&delivery, now, sent)).now_or_never() } else { None };
+        let admission = if is_local { pin!(log.admit(&delivery, now, challenging)).now_or_never() } else { None };
         conclude(log, delivery, admission)
     }
 
@@ -135,7 +136,7 @@ impl Receiving {
     /// # Errors
     /// Returns an error if the request is refused.
     pub fn finish_async(self) -> impl Future<Output = Result<Admitted, Refused>> + Send {
-        self.finish_until(None::<Sent<'_, NoHeaders>>, pending())
+        self.finish_until(None::<Sent<'_, '_, NoHeaders>>, pending())
     }
 
     /// Like [`finish_request`](Self::finish_request), but waits for shared stores.
@@ -147,13 +148,13 @@ impl Receiving {
         head: &'r H,
         body: &'r [u8],
     ) -> impl Future<Output = Result<Admitted, Refused>> + Send + use<'r, H> {
-        self.finish_until(Some(Sent { head, body }), pending())
+        self.finish_until(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }), pending())
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
     pub(crate) fn finish_until<'r, H, D>(
         self,
-        sent: Option<Sent<'r, H>>,
+        sent: Option<Sent<'r, '_, H>>,
         deadline: D,
     ) -> impl Future<Output = Result<Admitted, Refused>> + use<'r, H, D>
     where
@@ -163,14 +164,14 @@ impl Receiving {
         // Verify before the future is created, so that it does not hold the state of the hash.
         let verified = self.verify(sent);
         async move {
-            let (mut log, delivery, verified_at) = verified?;
+            let (mut log, delivery, verified_at, challenging) = verified?;
             let admission = {
                 // Shared stores compute the time to live from the wall clock, which may have been set since the
                 // timestamp was found fresh. With the earlier of the two clocks, the delivery is stored for as long as
                 // either accepts the timestamp.
                 let now = log.inner.monitor.clock.now();
                 let now = ClockReading { wall: now.wall.min(verified_at.wall), ..now };
-                match select(pin!(log.admit(&delivery, now, sent)), pin!(deadline)).await {
+                match select(pin!(log.admit(&delivery, now, challenging)), pin!(deadline)).await {
                     Either::Left((admission, _)) => Some(admission),
                     Either::Right(_) => None,
                 }
@@ -181,10 +182,7 @@ impl Receiving {
     }
 
     #[inline]
-    fn verify<H: Head + ?Sized>(
-        mut self,
-        sent: Option<Sent<'_, H>>,
-    ) -> Result<(RequestLog, VerifiedDelivery, ClockReading), Refused> {
+    fn verify<'r, H: Head + ?Sized>(mut self, sent: Option<Sent<'r, '_, H>>) -> Result<Verdict<'r, H>, Refused> {
         let now = self.log.now();
         if let Some(reason) = self.log.refused() {
             return Err(self.refuse(reason));
@@ -200,14 +198,15 @@ impl Receiving {
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
                 self.log.keep_keys(self.verification.keys());
-                let sent = sent.filter(|sent| u64::try_from(sent.body.len()) == Ok(self.log.body_bytes));
-                let id_key = self.identify_delivery(&mut verified, sent.map(|sent| sent.body))?;
-                match sent {
-                    Some(sent) => self.log.expect_handshake(sent)?,
+                let read = sent.and_then(|Sent { head, body }| Some((head, body()?)));
+                let read = read.filter(|(_, body)| u64::try_from(body.len()) == Ok(self.log.body_bytes));
+                let id_key = self.identify_delivery(&mut verified, read.as_ref().map(|(_, body)| &**body))?;
+                let challenging = match read {
+                    Some((head, body)) => self.log.challenging(head, body),
                     None if self.log.may_be_handshake() => return Err(self.refuse(RefusalReason::Misconfigured)),
-                    None => {}
-                }
-                Ok((self.log, VerifiedDelivery::new(webhook_id, verified, id_key), now))
+                    None => None,
+                };
+                Ok((self.log, VerifiedDelivery::new(webhook_id, verified, id_key), now, challenging))
             }
             (Err(fault), _, None) => Err(self.log.reject(fault)),
             (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
@@ -248,6 +247,9 @@ impl Receiving {
     }
 }
 
+/// A verified request: when it was verified, and its content if it has the form of a signed handshake.
+type Verdict<'r, H> = (RequestLog, VerifiedDelivery, ClockReading, Option<Challenging<'r, H>>);
+
 /// Admits or refuses the request by the stores' answers. `admission` is `None` if a store must be awaited and the
 /// caller cannot wait.
 fn conclude(
@@ -269,18 +271,19 @@ fn conclude(
         }
         Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
         Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
+        Ok(AdmitOutcome::OverQuota { retry_after, .. }) if log.is_handshake => {
+            (RefusalReason::HandshakeQuotaExceeded, RetryHint::For(retry_after))
+        }
         Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
             (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
         }
         Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
     };
-    if handshake.is_some() {
-        log.refund();
-    }
     let refused = log.refuse(reason, hint);
     Err(match handshake {
         None => refused,
         Some(answer) => {
+            log.status = Some(answer.status());
             log.conclude(Outcome::Handshake);
             refused.answered(*answer)
         }

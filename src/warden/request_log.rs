@@ -35,7 +35,7 @@ pub(super) struct RequestLog {
     pub(super) status: Option<StatusCode>,
     /// The keys of a verified request, if the answer to a signed handshake needs them.
     pub(super) signing_keys: Option<Box<PreparedKeys>>,
-    /// Whether the delivery is a signed handshake.
+    /// Whether the delivery is a signed handshake that is answered, or over the quota.
     pub(super) is_handshake: bool,
     /// Whether the delivery has no id where the scheme names one.
     pub(super) lacks_id: bool,

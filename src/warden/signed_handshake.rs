@@ -1,5 +1,6 @@
 //! Answers signed handshakes, once their delivery is verified.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,34 +10,31 @@ use super::Inner;
 use super::Warden;
 use super::admission::Admission;
 use super::admitted::Admitted;
-use super::answer::{Answer, RetryHint};
+use super::answer::Answer;
 use super::id::WebhookId;
-use super::refused::Refused;
 use super::request_log::RequestLog;
 use super::unsigned_handshake::mac_text;
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::crypto::PreparedKeys;
-use crate::event::RefusalReason;
 use crate::handshake::{Challenge, Handshake};
 use crate::headers::Head;
 #[cfg(feature = "tower")]
 use crate::scheme::DeliveryIdSource;
 use crate::shared_store::AdmitOutcome;
 
-/// The request whose body was hashed.
-pub(crate) struct Sent<'r, H: ?Sized> {
+/// The request as it was sent. Its body is read only once it is verified.
+pub(crate) struct Sent<'r, 'f, H: ?Sized> {
     pub(crate) head: &'r H,
-    pub(crate) body: &'r [u8],
+    /// Returns the body, or `None` if it is larger than what is read.
+    pub(crate) body: &'f dyn Fn() -> Option<Cow<'r, [u8]>>,
 }
 
-impl<H: ?Sized> Clone for Sent<'_, H> {
-    fn clone(&self) -> Self {
-        *self
-    }
+/// A verified request that has the form of a signed handshake.
+pub(super) struct Challenging<'r, H: ?Sized> {
+    head: &'r H,
+    body: Cow<'r, [u8]>,
 }
-
-impl<H: ?Sized> Copy for Sent<'_, H> {}
 
 impl Admitted {
     /// Takes the answer to a signed [`Handshake`]. If there is one, [`commit`](Self::commit) the delivery, send the answer,
@@ -44,8 +42,8 @@ impl Admitted {
     /// [`Handshake`](crate::event::Outcome::Handshake). The request must have passed
     /// [`Receiving::finish_request`](super::Receiving::finish_request) or its async form.
     ///
-    /// [A copy that is answered](crate::handshake#copies) is a [`Refused`], whose [`into_answer`](Refused::into_answer) is
-    /// the answer to the handshake.
+    /// [A copy that is answered](crate::handshake#copies) is a [`Refused`](super::Refused) whose
+    /// [answer](super::Refused::into_answer) is that to the handshake.
     ///
     /// ```
     /// use hookwarden::handshake::Handshake;
@@ -76,7 +74,10 @@ impl Admitted {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn take_handshake_answer(&mut self) -> Option<Answer> {
-        self.handshake.take().map(|answer| *answer)
+        let answer = *self.handshake.take()?;
+        self.log.is_handshake = true;
+        self.log.status = Some(answer.status());
+        Some(answer)
     }
 }
 
@@ -99,61 +100,72 @@ impl Warden {
 }
 
 impl RequestLog {
-    /// Records whether a verified request has the form of a signed handshake. If it has, it counts against the quota of
-    /// handshakes, and not against the sender's.
-    pub(super) fn expect_handshake<H: Head + ?Sized>(&mut self, sent: Sent<'_, H>) -> Result<(), Refused> {
-        let inner = Arc::clone(&self.inner);
-        let Some(handshakes) = inner.handshakes.as_deref() else { return Ok(()) };
-        if find(handshakes.signed.iter(), sent, |_, _| true).is_none() {
-            return Ok(());
-        }
-        self.is_handshake = true;
-        handshakes
-            .count(self.peer, self.webhook_id.as_ref(), &inner.monitor)
-            .map_err(|wait| self.refuse(RefusalReason::HandshakeQuotaExceeded, RetryHint::For(wait)))
+    /// Returns the verified request if it has the form of a signed handshake.
+    pub(super) fn challenging<'r, H: Head + ?Sized>(
+        &self,
+        head: &'r H,
+        body: Cow<'r, [u8]>,
+    ) -> Option<Challenging<'r, H>> {
+        let handshakes = self.inner.handshakes.as_deref()?;
+        find(handshakes.signed.iter(), head, &body, |_, _| true)?;
+        Some(Challenging { head, body })
     }
 
-    /// Admits a delivery, or answers it if it is a handshake.
+    /// Admits a delivery, or answers it if it is a handshake. A handshake does not count against the sender's quota, but
+    /// separately against one of the same size.
     pub(super) async fn admit<H: Head + ?Sized>(
         &mut self,
         delivery: &VerifiedDelivery,
         now: ClockReading,
-        sent: Option<Sent<'_, H>>,
+        challenging: Option<Challenging<'_, H>>,
     ) -> Admission {
-        let admission = self.inner.stores.admit(delivery, now, !self.is_handshake).await;
-        let Some(sent) = sent.filter(|_| self.is_handshake) else { return admission };
-        let is_copy = match admission.outcome {
-            Ok(AdmitOutcome::Granted(_)) => false,
-            Ok(AdmitOutcome::Finished | AdmitOutcome::InProgress { .. }) => true,
-            Ok(AdmitOutcome::OverQuota { .. }) | Err(_) => return admission,
+        let inner = Arc::clone(&self.inner);
+        let (stores, monitor) = (&inner.stores, &inner.monitor);
+        let admission = stores.admit(delivery, now, challenging.is_none()).await;
+        let (Some(challenging), Some(handshakes)) = (challenging, inner.handshakes.as_deref()) else {
+            return admission;
         };
-        let answer = self.answer_signed(sent, is_copy);
-        self.is_handshake = answer.is_some();
-        match answer {
-            Some(answer) => Admission { handshake: Some(Box::new(answer)), ..admission },
-            None if is_copy => admission,
-            // The application did not accept it, so the handler gets it.
-            None => {
-                let monotonic = self.inner.monitor.clock.monotonic();
-                self.inner.stores.count_claimed(delivery, admission.claim, monotonic).await
+        match admission.outcome {
+            Ok(AdmitOutcome::Granted(_)) => {
+                let limiter = Some(&handshakes.signed_limit);
+                let counted = stores.count_claimed(delivery, admission.claim, monitor.clock.monotonic(), limiter).await;
+                if matches!(counted.outcome, Ok(AdmitOutcome::OverQuota { .. })) {
+                    self.is_handshake = true;
+                    return counted;
+                }
+                match self.answer_signed(&challenging, false) {
+                    Some(answer) => Admission { quota: None, handshake: Some(Box::new(answer)), ..counted },
+                    // The application did not accept it, so the handler gets it.
+                    None => stores.count_claimed(delivery, counted.claim, monitor.clock.monotonic(), None).await,
+                }
             }
+            Ok(AdmitOutcome::Finished | AdmitOutcome::InProgress { .. })
+                if handshakes.count(self.peer, self.webhook_id.as_ref(), monitor).is_ok() =>
+            {
+                let answer = self.answer_signed(&challenging, true).map(Box::new);
+                self.is_handshake = answer.is_some();
+                Admission { handshake: answer, ..admission }
+            }
+            _ => admission,
         }
     }
 
     /// Answers a verified request if a handshake accepts it. A copy is answered only if that is safe.
-    fn answer_signed<H: Head + ?Sized>(&mut self, sent: Sent<'_, H>, is_copy: bool) -> Option<Answer> {
+    fn answer_signed<H: Head + ?Sized>(
+        &mut self,
+        Challenging { head, body }: &Challenging<'_, H>,
+        is_copy: bool,
+    ) -> Option<Answer> {
         let inner = Arc::clone(&self.inner);
         let webhook_id = self.webhook_id.as_ref().map(WebhookId::as_str);
         let signed = inner.handshakes.as_deref()?.signed.iter().filter(|handshake| !is_copy || handshake.repeats());
         let (handshake, challenge) =
-            find(signed, sent, |handshake, challenge| handshake.accepts(sent.head, challenge, webhook_id))?;
+            find(signed, *head, body, |handshake, challenge| handshake.accepts(*head, challenge, webhook_id))?;
         let mac = match handshake.mac_encoding() {
             None => String::new(),
             Some(encoding) => mac_text(self.signing_keys.as_deref()?, &challenge, encoding, self)?,
         };
-        let answer: Answer = handshake.reply(sent.head, &challenge, &mac).into();
-        self.status = Some(answer.status());
-        Some(answer)
+        Some(handshake.reply(*head, &challenge, &mac).into())
     }
 
     /// Whether the request can be a signed handshake.
@@ -173,7 +185,8 @@ impl RequestLog {
 /// if a handshake can match.
 fn find<'w, H: Head + ?Sized>(
     mut handshakes: impl Iterator<Item = &'w Handshake>,
-    Sent { head, body }: Sent<'_, H>,
+    head: &H,
+    body: &[u8],
     accepts: impl Fn(&Handshake, &Challenge) -> bool,
 ) -> Option<(&'w Handshake, Challenge)> {
     if body.len() > MAX_BODY {

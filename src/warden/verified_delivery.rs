@@ -46,7 +46,7 @@ impl VerifiedDelivery {
     /// changes nothing if the transaction has committed it. If the handler answered 2xx although the delivery was not
     /// committed, adapters answer 503, and [`Admitted::commit_async`](super::Admitted::commit_async) returns an error.
     ///
-    /// This is the interface of stores such as `hookwarden-sqlx`; a handler calls the store.
+    /// This is the interface of stores such as `hookwarden-sqlx`; a handler calls the store. Take the claim only to commit it.
     #[must_use]
     pub fn take_claim(&self) -> Option<TakenClaim<'_>> {
         self.claim.as_ref().map(|claim| claim.take(self.webhook_id(), self.replay_keys()))

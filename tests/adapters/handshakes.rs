@@ -474,26 +474,29 @@ async fn unverified_challenge_is_refused_like_any_request() {
 
 #[tokio::test]
 async fn signed_challenges_leave_the_sender_quota_untouched() {
-    let quota = Quota::new(1, Duration::from_secs(3_600)).unwrap();
+    let (large, small) = (Quota::per_minute(1_000).unwrap(), Quota::per_minute(1).unwrap());
     for &adapter in Server::ALL {
-        let settings = |warden: WardenBuilder| warden.handshake(slack()).quotas(Quotas::new().accepted(quota));
-        let mut site = Site::start(adapter, settings).await;
+        let quotas = Quotas::new().accepted(large).rejected(small).handshakes(small);
+        let mut site = Site::start(adapter, |warden| warden.handshake(slack()).quotas(quotas)).await;
         let mut connection = site.connect().await;
+        let body = |challenge| format!(r#"{{"type":"url_verification","challenge":"{challenge}"}}"#);
         for number in 0..1_000 {
-            // The quota of handshakes refills.
-            if number % 60 == 0 {
-                site.clock.advance(Duration::from_secs(60));
-            }
-            let body = format!(r#"{{"type":"url_verification","challenge":"{number}"}}"#);
-            let exchange = site.send_on(&mut connection, &signed(body, number / 60 * 60 + 60).sized()).await;
+            let exchange = site.send_on(&mut connection, &signed(body(number), 0).sized()).await;
             assert_eq!(exchange.answer.unwrap().body, number.to_string().as_bytes(), "{adapter:?}");
             assert_eq!(exchange.event.outcome, Outcome::Handshake, "{adapter:?}");
         }
-        let mut statuses = Vec::new();
-        for body in ["a", "b"] {
-            statuses.push(site.send(&signed(body, 1_020).sized()).await.answer.unwrap().status);
+        let over = site.send(&signed(body(1_000), 0).sized()).await;
+        assert_eq!(over.answer.unwrap().status, 429, "{adapter:?}");
+        assert_eq!(over.event.outcome, refused(RefusalReason::HandshakeQuotaExceeded), "{adapter:?}");
+        let delivery = site.send(&signed("x", 0).sized()).await.answer.unwrap();
+        let remaining = delivery.header("ratelimit").unwrap();
+        assert!(remaining.contains(";r=999;"), "{adapter:?}: {remaining}");
+        // A copy is answered once, and is then a duplicate.
+        for (answer, outcome) in [("7", Outcome::Handshake), ("", refused(RefusalReason::Replayed))] {
+            let copy = site.send(&signed(body(7), 0).sized()).await;
+            assert_eq!((copy.answer.unwrap().body, copy.event.outcome), (answer.into(), outcome), "{adapter:?}");
         }
-        assert_eq!(statuses, [200, 429], "{adapter:?}");
+        site.end().await;
     }
 }
 

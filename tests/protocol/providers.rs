@@ -113,6 +113,16 @@ fn provider_is_found_in_any_spelling() {
 }
 
 #[test]
+fn loading_by_name_parses_one_file() {
+    let count = |run: &dyn Fn()| allocation_counter::measure(run).count_total;
+    let all = count(&|| drop(Provider::all().collect::<Vec<_>>()));
+    for name in ["mux", "zoom"] {
+        let one = count(&|| drop(Provider::find(name)));
+        assert!((all / 400..all / 30).contains(&one), "{name}: {one} allocations, and {all} for all files");
+    }
+}
+
+#[test]
 fn unknown_provider_suggests_the_nearest() {
     let error = |name| Scheme::provider(name).expect_err("an unknown name").to_string();
     assert_eq!(error("strpe"), "provider: unknown provider \"strpe\": did you mean stripe?");

@@ -18,7 +18,7 @@ use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason, StoreKind, Warning};
 use hookwarden::keys::StaticKeys;
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
-use hookwarden::replay::LocalReplay;
+use hookwarden::replay::{LocalReplay, ReplayStore as _};
 use hookwarden::testing::{FaultyStore, StoreFault};
 use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Refused, Replay, WardenBuilder};
@@ -626,6 +626,50 @@ fn delivery_dropped_without_runtime_ends_with_lease() {
     assert_eq!(remote.store().names(), ["claim", "claim"]);
     scene.clock.advance(LEASE);
     assert_eq!(runtime.block_on(scene.send_async(&post)), Ok(()));
+}
+
+#[tokio::test]
+async fn taken_claim_must_be_committed() {
+    let (scene, remote) = shared(|warden| warden);
+    let post = scene.signed("x");
+    let missing = || "the handler's transaction did not commit the delivery".to_owned();
+    let down = || "the network is down".to_owned();
+    for (lateness, fault, error, warnings) in [
+        (Duration::ZERO, None, missing(), vec![Warning::CommitMissing]),
+        (LEASE, None, missing(), vec![Warning::LeaseOutlived]),
+        (Duration::ZERO, Some(network_is_down()), down(), vec![]),
+    ] {
+        let admitted = scene.receive_async(&post).await.unwrap();
+        assert!(admitted.delivery().take_claim().is_some());
+        scene.clock.advance(lateness);
+        if let Some(fault) = fault {
+            remote.set_fault(fault);
+        }
+        assert_eq!(admitted.commit_async().await.unwrap_err().to_string(), error);
+        remote.set_fault(None);
+        assert_eq!(scene.reports.warnings.take(), warnings);
+        assert_eq!(scene.outcomes(), [Outcome::Released]);
+    }
+    scene.clock.advance(LEASE);
+    // Without waiting, only the warning shows it.
+    let admitted = scene.receive_async(&post).await.unwrap();
+    let _ = admitted.delivery().take_claim();
+    remote.store().take();
+    admitted.commit();
+    assert_eq!(remote.store().called().await.name, "release");
+    let mut warnings = scene.reports.warnings.take();
+    while warnings.is_empty() {
+        tokio::task::yield_now().await;
+        warnings = scene.reports.warnings.take();
+    }
+    assert_eq!(warnings, [Warning::CommitMissing]);
+    // The transaction commits it.
+    let admitted = scene.receive_async(&post).await.unwrap();
+    let claim = admitted.delivery().take_claim().unwrap();
+    assert_eq!(remote.commit(claim.delivery, claim.claimant, scene.clock.now()).await, Ok(true));
+    admitted.commit_async().await.unwrap();
+    assert_eq!(scene.reports.warnings.take(), []);
+    assert_eq!(scene.send_async(&post).await, Err(RefusalReason::Replayed));
 }
 
 #[tokio::test]

@@ -596,8 +596,9 @@ fn signed_challenge_counts_as_a_handshake() {
     let observer = move |event: &SecurityEvent<'_>| {
         let _ = events.send((event.outcome, event.status.map(|status| status.as_u16())));
     };
-    let quota = Quota::new(4, Duration::from_secs(60)).unwrap();
-    let quotas = Quotas::new().handshakes(quota).accepted(Quota::new(1, Duration::from_secs(60)).unwrap());
+    let quota = Quota::new(2, Duration::from_secs(60)).unwrap();
+    let quotas =
+        Quotas::new().handshakes(quota).accepted(quota).rejected(Quota::new(1, Duration::from_secs(60)).unwrap());
     let handshake = Handshake::body("/c").when("/type", "check");
     let warden = builder(&scheme).quotas(quotas).handshake(handshake).observer(observer).build().unwrap();
     let send = |body: &str| {
@@ -618,19 +619,25 @@ fn signed_challenge_counts_as_a_handshake() {
     let challenge = |text: &str| format!(r#"{{"type":"check","c":"{text}"}}"#);
     let event = |text: &str| format!(r#"{{"type":"event","c":"{text}"}}"#);
     let answered = |text: &str| Some((200, text.as_bytes().to_vec()));
-    assert_eq!([send(&event("a")), send(&event("a"))], [None, Some((200, Vec::new()))]);
-    // The sender is over its own quota now. A copy of a challenge counts like the first one.
-    assert_eq!(send(&event("b")), Some((429, Vec::new())));
-    for text in ["a", "b", "a", "b"] {
-        assert_eq!(send(&challenge(text)), answered(text));
-    }
-    assert_eq!(send(&challenge("c")), Some((429, Vec::new())));
-    assert_eq!(send(&event("b")), Some((429, Vec::new())));
+    let (empty, over) = (Some((200, Vec::new())), Some((429, Vec::new())));
+    // Neither side of the sender's quota uses up the other.
+    assert_eq!([send(&challenge("a")), send(&challenge("b"))], [answered("a"), answered("b")]);
+    assert_eq!([send(&challenge("c")), send(&challenge("c"))], [over.clone(), over.clone()]);
+    assert_eq!([send(&event("a")), send(&event("b")), send(&event("c"))], [None, None, over]);
+    // Copies count by peer, and are duplicates above that quota.
+    assert_eq!([send(&challenge("a")), send(&challenge("b"))], [answered("a"), answered("b")]);
+    assert_eq!([send(&challenge("a")), send(&event("a"))], [empty.clone(), empty]);
     let refused = |reason| (Outcome::Refused(reason), None);
-    let mut expected = vec![(Outcome::Accepted, None), refused(RefusalReason::Replayed)];
-    expected.push(refused(RefusalReason::QuotaExceeded));
-    expected.extend([(Outcome::Handshake, Some(200)); 4]);
-    expected.extend([refused(RefusalReason::HandshakeQuotaExceeded), refused(RefusalReason::QuotaExceeded)]);
+    let (handshake, replayed) = ((Outcome::Handshake, Some(200)), refused(RefusalReason::Replayed));
+    let expected = [
+        [handshake; 2],
+        [refused(RefusalReason::HandshakeQuotaExceeded); 2],
+        [(Outcome::Accepted, None); 2],
+        [refused(RefusalReason::QuotaExceeded), handshake],
+        [handshake, replayed],
+    ];
+    let mut expected = expected.concat();
+    expected.push(replayed);
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -658,20 +665,23 @@ fn refused_challenge_counts_against_the_sender() {
     let handshake = || Handshake::body("/c").when("/type", "check").accept_if(|_, challenge| challenge == "good");
     for replay in [Replay::new(), Replay::danger_off()] {
         let warden = builder(&scheme).quotas(quotas()).handshake(handshake()).replay(replay).build().unwrap();
-        let mut results = Vec::new();
-        for text in ["good", "bad1", "bad2", "bad3", "good", "bad3"] {
-            let body = format!(r#"{{"type":"check","c":"{text}","at":{}}}"#, results.len());
+        let send = |kind: &str, text: &str| {
+            let body = format!(r#"{{"type":"{kind}","c":"{text}"}}"#);
             let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
             let headers: Vec<(&str, &str)> = signed.iter().collect();
             let head = RequestHead::new("POST", "/webhooks/acme", &headers);
-            let finished = receiving(&warden, &head, body.as_bytes()).finish_request(&head, body.as_bytes());
-            results.push(match finished {
-                Ok(mut admitted) => Ok(admitted.take_handshake_answer().is_some()),
+            match receiving(&warden, &head, body.as_bytes()).finish_request(&head, body.as_bytes()) {
+                Ok(mut admitted) => {
+                    let is_answered = admitted.take_handshake_answer().is_some();
+                    admitted.commit();
+                    Ok(is_answered)
+                }
                 Err(refused) => Err(refused.reason()),
-            });
-        }
-        let over = Err(RefusalReason::QuotaExceeded);
-        assert_eq!(results, [Ok(true), Ok(false), Ok(false), over, Ok(true), over]);
+            }
+        };
+        assert_eq!([send("event", "1"), send("check", "bad1")], [Ok(false), Ok(false)]);
+        assert_eq!(send("check", "bad2"), Err(RefusalReason::QuotaExceeded));
+        assert_eq!(send("check", "good"), Err(RefusalReason::HandshakeQuotaExceeded));
     }
 }
 

@@ -259,7 +259,7 @@ fn released_delivery_logs_the_handlers_status() {
         event.status = Some(http::StatusCode::BAD_REQUEST);
         observer.observe(&event);
     });
-    assert_eq!(lines[0].field("message"), Some("handler answered 400: delivery not committed, a retry will run it"));
+    assert_eq!(lines[0].field("message"), Some("answered 400: delivery not committed, a retry will run it"));
     assert_eq!(lines[0].field("status"), Some("400"));
 }
 

@@ -27,9 +27,20 @@ fn facts_name_source_and_equal_bodies() {
 #[test]
 fn unknown_provider_is_refused_with_a_suggestion() {
     Scratch::new().run(["providers", "strpe"]).assert_refused("did you mean stripe?");
-    Scratch::new().run(["sign", "--body", "x", "--scheme", "strpe"]).assert_refused(
-        "--scheme: must be a file or one of `hookwarden providers`; unknown provider \"strpe\": did you mean stripe?",
-    );
+    let scratch = Scratch::new();
+    scratch.file("file", "x");
+    for command in [
+        &["sign", "--body", "x"][..],
+        &["verify", "file", "--secret-file", "file"],
+        &["send", "http://127.0.0.1:9/", "--body", "x", "--secret-file", "file"],
+        &["audit", "http://127.0.0.1:9/", "--secret-file", "file"],
+        &["secret", "check", "file"],
+        &["rotate", "file"],
+    ] {
+        scratch.run([command, &["--scheme", "strpe"]].concat()).assert_refused(
+            "--scheme: must be a file or one of `hookwarden providers`; unknown provider \"strpe\": did you mean stripe?",
+        );
+    }
 }
 
 #[test]

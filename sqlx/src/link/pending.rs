@@ -21,6 +21,17 @@ impl Settlement {
             Self::Release(claims) => Call::Release(claims),
         }
     }
+
+    /// Returns both halves of several releases, or otherwise the settlement.
+    pub(crate) fn split(self) -> Result<[Self; 2], Self> {
+        match self {
+            Self::Release(mut claims) if claims.len() > 1 => {
+                let half = claims.split_off(claims.len() / 2);
+                Ok([Self::Release(claims), Self::Release(half)])
+            }
+            single => Err(single),
+        }
+    }
 }
 
 /// What waits for the database. Commits come first: if one is lost, finished work is repeated. Most releases are of

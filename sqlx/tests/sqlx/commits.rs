@@ -180,7 +180,7 @@ pub(crate) async fn extractor_without_layer_commits<D: TestDatabase>() {
     let handle = |State(site): State<Arc<Site<D>>>, webhook: UncommittedWebhook<Bytes>| async move {
         let (_, admitted) = webhook.into_parts();
         site.pay(admitted.delivery(), Act::Commit(200)).await.unwrap();
-        admitted.commit();
+        admitted.commit_async().await.unwrap();
     };
     let state = AppState { warden, site: Arc::clone(&site) };
     let app = App(Router::new().route("/webhooks/{id}", post(handle)).with_state(state));

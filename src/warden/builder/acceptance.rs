@@ -29,8 +29,8 @@ impl WardenBuilder {
     ///
     /// An unsigned handshake is answered from its head, whatever the accepted [`methods`](Self::methods) are. The route
     /// must pass its method to the adapter: `any(handler).layer(…)` on axum, `web::route().to(handler)` on actix-web.
-    /// [`Quotas::handshakes`](crate::warden::Quotas::handshakes) limits them. A signed handshake is a delivery: it has
-    /// passed all checks, its delivery is committed, and the handler does not run.
+    /// [`Quotas::handshakes`](crate::warden::Quotas::handshakes) limits them. A signed handshake is a delivery: it is
+    /// verified and committed, but the handler does not run.
     ///
     /// ```
     /// use hookwarden::handshake::Handshake;

@@ -113,9 +113,12 @@ impl Quotas {
         self
     }
 
-    /// Sets the quota of [handshakes](crate::handshake) for each peer and webhook id, per Warden. Further ones are refused
-    /// with 429. A peer has twice the quota for all its webhook ids. Handshakes with a wrong token count too, so that the
-    /// quota limits guesses. Handshakes count against no other quota.
+    /// Sets the quota of unsigned [handshakes](crate::handshake) for each peer and webhook id, per Warden. Further ones are
+    /// refused with 429. A peer has twice the quota for all its webhook ids. Handshakes with a wrong token count too, so that
+    /// the quota limits guesses, and so do copies of signed handshakes.
+    ///
+    /// For signed handshakes, each webhook id has a second quota of the size of its [accepted](Self::accepted) requests, per
+    /// Warden.
     pub fn handshakes(mut self, quota: Quota) -> Self {
         self.handshakes = Some(quota);
         self

@@ -45,11 +45,12 @@ struct Seen {
 async fn probe(session: &Session, seen: &mut Seen) -> Result<(), Inconclusive> {
     for name in PARAMETERS {
         let event = Event::of(session.sender.message())?;
-        let what = format!("a GET whose {name} is an event");
+        let method = method_for(name);
+        let what = format!("a {method} whose {name} is an event");
         let reply = session.send_delivery(&what, &event.asked_by_query(session, name)).await?;
         seen.unsigned.extend(event.is_signed_in(&reply).then(|| format!("{what} is answered with its signature")));
         let plain = Event::plain(session)?;
-        let what = format!("a GET whose {name} is a number");
+        let what = format!("a {method} whose {name} is a number");
         let reply = session.send_delivery(&what, &plain.asked_by_query(session, name)).await?;
         seen.is_answered |= plain.is_answered_in(&reply);
         if matches!(session.sender.scheme.signed(), [SignedPart::Body]) && plain.is_signed_in(&reply) {
@@ -106,14 +107,14 @@ impl Event {
         Self::of(message.carrying(format!("1{number}")))
     }
 
-    /// A GET without a signature, with the event's signed content as the parameter `name`.
+    /// A request without a signature, with the event's signed content as the parameter `name`.
     fn asked_by_query(&self, session: &Session, name: &str) -> Delivery {
         let mut request = without_signature(session, self.delivery.clone()).carrying("");
         let separator = if request.path.contains('?') { '&' } else { '?' };
         let content: String = self.content.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let mode = if name == "hub.challenge" { "hub.mode=subscribe&" } else { "" };
         request.path = format!("{}{separator}{mode}{name}={content}", request.path);
-        request.method = "GET";
+        request.method = method_for(name);
         request
     }
 
@@ -142,6 +143,11 @@ fn text_of(Answer { headers, body, .. }: &Answer) -> String {
 
 fn without_signature(session: &Session, delivery: Delivery) -> Delivery {
     needed(session).iter().fold(delivery, |delivery, name| delivery.without(name))
+}
+
+/// Microsoft Graph sends its challenge in a POST.
+fn method_for(name: &str) -> &'static str {
+    if name == "validationToken" { "POST" } else { "GET" }
 }
 
 /// The query parameters in which providers send a challenge.
