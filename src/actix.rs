@@ -216,7 +216,7 @@ where
                         response.status()
                     }
                     // actix-web converts the error into a response outside all middleware.
-                    Err(error) => error.as_response_error().status_code(),
+                    Err(error) => error.error_response().status(),
                 };
                 Finished::Settling(async move {
                     let instead = admitted.settle_by_status(http_status(status)).await;

@@ -61,7 +61,7 @@ impl<DB: Dialect> Link<DB> {
         if self.is_down() {
             return Err(StoreError::new("the database is away, the request was not sent"));
         }
-        self.attempt(call).await.map_err(|failure| {
+        self.attempt(call, self.timeout).await.map_err(|failure| {
             if failure.suspect {
                 self.start_recovery();
             }
@@ -77,12 +77,13 @@ impl<DB: Dialect> Link<DB> {
         Ok(reply)
     }
 
-    /// Repeats a call that the database aborted because of others, such as a deadlock.
-    async fn attempt(&self, call: Call<'_>) -> Result<Reply, Failure> {
+    /// Repeats a call that the database aborted because of others, such as a deadlock. A lock is awaited for at most
+    /// `patience`.
+    async fn attempt(&self, call: Call<'_>, patience: Duration) -> Result<Reply, Failure> {
         let deadline = tokio::time::Instant::now().checked_add(self.timeout).unwrap_or_else(tokio::time::Instant::now);
         let mut pause = SHORTEST_PAUSE;
         loop {
-            let failure = match self.once(call, deadline).await {
+            let failure = match self.once(call, deadline, patience).await {
                 Err(failure) if failure.repeats => failure,
                 outcome => return outcome,
             };
@@ -93,13 +94,13 @@ impl<DB: Dialect> Link<DB> {
         }
     }
 
-    async fn once(&self, call: Call<'_>, deadline: tokio::time::Instant) -> Result<Reply, Failure> {
+    async fn once(&self, call: Call<'_>, deadline: tokio::time::Instant, patience: Duration) -> Result<Reply, Failure> {
         let mut connection = match timeout_at(deadline, self.pool.acquire()).await {
             Ok(acquired) => acquired.map_err(|error| Failure::new(&error))?,
             Err(_) => return Err(Failure::no_connection(self.timeout)),
         };
         // Less than the remaining time, so that the server's answer names the lock before the caller stops waiting.
-        let patience = deadline.saturating_duration_since(tokio::time::Instant::now()).mul_f64(0.75);
+        let patience = patience.min(deadline.saturating_duration_since(tokio::time::Instant::now()).mul_f64(0.75));
         let calling = DB::call(&mut connection, &self.statements, call, Some(patience));
         let outcome = match timeout_at(deadline, calling).await {
             Ok(reply) => reply.map_err(|error| Failure::new(&error)),
@@ -123,7 +124,7 @@ impl<DB: Dialect> Link<DB> {
         let Ok(runtime) = Handle::try_current() else { return };
         let link = Arc::clone(self);
         runtime.spawn(async move {
-            match link.attempt(Call::Sweep).await {
+            match link.attempt(Call::Sweep, link.timeout).await {
                 Ok(Reply::Rows(count)) if count >= SWEEP_BATCH.unsigned_abs() => {
                     link.next_sweep.store(link.millis(), Ordering::Relaxed);
                 }
@@ -171,7 +172,7 @@ impl<DB: Dialect> Link<DB> {
         let (mut next, mut locked) = (Vec::new(), Vec::new());
         let is_sent = loop {
             let Some(batch) = next.pop().or_else(|| self.pending.take()) else { break locked.is_empty() };
-            let Err(failure) = self.attempt(batch.call()).await else { continue };
+            let Err(failure) = self.attempt(batch.call(), BACKGROUND_PATIENCE).await else { continue };
             if failure.suspect || failure.repeats {
                 next.push(batch);
                 break false;
@@ -184,7 +185,7 @@ impl<DB: Dialect> Link<DB> {
             }
         };
         next.into_iter().for_each(|settlement| self.pending.put_back(settlement));
-        locked.into_iter().for_each(|settlement| self.pending.push(settlement));
+        locked.into_iter().for_each(|settlement| self.pending.put_back(settlement));
         is_sent
     }
 }
@@ -221,6 +222,8 @@ async fn recover<DB: Dialect>(link: Weak<Link<DB>>) {
     }
 }
 
+/// How long the background task waits for a lock: what waits behind the settlement may not be locked.
+const BACKGROUND_PATIENCE: Duration = Duration::from_millis(20);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const FIRST_RECOVERY_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_RECOVERY_PAUSE: Duration = Duration::from_millis(250);

@@ -64,7 +64,8 @@ impl<DB: SupportedDatabase> SqlxStore<DB> {
     /// The Warden then does not commit the delivery by the status of the answer. If the transaction was not committed,
     /// the Warden releases the delivery after the handler, with any status.
     ///
-    /// Commit the transaction before the handler answers: a task that goes on after the answer finds its claim released.
+    /// Call this and commit the transaction before the handler answers: a task that goes on after the answer finds its claim
+    /// released, or the delivery committed by the status.
     ///
     /// # Errors
     /// Return the error from the handler, let the whole transaction roll back, and answer 5xx: the sender does not retry

@@ -31,7 +31,8 @@ pub enum RefusalReason {
     QuotaExceeded,
     /// The peer is over its quota of refused requests.
     PeerBlocked,
-    /// The peer is over its quota of [handshakes](crate::warden::Quotas::handshakes).
+    /// The peer is over its quota of [handshakes](crate::warden::Quotas::handshakes), or the webhook id is over that of signed
+    /// ones.
     HandshakeQuotaExceeded,
     /// All unverified bodies together exceed the Warden's body budget.
     BodyBudgetExceeded,

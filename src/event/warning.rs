@@ -10,8 +10,7 @@ pub enum Warning {
     RejectedTableFull,
     /// The table that counts the accepted requests of each webhook id is full: ids that are not in it are not limited.
     AcceptedTableFull,
-    /// The table that counts the handshakes of each peer is full: the handshakes of peers that are not in it are not
-    /// limited.
+    /// A table that counts handshakes, by peer or by webhook id, is full: those of others are not limited.
     HandshakeTableFull,
     /// The shared limiter failed: this process counts its share of each quota until the limiter answers again.
     LimiterFellBack,
@@ -20,8 +19,9 @@ pub enum Warning {
     /// All peers so far have private addresses. There may be a proxy that is not declared; the refused requests of one
     /// client would then count against all of them.
     PeersAllPrivate,
-    /// A handler finished after its lease ended and another request had claimed the delivery: the handler may have run
-    /// twice.
+    /// A handler finished after its lease ended, and another request may have claimed the delivery: the handler may have run
+    /// twice. If the handler took the claim, its answer 2xx is replaced by 503, because it is not known whether the delivery
+    /// is committed.
     LeaseOutlived,
     /// A delivery has no id at the place that the scheme names, or not a string: if the sender signs a retry again, the
     /// handler runs again.
@@ -29,9 +29,9 @@ pub enum Warning {
     /// The table of delivery ids in this process is full, and the oldest were evicted: if a sender signs a late retry
     /// again, the handler runs again.
     DeliveryIdsEvicted,
-    /// A handler took its claim to commit it in a transaction, and answered 2xx, but the delivery is not committed. It was
-    /// released, and the adapter answered 503 instead, so that the sender retries. The handler must answer 5xx if its
-    /// transaction fails.
+    /// A handler took its claim to commit it in a transaction, and answered 2xx or called `commit`, but the delivery is not
+    /// committed. It was released. A layer or middleware has answered 503 instead, so that the sender retries; without one, the
+    /// handler must answer 5xx if its transaction fails.
     CommitMissing,
     /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
     /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
@@ -81,7 +81,9 @@ impl Warning {
         match self {
             Self::RejectedTableFull => "the table of refused requests is full: further peers are not blocked",
             Self::AcceptedTableFull => "the table of accepted requests is full: further webhook ids are not limited",
-            Self::HandshakeTableFull => "the table of handshakes is full: those of further peers are not limited",
+            Self::HandshakeTableFull => {
+                "a table of handshakes is full: those of further peers or webhook ids are not limited"
+            }
             Self::LimiterFellBack => "the shared limiter failed: this process counts its share of each quota",
             Self::PeerUnknown => "a request has no peer address: all such requests share one quota of refused requests",
             Self::PeersAllPrivate => {
@@ -96,7 +98,7 @@ impl Warning {
                 "the table of delivery ids is full: raise `Replay::capacity`, or a late retry may run the handler again"
             }
             Self::CommitMissing => {
-                "a handler took its claim and answered 2xx, but did not commit: the sender gets 503, and its retry is handled"
+                "a handler took its claim and reported success, but did not commit: the delivery is released, answer 5xx"
             }
             Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
             Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",

@@ -127,18 +127,26 @@ impl Stores {
     ) -> Admission {
         let mut pending = claim.map(|claim| PendingClaim::new(self, delivery, claim));
         let quota = self.quota_of(delivery);
-        let outcome = match (&self.quotas, &quota) {
-            (Some(_), Some(quota)) if let Some(limiter) = instead => limiter
+        // A store that claims and counts in one call. Not if it has failed for this claim.
+        let joint = self.replay.as_ref().and_then(|replay| match &replay.store {
+            ReplayBackend::Joint(store) => Some(&**store),
+            _ => None,
+        });
+        let fell_back = claim.is_some_and(|claim| claim.fell_back);
+        let outcome = match (instead, &self.quotas, &quota) {
+            (Some(limiter), _, Some(quota)) => limiter
                 .check_at(delivery.id().hash(), quota, monotonic)
                 .unwrap_or_else(|Uncounted(decision)| {
                     self.monitor.warn(Warning::HandshakeTableFull);
                     decision
                 })
                 .into(),
-            (Some(quotas), Some(quota)) if claim.is_some_and(|claim| self.counts_share(claim)) => {
+            (None, Some(quotas), Some(quota)) if fell_back && joint.is_some() => {
                 quotas.count_share(&self.monitor, delivery.id(), quota).into()
             }
-            (Some(quotas), Some(quota)) => quotas.count(&self.monitor, delivery.id(), quota, monotonic).await.into(),
+            (None, Some(quotas), Some(quota)) => {
+                quotas.count(&self.monitor, delivery.id(), quota, monotonic, joint).await.into()
+            }
             _ => AdmitOutcome::Granted(None),
         };
         if let Some(pending) = &mut pending {
@@ -154,11 +162,6 @@ impl Stores {
 
     fn quota_of(&self, delivery: &VerifiedDelivery) -> Option<Quota> {
         self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()))
-    }
-
-    /// Whether the store that claims and counts in one call has failed for this claim.
-    fn counts_share(&self, claim: ReplayClaim) -> bool {
-        claim.fell_back && self.replay.as_ref().is_some_and(|replay| matches!(replay.store, ReplayBackend::Joint(_)))
     }
 
     /// Reports that the stores did not answer within the deadline. A claim that they recorded is released in the

@@ -71,7 +71,7 @@ impl ReplayClaim {
         done: bool,
         monotonic: Duration,
     ) -> Result<bool, StoreError> {
-        let Some(replay) = &stores.replay else { return Ok(false) };
+        let Some(replay) = &stores.replay else { return Ok(true) };
         // `until` was computed from the wall clock at the claim. If the clock was set while the handler ran, the
         // current wall clock would make the entry expire too early.
         let now = self.claimed.carried_on_to(monotonic);
@@ -95,7 +95,8 @@ impl ReplayClaim {
                 settled
             }
         };
-        let is_late = now.monotonic.saturating_sub(self.claimed.monotonic) >= replay.lease;
+        // The lease may have ended during the call.
+        let is_late = stores.monitor.clock.monotonic().saturating_sub(self.claimed.monotonic) >= replay.lease;
         match settled {
             Ok(true) if done && is_taken => {
                 stores.monitor.warn(Warning::CommitMissing);

@@ -9,6 +9,7 @@ use super::monitor::Monitor;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
 use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Uncounted};
+use crate::shared_store::SharedStore;
 
 /// The quotas of accepted requests, by webhook id.
 pub(super) struct QuotaLimits {
@@ -26,15 +27,20 @@ impl QuotaLimits {
         self.overrides.get(webhook_id).copied().or(self.standard)
     }
 
-    /// Counts one request, in the shared limiter if there is one. If that fails, counts against this process's share.
+    /// Counts one request, in `joint` or the shared limiter if there is one. If that fails, counts against this process's
+    /// share.
     pub(super) async fn count(
         &self,
         monitor: &Monitor,
         webhook_id: &WebhookId,
         quota: &Quota,
         now: Duration,
+        joint: Option<&dyn SharedStore>,
     ) -> Decision {
-        let Some(shared) = &self.shared else { return self.count_locally(monitor, webhook_id, quota, now) };
+        let joint = joint.map(|store| -> &dyn RateLimiter { store });
+        let Some(shared) = joint.or(self.shared.as_deref()) else {
+            return self.count_locally(monitor, webhook_id, quota, now);
+        };
         match catch_panic(async { shared.check(webhook_id.as_str(), quota).await }).await {
             // A limiter may return a cached denial without a call to its server.
             Ok(denied @ Decision::Denied { .. }) => denied,

@@ -107,8 +107,8 @@ impl Receiving {
     /// # Errors
     /// Returns an error if the request is refused. A request that was refused for its size stays refused. A request
     /// past its deadline is refused as too slow, because an earlier copy of it may have expired from the replay store.
-    /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async). So does a Warden
-    /// that has signed handshakes or reads ids from bodies: use [`finish_request`](Self::finish_request).
+    /// A Warden with a shared store refuses every request here: use [`finish_async`](Self::finish_async). For a Warden
+    /// that has signed handshakes or reads ids from bodies, it refuses requests whose body it needs: use [`finish_request`](Self::finish_request).
     pub fn finish(self) -> Result<Admitted, Refused> {
         self.admit_now(None::<Sent<'_, '_, NoHeaders>>)
     }
@@ -118,8 +118,7 @@ impl Receiving {
     /// complete raw body that was hashed. Call [`Admitted::take_handshake_answer`] before the handler.
     ///
     /// # Errors
-    /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused. So is a signed handshake
-    /// over [`Quotas::handshakes`](super::Quotas::handshakes).
+    /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused.
     pub fn finish_request<H: Head + ?Sized>(self, head: &H, body: &[u8]) -> Result<Admitted, Refused> {
         self.admit_now(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }))
     }

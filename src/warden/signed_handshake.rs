@@ -11,6 +11,7 @@ use super::Warden;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::Answer;
+use super::claim::PendingClaim;
 use super::id::WebhookId;
 use super::request_log::RequestLog;
 use super::unsigned_handshake::mac_text;
@@ -133,7 +134,13 @@ impl RequestLog {
                     self.is_handshake = true;
                     return counted;
                 }
-                match self.answer_signed(&challenging, false) {
+                // A panic of the application's code releases the claim.
+                let mut pending = counted.claim.map(|claim| PendingClaim::new(stores, delivery, claim));
+                let answer = self.answer_signed(&challenging, false);
+                if let Some(pending) = &mut pending {
+                    pending.claim = None;
+                }
+                match answer {
                     Some(answer) => Admission { quota: None, handshake: Some(Box::new(answer)), ..counted },
                     // The application did not accept it, so the handler gets it.
                     None => stores.count_claimed(delivery, counted.claim, monitor.clock.monotonic(), None).await,

@@ -12,14 +12,17 @@ use hookwarden::event::{Observer, Outcome, RefusalReason, SecurityEvent, Warning
 use hookwarden::handshake::Handshake;
 use hookwarden::headers::{NoHeaders, RequestHead};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys};
+use hookwarden::limit::{Decision, QuotaState};
+use hookwarden::replay::LocalReplay;
 use hookwarden::scheme::SignedPart;
-use hookwarden::testing::TestClock;
+use hookwarden::testing::{FaultyStore, TestClock};
 use hookwarden::time::TimestampFormat;
 use hookwarden::warden::{Answer, Quotas, Receiving, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, ConfigError, IdSource, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use proptest::prelude::*;
 
 use crate::handshake_documents::{Document, examples};
+use crate::harness::store::Recorder;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const SECRET: &str = "a-secret-of-the-tests-and-of-no-one-else";
@@ -655,6 +658,61 @@ fn challenge_in_progress_is_answered_again() {
     let (status, _, answer) = copy.into_answer().into_parts();
     assert_eq!((status.as_u16(), answer.as_slice()), (200, b"abc".as_slice()));
     first.commit();
+}
+
+/// Two processes with one store.
+#[tokio::test]
+async fn signed_challenge_is_answered_over_shared_stores() {
+    let scheme = Scheme::timestamped();
+    let signer = Signer::new(scheme.clone(), keys(&scheme)).unwrap();
+    for is_joint in [false, true] {
+        let store = FaultyStore::<Recorder<LocalReplay>>::default();
+        let warden = || {
+            let quotas = Quotas::new().accepted(Quota::new(2, Duration::from_secs(60)).unwrap());
+            let warden = builder(&scheme).quotas(quotas).handshake(Handshake::body("/c").when("/type", "check"));
+            let warden = warden.handshake(Handshake::body("/c").when("/type", "ask").accept_if(|_, _| false));
+            let warden = match is_joint {
+                true => warden.shared_store(store.clone()),
+                false => warden.replay(Replay::shared(store.clone())),
+            };
+            warden.build().unwrap()
+        };
+        let (one, other) = (warden(), warden());
+        let send = async |warden: &Warden, kind: &str, text: &str| {
+            let body = format!(r#"{{"type":"{kind}","c":"{text}"}}"#);
+            let signed = signer.sign_body_at(body.as_bytes(), NOW).unwrap();
+            let headers: Vec<(&str, &str)> = signed.iter().collect();
+            let head = RequestHead::new("POST", "/webhooks/acme", &headers);
+            let mut receiving = warden.examine(&head, None).unwrap().identify_async(ID).await.unwrap();
+            receiving.update(body.as_bytes()).unwrap();
+            let (answer, reason) = match receiving.finish_request_async(&head, body.as_bytes()).await {
+                Ok(mut admitted) => {
+                    let answer = admitted.take_handshake_answer();
+                    admitted.commit_async().await.unwrap();
+                    (answer, None)
+                }
+                Err(refused) => (Some(refused.answer().clone()), Some(refused.reason())),
+            };
+            let answer = answer.map(|answer| (answer.is_handshake(), answer.into_parts().2));
+            (answer, reason, store.store().names())
+        };
+        let answered = Some((true, b"a".to_vec()));
+        assert_eq!(send(&one, "check", "a").await, (answered.clone(), None, vec!["claim", "commit"]));
+        assert_eq!(send(&other, "check", "a").await, (answered, Some(RefusalReason::Replayed), vec!["claim"]));
+        assert_eq!(send(&one, "check", "b").await.1, None);
+        let (_, over, calls) = send(&one, "check", "c").await;
+        assert_eq!((over, calls), (Some(RefusalReason::HandshakeQuotaExceeded), vec!["claim", "release"]));
+        // The application does not accept it: it is a delivery, which counts where deliveries do.
+        if is_joint {
+            let quota_state = QuotaState { remaining: 0, reset: Duration::from_secs(9) };
+            let denied = Decision::Denied { retry_after: Duration::from_secs(8), quota_state };
+            *store.store().decision.lock().unwrap() = Some(Ok(denied));
+            let (_, over, calls) = send(&other, "ask", "d").await;
+            assert_eq!((over, calls), (Some(RefusalReason::QuotaExceeded), vec!["claim", "release"]));
+            *store.store().decision.lock().unwrap() = None;
+        }
+        assert_eq!(send(&other, "ask", "d").await, (None, None, vec!["claim", "commit"]));
+    }
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Quotas {
 
     /// Sets the quota of unsigned [handshakes](crate::handshake) for each peer and webhook id, per Warden. Further ones are
     /// refused with 429. A peer has twice the quota for all its webhook ids. Handshakes with a wrong token count too, so that
-    /// the quota limits guesses, and so do copies of signed handshakes.
+    /// the quota limits guesses, and so do copies of signed handshakes, which also count like other duplicates as a tenth of a
+    /// refused request.
     ///
     /// For signed handshakes, each webhook id has a second quota of the size of its [accepted](Self::accepted) requests, per
     /// Warden.
