@@ -7,7 +7,7 @@ use std::env;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -163,19 +163,19 @@ impl Fleet {
                 }
             });
         }
-        let mut kills = 0_u64;
+        let (mut kills, is_sent) = (0_u64, AtomicBool::new(false));
         let killing = async {
-            loop {
+            while !is_sent.load(Ordering::Relaxed) {
                 sleep(Duration::from_millis(100 + random() % 301)).await;
                 self.restart(usize::try_from(random()).unwrap() % self.receivers.len()).await;
                 kills += 1;
             }
         };
-        let sending = senders.join_all();
-        tokio::select! {
-            () = killing => {}
-            sent = timeout(LONGEST, sending) => drop(sent.expect("every delivery is answered 200 in time")),
-        }
+        let sending = async {
+            timeout(LONGEST, senders.join_all()).await.expect("every delivery is answered 200 in time");
+            is_sent.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(killing, sending);
         let (count, attempts, elapsed) = (self.deliveries, attempts.load(Ordering::Relaxed), began.elapsed());
         println!("{count} deliveries in {attempts} attempts, {kills} kills, {elapsed:?}");
     }
