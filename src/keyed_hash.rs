@@ -1,7 +1,7 @@
 //! Keyed hashes, for tables whose keys unauthenticated clients choose. The hash keys are random, so clients cannot search
 //! for collisions.
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::sync::LazyLock;
 
 /// A keyed hash of a table key. It keeps entries small for keys of any size.
@@ -18,8 +18,12 @@ impl HashedKey {
     /// The hash of a webhook id. The tables that every request uses derive their keys from it, so that a request hashes
     /// its id once.
     pub(crate) fn of_id(webhook_id: &str) -> Self {
-        static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self::new(&SECRET, webhook_id)
+        Self::of_id_bytes(webhook_id.as_bytes())
+    }
+
+    fn of_id_bytes(webhook_id: &[u8]) -> Self {
+        static SECRET: LazyLock<TextHash> = LazyLock::new(TextHash::default);
+        SECRET.of(webhook_id)
     }
 
     /// The placeholder for a missing key.
@@ -71,6 +75,48 @@ impl<const N: usize> Default for WordHash<N> {
     }
 }
 
+/// A keyed hash of texts. Short ones, such as most ids, are hashed as words.
+#[derive(Debug, Default)]
+struct TextHash {
+    words: WordHash<5>,
+    long: RandomState,
+}
+
+impl TextHash {
+    #[inline]
+    fn of(&self, text: &[u8]) -> HashedKey {
+        let mut words = [0; 5];
+        let [length, parts @ ..] = &mut words;
+        if text.len() > size_of_val(parts) {
+            return HashedKey::new(&self.long, text);
+        }
+        *length = u64::try_from(text.len()).unwrap_or_default();
+        for (word, chunk) in parts.iter_mut().zip(text.chunks(size_of::<u64>())) {
+            let mut bytes = [0; size_of::<u64>()];
+            bytes.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            *word = u64::from_ne_bytes(bytes);
+        }
+        self.words.of(words)
+    }
+}
+
+/// Hashes webhook ids in a [`HashMap`](std::collections::HashMap) like [`HashedKey::of_id`].
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, id: &[u8]) {
+        self.0 = HashedKey::of_id_bytes(id).as_u64();
+    }
+
+    /// The end of a text.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Splits a number into its high and its low word.
 pub(crate) fn split(number: u128) -> [u64; 2] {
     [number >> 64, number & u128::from(u64::MAX)].map(|word| u64::try_from(word).unwrap_or_default())
@@ -99,6 +145,22 @@ mod tests {
             (hashes().fold(0, |or, hash| or | hash), hashes().fold(u64::MAX, |and, hash| and & hash)),
             (u64::MAX, 0)
         );
+    }
+
+    #[test]
+    fn texts_differ_by_each_byte_and_their_length() {
+        let hash = TextHash::default();
+        let texts = (0..48).flat_map(|length| {
+            let changed = (0..length).map(move |place| {
+                let mut text = vec![0; length];
+                text[place] = 1;
+                text
+            });
+            changed.chain([vec![0; length]])
+        });
+        let texts: HashSet<Vec<u8>> = texts.collect();
+        let hashes: HashSet<HashedKey> = texts.iter().map(|text| hash.of(text)).collect();
+        assert_eq!(hashes.len(), texts.len());
     }
 
     #[test]

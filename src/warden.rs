@@ -68,6 +68,7 @@ mod admission;
 mod admitted;
 pub(crate) mod answer;
 mod answer_body;
+mod answering;
 mod body_budget;
 mod body_id;
 mod builder;

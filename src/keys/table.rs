@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use super::KeyStore;
 use super::live_counts::{LiveCounts, Schedule};
 use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, StoreError};
+use crate::keyed_hash::IdHasher;
 use crate::scheme::Scheme;
 use crate::secret::{Keyring, MAX_KEYS};
 use crate::time::Timestamp;
@@ -181,7 +182,7 @@ impl Inner {
         if senders.is_empty() {
             return Err(ConfigError::new("senders", "must be at least one"));
         }
-        let mut table: HashMap<Arc<str>, Sender> = HashMap::with_capacity(senders.len());
+        let mut table = Senders::with_capacity_and_hasher(senders.len(), BuildHasherDefault::default());
         let mut owners: HashMap<Fingerprint, Arc<str>> = HashMap::new();
         for (id, keyring) in senders {
             let (id, sender) = self.sender(id, &keyring)?;
@@ -203,7 +204,7 @@ impl Inner {
         Ok((id.into(), Sender { keys: self.scheme.prepare(keyring)?, fingerprints }))
     }
 
-    fn check(&self, senders: &HashMap<Arc<str>, Sender>) -> Result<(), ConfigError> {
+    fn check(&self, senders: &Senders) -> Result<(), ConfigError> {
         let mut owners = HashMap::with_capacity(senders.len());
         senders.iter().try_for_each(|(id, sender)| self.claim(&mut owners, id, sender))
     }
@@ -230,15 +231,17 @@ impl Inner {
     }
 }
 
+type Senders = HashMap<Arc<str>, Sender, BuildHasherDefault<IdHasher>>;
+
 /// An immutable table. Each change replaces it as a whole.
 #[derive(Default)]
 struct Table {
-    senders: HashMap<Arc<str>, Sender>,
+    senders: Senders,
     common_live_keys: Schedule,
 }
 
 impl Table {
-    fn new(senders: HashMap<Arc<str>, Sender>) -> Self {
+    fn new(senders: Senders) -> Self {
         let mut counts = LiveCounts::default();
         senders.values().for_each(|sender| counts.add(&sender.keys));
         Self { senders, common_live_keys: counts.into_schedule() }

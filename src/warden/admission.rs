@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Answer;
 use super::claim::{PendingClaim, ReplayClaim};
 use super::stores::{ReplayBackend, Stores};
 use super::verified_delivery::VerifiedDelivery;
@@ -12,7 +11,7 @@ use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
-use crate::limit::{Decision, LocalLimiter, Quota, Uncounted};
+use crate::limit::{Decision, Quota};
 use crate::replay::Claim;
 use crate::shared_store::AdmitOutcome;
 
@@ -23,13 +22,11 @@ pub(super) struct Admission {
     pub(super) quota: Option<Quota>,
     /// `Some` if the delivery was admitted and replay protection is on.
     pub(super) claim: Option<ReplayClaim>,
-    /// The answer to a signed handshake.
-    pub(super) handshake: Option<Box<Answer>>,
 }
 
 impl Admission {
     const fn new(outcome: Result<AdmitOutcome, StoreError>, quota: Option<Quota>, claim: Option<ReplayClaim>) -> Self {
-        Self { outcome, quota, claim, handshake: None }
+        Self { outcome, quota, claim }
     }
 }
 
@@ -42,13 +39,11 @@ impl Stores {
         now: ClockReading,
         is_counted: bool,
     ) -> Admission {
-        let Some(replay) = &self.replay else {
-            return match is_counted {
-                true => self.count_claimed(delivery, None, now.monotonic, None).await,
-                false => Admission::new(Ok(AdmitOutcome::Granted(None)), None, None),
-            };
-        };
         let quota = self.quota_of(delivery).filter(|_| is_counted);
+        let Some(replay) = &self.replay else {
+            let outcome = self.count(quota.as_ref(), delivery, None, now.monotonic).await;
+            return Admission::new(Ok(outcome), quota, None);
+        };
         let until = replay.keep_until(delivery, now);
         let mut claim = ReplayClaim::new(self.claimants.next(), until, replay.delivery_id(delivery, until, now), now);
         // Release the claim in the background if the request is dropped during a store call.
@@ -105,63 +100,75 @@ impl Stores {
                 return Admission::new(Err(error), quota, None);
             }
         };
-        pending.claim = None;
-        if refusal.is_some() || !is_counted {
-            let claim = if refusal.is_none() { Some(claim) } else { None };
-            return Admission::new(Ok(refusal.unwrap_or(AdmitOutcome::Granted(None))), quota, claim);
+        if let Some(outcome) = refusal {
+            pending.claim = None;
+            return Admission::new(Ok(outcome), quota, None);
         }
         // Read the clock again: the call to a shared store may have taken long.
         let is_local = matches!(replay.store, ReplayBackend::Local(_));
         let monotonic = if is_local { now.monotonic } else { self.monitor.clock.monotonic() };
-        self.count_claimed(delivery, Some(claim), monotonic, None).await
+        let outcome = self.count(quota.as_ref(), delivery, Some(claim), monotonic).await;
+        pending.claim = None;
+        match outcome {
+            AdmitOutcome::OverQuota { .. } => self.deny(delivery, claim, quota, outcome).await,
+            _ => Admission::new(Ok(outcome), quota, Some(claim)),
+        }
     }
 
-    /// Counts a delivery against its quota, if it has one, or in `instead` against one of the same size. Over the quota, the
-    /// claim is released.
+    /// Counts a claimed delivery that was not counted before.
     pub(super) async fn count_claimed(
         self: &Arc<Self>,
         delivery: &VerifiedDelivery,
         claim: Option<ReplayClaim>,
         monotonic: Duration,
-        instead: Option<&LocalLimiter>,
     ) -> Admission {
         let mut pending = claim.map(|claim| PendingClaim::new(self, delivery, claim));
         let quota = self.quota_of(delivery);
-        // A store that claims and counts in one call. Not if it has failed for this claim.
+        let outcome = self.count(quota.as_ref(), delivery, claim, monotonic).await;
+        if let Some(pending) = &mut pending {
+            pending.claim = None;
+        }
+        match (outcome, claim) {
+            (outcome @ AdmitOutcome::OverQuota { .. }, Some(claim)) => self.deny(delivery, claim, quota, outcome).await,
+            (outcome, claim) => Admission::new(Ok(outcome), quota, claim),
+        }
+    }
+
+    /// Releases the claim of a delivery that is over its quota.
+    pub(super) async fn deny(
+        self: &Arc<Self>,
+        delivery: &VerifiedDelivery,
+        claim: ReplayClaim,
+        quota: Option<Quota>,
+        over: AdmitOutcome,
+    ) -> Admission {
+        // Deny the request even if the release fails: the claim then expires with its lease.
+        let _ = claim.settle(self, delivery, false, self.monitor.clock.monotonic()).await;
+        Admission::new(Ok(over), quota, None)
+    }
+
+    pub(super) fn quota_of(&self, delivery: &VerifiedDelivery) -> Option<Quota> {
+        self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()))
+    }
+
+    /// Counts a request against its quota, if it has one.
+    async fn count(
+        &self,
+        quota: Option<&Quota>,
+        delivery: &VerifiedDelivery,
+        claim: Option<ReplayClaim>,
+        monotonic: Duration,
+    ) -> AdmitOutcome {
+        let (Some(quotas), Some(quota)) = (&self.quotas, quota) else { return AdmitOutcome::Granted(None) };
+        // A store that claims and counts in one call.
         let joint = self.replay.as_ref().and_then(|replay| match &replay.store {
             ReplayBackend::Joint(store) => Some(&**store),
             _ => None,
         });
-        let fell_back = claim.is_some_and(|claim| claim.fell_back);
-        let outcome = match (instead, &self.quotas, &quota) {
-            (Some(limiter), _, Some(quota)) => limiter
-                .check_at(delivery.id().hash(), quota, monotonic)
-                .unwrap_or_else(|Uncounted(decision)| {
-                    self.monitor.warn(Warning::HandshakeTableFull);
-                    decision
-                })
-                .into(),
-            (None, Some(quotas), Some(quota)) if fell_back && joint.is_some() => {
-                quotas.count_share(&self.monitor, delivery.id(), quota).into()
-            }
-            (None, Some(quotas), Some(quota)) => {
-                quotas.count(&self.monitor, delivery.id(), quota, monotonic, joint).await.into()
-            }
-            _ => AdmitOutcome::Granted(None),
-        };
-        if let Some(pending) = &mut pending {
-            pending.claim = None;
+        if joint.is_some() && claim.is_some_and(|claim| claim.fell_back) {
+            return quotas.count_share(&self.monitor, delivery.id(), quota).into();
         }
-        if let (AdmitOutcome::OverQuota { .. }, Some(claim)) = (&outcome, claim) {
-            // Deny the request even if the release fails: the claim then expires with its lease.
-            let _ = claim.settle(self, delivery, false, self.monitor.clock.monotonic()).await;
-            return Admission::new(Ok(outcome), quota, None);
-        }
-        Admission::new(Ok(outcome), quota, claim)
-    }
-
-    fn quota_of(&self, delivery: &VerifiedDelivery) -> Option<Quota> {
-        self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()))
+        quotas.count(&self.monitor, delivery.id(), quota, monotonic, joint).await.into()
     }
 
     /// Reports that the stores did not answer within the deadline. A claim that they recorded is released in the

@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(feature = "tower")]
 use http::StatusCode;
 
+#[cfg(feature = "tower")]
 use super::answer::Answer;
 use super::claim::ReplayClaim;
 use super::request_log::RequestLog;
@@ -35,8 +36,6 @@ pub struct Admitted {
     delivery: VerifiedDelivery,
     quota_state: Option<(Quota, QuotaState)>,
     claim: Option<ReplayClaim>,
-    /// The answer to a signed handshake.
-    pub(super) handshake: Option<Box<Answer>>,
     pub(super) log: RequestLog,
 }
 
@@ -45,10 +44,9 @@ impl Admitted {
         delivery: VerifiedDelivery,
         quota_state: Option<(Quota, QuotaState)>,
         claim: Option<ReplayClaim>,
-        handshake: Option<Box<Answer>>,
         log: RequestLog,
     ) -> Self {
-        Self { delivery, quota_state, claim, handshake, log }
+        Self { delivery, quota_state, claim, log }
     }
 
     /// Returns the verified webhook id, key and timestamp.

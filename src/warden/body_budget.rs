@@ -1,6 +1,7 @@
 //! The byte budget for bodies that are in memory and not verified yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Counts the body bytes of all unverified requests against a limit, and those of each peer against a quarter of it.
 ///
@@ -74,6 +75,9 @@ fn take(taken: &AtomicUsize, bytes: usize, limit: usize) -> bool {
 fn fits(taken: &AtomicUsize, bytes: usize, limit: usize) -> bool {
     taken.load(Ordering::Relaxed).checked_add(bytes).is_some_and(|taken| taken <= limit)
 }
+
+/// The `Retry-After` of a request that was refused because unverified bodies take too much memory.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// The number of shares.
 pub(super) const SHARES: u8 = 64;

@@ -96,7 +96,7 @@ impl ReplayClaim {
             }
         };
         // The lease may have ended during the call.
-        let is_late = stores.monitor.clock.monotonic().saturating_sub(self.claimed.monotonic) >= replay.lease;
+        let is_late = || stores.monitor.clock.monotonic().saturating_sub(self.claimed.monotonic) >= replay.lease;
         match settled {
             Ok(true) if done && is_taken => {
                 stores.monitor.warn(Warning::CommitMissing);
@@ -104,7 +104,7 @@ impl ReplayClaim {
             }
             // On a retry `false` is expected: the first call already settled the claim. Otherwise the lease had ended,
             // and the work may have been done twice.
-            Ok(false) if done && !self.sent && (!is_taken || is_late) => {
+            Ok(false) if done && !self.sent && (!is_taken || is_late()) => {
                 stores.monitor.warn(Warning::LeaseOutlived);
                 Ok(!is_taken)
             }

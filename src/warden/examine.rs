@@ -29,6 +29,7 @@ impl Warden {
     }
 
     /// Like [`examine`](Self::examine), with the webhook id from the route for the event of a refusal.
+    #[inline]
     pub(crate) fn examine_for<'h, H: Head + ?Sized>(
         &'h self,
         head: &'h H,

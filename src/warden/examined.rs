@@ -95,7 +95,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         if self.log.could_hold(bytes.clamp(1, largest)) {
             return Ok(self);
         }
-        Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(super::receiving::BUDGET_RETRY)))
+        Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(super::body_budget::RETRY)))
     }
 
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {

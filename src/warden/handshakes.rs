@@ -6,11 +6,14 @@ use std::time::Duration;
 use super::accept::Accept;
 use super::id::WebhookId;
 use super::monitor::Monitor;
+use super::stores::Stores;
+use super::verified_delivery::VerifiedDelivery;
 use crate::error::ConfigError;
 use crate::event::Warning;
 use crate::handshake::{ForgeryGuard, Handshake};
-use crate::limit::{LocalLimiter, Peer, Quota, RejectedTraffic};
+use crate::limit::{LocalLimiter, Peer, Quota, RejectedTraffic, Uncounted};
 use crate::scheme::Scheme;
+use crate::shared_store::AdmitOutcome;
 
 /// The handshakes of a Warden, at least one.
 pub(super) struct Handshakes {
@@ -19,7 +22,7 @@ pub(super) struct Handshakes {
     /// Counts unsigned handshakes, and copies of signed ones, by peer and webhook id.
     limit: RejectedTraffic,
     /// Counts signed handshakes by webhook id.
-    pub(super) signed_limit: LocalLimiter,
+    signed_limit: LocalLimiter,
     /// Whether a delivery is refused if its whole body could be a challenge that is signed.
     pub(super) refuses_challenges: bool,
     /// Whether the answer to a signed handshake needs the keys.
@@ -70,6 +73,26 @@ impl Handshakes {
             unsigned,
             signed,
         })))
+    }
+
+    /// Counts a signed handshake against a quota of the same size as that of the sender's accepted requests. Returns the quota
+    /// and the refusal if it is over.
+    pub(super) fn count_signed(
+        &self,
+        stores: &Stores,
+        delivery: &VerifiedDelivery,
+        monitor: &Monitor,
+    ) -> Option<(Quota, AdmitOutcome)> {
+        let quota = stores.quota_of(delivery)?;
+        let counted = self.signed_limit.check_at(delivery.id().hash(), &quota, monitor.clock.monotonic());
+        let outcome = counted.unwrap_or_else(|Uncounted(decision)| {
+            monitor.warn(Warning::HandshakeTableFull);
+            decision
+        });
+        match outcome.into() {
+            over @ AdmitOutcome::OverQuota { .. } => Some((quota, over)),
+            _ => None,
+        }
     }
 
     /// Counts a handshake against the quota of its peer and webhook id. Returns how long to wait if it is over.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
@@ -12,12 +11,13 @@ use futures_util::future::{Either, select};
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
+use super::body_budget;
 use super::body_id;
 use super::delivery_ids::HeaderId;
 use super::id::WebhookId;
 use super::refused::Refused;
 use super::request_log::RequestLog;
-use super::signed_handshake::{Challenging, Sent};
+use super::signed_handshake::{Sent, Verdict};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
@@ -84,7 +84,7 @@ impl Receiving {
             self.log.could_hold(total)
         };
         if !fits {
-            return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(BUDGET_RETRY)));
+            return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(body_budget::RETRY)));
         }
         self.log.body_bytes = total;
         if self.log.inner.handshakes.is_some() {
@@ -123,10 +123,15 @@ impl Receiving {
         self.admit_now(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }))
     }
 
+    #[inline]
     pub(crate) fn admit_now<H: Head + ?Sized>(self, sent: Option<Sent<'_, '_, H>>) -> Result<Admitted, Refused> {
         let (mut log, delivery, now, challenging) = self.verify(sent)?;
-        let is_local = log.inner.stores.are_local();
-        let admission = if is_local { pin!(log.admit(&delivery, now, challenging)).now_or_never() } else { None };
+        let stores = &log.inner.stores;
+        let admit = || pin!(stores.admit(&delivery, now, challenging.is_none())).now_or_never();
+        let mut admission = if stores.are_local() { admit() } else { None };
+        if let Some(challenging) = challenging {
+            admission = admission.and_then(|admission| log.answer_admitted_now(&delivery, admission, challenging));
+        }
         conclude(log, delivery, admission)
     }
 
@@ -151,32 +156,33 @@ impl Receiving {
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
-    pub(crate) fn finish_until<'r, H, D>(
+    pub(crate) fn finish_until<'r, H: Head + ?Sized, D: Future<Output = ()>>(
         self,
         sent: Option<Sent<'r, '_, H>>,
         deadline: D,
-    ) -> impl Future<Output = Result<Admitted, Refused>> + use<'r, H, D>
-    where
-        H: Head + ?Sized,
-        D: Future<Output = ()>,
-    {
+    ) -> impl Future<Output = Result<Admitted, Refused>> + use<'r, H, D> {
         // Verify before the future is created, so that it does not hold the state of the hash.
         let verified = self.verify(sent);
         async move {
             let (mut log, delivery, verified_at, challenging) = verified?;
             let admission = {
-                // Shared stores compute the time to live from the wall clock, which may have been set since the
-                // timestamp was found fresh. With the earlier of the two clocks, the delivery is stored for as long as
-                // either accepts the timestamp.
+                // Shared stores compute the time to live from the wall clock, which may have been set since the timestamp was
+                // found fresh. With the earlier of both, the delivery is stored for as long as either accepts the timestamp.
                 let now = log.inner.monitor.clock.now();
                 let now = ClockReading { wall: now.wall.min(verified_at.wall), ..now };
-                match select(pin!(log.admit(&delivery, now, challenging)), pin!(deadline)).await {
+                let admitting = async {
+                    let admission = log.inner.stores.admit(&delivery, now, challenging.is_none()).await;
+                    let Some(challenging) = challenging else { return admission };
+                    // Boxed to keep this future small for deliveries.
+                    Box::pin(log.answer_admitted(&delivery, admission, challenging)).await
+                };
+                match select(pin!(admitting), pin!(deadline)).await {
                     Either::Left((admission, _)) => Some(admission),
                     Either::Right(_) => None,
                 }
             };
-            let admission = admission.unwrap_or_else(|| log.inner.stores.time_out());
-            conclude(log, delivery, Some(admission))
+            let admission = admission.or_else(|| Some(log.inner.stores.time_out()));
+            conclude(log, delivery, admission)
         }
     }
 
@@ -246,9 +252,6 @@ impl Receiving {
     }
 }
 
-/// A verified request: when it was verified, and its content if it has the form of a signed handshake.
-type Verdict<'r, H> = (RequestLog, VerifiedDelivery, ClockReading, Option<Challenging<'r, H>>);
-
 /// Admits or refuses the request by the stores' answers. `admission` is `None` if a store must be awaited and the
 /// caller cannot wait.
 fn conclude(
@@ -256,7 +259,7 @@ fn conclude(
     mut delivery: VerifiedDelivery,
     admission: Option<Admission>,
 ) -> Result<Admitted, Refused> {
-    let Some(Admission { outcome, quota, claim, handshake }) = admission else {
+    let Some(Admission { outcome, quota, claim }) = admission else {
         return Err(log.refuse(RefusalReason::Misconfigured, RetryHint::None));
     };
     let (reason, hint) = match outcome {
@@ -266,7 +269,7 @@ fn conclude(
             if let Some(claim) = claim.as_ref().and_then(|claim| claim.for_handler(&log.inner.stores)) {
                 delivery.set_claim(claim);
             }
-            return Ok(Admitted::new(delivery, quota.zip(state), claim, handshake, log));
+            return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
         }
         Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
         Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
@@ -279,18 +282,14 @@ fn conclude(
         Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
     };
     let refused = log.refuse(reason, hint);
-    Err(match handshake {
+    Err(match log.take_answer() {
         None => refused,
         Some(answer) => {
-            log.status = Some(answer.status());
             log.conclude(Outcome::Handshake);
-            refused.answered(*answer)
+            refused.answered(answer)
         }
     })
 }
-
-/// The `Retry-After` of a request that was refused because unverified bodies take too much memory.
-pub(super) const BUDGET_RETRY: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Receiving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use arrayvec::ArrayString;
 use http::StatusCode;
 
 use super::Inner;
+use super::answering::Answering;
 use super::body_budget;
 use super::id::WebhookId;
 use crate::clock::ClockReading;
@@ -33,8 +34,8 @@ pub(super) struct RequestLog {
     /// When the claim was settled, by the monotonic clock.
     pub(super) ended: Option<Duration>,
     pub(super) status: Option<StatusCode>,
-    /// The keys of a verified request, if the answer to a signed handshake needs them.
-    pub(super) signing_keys: Option<Box<PreparedKeys>>,
+    /// For the answer to a signed handshake. Boxed, because few requests have one.
+    pub(super) answering: Option<Box<Answering>>,
     /// Whether the delivery is a signed handshake that is answered, or over the quota.
     pub(super) is_handshake: bool,
     /// Whether the delivery has no id where the scheme names one.
@@ -66,7 +67,7 @@ impl RequestLog {
             webhook_id: None,
             ended: None,
             status: None,
-            signing_keys: None,
+            answering: None,
             is_handshake: false,
             lacks_id: false,
             has_other_byte: false,

@@ -1,8 +1,10 @@
 //! Answers signed handshakes, once their delivery is verified.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::Inner;
@@ -11,6 +13,7 @@ use super::Warden;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::Answer;
+use super::answering::Answering;
 use super::claim::PendingClaim;
 use super::id::WebhookId;
 use super::request_log::RequestLog;
@@ -36,6 +39,9 @@ pub(super) struct Challenging<'r, H: ?Sized> {
     head: &'r H,
     body: Cow<'r, [u8]>,
 }
+
+/// A verified request: when it was verified, and its content if it has the form of a signed handshake.
+pub(super) type Verdict<'r, H> = (RequestLog, VerifiedDelivery, ClockReading, Option<Challenging<'r, H>>);
 
 impl Admitted {
     /// Takes the answer to a signed [`Handshake`]. If there is one, [`commit`](Self::commit) the delivery, send the answer,
@@ -75,9 +81,8 @@ impl Admitted {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn take_handshake_answer(&mut self) -> Option<Answer> {
-        let answer = *self.handshake.take()?;
+        let answer = self.log.take_answer()?;
         self.log.is_handshake = true;
-        self.log.status = Some(answer.status());
         Some(answer)
     }
 }
@@ -102,6 +107,7 @@ impl Warden {
 
 impl RequestLog {
     /// Returns the verified request if it has the form of a signed handshake.
+    #[inline(never)]
     pub(super) fn challenging<'r, H: Head + ?Sized>(
         &self,
         head: &'r H,
@@ -112,54 +118,83 @@ impl RequestLog {
         Some(Challenging { head, body })
     }
 
-    /// Admits a delivery, or answers it if it is a handshake. A handshake does not count against the sender's quota, but
-    /// separately against one of the same size.
-    pub(super) async fn admit<H: Head + ?Sized>(
+    /// Answers a delivery if it is a handshake. A handshake does not count against the sender's quota, but separately against
+    /// one of the same size, so `admission` has not counted it.
+    pub(super) async fn answer_admitted<H: Head + ?Sized>(
         &mut self,
         delivery: &VerifiedDelivery,
-        now: ClockReading,
-        challenging: Option<Challenging<'_, H>>,
+        admission: Admission,
+        challenging: Challenging<'_, H>,
     ) -> Admission {
         let inner = Arc::clone(&self.inner);
         let (stores, monitor) = (&inner.stores, &inner.monitor);
-        let admission = stores.admit(delivery, now, challenging.is_none()).await;
-        let (Some(challenging), Some(handshakes)) = (challenging, inner.handshakes.as_deref()) else {
-            return admission;
-        };
+        let Some(handshakes) = inner.handshakes.as_deref() else { return admission };
         match admission.outcome {
             Ok(AdmitOutcome::Granted(_)) => {
-                let limiter = Some(&handshakes.signed_limit);
-                let counted = stores.count_claimed(delivery, admission.claim, monitor.clock.monotonic(), limiter).await;
-                if matches!(counted.outcome, Ok(AdmitOutcome::OverQuota { .. })) {
+                if let Some((quota, over)) = handshakes.count_signed(stores, delivery, monitor) {
                     self.is_handshake = true;
-                    return counted;
+                    return match admission.claim {
+                        Some(claim) => stores.deny(delivery, claim, Some(quota), over).await,
+                        None => Admission { outcome: Ok(over), ..admission },
+                    };
                 }
                 // A panic of the application's code releases the claim.
-                let mut pending = counted.claim.map(|claim| PendingClaim::new(stores, delivery, claim));
-                let answer = self.answer_signed(&challenging, false);
+                let mut pending = admission.claim.map(|claim| PendingClaim::new(stores, delivery, claim));
+                let is_answered = self.answer_signed(&challenging, false);
                 if let Some(pending) = &mut pending {
                     pending.claim = None;
                 }
-                match answer {
-                    Some(answer) => Admission { quota: None, handshake: Some(Box::new(answer)), ..counted },
+                match is_answered {
+                    true => admission,
                     // The application did not accept it, so the handler gets it.
-                    None => stores.count_claimed(delivery, counted.claim, monitor.clock.monotonic(), None).await,
+                    false => stores.count_claimed(delivery, admission.claim, monitor.clock.monotonic()).await,
                 }
             }
             Ok(AdmitOutcome::Finished | AdmitOutcome::InProgress { .. })
                 if handshakes.count(self.peer, self.webhook_id.as_ref(), monitor).is_ok() =>
             {
-                let answer = self.answer_signed(&challenging, true).map(Box::new);
-                self.is_handshake = answer.is_some();
-                Admission { handshake: answer, ..admission }
+                self.is_handshake = self.answer_signed(&challenging, true);
+                admission
             }
             _ => admission,
         }
     }
 
-    /// Answers a verified request if a handshake accepts it. A copy is answered only if that is safe.
-    fn answer_signed<H: Head + ?Sized>(
+    /// Takes the answer to a signed handshake.
+    pub(super) fn take_answer(&mut self) -> Option<Answer> {
+        match *self.answering.take()? {
+            Answering::Answer(answer) => {
+                self.status = Some(answer.status());
+                Some(answer)
+            }
+            Answering::Keys(_) => None,
+        }
+    }
+
+    /// Like [`answer_admitted`](Self::answer_admitted), with stores in this process. Few requests are handshakes, so it is kept
+    /// out of the code for deliveries.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn answer_admitted_now<H: Head + ?Sized>(
         &mut self,
+        delivery: &VerifiedDelivery,
+        admission: Admission,
+        challenging: Challenging<'_, H>,
+    ) -> Option<Admission> {
+        pin!(self.answer_admitted(delivery, admission, challenging)).now_or_never()
+    }
+
+    /// Answers a verified request if a handshake accepts it. A copy is answered only if that is safe. Returns whether there is
+    /// an answer.
+    fn answer_signed<H: Head + ?Sized>(&mut self, challenging: &Challenging<'_, H>, is_copy: bool) -> bool {
+        let answer = self.answer_to(challenging, is_copy);
+        let is_answered = answer.is_some();
+        self.answering = answer.map(|answer| Box::new(Answering::Answer(answer)));
+        is_answered
+    }
+
+    fn answer_to<H: Head + ?Sized>(
+        &self,
         Challenging { head, body }: &Challenging<'_, H>,
         is_copy: bool,
     ) -> Option<Answer> {
@@ -170,7 +205,10 @@ impl RequestLog {
             find(signed, *head, body, |handshake, challenge| handshake.accepts(*head, challenge, webhook_id))?;
         let mac = match handshake.mac_encoding() {
             None => String::new(),
-            Some(encoding) => mac_text(self.signing_keys.as_deref()?, &challenge, encoding, self)?,
+            Some(encoding) => match self.answering.as_deref()? {
+                Answering::Keys(keys) => mac_text(keys, &challenge, encoding, self)?,
+                Answering::Answer(_) => return None,
+            },
         };
         Some(handshake.reply(*head, &challenge, &mac).into())
     }
@@ -183,7 +221,7 @@ impl RequestLog {
     /// Keeps the keys for the answer to a signed handshake, if it needs them.
     pub(super) fn keep_keys(&mut self, keys: &PreparedKeys) {
         if self.inner.handshakes.as_deref().is_some_and(|handshakes| handshakes.needs_keys) {
-            self.signing_keys = Some(Box::new(keys.clone()));
+            self.answering = Some(Box::new(Answering::Keys(keys.clone())));
         }
     }
 }
