@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
 
-use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 
 use super::Inner;
@@ -100,8 +99,7 @@ impl<H: Head + ?Sized> Examined<'_, H> {
 
     pub(crate) fn identify_by(mut self, id: Result<WebhookId, IdFault>) -> Result<Receiving, Refused> {
         self.start(id)?;
-        let is_immediate = self.log.inner.keys.is_immediate();
-        let lookup = if is_immediate { pin!(self.log.find_keys(pending())).now_or_never() } else { None };
+        let lookup = self.log.find_keys_now();
         let (keys, decoy) = self.log.take_keys(lookup)?;
         Ok(self.receive(keys, decoy))
     }
@@ -149,9 +147,20 @@ impl RequestLog {
         Err(self.refuse(reason, RetryHint::None))
     }
 
+    /// Looks up the keys. `None` if they must be awaited.
+    pub(super) fn find_keys_now(&self) -> Option<Lookup> {
+        self.inner.keys.is_immediate().then(|| self.look_up())
+    }
+
+    fn look_up(&self) -> Lookup {
+        match &self.webhook_id {
+            Some(id) => self.inner.keys.look_up(id.as_str()),
+            None => Lookup::Answered(Ok(None)),
+        }
+    }
+
     pub(super) async fn find_keys(&self, deadline: impl Future<Output = ()>) -> Lookup {
-        let Some(id) = &self.webhook_id else { return Lookup::Answered(Ok(None)) };
-        match self.inner.keys.look_up(id.as_str()) {
+        match self.look_up() {
             Lookup::Pending(waiter) => match select(pin!(waiter.answer()), pin!(deadline)).await {
                 Either::Left((answer, _)) => Lookup::Answered(answer),
                 Either::Right(_) => Lookup::Answered(Err(StoreError::new("no answer within the deadline"))),

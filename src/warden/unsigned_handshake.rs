@@ -2,11 +2,8 @@
 
 use std::future::{Future, pending};
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::FutureExt as _;
 
 use super::answer::{Answer, RetryHint};
 use super::answer_body::AnswerBody;
@@ -58,8 +55,7 @@ impl Warden {
         let id = id.map(|id| Ok(id.into()));
         let matched = self.unsigned_handshake(head, id.as_ref(), peer)?;
         Some(self.start_handshake(&matched, peer).map_or_else(Refused::into_answer, |log| {
-            let is_immediate = matched.needs_keys() && self.inner.keys.is_immediate();
-            let lookup = if is_immediate { pin!(log.find_keys(pending())).now_or_never() } else { None };
+            let lookup = if matched.needs_keys() { log.find_keys_now() } else { None };
             log.answer(&matched, head, lookup)
         }))
     }
