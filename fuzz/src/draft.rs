@@ -55,6 +55,12 @@ impl Draft {
         }
     }
 
+    /// Returns the draft with another value of the headers and fields that the scheme signs.
+    #[must_use]
+    pub fn with_value(self, value: &str) -> Self {
+        Self { values: vec![DrawnValue::Any(value.into())], ..self }
+    }
+
     /// Returns the draft with another body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {

@@ -54,10 +54,10 @@ impl DrawnKeys {
         let entries = std::iter::once(&self.first).chain(&self.others).take(most);
         entries
             .map(|entry| {
-                // `Secret` refuses blank secrets.
+                // `Secret` refuses blank secrets and those that look like a public or private key.
                 let mut secret = entry.secret.clone();
-                if secret.iter().all(u8::is_ascii_whitespace) || secret.iter().all(|byte| *byte == 0) {
-                    secret.push(b'k');
+                if Secret::from_bytes(secret.clone()).is_err() {
+                    secret.insert(0, b'k');
                 }
                 PlainKey {
                     secret,
@@ -75,7 +75,7 @@ pub fn keyring(scheme: &Scheme, keys: &[PlainKey]) -> Option<Keyring> {
     let keys = keys.iter().enumerate().map(|(index, key)| {
         let secret = match key_pair(scheme, &key.secret) {
             Some(private) => private,
-            None => Secret::from_bytes(key.secret.clone()).expect("the secret is not blank"),
+            None => Secret::from_bytes(key.secret.clone()).expect("the secret is valid"),
         };
         let mut made = Key::new(&index.to_string(), secret).expect("a number is an id");
         if let Some(first) = key.not_before {

@@ -9,7 +9,7 @@ pub(crate) mod text;
 
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
-use hookwarden::scheme::{Layout, SignedPart, TimestampSource};
+use hookwarden::scheme::{DeliveryIdSource, Layout, SignedPart, TimestampSource};
 use hookwarden::{Keyring, Scheme, Signer};
 use ring::hmac;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -74,6 +74,24 @@ pub fn verify(scheme: &Scheme, keys: &[PlainKey], request: &Request, now: i64) -
         }
     }
     None
+}
+
+/// Returns what identifies the delivery of a signed request: the id that the scheme signs, or else the signed content.
+///
+/// # Panics
+/// The request lacks a part that the scheme signs.
+pub fn identity(scheme: &Scheme, request: &Request) -> Vec<u8> {
+    let id = match scheme.delivery_id() {
+        Some(DeliveryIdSource::Header(name)) => request.single(name.as_str()),
+        _ => None,
+    };
+    match id.filter(|id| !id.is_empty()) {
+        Some(id) => id.to_vec(),
+        None => {
+            let stamp = stamp_text(scheme, request).unwrap_or_default();
+            content(scheme, request, &stamp).expect("the request is signed")
+        }
+    }
 }
 
 /// The signatures for one of the timestamps.

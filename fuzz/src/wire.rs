@@ -7,6 +7,7 @@ use crate::clock::NOW;
 use crate::draft::Draft;
 use crate::keys::PlainKey;
 use crate::mutation::Mutation;
+use crate::oracle;
 use crate::request::Request;
 use crate::server::BODY_LIMIT;
 
@@ -23,7 +24,7 @@ pub struct DrawnStream {
 #[derive(Debug, Arbitrary)]
 enum DrawnMessage {
     /// A request of an honest sender.
-    Honest { body: Vec<u8>, skew: i8, framing: DrawnFraming, expects: bool },
+    Honest { body: Vec<u8>, skew: i8, framing: DrawnFraming, expects: bool, id: u8 },
     /// A signed request with another head, and changes to it.
     Signed { draft: Box<Draft>, mutations: Vec<Mutation>, framing: DrawnFraming },
     /// A repetition of the last honest request.
@@ -52,8 +53,8 @@ impl DrawnFraming {
 pub struct Stream {
     /// The bytes that are written.
     pub bytes: Vec<u8>,
-    /// The bodies and timestamps of honest requests, if the connection has only these.
-    pub honest: Option<Vec<(Vec<u8>, i64)>>,
+    /// The body of each honest delivery, and what identifies it, if the connection has only honest requests.
+    pub honest: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
 impl DrawnStream {
@@ -63,12 +64,14 @@ impl DrawnStream {
         let mut last: Option<Request> = None;
         for message in self.messages.iter().take(MAX_MESSAGES) {
             match message {
-                DrawnMessage::Honest { body, skew, framing, expects } => {
+                DrawnMessage::Honest { body, skew, framing, expects, id } => {
                     // Without a signed timestamp, only the body distinguishes deliveries.
                     let stamp = if scheme.is_timestamped() { NOW + i64::from(*skew) } else { NOW };
-                    let request = Draft::plain(body).signed(scheme, keys, stamp);
+                    // Few ids, so that some messages are one delivery that the sender signed again.
+                    let request = Draft::plain(body).with_value(&format!("id-{}", id % 4)).signed(scheme, keys, stamp);
                     stream.push(&request, framing, *expects);
-                    stream.expect((body.clone(), stamp), framing.is_sound() && body.len() <= BODY_LIMIT);
+                    let delivery = (body.clone(), oracle::identity(scheme, &request));
+                    stream.expect(delivery, framing.is_sound() && body.len() <= BODY_LIMIT);
                     last = Some(request);
                 }
                 DrawnMessage::Again(framing) => {
@@ -107,10 +110,14 @@ impl DrawnStream {
 }
 
 impl Stream {
-    fn expect(&mut self, delivery: (Vec<u8>, i64), is_sound: bool) {
+    fn expect(&mut self, delivery: (Vec<u8>, Vec<u8>), is_sound: bool) {
         match &mut self.honest {
-            Some(honest) if is_sound && !honest.contains(&delivery) => honest.push(delivery),
-            Some(_) if is_sound => {}
+            Some(honest) if is_sound => {
+                // The handler receives the first one of a delivery.
+                if !honest.iter().any(|(_, identity)| *identity == delivery.1) {
+                    honest.push(delivery);
+                }
+            }
             honest => *honest = None,
         }
     }
