@@ -124,7 +124,7 @@ pub use guard::SignedGuard;
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 pub use response_future::ResponseFuture;
 
-use request::{http_response, http_status, insert_quota_state, payload_of, receive};
+use request::{http_response, http_status, insert_quota_fields, payload_of, receive};
 
 /// Guards a resource with a [`Warden`]. The status of the handler's response settles the delivery. The
 /// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is in the request's extensions.
@@ -196,31 +196,33 @@ where
         let (inner, warden) = (Rc::clone(&self.inner), self.warden.clone());
         ResponseFuture::new(GuardedRequest::new(async move {
             let (http, payload) = request.into_parts();
-            let (admitted, body) = match receive(&warden, &http, payload).await {
+            let (mut admitted, body) = match receive(&warden, &http, payload).await {
                 Ok(received) => received,
                 Err(unread) => {
                     return Err(Ok(ServiceResponse::new(http, unread.into_response().map_into_right_body())));
                 }
             };
             http.extensions_mut().insert(admitted.delivery().clone());
-            let (delivery, answer_writer) = (admitted.delivery().clone(), warden.answer_writer().cloned());
-            http.extensions_mut().insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
+            let answer_writer = warden.answer_writer().cloned();
+            http.extensions_mut().insert(VerifiedRequest { body: body.clone(), answer_writer });
             let running = RunningHandler::of(warden);
             let handler = inner.call(ServiceRequest::from_parts(http, payload_of(body)));
             let finish = move |mut returned: Result<ServiceResponse<B>, actix_web::Error>| {
                 let status = match &mut returned {
                     Ok(response) => {
-                        if let Some((quota, quota_state)) = admitted.quota_state() {
-                            insert_quota_state(response.headers_mut(), quota, quota_state);
+                        if let Some(fields) = admitted.quota_fields() {
+                            insert_quota_fields(response.headers_mut(), &fields);
                         }
                         response.status()
                     }
                     // actix-web converts the error into a response outside all middleware.
                     Err(error) => error.error_response().status(),
                 };
-                Finished::Settling(async move {
-                    let instead = admitted.settle_by_status(http_status(status)).await;
-                    match (returned, instead) {
+                if admitted.settle_by_status_now(http_status(status)) {
+                    return Finished::Answered(returned.map(ServiceResponse::map_into_left_body));
+                }
+                Finished::Settling(Box::pin(async move {
+                    match (returned, admitted.settle_by_status().await) {
                         (Ok(response), Some(answer)) => {
                             Ok(response.into_response(http_response(answer)).map_into_right_body())
                         }
@@ -229,7 +231,7 @@ where
                         }
                         (returned, None) => returned.map(ServiceResponse::map_into_left_body),
                     }
-                })
+                }))
             };
             Ok(Called { running, handler, finish })
         }))

@@ -56,7 +56,7 @@ macro_rules! page {
         /// [page-rotation-files]: crate::guide::rotation#files-of-secrets
         /// [page-schemes]: crate::scheme::Scheme
         /// [page-secrets]: crate::guide::secrets
-        /// [page-speed]: https://docs.rs/crate/hookwarden/latest/source/docs/speed.md
+        /// [page-speed]: https://docs.rs/crate/hookwarden/latest/source/docs/performance.md
         /// [page-start]: crate::guide::start
         /// [page-start-live]: crate::guide::start#4-before-it-goes-live
         /// [page-start-probes]: crate::guide::start#metrics-and-health-probes

@@ -120,7 +120,6 @@ impl<T> UncommittedWebhook<T> {
 /// request, so that code between the two cannot change it.
 #[derive(Clone)]
 pub(crate) struct VerifiedRequest {
-    pub(crate) delivery: VerifiedDelivery,
     pub(crate) body: VerifiedBody,
     pub(crate) answer_writer: Option<AnswerWriter>,
 }

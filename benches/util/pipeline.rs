@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hookwarden::event::Observer;
 use hookwarden::keys::StaticKeys;
-use hookwarden::warden::{Quotas, WardenBuilder};
+use hookwarden::warden::{Admitted, Quotas, Refused, WardenBuilder};
 use hookwarden::{Quota, Scheme, Warden};
 use http::HeaderMap;
 
 use super::sender;
 
 pub(crate) struct Pipeline {
-    warden: Warden,
+    pub(crate) warden: Warden,
 }
 
 impl Pipeline {
@@ -27,10 +27,13 @@ impl Pipeline {
     }
 
     pub(crate) fn accept(&self, webhook_id: &str, head: &HeaderMap, body: &[u8]) {
-        let examined = self.warden.examine(head, Some(PEER)).unwrap();
-        let mut receiving = examined.identify(webhook_id).unwrap();
-        receiving.update(body).unwrap();
-        receiving.finish().unwrap().commit();
+        self.receive(webhook_id, head, body).unwrap().commit();
+    }
+
+    pub(crate) fn receive(&self, webhook_id: &str, head: &HeaderMap, body: &[u8]) -> Result<Admitted, Refused> {
+        let mut receiving = self.warden.examine(head, Some(PEER))?.identify(webhook_id)?;
+        receiving.update(body)?;
+        receiving.finish()
     }
 }
 

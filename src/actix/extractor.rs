@@ -21,8 +21,9 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            let delivery = request.extensions().get::<VerifiedDelivery>().cloned();
             let verified = request.extensions_mut().remove::<VerifiedRequest>();
-            let Some(VerifiedRequest { delivery, body, answer_writer }) = verified else {
+            let Some((delivery, VerifiedRequest { body, answer_writer })) = delivery.zip(verified) else {
                 static MISSING: Occurrences = Occurrences::new();
                 if let Some(count) = MISSING.count_to_log() {
                     tracing::error!(
@@ -76,7 +77,7 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
             };
             let (admitted, body) = receive(warden, &request, payload).await?;
             match T::from_request(&request, &mut payload_of(body)).await {
-                Ok(payload) => Ok(Self::new(payload, admitted)),
+                Ok(payload) => Ok(Self::new(payload, *admitted)),
                 Err(error) => Err(rejected(error.into(), warden.answer_writer())),
             }
         })

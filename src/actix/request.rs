@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::body::{self, VerifiedBody};
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::limit::{Quota, QuotaState};
 use crate::request_context::RequestContext;
-use crate::warden::answer::{Answer, QUOTA_FIELDS, quota_state_fields};
+use crate::warden::answer::Answer;
+use crate::warden::quota_fields::{self, QuotaFields};
 use crate::warden::{Admitted, IdFault, Warden, WebhookId};
 
 /// Verifies a request. A refusal holds the unread rest of the body.
@@ -27,13 +27,13 @@ pub(super) async fn receive(
     warden: &Warden,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<(Admitted, VerifiedBody), Unread> {
+) -> Result<(Box<Admitted>, VerifiedBody), Unread> {
     let path = request.uri().path_and_query().map(|path| path.as_str());
     let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
     let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request) };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body = ActixBody { payload, length: length.unwrap_or(0) };
-    match body::receive(warden, &head, context, &mut body).await {
+    match body::receive(warden, &head, context, Pin::new(&mut body)).await {
         Ok(received) => Ok(received),
         Err(unhandled) => {
             // Yield so that the server reads what has arrived of the body: if that is all of it, the connection can be
@@ -173,10 +173,12 @@ impl Stream for Chunks {
     }
 }
 
-pub(super) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
-    for (name, text) in QUOTA_FIELDS.into_iter().zip(quota_state_fields(quota, quota_state)) {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(HeaderName::from_static(name), value);
+pub(super) fn insert_quota_fields(headers: &mut HeaderMap, fields: &QuotaFields) {
+    const NAMES: [HeaderName; 2] =
+        [HeaderName::from_static(quota_fields::NAMES[0]), HeaderName::from_static(quota_fields::NAMES[1])];
+    for (name, (_, value)) in NAMES.into_iter().zip(fields) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            headers.insert(name, value);
         }
     }
 }

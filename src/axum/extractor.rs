@@ -23,7 +23,8 @@ where
     type Rejection = WebhookRejection<T::Rejection>;
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let Some(verified) = request.extensions_mut().remove::<VerifiedRequest>() else {
+        let delivery = request.extensions().get::<VerifiedDelivery>().cloned();
+        let Some((delivery, verified)) = delivery.zip(request.extensions_mut().remove::<VerifiedRequest>()) else {
             static MISSING: Occurrences = Occurrences::new();
             if let Some(count) = MISSING.count_to_log() {
                 tracing::error!(
@@ -35,7 +36,7 @@ where
             }
             return Err(WebhookRejection::Misconfigured);
         };
-        let VerifiedRequest { delivery, body, answer_writer } = verified;
+        let VerifiedRequest { body, answer_writer } = verified;
         let (parts, _) = request.into_parts();
         match T::from_request(request_of(parts, body), state).await {
             Ok(payload) => Ok(Self::new(payload, delivery)),
@@ -69,7 +70,7 @@ where
         let context = context_of::<Axum>(&warden, &mut parts).await;
         let (admitted, body) = receive::<Axum, _>(&warden, &parts, context, body).await?;
         match T::from_request(request_of(parts, body), state).await {
-            Ok(payload) => Ok(Self::new(payload, admitted)),
+            Ok(payload) => Ok(Self::new(payload, *admitted)),
             Err(rejection) => {
                 let answer_writer = warden.answer_writer().cloned();
                 Err(WebhookRejection::Payload(PayloadRejection { rejection, answer_writer }))

@@ -133,13 +133,17 @@ impl LocalReplay {
     pub(crate) fn commit_now(&self, delivery: LocalDelivery<'_>, by: Claimant, now: ClockReading) -> bool {
         let (by, now) = (Mark::from(by), self.now(now));
         let Some((mut keys, mut id)) = self.lock(&delivery) else { return false };
-        let is_taken = |state| match state {
-            KeyState::Finished { .. } => true,
-            KeyState::Claimed { by: other, .. } => other != by,
-            KeyState::Free => false,
-        };
+        let mut needs_room = false;
+        for state in keys.states(&now).chain(id.states(&now)) {
+            match state {
+                KeyState::Finished { .. } => return false,
+                KeyState::Claimed { by: other, .. } if other != by => return false,
+                KeyState::Claimed { .. } => {}
+                KeyState::Free => needs_room = true,
+            }
+        }
         let has_room = |keys: &mut LockedKeys<'_>| keys.make_room(usize::MAX, &now).is_ok();
-        if keys.states(&now).chain(id.states(&now)).any(is_taken) || !has_room(&mut keys) || !has_room(&mut id) {
+        if needs_room && !(has_room(&mut keys) && has_room(&mut id)) {
             return false;
         }
         keys.put(State::finished(delivery.until, &now));

@@ -12,8 +12,8 @@ use super::guarded_request::{Called, Detachable, Finished, GuardedRequest, Runni
 use super::receive::receive;
 use crate::body::VerifiedBody;
 use crate::request_context::{Framework, context_of};
-use crate::warden::answer::{Answer, insert_quota_state};
-use crate::warden::{VerifiedDelivery, Warden};
+use crate::warden::Warden;
+use crate::warden::answer::Answer;
 
 /// Verifies `request`, waits until `inner` is ready, calls it with the verified body, and settles the delivery by the
 /// status of its response.
@@ -24,7 +24,7 @@ pub(crate) fn guard<F, S, B, I, O>(
     warden: Warden,
     mut inner: S,
     request: Request<B>,
-    forward: impl FnOnce(&Warden, &VerifiedDelivery, Parts, VerifiedBody) -> Request<I>,
+    forward: impl FnOnce(&Warden, Parts, VerifiedBody) -> Request<I>,
     answer: impl Fn(Result<S::Response, Answer>) -> Response<O>,
 ) -> impl Detachable<Output = Result<Response<O>, S::Error>>
 where
@@ -32,10 +32,10 @@ where
     S: Service<Request<I>>,
     B: Body,
 {
+    let (mut parts, body) = request.into_parts();
     GuardedRequest::new(async move {
-        let (mut parts, body) = request.into_parts();
         let context = context_of::<F>(&warden, &mut parts).await;
-        let (admitted, body) = match receive::<F, _>(&warden, &parts, context, body).await {
+        let (mut admitted, body) = match receive::<F, _>(&warden, &parts, context, body).await {
             Ok(received) => received,
             Err(unhandled) => return Err(Ok(answer(Err(unhandled.into_answer())))),
         };
@@ -57,19 +57,22 @@ where
         }
         drop(lease);
         parts.extensions.insert(admitted.delivery().clone());
-        let forwarded = forward(&warden, admitted.delivery(), parts, body);
+        let forwarded = forward(&warden, parts, body);
         let running = RunningHandler::of(warden);
         let handler = inner.call(forwarded);
         let finish = move |returned: Result<S::Response, S::Error>| match returned {
             Ok(response) => {
                 let mut response = answer(Ok(response));
-                if let Some((quota, quota_state)) = admitted.quota_state() {
-                    insert_quota_state(response.headers_mut(), quota, quota_state);
+                for (name, value) in admitted.quota_fields().into_iter().flatten() {
+                    response.headers_mut().insert(name, value);
                 }
-                Finished::Settling(async move {
-                    let instead = admitted.settle_by_status(response.status()).await;
+                if admitted.settle_by_status_now(response.status()) {
+                    return Finished::Answered(Ok(response));
+                }
+                Finished::Settling(Box::pin(async move {
+                    let instead = admitted.settle_by_status().await;
                     Ok(instead.map_or(response, |instead| answer(Err(instead))))
-                })
+                }))
             }
             // Dropping `admitted` releases the delivery.
             Err(error) => Finished::Answered(Err(error)),

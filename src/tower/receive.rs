@@ -19,7 +19,7 @@ pub(crate) async fn receive<F: Framework, B: Body>(
     parts: &Parts,
     context: RequestContext,
     body: B,
-) -> Result<(Admitted, VerifiedBody), Unhandled> {
+) -> Result<(Box<Admitted>, VerifiedBody), Unhandled> {
     let mut body = pin!(TrackedBody { body, has_ended: false });
     match body::receive(warden, &SentHead::<F>::new(parts), context, body.as_mut()).await {
         Err(unhandled) if parts.version < Version::HTTP_2 && !body.is_end_stream() => {

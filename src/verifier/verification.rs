@@ -46,7 +46,7 @@ use crate::time::Timestamp;
 /// ```
 ///
 /// It does not allocate if at most two keys are valid, the head has at most two signatures and one timestamp, and the
-/// scheme signs the body itself and nothing after it, with an HMAC.
+/// scheme signs the body itself and nothing after it, with HMAC-SHA256 or HMAC-SHA1.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Verification {
     keys: PreparedKeys,
@@ -172,21 +172,36 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
     }
 
     /// Starts a verification with the keys that are valid now. If there are none, no signature matches.
-    #[inline]
     pub(crate) fn with_keys(self, keys: PreparedKeys) -> Verification {
-        let Self { scheme, head, mut reading, candidates, now } = self;
-        let mut verification = Verification {
+        let mut verification = self.waiting(keys);
+        self.start(&mut verification);
+        verification
+    }
+
+    /// Returns a verification for [`start`](Self::start), which starts it in place: a copy would take longer.
+    #[inline]
+    pub(crate) fn waiting(&self, keys: PreparedKeys) -> Verification {
+        Verification {
             keys,
             macs: LiveMacs::new(),
-            rare: scheme.body_hash().map(|hash| Box::new(Rare { body_hash: Some(hash), ..Rare::default() })),
-            candidates,
-            times: reading.times.clone(),
-            now,
-        };
-        let Verification { keys, macs, rare, .. } = &mut verification;
+            rare: None,
+            candidates: KeptCandidates::new(),
+            times: Times::new(),
+            now: self.now,
+        }
+    }
+
+    /// Starts a verification that [`waiting`](Self::waiting) returned.
+    #[inline]
+    pub(crate) fn start(self, verification: &mut Verification) {
+        let Self { scheme, head, mut reading, candidates, now } = self;
+        let Verification { keys, macs, rare, candidates: kept, times, .. } = verification;
+        kept.extend(candidates);
+        times.extend_from_slice(&reading.times);
+        *rare = scheme.body_hash().map(|hash| Box::new(Rare { body_hash: Some(hash), ..Rare::default() }));
         if let Some(check) = reading.custom.take() {
             rare.get_or_insert_default().custom = Some((check, scheme.max_signatures()));
-            return verification;
+            return;
         }
         if scheme.algorithm().uses_public_keys() {
             let stamps = reading.timestamp_texts().count();
@@ -199,7 +214,7 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
                 rare.keep(rest, text, head);
             }
             rare.checks = Some(checks);
-            return verification;
+            return;
         }
         let live = || keys.live(now).take(reading.usable_keys());
         // Reserve room for all states: growing would leave a copy of them that is not wiped.
@@ -213,7 +228,6 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
                 rare.get_or_insert_default().keep(rest, text, head);
             }
         }
-        verification
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{PendingClaim, ReplayClaim};
+use super::quota_fields::Policy;
 use super::stores::{ReplayBackend, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
@@ -147,8 +148,12 @@ impl Stores {
         Admission::new(Ok(over), quota, None)
     }
 
+    pub(super) fn policy_of(&self, delivery: &VerifiedDelivery) -> Option<&Policy> {
+        self.quotas.as_ref()?.policy_of(delivery.webhook_id())
+    }
+
     pub(super) fn quota_of(&self, delivery: &VerifiedDelivery) -> Option<Quota> {
-        self.quotas.as_ref().and_then(|quotas| quotas.quota_of(delivery.webhook_id()))
+        self.policy_of(delivery).map(|policy| policy.quota)
     }
 
     /// Counts a request against its quota, if it has one.

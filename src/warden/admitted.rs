@@ -8,6 +8,8 @@ use http::StatusCode;
 #[cfg(feature = "tower")]
 use super::answer::Answer;
 use super::claim::ReplayClaim;
+#[cfg(feature = "tower")]
+use super::quota_fields::QuotaFields;
 use super::request_log::RequestLog;
 use super::verified_delivery::VerifiedDelivery;
 use crate::error::StoreError;
@@ -61,6 +63,13 @@ impl Admitted {
         self.quota_state
     }
 
+    /// Returns the fields of the response that show the sender its quota.
+    #[cfg(feature = "tower")]
+    pub(crate) fn quota_fields(&self) -> Option<QuotaFields> {
+        let (_, state) = self.quota_state?;
+        Some(self.log.inner.stores.policy_of(&self.delivery)?.fields(state))
+    }
+
     /// Commits the delivery: a retry is answered as a duplicate.
     ///
     /// A shared store is updated in the background on the current tokio runtime (feature `tower`).
@@ -101,22 +110,30 @@ impl Admitted {
         self.settle(false).await.map(drop)
     }
 
-    /// Commits the delivery if the handler answered 2xx, and releases it otherwise. If a shared store fails, observers
-    /// are notified, and the handler's answer is sent anyway. Returns the answer to send instead, if the handler answered
-    /// 2xx and is not known to have committed the claim that it took: the sender would not retry.
+    /// Commits the delivery if the handler answered 2xx, and releases it otherwise, if that needs no shared store. Returns
+    /// whether it is settled; otherwise await [`settle_by_status`](Self::settle_by_status) then.
     #[cfg(feature = "tower")]
-    pub(crate) async fn settle_by_status(mut self, status: StatusCode) -> Option<Answer> {
+    pub(crate) fn settle_by_status_now(&mut self, status: StatusCode) -> bool {
         self.log.status = Some(status);
         let done = status.is_success();
         if done {
             self.log.conclude(Outcome::Accepted);
         }
-        if self.log.inner.stores.are_local() {
+        let is_local = self.log.inner.stores.are_local();
+        if is_local {
             self.settle_now(done);
-            return None;
         }
-        // Boxed to keep this future small for local stores, which never wait.
-        let is_settled = Box::pin(self.settle(done)).await.unwrap_or(false);
+        is_local
+    }
+
+    /// Commits or releases the delivery in a shared store by the status that
+    /// [`settle_by_status_now`](Self::settle_by_status_now) has recorded. If that fails, observers are notified, and the handler's answer
+    /// is sent anyway. Returns the answer to send instead, if the handler answered 2xx and is not known to have committed
+    /// the claim that it took: the sender would not retry.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn settle_by_status(mut self: Box<Self>) -> Option<Answer> {
+        let done = self.log.status.is_some_and(|status| status.is_success());
+        let is_settled = self.settle(done).await.unwrap_or(false);
         if !done || is_settled || !self.delivery.is_claim_taken() {
             return None;
         }

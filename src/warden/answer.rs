@@ -1,11 +1,10 @@
 //! The answers to refused requests, for all frameworks.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayString;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
@@ -13,6 +12,7 @@ use http::header::{
 use http::{Response, StatusCode};
 
 use super::answer_body::AnswerBody;
+use super::quota_fields::{Policy, whole_seconds};
 use crate::error::Reason;
 use crate::event::RefusalReason;
 use crate::limit::{Quota, QuotaState};
@@ -180,7 +180,7 @@ impl Answer {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         if let RetryHint::ByQuota { quota, quota_state, .. } = self.hint {
-            insert_quota_state(&mut headers, quota, quota_state);
+            headers.extend(Policy::from(quota).fields(quota_state));
         }
         if self.is_handshake {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -209,30 +209,6 @@ impl Answer {
         *response.headers_mut() = headers;
         response
     }
-}
-
-/// Adds the fields of draft-ietf-httpapi-ratelimit-headers-10. Only verified senders get them.
-pub(crate) fn insert_quota_state(headers: &mut HeaderMap, quota: Quota, quota_state: QuotaState) {
-    const NAMES: [HeaderName; 2] = [HeaderName::from_static(QUOTA_FIELDS[0]), HeaderName::from_static(QUOTA_FIELDS[1])];
-    for (name, text) in NAMES.into_iter().zip(quota_state_fields(quota, quota_state)) {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(name, value);
-        }
-    }
-}
-
-/// Returns the values of the [`QUOTA_FIELDS`], without an allocation: every answer to a verified sender has them.
-pub(crate) fn quota_state_fields(quota: Quota, quota_state: QuotaState) -> [ArrayString<QUOTA_FIELD_BYTES>; 2] {
-    let (mut policy, mut limit) = (ArrayString::new(), ArrayString::new());
-    // `QUOTA_FIELD_BYTES` are enough for the largest numbers.
-    let _ = write!(policy, "\"webhook\";q={};w={}", quota.burst(), whole_seconds(quota.window()));
-    let _ = write!(limit, "\"webhook\";r={};t={}", quota_state.remaining, whole_seconds(quota_state.reset));
-    [policy, limit]
-}
-
-/// Rounds up, because `Retry-After` has whole seconds and a sender must not retry too early.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 const fn status(reason: RefusalReason) -> StatusCode {
@@ -286,10 +262,6 @@ impl fmt::Debug for AnswerWriter {
         f.write_str("AnswerWriter(…)")
     }
 }
-
-/// The names of the fields that show a sender its quota.
-pub(crate) const QUOTA_FIELDS: [&str; 2] = ["ratelimit-policy", "ratelimit"];
-const QUOTA_FIELD_BYTES: usize = 64;
 
 /// The `Retry-After` of an admitted request that was not handled.
 #[cfg(feature = "tower")]

@@ -89,10 +89,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     /// Refuses the request if the byte budget has no room for a body of `bytes` bytes, or of the body limit if that is
     /// less. Called before the key lookup: this refusal does not count against the peer, so it must not cause a lookup.
     #[cfg(feature = "tower")]
-    pub(crate) fn with_room_for(mut self, bytes: u64) -> Result<Self, Refused> {
+    pub(crate) fn check_room_for(&mut self, bytes: u64) -> Result<(), Refused> {
         let largest = u64::try_from(self.log.inner.body_limit).unwrap_or(u64::MAX);
         if self.log.could_hold(bytes.clamp(1, largest)) {
-            return Ok(self);
+            return Ok(());
         }
         Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(super::body_budget::RETRY)))
     }
@@ -127,7 +127,9 @@ impl<H: Head + ?Sized> Examined<'_, H> {
     #[inline]
     fn receive(self, keys: PreparedKeys, decoy: Option<RefusalReason>) -> Receiving {
         let Self { log, opening, header_id } = self;
-        Receiving { verification: opening.with_keys(keys), header_id, decoy, log }
+        let mut receiving = Receiving { verification: opening.waiting(keys), header_id, decoy, log };
+        opening.start(&mut receiving.verification);
+        receiving
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::id::WebhookId;
 use super::monitor::Monitor;
+use super::quota_fields::Policy;
 use crate::event::{StoreKind, Warning};
 use crate::future::catch_panic;
 use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Uncounted};
@@ -13,8 +14,8 @@ use crate::shared_store::SharedStore;
 
 /// The quotas of accepted requests, by webhook id.
 pub(super) struct QuotaLimits {
-    pub(super) standard: Option<Quota>,
-    pub(super) overrides: HashMap<String, Quota>,
+    pub(super) standard: Option<Policy>,
+    pub(super) overrides: HashMap<String, Policy>,
     /// The limiter of this process, which is also the fallback of a shared limiter.
     pub(super) local: LocalLimiter,
     pub(super) shared: Option<Box<dyn RateLimiter>>,
@@ -23,8 +24,8 @@ pub(super) struct QuotaLimits {
 }
 
 impl QuotaLimits {
-    pub(super) fn quota_of(&self, webhook_id: &str) -> Option<Quota> {
-        self.overrides.get(webhook_id).copied().or(self.standard)
+    pub(super) fn policy_of(&self, webhook_id: &str) -> Option<&Policy> {
+        self.overrides.get(webhook_id).or(self.standard.as_ref())
     }
 
     /// Counts one request, in `joint` or the shared limiter if there is one. If that fails, counts against this process's

@@ -5,14 +5,13 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
 
-use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 
-use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
 use super::body_budget;
 use super::body_id;
+use super::conclude::{admit_now, conclude};
 use super::delivery_ids::HeaderId;
 use super::id::WebhookId;
 use super::refused::Refused;
@@ -21,10 +20,9 @@ use super::signed_handshake::{Sent, Verdict};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::{Fault, Reason};
-use crate::event::{Outcome, RefusalReason};
+use crate::event::RefusalReason;
 use crate::headers::{Head, NoHeaders};
 use crate::scheme::DeliveryIdSource;
-use crate::shared_store::AdmitOutcome;
 use crate::verifier::{ReplayKey, Verification, Verified};
 
 /// A request whose body is arriving.
@@ -123,16 +121,19 @@ impl Receiving {
         self.admit_now(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }))
     }
 
-    #[inline]
-    pub(crate) fn admit_now<H: Head + ?Sized>(self, sent: Option<Sent<'_, '_, H>>) -> Result<Admitted, Refused> {
-        let (mut log, delivery, now, challenging) = self.verify(sent)?;
-        let stores = &log.inner.stores;
-        let admit = || pin!(stores.admit(&delivery, now, challenging.is_none())).now_or_never();
-        let mut admission = if stores.are_local() { admit() } else { None };
-        if let Some(challenging) = challenging {
-            admission = admission.and_then(|admission| log.answer_admitted_now(&delivery, admission, challenging));
-        }
-        conclude(log, delivery, admission)
+    fn admit_now<H: Head + ?Sized>(mut self, sent: Option<Sent<'_, '_, H>>) -> Result<Admitted, Refused> {
+        let verdict = self.verify(sent)?;
+        admit_now(self.log, verdict)
+    }
+
+    /// Like [`finish_request`](Self::finish_request). It moves only what is left of the request out of the box.
+    #[cfg(feature = "tower")]
+    pub(crate) fn admit_boxed<H: Head + ?Sized>(
+        mut self: Box<Self>,
+        sent: Option<Sent<'_, '_, H>>,
+    ) -> Result<Admitted, Refused> {
+        let verdict = self.verify(sent)?;
+        admit_now(self.log, verdict)
     }
 
     /// Like [`finish`](Self::finish), but waits for shared stores.
@@ -157,14 +158,15 @@ impl Receiving {
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
     pub(crate) fn finish_until<'r, H: Head + ?Sized, D: Future<Output = ()>>(
-        self,
+        mut self,
         sent: Option<Sent<'r, '_, H>>,
         deadline: D,
     ) -> impl Future<Output = Result<Admitted, Refused>> + use<'r, H, D> {
         // Verify before the future is created, so that it does not hold the state of the hash.
         let verified = self.verify(sent);
+        let mut log = self.log;
         async move {
-            let (mut log, delivery, verified_at, challenging) = verified?;
+            let (delivery, verified_at, challenging) = verified?;
             let admission = {
                 // Shared stores compute the time to live from the wall clock, which may have been set since the timestamp was
                 // found fresh. With the earlier of both, the delivery is stored for as long as either accepts the timestamp.
@@ -187,7 +189,7 @@ impl Receiving {
     }
 
     #[inline]
-    fn verify<'r, H: Head + ?Sized>(mut self, sent: Option<Sent<'r, '_, H>>) -> Result<Verdict<'r, H>, Refused> {
+    fn verify<'r, H: Head + ?Sized>(&mut self, sent: Option<Sent<'r, '_, H>>) -> Result<Verdict<'r, H>, Refused> {
         let now = self.log.now();
         if let Some(reason) = self.log.refused() {
             return Err(self.refuse(reason));
@@ -211,7 +213,7 @@ impl Receiving {
                     None if self.log.may_be_handshake() => return Err(self.refuse(RefusalReason::Misconfigured)),
                     None => None,
                 };
-                Ok((self.log, VerifiedDelivery::new(webhook_id, verified, id_key), now, challenging))
+                Ok((VerifiedDelivery::new(webhook_id, verified, id_key), now, challenging))
             }
             (Err(fault), _, None) => Err(self.log.reject(fault)),
             (_, _, decoy) => Err(self.refuse(decoy.unwrap_or(RefusalReason::UnknownId))),
@@ -250,45 +252,6 @@ impl Receiving {
     pub(crate) fn refuse(&mut self, reason: RefusalReason) -> Refused {
         self.log.refuse(reason, RetryHint::None)
     }
-}
-
-/// Admits or refuses the request by the stores' answers. `admission` is `None` if a store must be awaited and the
-/// caller cannot wait.
-fn conclude(
-    mut log: RequestLog,
-    mut delivery: VerifiedDelivery,
-    admission: Option<Admission>,
-) -> Result<Admitted, Refused> {
-    let Some(Admission { outcome, quota, claim }) = admission else {
-        return Err(log.refuse(RefusalReason::Misconfigured, RetryHint::None));
-    };
-    let (reason, hint) = match outcome {
-        Ok(AdmitOutcome::Granted(state)) => {
-            log.prove();
-            log.conclude(Outcome::Released);
-            if let Some(claim) = claim.as_ref().and_then(|claim| claim.for_handler(&log.inner.stores)) {
-                delivery.set_claim(claim);
-            }
-            return Ok(Admitted::new(delivery, quota.zip(state), claim, log));
-        }
-        Ok(AdmitOutcome::Finished) => (RefusalReason::Replayed, RetryHint::None),
-        Ok(AdmitOutcome::InProgress { retry_after }) => (RefusalReason::InProgress, RetryHint::For(retry_after)),
-        Ok(AdmitOutcome::OverQuota { retry_after, .. }) if log.is_handshake => {
-            (RefusalReason::HandshakeQuotaExceeded, RetryHint::For(retry_after))
-        }
-        Ok(AdmitOutcome::OverQuota { retry_after, quota_state }) => {
-            (RefusalReason::QuotaExceeded, RetryHint::by_quota(retry_after, quota, quota_state))
-        }
-        Err(error) => (RefusalReason::ReplayStoreUnavailable, RetryHint::For(error.retry_after())),
-    };
-    let refused = log.refuse(reason, hint);
-    Err(match log.take_answer() {
-        None => refused,
-        Some(answer) => {
-            log.conclude(Outcome::Handshake);
-            refused.answered(answer)
-        }
-    })
 }
 
 impl fmt::Debug for Receiving {

@@ -41,7 +41,7 @@ pub(super) struct Challenging<'r, H: ?Sized> {
 }
 
 /// A verified request: when it was verified, and its content if it has the form of a signed handshake.
-pub(super) type Verdict<'r, H> = (RequestLog, VerifiedDelivery, ClockReading, Option<Challenging<'r, H>>);
+pub(super) type Verdict<'r, H> = (VerifiedDelivery, ClockReading, Option<Challenging<'r, H>>);
 
 impl Admitted {
     /// Takes the answer to a signed [`Handshake`]. If there is one, [`commit`](Self::commit) the delivery, send the answer,

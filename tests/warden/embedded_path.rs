@@ -197,11 +197,12 @@ fn allocations_are_counted() {
     assert!(measure(|| drop(std::hint::black_box(vec![0_u8; 16]))).count_total > 0);
 }
 
-/// A layer's future is one allocation. The crate `http` makes the others, for the delivery in the request's extensions and
-/// for the headers of the answer.
+/// A layer allocates its future, the request while its body arrives, and the admitted request. glibc has allocations of up
+/// to 1,032 bytes ready; larger ones take several times as long. The crate `http` makes the others, for the delivery in
+/// the request's extensions and for the headers of the answer.
 #[cfg(feature = "tower")]
 #[test]
-fn layer_allocates_only_its_future() {
+fn layer_makes_three_small_allocations() {
     use futures_util::FutureExt as _;
     use hookwarden::IdSource;
     use hookwarden::tower::{VerifiedBody, WardenLayer};
@@ -228,9 +229,9 @@ fn layer_allocates_only_its_future() {
         let polled = measure(|| response = future.take().unwrap().now_or_never());
         assert_eq!(response.unwrap().unwrap().status(), 200);
         assert_eq!(called.count_total, 1);
-        assert!(called.bytes_total <= 2_848, "{} bytes", called.bytes_total);
+        assert!(called.bytes_total <= 1_000, "{} bytes", called.bytes_total);
         least = least.min(polled.count_total);
     }
     // Tables grow rarely; most deliveries find one that is large enough.
-    assert!(least <= 7, "{least}");
+    assert!(least <= 8, "{least}");
 }

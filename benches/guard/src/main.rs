@@ -67,7 +67,7 @@ fn sizing(table: &mut Table) {
     let examine = || warden.examine(&head, None).unwrap();
     table.size("the future of identify_async", size_of_val(&examine().identify_async("acme")), 2_400);
     table.size("the future of finish_async", size_of_val(&examine().identify("acme").unwrap().finish_async()), 3_600);
-    table.size("Receiving", size_of::<Receiving>(), 1_136);
+    table.size("Receiving", size_of::<Receiving>(), 808);
     table.size("Admitted", size_of::<Admitted>(), 608);
 }
 

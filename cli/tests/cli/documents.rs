@@ -61,8 +61,9 @@ fn shell_blocks_are_parsed_with_continuations() {
 
 /// The shell blocks of all documents.
 fn documents() -> Vec<Block> {
-    let files =
-        ["README.md", "docs/command.md", "docs/fleet.md", "docs/speed.md"].map(|file| root().join(file)).into_iter();
+    let files = ["README.md", "docs/command.md", "docs/fleet.md", "docs/performance.md"]
+        .map(|file| root().join(file))
+        .into_iter();
     files
         .chain(pages())
         .flat_map(|path| blocks(&path.display().to_string(), &std::fs::read_to_string(&path).expect("text")))

@@ -27,7 +27,8 @@ impl LockedKeys<'_> {
 
     /// Makes room in every shard for the keys that are not stored yet, before any is stored.
     pub(super) fn make_room(&mut self, limit: usize, now: &Now) -> Result<(), StoreError> {
-        for (locked, shard) in &mut self.shards {
+        let most = self.prints.len();
+        for (locked, shard) in self.shards.iter_mut().filter(|(_, shard)| !shard.has_room(most, limit)) {
             let prints = self.prints.iter().filter(|(index, _)| index == locked);
             let more = prints.filter(|(_, print)| shard.state(print, now) == KeyState::Free).count();
             shard.make_room(more, limit, now)?;

@@ -29,15 +29,19 @@ impl Shard {
         self.entries.get(print).map_or(KeyState::Free, |state| state.at(now))
     }
 
+    /// Whether `more` entries fit within `limit`, and into the table without growing it.
+    pub(super) fn has_room(&self, more: usize, limit: usize) -> bool {
+        self.entries.len().saturating_add(more) <= limit.min(self.entries.capacity())
+    }
+
     /// Ensures that `more` entries fit within `limit`, and into the table without growing it. It removes expired
     /// entries, and rebuilds a table that is too small or has too many tombstones.
     pub(super) fn make_room(&mut self, more: usize, limit: usize, now: &Now) -> Result<(), StoreError> {
-        let wanted = |shard: &Self| shard.entries.len().saturating_add(more);
-        if wanted(self) <= limit.min(self.entries.capacity()) {
+        if self.has_room(more, limit) {
             return Ok(());
         }
         self.sweep(now);
-        if wanted(self) > limit {
+        if self.entries.len().saturating_add(more) > limit {
             return Err(StoreError::new("the replay store is full").with_retry_after(self.soonest(now)));
         }
         if self.room() < more.max(self.slack()) {

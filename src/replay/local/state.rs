@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::ClockReading;
+use crate::keyed_hash::split;
 use crate::replay::Claimant;
 use crate::time::Timestamp;
 
@@ -31,8 +32,9 @@ pub(super) struct Mark(u64);
 /// Claimants whose numbers differ only in the low 28 bits, such as those of one process, have different marks.
 impl From<Claimant> for Mark {
     fn from(by: Claimant) -> Self {
-        let folded = (0..u128::BITS).step_by(MARK_BITS).fold(0, |bits, shift| bits ^ (by.number() >> shift));
-        Self(u64::try_from(folded & u128::from(MARK)).unwrap_or_default())
+        let [high, low] = split(by.number());
+        let half = high ^ low;
+        Self((half ^ (half >> MARK_BITS) ^ (half >> (2 * MARK_BITS))) & MARK)
     }
 }
 

@@ -54,10 +54,14 @@ impl Table {
             let [.., high, low] = second.to_be_bytes();
             (self.index(usize::from(u16::from_be_bytes([high, low]))), Fingerprint(first, second))
         };
-        let mut prints = PerKey::with_capacity(keys.len());
-        keys.iter().for_each(|key| prints.push(place(key)));
-        prints.sort_unstable_by_key(|(index, _)| *index);
-        let (mut last, mut shards) = (None, PerKey::with_capacity(prints.len()));
+        let (mut prints, mut shards) = (PerKey::new(), PerKey::new());
+        if let [key] = keys {
+            prints.push(place(key));
+        } else {
+            prints.extend(keys.iter().map(place));
+            prints.sort_unstable_by_key(|(index, _)| *index);
+        }
+        let mut last = None;
         for (index, _) in &prints {
             let is_locked = last.replace(*index) == Some(*index);
             if let Some(slot) = self.shards.get(*index).filter(|_| !is_locked) {

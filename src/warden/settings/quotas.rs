@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::limit::{LocalLimiter, Quota, RateLimiter, RejectedTraffic};
 use crate::shared_store::SharedStore;
+use crate::warden::quota_fields::Policy;
 use crate::warden::quota_limits::QuotaLimits;
 
 /// How many requests are accepted from each sender, and how many refused requests are permitted from each peer.
@@ -190,8 +191,8 @@ impl Quotas {
             (shared, _) => shared,
         };
         let accepted = is_limited.then(|| QuotaLimits {
-            standard: self.accepted,
-            overrides: self.accepted_for,
+            standard: self.accepted.map(Policy::from),
+            overrides: self.accepted_for.into_iter().map(|(id, quota)| (id, quota.into())).collect(),
             local: LocalLimiter::new(clock.clone()),
             shared,
             replicas,

@@ -1,4 +1,4 @@
-//! Draws `docs/speed.svg` from the results of the last `cargo bench` of this package, and prints the README's table
+//! Draws `docs/performance.svg` from the results of the last `cargo bench` of this package, and prints the README's table
 //! from the same figures: `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
 
 mod drawing;
@@ -12,7 +12,7 @@ use measured::Measured;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let measured = Measured::read()?;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/speed.svg");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance.svg");
     fs::write(&file, drawing::draw(&measured))?;
     print!("{}", table(&measured));
     Ok(())

@@ -1,0 +1,165 @@
+//! The bytes of a verified body.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+/// The bytes of a verified body. Only a successful verification creates it. As a [`Body`] it never fails and has no
+/// trailers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hookwarden::tower::VerifiedBody;
+/// use http_body_util::BodyExt as _;
+///
+/// async fn handle(request: http::Request<VerifiedBody>) -> Bytes {
+///     let Ok(body) = request.into_body().collect().await; // the error type is `Infallible`
+///     body.to_bytes()
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct VerifiedBody {
+    /// Most bodies are one frame.
+    first: Option<Bytes>,
+    /// All frames of other bodies.
+    frames: Option<Box<Frames>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Frames {
+    complete: VecDeque<Bytes>,
+    /// The small chunks at the end. They are copied together, because each one-byte chunk could keep a whole buffer alive.
+    tail: BytesMut,
+}
+
+impl Frames {
+    fn push(&mut self, chunk: Bytes) {
+        if chunk.len() >= LARGE {
+            self.seal();
+            self.complete.push_back(chunk);
+            return;
+        }
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(LARGE);
+        }
+        self.tail.extend_from_slice(&chunk);
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.complete.push_back(self.tail.split().freeze());
+        }
+    }
+}
+
+impl VerifiedBody {
+    pub(super) const fn empty() -> Self {
+        Self { first: None, frames: None }
+    }
+
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        if self.frames.is_none() && self.first.is_none() {
+            self.first = Some(chunk).filter(|chunk| !chunk.is_empty());
+            return;
+        }
+        let frames = self.frames.get_or_insert_default();
+        self.first.take().into_iter().chain([chunk]).for_each(|chunk| frames.push(chunk));
+    }
+
+    pub(super) fn seal(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.seal();
+        }
+    }
+
+    /// Returns the complete frames.
+    fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.first.iter().chain(self.frames.iter().flat_map(|frames| &frames.complete))
+    }
+
+    /// Returns all bytes if there are at most `max`.
+    pub(super) fn contiguous(&self, max: usize) -> Option<Cow<'_, [u8]>> {
+        if usize::try_from(self.remaining()).ok()? > max {
+            return None;
+        }
+        let mut frames = self.iter().map(|frame| &**frame);
+        let first = frames.next().unwrap_or_default();
+        match frames.next() {
+            None => Some(Cow::Borrowed(first)),
+            Some(second) => Some(Cow::Owned([first, second].into_iter().chain(frames).collect::<Vec<_>>().concat())),
+        }
+    }
+
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        self.first.take().or_else(|| self.frames.as_mut()?.complete.pop_front())
+    }
+
+    fn remaining(&self) -> u64 {
+        let bytes = self.iter().map(Bytes::len).fold(0, usize::saturating_add);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+impl Body for VerifiedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_chunk().map(Frame::data).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining())
+    }
+}
+
+/// The size in bytes from which a chunk is kept without a copy.
+const LARGE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body_of(chunks: &[&[u8]]) -> VerifiedBody {
+        let mut body = VerifiedBody::empty();
+        chunks.iter().for_each(|chunk| body.push(Bytes::copy_from_slice(chunk)));
+        body.seal();
+        body
+    }
+
+    #[test]
+    fn small_chunks_around_large_ones_keep_their_order() {
+        let large = [b'x'; LARGE];
+        let mut body = body_of(&[b"a", b"b", b"", b"c", &large, b"d", &large, &large]);
+        assert_eq!(body.remaining(), 3 * 4096 + 4);
+        let frames: Vec<Bytes> = std::iter::from_fn(|| body.next_chunk()).collect();
+        let sizes: Vec<usize> = frames.iter().map(Bytes::len).collect();
+        assert_eq!(sizes, [3, LARGE, 1, LARGE, LARGE]);
+        assert_eq!(frames[0], "abc");
+    }
+
+    #[test]
+    fn single_chunk_is_kept_without_a_copy() {
+        for size in [1, LARGE - 1, LARGE] {
+            let chunk = Bytes::from(vec![7; size]);
+            let mut body = VerifiedBody::empty();
+            body.push(chunk.clone());
+            body.seal();
+            assert_eq!(body.next_chunk().unwrap().as_ptr(), chunk.as_ptr(), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn empty_body_has_no_frame() {
+        assert!(body_of(&[]).is_end_stream() && body_of(&[b"", b""]).is_end_stream());
+    }
+}
