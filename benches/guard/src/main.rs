@@ -152,7 +152,7 @@ fn whole_warden(table: &mut Table) {
         scrape.run_upkeep();
         ours.as_secs_f64() / bare.as_secs_f64()
     };
-    table.row("whole Warden in process, 1 KiB, against verify_at", Limit { goal: 1.5, budget: 2.8 }, || {
+    table.row("whole Warden in process, 1 KiB, against verify_at", Limit { goal: 1.5, budget: 2.7 }, || {
         let pipeline = Pipeline::new(MetricsObserver::new());
         median(messages.chunks(MESSAGES_A_TURN).map(|round| turn(&pipeline, round)))
     });

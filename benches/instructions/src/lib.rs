@@ -3,8 +3,10 @@
 //! Each function prepares [`REQUESTS`] requests and returns what handles them. Everything that happens only once, such as
 //! filling a table for the first time, is done before, with [`WARMED_UP`] requests.
 
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../../util/floor.rs"]
 mod floor;
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../../util/pipeline.rs"]
 mod pipeline;
 #[expect(dead_code, reason = "other benchmarks use the rest")]
@@ -34,7 +36,9 @@ pub type Work = Box<dyn FnMut()>;
 #[must_use]
 pub fn floor(size: usize) -> Work {
     let (floor, (head, body)) = (floor::Floor::new(), sender::message(size));
-    repeated(move || floor.verify(black_box(&floor::Signed::of(&head)), black_box(&body)))
+    // The floor does not find its headers.
+    let signed = floor::Signed::of(Box::leak(Box::new(head)));
+    repeated(move || floor.verify(black_box(&signed), black_box(&body)))
 }
 
 /// `verify_at`, with bodies of `size` bytes.

@@ -38,7 +38,7 @@ pub fn forged() -> Work {
 /// A webhook id without keys.
 #[must_use]
 pub fn unknown() -> Work {
-    alike(|head| head, "nobody", RefusalReason::UnknownId)
+    alike(|head| head, "unknown", RefusalReason::UnknownId)
 }
 
 /// A copy of a handled delivery.
