@@ -203,8 +203,8 @@ where
                 }
             };
             http.extensions_mut().insert(admitted.delivery().clone());
-            let answer_writer = warden.answer_writer().cloned();
-            http.extensions_mut().insert(VerifiedRequest { body: body.clone(), answer_writer });
+            let (delivery, answer_writer) = (admitted.delivery().clone(), warden.answer_writer().cloned());
+            http.extensions_mut().insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
             let running = RunningHandler::of(warden);
             let handler = inner.call(ServiceRequest::from_parts(http, payload_of(body)));
             let finish = move |mut returned: Result<ServiceResponse<B>, actix_web::Error>| {

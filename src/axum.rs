@@ -191,9 +191,9 @@ where
             self.warden.clone(),
             self.inner.clone(),
             request,
-            |warden, mut parts, body| {
+            |warden, delivery, mut parts, body| {
                 let answer_writer = warden.answer_writer().cloned();
-                parts.extensions.insert(VerifiedRequest { body: body.clone(), answer_writer });
+                parts.extensions.insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
                 request_of(parts, body)
             },
             |answer| match answer {

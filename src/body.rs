@@ -63,8 +63,8 @@ impl From<Refused> for Unhandled {
 
 /// Verifies a request. The body is read only after the head has passed its checks.
 ///
-/// The future is small: it is boxed with that of the handler, and a large allocation is slow. So the head is checked before
-/// it is created, and it holds what waits for the body in a box.
+/// The future is small, because it is boxed with that of the handler, and a large allocation is slow. The head is checked
+/// before the future exists, and the future holds the request in a box.
 pub(crate) fn receive<'r, H: Head, B: Body>(
     warden: &'r Warden,
     head: &'r H,
@@ -124,7 +124,7 @@ pub(crate) fn receive<'r, H: Head, B: Body>(
     }
 }
 
-/// A request whose keys were not found in its head alone.
+/// Why there are no keys yet.
 enum Unidentified<W, A> {
     Refused(Refused),
     /// The keys must be awaited.
@@ -162,7 +162,7 @@ fn identify<'r, H: Head>(
     examined.check_room_for(max_bytes)?;
     let id = id.unwrap_or_else(|| warden.id_source().find(head));
     if warden.is_local() {
-        return Ok(Box::new(examined.identify_by(id)?));
+        return Ok(examined.identify_boxed(id)?);
     }
     let identified = examined.identify_by_until(id, passed(deadline));
     Err(Unidentified::Waiting(Box::pin(async move { identified.await.map(Box::new) })))

@@ -170,7 +170,7 @@ where
             self.warden.clone(),
             self.inner.clone(),
             request,
-            |_, parts, body| Request::from_parts(parts, body),
+            |_, _, parts, body| Request::from_parts(parts, body),
             |answer| match answer {
                 Ok(response) => response.map(GuardedBody::of_service),
                 Err(refusal) => refusal.into_response().map(GuardedBody::of_refusal),

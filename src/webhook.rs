@@ -116,10 +116,11 @@ impl<T> UncommittedWebhook<T> {
     }
 }
 
-/// The value that a layer stores in a request's extensions. The extractor takes the body from here and not from the
-/// request, so that code between the two cannot change it.
+/// The value that a layer stores in a request's extensions. The extractor takes everything from here, so that
+/// code between the two cannot change it.
 #[derive(Clone)]
 pub(crate) struct VerifiedRequest {
+    pub(crate) delivery: VerifiedDelivery,
     pub(crate) body: VerifiedBody,
     pub(crate) answer_writer: Option<AnswerWriter>,
 }

@@ -65,7 +65,7 @@ impl DrawnStream {
         for message in self.messages.iter().take(MAX_MESSAGES) {
             match message {
                 DrawnMessage::Honest { body, skew, framing, expects, id } => {
-                    // Without a signed timestamp, only the body distinguishes deliveries.
+                    // Without a signed timestamp, only the id and the body distinguish deliveries.
                     let stamp = if scheme.is_timestamped() { NOW + i64::from(*skew) } else { NOW };
                     // Few ids, so that some messages are one delivery that the sender signed again.
                     let request = Draft::plain(body).with_value(&format!("id-{}", id % 4)).signed(scheme, keys, stamp);

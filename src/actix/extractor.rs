@@ -21,9 +21,8 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let delivery = request.extensions().get::<VerifiedDelivery>().cloned();
             let verified = request.extensions_mut().remove::<VerifiedRequest>();
-            let Some((delivery, VerifiedRequest { body, answer_writer })) = delivery.zip(verified) else {
+            let Some(VerifiedRequest { delivery, body, answer_writer }) = verified else {
                 static MISSING: Occurrences = Occurrences::new();
                 if let Some(count) = MISSING.count_to_log() {
                     tracing::error!(

@@ -23,8 +23,7 @@ where
     type Rejection = WebhookRejection<T::Rejection>;
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let delivery = request.extensions().get::<VerifiedDelivery>().cloned();
-        let Some((delivery, verified)) = delivery.zip(request.extensions_mut().remove::<VerifiedRequest>()) else {
+        let Some(verified) = request.extensions_mut().remove::<VerifiedRequest>() else {
             static MISSING: Occurrences = Occurrences::new();
             if let Some(count) = MISSING.count_to_log() {
                 tracing::error!(
@@ -36,7 +35,7 @@ where
             }
             return Err(WebhookRejection::Misconfigured);
         };
-        let VerifiedRequest { body, answer_writer } = verified;
+        let VerifiedRequest { delivery, body, answer_writer } = verified;
         let (parts, _) = request.into_parts();
         match T::from_request(request_of(parts, body), state).await {
             Ok(payload) => Ok(Self::new(payload, delivery)),

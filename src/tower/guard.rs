@@ -12,8 +12,8 @@ use super::guarded_request::{Called, Detachable, Finished, GuardedRequest, Runni
 use super::receive::receive;
 use crate::body::VerifiedBody;
 use crate::request_context::{Framework, context_of};
-use crate::warden::Warden;
 use crate::warden::answer::Answer;
+use crate::warden::{VerifiedDelivery, Warden};
 
 /// Verifies `request`, waits until `inner` is ready, calls it with the verified body, and settles the delivery by the
 /// status of its response.
@@ -24,7 +24,7 @@ pub(crate) fn guard<F, S, B, I, O>(
     warden: Warden,
     mut inner: S,
     request: Request<B>,
-    forward: impl FnOnce(&Warden, Parts, VerifiedBody) -> Request<I>,
+    forward: impl FnOnce(&Warden, VerifiedDelivery, Parts, VerifiedBody) -> Request<I>,
     answer: impl Fn(Result<S::Response, Answer>) -> Response<O>,
 ) -> impl Detachable<Output = Result<Response<O>, S::Error>>
 where
@@ -57,7 +57,7 @@ where
         }
         drop(lease);
         parts.extensions.insert(admitted.delivery().clone());
-        let forwarded = forward(&warden, parts, body);
+        let forwarded = forward(&warden, admitted.delivery().clone(), parts, body);
         let running = RunningHandler::of(warden);
         let handler = inner.call(forwarded);
         let finish = move |returned: Result<S::Response, S::Error>| match returned {

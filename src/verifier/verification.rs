@@ -107,6 +107,8 @@ impl Verification {
                 macs.push(KeyMac { key: *key, stamp: *stamp, tag });
             }
         }
+        // Wipe the states now: the request may be kept for longer.
+        self.macs.clear();
         verdict(&self.keys, &self.candidates, &macs, &self.times, self.now, |fault| fault)
     }
 

@@ -110,8 +110,8 @@ impl Admitted {
         self.settle(false).await.map(drop)
     }
 
-    /// Commits the delivery if the handler answered 2xx, and releases it otherwise, if that needs no shared store. Returns
-    /// whether it is settled; otherwise await [`settle_by_status`](Self::settle_by_status) then.
+    /// Records the status, and commits the delivery if the handler answered 2xx, or releases it otherwise, if that needs no
+    /// shared store. Returns whether it is settled; if not, await [`settle_by_status`](Self::settle_by_status).
     #[cfg(feature = "tower")]
     pub(crate) fn settle_by_status_now(&mut self, status: StatusCode) -> bool {
         self.log.status = Some(status);

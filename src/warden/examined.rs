@@ -104,6 +104,18 @@ impl<H: Head + ?Sized> Examined<'_, H> {
         Ok(self.receive(keys, decoy))
     }
 
+    /// Like [`identify_by`](Self::identify_by). It starts the verification in the box, where no copy of it is left behind.
+    #[cfg(feature = "tower")]
+    pub(crate) fn identify_boxed(mut self, id: Result<WebhookId, IdFault>) -> Result<Box<Receiving>, Refused> {
+        self.start(id)?;
+        let lookup = self.log.find_keys_now();
+        let (keys, decoy) = self.log.take_keys(lookup)?;
+        let Self { log, opening, header_id } = self;
+        let mut receiving = Box::new(Receiving { verification: opening.waiting(keys), header_id, decoy, log });
+        opening.start(&mut receiving.verification);
+        Ok(receiving)
+    }
+
     /// Looks up the keys until `deadline` completes.
     pub(crate) async fn identify_by_until(
         mut self,

@@ -13,11 +13,11 @@ use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Bytes, ServiceConfig};
-use actix_web::{App, HttpRequest, HttpResponse, Route, guard};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, Route, guard};
 use futures_core::Stream;
 use hookwarden::actix::{SignedGuard, UncommittedWebhook, WardenMiddleware, Webhook};
 use hookwarden::event::{Outcome, RefusalReason};
-use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas, VerifiedDelivery};
 use hookwarden::{IdSource, Quota, Reason, Scheme, Warden};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
@@ -786,6 +786,7 @@ async fn inner_middleware_cannot_change_the_verified_delivery() {
         mut request: actix_web::dev::ServiceRequest,
         next: actix_web::middleware::Next<impl actix_web::body::MessageBody>,
     ) -> Result<ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
+        request.extensions_mut().remove::<VerifiedDelivery>();
         request.set_payload(Payload::Stream { payload: Box::pin(Once(Some(Bytes::from("injected")))) });
         next.call(request).await
     }

@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, post};
 use hookwarden::axum::{UncommittedWebhook, WardenLayer, WardenState, Webhook, WebhookRejection};
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
-use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas, WardenBuilder};
+use hookwarden::warden::{Answer, AnswerBody, BodyLimits, Quotas, VerifiedDelivery, WardenBuilder};
 use hookwarden::{IdSource, Quota, Reason, Scheme, Warden};
 use http_body_util::BodyExt as _;
 use hyper::{Request, StatusCode};
@@ -493,8 +493,15 @@ async fn disconnect_within_the_body_is_one_event() {
 #[tokio::test]
 async fn inner_middleware_cannot_change_the_verified_delivery() {
     let (warden, events) = observed();
-    let replaced = map_request(async |request: Request<Body>| request.map(|_| Body::from("injected")));
-    let verified = post(async |webhook: Webhook<Bytes>| webhook.payload).layer(replaced.clone());
+    let replaced = map_request(async |mut request: Request<Body>| {
+        request.extensions_mut().remove::<VerifiedDelivery>();
+        request.map(|_| Body::from("injected"))
+    });
+    let verified = async |webhook: Webhook<Bytes>| {
+        assert_eq!(webhook.delivery().webhook_id(), "acme");
+        webhook.payload
+    };
+    let verified = post(verified).layer(replaced.clone());
     let unaware = post(async |body: Bytes| body).layer(replaced);
     let layer = WardenLayer::new(warden);
     let router = Router::new().route(ROUTE, verified).route("/unaware/{id}", unaware).route_layer(layer);

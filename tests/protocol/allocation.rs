@@ -2,7 +2,7 @@
 
 use crate::preset::{NOW, PRESETS, keys, sign};
 use allocation_counter::measure;
-use hookwarden::crypto::HashAlgorithm;
+use hookwarden::crypto::{Algorithm, HashAlgorithm};
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::{Head, NoHeaders};
 use hookwarden::scheme::SignedPart;
@@ -63,6 +63,27 @@ fn digest_of_the_body_allocates_one_state() {
         });
         let verdict = verdict.unwrap().map(|id| assert_eq!(id.as_str(), "old"));
         assert_eq!((measured.count_total, verdict.map_err(|rejection| rejection.reason())), (1, expected));
+    }
+}
+
+/// The state of HMAC-SHA512 is twice as large as others, so it is one allocation for each live key.
+#[test]
+fn streamed_sha512_allocates_once_per_key() {
+    for (algorithm, expected) in [(Algorithm::HmacSha512, 2), (Algorithm::HmacSha256, 0), (Algorithm::HmacSha1, 0)] {
+        let scheme = Scheme::timestamped().into_builder().algorithm(algorithm).build().unwrap();
+        let both = ["new", "old"].map(|name| Key::new(name, Secret::from_text(name).unwrap()).unwrap());
+        let ring = || Keyring::from_keys(both.clone()).unwrap();
+        let verifier = Verifier::new(scheme.clone(), ring()).unwrap();
+        let headers = sign(&scheme, ring(), BODY, NOW);
+        let mut verdict = None;
+        let measured = measure(|| {
+            let mut verification = verifier.begin_at(headers.as_slice(), NOW).unwrap();
+            verification.update(BODY);
+            verdict = Some(verification.finish().map(|verified| verified.key_id()));
+        });
+        assert_eq!(verdict.unwrap().unwrap().as_str(), "new");
+        assert_eq!(measured.count_total, expected, "{algorithm:?}");
+        assert_eq!(allocations(&verifier, headers.as_slice(), BODY), (0, Ok(())));
     }
 }
 

@@ -54,7 +54,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Call [`make_room`](Self::make_room) first.
+    /// Call [`make_room`](Self::make_room) first, unless the key is stored already.
     pub(super) fn put(&mut self, print: Fingerprint, state: State) {
         self.entries.insert(print, state);
     }

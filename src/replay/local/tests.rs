@@ -42,6 +42,13 @@ fn release(store: &LocalReplay, number: u64, now: ClockReading) -> bool {
     )
 }
 
+/// Commits the delivery for 60 seconds.
+fn commit(store: &LocalReplay, number: u64, now: ClockReading) -> bool {
+    let keys = [key(number)];
+    let delivery = Delivery { webhook_id: "id", keys: &keys, until: now.wall.later_by(60), id: None };
+    store.commit_now(delivery.into(), Claimant::new(1), now)
+}
+
 fn entries(store: &LocalReplay) -> usize {
     store.keys.shards.iter().map(|slot| slot.shard.lock().unwrap().len()).sum()
 }
@@ -83,6 +90,18 @@ fn steady_use_stays_within_64_bytes_per_entry() {
             assert!(second < 15 || bytes <= 64 * entries, "{bytes} bytes for {entries} entries at {rate} a second");
             assert!(entries <= usize::try_from(rate).unwrap() * 62, "{entries} entries at {rate} a second");
         }
+    }
+}
+
+/// Deliveries whose leases ended before their commit take new entries, and expired ones must make room for them.
+#[test]
+fn late_commits_do_not_grow_the_table() {
+    let store = LocalReplay::new(1 << 13);
+    for second in 0..400 {
+        for number in 0..200 {
+            assert!(commit(&store, u64::from(second) * 200 + number, at(second)));
+        }
+        assert!(bytes(&store) <= 64 * 200 * 62 * 2, "{} bytes after {second} seconds", bytes(&store));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Draws `docs/performance.svg` from the results of the last `cargo bench` of this package, and prints the README's table
+//! Draws `docs/performance.svg` from the results of the last `cargo bench` of this package, and prints a table of the same numbers
 //! from the same figures: `cargo run --manifest-path benches/peers/Cargo.toml --bin plot`.
 
 mod drawing;
