@@ -36,7 +36,10 @@ fn median(mut times: Vec<u128>) -> u128 {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-const ROWS: [(&str, fn(usize) -> Work); 8] = [
+/// A name, and what prepares the requests.
+type Row = (&'static str, fn(usize) -> Work);
+
+const ROWS: [Row; 8] = [
     ("floor", floor),
     ("verify_at", verify_at),
     ("Warden", warden),
