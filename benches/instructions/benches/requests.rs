@@ -7,7 +7,8 @@
 //!
 //! The counts do not depend on what else the machine does. Random numbers, such as the seed of a table, change those of a
 //! Warden by at most 90. A budget is 40 to 100 instructions above the largest of three runs, so that one more allocation,
-//! which takes 110 to 190, exceeds most of them. Another compiler or C library can need other budgets: these are for Rust 1.95 and glibc 2.36.
+//! which takes 110 to 190, exceeds most of them. Another compiler or C library can need other budgets: these are for Rust
+//! 1.95 and glibc 2.36.
 #![expect(missing_docs, reason = "a macro makes them")]
 
 use std::hint::black_box;
