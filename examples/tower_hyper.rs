@@ -4,14 +4,13 @@
 //! HOOKWARDEN_SECRETS="acme=$(openssl rand -hex 32)" cargo run --features tower --example tower_hyper
 //! ```
 
-use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
 use hookwarden::event::SecurityEvent;
-use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
+use hookwarden::tower::{PeerAddress, ReceivedBody, WardenLayer};
 use hookwarden::warden::VerifiedDelivery;
 use hookwarden::{IdSource, Keyring, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
@@ -28,10 +27,10 @@ use tower::{ServiceBuilder, service_fn};
 /// How long a shutdown waits for connections, and then for handlers whose clients disconnected.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 
-async fn handle(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn handle(request: Request<ReceivedBody>) -> Result<Response<Full<Bytes>>, Box<dyn Error + Send + Sync>> {
     let (parts, body) = request.into_parts();
     let sender = parts.extensions.get::<VerifiedDelivery>().map_or("unknown", VerifiedDelivery::webhook_id);
-    let Ok(bytes) = body.collect().await.map(|body| body.to_bytes());
+    let bytes = body.collect().await?.to_bytes();
     Ok(Response::new(Full::from(format!("{} bytes from {sender}\n", bytes.len()))))
 }
 

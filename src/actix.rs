@@ -103,6 +103,7 @@ mod extractor;
 mod guard;
 #[cfg(feature = "harden")]
 mod harden;
+mod report;
 mod request;
 mod response_future;
 
@@ -124,7 +125,7 @@ pub use guard::SignedGuard;
 pub use harden::{HardenMiddleware, HardenService, security_txt};
 pub use response_future::ResponseFuture;
 
-use request::{http_response, http_status, insert_quota_fields, payload_of, receive};
+use request::{http_response, http_status, insert_quota_fields, payload_of, receive, status_of};
 
 /// Guards a resource with a [`Warden`]. The status of the handler's response settles the delivery. The
 /// [`VerifiedDelivery`](crate::warden::VerifiedDelivery) is in the request's extensions.
@@ -194,6 +195,9 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (inner, warden) = (Rc::clone(&self.inner), self.warden.clone());
+        if warden.reports_only() {
+            return ResponseFuture::new(report::report(inner, warden, request));
+        }
         ResponseFuture::new(GuardedRequest::new(async move {
             let (http, payload) = request.into_parts();
             let (mut admitted, body) = match receive(&warden, &http, payload).await {
@@ -208,17 +212,10 @@ where
             let running = RunningHandler::of(warden);
             let handler = inner.call(ServiceRequest::from_parts(http, payload_of(body)));
             let finish = move |mut returned: Result<ServiceResponse<B>, actix_web::Error>| {
-                let status = match &mut returned {
-                    Ok(response) => {
-                        if let Some(fields) = admitted.quota_fields() {
-                            insert_quota_fields(response.headers_mut(), &fields);
-                        }
-                        response.status()
-                    }
-                    // actix-web converts the error into a response outside all middleware.
-                    Err(error) => error.error_response().status(),
-                };
-                if admitted.settle_by_status_now(http_status(status)) {
+                if let (Ok(response), Some(fields)) = (&mut returned, admitted.quota_fields()) {
+                    insert_quota_fields(response.headers_mut(), &fields);
+                }
+                if admitted.settle_by_status_now(http_status(status_of(&returned))) {
                     return Finished::Answered(returned.map(ServiceResponse::map_into_left_body));
                 }
                 Finished::Settling(Box::pin(async move {

@@ -110,10 +110,12 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::tower::{ResponseFuture, guard};
+use crate::body::VerifiedBody;
+use crate::tower::{ResponseFuture, guard, report};
 use crate::warden::Warden;
 use crate::warden::answer::Answer;
 use crate::webhook::VerifiedRequest;
@@ -187,20 +189,21 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        ResponseFuture::new(guard::<Axum, _, _, _, _>(
-            self.warden.clone(),
-            self.inner.clone(),
-            request,
-            |warden, delivery, mut parts, body| {
-                let answer_writer = warden.answer_writer().cloned();
-                parts.extensions.insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
-                request_of(parts, body)
-            },
-            |answer| match answer {
-                Ok(response) => response.into_response(),
-                Err(refusal) => refusal.into_response::<Body>(),
-            },
-        ))
+        let (warden, inner) = (self.warden.clone(), self.inner.clone());
+        let forward = |warden: &Warden, delivery, mut parts: Parts, body: VerifiedBody| {
+            let answer_writer = warden.answer_writer().cloned();
+            parts.extensions.insert(VerifiedRequest { delivery, body: body.clone(), answer_writer });
+            request_of(parts, body)
+        };
+        let answer = |answer: Result<S::Response, Answer>| match answer {
+            Ok(response) => response.into_response(),
+            Err(refusal) => refusal.into_response::<Body>(),
+        };
+        if warden.reports_only() {
+            let pass_on = |parts, body| Request::from_parts(parts, Body::new(body));
+            return ResponseFuture::new(report::<Axum, _, _, _, _>(warden, inner, request, forward, pass_on, answer));
+        }
+        ResponseFuture::new(guard::<Axum, _, _, _, _>(warden, inner, request, forward, answer))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Receives a body and verifies it chunk by chunk, within the body limit and one deadline, without copying large
 //! chunks.
 
+mod received_body;
+mod report;
+mod rewind;
 mod verified_body;
 
 use std::future::{Future, pending, poll_fn};
@@ -19,7 +22,11 @@ use crate::request_context::RequestContext;
 use crate::warden::answer::Answer;
 use crate::warden::{Admitted, Receiving, Refused, Sent, Warden};
 
+pub use received_body::ReceivedBody;
 pub use verified_body::VerifiedBody;
+
+pub(crate) use report::{Reported, receive_whole};
+pub(crate) use rewind::Rewound;
 
 /// A request that does not reach the handler.
 #[derive(Debug)]
@@ -82,7 +89,7 @@ pub(crate) fn receive<'r, H: Head, B: Body>(
             Err(Unidentified::Refused(refused)) => return Err(refused.into()),
         };
         // hyper sets the hint from `Content-Length`. A body of unknown length is counted as it arrives.
-        receiving.expect(body.size_hint().lower())?;
+        receiving.expect(body.size_hint().lower()).map_err(|refused| receiving.captured(refused, head))?;
         let mut timer = pin!(None);
         let mut taken = VerifiedBody::empty();
         for count in 1_u64.. {
@@ -91,23 +98,31 @@ pub(crate) fn receive<'r, H: Head, B: Body>(
                 count.is_multiple_of(READY_FRAMES) && deadline.is_some_and(|deadline| deadline <= Instant::now());
             let frame = poll_fn(|cx| poll_frame_by(deadline, body.as_mut(), timer.as_mut(), cx));
             match if is_late { Err(TooSlow) } else { frame.await } {
-                Err(TooSlow) => return Err(receiving.refuse(RefusalReason::BodyTooSlow).into()),
+                Err(TooSlow) => {
+                    let refused = receiving.refuse(RefusalReason::BodyTooSlow);
+                    return Err(receiving.captured(refused, head).into());
+                }
                 Ok(None) => break,
-                Ok(Some(Err(_))) => return Err(receiving.refuse(RefusalReason::BodyInterrupted).into()),
+                Ok(Some(Err(_))) => {
+                    let refused = receiving.refuse(RefusalReason::BodyInterrupted);
+                    return Err(receiving.captured(refused, head).into());
+                }
                 // Trailers are not signed, so they are dropped.
                 Ok(Some(Ok(frame))) => {
                     if let Ok(mut data) = frame.into_data() {
                         let chunk = data.copy_to_bytes(data.remaining());
-                        receiving.update(&chunk)?;
+                        receiving.update(&chunk).map_err(|refused| receiving.captured(refused, head))?;
                         if receiving.keeps_body() {
                             taken.push(chunk);
+                        } else {
+                            taken = VerifiedBody::empty();
                         }
                     }
                 }
             }
         }
         taken.seal();
-        let read = || warden.max_read_body().and_then(|max| taken.contiguous(max));
+        let read = |max| taken.contiguous(max);
         let sent = Some(Sent { head, body: &read });
         let mut admitted = if warden.is_local() {
             Box::new(receiving.admit_boxed(sent)?)
@@ -154,11 +169,11 @@ fn identify<'r, H: Head>(
         impl Future<Output = Answer> + use<'r, H>,
     >,
 > {
-    let RequestContext { id, peer } = context;
+    let RequestContext { id, peer, passes_on } = context;
     if let Some(handshake) = warden.unsigned_handshake(head, id.as_ref(), peer) {
         return Err(Unidentified::Handshake(Box::pin(warden.answer_unsigned(handshake, head, peer, passed(deadline)))));
     }
-    let mut examined = warden.examine_for(head, peer, id.as_ref())?;
+    let mut examined = warden.examine_for(head, peer, id.as_ref(), passes_on)?;
     examined.check_room_for(max_bytes)?;
     let id = id.unwrap_or_else(|| warden.id_source().find(head));
     if warden.is_local() {

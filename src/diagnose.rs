@@ -45,6 +45,7 @@ mod cause;
 mod contents;
 mod form;
 mod head;
+mod incomplete;
 mod methods;
 mod names;
 mod presets;
@@ -53,6 +54,7 @@ mod search;
 mod secrets;
 mod signatures;
 mod time;
+mod unexplained;
 
 use std::fmt;
 
@@ -71,6 +73,7 @@ pub use cause::{Cause, CauseKind};
 pub use report::{Diagnosis, Verdict};
 
 use search::{Budget, Fit, Space};
+use unexplained::Left;
 
 /// A captured request, with the scheme and the secrets that should verify it.
 ///
@@ -133,7 +136,10 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     #[must_use]
     pub fn diagnose_at(&self, now: Timestamp) -> Diagnosis {
         let verdict = self.verdict(now);
-        let mut diagnosis = Diagnosis { verdict, causes: Vec::new(), fitting_secret: None, tried: 0 };
+        let mut diagnosis = Diagnosis { verdict, causes: Vec::new(), fitting_secret: None, tried: 0, timestamp: None };
+        if let Verdict::Holds { skew, .. } | Verdict::Refused { skew, .. } = &diagnosis.verdict {
+            diagnosis.timestamp = skew.map(|skew| Timestamp::from_unix(now.as_unix().saturating_sub(skew)));
+        }
         if let Verdict::Holds { secret, .. } = diagnosis.verdict {
             diagnosis.fitting_secret = Some(secret);
         } else if self.scheme.is_custom() {
@@ -150,6 +156,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     }
 
     /// Verifies the request now, by the wall clock, and searches for what is wrong with it.
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         self.diagnose_at(Timestamp::now())
@@ -218,7 +225,16 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             Err(fault) => head::refused(fault, self.scheme),
             Ok(_) => None,
         };
-        let is_repeated = malformed.as_ref().is_some_and(|cause| cause.kind() == CauseKind::HeaderDuplicated);
+        if let Some(incomplete) = incomplete::cause(self.head) {
+            diagnosis.timestamp = diagnosis.timestamp.or_else(|| self.own_time(&overlay));
+            let readable = malformed.filter(|_| !incomplete::is_redacted(self.head));
+            diagnosis.causes = causes.into_iter().chain(readable).chain(self.wrong_timestamp(&overlay, now)).collect();
+            diagnosis.causes.push(incomplete);
+            return;
+        }
+        let is_unknown = malformed
+            .as_ref()
+            .is_some_and(|cause| matches!(cause.kind(), CauseKind::HeaderDuplicated | CauseKind::RequestLineMissing));
         let signature_malformed = malformed.filter(|cause| match cause.kind() {
             CauseKind::SignatureMalformed => true,
             _ => {
@@ -228,6 +244,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         });
         // Search each group of fields like a separate request.
         let heads = head::groups(self.scheme, &overlay);
+        diagnosis.timestamp = diagnosis.timestamp.or_else(|| heads.iter().find_map(|head| self.own_time(head)));
         causes.extend(heads.iter().find_map(|head| self.wrong_timestamp(head, now)));
         let mut budget = Budget::new();
         let spaces: Vec<Space<'_>> = heads.iter().map(|head| self.space(head)).collect();
@@ -249,9 +266,9 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
             unfound => {
                 causes.extend(self.secret_as_signature(&overlay));
                 causes.extend(signature_malformed);
-                let explained = !causes.is_empty();
                 if let Some(presets::Other { cause, secret }) = other {
-                    if cause.is_proven() {
+                    // Without this scheme's signature, the rest of the head says nothing.
+                    if cause.is_proven() || self.scheme.signature_headers().iter().all(unsigned) {
                         diagnosis.fitting_secret = secret;
                         diagnosis.causes.push(cause);
                         return;
@@ -262,13 +279,14 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
                 let body_differs = !suspicions.is_empty();
                 causes.extend(suspicions);
                 causes.extend(self.malformed_secret());
-                // The signed value of a repeated header is unknown, so a failed search does not mean that the secret is
-                // wrong.
+                // The signed value of a repeated header or of the request line is unknown, so a failed search does not
+                // mean that the secret is wrong.
                 if let Some(space) = spaces.iter().find(|space| !space.candidates.is_empty()).or(spaces.first())
-                    && !is_repeated
-                    && (!explained || !space.candidates.is_empty())
+                    && !is_unknown
+                    && (causes.is_empty() || !space.candidates.is_empty())
                 {
-                    causes.push(unexplained(space, &budget, unfound.is_err(), body_differs, self.key_name()));
+                    let left = Left::of(&causes, body_differs);
+                    causes.push(unexplained::cause(space, &budget, unfound.is_err(), left, self.key_name()));
                 }
                 diagnosis.causes = causes;
             }
@@ -283,11 +301,19 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         time::wrong(text, place.format, self.tolerance, now, header)
     }
 
+    /// The time that the head states.
+    fn own_time(&self, head: &impl Head) -> Option<Timestamp> {
+        let place = self.scheme.timestamp()?;
+        place.format.parse(self.scheme.timestamp_text(head)?)
+    }
+
     fn space<'s, O: Head>(&'s self, head: &O) -> Space<'s> {
         let contents = contents::contents(self.scheme, head);
+        let bodies = bodies::bodies(self.body, head::declared_length(self.head));
         Space {
             keys: secrets::keys(self.scheme, &self.secrets),
-            bodies: bodies::bodies(self.body, head::declared_length(self.head)),
+            bodies: bodies.forms,
+            omitted: bodies.omitted,
             contents,
             methods: methods::methods(self.scheme.algorithm()),
             candidates: signatures::candidates(self.scheme, head),
@@ -362,30 +388,6 @@ impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
             .field("tolerance", &self.tolerance)
             .finish_non_exhaustive()
     }
-}
-
-fn unexplained(space: &Space<'_>, budget: &Budget, cut: bool, body_differs: bool, key: &str) -> Cause {
-    let end = if cut { "; the search reached its limit before it tried every combination" } else { "" };
-    let what = format!(
-        "no combination fits: {} keys, {} bodies, {} templates and {} algorithms, {} signatures in all{end}",
-        space.keys.len(),
-        space.bodies.len(),
-        space.contents.len(),
-        space.methods.len(),
-        budget.tried
-    );
-    let fix = if body_differs {
-        format!(
-            "capture the raw body again, because this one probably differs from the signed one; if that does not \
-             verify either, compare the {key} on both sides"
-        )
-    } else {
-        format!(
-            "the sender probably uses another {key}, such as that of another environment, endpoint or rotation: \
-             compare it on both sides first; then compare the captured body with the sent one, byte by byte"
-        )
-    };
-    Cause::new(CauseKind::Unexplained, what, fix)
 }
 
 /// The maximum number of headers.

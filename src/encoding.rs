@@ -84,9 +84,8 @@ impl Encoding {
     #[must_use]
     pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
         match self {
-            // The decoder skips the prefix.
-            Self::Hex if text.starts_with(b"0x") => None,
             Self::Hex => {
+                // The decoder skips a prefix `0x`, so that the size is wrong then.
                 let mut bytes = alloc::vec![0; text.len() / 2];
                 const_hex::decode_to_slice(text, &mut bytes).ok()?;
                 if text.len().is_multiple_of(2) { Some(bytes) } else { None }

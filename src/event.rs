@@ -112,6 +112,9 @@ pub struct SecurityEvent<'e> {
     pub key_id: Option<KeyId>,
     /// The name of the header that caused a refusal, as the scheme spells it.
     pub header: Option<&'e str>,
+    /// The name of the request's capture, if it was refused and [captured](crate::warden::Captures). In a directory it is
+    /// the name of the file, which may be written after the event. Do not use it as a metric label.
+    pub capture: Option<&'e str>,
     /// The receiver's clock minus the request's timestamp, in seconds. `None` if no timestamp was read.
     pub skew: Option<i64>,
     /// The number of body bytes that were received.
@@ -120,6 +123,11 @@ pub struct SecurityEvent<'e> {
     pub duration: Duration,
     /// The name of the scheme.
     pub scheme: &'e str,
+    /// Whether a layer or middleware passed the request on to the handler although it is not enforced, also if it is
+    /// [`Refused`](Outcome::Refused): its Warden only reports
+    /// ([`danger_report_only`](crate::warden::WardenBuilder::danger_report_only)). It is `false` for a request that such a
+    /// Warden answers or refuses itself: a handshake, and every request without a layer or middleware.
+    pub report_only: bool,
 }
 
 impl<'e> SecurityEvent<'e> {
@@ -136,10 +144,12 @@ impl<'e> SecurityEvent<'e> {
             peer: None,
             key_id: None,
             header: None,
+            capture: None,
             skew: None,
             body_bytes: 0,
             duration: Duration::ZERO,
             scheme,
+            report_only: false,
         }
     }
 }

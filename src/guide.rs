@@ -42,6 +42,7 @@ macro_rules! page {
         /// [page-handshakes]: crate::guide::handshakes
         /// [page-incidents]: crate::guide::incidents
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
+        /// [page-monitoring]: https://docs.rs/crate/hookwarden/latest/source/examples/monitoring/README.md
         /// [page-providers]: crate::guide::providers
         /// [page-proxies]: crate::guide::proxies
         /// [page-reason]: crate::Reason

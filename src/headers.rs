@@ -28,6 +28,10 @@ pub use request_head::{NoHeaders, RequestHead};
 
 pub(crate) use field_name::is_token_byte;
 
+/// The header that a Warden adds to a capture.
+#[cfg(any(feature = "warden", feature = "diagnose"))]
+pub(crate) const CAPTURE_NOTE: &str = "Hookwarden-Capture";
+
 /// The head of a request: the parts that a signature can cover.
 ///
 /// It is implemented for slices, arrays and vectors of `(name, value)` pairs, for maps from names to values, for
@@ -79,6 +83,12 @@ pub trait Head {
         }
     }
 
+    /// Passes the name and value of every header to `each`, a repeated header as often as it was sent. Only the captures of
+    /// a Warden (feature `warden`) need it. By default it passes none, and a capture has no headers.
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        let _ = each;
+    }
+
     /// The method as sent, such as `POST`, or `None` if it is not known. Only schemes that sign it need it.
     fn method(&self) -> Option<&str> {
         None
@@ -98,6 +108,10 @@ impl<H: Head + ?Sized> Head for &H {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         (**self).nth_value(name, index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        (**self).for_each_header(each);
     }
 
     fn method(&self) -> Option<&str> {

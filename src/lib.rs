@@ -60,7 +60,8 @@
 //! # Features
 //!
 //! The default is `std`, for verifying and signing. With `default-features = false` the crate is `no_std` with `alloc`,
-//! does no I/O, and takes the time from its caller.
+//! does no I/O, and takes the time from its caller. On `wasm32-unknown-unknown`, which has no clock, the methods that read
+//! it do not exist: pass the host's time to `verify_at`. `warden` and `generate` are not available there.
 //!
 //! | feature | adds |
 //! | --- | --- |
@@ -101,6 +102,12 @@
 #![cfg_attr(not(all(feature = "warden", feature = "serde")), doc = "[`keys::FileKeys`]: #features")]
 
 extern crate alloc;
+
+#[cfg(all(feature = "warden", target_family = "wasm", target_os = "unknown"))]
+compile_error!(
+    "the feature `warden` needs the system's clock and random numbers, which this target does not have: use `Verifier`, \
+     with the time of the host"
+);
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -87,7 +87,9 @@ impl Provider {
         let document: SchemeDocument<Facts> = toml::from_str(file.text)
             .map_err(|error| ConfigError::new("provider", alloc::format!("{}: {}", file.name, error.message())))?;
         let (scheme, facts) = document.split();
-        let facts = facts.ok_or_else(|| ConfigError::new("provider", alloc::format!("{} has no facts", file.name)))?;
+        let facts = facts.ok_or_else(|| {
+            ConfigError::new("provider", alloc::format!("must have facts, but {} has none", file.name))
+        })?;
         Ok(Self { name: file.name, scheme, facts, text: file.text })
     }
 

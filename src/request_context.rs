@@ -19,6 +19,8 @@ pub(crate) struct RequestContext {
     pub(crate) id: Option<Result<WebhookId, IdFault>>,
     /// The client's address behind the proxies.
     pub(crate) peer: Option<IpAddr>,
+    /// Whether the request reaches the handler even if it would be refused.
+    pub(crate) passes_on: bool,
 }
 
 /// The address of a request's connection. The server inserts it into the request's extensions, so that the Warden can
@@ -53,7 +55,7 @@ pub(crate) trait Framework {
 }
 
 pub(crate) async fn context_of<F: Framework>(warden: &Warden, parts: &mut Parts) -> RequestContext {
-    RequestContext { id: F::path_parameter(warden, parts).await, peer: peer::<F>(warden, parts) }
+    RequestContext { id: F::path_parameter(warden, parts).await, peer: peer::<F>(warden, parts), passes_on: false }
 }
 
 /// Returns the client's address behind the proxies.
@@ -86,6 +88,10 @@ impl<F: Framework> Head for SentHead<'_, F> {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         self.parts.headers.nth_value(name, index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.parts.headers.for_each_header(each);
     }
 
     fn method(&self) -> Option<&str> {

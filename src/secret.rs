@@ -98,13 +98,13 @@ impl Secret {
     ///   `ecdsa-sha2-`, `whpk_` and `whsk_`. Anyone could sign with an HMAC secret that is a public key.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let problem = if text.is_empty() {
-            "is empty"
+            "must not be empty"
         } else if text.trim().is_empty() {
             "must not be only white space"
         } else if text.trim() != text {
             "must not start or end with white space; if the secret has it, use Secret::from_bytes"
         } else if text.starts_with(is_invisible) || text.ends_with(is_invisible) {
-            "starts or ends with an invisible character, such as a byte order mark: save it as UTF-8 without it"
+            "must not start or end with an invisible character, such as a byte order mark: save it as UTF-8 without it"
         } else if text == WHSEC {
             "must have a secret after the prefix whsec_"
         } else if is_key_pair(text.as_bytes()) {
@@ -125,7 +125,7 @@ impl Secret {
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Self, ConfigError> {
         let bytes = Zeroizing::new(bytes.into());
         if bytes.is_empty() {
-            Err(ConfigError::new("secret", "is empty"))
+            Err(ConfigError::new("secret", "must not be empty"))
         } else if bytes.iter().all(u8::is_ascii_whitespace) {
             Err(ConfigError::new("secret", "must not be only white space"))
         } else if bytes.iter().all(|byte| *byte == 0) {
@@ -145,7 +145,7 @@ impl Secret {
     pub fn generate() -> Result<Self, ConfigError> {
         let mut bytes = Zeroizing::new(alloc::vec![0_u8; 32]);
         getrandom::fill(&mut bytes).map_err(|_| {
-            ConfigError::new("secret", "cannot be generated: the operating system returned no random bytes")
+            ConfigError::new("secret", "must come from random bytes, but the operating system returned none: try again")
         })?;
         Ok(Self { bytes, form: Form::Bytes })
     }

@@ -70,7 +70,7 @@ impl Signer {
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare_to_sign(&keys)?;
         if let Some((setting, key)) = scheme.unknown_field() {
-            return Err(ConfigError::new(setting, alloc::format!("a signer cannot know the value of {key}")));
+            return Err(ConfigError::new(setting, alloc::format!("must not be {key}: a signer cannot know its value")));
         }
         Ok(Self { scheme: Arc::new(scheme), keys })
     }
@@ -163,7 +163,7 @@ impl Signer {
     ///
     /// # Errors
     /// As for [`sign_body_at`](Self::sign_body_at).
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
     pub fn sign_body(&self, body: &[u8]) -> Result<SignedHeaders, SignError> {
         self.sign_body_at(body, Timestamp::now())
     }
@@ -193,7 +193,7 @@ impl Signer {
     ///
     /// # Errors
     /// As for [`sign_at`](Self::sign_at).
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
     pub fn sign<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> Result<SignedHeaders, SignError> {
         self.sign_at(head, body, Timestamp::now())
     }

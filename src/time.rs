@@ -48,7 +48,7 @@ impl Timestamp {
     }
 
     /// Reads the wall clock, rounded down to the second. A clock set before 1970 reads as 0.
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
     #[must_use]
     pub fn now() -> Self {
         let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

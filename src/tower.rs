@@ -1,20 +1,21 @@
 //! A tower layer that guards any HTTP service: bare hyper, tonic's router, a reverse proxy.
 //!
-//! [`WardenLayer`] verifies each request before it reaches the service. The service gets only admitted requests, with
-//! the verified body as [`VerifiedBody`] and the [`VerifiedDelivery`](crate::warden::VerifiedDelivery) in the request's
+//! [`WardenLayer`] verifies each request before it reaches the service. Unless the Warden [only
+//! reports](crate::warden::WardenBuilder::danger_report_only), the service gets only admitted requests, with
+//! the verified body as [`ReceivedBody`] and the [`VerifiedDelivery`](crate::warden::VerifiedDelivery) in the request's
 //! extensions. The status of its response settles the delivery: 2xx commits it, and a retry is then answered as a
 //! duplicate. Any other status releases it, and a retry runs the service again.
 //!
 //! ```
 //! use std::convert::Infallible;
 //!
-//! use hookwarden::tower::{VerifiedBody, WardenLayer};
+//! use hookwarden::tower::{ReceivedBody, WardenLayer};
 //! use hookwarden::warden::VerifiedDelivery;
 //! use hookwarden::{IdSource, Keyring, Scheme, Warden};
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, service_fn};
 //!
-//! async fn handle(request: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
+//! async fn handle(request: Request<ReceivedBody>) -> Result<Response<String>, Infallible> {
 //!     let sender = request.extensions().get::<VerifiedDelivery>().map(|delivery| delivery.webhook_id().to_owned());
 //!     Ok(Response::new(format!("from {sender:?}")))
 //! }
@@ -76,9 +77,11 @@
 mod guard;
 mod guarded_request;
 mod receive;
+mod report;
 mod response_body;
 mod response_future;
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 
@@ -89,11 +92,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::request_context::{Framework, peer_address};
+use crate::warden::answer::Answer;
 use crate::warden::{IdFault, Warden, WebhookId};
 
 pub use self::response_body::GuardedBody;
 pub use self::response_future::ResponseFuture;
-pub use crate::body::VerifiedBody;
+pub use crate::body::{ReceivedBody, VerifiedBody};
 pub use crate::request_context::PeerAddress;
 
 pub(crate) use guard::guard;
@@ -103,6 +107,8 @@ pub(crate) use guarded_request::{
 };
 #[cfg(feature = "axum")]
 pub(crate) use receive::receive;
+#[cfg(feature = "axum")]
+pub(crate) use report::report;
 
 /// Guards the wrapped service with a [`Warden`]. On axum use [`axum::WardenLayer`](crate::axum::WardenLayer).
 ///
@@ -149,12 +155,12 @@ pub struct WardenService<S> {
 
 impl<S, B, R> Service<Request<B>> for WardenService<S>
 where
-    S: Service<Request<VerifiedBody>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<ReceivedBody>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     R: Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
 {
     type Response = Response<GuardedBody<R>>;
     type Error = S::Error;
@@ -166,16 +172,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture::new(guard::<Bare, _, _, _, _>(
-            self.warden.clone(),
-            self.inner.clone(),
-            request,
-            |_, _, parts, body| Request::from_parts(parts, body),
-            |answer| match answer {
-                Ok(response) => response.map(GuardedBody::of_service),
-                Err(refusal) => refusal.into_response().map(GuardedBody::of_refusal),
-            },
-        ))
+        let (warden, inner) = (self.warden.clone(), self.inner.clone());
+        let forward = |_: &Warden, _, parts, body| Request::from_parts(parts, ReceivedBody::verified(body));
+        let answer = |answer: Result<Response<R>, Answer>| match answer {
+            Ok(response) => response.map(GuardedBody::of_service),
+            Err(refusal) => refusal.into_response().map(GuardedBody::of_refusal),
+        };
+        if warden.reports_only() {
+            let pass_on = |parts, body| Request::from_parts(parts, ReceivedBody::reported(body));
+            return ResponseFuture::new(report::report::<Bare, _, _, _, _>(
+                warden, inner, request, forward, pass_on, answer,
+            ));
+        }
+        ResponseFuture::new(guard::<Bare, _, _, _, _>(warden, inner, request, forward, answer))
     }
 }
 

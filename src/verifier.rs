@@ -127,7 +127,7 @@ impl Verifier {
     ///
     /// # Errors
     /// As for [`verify_at`](Self::verify_at).
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
     pub fn verify<H: Head + ?Sized>(&self, head: &H, body: &[u8]) -> Result<Verified, Rejection> {
         self.verify_at(head, body, Timestamp::now())
     }
@@ -150,7 +150,7 @@ impl Verifier {
     ///
     /// # Errors
     /// As for [`begin_at`](Self::begin_at).
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))))]
     pub fn begin<H: Head + ?Sized>(&self, head: &H) -> Result<Verification, Rejection> {
         self.begin_at(head, Timestamp::now())
     }

@@ -17,7 +17,7 @@
 //! | 6. signature | each live key, in constant time | | | 401 |
 //! | 7. replay and quota | whether the delivery is new; then the webhook id's quota of accepted requests | stored in this process; 100 a minute for each webhook id | [`Replay`], [`Quotas::accepted`], [`shared_store`] | 200 or 409, 429, 503 |
 //! | 8. handler | 2xx commits the delivery, any other status releases it | | | |
-//! | 9. event | one for each request | | [`observer`] | |
+//! | 9. event | one for each request | | [`observer`], [`Captures`] | |
 //!
 //! An unsigned [handshake](crate::handshake) is answered before step 0, a signed one in step 7.
 //!
@@ -25,8 +25,9 @@
 //! same 401, so that a sender cannot find out which ids exist. Exception: with an unsigned handshake whose answer has a MAC,
 //! such as X's, an unknown id is answered 401 and a known one 200.
 //!
-//! [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`] group related settings. Settings that turn a protection off
-//! have `danger` in their name.
+//! [`BodyLimits`], [`Quotas`], [`Replay`], [`Captures`] and [`Proxies`] group related settings. Settings that turn a
+//! protection off have `danger` in their name. [`danger_report_only`](WardenBuilder::danger_report_only) only reports what would be
+//! refused.
 //!
 //! # Without a framework
 //!
@@ -68,10 +69,11 @@ mod admission;
 mod admitted;
 pub(crate) mod answer;
 mod answer_body;
-mod answering;
 mod body_budget;
 mod body_id;
 mod builder;
+mod capture;
+mod captures;
 mod challenge_body;
 mod claim;
 mod conclude;
@@ -89,10 +91,15 @@ mod monitor;
 mod peer_watch;
 pub(crate) mod quota_fields;
 mod quota_limits;
+mod rare;
 mod receiving;
 mod refused;
+mod report_only;
+mod reported_verdict;
 mod request_log;
 mod settings;
+#[cfg(feature = "tower")]
+mod shutdown;
 mod signed_handshake;
 mod stores;
 mod unsigned_handshake;
@@ -112,13 +119,14 @@ pub use admitted::Admitted;
 pub use answer::Answer;
 pub use answer_body::AnswerBody;
 pub use builder::WardenBuilder;
-
+pub use captures::CapturedRequest;
 pub use examined::Examined;
 pub use handler_claim::TakenClaim;
 pub use id::IdSource;
 pub use receiving::Receiving;
 pub use refused::Refused;
-pub use settings::{BodyLimits, Quotas, Replay};
+pub use reported_verdict::ReportedVerdict;
+pub use settings::{BodyLimits, Captures, Quotas, Replay};
 pub use verified_delivery::VerifiedDelivery;
 
 #[cfg(feature = "tower")]
@@ -129,6 +137,7 @@ pub(crate) use signed_handshake::Sent;
 use accept::Accept;
 use answer::AnswerWriter;
 use body_budget::BodyBudget;
+use captures::CaptureStore;
 use handshakes::Handshakes;
 use lookup::KeySource;
 use monitor::Monitor;
@@ -175,6 +184,7 @@ struct Inner {
     body_copies: u64,
     deadline: Duration,
     answer_writer: Option<AnswerWriter>,
+    captures: Option<Box<CaptureStore>>,
     duplicates_conflict: bool,
     monitor: Arc<Monitor>,
     #[cfg(feature = "tower")]
@@ -211,48 +221,6 @@ impl Warden {
     #[must_use]
     pub fn proxies(&self) -> &Proxies {
         &self.inner.proxies
-    }
-
-    /// Waits for at most `limit` until all handlers behind the layers and middlewares of this Warden have finished.
-    /// Returns how many still run. A handler counts from its call until its delivery is settled, even if its client has
-    /// disconnected.
-    ///
-    /// If a client disconnects, its handler continues as a task, so that its status settles the delivery. A graceful
-    /// shutdown of the server does not wait for these tasks, nor for the open streams of a closed HTTP/2 connection.
-    /// Call this after the server has stopped and before the runtime shuts down: the shutdown drops the handlers that
-    /// still run, which releases their deliveries. The workers of actix-web end with the server, so call this [before
-    /// it stops](crate::actix#shutdown).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use hookwarden::Warden;
-    ///
-    /// # #[cfg(feature = "axum")]
-    /// async fn serve(listener: tokio::net::TcpListener, app: axum::Router, warden: Warden) -> std::io::Result<()> {
-    ///     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    ///     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
-    ///     let running = warden.wait_for_handlers(Duration::from_secs(30)).await;
-    ///     if running > 0 {
-    ///         eprintln!("{running} handlers did not finish: retries will run them again");
-    ///     }
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// Handlers that take [`UncommittedWebhook`](crate::axum::UncommittedWebhook) are not counted, because they run
-    /// without a layer.
-    ///
-    /// # Panics
-    /// Panics outside a tokio runtime, or if the runtime's timer is not enabled.
-    #[cfg(feature = "tower")]
-    pub async fn wait_for_handlers(&self, limit: Duration) -> usize {
-        self.inner.handlers.wait(limit).await
-    }
-
-    #[cfg(feature = "tower")]
-    pub(crate) fn handlers(&self) -> &handlers::Handlers {
-        &self.inner.handlers
     }
 
     /// Waits for the duration of a lease. Never completes without replay protection.

@@ -1,8 +1,9 @@
 //! The values that the extractors of all frameworks return, and the value that a layer passes to them.
 
 use crate::body::VerifiedBody;
+use crate::occurrences::Occurrences;
 use crate::warden::answer::AnswerWriter;
-use crate::warden::{Admitted, VerifiedDelivery};
+use crate::warden::{Admitted, ReportedVerdict, VerifiedDelivery, Warden};
 
 /// A verified webhook on a route with the adapter's layer or middleware: the payload, and the verified delivery.
 ///
@@ -12,6 +13,10 @@ use crate::warden::{Admitted, VerifiedDelivery};
 ///
 /// Without the layer or middleware, every request is answered 500, and the log explains what to do.
 /// [`UncommittedWebhook`] works without one.
+///
+/// If the Warden [only reports](crate::warden::WardenBuilder::danger_report_only), a request that would be refused is
+/// answered as an enforcing Warden answers it, and the handler does not run: take `T` itself, such as `Json<Order>`, and the
+/// extension [`ReportedVerdict`] until the Warden enforces.
 ///
 /// ```
 /// use axum::{Json, http::StatusCode};
@@ -123,4 +128,36 @@ pub(crate) struct VerifiedRequest {
     pub(crate) delivery: VerifiedDelivery,
     pub(crate) body: VerifiedBody,
     pub(crate) answer_writer: Option<AnswerWriter>,
+}
+
+/// Logs that `UncommittedWebhook<T>` enforces, if its Warden should only report.
+pub(crate) fn check_enforces(warden: &Warden) {
+    static REPORTING: Occurrences = Occurrences::new();
+    if warden.reports_only()
+        && let Some(count) = REPORTING.count_to_log()
+    {
+        tracing::error!(
+            target: "hookwarden::webhook",
+            count,
+            "UncommittedWebhook<T> refuses requests, although its Warden has `danger_report_only`: only a layer or middleware \
+             passes them on. Remove the setting, or put the Warden on the route as a layer or middleware"
+        );
+    }
+}
+
+/// Returns the verdict on a request that a Warden passed on although it would be refused, and logs that `Webhook<T>` does not
+/// extract such a request.
+pub(crate) fn reported(verdict: &ReportedVerdict) -> Option<ReportedVerdict> {
+    static REFUSED: Occurrences = Occurrences::new();
+    let reason = verdict.would_be_refused()?;
+    if let Some(count) = REFUSED.count_to_log() {
+        tracing::warn!(
+            target: "hookwarden::webhook",
+            count,
+            reason = reason.as_str(),
+            "Webhook<T> refused a request, although its Warden only reports: it extracts verified requests only. Take the \
+             payload's own extractor, such as Json<T>, and the extension ReportedVerdict until the Warden enforces"
+        );
+    }
+    Some(verdict.clone())
 }

@@ -6,13 +6,20 @@ use serde_json::{Value, json};
 
 /// Prints each cause with its fix, most likely first.
 pub(crate) fn print(causes: &[Cause]) {
+    anstream::print!("{}", text(causes));
+}
+
+/// The lines of each cause with its fix, most likely first.
+pub(crate) fn text(causes: &[Cause]) -> String {
+    let place = |cause: &Cause| cause.offset().map(|offset| format!(" (at byte {offset} of the body)"));
+    causes.iter().map(|cause| lines(cause, &format!("{}{}", cause.what(), place(cause).unwrap_or_default()))).collect()
+}
+
+/// The lines of a cause and its fix, with this text about what is wrong.
+pub(crate) fn lines(cause: &Cause, what: &str) -> String {
     let bold = Style::new().bold();
-    for cause in causes {
-        let certainty = if cause.is_proven() { "proven" } else { "suspected" };
-        let place = cause.offset().map(|offset| format!(" (at byte {offset} of the body)")).unwrap_or_default();
-        anstream::println!("{bold}{}{bold:#}, {certainty}: {}{place}", cause.kind(), cause.what());
-        anstream::println!("  fix: {}", cause.fix());
-    }
+    let certainty = if cause.is_proven() { "proven" } else { "suspected" };
+    format!("{bold}{}{bold:#}, {certainty}: {what}\n  fix: {}\n", cause.kind(), cause.fix())
 }
 
 /// A cause as JSON.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use http::header::{CONNECTION, HeaderMap, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Uri};
 use http_body_util::combinators::BoxBody;
 use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -57,6 +59,8 @@ pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client,
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(idle)
         .http2_only(version == Version::Http2)
+        // Has an effect only on a request with the spelling of another one.
+        .http1_preserve_header_case(true)
         // A retry would distort the counts.
         .retry_canceled_requests(false)
         .build(connector))
@@ -64,8 +68,8 @@ pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client,
 
 /// Parses the URL of a receiver. It must not contain a user name or password, because process lists and reports show
 /// it.
-pub(crate) fn url(text: &str) -> Result<http::Uri, String> {
-    let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err("must not contain a user name or a password, because process lists show them".into());
     }
@@ -75,11 +79,85 @@ pub(crate) fn url(text: &str) -> Result<http::Uri, String> {
     }
 }
 
+/// The URL for a request with this path and query. A `base` with a path replaces the path, and one with a query also the
+/// query.
+pub(crate) fn url_for(base: &Uri, path_and_query: &str) -> Result<Uri, String> {
+    let own = base.path_and_query().map_or("/", |own| own.as_str());
+    let target = match (own, base.query(), path_and_query.split_once('?')) {
+        ("/", ..) => path_and_query.to_owned(),
+        (_, None, Some((_, query))) => format!("{own}?{query}"),
+        _ => own.to_owned(),
+    };
+    let mut parts = base.clone().into_parts();
+    parts.path_and_query = Some(target.parse().map_err(|_| "must have a path that a URL permits")?);
+    Uri::from_parts(parts).map_err(|error| error.to_string())
+}
+
+/// Removes the fields that are only for one connection: RFC 9110 section 7.6.1.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let listed = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let listed = listed.flat_map(|names| names.split(|byte| *byte == b','));
+    let listed: Vec<_> = listed.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
+    for name in listed.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
 /// Whether `host` is always this host. Other names than localhost are not resolved, because their addresses may change.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match address.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_path_replaces_the_request_path() {
+        for (base, request, expected) in [
+            ("http://a", "/b?c=d", "http://a/b?c=d"),
+            ("http://a/", "/b", "http://a/b"),
+            ("http://a:1/hook", "/b", "http://a:1/hook"),
+            ("http://a/hook", "/b?c=d", "http://a/hook?c=d"),
+            ("http://a/hook?e=f", "/b?c=d", "http://a/hook?e=f"),
+            ("http://a?e=f", "/b?c=d", "http://a/?e=f"),
+        ] {
+            assert_eq!(url_for(&base.parse().unwrap(), request).unwrap(), expected, "{base} {request}");
+        }
+        assert_eq!(url_for(&"http://a".parse().unwrap(), "/b c").unwrap_err(), "must have a path that a URL permits");
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_removed() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Listed"),
+            ("connection", "x-also ,,\u{fc}"),
+            ("x-listed", "1"),
+            ("x-also", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "close"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("x-kept", "1"),
+        ] {
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use hookwarden::providers::Provider;
+use hookwarden::secret::KeyMaterial;
 use hookwarden::{ConfigError, Key, Keyring, Scheme};
 use zeroize::Zeroizing;
 
@@ -43,6 +45,11 @@ impl SchemeArgument {
         let text = text_of(path)?;
         toml::from_str(&text).map_err(|error| Failure::file(path, at_line(&text, &error)))
     }
+
+    /// The provider of that name, unless the scheme is described in a file.
+    pub(crate) fn provider(&self) -> Option<Provider> {
+        Provider::find(&self.scheme).ok()
+    }
 }
 
 /// The source of a secret.
@@ -68,12 +75,7 @@ impl SecretArguments {
 
     /// The secrets, one per line, newest first, decoded by `scheme`.
     pub(crate) fn keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
-        let cannot = |error: ConfigError| Failure::Input(error.to_string());
-        let mut keys = Vec::new();
-        for (number, text) in (1_u32..).zip(self.text()?.each()) {
-            keys.push(Key::new(&format!("secret-{number}"), scheme.secret(text).map_err(cannot)?).map_err(cannot)?);
-        }
-        Keyring::from_keys(keys).map_err(cannot)
+        self.text()?.keyring(|text| scheme.secret(text).map(Into::into))
     }
 
     /// Whether the secret is read from standard input.
@@ -89,8 +91,15 @@ pub(crate) struct SecretText(Zeroizing<String>);
 impl SecretText {
     /// The content of a file, `-` for standard input, without one line break at its end.
     pub(crate) fn of_file(path: &Path) -> Result<Self, Failure> {
+        refuse_unknown("--secret-file", path)?;
         let bytes = Zeroizing::new(bytes_of(path)?);
-        let text = std::str::from_utf8(&bytes).map_err(|_| Failure::file(path, "must be UTF-8"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| match &**bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Failure::file(
+                path,
+                "must be UTF-8, but is UTF-16, as PowerShell writes it with >; write it with Set-Content -Encoding ascii",
+            ),
+            _ => Failure::file(path, "must be UTF-8"),
+        })?;
         let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -100,8 +109,10 @@ impl SecretText {
         match std::env::var(name) {
             Ok(text) => Ok(Self(Zeroizing::new(text))),
             Err(std::env::VarError::NotPresent) => {
-                let problem = format!("{name} is not set in the environment; set it, or use --secret-file");
-                Err(Failure::Input(format!("secret: {problem}")))
+                let shown = if is_variable_name(name) { name } else { "the variable of --secret-env" };
+                let problem =
+                    format!("must be set: {shown} is not set in the environment; set it, or use --secret-file");
+                Err(Failure::input("secret", problem))
             }
             Err(std::env::VarError::NotUnicode(_)) => Err(Failure::input(name, "must be UTF-8")),
         }
@@ -109,6 +120,25 @@ impl SecretText {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The secrets, or the public keys if the scheme uses them, to verify with.
+    pub(crate) fn verifying_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
+        if scheme.algorithm().uses_public_keys() {
+            self.keyring(|text| scheme.public_key(text).map(Into::into))
+        } else {
+            self.keyring(|text| scheme.secret(text).map(Into::into))
+        }
+    }
+
+    /// Decodes [`each`](Self::each) with `decode`. The key ids are `secret-1`, `secret-2` and so on.
+    fn keyring(&self, decode: impl Fn(&str) -> Result<KeyMaterial, ConfigError>) -> Result<Keyring, Failure> {
+        let cannot = |error: ConfigError| Failure::Input(error.to_string());
+        let mut keys = Vec::new();
+        for (number, text) in (1_u32..).zip(self.each()) {
+            keys.push(Key::new(&format!("secret-{number}"), decode(text).map_err(cannot)?).map_err(cannot)?);
+        }
+        Keyring::from_keys(keys).map_err(cannot)
     }
 
     /// Each block of PEM and each other line if there are several, otherwise the whole text.
@@ -162,8 +192,55 @@ pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, Failure> {
         io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::input("standard input", error))?;
         Ok(bytes)
     } else {
+        if is_text(path) {
+            return Err(Failure::input(
+                "FILE",
+                "must be the name of a file, but is a text; write the text to a file, or use - and standard input",
+            ));
+        }
         fs::read(path).map_err(|error| Failure::file(path, error))
     }
+}
+
+/// Returns an error if no file has the name. It does not show the name, which may be the secret itself.
+pub(crate) fn refuse_unknown(what: &str, path: &Path) -> Result<(), Failure> {
+    if is_standard_input(path) {
+        return Ok(());
+    }
+    let problem = match path.try_exists() {
+        Ok(true) => return Ok(()),
+        Ok(false) if is_file_name(path) => format!("must be an existing file, but {} does not exist", path.display()),
+        Ok(false) => "must be an existing file (the name is not shown, because it may be the secret itself)".to_owned(),
+        Err(error) => format!("must be a file that can be read: {}", error.kind()),
+    };
+    Err(Failure::input(what, problem))
+}
+
+/// Whether the argument of `--secret-env` is certainly a name, and not the secret itself.
+fn is_variable_name(text: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    text.len() <= MAX_SHOWN
+        && text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.contains('_')
+        && text.bytes().all(is_name_byte)
+}
+
+/// Whether the path of a missing file is certainly a path, and not the secret itself: it is in an existing directory
+/// other than the root, because base64 can start with a slash, or it has a usual extension.
+fn is_file_name(path: &Path) -> bool {
+    let is_inside = path
+        .parent()
+        .is_some_and(|parent| !parent.as_os_str().is_empty() && parent.parent().is_some() && parent.is_dir());
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    is_inside || extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
+}
+
+/// Whether a path is probably a text that was given in place of a file's name.
+pub(crate) fn is_text(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    // A mistyped name of a file may have these too.
+    let is_form = text.contains(['=', '&', '[']) && !text.contains('/') && path.extension().is_none();
+    (is_form || text.contains(['{', '<', '"', '\n'])) && !path.exists()
 }
 
 /// The text of a file, or of standard input for `-`.
@@ -187,6 +264,12 @@ pub(crate) fn at_line(text: &str, error: &toml::de::Error) -> String {
 pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
+
+/// The maximum length of a variable's name that is shown.
+const MAX_SHOWN: usize = 40;
+
+/// The extensions of files with secrets.
+const EXTENSIONS: [&str; 6] = ["txt", "pem", "key", "env", "secret", "toml"];
 
 /// The default source of the secret.
 const SECRET_VARIABLE: &str = "HOOKWARDEN_SECRET";

@@ -10,11 +10,14 @@ mod failure;
 mod forgery;
 mod input;
 mod keys_file;
+mod listen;
 mod message;
+mod note;
 mod output;
 mod private_file;
 mod providers;
 mod random;
+mod resend;
 mod rotate;
 mod secret;
 mod send;
@@ -79,12 +82,37 @@ enum Command {
     /// response.
     #[command(after_help = send::EXAMPLE)]
     Send(send::Send),
-    /// Verify a captured request, and explain why it is refused and how to fix it.
+    /// Receive requests on this machine, verify and explain each, save them, and forward them to your application.
+    ///
+    /// Each request is verified by a Warden with the library's default limits and without quotas. A copy of an accepted
+    /// delivery is answered 200 and not forwarded. The answer is the application's, 502 if the application cannot be
+    /// reached, and without --forward the Warden's: 200 for an accepted request. Forwarded requests have the body and the
+    /// headers of the original, except the headers of the connection. Requests of a method other than POST are refused.
+    ///
+    /// Only this machine can connect, unless --listen names another address. The output contains no secret, signature,
+    /// query or body. With --json, each request is one JSON document on one line, after a line with the address. An
+    /// interrupt ends the command, after the requests that were answered are printed and saved.
+    #[command(after_help = listen::EXAMPLE)]
+    Listen(Box<listen::Listen>),
+    /// Sign saved requests again with the current time, and send them.
+    ///
+    /// The requests keep their body, method, path and headers, with a signed message id. The headers of the signature and
+    /// of the connection, and Host, are replaced. Requests that `hookwarden listen` or a Warden refused are skipped, because
+    /// their content may be forged, and a new signature would make it genuine. The requests are sent one after the other. Redirects are not followed, and no
+    /// request is retried. Sending to another host requires --yes-i-own-this.
+    ///
+    /// The exit code is 0 if all responses are 2xx, 1 if another status was received, and 3 if a request got no
+    /// response.
+    #[command(after_help = resend::EXAMPLE)]
+    Resend(resend::Resend),
+    /// Verify a captured request, or each file of a directory, and explain why it is refused and how to fix it.
     ///
     /// The secret is used exactly as configured, because a mistake in it may be the cause. A secret file may contain
     /// several secrets, one per line.
     ///
-    /// The exit code is 0 if the request verifies, and 1 if it is refused.
+    /// In a directory, hidden files and subdirectories are skipped, and files that are not requests are listed.
+    ///
+    /// The exit code is 0 if all requests verify, and 1 if one is refused.
     #[command(after_help = verify::EXAMPLE)]
     Verify(verify::Verify),
     /// List the providers whose schemes have a name, or print the facts about one.
@@ -114,6 +142,8 @@ fn main() -> ExitCode {
         Command::Rotate(arguments) => rotate::run(&arguments, output),
         Command::Sign(arguments) => sign::run(&arguments, output),
         Command::Send(arguments) => send::run(&arguments, output),
+        Command::Listen(arguments) => listen::run(&arguments, output),
+        Command::Resend(arguments) => resend::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Providers(arguments) => providers::run(&arguments, output),
         Command::Completions(arguments) => shell::completions(&arguments, output),
@@ -127,17 +157,20 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    let text = match (error.kind(), error.get(ContextKind::InvalidArg), error.source()) {
+    // clap does not report `--json` if another argument is invalid.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let output = output::Output::new(json);
+    if let (ErrorKind::ValueValidation, Some(argument), Some(why)) =
+        (error.kind(), error.get(ContextKind::InvalidArg), error.source())
+    {
         // Does not quote the value: a URL or a header may contain a secret, and errors are logged.
-        (ErrorKind::ValueValidation, Some(argument), Some(why)) => format!("invalid value for '{argument}': {why}"),
-        _ => error.to_string(),
-    };
+        return output.failure(&failure::Failure::input(argument, why));
+    }
+    let text = error.to_string();
     // The usage follows the first empty line.
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    // clap does not report `--json` if another argument is invalid.
-    let json = std::env::args_os().any(|argument| argument == "--json");
-    output::Output::new(json).failure(&failure::Failure::input("arguments", problem))
+    output.failure(&failure::Failure::input("arguments", problem))
 }
 
 const EXIT_CODES: &str = "\

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hookwarden::headers::Head;
-use hookwarden::{Signer, Timestamp};
+use hookwarden::{Scheme, Signer, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub(crate) struct MessageArguments {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<HeaderArgument>,
     /// Sign at this time in Unix seconds [default: now]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timestamp: Option<i64>,
 }
 
@@ -79,6 +79,12 @@ impl BodyArguments {
                 "must be the secret or the body, not both; read one of them from a file",
             ));
         }
+        if input::is_text(path) {
+            return Err(Failure::input(
+                "FILE",
+                "must be the name of a file, but is a text; to sign this text, use --body",
+            ));
+        }
         input::bytes_of(path)
     }
 
@@ -110,13 +116,19 @@ pub(crate) fn random_digits() -> Result<String, Failure> {
 }
 
 /// The failure for a signing error, with the option that fixes it.
-pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, help: &str) -> Failure {
-    let help = match error.part() {
-        "request line" => help,
-        "timestamp" | "key" => "",
-        _ => "; add it with --header",
-    };
-    Failure::input("cannot sign the message", format!("{error}{help}"))
+pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, scheme: &Scheme) -> Failure {
+    match error.part() {
+        "request line" => {
+            let problem = format!("must be set, or --url, because the scheme {} signs the path", scheme.name());
+            Failure::input("--path", problem)
+        }
+        "timestamp" | "key" => Failure::Input(error.to_string()),
+        _ => Failure::Input(format!("{error}; add it with --header")),
+    }
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "must be Unix seconds, such as 1800000000".into())
 }
 
 /// The header of Standard Webhooks, and its older name at Svix.

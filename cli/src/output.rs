@@ -55,6 +55,18 @@ pub(crate) fn document(json: &Value) {
     anstream::println!("{}", escaped(&format!("{json:#}")));
 }
 
+/// A JSON document as one line.
+pub(crate) fn line(json: &Value) -> String {
+    format!("{}\n", escaped(&json.to_string()))
+}
+
+/// Prints lines. A closed pipe is an error, so that a command without an end ends.
+pub(crate) fn print(lines: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(lines.as_bytes())?;
+    stdout.flush()
+}
+
 /// Replaces each control and invisible character of a JSON document by a JSON escape sequence. Outside of strings only
 /// line feeds occur.
 fn escaped(json: &str) -> String {

@@ -1,6 +1,6 @@
 //! `hookwarden send`: sends signed requests to a receiver and reports the responses.
 
-mod answer;
+pub(crate) mod answer;
 mod load;
 mod tally;
 mod template;
@@ -66,8 +66,8 @@ pub(crate) fn run(arguments: &Send, output: Output) -> Result<ExitCode, Failure>
     let repeat = arguments.repeat.unwrap_or(if arguments.duration.is_some() { MOST } else { 1 });
     if repeat > 1 && !arguments.yes_i_own_this && !client::is_loopback(arguments.url.host().unwrap_or_default()) {
         let host = arguments.url.host().unwrap_or_default();
-        let problem = "is another host; to send it several requests, add --yes-i-own-this";
-        return Err(Failure::input(host, problem));
+        let problem = format!("must be set to send several requests to {host}, which is another host");
+        return Err(Failure::input("--yes-i-own-this", problem));
     }
     let body = arguments.message.body()?;
     let template = Template::new(arguments, body.into())?;

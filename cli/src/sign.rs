@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use hookwarden::Timestamp;
 use hookwarden::headers::{Head, RequestHead};
+use hookwarden::scheme::SignedPart;
+use hookwarden::{Scheme, Timestamp};
 use http::header::CONTENT_TYPE;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Map, Value, json};
 
@@ -22,8 +24,8 @@ pub(crate) struct Sign {
     /// Use this method in the curl command, and sign it if the scheme signs the method
     #[arg(long, default_value = "POST")]
     method: Method,
-    /// Use this path and query, if the scheme signs them
-    #[arg(long, conflicts_with_all = ["url", "curl"])]
+    /// Sign this path and query, if the scheme signs them. With --curl, they are signed in place of the URL's
+    #[arg(long, conflicts_with = "url")]
     path: Option<String>,
     /// Use the path and query of this URL instead of --path
     #[arg(long, value_parser = client::url, conflicts_with = "curl")]
@@ -37,6 +39,7 @@ pub(crate) struct Sign {
 pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure> {
     let body = arguments.message.body()?;
     let signer = arguments.message.signer()?;
+    let path = signed_path(arguments, signer.scheme())?;
     let time = arguments.message.time().unwrap_or_else(Timestamp::now);
 
     let mut headers = arguments.message.headers();
@@ -44,11 +47,11 @@ pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure>
         // By default curl sends the content type of a form.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if let Some(name) = with_head(arguments, &headers, |head| message::missing_id(&signer, head, &headers)) {
+    if let Some(name) = with_head(arguments, path, &headers, |head| message::missing_id(&signer, head, &headers)) {
         headers.insert(name, message::new_id()?);
     }
-    let signed = with_head(arguments, &headers, |head| signer.sign_at(head, &body, time))
-        .map_err(|error| message::cannot_sign(&error, "; set --path or --url"))?;
+    let signed = with_head(arguments, path, &headers, |head| signer.sign_at(head, &body, time))
+        .map_err(|error| message::cannot_sign(&error, signer.scheme()))?;
     // The signer's headers replace given ones with the same name.
     let mut all: Vec<(&str, &str)> = signed.iter().collect();
     let own =
@@ -72,13 +75,56 @@ pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure>
 }
 
 /// Calls `act` with the known parts of the head.
-fn with_head<T>(arguments: &Sign, headers: &HeaderMap, act: impl FnOnce(&dyn Head) -> T) -> T {
-    let url = arguments.url.as_ref().or(arguments.curl.as_ref());
-    let path = url.and_then(Uri::path_and_query).map(|path| path.as_str()).or(arguments.path.as_deref());
+fn with_head<T>(arguments: &Sign, path: Option<&str>, headers: &HeaderMap, act: impl FnOnce(&dyn Head) -> T) -> T {
     match path {
         Some(path) => act(&RequestHead::new(arguments.method.as_str(), path, headers)),
         None => act(headers),
     }
+}
+
+/// The path and query that the receiver gets. If the scheme signs a URL, that is the rest of the given one after the
+/// scheme's base.
+///
+/// Returns an error if the given URL has another base: the signature would be for an address that the request is not
+/// sent to.
+fn signed_path<'a>(arguments: &'a Sign, scheme: &Scheme) -> Result<Option<&'a str>, Failure> {
+    let (name, url) = match (&arguments.path, &arguments.url, &arguments.curl) {
+        (Some(path), ..) => return Ok(Some(path)),
+        (None, Some(url), _) => ("--url", url),
+        (None, None, Some(url)) => ("--curl", url),
+        (None, None, None) => return Ok(None),
+    };
+    let path = url.path_and_query().map(PathAndQuery::as_str);
+    let base = scheme.signed().iter().find_map(|part| match part {
+        SignedPart::Url { base, .. } => Some(base),
+        _ => None,
+    });
+    let Some(base) = base else { return Ok(path) };
+    after_base(url, base).map(Some).ok_or_else(|| {
+        // The path and the query may contain a token, so they are not shown.
+        let given = format!(
+            "{}://{}",
+            url.scheme_str().unwrap_or_default(),
+            url.authority().map(Authority::as_str).unwrap_or_default()
+        );
+        let problem = format!(
+            "must begin with {base}, which the scheme {} signs, but begins with {given}; set url.base in a scheme file to the \
+             receiver's public address, or give the signed path with --path",
+            scheme.name()
+        );
+        Failure::input(name, problem)
+    })
+}
+
+/// The path and query of `url` after the path of `base`. Returns `None` if the two have another scheme, host or port.
+fn after_base<'u>(url: &'u Uri, base: &str) -> Option<&'u str> {
+    let base: Uri = base.parse().ok()?;
+    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    let is_same = base.scheme_str() == url.scheme_str()
+        && base.host()?.eq_ignore_ascii_case(url.host()?)
+        && port(&base) == port(url);
+    let path = url.path_and_query()?.as_str();
+    path.strip_prefix(base.path().trim_end_matches('/')).filter(|path| is_same && path.starts_with('/'))
 }
 
 /// The command line for a POSIX shell. The options make curl use the URL unchanged, with its brackets and dots.

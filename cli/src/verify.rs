@@ -1,7 +1,9 @@
 //! `hookwarden verify`: verifies a captured request and explains a refusal.
 
+mod check;
+mod directory;
 mod headers;
-mod raw;
+pub(crate) mod raw;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -12,10 +14,11 @@ use std::time::Duration;
 use clap::Args;
 use hookwarden::diagnose::{Capture, Diagnosis, Verdict};
 use hookwarden::headers::RequestHead;
-use hookwarden::{Reason, Timestamp, Tolerance};
+use hookwarden::{Timestamp, Tolerance};
 
 use crate::failure::Failure;
 use crate::input::{self, SchemeArgument, SecretArguments, SecretText};
+use crate::note::Note;
 use crate::output::Output;
 use crate::when;
 use verdict::Verification;
@@ -24,8 +27,8 @@ use verdict::Verification;
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// Read the raw HTTP request from this file, - for standard input: request line, headers, an empty line and the
-    /// body
-    #[arg(value_name = "FILE", required_unless_present = "headers", conflicts_with_all = ["headers", "body"])]
+    /// body. For a directory, verify each file in it, and group the refused ones by cause
+    #[arg(value_name = "FILE|DIR", required_unless_present = "headers", conflicts_with_all = ["headers", "body"])]
     message: Option<PathBuf>,
     /// Read only the headers from this file: lines of 'Name: value', output of curl -v, or JSON
     #[arg(long, value_name = "FILE", requires = "body")]
@@ -43,8 +46,9 @@ pub(crate) struct Verify {
     /// Use this path and query instead of the capture's, if the scheme signs them
     #[arg(long)]
     path: Option<String>,
-    /// Verify at this time: now, signed (the message's timestamp), Unix seconds or RFC 3339. By default a stale message
-    /// is verified at its own timestamp, because captures are usually old. Its age is shown
+    /// Verify at this time: now, signed (the message's timestamp), Unix seconds or RFC 3339. By default a capture of a
+    /// Warden or of `hookwarden listen` is verified at its time of arrival. Of other captures, a stale one is verified at
+    /// its own timestamp, because captures are usually old. Its age is shown
     #[arg(long, value_name = "TIME")]
     at: Option<At>,
     /// Use this tolerance instead of the scheme's
@@ -74,11 +78,11 @@ impl FromStr for At {
 
 /// A captured request.
 #[derive(Debug, Default)]
-struct Captured {
-    method: Option<String>,
-    path: Option<String>,
-    headers: Vec<(String, Vec<u8>)>,
-    body: Vec<u8>,
+pub(crate) struct Captured {
+    pub(crate) method: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Verifies the capture and prints the result.
@@ -94,48 +98,73 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     }
     let scheme = arguments.scheme.scheme()?;
     let secret = arguments.secret.text()?;
-    let mut captured = captured(arguments)?;
-    captured.method = arguments.method.clone().or(captured.method);
-    captured.path = arguments.path.clone().or(captured.path);
-
-    let verify_at = |time| match (&captured.method, &captured.path) {
-        // A scheme that signs the method but not the path is verified with an empty path.
-        (None, None) => diagnose(arguments, &scheme, &secret, &captured.headers, &captured, time),
-        (method, path) => {
-            let (method, path) = (method.as_deref().unwrap_or("POST"), path.as_deref().unwrap_or_default());
-            diagnose(arguments, &scheme, &secret, &RequestHead::new(method, path, &captured.headers), &captured, time)
-        }
-    };
-    let now = Timestamp::now();
-    let time = match arguments.at {
-        Some(At::Time(time)) => time,
-        Some(At::Now | At::Signed) | None => now,
-    };
-    let mut verification = Verification { diagnosis: verify_at(time), time, stale_by_now: false };
-    let own_time = match verification.diagnosis.verdict() {
-        Verdict::Refused { reason, skew: Some(skew), .. } => match (reason, arguments.at) {
-            (Reason::Stale, None | Some(At::Signed)) | (Reason::Early, Some(At::Signed)) => {
-                Some(Timestamp::from_unix(now.as_unix().saturating_sub(*skew)))
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    if let Some(time) = own_time {
-        verification = Verification { diagnosis: verify_at(time), time, stale_by_now: time < now };
+    if let Some(directory) = arguments.message.as_deref().filter(|path| path.is_dir()) {
+        return directory::run(directory, arguments, &scheme, &secret, output);
     }
+    let captured = captured(arguments, &scheme)?;
+    let now = Timestamp::now();
+    let verification = verification(arguments, &scheme, &secret, captured, now)?;
     if let (Verdict::SecretRefused(error), false) = (verification.diagnosis.verdict(), verification.is_explained()) {
         return Err(Failure::Input(error.to_string()));
     }
     verification.report(now, output)
 }
 
-fn captured(arguments: &Verify) -> Result<Captured, Failure> {
+/// Verifies one capture. By default it is verified at its time of arrival. If that is unknown, a stale one is verified at
+/// its own timestamp.
+fn verification(
+    arguments: &Verify,
+    scheme: &hookwarden::Scheme,
+    secret: &SecretText,
+    mut captured: Captured,
+    now: Timestamp,
+) -> Result<Verification, Failure> {
+    captured.method = arguments.method.clone().or(captured.method);
+    captured.path = arguments.path.clone().or(captured.path);
+    check::request_line(scheme, &captured)?;
+
+    let verify_at = |time| match (&captured.method, &captured.path) {
+        // Only a value that the scheme does not sign can be missing here.
+        (None, None) => diagnose(arguments, scheme, secret, &captured.headers, &captured, time),
+        (method, path) => {
+            let (method, path) = (method.as_deref().unwrap_or("POST"), path.as_deref().unwrap_or_default());
+            diagnose(arguments, scheme, secret, &RequestHead::new(method, path, &captured.headers), &captured, time)
+        }
+    };
+    let arrived = Note::of(&captured.headers).and_then(|note| note.arrived).filter(|_| arguments.at.is_none());
+    let time = match arguments.at {
+        Some(At::Time(time)) => time,
+        Some(At::Now | At::Signed) | None => arrived.unwrap_or(now),
+    };
+    let mut verification =
+        Verification { diagnosis: verify_at(time), time, stale: None, at_arrival: arrived.is_some() };
+    let tolerance = arguments.tolerance.unwrap_or_else(|| scheme.tolerance());
+    // The verifier may have stopped before the timestamp. A timestamp in another unit states another time.
+    let is_readable = !verification.diagnosis.causes().iter().any(verdict::is_misread);
+    let own_time = verification.diagnosis.timestamp().filter(|_| is_readable).filter(|own| match arguments.at {
+        None => {
+            arrived.is_none() && *own < now && own.as_unix().abs_diff(now.as_unix()) > tolerance.as_duration().as_secs()
+        }
+        Some(At::Signed) => own.as_unix().abs_diff(now.as_unix()) > tolerance.as_duration().as_secs(),
+        Some(At::Now | At::Time(_)) => false,
+    });
+    if let Some(time) = own_time {
+        let clock = verification.diagnosis.causes().iter().find(|cause| verdict::is_late(cause));
+        let stale = (time < now).then(|| clock.cloned());
+        verification = Verification { diagnosis: verify_at(time), time, stale, at_arrival: false };
+    }
+    Ok(verification)
+}
+
+fn captured(arguments: &Verify, scheme: &hookwarden::Scheme) -> Result<Captured, Failure> {
     match (&arguments.message, &arguments.headers, &arguments.body) {
         (Some(path), ..) => raw::parse(&input::bytes_of(path)?).map_err(|problem| named(path, problem)),
         (None, Some(head), Some(body)) => {
-            let captured = headers::parse(&input::text_of(head)?).map_err(|problem| named(head, problem))?;
-            Ok(Captured { body: input::bytes_of(body)?, ..captured })
+            let (head_bytes, body) = (input::bytes_of(head)?, input::bytes_of(body)?);
+            let captured = headers::parse_bytes(&head_bytes);
+            check::order(scheme, captured.as_ref().ok(), &body)?;
+            let captured = captured.map_err(|problem| named(head, problem))?;
+            Ok(Captured { body, ..captured })
         }
         _ => Err(Failure::input("arguments", "must be a file, or --headers and --body")),
     }
@@ -157,16 +186,25 @@ fn diagnose<H: hookwarden::headers::Head + ?Sized>(
     captured: &Captured,
     time: Timestamp,
 ) -> Diagnosis {
-    let mut secrets = secret.each().into_iter();
-    let mut capture = Capture::new(scheme, secrets.next().unwrap_or_default(), head, &captured.body)
-        .with_headers(captured.headers.iter().map(|(name, value)| (name.as_str(), value)));
-    for secret in secrets {
-        capture = capture.with_secret(secret);
-    }
+    let headers = captured.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let mut capture = capture(scheme, secret, head, headers, &captured.body);
     if let Some(tolerance) = arguments.tolerance {
         capture = capture.with_tolerance(tolerance);
     }
     capture.diagnose_at(time)
+}
+
+/// A capture that is verified with all secrets.
+pub(crate) fn capture<'c, H: hookwarden::headers::Head + ?Sized>(
+    scheme: &'c hookwarden::Scheme,
+    secret: &SecretText,
+    head: &'c H,
+    headers: impl IntoIterator<Item = (&'c str, &'c [u8])>,
+    body: &'c [u8],
+) -> Capture<'c, H> {
+    let mut secrets = secret.each().into_iter();
+    let capture = Capture::new(scheme, secrets.next().unwrap_or_default(), head, body).with_headers(headers);
+    secrets.fold(capture, Capture::with_secret)
 }
 
 fn tolerance(text: &str) -> Result<Tolerance, String> {

@@ -15,6 +15,7 @@
 //! | `HOOKWARDEN_TRUSTED_PROXIES` | `10.0.0.7,10.1.0.0/16`: where the last of them connects from | none; each requires the other |
 //! | `HOOKWARDEN_PLAIN_HTTP` | for requests neither by TLS nor from this machine: `refuse`, `redirect:hooks.example.com` or `danger-allow` | `refuse` |
 //! | `HOOKWARDEN_SHUTDOWN_LIMIT` | seconds that a shutdown waits for handlers whose clients disconnected | 30 |
+//! | `HOOKWARDEN_DANGER_REPORT_ONLY` | `true`: refusals are reported, and requests reach the handler; its `Webhook<T>` then refuses them | `false` |
 //! | `HOOKWARDEN_SECURITY_CONTACT` | `mailto:security@example.com`, for `/.well-known/security.txt` | none: not served |
 
 use std::env::{self, VarError};
@@ -83,6 +84,9 @@ impl Settings {
         #[cfg(not(feature = "redis"))]
         if env::var_os("HOOKWARDEN_REDIS_URL").is_some() {
             return Err("HOOKWARDEN_REDIS_URL: requires a build with the feature redis".into());
+        }
+        if setting("HOOKWARDEN_DANGER_REPORT_ONLY")?.unwrap_or(false) {
+            builder = builder.danger_report_only();
         }
         let proxies = proxies()?;
         let mut harden = Harden::builder().signatures_of(&scheme).proxies(proxies.clone());

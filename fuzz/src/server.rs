@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
+use hookwarden::tower::{PeerAddress, ReceivedBody, WardenLayer};
 use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{IdSource, Quota, Scheme, Timestamp, Warden};
 use http_body_util::{BodyExt as _, Full};
@@ -111,7 +111,7 @@ struct Handler {
     bodies: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl Service<http::Request<VerifiedBody>> for Handler {
+impl Service<http::Request<ReceivedBody>> for Handler {
     type Response = http::Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -120,7 +120,7 @@ impl Service<http::Request<VerifiedBody>> for Handler {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<VerifiedBody>) -> Self::Future {
+    fn call(&mut self, request: http::Request<ReceivedBody>) -> Self::Future {
         let handler = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();

@@ -1,5 +1,6 @@
 //! The extractors.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -8,11 +9,11 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 
-use super::request::{payload_of, receive};
+use super::request::{Unread, payload_of, receive};
 use crate::occurrences::Occurrences;
 use crate::warden::answer::AnswerWriter;
-use crate::warden::{VerifiedDelivery, Warden};
-use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
+use crate::warden::{ReportedVerdict, VerifiedDelivery, Warden};
+use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook, check_enforces, reported};
 
 impl<T: FromRequest> FromRequest for Webhook<T> {
     type Error = Error;
@@ -23,6 +24,10 @@ impl<T: FromRequest> FromRequest for Webhook<T> {
         Box::pin(async move {
             let verified = request.extensions_mut().remove::<VerifiedRequest>();
             let Some(VerifiedRequest { delivery, body, answer_writer }) = verified else {
+                let verdict = request.extensions().get::<ReportedVerdict>().and_then(reported);
+                if let Some(answer) = verdict.as_ref().and_then(ReportedVerdict::answer) {
+                    return Err(Unread { answer: answer.clone(), payload: Cell::new(Some(payload)) }.into());
+                }
                 static MISSING: Occurrences = Occurrences::new();
                 if let Some(count) = MISSING.count_to_log() {
                     tracing::error!(
@@ -50,7 +55,8 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            if request.extensions().contains::<VerifiedDelivery>() {
+            let is_guarded = request.extensions().contains::<VerifiedDelivery>();
+            if is_guarded || request.extensions().contains::<ReportedVerdict>() {
                 static GUARDED: Occurrences = Occurrences::new();
                 if let Some(count) = GUARDED.count_to_log() {
                     tracing::error!(
@@ -74,6 +80,7 @@ impl<T: FromRequest> FromRequest for UncommittedWebhook<T> {
                 }
                 return Err(misconfigured(payload));
             };
+            check_enforces(warden);
             let (admitted, body) = receive(warden, &request, payload).await?;
             match T::from_request(&request, &mut payload_of(body)).await {
                 Ok(payload) => Ok(Self::new(payload, *admitted)),

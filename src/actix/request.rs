@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::dev::Payload;
+use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Body, Frame, SizeHint};
@@ -28,11 +29,7 @@ pub(super) async fn receive(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<(Box<Admitted>, VerifiedBody), Unread> {
-    let path = request.uri().path_and_query().map(|path| path.as_str());
-    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
-    let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request) };
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = ActixBody { payload, length: length.unwrap_or(0) };
+    let (head, context, mut body) = parts_of(warden, request, payload);
     match body::receive(warden, &head, context, Pin::new(&mut body)).await {
         Ok(received) => Ok(received),
         Err(unhandled) => {
@@ -47,14 +44,27 @@ pub(super) async fn receive(
     }
 }
 
+/// Returns the head, the context and the body of a request.
+pub(super) fn parts_of<'r>(
+    warden: &Warden,
+    request: &'r HttpRequest,
+    payload: Payload,
+) -> (ActixHead<'r>, RequestContext, ActixBody) {
+    let path = request.uri().path_and_query().map(|path| path.as_str());
+    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
+    let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request), passes_on: false };
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    (head, context, ActixBody { payload, length: length.unwrap_or(0) })
+}
+
 /// The answer to a refused request, with the unread rest of its body.
 ///
 /// If the payload of a chunked body is dropped, actix-web reads and discards the rest of the body for as long as the
 /// sender sends. If the payload still exists when the answer is sent, actix-web closes the connection. So the answer
 /// holds the payload.
 pub(super) struct Unread {
-    answer: Answer,
-    payload: Cell<Option<Payload>>,
+    pub(super) answer: Answer,
+    pub(super) payload: Cell<Option<Payload>>,
 }
 
 impl Unread {
@@ -129,6 +139,10 @@ impl Head for ActixHead<'_> {
         self.headers.get_all(name.as_str()).nth(index).map(HeaderValue::as_bytes)
     }
 
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.headers.iter().for_each(|(name, value)| each(name.as_str(), value.as_bytes()));
+    }
+
     fn method(&self) -> Option<&str> {
         Some(self.method)
     }
@@ -139,7 +153,7 @@ impl Head for ActixHead<'_> {
 }
 
 /// actix-web's payload as a body, with the announced length.
-struct ActixBody {
+pub(super) struct ActixBody {
     payload: Payload,
     length: u64,
 }
@@ -187,9 +201,8 @@ pub(super) fn insert_quota_fields(headers: &mut HeaderMap, fields: &QuotaFields)
 /// crate.
 pub(super) fn http_response(answer: Answer) -> HttpResponse {
     let (status, headers, body) = answer.into_parts();
-    let status = actix_web::http::StatusCode::from_u16(status.as_u16());
-    let mut response =
-        HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)).body(body);
+    let status = StatusCode::from_u16(status.as_u16());
+    let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).body(body);
     copy_headers(&headers, response.headers_mut());
     response.map_into_boxed_body()
 }
@@ -204,7 +217,15 @@ fn copy_headers(from: &http::HeaderMap, to: &mut HeaderMap) {
     }
 }
 
+/// Returns the status of the handler's answer. actix-web converts an error into a response outside all middleware.
+pub(super) fn status_of<B>(returned: &Result<ServiceResponse<B>, Error>) -> StatusCode {
+    match returned {
+        Ok(response) => response.status(),
+        Err(error) => error.error_response().status(),
+    }
+}
+
 /// Converts actix-web's status into the type of the current `http` crate.
-pub(super) fn http_status(status: actix_web::http::StatusCode) -> http::StatusCode {
+pub(super) fn http_status(status: StatusCode) -> http::StatusCode {
     http::StatusCode::from_u16(status.as_u16()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }

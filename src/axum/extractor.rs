@@ -12,8 +12,8 @@ use crate::occurrences::Occurrences;
 use crate::request_context::context_of;
 use crate::tower::receive;
 use crate::warden::answer::{Answer, AnswerWriter};
-use crate::warden::{Refused, VerifiedDelivery, Warden};
-use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook};
+use crate::warden::{Refused, ReportedVerdict, VerifiedDelivery, Warden};
+use crate::webhook::{UncommittedWebhook, VerifiedRequest, Webhook, check_enforces, reported};
 
 impl<T, S> FromRequest<S> for Webhook<T>
 where
@@ -24,6 +24,9 @@ where
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let Some(verified) = request.extensions_mut().remove::<VerifiedRequest>() else {
+            if let Some(verdict) = request.extensions().get().and_then(reported) {
+                return Err(WebhookRejection::Reported(verdict));
+            }
             static MISSING: Occurrences = Occurrences::new();
             if let Some(count) = MISSING.count_to_log() {
                 tracing::error!(
@@ -53,7 +56,8 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
-        if parts.extensions.get::<VerifiedDelivery>().is_some() {
+        let is_guarded = parts.extensions.get::<VerifiedDelivery>().is_some();
+        if is_guarded || parts.extensions.get::<ReportedVerdict>().is_some() {
             static GUARDED: Occurrences = Occurrences::new();
             if let Some(count) = GUARDED.count_to_log() {
                 tracing::error!(
@@ -66,6 +70,7 @@ where
             return Err(WebhookRejection::Misconfigured);
         }
         let warden = state.warden();
+        check_enforces(&warden);
         let context = context_of::<Axum>(&warden, &mut parts).await;
         let (admitted, body) = receive::<Axum, _>(&warden, &parts, context, body).await?;
         match T::from_request(request_of(parts, body), state).await {
@@ -150,6 +155,9 @@ pub enum WebhookRejection<R> {
     Refused(Refused),
     /// The request was a [handshake](crate::handshake), with its answer. Only [`UncommittedWebhook`] returns this.
     Handshake(Answer),
+    /// The layer's Warden only reports, and would have refused the request: [`Webhook`] extracts verified requests only. The
+    /// response is that of an enforcing Warden.
+    Reported(ReportedVerdict),
     /// The request was admitted, but `T` rejected its payload.
     Payload(PayloadRejection<R>),
     /// The route is misconfigured: [`Webhook`] without a layer, or [`UncommittedWebhook`] behind one. The log names the
@@ -182,6 +190,10 @@ impl<R: IntoResponse> IntoResponse for WebhookRejection<R> {
         match self {
             Self::Refused(refused) => refused.into_answer().into_response(),
             Self::Handshake(answer) => answer.into_response(),
+            Self::Reported(verdict) => match verdict.answer() {
+                Some(answer) => answer.clone().into_response(),
+                None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            },
             Self::Payload(rejection) => rejection.into_response(),
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }

@@ -10,16 +10,17 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 /// The bytes of a verified body. Only a successful verification creates it. As a [`Body`] it never fails and has no
-/// trailers.
+/// trailers. [`ReceivedBody::into_verified`](crate::tower::ReceivedBody::into_verified) returns it.
 ///
 /// ```
 /// use bytes::Bytes;
-/// use hookwarden::tower::VerifiedBody;
+/// use hookwarden::tower::{ReceivedBody, VerifiedBody};
 /// use http_body_util::BodyExt as _;
 ///
-/// async fn handle(request: http::Request<VerifiedBody>) -> Bytes {
-///     let Ok(body) = request.into_body().collect().await; // the error type is `Infallible`
-///     body.to_bytes()
+/// async fn handle(request: http::Request<ReceivedBody>) -> Option<Bytes> {
+///     let verified: VerifiedBody = request.into_body().into_verified().ok()?;
+///     let Ok(body) = verified.collect().await; // the error type is `Infallible`
+///     Some(body.to_bytes())
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -30,15 +31,16 @@ pub struct VerifiedBody {
     frames: Option<Box<Frames>>,
 }
 
+/// Frames of a body.
 #[derive(Debug, Clone, Default)]
-struct Frames {
+pub(super) struct Frames {
     complete: VecDeque<Bytes>,
     /// The small chunks at the end. They are copied together, because each one-byte chunk could keep a whole buffer alive.
     tail: BytesMut,
 }
 
 impl Frames {
-    fn push(&mut self, chunk: Bytes) {
+    pub(super) fn push(&mut self, chunk: Bytes) {
         if chunk.len() >= LARGE {
             self.seal();
             self.complete.push_back(chunk);
@@ -50,10 +52,21 @@ impl Frames {
         self.tail.extend_from_slice(&chunk);
     }
 
-    fn seal(&mut self) {
+    /// Completes the last frame.
+    pub(super) fn seal(&mut self) {
         if !self.tail.is_empty() {
             self.complete.push_back(self.tail.split().freeze());
         }
+    }
+
+    /// Takes the first complete frame.
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        self.complete.pop_front()
+    }
+
+    /// Returns the number of bytes in the complete frames.
+    pub(super) fn bytes(&self) -> u64 {
+        count(self.complete.iter())
     }
 }
 
@@ -100,13 +113,17 @@ impl VerifiedBody {
     }
 
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
-        self.first.take().or_else(|| self.frames.as_mut()?.complete.pop_front())
+        self.first.take().or_else(|| self.frames.as_mut()?.next())
     }
 
     fn remaining(&self) -> u64 {
-        let bytes = self.iter().map(Bytes::len).fold(0, usize::saturating_add);
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+        count(self.iter())
     }
+}
+
+fn count<'b>(frames: impl Iterator<Item = &'b Bytes>) -> u64 {
+    let bytes = frames.map(Bytes::len).fold(0, usize::saturating_add);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 impl Body for VerifiedBody {

@@ -2,6 +2,7 @@
 
 mod form;
 mod json;
+mod printed;
 mod text;
 
 use std::borrow::Cow;
@@ -15,9 +16,10 @@ use super::cause::{Cause, CauseKind};
 use super::form::Form;
 pub(super) use json::whole_json;
 
-/// Returns every body to try, the captured one first. `declared` is the value of `Content-Length`.
-pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [u8]>>> {
-    let mut bodies = Bodies { original: body, forms: vec![Form::plain(Cow::Borrowed(body))], held: 0 };
+/// Returns every body to try. `declared` is the value of `Content-Length`.
+pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Bodies<'_> {
+    let mut bodies =
+        Bodies { original: body, forms: vec![Form::plain(Cow::Borrowed(body))], held: 0, omitted: Vec::new() };
     ends(&mut bodies);
     if let Some(start) = declared.and_then(|length| body.get(..length)) {
         bodies.offer(
@@ -39,19 +41,25 @@ pub(super) fn bodies(body: &[u8], declared: Option<usize>) -> Vec<Form<Cow<'_, [
         form::offer(&mut bodies);
         encoded(&mut bodies);
         compressed(&mut bodies);
+        printed::offer(&mut bodies);
         json::offer(&mut bodies);
         with_newline(&mut bodies);
         json::offer_numbers(&mut bodies);
+    } else {
+        bodies.omit("a body of more than 1 MiB is not decoded or rewritten");
     }
-    bodies.forms
+    bodies
 }
 
 /// The bodies that are found so far.
-struct Bodies<'c> {
+pub(super) struct Bodies<'c> {
     original: &'c [u8],
-    forms: Vec<Form<Cow<'c, [u8]>>>,
+    /// The captured body is the first.
+    pub(super) forms: Vec<Form<Cow<'c, [u8]>>>,
     /// The total size of the owned bodies, in bytes.
     held: usize,
+    /// Why some forms are not tried.
+    pub(super) omitted: Vec<&'static str>,
 }
 
 impl<'c> Bodies<'c> {
@@ -61,14 +69,29 @@ impl<'c> Bodies<'c> {
 
     fn offer_all(&mut self, body: impl Into<Cow<'c, [u8]>>, causes: Vec<Cause>) {
         let body = body.into();
-        let held = self.held.saturating_add(if matches!(body, Cow::Owned(_)) { body.len() } else { 0 });
-        if held > MAX_HELD || self.forms.iter().any(|form| form.value == body) {
+        if self.forms.iter().any(|form| form.value == body) {
             return;
         }
-        self.held = held;
+        let size = if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
+        if size > self.left() {
+            return self.omit(TOO_LARGE);
+        }
+        self.held = self.held.saturating_add(size);
         let offset = self.original.iter().zip(&*body).take_while(|(a, b)| a == b).count();
         let causes: Vec<Cause> = causes.into_iter().map(|cause| cause.at_offset(offset)).collect();
         self.forms.push(Form::with_causes(body, causes));
+    }
+
+    /// The number of bytes that further owned bodies may have.
+    const fn left(&self) -> usize {
+        MAX_HELD.saturating_sub(self.held)
+    }
+
+    /// Records that some forms are not tried.
+    fn omit(&mut self, why: &'static str) {
+        if !self.omitted.contains(&why) {
+            self.omitted.push(why);
+        }
     }
 }
 
@@ -189,16 +212,20 @@ fn compressed(bodies: &mut Bodies<'_>) {
         )
     };
     for inner in [read_some(MultiGzDecoder::new(body)), read_some(ZlibDecoder::new(body))].into_iter().flatten() {
-        bodies.offer(inner, cause());
+        if inner.len() > MAX_INFLATED {
+            bodies.omit("a decompressed body of more than 8 MiB is not tried");
+        } else {
+            bodies.offer(inner, cause());
+        }
     }
 }
 
-/// Reads a decoder to its end. Returns `None` for an error, and for output that is empty or too large.
+/// Reads at most one byte more than `MAX_INFLATED`. Returns `None` for an error, and for output that is empty.
 fn read_some(decoder: impl std::io::Read) -> Option<Vec<u8>> {
     let mut inner = Vec::new();
     let most = u64::try_from(MAX_INFLATED).ok()?;
     decoder.take(most.saturating_add(1)).read_to_end(&mut inner).ok()?;
-    (inner.len() <= MAX_INFLATED && !inner.is_empty()).then_some(inner)
+    (!inner.is_empty()).then_some(inner)
 }
 
 /// Offers each small body that has one mistake a second time, with a line break at its end.
@@ -229,6 +256,9 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// Why a form of the body is not tried that would exceed `MAX_HELD`.
+const TOO_LARGE: &str = "the forms of the body are limited to 64 MiB";
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

@@ -188,7 +188,7 @@ kinds! {
     SecretWhiteSpace = "secret-white-space",
     /// The secret is in quotes.
     SecretQuoted = "secret-quoted",
-    /// The secret has the name of a variable in front of it.
+    /// The secret's text is more of a settings file: it has the name of a variable before it, or a comment after it.
     SecretAssignment = "secret-assignment",
     /// The secret must be decoded from base64.
     SecretBase64 = "secret-base64",
@@ -202,7 +202,8 @@ kinds! {
     SecretPrefix = "secret-prefix",
     /// The secret's letters have the wrong case.
     SecretCase = "secret-case",
-    /// Characters of the secret are escaped and should not be, or the reverse: `$$` for `$`, a written-out `\n`, `%2F`.
+    /// Characters of the secret are escaped and should not be, or the reverse: `$$` for `$`, a written-out `\n`, `%2F`,
+    /// `&amp;`, or a space for the `+` of base64.
     SecretEscaped = "secret-escaped",
     /// The sender's key is the secret in another character encoding, such as Latin-1.
     SecretCharset = "secret-charset",
@@ -274,10 +275,16 @@ kinds! {
     BodyFormEncoding = "body-form-encoding",
     /// Only one field of a form was captured, or only one was signed.
     BodyFormField = "body-form-field",
+    /// The body is JSON that was made from the fields of a form, and the form was signed.
+    BodyFormParsed = "body-form-parsed",
+    /// The captured body is empty, or a text such as `[object Object]`: something else read the body first.
+    BodyNotCaptured = "body-not-captured",
     /// The captured body is shorter than the one that was sent.
     BodyTruncated = "body-truncated",
     /// The captured body is longer than the one that was sent.
     BodyTooLong = "body-too-long",
+    /// The capture of a Warden lacks the body or the values of headers, so the signature cannot be checked.
+    CaptureIncomplete = "capture-incomplete",
     /// No known mistake explains the request.
     Unexplained = "unexplained",
 }

@@ -9,7 +9,7 @@ use super::form::Form;
 use super::head::{doubled_value, undoubled};
 use super::search::Piece;
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::scheme::{Scheme, SignedPart};
+use crate::scheme::{NamesIn, Scheme, SignedPart};
 
 type Content = Vec<Piece>;
 
@@ -37,13 +37,15 @@ pub(super) fn contents<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<
         None => Some(Element { part, piece: Piece::Bytes(scheme.part_content(part, head)?) }),
     };
     let elements: Vec<Element<'_>> = scheme.signed().iter().filter_map(content).collect();
-    let mut contents = Contents { forms: Vec::new() };
+    let mut contents = Contents { forms: Vec::new(), template: listed_whole(scheme.signed()) };
     if elements.len() == scheme.signed().len() {
         contents.forms.push(Form::plain(pieces(&elements)));
+    } else {
+        absent_parts(&mut contents, scheme, &elements);
     }
     contents.offer(vec![Piece::Body], body_only());
     digest::forms(&mut contents, &elements);
-    separators(&mut contents, &elements, &elements, &[]);
+    separators(&mut contents, &elements, &[]);
     without_literals(&mut contents, &elements);
     without_parts(&mut contents, &elements);
     orders(&mut contents, &elements);
@@ -57,9 +59,15 @@ pub(super) fn contents<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<Form<
 
 struct Contents {
     forms: Vec<Form<Content>>,
+    /// The scheme's template as text, with the parts that the head lacks.
+    template: String,
 }
 
 impl Contents {
+    fn as_the_scheme_says(&self) -> String {
+        format!("on the sender, build the signed text as the scheme says: {}", self.template)
+    }
+
     fn offer(&mut self, content: Content, cause: Cause) {
         self.offer_form(Form::with_causes(content, [cause]));
     }
@@ -127,8 +135,20 @@ fn body_only() -> Cause {
     )
 }
 
-/// Offers the parts that are not literals, with each separator between them. `right` is the scheme's template.
-fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Element<'_>], before: &[Cause]) {
+/// Offers the template without the parts that the head lacks. It is offered before templates with other differences,
+/// which may have the same content.
+fn absent_parts(contents: &mut Contents, scheme: &Scheme, elements: &[Element<'_>]) {
+    let absent = scheme.signed().iter().filter(|part| !elements.iter().any(|element| element.part == *part));
+    let cause = Cause::new(
+        CauseKind::TemplatePartMissing,
+        format!("the sender did not sign {}", absent.map(described).collect::<Vec<_>>().join(", ")),
+        contents.as_the_scheme_says(),
+    );
+    contents.offer(pieces(elements), cause);
+}
+
+/// Offers the parts that are not literals, with each separator between them.
+fn separators(contents: &mut Contents, elements: &[Element<'_>], before: &[Cause]) {
     let dynamic: Vec<&Element<'_>> = elements.iter().filter(|element| !element.is_literal()).collect();
     if dynamic.len() < 2 {
         return;
@@ -144,7 +164,7 @@ fn separators(contents: &mut Contents, elements: &[Element<'_>], right: &[Elemen
         let cause = Cause::new(
             CauseKind::TemplateSeparator,
             format!("the sender signed {} with {name} between them", listed(dynamic.iter().copied())),
-            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(right)),
+            contents.as_the_scheme_says(),
         );
         contents.offer_form(Form::with_causes(joined(content), before.iter().cloned().chain([cause])));
     }
@@ -156,7 +176,7 @@ fn without_literals(contents: &mut Contents, elements: &[Element<'_>]) {
             let cause = Cause::new(
                 CauseKind::TemplateLiteral,
                 format!("the sender left out the {text:?} that the scheme signs"),
-                format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+                contents.as_the_scheme_says(),
             );
             contents.replace(elements, index, Vec::new(), [cause]);
         }
@@ -172,7 +192,7 @@ fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
         let cause = Cause::new(
             CauseKind::TemplatePartMissing,
             format!("the sender did not sign {}", described(element.part)),
-            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+            contents.as_the_scheme_says(),
         );
         let mut left = elements.to_vec();
         left.remove(index);
@@ -184,7 +204,7 @@ fn without_parts(contents: &mut Contents, elements: &[Element<'_>]) {
                 contents.offer(pieces(&left), cause.clone());
             }
         }
-        separators(contents, &left, elements, &[cause]);
+        separators(contents, &left, &[cause]);
     }
 }
 
@@ -208,11 +228,14 @@ fn orders(contents: &mut Contents, elements: &[Element<'_>]) {
             .collect();
         let cause = Cause::new(
             CauseKind::TemplateOrder,
-            format!("the sender signed in another order: {}", listed_whole(&arranged)),
-            format!("on the sender, build the signed text as the scheme says: {}", listed_whole(elements)),
+            format!(
+                "the sender signed in another order: {}",
+                listed_whole(arranged.iter().map(|element| element.part))
+            ),
+            contents.as_the_scheme_says(),
         );
         contents.offer(pieces(&arranged), cause.clone());
-        separators(contents, &arranged, elements, &[cause]);
+        separators(contents, &arranged, &[cause]);
     }
 }
 
@@ -268,7 +291,10 @@ fn described(part: &SignedPart) -> String {
         SignedPart::Header(name) => name.as_str().to_owned(),
         SignedPart::Field(key) => format!("field {key}"),
         SignedPart::Url { .. } => "URL".to_owned(),
-        SignedPart::ListedHeaders(_) => "listed headers".to_owned(),
+        SignedPart::ListedHeaders(listed) => match &listed.names_in {
+            NamesIn::Header(name) => format!("the headers that {} lists", name.as_str()),
+            NamesIn::Field(key) => format!("the headers that the field {key} lists"),
+        },
     }
 }
 
@@ -277,8 +303,8 @@ fn listed<'e, 's: 'e>(elements: impl Iterator<Item = &'e Element<'s>>) -> String
 }
 
 /// Describes a template: `timestamp "." body`.
-fn listed_whole(elements: &[Element<'_>]) -> String {
-    elements.iter().map(|element| described(element.part)).collect::<Vec<_>>().join(" ")
+fn listed_whole<'p>(parts: impl IntoIterator<Item = &'p SignedPart>) -> String {
+    parts.into_iter().map(described).collect::<Vec<_>>().join(" ")
 }
 
 /// The separators of senders, with their names.

@@ -6,7 +6,7 @@ use super::cause::Cause;
 pub(super) struct Form<T> {
     pub(super) value: T,
     pub(super) causes: Vec<Cause>,
-    /// How many of the [`MAX_MISTAKES`] that may be combined it uses up.
+    /// How many of the [`MAX_MISTAKES`] that may be combined it uses up. A form with more uses all of them.
     pub(super) weight: usize,
 }
 
@@ -17,7 +17,7 @@ impl<T> Form<T> {
 
     pub(super) fn with_causes(value: T, causes: impl IntoIterator<Item = Cause>) -> Self {
         let causes: Vec<Cause> = causes.into_iter().collect();
-        Self { value, weight: causes.len(), causes }
+        Self { value, weight: causes.len().min(MAX_MISTAKES), causes }
     }
 
     /// Excludes an unlikely form from combinations with other mistakes.

@@ -2,14 +2,16 @@
 //! is reduced to one.
 
 mod doubled;
+mod listed;
+mod suspicions;
 
 use super::Capture;
-use super::bodies;
 use super::cause::{Cause, CauseKind};
 use super::names::{self, Role};
 use crate::error::{Fault, Reason, Slot};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Layout, MAX_VALUE_BYTES, NamesIn, Scheme, SignedPart, TimestampSource};
+pub(super) use suspicions::suspicions;
 
 pub(super) use doubled::{doubled_value, undoubled};
 
@@ -109,6 +111,7 @@ pub(super) fn examine<'c, H: Head + ?Sized>(capture: &Capture<'c, H>) -> (Overla
             None => causes.push(missing(&name)),
         }
     }
+    causes.extend(listed::missing(scheme, &overlay).filter(|name| !needed.contains(name)).map(|name| missing(&name)));
     causes.extend(doubled::correct(capture, &mut overlay, &needed));
     (overlay, causes)
 }
@@ -153,7 +156,7 @@ pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
         ),
         Reason::MissingHeader => Cause::new(
             CauseKind::FieldMissing,
-            format!("{header} lacks a field or name that the scheme needs"),
+            format!("{header} lacks {}", missing_field(fault.slot, scheme)),
             format!("on the sender, write every field of {header}; or correct the receiver's layout"),
         ),
         Reason::MalformedHeader => Cause::new(
@@ -188,6 +191,24 @@ pub(super) fn refused(fault: Fault, scheme: &Scheme) -> Option<Cause> {
     Some(cause.at_header(header))
 }
 
+/// Describes what a header lacks.
+fn missing_field(slot: Option<Slot>, scheme: &Scheme) -> String {
+    let part = |index: u8| scheme.signed().get(usize::from(index));
+    let source = scheme.timestamp().map(|place| &place.source);
+    match (slot, source) {
+        (Some(Slot::Timestamp), Some(TimestampSource::Field(key))) => format!("the field {key}, the timestamp"),
+        (Some(Slot::Part(index)), _) => match part(index) {
+            Some(SignedPart::Field(key)) => format!("the field {key}, which the scheme signs"),
+            Some(SignedPart::ListedHeaders(listed)) => match &listed.names_in {
+                NamesIn::Field(key) => format!("the field {key}, or a name in it that the scheme requires"),
+                NamesIn::Header(_) => "the name of a header that the scheme requires".to_owned(),
+            },
+            _ => "a field that the scheme needs".to_owned(),
+        },
+        _ => "a field that the scheme needs".to_owned(),
+    }
+}
+
 /// Returns the cause for a valid signature in a header that is too long to be read.
 pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     let is_long = |name: &&FieldName| match head.header(name) {
@@ -203,98 +224,14 @@ pub(super) fn unread(scheme: &Scheme, head: &impl Head) -> Option<Cause> {
     Some(cause.at_header(header).proven())
 }
 
-/// Returns the causes that `Content-Encoding`, `Content-Length` and the form of the body suggest.
-pub(super) fn suspicions<H: Head + ?Sized>(capture: &Capture<'_, H>) -> Vec<Cause> {
-    let body = capture.body;
-    let mut causes = Vec::new();
-    let compressed =
-        matches!(once(capture.head, "Content-Encoding"), Some(b"gzip" | b"x-gzip" | b"deflate" | b"br" | b"zstd"));
-    // Compressed bytes are not UTF-8.
-    if compressed && core::str::from_utf8(body).is_ok() {
-        let cause = Cause::new(
-            CauseKind::BodyDecompressed,
-            "Content-Encoding says that the body was compressed, but the captured body is not: it was decompressed \
-             before it was verified",
-            "on the receiver, verify the raw bytes before any decompression: put the verification outside that \
-             middleware",
-        );
-        causes.push(cause.at_header("Content-Encoding"));
-    }
-    let declared = declared_length(capture.head).filter(|length| *length != body.len() && causes.is_empty());
-    let numbers = bodies::whole_json(body);
-    match declared {
-        // Truncated JSON does not parse, so this body is complete.
-        Some(length) if numbers.is_some() => {
-            causes.push(reparsed(body, length, numbers.is_some_and(|numbers| numbers.count > 0)));
-        }
-        Some(length) if length > body.len() => {
-            let missing = length.abs_diff(body.len());
-            let cause = Cause::new(
-                CauseKind::BodyTruncated,
-                format!(
-                    "Content-Length says {length} bytes, but the captured body has {}: {missing} are missing",
-                    body.len()
-                ),
-                "on the receiver, read the whole body before verifying: look for a limit, a partial read or a cut log",
-            );
-            causes.push(cause.at_header("Content-Length").at_offset(body.len()));
-        }
-        Some(length) => {
-            let cause = Cause::new(
-                CauseKind::BodyTooLong,
-                format!("Content-Length says {length} bytes, but the captured body has {}", body.len()),
-                "on the receiver, verify the raw bytes: the body was rewritten, or something was appended",
-            );
-            causes.push(cause.at_header("Content-Length").at_offset(length));
-        }
-        None => causes.extend(numbers.filter(|numbers| numbers.rounded).map(|_| rounded())),
-    }
-    if let Some(offset) = body.windows(3).position(|window| window == "\u{fffd}".as_bytes()) {
-        let cause = Cause::new(
-            CauseKind::BodyLossy,
-            "the body contains U+FFFD: bytes that were not UTF-8 were probably replaced when it was decoded",
-            "on the receiver, verify the raw bytes; this capture does not contain the replaced bytes",
-        );
-        causes.push(cause.at_offset(offset));
-    }
-    causes
-}
-
-/// Returns the cause for complete JSON whose length is not `declared`.
-fn reparsed(body: &[u8], declared: usize, has_numbers: bool) -> Cause {
-    let (kind, example) = if has_numbers {
-        (CauseKind::BodyJsonNumbers, "with its numbers in another form, such as 136 for 136.0 or 10.5 for 10.50")
-    } else {
-        (CauseKind::BodyJsonRewritten, "in another form")
-    };
-    let what = format!(
-        "Content-Length says {declared} bytes, but the captured body is complete JSON of {}: it was probably parsed \
-         and serialized again, {example}",
-        body.len()
-    );
-    Cause::new(kind, what, VERIFY_RAW).at_header("Content-Length")
-}
-
-fn rounded() -> Cause {
-    Cause::new(
-        CauseKind::BodyJsonNumbers,
-        "the body has an integer beyond 2^53, written as JavaScript writes it: a JSON parser that reads numbers as \
-         doubles may have rounded it",
-        VERIFY_RAW,
-    )
-}
-
 /// The maximum number of groups of fields that are searched.
 const MAX_GROUPS: usize = 8;
-
-const VERIFY_RAW: &str = "on the receiver, verify and capture the raw bytes before any JSON parser: nothing can \
-                          restore what a parser dropped";
 
 pub(super) fn declared_length<H: Head + ?Sized>(head: &H) -> Option<usize> {
     core::str::from_utf8(once(head, "Content-Length")?).ok()?.trim().parse().ok()
 }
 
-fn once<'h, H: Head + ?Sized>(head: &'h H, name: &'static str) -> Option<&'h [u8]> {
+pub(super) fn once<'h, H: Head + ?Sized>(head: &'h H, name: &'static str) -> Option<&'h [u8]> {
     match head.header(&FieldName::preset(name)) {
         Occurrence::Once(value) => Some(value),
         Occurrence::Absent | Occurrence::Repeated => None,

@@ -19,11 +19,11 @@ pub(super) struct Other {
 pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) -> Option<Other> {
     let own = capture.scheme;
     let presets = [
-        (Scheme::timestamped(), "Scheme::timestamped()"),
-        (Scheme::standard_webhooks(), "Scheme::standard_webhooks()"),
-        (Scheme::stripe(), "Scheme::stripe()"),
-        (Scheme::github(), "Scheme::github()"),
-        (Scheme::slack(), "Scheme::slack()"),
+        (Scheme::timestamped(), "Scheme::timestamped() (--scheme timestamped of the command)"),
+        (Scheme::standard_webhooks(), "Scheme::standard_webhooks() (--scheme standard_webhooks of the command)"),
+        (Scheme::stripe(), "Scheme::stripe() (--scheme stripe of the command)"),
+        (Scheme::github(), "Scheme::github() (--scheme github of the command)"),
+        (Scheme::slack(), "Scheme::slack() (--scheme slack of the command)"),
     ];
     let mut likely = None;
     for (preset, path) in presets {
@@ -32,11 +32,12 @@ pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) 
         if !matches!(capture.head.header(&header), Occurrence::Once(_)) {
             continue;
         }
-        let what = format!(
-            "the request has {}, the signature header of {name}, but the scheme is {}",
-            header.as_str(),
-            own.name()
-        );
+        let configured = if own.name() == name {
+            format!("the configured scheme is another one with the name {name}")
+        } else {
+            format!("the scheme is {}", own.name())
+        };
+        let what = format!("the request has {}, the signature header of {name}, but {configured}", header.as_str());
         if let Some((secret, fresh)) = holding(&preset, capture, now) {
             let fix = if fresh {
                 format!("on the receiver, use {path}: with it and this secret, the request verifies")
@@ -51,8 +52,8 @@ pub(super) fn other<H: Head + ?Sized>(capture: &Capture<'_, H>, now: Timestamp) 
         // A header that both schemes use does not suggest the preset.
         if likely.is_none() && !own.signature_headers().contains(&header) {
             let fix = format!(
-                "if the sender signs with this scheme, use {path} on the receiver; the request does not verify with \
-                 {path} and this secret, so check the secret also"
+                "if the sender signs with this scheme, use {path} on the receiver, and check the secret: the request does \
+                 not verify with this one"
             );
             let cause = Cause::new(CauseKind::OtherScheme, what, fix).at_header(header.as_str());
             likely = Some(Other { cause, secret: None });

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::cause::Cause;
 use crate::error::{ConfigError, Reason};
+use crate::time::Timestamp;
 
 /// Whether a captured request verifies, and if not, why.
 ///
@@ -32,6 +33,7 @@ pub struct Diagnosis {
     pub(super) causes: Vec<Cause>,
     pub(super) fitting_secret: Option<usize>,
     pub(super) tried: u32,
+    pub(super) timestamp: Option<Timestamp>,
 }
 
 impl Diagnosis {
@@ -58,6 +60,13 @@ impl Diagnosis {
     #[must_use]
     pub const fn fitting_secret(&self) -> Option<usize> {
         self.fitting_secret
+    }
+
+    /// The time that the request states, if the scheme has a timestamp and it can be read. It is present even if the
+    /// verifier stopped before it read the timestamp.
+    #[must_use]
+    pub const fn timestamp(&self) -> Option<Timestamp> {
+        self.timestamp
     }
 
     /// The number of signatures that the search computed.

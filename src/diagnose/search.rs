@@ -59,6 +59,8 @@ impl Piece {
 pub(super) struct Space<'c> {
     pub(super) keys: Vec<Form<KeyForm>>,
     pub(super) bodies: Vec<Form<Cow<'c, [u8]>>>,
+    /// Why some forms of the body are not tried.
+    pub(super) omitted: Vec<&'static str>,
     pub(super) contents: Vec<Form<Vec<Piece>>>,
     pub(super) methods: Vec<Form<Method>>,
     pub(super) candidates: Vec<Form<Candidate>>,

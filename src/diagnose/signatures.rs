@@ -6,7 +6,7 @@ use super::cause::{Cause, CauseKind};
 use super::form::Form;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
-use spelling::{decoded, wrong_spelling};
+use spelling::{Spelling, decoded, wrong_spelling};
 
 /// A possible signature.
 #[derive(Clone)]
@@ -44,19 +44,22 @@ pub(super) fn candidates<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<For
     });
     for (name, value) in values {
         let value = value.get(..MAX_VALUE).unwrap_or(value);
-        let mut strict: Vec<&[u8]> = Vec::new();
-        for group in scheme.layout().groups(value) {
-            let _ = scheme.layout().visit(group, |entry| {
-                if let Entry::Signature(text) = entry {
-                    strict.push(text);
-                }
-                Ok::<(), core::convert::Infallible>(())
-            });
-        }
+        let strict = strict(scheme.layout(), value);
         for text in &strict {
             offer(&mut found, scheme, name, text, true, Vec::new());
         }
-        for token in tokens(value) {
+        if let Some(value) = with_plus(scheme.layout(), value) {
+            for text in self::strict(scheme.layout(), &value).into_iter().filter(|text| text.starts_with(b"+")) {
+                let cause = wrong_spelling(Spelling::SpaceForPlus, scheme.encoding(), name);
+                let decoded = decoded(text, scheme.encoding()).into_iter();
+                found.extend(decoded.map(|(bytes, _)| Form::with_causes(candidate(bytes, name), cause.clone())));
+            }
+        }
+        let mut tokens = tokens(value);
+        // A signature is named with the shortest text before it, unless that text is a known prefix: a longer one may
+        // contain a timestamp or an id, which differ in each delivery.
+        tokens.sort_by_key(|token| if is_known(token.prefix) { 0 } else { token.prefix.len() });
+        for token in tokens {
             let causes = wrong_layout(scheme.layout(), &token, name);
             offer(&mut found, scheme, name, token.text, strict.contains(&token.text), causes);
         }
@@ -64,6 +67,44 @@ pub(super) fn candidates<H: Head + ?Sized>(scheme: &Scheme, head: &H) -> Vec<For
     found.sort_by_key(|form| form.weight);
     found.truncate(MAX_CANDIDATES);
     found
+}
+
+/// The signatures that a verifier reads.
+fn strict<'v>(layout: &Layout, value: &'v [u8]) -> Vec<&'v [u8]> {
+    let mut strict: Vec<&[u8]> = Vec::new();
+    for group in layout.groups(value) {
+        let _ = layout.visit(group, |entry| {
+            if let Entry::Signature(text) = entry {
+                strict.push(text);
+            }
+            Ok::<(), core::convert::Infallible>(())
+        });
+    }
+    strict
+}
+
+/// The value with a plus sign in place of a space after each prefix of a signature. Returns `None` if it has none.
+fn with_plus(layout: &Layout, value: &[u8]) -> Option<Vec<u8>> {
+    let prefix = expected_prefix(layout);
+    let spaced = [prefix.as_bytes(), b" "].concat();
+    if prefix.is_empty() || !value.windows(spaced.len()).any(|part| part == spaced) {
+        return None;
+    }
+    let mut out: Vec<u8> = Vec::new();
+    for byte in value {
+        let is_first = *byte == b' ' && out.ends_with(prefix.as_bytes());
+        out.push(if is_first { b'+' } else { *byte });
+    }
+    Some(out)
+}
+
+/// The text that the layout has before a signature.
+fn expected_prefix(layout: &Layout) -> String {
+    match layout {
+        Layout::Plain { prefix } | Layout::List { prefix, .. } => prefix.to_string(),
+        Layout::Fields { signature, .. } | Layout::FieldGroups { signature, .. } => format!("{signature}="),
+        Layout::Positional { .. } => String::new(),
+    }
 }
 
 fn offer(
@@ -123,21 +164,24 @@ struct Token<'h> {
     prefix: &'h [u8],
     text: &'h [u8],
     quoted: bool,
+    /// Whether the header has nothing else.
+    is_whole: bool,
 }
 
 fn tokens(value: &[u8]) -> Vec<Token<'_>> {
     let separated = value.split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t' | b'.'));
     let mut tokens = Vec::new();
     for entry in std::iter::once(value).chain(separated).map(<[u8]>::trim_ascii) {
+        let is_whole = entry.len() == value.trim_ascii().len();
         let (entry, quoted) = unquoted(entry);
-        tokens.push(Token { prefix: b"", text: entry, quoted });
+        tokens.push(Token { prefix: b"", text: entry, quoted, is_whole });
         for (place, byte) in entry.iter().enumerate().take(MAX_PREFIX) {
             if matches!(byte, b'=' | b':' | b',' | b' ')
                 && !is_timestamp(entry.get(..place).unwrap_or_default())
                 && let Some((prefix, text)) = entry.split_at_checked(place.saturating_add(1))
             {
                 let (text, inner) = unquoted(text.trim_ascii());
-                tokens.push(Token { prefix, text, quoted: quoted || inner });
+                tokens.push(Token { prefix, text, quoted: quoted || inner, is_whole });
             }
         }
     }
@@ -157,11 +201,7 @@ fn unquoted(text: &[u8]) -> (&[u8], bool) {
 }
 
 fn wrong_layout(layout: &Layout, token: &Token<'_>, name: &FieldName) -> Vec<Cause> {
-    let expected = match layout {
-        Layout::Plain { prefix } | Layout::List { prefix, .. } => prefix.to_string(),
-        Layout::Fields { signature, .. } | Layout::FieldGroups { signature, .. } => format!("{signature}="),
-        Layout::Positional { .. } => String::new(),
-    };
+    let expected = expected_prefix(layout);
     let mut causes = Vec::new();
     if token.quoted {
         causes.push(Cause::new(
@@ -170,7 +210,20 @@ fn wrong_layout(layout: &Layout, token: &Token<'_>, name: &FieldName) -> Vec<Cau
             "on the sender, send the bare signature without quotes",
         ));
     }
-    let found = shown_prefix(token.prefix);
+    let found = match is_known(token.prefix) {
+        true => format!("the prefix {:?}", String::from_utf8_lossy(token.prefix)),
+        false => format!("{} other bytes before it", token.prefix.len()),
+    };
+    let fix = if !token.is_whole && matches!(layout, Layout::Plain { .. }) {
+        "on the receiver, set Layout::fields or Layout::list in the scheme, because the header has several values"
+            .to_owned()
+    } else if is_known(token.prefix) {
+        format!("on the receiver, set a layout with {found} in the scheme")
+    } else {
+        "compare these bytes in two deliveries: if they are equal, set them as the prefix in the receiver's scheme; if \
+         not, set Layout::fields or Layout::positional"
+            .to_owned()
+    };
     if token.prefix.is_empty() && !expected.is_empty() {
         causes.push(Cause::new(
             CauseKind::SignaturePrefixMissing,
@@ -181,24 +234,21 @@ fn wrong_layout(layout: &Layout, token: &Token<'_>, name: &FieldName) -> Vec<Cau
         causes.push(Cause::new(
             CauseKind::SignaturePrefixExtra,
             format!("the signature is right, but has {found}, and the scheme expects no prefix"),
-            format!("on the receiver, set a layout with {found} in the scheme; or have the sender omit it"),
+            format!("{fix}; or have the sender send only the signature"),
         ));
     } else if token.prefix != expected.as_bytes() {
         causes.push(Cause::new(
             CauseKind::SignaturePrefixDiffers,
             format!("the signature is right, but has {found}, and the scheme expects {expected:?}"),
-            format!("on the receiver, set a layout with {found} in the scheme; or have the sender write {expected:?}"),
+            format!("{fix}; or have the sender write {expected:?}"),
         ));
     }
     causes.into_iter().map(|cause| cause.at_header(name.as_str())).collect()
 }
 
-/// Quotes a prefix only if it is a known one, because anyone can send the header.
-fn shown_prefix(prefix: &[u8]) -> String {
-    match core::str::from_utf8(prefix) {
-        Ok(text) if PREFIXES.iter().any(|known| known.eq_ignore_ascii_case(text)) => format!("the prefix {text:?}"),
-        _ => format!("a prefix of {} bytes", prefix.len()),
-    }
+/// Whether senders write this prefix. No other prefix is quoted, because anyone can send the header.
+fn is_known(prefix: &[u8]) -> bool {
+    PREFIXES.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(prefix))
 }
 
 /// Prefixes that senders write.

@@ -17,7 +17,13 @@ use crate::secret::KeyId;
 /// The key by which events are sampled.
 #[derive(Hash)]
 pub(super) enum Subject<'e> {
-    Request { outcome: Outcome, scheme: Cow<'e, str>, webhook_id: Option<Cow<'e, str>>, peer: Option<IpAddr> },
+    Request {
+        outcome: Outcome,
+        scheme: Cow<'e, str>,
+        webhook_id: Option<Cow<'e, str>>,
+        peer: Option<IpAddr>,
+        report_only: bool,
+    },
     Warning(Warning),
     StoreFailed(StoreKind),
     StoreRecovered(StoreKind),
@@ -27,11 +33,12 @@ impl Subject<'_> {
     pub(super) fn to_owned(&self) -> Subject<'static> {
         let owned = |text: &Cow<'_, str>| Cow::Owned(String::from(&**text));
         match self {
-            Self::Request { outcome, scheme, webhook_id, peer } => Subject::Request {
+            Self::Request { outcome, scheme, webhook_id, peer, report_only } => Subject::Request {
                 outcome: *outcome,
                 scheme: owned(scheme),
                 webhook_id: webhook_id.as_ref().map(owned),
                 peer: *peer,
+                report_only: *report_only,
             },
             Self::Warning(warning) => Subject::Warning(*warning),
             Self::StoreFailed(store) => Subject::StoreFailed(*store),
@@ -45,6 +52,8 @@ pub(super) struct Line<'e> {
     level: Level,
     message: &'static str,
     outcome: Option<Outcome>,
+    /// `Some(true)` for a request that is not enforced.
+    report_only: Option<bool>,
     status: Option<StatusCode>,
     webhook_id: Option<&'e str>,
     most_charged_id: Option<&'e str>,
@@ -55,6 +64,7 @@ pub(super) struct Line<'e> {
     duration: Option<Duration>,
     scheme: Option<&'e str>,
     header: Option<&'e str>,
+    capture: Option<&'e str>,
     suppressed: Option<u64>,
     warning: Option<Warning>,
     store: Option<StoreKind>,
@@ -67,6 +77,7 @@ impl<'e> Line<'e> {
             level,
             message,
             outcome: None,
+            report_only: None,
             status: None,
             webhook_id: None,
             most_charged_id: None,
@@ -77,6 +88,7 @@ impl<'e> Line<'e> {
             duration: None,
             scheme: None,
             header: None,
+            capture: None,
             suppressed: None,
             warning: None,
             store: None,
@@ -84,8 +96,12 @@ impl<'e> Line<'e> {
         }
     }
 
-    const fn of_outcome(outcome: Outcome) -> Self {
+    fn of_outcome(outcome: Outcome, report_only: bool) -> Self {
         let (level, message) = match outcome {
+            Outcome::Refused(reason) if report_only && reason.is_receiver_fault() => {
+                (Level::ERROR, "webhook would be refused, the receiver is at fault")
+            }
+            Outcome::Refused(_) if report_only => (Level::WARN, "webhook would be refused"),
             Outcome::Accepted => (Level::INFO, "webhook accepted"),
             Outcome::Released => (Level::WARN, NOT_COMMITTED),
             Outcome::Refused(reason) if reason.is_receiver_fault() => {
@@ -95,7 +111,7 @@ impl<'e> Line<'e> {
             Outcome::Handshake => (Level::INFO, "handshake answered"),
             Outcome::Abandoned => (Level::INFO, "webhook abandoned"),
         };
-        Self { outcome: Some(outcome), ..Self::new(level, message) }
+        Self { outcome: Some(outcome), report_only: report_only.then_some(true), ..Self::new(level, message) }
     }
 
     pub(super) fn of_event(event: &'e SecurityEvent<'_>) -> Self {
@@ -110,7 +126,8 @@ impl<'e> Line<'e> {
             duration: Some(event.duration),
             scheme: Some(event.scheme),
             header: event.header,
-            ..Self::of_outcome(event.outcome)
+            capture: event.capture,
+            ..Self::of_outcome(event.outcome, event.report_only)
         }
     }
 
@@ -132,11 +149,11 @@ impl<'e> Line<'e> {
 
     pub(super) fn of_suppressed(suppressed: &'e Suppressed<Subject<'static>>, level: Level) -> Self {
         let line = match &suppressed.subject {
-            Some(Subject::Request { outcome, scheme, webhook_id, peer }) => Self {
+            Some(Subject::Request { outcome, scheme, webhook_id, peer, report_only }) => Self {
                 scheme: Some(scheme),
                 webhook_id: webhook_id.as_deref(),
                 peer: *peer,
-                ..Self::of_outcome(*outcome)
+                ..Self::of_outcome(*outcome, *report_only)
             },
             Some(Subject::Warning(warning)) => Self::of_warning(*warning),
             Some(Subject::StoreFailed(store)) => Self::of_failed(*store, None),
@@ -154,6 +171,7 @@ impl<'e> Line<'e> {
                     target: "hookwarden",
                     Level::$level,
                     outcome = self.outcome.map(Outcome::as_str),
+                    report_only = self.report_only,
                     status = self.status.map(|status| status.as_u16()),
                     reason = self.outcome.and_then(Outcome::reason).map(RefusalReason::as_str),
                     webhook_id = self.webhook_id,
@@ -165,6 +183,7 @@ impl<'e> Line<'e> {
                     duration_us = self.duration.map(whole_micros),
                     scheme = self.scheme,
                     header = self.header,
+                    capture = self.capture,
                     suppressed = self.suppressed,
                     warning = self.warning.map(Warning::as_str),
                     store = self.store.map(StoreKind::as_str),

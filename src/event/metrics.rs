@@ -34,19 +34,26 @@ use crate::error::StoreError;
 ///
 /// | metric | labels | value |
 /// | --- | --- | --- |
-/// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; `reason` is empty unless it was refused |
+/// | `hookwarden_requests_total` | `scheme`, `outcome`, `reason` | every request; `reason` is empty unless it was, or would be, refused |
 /// | `hookwarden_webhook_requests_total` | `scheme`, `webhook_id`, `outcome` | requests of the webhook ids that the Warden has keys for |
 /// | `hookwarden_key_requests_total` | `webhook_id`, `key_id` | requests by the key that matched; an old key is in use while its count rises |
 /// | `hookwarden_request_duration_seconds` | `outcome` | from the arrival of the head to the end |
 /// | `hookwarden_timestamp_skew_seconds` | `outcome` | the receiver's clock minus the timestamp, negative for a timestamp in the future; clamped to a day |
 /// | `hookwarden_body_bytes` | | received bytes of each body |
 /// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
+/// | `hookwarden_report_only` | `scheme` | 1 after the first request that a Warden that only reports passed on; absent otherwise |
 /// | `hookwarden_store_up` | `store` | 1 if the last call of the shared store of `limits` or `replay` succeeded, 0 if it failed |
 ///
 /// `hookwarden_webhook_requests_total{outcome="refused"}` includes duplicates, which are answered 200, and requests
 /// that anyone can forge in the name of a webhook id. Alert on `released`, on accepted requests that stop, and on the
 /// reasons of `hookwarden_requests_total` that are the receiver's fault
 /// ([`RefusalReason::is_receiver_fault`](crate::event::RefusalReason::is_receiver_fault)).
+///
+/// A refusal by a Warden that [only reports](crate::warden::WardenBuilder::danger_report_only) has the outcome
+/// `would_be_refused` instead of `refused`, so that alerts on refusals do not fire for it. Other Wardens have no series with
+/// this outcome. Accepted and released requests of both are counted alike. Where `hookwarden_report_only` is 1, they say
+/// which requests would have been accepted. If one Warden of a process reports and another enforces, name their schemes
+/// differently.
 ///
 /// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
 ///
@@ -76,8 +83,8 @@ impl MetricsObserver {
         Self {
             schemes: Family::new(MAX_SCHEMES),
             warnings,
-            durations: ByOutcome::new(|outcome| histogram!(DURATION, "outcome" => outcome)),
-            skews: ByOutcome::new(|outcome| histogram!(SKEW, "outcome" => outcome)),
+            durations: ByOutcome::new(duration),
+            skews: ByOutcome::new(skew),
             body_bytes: histogram!(BODY_BYTES),
             limits_up: store_gauge(StoreKind::Limits),
             replay_up: store_gauge(StoreKind::Replay),
@@ -85,7 +92,7 @@ impl MetricsObserver {
         }
     }
 
-    /// Sets how many webhook ids of a scheme have labels. The default is 1,000. Each has 4 time series, and one more
+    /// Sets how many webhook ids of a scheme have labels. The default is 1,000. Each has 5 time series, and one more
     /// for each of its keys.
     #[must_use]
     pub fn with_max_webhook_ids(mut self, ids: u16) -> Self {
@@ -110,12 +117,11 @@ impl Default for MetricsObserver {
 
 impl Observer for MetricsObserver {
     fn observe(&self, event: &SecurityEvent<'_>) {
-        let outcome = event.outcome;
         let make = |scheme: &str| Arc::new(SchemeMetrics::new(scheme, self.max_ids.into()));
         self.schemes.with(event.scheme, make, |scheme| scheme.count(event));
-        self.durations.of(outcome).record(event.duration);
-        if let Some(skew) = event.skew {
-            self.skews.of(outcome).record(seconds_within_a_day(skew));
+        self.durations.of(event, duration).record(event.duration);
+        if let Some(seconds) = event.skew {
+            self.skews.of(event, skew).record(seconds_within_a_day(seconds));
         }
         self.body_bytes.record(u32::try_from(event.body_bytes).unwrap_or(u32::MAX));
     }
@@ -131,6 +137,14 @@ impl Observer for MetricsObserver {
     fn store_recovered(&self, store: StoreKind) {
         self.set_up(store, 1);
     }
+}
+
+fn duration(outcome: &'static str) -> Histogram {
+    histogram!(DURATION, "outcome" => outcome)
+}
+
+fn skew(outcome: &'static str) -> Histogram {
+    histogram!(SKEW, "outcome" => outcome)
 }
 
 fn warning_counter(kind: &str) -> Counter {

@@ -43,6 +43,7 @@ use crate::limit::Peer;
 /// | field | value |
 /// | --- | --- |
 /// | `outcome` | `accepted`, `released`, `refused`, `handshake` or `abandoned` |
+/// | `report_only` | `true` if a layer or middleware of a Warden that only reports passed the request on: also one with the outcome `refused` reached the handler |
 /// | `status` | the status of the answer to an admitted request, usually the handler's |
 /// | `reason` | why the request was refused, in snake case |
 /// | `webhook_id` | the id of the request, escaped; unverified unless the request was accepted or released |
@@ -53,6 +54,7 @@ use crate::limit::Peer;
 /// | `duration_us` | the time from the arrival of the head to the end, in microseconds |
 /// | `scheme` | the name of the scheme |
 /// | `header` | the name of the header that caused a refusal |
+/// | `capture` | the name of the [capture](crate::warden::Captures) of a refused request |
 /// | `suppressed` | the number of events of this kind that were not logged |
 /// | `warning` | a warning, in snake case |
 /// | `store` | the store that failed or recovered: `keys`, `limits` or `replay` |
@@ -146,19 +148,20 @@ impl TracingObserver {
 impl Observer for TracingObserver {
     fn observe(&self, event: &SecurityEvent<'_>) {
         let line = Line::of_event(event);
-        let (outcome, scheme) = (event.outcome, Cow::Borrowed(event.scheme));
+        let (outcome, scheme, report_only) = (event.outcome, Cow::Borrowed(event.scheme), event.report_only);
         match outcome {
             Outcome::Accepted | Outcome::Released => {
                 self.log_due_counts(self.clock.monotonic());
                 line.write();
             }
             Outcome::Refused(reason) if reason.is_receiver_fault() => {
-                let subject = Subject::Request { outcome, scheme, webhook_id: None, peer: None };
+                let subject = Subject::Request { outcome, scheme, webhook_id: None, peer: None, report_only };
                 self.sample(&self.faults, subject, &line);
             }
             Outcome::Refused(_) | Outcome::Handshake | Outcome::Abandoned => {
                 let (webhook_id, peer) = (event.webhook_id.map(Cow::Borrowed), event.peer.map(network));
-                self.sample(&self.refusals, Subject::Request { outcome, scheme, webhook_id, peer }, &line);
+                let subject = Subject::Request { outcome, scheme, webhook_id, peer, report_only };
+                self.sample(&self.refusals, subject, &line);
             }
         }
     }

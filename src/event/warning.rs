@@ -33,6 +33,12 @@ pub enum Warning {
     /// committed. It was released. A layer or middleware has answered 503 instead, so that the sender retries; without one, the
     /// handler must answer 5xx if its transaction fails.
     CommitMissing,
+    /// A refused request is not [captured](crate::warden::Captures), because too many captures wait or because the file
+    /// could not be written, or an old capture could not be deleted.
+    CaptureFailed,
+    /// The Warden only reports ([`danger_report_only`](crate::warden::WardenBuilder::danger_report_only)): refused requests
+    /// reach the handler. It is raised when the Warden is built, with its first request, and then at most once an hour.
+    ReportOnly,
     /// Keys could not be reloaded, and the keys from before stay in use. The Warden does not raise this: pass
     /// `KeyFileError::warning` to your observers in `FileKeysBuilder::on_error`.
     KeyReloadFailed,
@@ -54,6 +60,8 @@ impl Warning {
         Self::DeliveryIdMissing,
         Self::DeliveryIdsEvicted,
         Self::CommitMissing,
+        Self::CaptureFailed,
+        Self::ReportOnly,
         Self::KeyReloadFailed,
         Self::KeyEntryRejected,
     ];
@@ -72,6 +80,8 @@ impl Warning {
             Self::DeliveryIdMissing => "delivery_id_missing",
             Self::DeliveryIdsEvicted => "delivery_ids_evicted",
             Self::CommitMissing => "commit_missing",
+            Self::CaptureFailed => "capture_failed",
+            Self::ReportOnly => "report_only",
             Self::KeyReloadFailed => "key_reload_failed",
             Self::KeyEntryRejected => "key_entry_rejected",
         }
@@ -99,6 +109,13 @@ impl Warning {
             }
             Self::CommitMissing => {
                 "a handler took its claim and reported success, but did not commit: the delivery is released, answer 5xx"
+            }
+            Self::CaptureFailed => {
+                "a capture was lost or an old one not deleted: check the speed, the space and the permissions of the \
+                 directory of `WardenBuilder::captures`"
+            }
+            Self::ReportOnly => {
+                "`danger_report_only` is set: requests that should be refused reach the handler; remove it to enforce"
             }
             Self::KeyReloadFailed => "keys could not be reloaded: the previous keys stay in use",
             Self::KeyEntryRejected => "an entry of the key files is faulty: its webhook id has no keys",

@@ -24,13 +24,13 @@ impl Handshake {
         require(
             self.decide.is_some() || !self.needs_decision,
             "accept_if",
-            "is missing: call `accept_if`, because the application must decide about each challenge",
+            "must be set: call `accept_if`, because the application must decide about each challenge",
         )?;
         let hashes = |part| matches!(&self.digest, Some(Digest::Hash(parts)) if parts.contains(&part));
         let (needs_token, needs_endpoint) =
             (self.token_parameter.is_some() || hashes(HashPart::Token), hashes(HashPart::Endpoint));
         let token = self.token.as_ref().map(|token| token.0.as_str());
-        require(token.is_some() || !needs_token, "token", "is missing: call `with_token`")?;
+        require(token.is_some() || !needs_token, "token", "must be set: call `with_token`")?;
         require(
             token.is_none() || needs_token,
             "token",
@@ -45,7 +45,7 @@ impl Handshake {
         )?;
         let is_text = |text: &str| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
         require(token.is_none_or(is_text), "token", "must have 1 to 1024 bytes without control characters")?;
-        require(self.endpoint.is_some() || !needs_endpoint, "endpoint", "is missing: call `with_endpoint`")?;
+        require(self.endpoint.is_some() || !needs_endpoint, "endpoint", "must be set: call `with_endpoint`")?;
         require(
             self.endpoint.is_none() || needs_endpoint,
             "endpoint",
@@ -119,7 +119,7 @@ impl Handshake {
         require(
             self.is_signed() || !self.needs_condition,
             "when",
-            "is missing: without a condition every delivery is a handshake. Call `when`, `when_number` or `when_header`",
+            "must be set, because without a condition every delivery is a handshake: call `when`, `when_number` or `when_header`",
         )?;
         let Some(method) = &self.method else { return Ok(()) };
         require(!self.is_signed(), "method", "must not be set: a signed handshake has the methods of deliveries")?;
@@ -151,7 +151,7 @@ impl Handshake {
         require(
             !matches!(self.form, Form::SameHeader) || matches!(self.source, Some(Source::Header(_))),
             "same_header",
-            "requires a challenge in a header",
+            "must not be set without a challenge in a header: set one, or another answer",
         )?;
         let (is_mac, is_hash) =
             (matches!(self.digest, Some(Digest::Mac(_))), matches!(self.digest, Some(Digest::Hash(_))));
@@ -183,6 +183,7 @@ impl Handshake {
 }
 
 fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+    debug_assert!(problem.contains("must"), "{problem}");
     if holds { Ok(()) } else { Err(ConfigError::new(format!("handshake.{field}"), problem)) }
 }
 

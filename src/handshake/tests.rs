@@ -198,8 +198,8 @@ fn mac_needs_a_short_plain_challenge() {
 fn settings_that_contradict_are_config_errors() {
     let mac = || Handshake::query("c").mac(Encoding::Hex);
     for (handshake, field) in [
-        (Handshake::header("no header"), "header name"),
-        (Handshake::ping().when_header("", "x"), "header name"),
+        (Handshake::header("no header"), "header"),
+        (Handshake::ping().when_header("", "x"), "header"),
         (Handshake::query(""), "handshake.query"),
         (Handshake::query("c").require("c", "x"), "handshake.query"),
         (Handshake::query("c").token("c", "x"), "handshake.query"),

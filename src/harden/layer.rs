@@ -27,12 +27,12 @@ use crate::tower::{Bare, GuardedBody};
 /// use std::convert::Infallible;
 ///
 /// use hookwarden::harden::HardenLayer;
-/// use hookwarden::tower::{VerifiedBody, WardenLayer};
+/// use hookwarden::tower::{ReceivedBody, WardenLayer};
 /// use hookwarden::{IdSource, Keyring, Scheme, Warden};
 /// use http::{Request, Response};
 /// use tower::{ServiceBuilder, service_fn};
 ///
-/// async fn handle(_: Request<VerifiedBody>) -> Result<Response<String>, Infallible> {
+/// async fn handle(_: Request<ReceivedBody>) -> Result<Response<String>, Infallible> {
 ///     Ok(Response::new("handled".to_owned()))
 /// }
 ///

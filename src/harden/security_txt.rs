@@ -190,9 +190,9 @@ impl SecurityTxtBuilder {
         let tags: Vec<&str> = tags.into_iter().collect();
         match tags.iter().find(|tag| !tag.split('-').all(is_subtag)) {
             Some(tag) => self
-                .keep("security.txt Preferred-Languages", format!("must be language tags such as `en`, not {tag:?}")),
+                .keep("security_txt.preferred_languages", format!("must be language tags such as `en`, not {tag:?}")),
             None if tags.is_empty() => {
-                self.keep("security.txt Preferred-Languages", "must list at least one".to_owned())
+                self.keep("security_txt.preferred_languages", "must list at least one".to_owned())
             }
             None => {
                 self.lines.retain(|(field, _)| *field != PREFERRED_LANGUAGES);
@@ -218,9 +218,9 @@ impl SecurityTxtBuilder {
             return Err(fault);
         }
         if !self.lines.iter().any(|(field, _)| *field == CONTACT) {
-            return Err(ConfigError::new("security.txt Contact", "must be set: call `contact`"));
+            return Err(ConfigError::new("security_txt.contact", "must be set: call `contact`"));
         }
-        let expiry = |problem| ConfigError::new("security.txt Expires", problem);
+        let expiry = |problem| ConfigError::new("security_txt.expires", problem);
         let expires = self.expires.ok_or(expiry("must be set: call `expires`"))?;
         let now = self.clock.now().wall;
         if expires <= now {
@@ -250,7 +250,7 @@ impl SecurityTxtBuilder {
             self.lines.push((field, uri.to_owned()));
         } else {
             let problem = format!("must be a URI that starts with {}, not {uri:?}", starts.join(" or "));
-            self.keep(format!("security.txt {field}"), problem);
+            self.keep(format!("security_txt.{}", field.to_ascii_lowercase()), problem);
         }
         self
     }

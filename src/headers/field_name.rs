@@ -37,10 +37,7 @@ impl FieldName {
     pub fn new(name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token_byte) {
-            return Err(ConfigError::new(
-                "header name",
-                alloc::format!("must be a token of 1 to 128 bytes, not {name:?}"),
-            ));
+            return Err(ConfigError::new("header", alloc::format!("must be a token of 1 to 128 bytes, not {name:?}")));
         }
         Ok(Self::of(name.into()))
     }
@@ -100,7 +97,7 @@ mod tests {
     fn name_that_is_not_a_token_is_refused() {
         let long = "a".repeat(129);
         for name in ["", "a b", "a:b", "a\n", "é", "a\0", &long] {
-            assert_eq!(FieldName::new(name).unwrap_err().field(), "header name", "{name:?}");
+            assert_eq!(FieldName::new(name).unwrap_err().field(), "header", "{name:?}");
         }
     }
 }

@@ -13,6 +13,10 @@ impl Head for HeaderMap {
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         values(self, name).nth(index)
     }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.iter().for_each(|(name, value)| each(name.as_str(), value.as_bytes()));
+    }
 }
 
 fn values<'m>(map: &'m HeaderMap, name: &FieldName) -> impl Iterator<Item = &'m [u8]> + use<'m> {
@@ -32,6 +36,10 @@ impl Head for Parts {
         self.headers.nth_value(name, index)
     }
 
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.headers.for_each_header(each);
+    }
+
     fn method(&self) -> Option<&str> {
         Some(self.method.as_str())
     }
@@ -48,6 +56,10 @@ impl<B> Head for Request<B> {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         self.headers().nth_value(name, index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.headers().for_each_header(each);
     }
 
     fn method(&self) -> Option<&str> {

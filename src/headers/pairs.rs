@@ -15,6 +15,10 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for [(N, V)] {
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         values(name, self.iter().map(|(key, value)| (key, value))).nth(index)
     }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.iter().for_each(|(name, value)| each(name.as_ref(), value.as_ref()));
+    }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>, const L: usize> Head for [(N, V); L] {
@@ -25,6 +29,10 @@ impl<N: AsRef<str>, V: AsRef<[u8]>, const L: usize> Head for [(N, V); L] {
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         self.as_slice().nth_value(name, index)
     }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.as_slice().for_each_header(each);
+    }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
@@ -34,6 +42,10 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         self.as_slice().nth_value(name, index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.as_slice().for_each_header(each);
     }
 }
 
@@ -46,6 +58,10 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Head for BTreeMap<N, V> {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         values(name, self.iter()).nth(index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.iter().for_each(|(name, value)| each(name.as_ref(), value.as_ref()));
     }
 }
 
@@ -77,6 +93,10 @@ impl<N: AsRef<str>, V: AsRef<[u8]>, S> Head for HashMap<N, V, S> {
 
     fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
         values(name, self.iter()).nth(index)
+    }
+
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.iter().for_each(|(name, value)| each(name.as_ref(), value.as_ref()));
     }
 }
 
@@ -121,6 +141,11 @@ mod tests {
             let mut both = [nth("x-two", 0), nth("X-Two", 1)];
             both.sort_unstable();
             assert_eq!((both, nth("x-two", 2)), ([Some(&b"2"[..]), Some(b"3")], None), "head {index}");
+            let mut all = Vec::new();
+            head.for_each_header(&mut |name, value| all.push((name.to_owned(), value.to_owned())));
+            all.sort_unstable();
+            let pairs = [("X-One", "1"), ("X-TWO", "3"), ("x-two", "2")];
+            assert_eq!(all, pairs.map(|(name, value)| (name.to_owned(), value.as_bytes().to_owned())), "head {index}");
         }
     }
 }

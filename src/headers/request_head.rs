@@ -49,6 +49,10 @@ impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
         self.headers.nth_value(name, index)
     }
 
+    fn for_each_header(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        self.headers.for_each_header(each);
+    }
+
     fn method(&self) -> Option<&str> {
         Some(self.method)
     }

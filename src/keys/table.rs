@@ -187,7 +187,7 @@ impl Inner {
         for (id, keyring) in senders {
             let (id, sender) = self.sender(id, &keyring)?;
             if table.contains_key(&id) {
-                return Err(ConfigError::new("senders", format!("two senders have the webhook id {id:?}")));
+                return Err(ConfigError::new("senders", format!("must have different webhook ids: two have {id:?}")));
             }
             self.claim(&mut owners, &id, &sender)?;
             table.insert(id, sender);
@@ -223,7 +223,7 @@ impl Inner {
                 let (first, second) = if owner < *id { (&owner, id) } else { (id, &owner) };
                 return Err(ConfigError::new(
                     "senders",
-                    format!("{first:?} and {second:?} share a secret or public key"),
+                    format!("must not share a secret or public key, as {first:?} and {second:?} do"),
                 ));
             }
         }
@@ -286,22 +286,25 @@ mod tests {
     fn invalid_senders_are_a_config_error() {
         assert_refused(&[], "must be at least one");
         assert_refused(&[("", &["one"])], "must not have an empty webhook id");
-        assert_refused(&[("a", &["one"]), ("a", &["two"])], "two senders have the webhook id \"a\"");
+        assert_refused(&[("a", &["one"]), ("a", &["two"])], "must have different webhook ids: two have \"a\"");
         assert_refused(
             &[("a", &["one", "two"]), ("b", &["three", "two"])],
-            "\"a\" and \"b\" share a secret or public key",
+            "must not share a secret or public key, as \"a\" and \"b\" do",
         );
     }
 
     #[test]
     fn secrets_differing_in_trailing_zeros_are_equal() {
-        assert_refused(&[("b", &["one\0\0"]), ("a", &["one"])], "\"a\" and \"b\" share a secret or public key");
+        assert_refused(
+            &[("b", &["one\0\0"]), ("a", &["one"])],
+            "must not share a secret or public key, as \"a\" and \"b\" do",
+        );
     }
 
     #[test]
     fn shared_secret_needs_the_danger_constructor() {
         let list: &[(&str, &[&str])] = &[("a", &["one"]), ("b", &["one"])];
-        assert_refused(list, "\"a\" and \"b\" share a secret or public key");
+        assert_refused(list, "must not share a secret or public key, as \"a\" and \"b\" do");
         let keys = StaticKeys::danger_allow_shared_secrets(&Scheme::timestamped(), senders(list)).unwrap();
         keys.replace_one("c", keyring(&["one"])).unwrap();
         assert_eq!(keys.len(), 3);
@@ -325,9 +328,9 @@ mod tests {
         let keys = StaticKeys::new(&Scheme::timestamped(), senders(&[("a", &["one"]), ("b", &["two"])])).unwrap();
         assert_eq!(keys.replace(senders(&[])).unwrap_err().to_string(), "senders: must be at least one");
         let twice = keys.replace(senders(&[("c", &["three"]), ("c", &["four"])])).unwrap_err();
-        assert_eq!(twice.to_string(), "senders: two senders have the webhook id \"c\"");
+        assert_eq!(twice.to_string(), "senders: must have different webhook ids: two have \"c\"");
         let shared = keys.replace_one("a", keyring(&["three", "two"])).unwrap_err();
-        assert_eq!(shared.to_string(), "senders: \"a\" and \"b\" share a secret or public key");
+        assert_eq!(shared.to_string(), "senders: must not share a secret or public key, as \"a\" and \"b\" do");
         let unnamed = keys.replace_one("", keyring(&["three"])).unwrap_err();
         assert_eq!(unnamed.to_string(), "senders: must not have an empty webhook id");
         assert!(!keys.remove("c"));

@@ -169,6 +169,12 @@ impl RejectedTraffic {
         self.offenders.most_charged(self.key_of_peer(peer), nanos(now))
     }
 
+    /// Returns whether the peer sent a genuine delivery in the last 10 minutes.
+    pub(crate) fn is_proven(&self, peer: Option<Peer>, now: Duration) -> bool {
+        let is_proven = |record: &mut Record| nanos(now) < record.proven_until;
+        self.peers.change(self.key_of_peer(peer), is_proven).unwrap_or_default()
+    }
+
     fn key_of_peer(&self, peer: Option<Peer>) -> HashedKey {
         self.peer_keys.of(split(Peer::number(peer)))
     }

@@ -41,7 +41,8 @@ impl Handshake {
     /// The name is unknown, or the provider has no handshake that a Warden can answer.
     pub fn provider(name: &str) -> Result<Self, ConfigError> {
         let Provider { name, facts, .. } = Provider::find(name)?;
-        let problem = || ConfigError::new("provider", format!("{name} has no handshake that a Warden can answer"));
+        let problem =
+            || ConfigError::new("provider", format!("must have a handshake that a Warden can answer; {name} has none"));
         facts.handshake.ok_or_else(problem)
     }
 }

@@ -45,13 +45,13 @@ impl Scheme {
             ("repeated_signature_headers", !self.repeated_signature_headers),
             ("danger_ambiguous_content", !self.danger_ambiguous_content),
         ];
-        let problem = "has no effect on a custom scheme, whose code reads the request";
+        let problem = "must not be set for a custom scheme, whose code reads the request: remove it";
         settings.into_iter().try_for_each(|(field, is_default)| demand(is_default, field, problem))?;
         if self.uses_tokens() {
             demand(
                 self.algorithm == Algorithm::HmacSha256,
                 "algorithm",
-                "has no effect on a token, which signs nothing",
+                "must not be set for a token, which signs nothing: remove it",
             )?;
             let is_literal = self.secret_format == SecretFormat::Literal;
             demand(is_literal, "secret", "must be literal, because a request contains the token as it is")?;
@@ -69,12 +69,19 @@ impl Scheme {
 
     fn check_algorithm(&self) -> Result<(), ConfigError> {
         if let Some(feature) = self.algorithm.missing_feature() {
-            return Err(ConfigError::new("algorithm", alloc::format!("requires the feature `{feature}`")));
+            return Err(ConfigError::new(
+                "algorithm",
+                alloc::format!("must be an algorithm of an enabled feature: enable the feature `{feature}`"),
+            ));
         }
         if self.algorithm.uses_public_keys() {
-            demand(self.max_signatures.is_none(), "max_signatures", "is always 4 with public keys")?;
+            demand(
+                self.max_signatures.is_none(),
+                "max_signatures",
+                "must not be set with public keys, for which it is always 4: remove it",
+            )?;
             let is_default = self.secret_format == SecretFormat::default();
-            demand(is_default, "secret", "has no effect with public keys, whose form is recognized")?;
+            demand(is_default, "secret", "must not be set with public keys, whose form is recognized: remove it")?;
         }
         Ok(())
     }
@@ -86,7 +93,7 @@ impl Scheme {
         let is_bare = matches!(self.layout, Layout::Plain { .. } | Layout::List { .. });
         let single = headers.len() == 1 || is_bare;
         demand(single, "signature_headers", "must be one header in the layouts with fields")?;
-        let problem = "requires the layout plain or list";
+        let problem = "must not be set with the layout fields, field_groups or positional: remove it, or set the layout plain or list";
         demand(is_bare || !self.repeated_signature_headers, "repeated_signature_headers", problem)
     }
 
@@ -153,7 +160,11 @@ impl Scheme {
                 }
                 SignedPart::ListedHeaders(listed) => self.check_listed(listed)?,
                 SignedPart::Timestamp => {
-                    demand(self.timestamp.is_some(), "signed.timestamp", "requires a timestamp in the scheme")?;
+                    demand(
+                        self.timestamp.is_some(),
+                        "signed.timestamp",
+                        "must not be signed without a timestamp: set `timestamp` too",
+                    )?;
                 }
                 SignedPart::Literal(_)
                 | SignedPart::Body
@@ -242,7 +253,7 @@ impl Scheme {
             Layout::Positional { fields, .. } => {
                 demand(fields.iter().any(|name| name == key), field, "must be one of the layout's fields")
             }
-            _ => Err(ConfigError::new(field, "requires the layout fields or positional")),
+            _ => Err(ConfigError::new(field, "must not be set with this layout: set the layout fields or positional")),
         }
     }
 
@@ -257,6 +268,7 @@ impl Scheme {
 }
 
 pub(super) fn demand(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+    debug_assert!(problem.contains("must"), "{problem}");
     if holds { Ok(()) } else { Err(ConfigError::new(field, problem)) }
 }
 
@@ -391,7 +403,10 @@ mod tests {
             assert_fault(ed25519(good()).secret_format(SecretFormat::Hex), "secret");
         } else {
             let error = ed25519(good()).build().unwrap_err();
-            assert_eq!(alloc::format!("{error}"), "algorithm: requires the feature `ed25519`");
+            assert_eq!(
+                alloc::format!("{error}"),
+                "algorithm: must be an algorithm of an enabled feature: enable the feature `ed25519`"
+            );
         }
         assert_fault(good().signature_headers(["X-A", "X-B"]).layout(Layout::fields(',', "v1")), "signature_headers");
         assert_fault(good().signed([SignedPart::header("X-SIG").unwrap(), SignedPart::Body]), "signed.header");

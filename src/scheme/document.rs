@@ -85,7 +85,7 @@ impl<P> SchemeDocument<P> {
             Some(DeliveryIdDocument::Body(pointer)) => builder.delivery_id_in_body(pointer),
         };
         if self.tolerance.is_some() && self.timestamp.is_none() {
-            return Err(ConfigError::new("tolerance", "requires a timestamp in the scheme"));
+            return Err(ConfigError::new("tolerance", "must not be set without a timestamp: set `timestamp` too"));
         }
         if let Some(seconds) = self.tolerance {
             builder = builder.tolerance(Tolerance::new(Duration::from_secs(seconds.into()))?);

@@ -127,23 +127,27 @@ impl Scheme {
         }
         let needs = needed.map_or("a secret", KeyKind::name);
         let has = found.map_or("a secret", KeyKind::name);
-        let problem = alloc::format!("{} needs {needs}, but key {} is {has}", self.name, key.id);
+        let problem = alloc::format!("must be {needs} each for the scheme {}, but key {} is {has}", self.name, key.id);
         Err(ConfigError::new("keys", problem))
     }
 
     /// Like [`prepare`](Self::prepare), for keys that must be able to sign.
     pub(crate) fn prepare_to_sign(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
         if self.is_custom() {
-            let problem = alloc::format!("{} is a custom scheme: only its own code can sign", self.name);
+            let problem =
+                alloc::format!("must not be a custom scheme, but {} is one: only its own code can sign", self.name);
             return Err(ConfigError::new("scheme", problem));
         }
         let keys = self.prepare(keyring)?;
         if let Some(id) = keys.without_private_key() {
-            let problem = alloc::format!("{id} is a public key: a signer needs the private key");
+            let problem = alloc::format!("must be private keys for a signer, but {id} is a public key");
             return Err(ConfigError::new("keys", problem));
         }
         if self.algorithm == Algorithm::RsaPss && !cfg!(feature = "generate") {
-            return Err(ConfigError::new("algorithm", "rsa-pss-sha256 requires the feature `generate` to sign"));
+            return Err(ConfigError::new(
+                "algorithm",
+                "must not be rsa-pss-sha256 to sign without the feature `generate`: enable it",
+            ));
         }
         Ok(keys)
     }

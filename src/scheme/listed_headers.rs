@@ -102,7 +102,7 @@ impl ListedHeaders {
     }
 
     /// Returns the listed names, with `None` for an invalid name. An empty list has no names.
-    fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
+    pub(crate) fn names<'n>(&self, list: &'n [u8]) -> impl Iterator<Item = Option<FieldName>> + use<'n> {
         let separator = self.separator;
         let parse = |name: &[u8]| FieldName::new(core::str::from_utf8(name.trim_ascii()).ok()?).ok();
         list.split(move |byte| char::from(*byte) == separator).filter(move |_| !list.is_empty()).map(parse)

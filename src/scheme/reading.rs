@@ -266,7 +266,13 @@ impl Scheme {
     pub(crate) fn timestamp_text<'h, H: Head + ?Sized>(&self, head: &'h H) -> Option<&'h [u8]> {
         match &self.timestamp.as_ref()?.source {
             TimestampSource::Header(name) => head.header(name).once(Slot::Timestamp).ok(),
-            TimestampSource::Field(key) => self.read_field(head, key, Slot::Timestamp).ok(),
+            TimestampSource::Field(key) => self.field_text(head, key),
         }
+    }
+
+    /// Returns the text of a field of the signature header.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn field_text<'h, H: Head + ?Sized>(&self, head: &'h H, key: &str) -> Option<&'h [u8]> {
+        self.read_field(head, key, Slot::Timestamp).ok()
     }
 }

@@ -169,6 +169,11 @@ impl<'h, H: Head + ?Sized> Opening<'h, H> {
         Self { scheme, head, reading: Reading::default(), candidates: KeptCandidates::new(), now }
     }
 
+    #[cfg(feature = "warden")]
+    pub(crate) const fn head(&self) -> &'h H {
+        self.head
+    }
+
     pub(crate) fn skew(&self) -> Option<i64> {
         self.reading.times.first().map(|stamp| self.now.seconds_since(*stamp))
     }

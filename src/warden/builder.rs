@@ -1,6 +1,8 @@
 //! The builder of a Warden.
 
 mod acceptance;
+mod captures;
+mod report_only;
 mod shared_ids;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use super::handshakes::Handshakes;
 use super::id::IdSource;
 use super::monitor::Monitor;
 use super::peer_watch::PeerWatch;
-use super::settings::{BodyLimits, Quotas, Replay, Senders};
+use super::settings::{BodyLimits, Captures, Quotas, Replay, Senders};
 use super::stores::{Claimants, Stores};
 use super::{Inner, Warden};
 use crate::clock::{Clock, SystemClock};
@@ -31,7 +33,7 @@ use shared_ids::check_name;
 
 /// Collects the settings of a [`Warden`].
 ///
-/// [`BodyLimits`], [`Quotas`], [`Replay`] and [`Proxies`] group related settings. Setting a group again replaces all of
+/// [`BodyLimits`], [`Quotas`], [`Replay`], [`Captures`] and [`Proxies`] group related settings. Setting a group again replaces all of
 /// it. [`build`](Self::build) reports invalid settings.
 ///
 /// ```
@@ -67,6 +69,8 @@ pub struct WardenBuilder {
     clock: Arc<dyn Clock>,
     observers: Vec<Box<dyn Observer>>,
     answer_writer: Option<AnswerWriter>,
+    captures: Option<Captures>,
+    report_only: bool,
     fault: Option<ConfigError>,
 }
 
@@ -95,6 +99,8 @@ impl WardenBuilder {
             clock: Arc::new(SystemClock::default()),
             observers: Vec::new(),
             answer_writer: None,
+            captures: None,
+            report_only: false,
             fault: None,
         }
     }
@@ -240,6 +246,7 @@ impl WardenBuilder {
     /// * [`IdSource::fixed`] or [`Quotas::accepted_for`] names an id that no sender has;
     /// * the scheme signs no timestamp and [`Replay`] does not say which deliveries are duplicates, or a setting
     ///   requires a signed timestamp;
+    /// * the directory of [`Captures`] cannot be used;
     /// * a setting has no effect, such as [`Quotas::replicas`] without a shared store or limiter.
     pub fn build(mut self) -> Result<Warden, ConfigError> {
         if let Some(fault) = self.fault {
@@ -248,12 +255,7 @@ impl WardenBuilder {
         self.body.check()?;
         self.check_body_is_signed()?;
         if let Some(tolerance) = self.tolerance {
-            let scheme = &self.rules.scheme;
-            if !scheme.is_timestamped() {
-                let problem = format!("must not be set for {}, which signs no timestamp: remove it", scheme.name());
-                return Err(ConfigError::new("tolerance", problem));
-            }
-            self.rules.tolerance = tolerance;
+            self.rules.tolerance = self.check_tolerance(tolerance)?;
         }
         let is_unnamed = self.senders.only.is_some();
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
@@ -263,8 +265,10 @@ impl WardenBuilder {
         let duplicates_conflict = self.replay.is_conflict();
         let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
         check_name(is_unnamed, replay.as_ref())?;
-        let monitor = Arc::new(Monitor::new(self.clock, self.observers));
+        let monitor = Arc::new(Monitor::new(self.clock, self.observers, self.report_only));
+        let captures = self.captures.map(|captures| captures.build(&monitor)).transpose()?;
         let stores = Stores { replay, quotas, claimants: Claimants::default(), monitor: Arc::clone(&monitor) };
+        Self::check_report_only(&stores)?;
         let inner = Inner {
             accept: self.accept,
             handshakes,
@@ -280,6 +284,7 @@ impl WardenBuilder {
             body_budget: BodyBudget::new(self.body.bytes_in_flight(), self.body.max_bytes),
             deadline: self.body.deadline,
             answer_writer: self.answer_writer,
+            captures: captures.map(Box::new),
             duplicates_conflict,
             peers: PeerWatch::default(),
             monitor,
@@ -287,11 +292,5 @@ impl WardenBuilder {
             handlers: Default::default(),
         };
         Ok(Warden { inner: Arc::new(inner) })
-    }
-
-    /// Keeps the first error for [`build`](Self::build).
-    fn keep(mut self, result: Result<(), ConfigError>) -> Self {
-        self.fault = self.fault.or(result.err());
-        self
     }
 }

@@ -25,27 +25,31 @@ impl Warden {
         head: &'h H,
         peer: Option<IpAddr>,
     ) -> Result<Examined<'h, H>, Refused> {
-        self.examine_for(head, peer, None)
+        self.examine_for(head, peer, None, false)
     }
 
-    /// Like [`examine`](Self::examine), with the webhook id from the route for the event of a refusal.
+    /// Like [`examine`](Self::examine), with the webhook id from the route for the event of a refusal. `passes_on`: the
+    /// caller passes the request on to the handler even if it would be refused.
     #[inline]
     pub(crate) fn examine_for<'h, H: Head + ?Sized>(
         &'h self,
         head: &'h H,
         peer: Option<IpAddr>,
         route_id: Option<&Result<WebhookId, IdFault>>,
+        passes_on: bool,
     ) -> Result<Examined<'h, H>, Refused> {
         let inner = &self.inner;
         if let Some(warning) = inner.peers.check(peer, inner.proxies.trust_every_connection()) {
             inner.monitor.warn(warning);
         }
         let mut log = RequestLog::new(Arc::clone(inner), peer, inner.monitor.clock.now());
+        log.passes_on = passes_on;
         let named = || match route_id {
             Some(id) => id.as_ref().ok().cloned(),
             None => inner.id_source.find(head).ok(),
         };
         if let Err(reason) = inner.accept.check(head) {
+            log.capture(reason, head, None);
             log.webhook_id = named();
             return Err(log.refuse(reason, RetryHint::None));
         }
@@ -62,6 +66,7 @@ impl Warden {
             Err(fault) => {
                 log.webhook_id = named();
                 log.known_id = log.webhook_id.as_ref().is_some_and(|id| inner.keys.knows(id.as_str()));
+                log.capture(fault.reason.into(), head, None);
                 Err(log.reject(fault))
             }
         }

@@ -130,7 +130,10 @@ impl<H: Head + ?Sized> Examined<'_, H> {
 
     /// Stores the id, and counts the request against its peer's quotas until it is verified.
     fn start(&mut self, id: Result<WebhookId, IdFault>) -> Result<(), Refused> {
-        self.log.set_id(id)?;
+        if let Err(refused) = self.log.set_id(id) {
+            self.log.capture(refused.reason(), self.opening.head(), None);
+            return Err(refused);
+        }
         let reserved = self.log.reserve();
         reserved.map_err(|wait| self.log.refuse(RefusalReason::PeerBlocked, RetryHint::For(wait)))
     }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::report_only::ReportOnly;
 use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::event::{Observer, SecurityEvent, StoreKind, Warning};
@@ -14,11 +15,19 @@ pub(super) struct Monitor {
     observers: Vec<Box<dyn Observer>>,
     limits_failed: AtomicBool,
     replay_failed: AtomicBool,
+    /// `None` if refusals are enforced.
+    pub(super) report_only: Option<ReportOnly>,
 }
 
 impl Monitor {
-    pub(super) fn new(clock: Arc<dyn Clock>, observers: Vec<Box<dyn Observer>>) -> Self {
-        Self { clock, observers, limits_failed: AtomicBool::default(), replay_failed: AtomicBool::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, observers: Vec<Box<dyn Observer>>, reports_only: bool) -> Self {
+        Self {
+            clock,
+            observers,
+            limits_failed: AtomicBool::default(),
+            replay_failed: AtomicBool::default(),
+            report_only: reports_only.then(ReportOnly::default),
+        }
     }
 
     pub(super) fn observe(&self, event: &SecurityEvent<'_>) {

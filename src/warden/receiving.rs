@@ -7,6 +7,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
+use super::Inner;
 use super::admitted::Admitted;
 use super::answer::RetryHint;
 use super::body_budget;
@@ -75,12 +76,11 @@ impl Receiving {
     pub fn update(&mut self, chunk: &[u8]) -> Result<(), Refused> {
         let total = self.log.body_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.expect(total)?;
-        // The check of a custom scheme keeps the body of an unknown id too.
-        let fits = if self.keeps_body() || self.log.inner.rules.scheme.is_custom() {
-            self.log.hold_up_to(total)
-        } else {
-            self.log.could_hold(total)
-        };
+        // Captures, a Warden that only reports and the check of a custom scheme keep the body of an unknown id too.
+        let Inner { rules, monitor, captures, .. } = &*self.log.inner;
+        let keeps_all = rules.scheme.is_custom() || captures.is_some() || monitor.report_only.is_some();
+        let fits =
+            if self.decoy.is_none() || keeps_all { self.log.hold_up_to(total) } else { self.log.could_hold(total) };
         if !fits {
             return Err(self.log.refuse(RefusalReason::BodyBudgetExceeded, RetryHint::For(body_budget::RETRY)));
         }
@@ -92,11 +92,12 @@ impl Receiving {
         Ok(())
     }
 
-    /// Returns whether the body can still be accepted. If not, its bytes are still hashed, so that the answer takes the
-    /// same time, and are then dropped.
+    /// Returns whether the body can still be accepted or captured. If not, its bytes are still hashed, so that the answer
+    /// takes the same time, and are then dropped.
+    #[cfg(feature = "tower")]
     #[must_use]
-    pub(crate) const fn keeps_body(&self) -> bool {
-        self.decoy.is_none()
+    pub(crate) fn keeps_body(&self) -> bool {
+        self.decoy.is_none() || self.log.may_capture(self.log.body_bytes)
     }
 
     /// Checks the signature of the complete body, then claims the delivery and counts it against its quota (steps 6 and
@@ -118,7 +119,7 @@ impl Receiving {
     /// # Errors
     /// As for [`finish`](Self::finish). A request whose hashed body had another length is refused.
     pub fn finish_request<H: Head + ?Sized>(self, head: &H, body: &[u8]) -> Result<Admitted, Refused> {
-        self.admit_now(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }))
+        self.admit_now(Some(Sent { head, body: &|_| Some(Cow::Borrowed(body)) }))
     }
 
     fn admit_now<H: Head + ?Sized>(mut self, sent: Option<Sent<'_, '_, H>>) -> Result<Admitted, Refused> {
@@ -153,7 +154,7 @@ impl Receiving {
         head: &'r H,
         body: &'r [u8],
     ) -> impl Future<Output = Result<Admitted, Refused>> + Send + use<'r, H> {
-        self.finish_until(Some(Sent { head, body: &|| Some(Cow::Borrowed(body)) }), pending())
+        self.finish_until(Some(Sent { head, body: &|_| Some(Cow::Borrowed(body)) }), pending())
     }
 
     /// Waits for the stores until `deadline` completes. A store that has not answered by then counts as unavailable.
@@ -188,8 +189,19 @@ impl Receiving {
         }
     }
 
+    /// Verifies the request, and captures it if it is refused.
     #[inline]
     fn verify<'r, H: Head + ?Sized>(&mut self, sent: Option<Sent<'r, '_, H>>) -> Result<Verdict<'r, H>, Refused> {
+        let read = sent.as_ref().map(|Sent { head, body }| (*head, *body));
+        let verdict = self.verdict(sent);
+        if let (Err(refused), Some((head, body))) = (&verdict, read) {
+            self.log.capture(refused.reason(), head, Some(body));
+        }
+        verdict
+    }
+
+    #[inline]
+    fn verdict<'r, H: Head + ?Sized>(&mut self, sent: Option<Sent<'r, '_, H>>) -> Result<Verdict<'r, H>, Refused> {
         let now = self.log.now();
         if let Some(reason) = self.log.refused() {
             return Err(self.refuse(reason));
@@ -205,7 +217,8 @@ impl Receiving {
             (Ok(mut verified), Some(webhook_id), None) => {
                 self.log.key_id = Some(verified.key_id());
                 self.log.keep_keys(self.verification.keys());
-                let read = sent.and_then(|Sent { head, body }| Some((head, body()?)));
+                let read = sent.zip(self.log.inner.max_read_body());
+                let read = read.and_then(|(Sent { head, body }, max)| Some((head, body(max)?)));
                 let read = read.filter(|(_, body)| u64::try_from(body.len()) == Ok(self.log.body_bytes));
                 let id_key = self.identify_delivery(&mut verified, read.as_ref().map(|(_, body)| &**body))?;
                 let challenging = match read {
@@ -246,6 +259,13 @@ impl Receiving {
         let id_key = id_key.map_err(|reason| self.refuse(reason))?;
         self.log.lacks_id = id_key.is_none();
         Ok(id_key)
+    }
+
+    /// Captures a request that is refused before its body is complete.
+    #[cfg(feature = "tower")]
+    pub(crate) fn captured<H: Head + ?Sized>(&mut self, refused: Refused, head: &H) -> Refused {
+        self.log.capture(refused.reason(), head, None);
+        refused
     }
 
     /// Refuses the request for `reason`, for example an error while its body was read.

@@ -10,9 +10,9 @@ use arrayvec::ArrayString;
 use http::StatusCode;
 
 use super::Inner;
-use super::answering::Answering;
 use super::body_budget;
 use super::id::WebhookId;
+use super::rare::Rare;
 use crate::clock::ClockReading;
 use crate::crypto::PreparedKeys;
 use crate::error::Slot;
@@ -34,14 +34,15 @@ pub(super) struct RequestLog {
     /// When the claim was settled, by the monotonic clock.
     pub(super) ended: Option<Duration>,
     pub(super) status: Option<StatusCode>,
-    /// For the answer to a signed handshake. Boxed, because few requests have one.
-    pub(super) answering: Option<Box<Answering>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Whether the delivery is a signed handshake that is answered, or over the quota.
     pub(super) is_handshake: bool,
     /// Whether the delivery has no id where the scheme names one.
     pub(super) lacks_id: bool,
     /// Whether the body has a byte that a challenge with a MAC cannot have.
     pub(super) has_other_byte: bool,
+    /// Whether the request reaches the handler even if it would be refused.
+    pub(super) passes_on: bool,
     reservation: Reservation,
     /// Whether the peer was over its quota for all webhook ids together.
     is_peer_blocked: bool,
@@ -67,10 +68,11 @@ impl RequestLog {
             webhook_id: None,
             ended: None,
             status: None,
-            answering: None,
+            rare: None,
             is_handshake: false,
             lacks_id: false,
             has_other_byte: false,
+            passes_on: false,
             reservation: Reservation::NONE,
             is_peer_blocked: false,
             holds_bytes: false,
@@ -207,6 +209,10 @@ impl Drop for RequestLog {
             rejected.and_then(|rejected| rejected.most_charged(self.peer.map(Peer::from), self.began.monotonic));
         let webhook_id = self.webhook_id.as_ref().map(|id| label(id.as_str(), &mut buffer));
         let ended = self.ended.unwrap_or_else(|| monitor.clock.monotonic());
+        let report_only = monitor.report_only.as_ref();
+        if report_only.is_some_and(|report_only| report_only.is_warning_due(ended)) {
+            monitor.warn(Warning::ReportOnly);
+        }
         monitor.observe(&SecurityEvent {
             outcome: self.outcome,
             status: self.status,
@@ -219,10 +225,12 @@ impl Drop for RequestLog {
                 Slot::DeliveryId => stores.id_header().map(FieldName::as_str),
                 slot => rules.scheme.header_in(slot),
             }),
+            capture: self.rare.as_deref().and_then(Rare::capture_name),
             skew: self.skew,
             body_bytes: self.body_bytes,
             duration: ended.saturating_sub(self.began.monotonic),
             scheme: rules.scheme.name(),
+            report_only: self.passes_on && self.outcome != Outcome::Handshake,
         });
     }
 }

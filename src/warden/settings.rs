@@ -2,6 +2,7 @@
 //! return no `Result`.
 
 mod body;
+mod captures;
 mod quotas;
 mod replay;
 mod senders;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::error::ConfigError;
 
 pub use body::BodyLimits;
+pub use captures::Captures;
 pub use quotas::Quotas;
 pub use replay::Replay;
 

@@ -8,14 +8,12 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::Inner;
-#[cfg(feature = "tower")]
-use super::Warden;
 use super::admission::Admission;
 use super::admitted::Admitted;
 use super::answer::Answer;
-use super::answering::Answering;
 use super::claim::PendingClaim;
 use super::id::WebhookId;
+use super::rare::Rare;
 use super::request_log::RequestLog;
 use super::unsigned_handshake::mac_text;
 use super::verified_delivery::VerifiedDelivery;
@@ -23,16 +21,17 @@ use crate::clock::ClockReading;
 use crate::crypto::PreparedKeys;
 use crate::handshake::{Challenge, Handshake};
 use crate::headers::Head;
-#[cfg(feature = "tower")]
 use crate::scheme::DeliveryIdSource;
 use crate::shared_store::AdmitOutcome;
 
 /// The request as it was sent. Its body is read only once it is verified.
 pub(crate) struct Sent<'r, 'f, H: ?Sized> {
     pub(crate) head: &'r H,
-    /// Returns the body, or `None` if it is larger than what is read.
-    pub(crate) body: &'f dyn Fn() -> Option<Cow<'r, [u8]>>,
+    pub(crate) body: ReadBody<'r, 'f>,
 }
+
+/// Returns the body, or `None` if it has more bytes than the argument.
+pub(crate) type ReadBody<'r, 'f> = &'f dyn Fn(usize) -> Option<Cow<'r, [u8]>>;
 
 /// A verified request that has the form of a signed handshake.
 pub(super) struct Challenging<'r, H: ?Sized> {
@@ -91,16 +90,13 @@ impl Inner {
     fn has_signed_handshakes(&self) -> bool {
         self.handshakes.as_deref().is_some_and(|handshakes| !handshakes.signed.is_empty())
     }
-}
 
-#[cfg(feature = "tower")]
-impl Warden {
     /// Returns the maximum size of a body that is read to identify its delivery or to answer a handshake, in bytes. `None`
     /// if no body is read.
-    pub(crate) fn max_read_body(&self) -> Option<usize> {
-        match self.inner.stores.signed_id() {
+    pub(super) fn max_read_body(&self) -> Option<usize> {
+        match self.stores.signed_id() {
             Some(DeliveryIdSource::Body(_)) => Some(usize::MAX),
-            _ => self.inner.has_signed_handshakes().then_some(MAX_BODY),
+            _ => self.has_signed_handshakes().then_some(MAX_BODY),
         }
     }
 }
@@ -162,12 +158,12 @@ impl RequestLog {
 
     /// Takes the answer to a signed handshake.
     pub(super) fn take_answer(&mut self) -> Option<Answer> {
-        match *self.answering.take()? {
-            Answering::Answer(answer) => {
+        match *self.rare.take()? {
+            Rare::Answer(answer) => {
                 self.status = Some(answer.status());
                 Some(answer)
             }
-            Answering::Keys(_) => None,
+            Rare::Keys(_) | Rare::Captured(_) => None,
         }
     }
 
@@ -189,7 +185,7 @@ impl RequestLog {
     fn answer_signed<H: Head + ?Sized>(&mut self, challenging: &Challenging<'_, H>, is_copy: bool) -> bool {
         let answer = self.answer_to(challenging, is_copy);
         let is_answered = answer.is_some();
-        self.answering = answer.map(|answer| Box::new(Answering::Answer(answer)));
+        self.rare = answer.map(|answer| Box::new(Rare::Answer(answer)));
         is_answered
     }
 
@@ -205,9 +201,9 @@ impl RequestLog {
             find(signed, *head, body, |handshake, challenge| handshake.accepts(*head, challenge, webhook_id))?;
         let mac = match handshake.mac_encoding() {
             None => String::new(),
-            Some(encoding) => match self.answering.as_deref()? {
-                Answering::Keys(keys) => mac_text(keys, &challenge, encoding, self)?,
-                Answering::Answer(_) => return None,
+            Some(encoding) => match self.rare.as_deref()? {
+                Rare::Keys(keys) => mac_text(keys, &challenge, encoding, self)?,
+                Rare::Answer(_) | Rare::Captured(_) => return None,
             },
         };
         Some(handshake.reply(*head, &challenge, &mac).into())
@@ -221,7 +217,7 @@ impl RequestLog {
     /// Keeps the keys for the answer to a signed handshake, if it needs them.
     pub(super) fn keep_keys(&mut self, keys: &PreparedKeys) {
         if self.inner.handshakes.as_deref().is_some_and(|handshakes| handshakes.needs_keys) {
-            self.answering = Some(Box::new(Answering::Keys(keys.clone())));
+            self.rare = Some(Box::new(Rare::Keys(keys.clone())));
         }
     }
 }

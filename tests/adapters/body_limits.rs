@@ -9,7 +9,7 @@ use hookwarden::clock::Clock as _;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::Layout;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::tower::{ReceivedBody, WardenLayer};
 use hookwarden::warden::{BodyLimits, Quotas, WardenBuilder};
 use hookwarden::{IdSource, Reason, Scheme, Warden};
 use http_body_util::Full;
@@ -44,7 +44,7 @@ where
     let (observer, events) = events();
     let warden = warden.webhook_id(IdSource::fixed(ID)).observer(observer).build().expect("a Warden");
     let handler =
-        service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+        service_fn(async |_: Request<ReceivedBody>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
     let response = WardenLayer::new(warden).layer(handler).oneshot(post.request(body)).await;
     (response.unwrap_or_else(|never| match never {}).status(), events.only().await.outcome)
 }

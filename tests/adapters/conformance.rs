@@ -612,7 +612,7 @@ async fn key_store_failure_is_a_server_error() {
 }
 
 /// An asynchronous key store.
-struct Distant;
+pub(crate) struct Distant;
 
 impl AsyncKeyStore for Distant {
     fn find<'a>(&'a self, webhook_id: &'a str) -> BoxFuture<'a, Result<Option<Keyring>, StoreError>> {

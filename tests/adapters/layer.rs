@@ -19,7 +19,7 @@ use hookwarden::clock::Clock as _;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::scheme::SignedPart;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{VerifiedBody, WardenLayer as TowerLayer};
+use hookwarden::tower::{ReceivedBody, WardenLayer as TowerLayer};
 use hookwarden::warden::{Replay, VerifiedDelivery};
 use hookwarden::{IdSource, Key, Keyring, Reason, Scheme, Warden};
 use http_body_util::{BodyExt as _, Full};
@@ -265,9 +265,9 @@ async fn chunked_body_reaches_handler_byte_for_byte() {
 #[tokio::test]
 async fn bare_hyper_takes_id_from_path_segment() {
     let warden = warden().webhook_id(IdSource::path_segment(2)).build().unwrap();
-    let handler = service_fn(async |request: Request<VerifiedBody>| {
+    let handler = service_fn(async |request: Request<ReceivedBody>| {
         let id = request.extensions().get::<VerifiedDelivery>().map(|facts| facts.webhook_id().to_owned());
-        let body = request.into_body().collect().await.unwrap_or_else(|never| match never {}).to_bytes();
+        let body = request.into_body().collect().await.expect("a verified body").to_bytes();
         Ok::<_, Infallible>(Response::new(Full::from([id.unwrap().as_bytes(), b":", &body].concat())))
     });
     let receiver = Receiver::hyper(TowerLayer::new(warden).layer(handler)).await;
@@ -346,7 +346,7 @@ async fn request_that_the_handler_cannot_parse_is_released() {
 async fn service_error_is_returned_and_delivery_released() {
     let (observer, events) = events();
     let warden = warden().webhook_id(IdSource::fixed(ID)).observer(observer).build().unwrap();
-    let failing = service_fn(async |_: Request<VerifiedBody>| Err::<Response<Full<Bytes>>, _>("out of order"));
+    let failing = service_fn(async |_: Request<ReceivedBody>| Err::<Response<Full<Bytes>>, _>("out of order"));
     let post = Post::signed("x");
     let failure = TowerLayer::new(warden).layer(failing).oneshot(post.request(Frames::pieces(b"x", 1))).await;
     assert_eq!(failure.err(), Some("out of order"));
@@ -357,7 +357,7 @@ async fn service_error_is_returned_and_delivery_released() {
 #[derive(Clone)]
 struct NeverReady;
 
-impl Service<Request<VerifiedBody>> for NeverReady {
+impl Service<Request<ReceivedBody>> for NeverReady {
     type Response = Response<Full<Bytes>>;
     type Error = &'static str;
     type Future = Ready<Result<Self::Response, Self::Error>>;
@@ -366,7 +366,7 @@ impl Service<Request<VerifiedBody>> for NeverReady {
         Poll::Ready(Err("out of order"))
     }
 
-    fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+    fn call(&mut self, _: Request<ReceivedBody>) -> Self::Future {
         panic!("it was not ready")
     }
 }
@@ -486,7 +486,7 @@ async fn http_2_handler_outlives_its_client() {
 #[tokio::test]
 async fn http_2_answers_never_close_the_connection() {
     let handler =
-        service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+        service_fn(async |_: Request<ReceivedBody>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
     let warden = warden().webhook_id(IdSource::fixed(ID)).build().unwrap();
     for (version, expected) in
         [(Version::HTTP_10, Some("close")), (Version::HTTP_11, Some("close")), (Version::HTTP_2, None)]

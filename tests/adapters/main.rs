@@ -3,6 +3,7 @@
 
 mod actix;
 mod body_limits;
+mod captures;
 mod compile_fail;
 mod conformance;
 mod custom;
@@ -17,6 +18,7 @@ mod layer;
 mod log;
 mod only_one_adapter;
 mod public_keys;
+mod report_only;
 mod secret_leaks;
 mod streaming;
 mod wire;

@@ -16,7 +16,7 @@ use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::harden::{Harden, PlainHttp};
 use hookwarden::proxies::Proxies;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer as TowerLayer};
+use hookwarden::tower::{PeerAddress, ReceivedBody, WardenLayer as TowerLayer};
 use hookwarden::{IdSource, Keyring, Scheme, Signer, Timestamp, Warden};
 use hyper::{Request, Response};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -79,7 +79,7 @@ async fn axum_reads_every_line_of_forwarded_addresses() {
 #[tokio::test]
 async fn tower_reads_every_line_of_forwarded_addresses() {
     let (warden, events) = behind_a_proxy();
-    let handler = service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let handler = service_fn(async |_: Request<ReceivedBody>| Ok::<_, Infallible>(Response::new(Body::empty())));
     let mut request = request();
     request.extensions_mut().insert(PeerAddress(PROXY.ip()));
     let response = TowerLayer::new(warden).layer(handler).oneshot(request).await.unwrap();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
-use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::tower::{ReceivedBody, WardenLayer};
 use hookwarden::warden::BodyLimits;
 use hookwarden::{IdSource, Warden};
 use http_body_util::{BodyExt as _, Empty};
@@ -25,7 +25,7 @@ fn most_allocated(warden: &Warden, number: u8, size: usize) -> usize {
     let frames = (0..BODY / size).map(move |_| Frame::data(Bytes::from(vec![number; size])));
     static READ: AtomicUsize = AtomicUsize::new(0);
     READ.store(0, Ordering::Relaxed);
-    let handler = service_fn(async |request: Request<VerifiedBody>| {
+    let handler = service_fn(async |request: Request<ReceivedBody>| {
         let mut body = request.into_body();
         while let Some(frame) = body.frame().await {
             let bytes = frame.ok().and_then(|frame| frame.into_data().ok()).map_or(0, |data| data.len());

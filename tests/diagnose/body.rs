@@ -131,6 +131,10 @@ fn numbers_and_spaces_changed_together_are_both_proven() {
     assert_causes(&signed_body(signed.as_bytes()), r#"{"weight":136,"name":"Zoë","id":7}"#.as_bytes(), &kinds);
     let signed = r#"{"id": 1234567890123456789}"#;
     assert_causes(&signed_body(signed.as_bytes()), br#"{"id":1234567890123456800}"#, &kinds);
+    // What json_encode of PHP and Jackson write.
+    for signed in [r#"{"weight":136.0,"url":"https:\/\/x\/\u00e9"}"#, r#"{"weight":136.0,"url":"https://x/\u00E9"}"#] {
+        assert_causes(&signed_body(signed.as_bytes()), r#"{"weight":136,"url":"https://x/é"}"#.as_bytes(), &kinds);
+    }
 }
 
 #[test]
@@ -259,4 +263,104 @@ fn replaced_characters_are_suspected() {
     let diagnosis = Capture::new(&scheme, SECRET, &head, "ab\u{fffd}".as_bytes()).diagnose_at(NOW);
     assert_kinds(&diagnosis, &[CauseKind::BodyLossy, CauseKind::Unexplained]);
     assert_eq!(diagnosis.causes()[0].offset(), Some(2));
+}
+
+/// What each library writes for one text. The sources are its documentation and what it prints.
+#[test]
+fn escapes_of_each_json_library_are_named() {
+    // JSON.stringify of the parsed body.
+    let received = "{\"t\":\"a/b <c> & 'd' + e=f é \u{2028} @ 5%\"}";
+    for (library, signed, words) in [
+        ("Python json.dumps", "{\"t\": \"a/b <c> & 'd' + e=f \\u00e9 \\u2028 @ 5%\"}", "json.dumps"),
+        ("PHP json_encode", "{\"t\":\"a\\/b <c> & 'd' + e=f \\u00e9 \\u2028 @ 5%\"}", "PHP"),
+        ("PHP, unescaped slashes", "{\"t\":\"a/b <c> & 'd' + e=f \\u00e9 \\u2028 @ 5%\"}", "\\uXXXX"),
+        (
+            "Symfony JsonResponse",
+            "{\"t\":\"a\\/b \\u003Cc\\u003E \\u0026 \\u0027d\\u0027 + e=f \\u00e9 \\u2028 @ 5%\"}",
+            "Symfony",
+        ),
+        ("Go encoding/json", "{\"t\":\"a/b \\u003cc\\u003e \\u0026 'd' + e=f é \\u2028 @ 5%\"}", "Go"),
+        ("Gson", "{\"t\":\"a/b \\u003cc\\u003e \\u0026 \\u0027d\\u0027 + e\\u003df é \\u2028 @ 5%\"}", "Gson"),
+        ("Jackson, ESCAPE_NON_ASCII", "{\"t\":\"a/b <c> & 'd' + e=f \\u00E9 \\u2028 @ 5%\"}", "Jackson"),
+        ("Apache Commons", "{\"t\":\"a\\/b <c> & 'd' + e=f \\u00E9 \\u2028 @ 5%\"}", "Apache"),
+        (
+            "System.Text.Json",
+            "{\"t\":\"a/b \\u003Cc\\u003E \\u0026 \\u0027d\\u0027 \\u002B e=f \\u00E9 \\u2028 @ 5%\"}",
+            ".NET",
+        ),
+        ("Rails to_json", "{\"t\":\"a/b \\u003cc\\u003e \\u0026 'd' + e=f é \\u2028 @ 5%\"}", "Rails"),
+    ] {
+        let diagnosis =
+            assert_causes(&signed_body(signed.as_bytes()), received.as_bytes(), &[CauseKind::BodyJsonRewritten]);
+        assert!(diagnosis.causes()[0].what().contains(words), "{library}: {diagnosis}");
+    }
+    // Meta documents non-ASCII characters in lower-case hex. Receivers saw / < % and @ escaped too.
+    let meta = "{\"t\":\"\\u00e4\\u00f6\\u00e5 a\\/b \\u003Cc> 5\\u0025 \\u0040\"}";
+    let diagnosis = assert_causes(
+        &signed_body(meta.as_bytes()),
+        "{\"t\":\"äöå a/b <c> 5% @\"}".as_bytes(),
+        &[CauseKind::BodyJsonRewritten],
+    );
+    assert!(diagnosis.causes()[0].what().contains("Meta"), "{diagnosis}");
+}
+
+#[test]
+fn form_parsed_into_json_is_named() {
+    let indented = "{\n  \"name\": \"Zoë O'Neil\",\n  \"note\": \"1+1 ~ 2*\",\n  \"tags\": [\n    \"a\",\n    \"b\"\n  ],\n  \"to\": {\n    \"id\": \"7\"\n  }\n}";
+    for signed in [
+        // URLSearchParams of a browser
+        "name=Zo%C3%AB+O%27Neil&note=1%2B1+%7E+2*&tags%5B%5D=a&tags%5B%5D=b&to%5Bid%5D=7",
+        // urllib.parse.urlencode of Python
+        "name=Zo%C3%AB+O%27Neil&note=1%2B1+~+2%2A&tags=a&tags=b&to%5Bid%5D=7",
+        // http_build_query of PHP
+        "name=Zo%C3%AB+O%27Neil&note=1%2B1+%7E+2%2A&tags%5B0%5D=a&tags%5B1%5D=b&to%5Bid%5D=7",
+        // qs of Node
+        "name=Zo%C3%AB%20O%27Neil&note=1%2B1%20~%202%2A&tags%5B0%5D=a&tags%5B1%5D=b&to%5Bid%5D=7",
+        // encodeURIComponent of JavaScript
+        "name=Zo%C3%AB%20O'Neil&note=1%2B1%20~%202*&tags%5B%5D=a&tags%5B%5D=b&to%5Bid%5D=7",
+    ] {
+        let head = signed_body(signed.as_bytes());
+        assert_causes(&head, indented.as_bytes(), &[CauseKind::BodyFormParsed]);
+    }
+}
+
+#[test]
+fn body_as_a_program_prints_it_is_named() {
+    use CauseKind::*;
+    let signed = "{\"id\":7,\"ok\":true,\"no\":null,\"who\":\"O'Neil\"}\n";
+    let buffer = signed.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(",");
+    let printed = |quoted: &str| quoted.replace('\n', "\\n");
+    for (signed, body, kind) in [
+        (signed, format!("{{\"type\":\"Buffer\",\"data\":[{buffer}]}}"), BodyEncoded),
+        (signed, printed(&format!("b'{}'", signed.replace('\'', "\\'"))), BodyEncoded),
+        (
+            &signed.replace('7', "é"),
+            printed("b'{\"id\":\\xc3\\xa9,\"ok\":true,\"no\":null,\"who\":\"O\\'Neil\"}\n'"),
+            BodyEncoded,
+        ),
+        (signed.trim_end(), "{'id': 7, 'ok': True, 'no': None, 'who': \"O'Neil\"}".to_owned(), BodyJsonRewritten),
+    ] {
+        assert_causes(&signed_body(signed.as_bytes()), body.as_bytes(), &[kind]);
+    }
+}
+
+#[test]
+fn body_that_was_read_before_is_suspected() {
+    let scheme = Scheme::timestamped();
+    let signed = br#"{"event":"user.created"}"#;
+    for (body, length) in [
+        ("", Some("24")),
+        ("", None),
+        ("{}", Some("24")),
+        ("{}", None),
+        ("[object Object]", None),
+        ("undefined", Some("24")),
+    ] {
+        let mut head = signed_body(signed);
+        head.extend(length.map(|length| ("Content-Length".to_owned(), length.as_bytes().to_vec())));
+        let diagnosis = Capture::new(&scheme, SECRET, &head, body.as_bytes()).diagnose_at(NOW);
+        assert_kinds(&diagnosis, &[CauseKind::BodyNotCaptured, CauseKind::Unexplained]);
+        assert!(!diagnosis.to_string().contains("another secret"), "{diagnosis}");
+        assert_hidden(&diagnosis, SECRET, &[sha256(SECRET.as_bytes(), &[b"1800000000.", body.as_bytes()].concat())]);
+    }
 }

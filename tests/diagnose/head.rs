@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis, Verdict};
-use hookwarden::scheme::SignedPart;
+use hookwarden::headers::FieldName;
+use hookwarden::scheme::{ListedHeaderForm, ListedHeaders, NamesIn, SignedPart};
 use hookwarden::time::TimestampFormat;
-use hookwarden::{Reason, Scheme, Tolerance};
+use hookwarden::{Reason, Scheme, Timestamp, Tolerance};
 
 use crate::sender::{
     Headers, NOW, SECRET, STAMP, assert_causes, assert_hidden, assert_kinds, assert_proven, base64, headers, hex,
@@ -179,7 +180,54 @@ fn head_of_the_wrong_shape_is_named() {
     let scheme = Scheme::builder("acme").signature_header("X-Sig").signed(parts).build().unwrap();
     let head = headers(&[("X-Sig", &right())]);
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
-    assert_eq!(diagnosis.causes()[0].kind(), CauseKind::RequestLineMissing, "{diagnosis}");
+    assert_kinds(&diagnosis, &[CauseKind::RequestLineMissing]);
+}
+
+#[test]
+fn listed_header_that_is_missing_is_named() {
+    let listed = ListedHeaders {
+        names_in: NamesIn::Header(FieldName::new("Acme-Signed").unwrap()),
+        separator: ',',
+        pair: ListedHeaderForm::NameAndValue,
+        join: "\n".into(),
+        require: vec![FieldName::new("Acme-Time").unwrap()],
+    };
+    let parts = [SignedPart::ListedHeaders(listed), SignedPart::literal("\n\n"), SignedPart::Body];
+    let scheme =
+        Scheme::builder("acme").signature_header("X-Sig").signed(parts).danger_ambiguous_content().build().unwrap();
+    for (names, kind, words) in [
+        ("Acme-Time,Acme-Topic", CauseKind::HeaderMissing, "the header Acme-Topic is missing"),
+        ("Acme-Event", CauseKind::FieldMissing, "the name of a header that the scheme requires"),
+    ] {
+        let head =
+            headers(&[("X-Sig", &right()), ("Acme-Signed", names), ("Acme-Time", STAMP), ("Acme-Event", "created")]);
+        let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
+        assert_eq!(diagnosis.causes()[0].kind(), kind, "{diagnosis}");
+        assert!(diagnosis.causes()[0].what().contains(words), "{diagnosis}");
+        assert!(!diagnosis.to_string().contains("another secret"), "{diagnosis}");
+    }
+    let head = headers(&[("Stripe-Signature", &format!("v1={}", right()))]);
+    let diagnosis = Capture::new(&Scheme::stripe(), SECRET, &head, BODY).diagnose_at(NOW);
+    assert!(diagnosis.causes()[0].what().contains("lacks the field t"), "{diagnosis}");
+}
+
+#[test]
+fn timestamp_is_read_behind_another_fault() {
+    let old = Timestamp::from_unix(NOW.as_unix() - 5_000);
+    let text = old.as_unix().to_string();
+    let scheme = Scheme::timestamped();
+    for head in [
+        stamped(&text, "not a signature"),
+        stamped(&format!("{text}, {text}"), &right()),
+        headers(&[("X-Webhook-Timestamp", &text)]),
+        headers(&[("X-Timestamp", &text), ("X-Webhook-Signature", &right())]),
+        stamped(&text, &right()),
+    ] {
+        let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
+        assert_eq!(diagnosis.timestamp(), Some(old), "{head:?}: {diagnosis}");
+    }
+    let diagnosis = Capture::new(&scheme, SECRET, &stamped("yesterday", &right()), BODY).diagnose_at(NOW);
+    assert_eq!(diagnosis.timestamp(), None);
 }
 
 #[track_caller]
@@ -341,8 +389,17 @@ fn request_of_another_provider_is_named() {
     // The headers are another provider's, and the secret is wrong.
     let scheme = Scheme::timestamped();
     let diagnosis = Capture::new(&scheme, "not the secret", &cases[0].1, BODY).diagnose_at(NOW);
-    assert_eq!(diagnosis.causes()[0].kind(), CauseKind::OtherScheme, "{diagnosis}");
-    assert!(!diagnosis.causes()[0].is_proven(), "{diagnosis}");
+    assert_kinds(&diagnosis, &[CauseKind::OtherScheme]);
+    assert!(!diagnosis.causes()[0].is_proven() && diagnosis.to_string().contains("check the secret"), "{diagnosis}");
+}
+
+#[test]
+fn scheme_named_like_a_provider_is_distinguished() {
+    let scheme = Scheme::builder("github").signature_header("X-Sig").signed([SignedPart::Body]).build().unwrap();
+    let tag = hex(&sha256(SECRET.as_bytes(), BODY));
+    let head = headers(&[("X-Hub-Signature-256", &format!("sha256={tag}"))]);
+    let diagnosis = assert_proven(&scheme, SECRET, &head, BODY, &[CauseKind::OtherScheme]);
+    assert!(diagnosis.causes()[0].what().contains("another one with the name github"), "{diagnosis}");
 }
 
 #[test]

@@ -9,6 +9,8 @@
 mod body;
 mod head;
 mod properties;
+#[cfg(feature = "providers")]
+mod providers;
 mod secret;
 mod sender;
 mod signature;

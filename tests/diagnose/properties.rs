@@ -142,6 +142,25 @@ fn large_bodies_end_at_the_bound() {
 }
 
 #[test]
+fn incomplete_search_does_not_blame_the_secret() {
+    let scheme = Scheme::timestamped();
+    let head = stamped(STAMP, &"ab".repeat(32));
+    for (body, why) in [
+        (format!("{{\"id\":7,\"texts\":[{}0]}}", "\"é/<\", ".repeat(7_000)), "the search reached its limit"),
+        (format!("{{\"id\":7,\"text\":\"{}\"}}", "a".repeat(70_000)), "the numbers of a body of more than 64 KiB"),
+        ("a".repeat((1 << 20) + 1), "a body of more than 1 MiB is not decoded or rewritten"),
+    ] {
+        let diagnosis = Capture::new(&scheme, SECRET, &head, body.as_bytes()).diagnose_at(NOW);
+        assert_kinds(&diagnosis, &[CauseKind::Unexplained]);
+        let what = diagnosis.causes()[0].what();
+        assert!(what.starts_with("no combination fits, but not all were tried: ") && what.contains(why), "{what}");
+        assert!(!what.contains("another secret"), "{what}");
+    }
+    let diagnosis = Capture::new(&scheme, SECRET, &head, br#"{"id":7,"text":"a"}"#).diagnose_at(NOW);
+    assert!(diagnosis.causes()[0].what().starts_with("nothing else fits, so"), "{diagnosis}");
+}
+
+#[test]
 fn decompression_bomb_is_not_expanded() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut gzip, &vec![0; 64 << 20]).unwrap();

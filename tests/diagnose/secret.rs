@@ -77,6 +77,42 @@ fn secret_that_was_escaped_or_encoded_is_named() {
 }
 
 #[test]
+fn secret_mangled_by_a_settings_file_is_named() {
+    use CauseKind::*;
+    let key = b"canary$secret&7%";
+    for (text, kinds, words) in [
+        (r"canary\$secret&7%", &[SecretEscaped][..], "backslashes"),
+        ("canary$secret&7%%", &[SecretEscaped], "systemd"),
+        ("canary$secret&amp;7%", &[SecretEscaped], "HTML"),
+        (r"canary$secret\u00267%", &[SecretEscaped], "JSON"),
+        ("canary$secret&7% # of the test account", &[SecretAssignment], "--env-file"),
+        ("webhook-secret: canary$secret&7%", &[SecretAssignment], "YAML"),
+        ("export SECRET=canary$secret&7%", &[SecretAssignment], "whole assignment"),
+        ("canary$secret&7%,", &[SecretList], "a separator"),
+        ("\u{feff}canary$secret&7%\r", &[SecretWhiteSpace], "invisible"),
+        ("SECRET=\"canary\\$secret&7%\"", &[SecretAssignment, SecretQuoted, SecretEscaped], "assignment"),
+        ("another-secret\ncanary$secret&7%", &[SecretList], "2 secrets"),
+    ] {
+        let scheme = Scheme::timestamped();
+        let diagnosis = Capture::new(&scheme, text, &head(key), BODY).diagnose_at(NOW);
+        assert_kinds(&diagnosis, kinds);
+        assert!(diagnosis.causes()[0].is_proven() && diagnosis.causes()[0].what().contains(words), "{diagnosis}");
+        assert_hidden(&diagnosis, text, &[key.to_vec(), sha256(key, BODY)]);
+        assert_hidden(&diagnosis, core::str::from_utf8(key).unwrap(), &[]);
+    }
+}
+
+#[test]
+fn plus_that_became_a_space_is_named() {
+    use SecretFormat::{Base64, Literal};
+    let plain = base64(KEY);
+    assert!(plain.contains('+'), "{plain}");
+    let spaced = plain.replace('+', " ");
+    assert_named(Base64, &spaced, KEY, &[CauseKind::SecretEscaped]);
+    assert_named(Literal, &spaced, plain.as_bytes(), &[CauseKind::SecretEscaped]);
+}
+
+#[test]
 fn supabase_secret_is_named_with_correct_spelling() {
     use CauseKind::*;
     let whsec = format!("whsec_{}", base64(KEY));
@@ -207,7 +243,10 @@ fn other_secret_is_unexplained() {
     let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
     assert_kinds(&diagnosis, &[CauseKind::Unexplained]);
     let cause = &diagnosis.causes()[0];
-    assert!(!cause.is_proven() && cause.fix().contains("another secret"), "{diagnosis}");
+    assert!(!cause.is_proven() && cause.what().contains("another secret"), "{diagnosis}");
+    for tried in ["of the secret", "of the body", "of the template", "of the algorithm"] {
+        assert!(cause.what().contains(tried), "{diagnosis}");
+    }
     assert!(diagnosis.tried() > 1_000 && diagnosis.fitting_secret().is_none(), "{diagnosis}");
     let macs = [sha256(SECRET.as_bytes(), &[STAMP.as_bytes(), b".", BODY].concat())];
     assert_hidden(&diagnosis, SECRET, &macs);

@@ -108,7 +108,7 @@ fn signature_behind_another_prefix_is_named() {
     assert_proven(&Scheme::stripe(), SECRET, &stripe, BODY, &[SignaturePrefixDiffers]);
     // An unknown prefix is untrusted text and is not quoted.
     let diagnosis = assert_causes(&stamped(STAMP, &format!("zz9={tag}")), BODY, &[SignaturePrefixExtra]);
-    assert!(diagnosis.causes()[0].what().contains("a prefix of 4 bytes"), "{diagnosis}");
+    assert!(diagnosis.causes()[0].what().contains("4 other bytes before it"), "{diagnosis}");
 }
 
 #[test]
@@ -220,4 +220,59 @@ fn text_instead_of_signature_is_named() {
         let diagnosis = Capture::new(&scheme, SECRET, &head, BODY).diagnose_at(NOW);
         assert_kinds(&diagnosis, &[CauseKind::SignatureMalformed]);
     }
+}
+
+#[test]
+fn plus_that_became_a_space_is_named() {
+    let scheme = Scheme::timestamped().into_builder().encoding(Encoding::Base64).build().unwrap();
+    let body = |number: u32| format!("{{\"id\":{number}}}").into_bytes();
+    let tag = |body: &[u8]| base64(&sha256(SECRET.as_bytes(), &[STAMP.as_bytes(), b".", body].concat()));
+    let body = (0..).map(body).find(|body| tag(body).matches('+').count() > 1).unwrap();
+    let head = stamped(STAMP, &tag(&body).replace('+', " "));
+    let diagnosis = assert_proven(&scheme, SECRET, &head, &body, &[CauseKind::SignatureEncoding]);
+    assert!(diagnosis.causes()[0].what().contains("became a space"), "{diagnosis}");
+}
+
+#[test]
+fn first_plus_that_became_a_space_is_named() {
+    let base64_of = Scheme::timestamped().into_builder().encoding(Encoding::Base64);
+    let bare = base64_of.clone().build().unwrap();
+    let prefixed = base64_of.clone().layout(Layout::plain("sha256=")).build().unwrap();
+    let fields = base64_of.clone().layout(Layout::fields(',', "v1")).build().unwrap();
+    let list = base64_of.layout(Layout::list(' ', "v1,")).build().unwrap();
+    let body = |number: u32| format!("{{\"id\":{number}}}").into_bytes();
+    let tag = |body: &[u8]| base64(&sha256(SECRET.as_bytes(), &[STAMP.as_bytes(), b".", body].concat()));
+    let is_first = |tag: &str| tag.starts_with('+') && !tag[1..].contains('+');
+    let body = (0..).map(body).find(|body| is_first(&tag(body))).unwrap();
+    let rest = tag(&body)[1..].to_owned();
+    let other = base64(&[7; 32]);
+    for (scheme, value) in [
+        (&bare, rest.clone()),
+        (&prefixed, format!("sha256= {rest}")),
+        (&fields, format!("v1={other},v1= {rest}")),
+        (&list, format!("v1, {rest}")),
+        (&list, format!("v1,{other} v1, {rest}")),
+        (&list, format!("v1, {} v1, {rest}", &other[1..])),
+    ] {
+        let diagnosis = assert_proven(scheme, SECRET, &stamped(STAMP, &value), &body, &[CauseKind::SignatureEncoding]);
+        assert!(diagnosis.causes()[0].what().contains("became a space"), "{diagnosis}");
+    }
+}
+
+/// A prefix that differs in each delivery must not become a setting.
+#[test]
+fn changing_text_is_not_suggested_as_prefix() {
+    let tag = hex(&right());
+    for (value, words) in [
+        (format!("t={STAMP},v1={tag}"), "several values"),
+        (format!("msg_2b7f:{tag}"), "in two deliveries"),
+        (format!("keyId=acme;sig={tag}"), "several values"),
+    ] {
+        let diagnosis = assert_causes(&stamped(STAMP, &value), BODY, &[CauseKind::SignaturePrefixExtra]);
+        assert!(diagnosis.causes()[0].fix().contains(words), "{diagnosis}");
+        assert!(!diagnosis.to_string().contains("set a layout with"), "{diagnosis}");
+    }
+    // The start of the header may be a setting.
+    let diagnosis = assert_causes(&stamped(STAMP, &format!("v0={tag}")), BODY, &[CauseKind::SignaturePrefixExtra]);
+    assert!(diagnosis.causes()[0].fix().contains("set a layout with the prefix \"v0=\""), "{diagnosis}");
 }

@@ -228,3 +228,21 @@ fn header_signed_with_another_value_is_named() {
         assert_eq!(diagnosis.causes()[0].header(), Some("Acme-Event"));
     }
 }
+
+/// Without its value, nothing about the other parts differs.
+#[test]
+fn missing_signed_header_is_the_only_difference() {
+    use CauseKind::{HeaderMissing, TemplatePartMissing};
+    let header = |name| SignedPart::header(name).unwrap();
+    let dot = || SignedPart::literal(".");
+    let url = SignedPart::url("https://hooks.example.com");
+    let parts = [header("Acme-Event"), dot(), header("Acme-Id"), dot(), url, dot(), SignedPart::Body];
+    let scheme = with_parts(parts);
+    let message = text(&["created..https://hooks.example.com/a.", "BODY"]);
+    let head = acme(&message, &[("Acme-Event", "created"), ("Host", "hooks.example.com")]);
+    let kinds = [HeaderMissing, TemplatePartMissing];
+    let diagnosis = assert_proven(&scheme, SECRET, &request("POST", "/a", &head), BODY, &kinds);
+    // The template is printed with the header that the request lacks.
+    let fix = diagnosis.causes()[1].fix();
+    assert!(fix.ends_with("Acme-Event \".\" Acme-Id \".\" URL \".\" body"), "{diagnosis}");
+}

@@ -18,8 +18,10 @@ pub(crate) struct Event {
     pub(crate) webhook_id: Option<String>,
     pub(crate) key_id: Option<String>,
     pub(crate) header: Option<String>,
+    pub(crate) capture: Option<String>,
     pub(crate) skew: Option<i64>,
     pub(crate) body_bytes: u64,
+    pub(crate) report_only: bool,
 }
 
 /// The events of the Wardens that have the observer.
@@ -39,8 +41,10 @@ pub(crate) fn events() -> (impl Observer, Events) {
             webhook_id: event.webhook_id.map(str::to_owned),
             key_id: event.key_id.map(|id| id.to_string()),
             header: event.header.map(str::to_owned),
+            capture: event.capture.map(str::to_owned),
             skew: event.skew,
             body_bytes: event.body_bytes,
+            report_only: event.report_only,
         });
     };
     (observer, Events(receiver))

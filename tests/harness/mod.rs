@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "no test binary uses everything")]
 
 pub(crate) mod canaries;
+pub(crate) mod captured;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod frames;

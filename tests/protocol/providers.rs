@@ -37,7 +37,11 @@ fn providers() -> impl Iterator<Item = (Provider, Scheme)> {
     Provider::all().filter_map(|provider| match provider.scheme() {
         Ok(scheme) => Some((provider, scheme)),
         Err(error) => {
-            assert!(error.to_string().starts_with("algorithm: requires the feature"), "{}: {error}", provider.name());
+            assert!(
+                error.to_string().starts_with("algorithm: must be an algorithm of an enabled feature"),
+                "{}: {error}",
+                provider.name()
+            );
             None
         }
     })

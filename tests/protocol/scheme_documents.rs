@@ -374,7 +374,7 @@ fn impossible_description_is_refused_by_field() {
         (signing("", "[]"), "signed"),
         (signing("", r#"[{ literal = "." }]"#), "signed"),
         (signing("", r#"["body", "body"]"#), "signed"),
-        (signing("", r#"["body", { header = "Acme Id" }]"#), "header name"),
+        (signing("", r#"["body", { header = "Acme Id" }]"#), "header"),
         (signing("", r#"["body", { header = "Acme-Signature" }]"#), "signed.header"),
         (signing("", r#"["body", { field = "t" }]"#), "signed.field"),
         (signing("", r#"["body", { url = { base = "hooks.example.com" } }]"#), "signed.url.base"),

@@ -69,7 +69,7 @@ fn signer_refuses_schemes_it_cannot_fill() {
         (vec![SignedPart::field("t"), SignedPart::field("h"), SignedPart::Body], Some("h")),
     ] {
         let reported = sign_by(fields(parts.clone())).err().map(|fault| fault.to_string());
-        let wanted = unknown.map(|key| format!("signed.field: a signer cannot know the value of {key}"));
+        let wanted = unknown.map(|key| format!("signed.field: must not be {key}: a signer cannot know its value"));
         assert_eq!(reported, wanted, "{parts:?}");
     }
 }
@@ -123,7 +123,7 @@ fn positional_header_is_read_by_position() {
 #[test]
 fn signer_refuses_a_position_it_cannot_fill() {
     let fault = sign_by(positional(&["version", "timestamp"])).expect_err("no version");
-    assert_eq!(fault.to_string(), "layout.fields: a signer cannot know the value of version");
+    assert_eq!(fault.to_string(), "layout.fields: must not be version: a signer cannot know its value");
 }
 
 fn key() -> Keyring {

@@ -46,7 +46,18 @@ fn wrong_public_key_is_suspected() {
     let scheme = scheme(Algorithm::Ed25519);
     let [private, other] = crate::ED25519;
     let diagnosis = diagnosis(&scheme, &scheme, private, &public(&scheme, other), BODY);
-    assert_cause(&diagnosis, CauseKind::Unexplained, "probably uses another public key");
+    assert_cause(&diagnosis, CauseKind::Unexplained, "no combination fits, but not all were tried");
+}
+
+/// An environment variable often has the key's line breaks written out.
+#[test]
+fn pem_on_one_line_is_named() {
+    let scheme = scheme(Algorithm::Ed25519);
+    let private = crate::ED25519[0];
+    // The start of SubjectPublicKeyInfo for Ed25519 (RFC 8410) in base64.
+    let der = format!("MCowBQYDK2VwAyEA{}", public(&scheme, private));
+    let pem = format!(r"-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n");
+    assert_cause(&diagnosis(&scheme, &scheme, private, &pem, BODY), CauseKind::SecretEscaped, "written out");
 }
 
 #[test]

@@ -103,8 +103,8 @@ fn assert_refused(algorithm: Algorithm, text: &str, problem: &str) {
 fn unsuitable_text_of_any_public_key_is_refused() {
     for (algorithm, [private, other]) in ALGORITHMS {
         for (text, problem) in [
-            ("", "is empty"),
-            ("\n", "is empty"),
+            ("", "must not be empty"),
+            ("\n", "must not be empty"),
             ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "not an HMAC secret"),
             ("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", "not the private key"),
             (include_str!("keys/certificate.pem"), "not a certificate"),

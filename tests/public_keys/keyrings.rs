@@ -66,7 +66,11 @@ fn signer_without_private_key_is_refused() {
         let scheme = scheme(algorithm);
         let ring = Keyring::from_keys([private(&scheme, "new", new), public(&scheme, "old", old)]).unwrap();
         let error = Signer::new(scheme, ring).unwrap_err();
-        assert_eq!(error.to_string(), "keys: old is a public key: a signer needs the private key", "{algorithm:?}");
+        assert_eq!(
+            error.to_string(),
+            "keys: must be private keys for a signer, but old is a public key",
+            "{algorithm:?}"
+        );
     }
 }
 
@@ -112,7 +116,10 @@ fn sender_has_at_most_four_public_keys() {
 #[test]
 fn maximum_of_public_key_signatures_is_fixed() {
     let error = scheme(Algorithm::Ed25519).into_builder().max_signatures(8).build().unwrap_err();
-    assert_eq!(error.to_string(), "max_signatures: is always 4 with public keys");
+    assert_eq!(
+        error.to_string(),
+        "max_signatures: must not be set with public keys, for which it is always 4: remove it"
+    );
     let hmac = scheme(Algorithm::Ed25519).into_builder().algorithm(Algorithm::HmacSha256).build().unwrap();
     assert_eq!(hmac.max_signatures(), 32);
 }

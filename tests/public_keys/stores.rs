@@ -56,7 +56,7 @@ fn public_key_under_two_ids_is_refused() {
     for (algorithm, [one, other]) in ALGORITHMS {
         let scheme = scheme(algorithm);
         let senders = |second: Keyring| [("a", public(&scheme, one)), ("b", second)];
-        let problem = "senders: \"a\" and \"b\" share a secret or public key";
+        let problem = "senders: must not share a secret or public key, as \"a\" and \"b\" do";
         for second in [public(&scheme, one), private(&scheme, one)] {
             let error = StaticKeys::new(&scheme, senders(second)).unwrap_err();
             assert_eq!(error.to_string(), problem, "{algorithm:?}");

@@ -20,7 +20,8 @@ const RULE_TESTS: &str = concat!(
 );
 const DASHBOARD: &str = include_str!("../../examples/monitoring/dashboard.json");
 
-/// The metrics of a receiver with accepted, released and refused deliveries, and of one whose store is down.
+/// The metrics of a receiver with accepted, released and refused deliveries, of one whose store is down, and of one that only
+/// reports.
 async fn exports() -> Exports {
     let mut exports = Exports::default();
     let running = Running::start(RECEIVERS[0], &[("HOOKWARDEN_QUOTA", "2")]);
@@ -52,6 +53,19 @@ async fn exports() -> Exports {
     assert_eq!(running.send(&Post::signed("x")).await.status, 503);
     let scrape = running.read("/metrics").await;
     for line in [r#"hookwarden_store_up{store="replay"} 0"#, r#"reason="replay_store_unavailable"} 1"#] {
+        assert!(scrape.contains(line), "{line}: {scrape}");
+    }
+    exports.add(&scrape);
+
+    let running = Running::start(RECEIVERS[0], &[("HOOKWARDEN_DANGER_REPORT_ONLY", "true")]);
+    // The handler's extractor refuses it.
+    assert_eq!(running.send(&Post::signed("x").carrying("y")).await.status, 401);
+    let scrape = running.read("/metrics").await;
+    for line in [
+        r#"outcome="would_be_refused",reason="mismatch"} 1"#,
+        r#"hookwarden_warnings_total{kind="report_only"} 2"#,
+        r#"hookwarden_report_only{scheme="timestamped"} 1"#,
+    ] {
         assert!(scrape.contains(line), "{line}: {scrape}");
     }
     exports.add(&scrape);

@@ -411,17 +411,17 @@ fn impossible_threshold_is_a_config_error() {
     };
     let day = Duration::from_secs(86_400);
     for (raise_at, window, fault) in [
-        (0, SECOND, Some("alert threshold")),
+        (0, SECOND, Some("raise_at")),
         (1, SECOND, None),
-        (1, SECOND - Duration::from_nanos(1), Some("alert window")),
+        (1, SECOND - Duration::from_nanos(1), Some("window")),
         (u32::MAX, day, None),
-        (1, day + Duration::from_nanos(1), Some("alert window")),
+        (1, day + Duration::from_nanos(1), Some("window")),
     ] {
         assert_eq!(field(AlertThreshold::new(raise_at, window)).as_deref(), fault, "{raise_at} in {window:?}");
     }
     for (clear_below, fault) in [(0, true), (1, false), (4, false), (5, true)] {
         let threshold = AlertThreshold::new(4, SECOND).unwrap().with_clear_below(clear_below);
-        assert_eq!(field(threshold).as_deref(), fault.then_some("alert clear_below"), "{clear_below}");
+        assert_eq!(field(threshold).as_deref(), fault.then_some("clear_below"), "{clear_below}");
     }
 }
 

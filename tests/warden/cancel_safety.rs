@@ -17,7 +17,7 @@ use hookwarden::error::StoreError;
 use hookwarden::event::RefusalReason;
 use hookwarden::keys::KeyStore;
 use hookwarden::testing::TestClock;
-use hookwarden::tower::{GuardedBody, ResponseFuture, VerifiedBody, WardenLayer, WardenService};
+use hookwarden::tower::{GuardedBody, ReceivedBody, ResponseFuture, WardenLayer, WardenService};
 use hookwarden::warden::{Quotas, Replay};
 use hookwarden::{IdSource, Quota, Scheme, Timestamp, Warden};
 use http::{Request, Response, StatusCode};
@@ -135,7 +135,7 @@ impl Work {
         self.begun.load(Ordering::Relaxed)
     }
 
-    async fn run(self, _: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn run(self, _: Request<ReceivedBody>) -> Result<Response<Full<Bytes>>, Infallible> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.go_on.acquire().await.unwrap().forget();
         let mut response = Response::new(Full::default());
@@ -234,7 +234,7 @@ async fn handler_of_a_dropped_request_keeps_its_span() {
     let warden = warden(&clock).webhook_id(IdSource::fixed(ID)).build().unwrap();
     let go_on = Arc::new(Notify::new());
     let (waiting, (sender, mut spans)) = (go_on.clone(), unbounded_channel());
-    let handler = service_fn(move |_: Request<VerifiedBody>| {
+    let handler = service_fn(move |_: Request<ReceivedBody>| {
         let (waiting, sender) = (waiting.clone(), sender.clone());
         async move {
             waiting.notified().await;
@@ -273,7 +273,7 @@ async fn panicking_detached_handler_releases_its_delivery() {
     let warden = warden(&clock).webhook_id(IdSource::fixed(ID)).build().unwrap();
     let (go_on, head) = (Arc::new(Notify::new()), signed_at(clock.now().wall));
     let waiting = go_on.clone();
-    let handler = service_fn(move |_: Request<VerifiedBody>| panic_after(waiting.clone()));
+    let handler = service_fn(move |_: Request<ReceivedBody>| panic_after(waiting.clone()));
     drop_midway(WardenLayer::new(warden.clone()).layer(handler).call(request(&head))).await;
     assert_eq!(warden.wait_for_handlers(Duration::ZERO).await, 1);
     go_on.notify_one();
@@ -288,7 +288,7 @@ async fn handler_with_a_client_is_awaited() {
     for (age, panics) in [(0, false), (1, true)] {
         let go_on = Arc::new(Notify::new());
         let waiting = go_on.clone();
-        let handler = service_fn(move |request: Request<VerifiedBody>| {
+        let handler = service_fn(move |request: Request<ReceivedBody>| {
             let waiting = waiting.clone();
             async move {
                 if panics {

@@ -20,7 +20,7 @@ use hookwarden::keys::StaticKeys;
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::replay::{LocalReplay, ReplayStore as _};
 use hookwarden::testing::{FaultyStore, StoreFault};
-use hookwarden::tower::{PeerAddress, VerifiedBody, WardenLayer};
+use hookwarden::tower::{PeerAddress, ReceivedBody, WardenLayer};
 use hookwarden::warden::{Admitted, BodyLimits, Quotas, Refused, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Key, Keyring, Quota, Reason, Scheme, Signer, Timestamp, Warden};
 use hyper::{Request, Response, StatusCode};
@@ -701,7 +701,7 @@ async fn hung_shared_store_delays_until_the_deadline() {
         warden.webhook_id(IdSource::fixed(ID)).body(limits)
     });
     remote.set_fault(StoreFault::Hang);
-    let handler = service_fn(async |_: Request<VerifiedBody>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let handler = service_fn(async |_: Request<ReceivedBody>| Ok::<_, Infallible>(Response::new(Body::empty())));
     let service = WardenLayer::new(scene.warden.clone()).layer(handler);
     let answer = tokio::time::timeout(PATIENCE, service.oneshot(scene.signed("x").into_request())).await;
     assert_eq!(answer.expect("an answer").unwrap().status(), 503);
@@ -859,7 +859,7 @@ async fn handler_status_settles_delivery_before_the_answer() {
         (StatusCode::BAD_REQUEST, "release"),
         (StatusCode::INTERNAL_SERVER_ERROR, "release"),
     ] {
-        let handler = service_fn(move |_: Request<VerifiedBody>| async move {
+        let handler = service_fn(move |_: Request<ReceivedBody>| async move {
             Ok::<_, Infallible>(Response::builder().status(status).body(Body::empty()).unwrap())
         });
         let mut request = scene.signed(status.as_str()).into_request();
@@ -875,7 +875,7 @@ async fn panicking_handler_releases_its_delivery() {
     let remote = Remote::default();
     let scene = scene_with(|warden| warden.replay(Replay::shared(remote.clone())).webhook_id(IdSource::fixed(ID)));
     let post = scene.signed("x");
-    let handler = service_fn(async |_: Request<VerifiedBody>| -> Result<Response<Body>, Infallible> {
+    let handler = service_fn(async |_: Request<ReceivedBody>| -> Result<Response<Body>, Infallible> {
         panic!("the application's own handler")
     });
     let service = WardenLayer::new(scene.warden.clone()).layer(handler);

@@ -205,7 +205,7 @@ fn allocations_are_counted() {
 fn layer_makes_three_small_allocations() {
     use futures_util::FutureExt as _;
     use hookwarden::IdSource;
-    use hookwarden::tower::{VerifiedBody, WardenLayer};
+    use hookwarden::tower::{ReceivedBody, WardenLayer};
     use tower::{Layer as _, Service as _};
 
     let keys = StaticKeys::new(&Scheme::timestamped(), [(ID, keys())]).unwrap();
@@ -214,7 +214,7 @@ fn layer_makes_three_small_allocations() {
     let warden = builder.webhook_id(IdSource::fixed(ID)).replay(Replay::new().capacity(4_000)).build().unwrap();
     let scene =
         Scene { warden: warden.clone(), signer: Signer::new(Scheme::timestamped(), self::keys()).unwrap(), clock };
-    let handler = tower::service_fn(async |_: http::Request<VerifiedBody>| {
+    let handler = tower::service_fn(async |_: http::Request<ReceivedBody>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
     });
     let mut service = WardenLayer::new(warden).layer(handler);

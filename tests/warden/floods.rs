@@ -345,10 +345,12 @@ async fn forgers_sharing_its_address_block_no_proven_sender() {
 
 // Without sockets.
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Passes one request to the layer, like a server that knows the peer.
 async fn pass<B>(warden: &Warden, peer: IpAddr, mut request: Request<B>) -> StatusCode
 where
-    B: hyper::body::Body<Data: Send, Error: Send> + Send + 'static,
+    B: hyper::body::Body<Data: Send, Error: Into<BoxError> + Send> + Send + 'static,
 {
     let handler = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
     request.extensions_mut().insert(PeerAddress(peer));
@@ -610,7 +612,7 @@ impl Trial {
     /// Asserts that the forger's request is refused for `reason`, and returns whether the forger is then blocked.
     async fn is_charged<B>(&self, post: &Post, body: B, reason: RefusalReason) -> bool
     where
-        B: hyper::body::Body<Data: Send, Error: Send> + Send + 'static,
+        B: hyper::body::Body<Data: Send, Error: Into<BoxError> + Send> + Send + 'static,
     {
         let request = post.request(body);
         let status = pass(&self.scene.warden, FORGER, request).await;

@@ -409,7 +409,7 @@ fn invalid_handshake_document_is_an_error() {
         (format!("{good}status = 500"), "handshake.status: must be from 200 to 299"),
         (format!("{good}when = [{{ value = \"a\" }}]"), "handshake.when: must have a pointer"),
         (format!("{good}when = [{{ header = \"X\", value = 1 }}]"), "handshake.when: must have a pointer"),
-        ("challenge = { body = \"/c\" }\nanswer = \"text\"".to_owned(), "handshake.when: is missing"),
+        ("challenge = { body = \"/c\" }\nanswer = \"text\"".to_owned(), "handshake.when: must be set, because"),
         ("challenge = \"none\"\nanswer = \"text\"".to_owned(), "handshake.json: must not have a challenge"),
     ] {
         let error = toml::from_str::<Handshake>(&text).unwrap_err().to_string();
@@ -423,17 +423,17 @@ fn document_without_its_token_does_not_build() {
     let read =
         || -> Handshake { toml::from_str("challenge = { query = \"c\" }\nanswer = \"text\"\ntoken = \"t\"").unwrap() };
     let built = builder(&scheme).handshake(read()).build();
-    assert_eq!(built.unwrap_err().to_string(), "handshake.token: is missing: call `with_token`");
+    assert_eq!(built.unwrap_err().to_string(), "handshake.token: must be set: call `with_token`");
     assert!(builder(&scheme).handshake(read().with_token("a-token")).build().is_ok());
 }
 
 #[test]
 fn provider_handshake_without_its_value_does_not_build() {
     for (name, problem) in [
-        ("WhatsApp", "handshake.token: is missing: call `with_token`"),
+        ("WhatsApp", "handshake.token: must be set: call `with_token`"),
         (
             "asana",
-            "handshake.accept_if: is missing: call `accept_if`, because the application must decide about each \
+            "handshake.accept_if: must be set: call `accept_if`, because the application must decide about each \
              challenge",
         ),
     ] {
@@ -442,7 +442,7 @@ fn provider_handshake_without_its_value_does_not_build() {
         assert_eq!(built.unwrap_err().to_string(), problem, "{name}");
     }
     let error = |name: &str| Handshake::provider(name).unwrap_err().to_string();
-    assert_eq!(error("GitHub"), "provider: github has no handshake that a Warden can answer");
+    assert_eq!(error("GitHub"), "provider: must have a handshake that a Warden can answer; github has none");
     assert_eq!(error("slak"), "provider: unknown provider \"slak\": did you mean slack?");
 }
 

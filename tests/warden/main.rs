@@ -4,6 +4,7 @@
 mod alerts;
 mod cached_keys;
 mod cancel_safety;
+mod captures;
 mod custom;
 mod deliveries;
 mod embedded_path;
@@ -16,6 +17,7 @@ mod handshakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod observers;
+mod report_only;
 mod rotation;
 mod scene;
 mod settings;

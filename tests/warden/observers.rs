@@ -109,6 +109,7 @@ fn full(outcome: Outcome) -> SecurityEvent<'static> {
     event.peer = Some(Ipv4Addr::new(192, 0, 2, 7).into());
     event.key_id = Some(KeyId::new("2026").unwrap());
     event.header = Some("X-Webhook-Signature");
+    event.capture = Some("hookwarden-1800000000-mismatch-00000000-0123456789abcdef-000007.http");
     event.skew = Some(-3);
     event.body_bytes = 24;
     event.duration = Duration::from_micros(1_500);
@@ -167,6 +168,7 @@ fn log_line_has_exactly_the_documented_fields() {
         fields,
         [
             ("body_bytes", "24"),
+            ("capture", "hookwarden-1800000000-mismatch-00000000-0123456789abcdef-000007.http"),
             ("duration_us", "1500"),
             ("header", "X-Webhook-Signature"),
             ("key_id", "2026"),
@@ -513,6 +515,80 @@ fn request_is_counted_by_scheme_outcome_and_reason() {
     assert_eq!(counts.len(), 3 + RefusalReason::ALL.len());
     // A reason without a refusal is exported as zero.
     assert_eq!(metrics.counters["hookwarden_requests_total{scheme=timestamped,outcome=refused,reason=mismatch}"], 0);
+}
+
+fn reported(outcome: Outcome) -> SecurityEvent<'static> {
+    let mut event = full(outcome);
+    event.report_only = true;
+    event
+}
+
+/// Alerts on `outcome="refused"` must not fire for requests that reached the handler.
+#[test]
+fn reported_refusal_has_its_own_outcome_in_metrics() {
+    let mismatch = Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch));
+    let metrics = measured(|observer| {
+        observer.observe(&reported(Outcome::Accepted));
+        observer.observe(&reported(mismatch));
+        observer.observe(&reported(mismatch));
+    });
+    let counts = metrics.nonzero("hookwarden_requests_total");
+    assert_eq!(
+        counts,
+        BTreeMap::from([
+            ("{scheme=timestamped,outcome=accepted,reason=}", 1),
+            ("{scheme=timestamped,outcome=would_be_refused,reason=mismatch}", 2),
+        ])
+    );
+    let counts = metrics.nonzero("hookwarden_webhook_requests_total");
+    assert_eq!(counts["{scheme=timestamped,webhook_id=acme,outcome=would_be_refused}"], 2);
+    assert_eq!(
+        metrics.counters["hookwarden_webhook_requests_total{scheme=timestamped,webhook_id=acme,outcome=refused}"],
+        0
+    );
+    assert_eq!(metrics.gauges["hookwarden_report_only{scheme=timestamped}"], 1.0);
+    assert_eq!(metrics.histograms["hookwarden_request_duration_seconds{outcome=would_be_refused}"].len(), 2);
+    assert_eq!(metrics.histograms["hookwarden_timestamp_skew_seconds{outcome=would_be_refused}"].len(), 2);
+}
+
+/// A first refusal is visible as an increase, and enforcing Wardens have no series for refusals that are only reported.
+#[test]
+fn reported_series_are_registered_by_marked_events() {
+    let names = |event: &SecurityEvent<'_>| {
+        let metrics = measured(|observer| observer.observe(event));
+        let names = metrics.counters.into_keys().filter(|name| name.contains("would_be_refused"));
+        names.filter(|name| !name.contains("outcome=would_be_refused,reason=") || name.contains("reason=stale")).count()
+    };
+    assert_eq!((names(&full(Outcome::Accepted)), names(&reported(Outcome::Accepted))), (0, 2));
+    let gauges = measured(|observer| observer.observe(&full(Outcome::Accepted))).gauges;
+    assert!(!gauges.keys().any(|name| name.contains("report_only")));
+}
+
+#[test]
+fn reported_refusal_is_marked_in_the_log() {
+    let mismatch = Outcome::Refused(RefusalReason::Unverified(Reason::Mismatch));
+    let fault = Outcome::Refused(RefusalReason::Misconfigured);
+    let lines = logged(|observer, _| {
+        [mismatch, fault].iter().for_each(|outcome| observer.observe(&reported(*outcome)));
+        (0..9).for_each(|_| observer.observe(&full(mismatch)));
+        (0..9).for_each(|_| observer.observe(&reported(mismatch)));
+    });
+    let marks: Vec<_> = lines
+        .iter()
+        .filter(|line| line.suppressed().is_some() || line.field("report_only").is_some())
+        .map(|line| (line.level, line.field("report_only"), line.field("message").unwrap(), line.suppressed()))
+        .collect();
+    let refused = (Level::WARN, Some("true"), "webhook would be refused", None);
+    assert_eq!(
+        marks[..2],
+        [refused, (Level::ERROR, Some("true"), "webhook would be refused, the receiver is at fault", None)]
+    );
+    // Enforced and reported refusals of one peer are counted apart.
+    let counts = [
+        (Level::WARN, Some("true"), "webhook would be refused", Some(5)),
+        (Level::WARN, None, "webhook refused", Some(4)),
+    ];
+    assert_eq!(marks[marks.len() - 2..], counts);
 }
 
 #[test]

@@ -152,12 +152,16 @@ fn setting_without_effect_is_a_config_error() {
             ("replay.danger_fall_back_to_this_process", OFF, |warden| {
                 warden.replay(Replay::danger_off().danger_fall_back_to_this_process())
             }),
-            ("replay.danger_fall_back_to_this_process", "requires `Replay::shared` or `shared_store`", |warden| {
-                warden.replay(Replay::new().danger_fall_back_to_this_process())
-            }),
-            ("replay.danger_fall_back_to_this_process", "requires `Replay::shared` or `shared_store`", |warden| {
-                warden.replay(Replay::in_process().danger_fall_back_to_this_process())
-            }),
+            (
+                "replay.danger_fall_back_to_this_process",
+                "must not be set without `Replay::shared` or `shared_store`",
+                |warden| warden.replay(Replay::new().danger_fall_back_to_this_process()),
+            ),
+            (
+                "replay.danger_fall_back_to_this_process",
+                "must not be set without `Replay::shared` or `shared_store`",
+                |warden| warden.replay(Replay::in_process().danger_fall_back_to_this_process()),
+            ),
             ("replay.capacity", "must not be set for a shared store", |warden| {
                 warden.replay(Replay::shared(Both::default()).capacity(1))
             }),

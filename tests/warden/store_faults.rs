@@ -10,7 +10,7 @@ use hookwarden::event::{Observer, RefusalReason, SecurityEvent, StoreKind};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys};
 use hookwarden::limit::{Decision, QuotaState, RateLimiter};
 use hookwarden::testing::{FaultyStore, StoreFault, TestClock, sign};
-use hookwarden::tower::{VerifiedBody, WardenLayer};
+use hookwarden::tower::{ReceivedBody, WardenLayer};
 use hookwarden::warden::{BodyLimits, Quotas, Replay};
 use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Scheme, Signer, Timestamp, Warden};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -133,7 +133,7 @@ async fn hung_key_store_gets_503_at_deadline() {
         .build()
         .unwrap();
     let handler =
-        service_fn(|_: http::Request<VerifiedBody>| async { Ok::<_, ()>(http::Response::new(String::new())) });
+        service_fn(|_: http::Request<ReceivedBody>| async { Ok::<_, ()>(http::Response::new(String::new())) });
     let signer = Signer::new(scheme, keyring()).unwrap();
     let request = sign(&signer, http::Request::post("/").body(BODY).unwrap());
     let request = request.map(|body| http_body_util::Full::new(bytes::Bytes::from_static(body)));

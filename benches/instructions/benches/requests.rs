@@ -29,7 +29,7 @@ use hookwarden_instructions::{REQUESTS, Work, floor, verify_at, warden};
 #[bench::verify_at_64k(args = (64 * KIB), setup = verify_at, config = at_most(2_620))]
 #[bench::warden_0(args = (0), setup = warden, config = at_most(10_510))]
 #[bench::warden_1k(args = (KIB), setup = warden, config = at_most(10_570))]
-#[bench::warden_64k(args = (64 * KIB), setup = warden, config = at_most(10_600))]
+#[bench::warden_64k(args = (64 * KIB), setup = warden, config = at_most(10_700))]
 fn accepted(work: Work) -> Work {
     handle(work)
 }
@@ -50,23 +50,23 @@ fn refused(work: Work) -> Work {
 
 #[library_benchmark]
 #[bench::plain_0(args = (0), setup = axum_plain, config = at_most(11_340))]
-#[bench::guarded_0(args = (0), setup = axum_guarded, config = at_most(29_060))]
+#[bench::guarded_0(args = (0), setup = axum_guarded, config = at_most(29_240))]
 #[bench::plain_1k(args = (KIB), setup = axum_plain, config = at_most(11_920))]
 #[bench::layered_1k(args = (KIB), setup = axum_layered, config = at_most(12_990))]
-#[bench::guarded_1k(args = (KIB), setup = axum_guarded, config = at_most(30_560))]
+#[bench::guarded_1k(args = (KIB), setup = axum_guarded, config = at_most(30_770))]
 #[bench::plain_64k(args = (64 * KIB), setup = axum_plain, config = at_most(13_110))]
-#[bench::guarded_64k(args = (64 * KIB), setup = axum_guarded, config = at_most(31_710))]
+#[bench::guarded_64k(args = (64 * KIB), setup = axum_guarded, config = at_most(31_910))]
 fn axum(work: Work) -> Work {
     handle(work)
 }
 
 #[library_benchmark]
 #[bench::plain_0(args = (0), setup = actix_plain, config = at_most(19_280))]
-#[bench::guarded_0(args = (0), setup = actix_guarded, config = at_most(37_030))]
+#[bench::guarded_0(args = (0), setup = actix_guarded, config = at_most(37_250))]
 #[bench::plain_1k(args = (KIB), setup = actix_plain, config = at_most(19_740))]
-#[bench::guarded_1k(args = (KIB), setup = actix_guarded, config = at_most(38_900))]
+#[bench::guarded_1k(args = (KIB), setup = actix_guarded, config = at_most(39_220))]
 #[bench::plain_64k(args = (64 * KIB), setup = actix_plain, config = at_most(94_550))]
-#[bench::guarded_64k(args = (64 * KIB), setup = actix_guarded, config = at_most(112_800))]
+#[bench::guarded_64k(args = (64 * KIB), setup = actix_guarded, config = at_most(112_980))]
 fn actix(work: Work) -> Work {
     handle(work)
 }

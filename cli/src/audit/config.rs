@@ -56,6 +56,7 @@ pub(crate) const EXAMPLE: &str = r#"All settings, each with its default or an ex
   content_types = ["application/json"]   # other types are answered 415; by default all are accepted
   tolerance = 300                # seconds; by default that of the scheme
   redis_url = "rediss://redis.example:6379"
+  danger_report_only = false     # true passes all requests to the handler
   danger_allow_shared_secrets = false
 
   [body]

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         (None, Some(name)) => {
             (name.clone(), loader::Loaded { entries: vec![from_environment(name)?], faults: Vec::new() })
         }
-        (None, None) => return Err(Failure::input("secret check", "requires a FILE or --secret-env")),
+        (None, None) => return Err(Failure::input("FILE", "must be set, or --secret-env")),
     };
     let loader::Loaded { entries, faults } = loaded;
     let mut findings: Vec<Finding> = faults

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::entries::{self, Entry, Reading};
 use crate::failure::Failure;
-use crate::input::{is_standard_input, text_of};
+use crate::input::{is_standard_input, refuse_unknown, text_of};
 use crate::private_file::directory_of;
 
 /// The secrets of files, and the errors of the library.
@@ -23,6 +23,7 @@ pub(super) fn load(path: &Path, reading: Reading, scheme: &Scheme) -> Result<Loa
     if path.is_dir() {
         return directory(path, scheme);
     }
+    refuse_unknown("FILE", path)?;
     let text = Zeroizing::new(text_of(path)?);
     let reading = reading.of(path, &text);
     let faults = match reading {

@@ -76,7 +76,7 @@ impl Batch {
 
     fn toml(&self, id: &str) -> Result<String, Failure> {
         if self.kind == Kind::Env {
-            return Err(Failure::input("--format toml", "requires a single kind, not env"));
+            return Err(Failure::input("--format toml", "must have a single kind, not env"));
         }
         if id.is_empty() {
             return Err(Failure::input("--id", "must not be empty"));

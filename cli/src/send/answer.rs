@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 /// A response, with the beginning of its body.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     /// The number of bytes of the body that were read.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     version: Version,
     headers: HeaderMap,
     shown: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Reads at most `READ` bytes of the body, and keeps the first `SHOWN`.
-    pub(super) async fn read(response: Response<Incoming>) -> Result<Self, Trouble> {
+    pub(crate) async fn read(response: Response<Incoming>) -> Result<Self, Trouble> {
         let (head, mut body) = response.into_parts();
         let mut answer =
             Self { status: head.status, size: 0, version: head.version, headers: head.headers, shown: Vec::new() };
@@ -41,7 +41,7 @@ impl Answer {
     }
 
     /// The status line, headers and body, escaped.
-    pub(super) fn print(&self, latency: Duration) {
+    pub(crate) fn print(&self, latency: Duration) {
         anstream::println!("{:?} {} in {latency:.1?}", self.version, self.status);
         for (name, value) in &self.headers {
             anstream::println!("{name}: {}", Escaped::line(&text(value)));
@@ -54,7 +54,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut headers: Map<String, Value> = Map::new();
         for name in self.headers.keys() {
             let mut values: Vec<_> = self.headers.get_all(name).iter().map(text).collect();
@@ -77,13 +77,13 @@ impl Answer {
 
 /// The reason for a missing response.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) kind: Kind,
-    pub(super) text: String,
+pub(crate) struct Trouble {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Connecting failed.
     NoConnection,
     /// The response was not complete before the timeout.
@@ -93,7 +93,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoConnection => "no connection",
             Self::Timeout => "timeout",
@@ -103,18 +103,18 @@ impl Kind {
 }
 
 impl Trouble {
-    pub(super) fn of(error: &legacy::Error) -> Self {
+    pub(crate) fn of(error: &legacy::Error) -> Self {
         if error.is_connect() { Self { kind: Kind::NoConnection, text: cause(error) } } else { Self::broken(error) }
     }
 
-    pub(super) fn timeout(after: Duration) -> Self {
+    pub(crate) fn timeout(after: Duration) -> Self {
         Self {
             kind: Kind::Timeout,
             text: format!("no complete response within {after:?}; raise --timeout, or check the receiver"),
         }
     }
 
-    fn broken(error: &dyn Error) -> Self {
+    pub(crate) fn broken(error: &dyn Error) -> Self {
         Self { kind: Kind::Broken, text: cause(error) }
     }
 }

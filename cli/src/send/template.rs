@@ -47,7 +47,7 @@ impl Template {
         }
         if unique && template.id.is_none() && !template.has_placeholder() {
             let problem =
-                "requires {number} or {id} in the body or in a header, because the scheme signs no new message id";
+                "must have {number} or {id} in the body or in a header, because the scheme signs no new message id";
             return Err(Failure::input("--unique", problem));
         }
         template.request(1)?;
@@ -59,7 +59,7 @@ impl Template {
         let mut request = self.unsigned(number)?;
         let time = self.time.unwrap_or_else(Timestamp::now);
         let signed = self.signer.sign_at(&request, request.body(), time);
-        signed.map_err(|error| message::cannot_sign(&error, ""))?.insert_into(request.headers_mut());
+        signed.map_err(|error| message::cannot_sign(&error, self.signer.scheme()))?.insert_into(request.headers_mut());
         Ok(request)
     }
 

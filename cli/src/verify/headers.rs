@@ -5,9 +5,14 @@ use serde_json::{Map, Value};
 
 use super::Captured;
 
+/// [`parse`] for the bytes of a file.
+pub(super) fn parse_bytes(bytes: &[u8]) -> Result<Captured, String> {
+    parse(std::str::from_utf8(bytes).map_err(|_| "must be UTF-8")?)
+}
+
 /// Parses headers and an optional request line: lines of `Name: value`, the lines of `curl -v` that begin with `>`, or
 /// JSON.
-pub(super) fn parse(text: &str) -> Result<Captured, String> {
+fn parse(text: &str) -> Result<Captured, String> {
     match text.trim_start().chars().next() {
         None => Err("must contain headers, but is empty".into()),
         Some('{' | '[') => from_json(text),
@@ -36,7 +41,7 @@ fn from_lines(text: &str) -> Result<Captured, String> {
             captured.path = Some(path_of(target.into()));
             continue;
         }
-        captured.add(line).map_err(|problem| format!("line {number} {problem}"))?;
+        captured.add(line).map_err(|problem| format!("line {number}: {problem}"))?;
     }
     captured.checked()
 }
@@ -67,7 +72,7 @@ impl Captured {
     fn add(&mut self, line: &str) -> Result<(), String> {
         // HTTP/2 sends the request line as pseudo-headers.
         let (pseudo, rest) = line.strip_prefix(':').map_or((false, line), |rest| (true, rest));
-        let (name, value) = rest.split_once(':').ok_or("must have a colon")?;
+        let (name, value) = rest.split_once(':').ok_or("must have the form 'Name: value'")?;
         let value = value.trim();
         match (pseudo, name) {
             (true, "method") => self.method = Some(value.into()),

@@ -7,7 +7,7 @@ use super::headers::path_of;
 
 /// Parses a request. Lines may end in LF only, as in pasted text. The body has the length of `Content-Length`, is
 /// joined from its chunks, or continues to the end.
-pub(super) fn parse(message: &[u8]) -> Result<Captured, String> {
+pub(crate) fn parse(message: &[u8]) -> Result<Captured, String> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     let size = match request.parse(message) {
@@ -16,7 +16,7 @@ pub(super) fn parse(message: &[u8]) -> Result<Captured, String> {
         Err(httparse::Error::TooManyHeaders) => return Err(format!("must have at most {MAX_HEADERS} headers")),
         Err(error) => {
             return Err(format!(
-                "must be an HTTP/1.x request ({error}); use --headers for headers without a request line"
+                "must be an HTTP/1.x request ({error}); for headers without a request line, use --headers and --body"
             ));
         }
     };

@@ -1,24 +1,44 @@
 //! Prints the result of a verification.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use hookwarden::Timestamp;
-use hookwarden::diagnose::{Cause, Diagnosis, Verdict};
+use hookwarden::diagnose::{Cause, CauseKind, Diagnosis, Verdict};
 use serde_json::{Value, json};
 
 use crate::causes;
 use crate::failure::{FOUND, Failure};
 use crate::output::Output;
 use crate::table::Cell;
+use crate::when;
 
 /// The result of a verification at a time.
 #[derive(Debug)]
 pub(super) struct Verification {
     pub(super) diagnosis: Diagnosis,
     pub(super) time: Timestamp,
-    /// Whether the message was verified at its own timestamp because it is stale now.
-    pub(super) stale_by_now: bool,
+    /// `Some` if the message was verified at its own timestamp because it is stale now: with the cause of that, unless
+    /// the time could not be compared.
+    pub(super) stale: Option<Option<Cause>>,
+    /// Whether the message was verified at its time of arrival, which the capture has.
+    pub(super) at_arrival: bool,
+}
+
+/// Whether a cause is that the timestamp is in the past.
+pub(super) fn is_late(cause: &Cause) -> bool {
+    matches!(cause.kind(), CauseKind::TimestampStale | CauseKind::TimestampTimeZone)
+}
+
+/// Whether a cause is that the timestamp is not in the scheme's form.
+pub(super) fn is_misread(cause: &Cause) -> bool {
+    matches!(
+        cause.kind(),
+        CauseKind::TimestampSeconds
+            | CauseKind::TimestampMilliseconds
+            | CauseKind::TimestampRfc3339
+            | CauseKind::TimestampHttpDate
+            | CauseKind::TimestampMalformed
+    )
 }
 
 impl Verification {
@@ -39,7 +59,7 @@ impl Verification {
         let line = match diagnosis.verdict() {
             Verdict::Holds { skew, .. } => {
                 let skew = match skew {
-                    Some(skew) if !self.stale_by_now => format!(", clock minus timestamp {skew} s"),
+                    Some(skew) if self.stale.is_none() => format!(", clock minus timestamp {skew} s"),
                     _ => String::new(),
                 };
                 Cell::good(format!("holds: {verdict}{skew}"))
@@ -48,11 +68,20 @@ impl Verification {
             _ => Cell::bad(verdict),
         };
         anstream::println!("{line}");
-        if self.stale_by_now {
-            let age = Duration::from_secs(now.as_unix().abs_diff(self.time.as_unix()));
+        if let Some(cause) = &self.stale {
+            let age = now.as_unix().abs_diff(self.time.as_unix());
             anstream::println!(
-                "verified at its own timestamp, {} s ago: a receiver refuses it as stale now, which is normal for a capture; to verify it at the current time, add --at now",
-                age.as_secs()
+                "verified at its own timestamp, {age} s ago, as a stored capture is usually old; to verify it at the current time, add --at now"
+            );
+            if let Some(cause) = cause.as_ref().filter(|_| age <= RECENT) {
+                anstream::println!("if it was captured just now, a receiver refuses it:");
+                causes::print(std::slice::from_ref(cause));
+            }
+        }
+        if self.at_arrival {
+            anstream::println!(
+                "verified at its time of arrival, {}; to verify it at the current time, add --at now",
+                when::text(self.time)
             );
         }
         if !diagnosis.causes().is_empty() {
@@ -80,10 +109,14 @@ impl Verification {
             "header": header,
             "skew": skew,
             "judged_at": self.time.as_unix(),
-            "stale_by_now": self.stale_by_now,
+            "stale_by_now": self.stale.is_some(),
+            "stale_cause": self.stale.as_ref().and_then(Option::as_ref).map(causes::json),
             "secret": diagnosis.fitting_secret().map(|place| place.saturating_add(1)),
             "causes": diagnosis.causes().iter().map(causes::json).collect::<Vec<_>>(),
             "signatures_tried": diagnosis.tried(),
         })
     }
 }
+
+/// The age in seconds up to which a wrong clock is likely: a day.
+const RECENT: u64 = 86_400;

@@ -78,6 +78,7 @@ fn unsafe_setting_is_found_with_its_line() {
         ("quotas.danger_unlimited_rejected = true", "danger-unlimited-rejected"),
         ("replay.danger_off = true", "danger-replay-off"),
         ("replay.danger_fall_back_to_this_process = true", "danger-replay-fall-back"),
+        ("danger_report_only = true", "danger-report-only"),
         ("danger_allow_shared_secrets = true", "danger-allow-shared-secrets"),
         ("redis_url = \"redis://redis.example\"", "redis-without-tls"),
         ("redis_url = \"redis://10.0.0.7:6379\"", "redis-without-tls"),
@@ -257,6 +258,10 @@ fn invalid_settings_fail_with_one_line() {
         ("replay = { store = \"disk\" }\n", "line 1: unknown variant"),
         ("[replay]\nlease = 0\n", "line 2: replay.lease: must be more than zero"),
         ("[replay]\ndanger_off = true\nduplicates_conflict = true\n", "line 3: replay.duplicates_conflict: "),
+        (
+            "redis_url = \"redis://127.0.0.1\"\ndanger_report_only = true\n",
+            "line 2: danger_report_only: must not be set with redis_url",
+        ),
         ("redis_url = \"http://canary-93\"\n", "line 1: redis_url: must be a Redis URL"),
         ("keys = \"none.toml\"\n", "none.toml: "),
     ] {

@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn trial(name: &'static str, python: Option<PathBuf>, required: &'static str, test: fn(&Path)) -> Trial {
+pub(crate) fn trial(name: &'static str, python: Option<PathBuf>, required: &'static str, test: fn(&Path)) -> Trial {
     Trial::ignorable_test(name, move || match python {
         Some(python) => {
             test(&python);
@@ -92,7 +92,7 @@ fn read(python: &Path, corpus: &Value, verifier: &str) -> CommandOutput {
 }
 
 /// Python with the scripts of the SDKs, which compiles modules into a directory of the tests.
-fn command(python: &Path) -> Command {
+pub(crate) fn command(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.env("PYTHONPATH", root().join("tests/sdks/pypi"));
     command.env("PYTHONPYCACHEPREFIX", Path::new(env!("CARGO_TARGET_TMPDIR")).join("python"));
@@ -114,12 +114,12 @@ fn rows<'o>(output: &'o CommandOutput, level: &str) -> Vec<(&'o str, &'o str)> {
         .collect()
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// The directory in which `tests/sdks/install` installs the SDKs of PyPI.
-fn sdks() -> PathBuf {
+pub(crate) fn sdks() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("sdks/pypi")
 }
 

@@ -16,6 +16,7 @@ use tokio::task::block_in_place;
 use super::files::{FILES, KEYS};
 use super::harness::receiver::{Bench, Server};
 use super::harness::sender::ID;
+use super::listener::interrupt_when_listening;
 use super::schemes::keyring;
 use super::scratch::Scratch;
 use blocks::{Block, blocks};
@@ -35,9 +36,12 @@ async fn documented_shell_lines_run() {
             // An audit expects the whole default quota.
             let audited = if is_audit { Some(Bench::start(Server::Axum, warden()).await) } else { None };
             let address = audited.as_ref().unwrap_or(&unlimited).receiver.address().to_string();
-            let text = line.text.replace("127.0.0.1:3000", &address);
+            // The receiver also takes the requests to `hookwarden listen`.
+            let text = line.text.replace("127.0.0.1:3000", &address).replace("127.0.0.1:4000", &address);
             let text = format!("export HOOKWARDEN_SECRET={SECRET} SECRET={SECRET}\n{text}");
-            let output = block_in_place(|| scratch.shell(&text));
+            let is_listen = line.text.contains("hookwarden listen");
+            let run = || if is_listen { interrupt_when_listening(&scratch, &text) } else { scratch.shell(&text) };
+            let output = block_in_place(run);
             let code = EXPECTED.iter().find(|(listed, _)| *listed == line.text).map_or(0, |(_, code)| *code);
             assert_eq!(output.code, Some(code), "{}: {}: {output:?}", line.file, line.text);
             files.insert(line.file.clone());
@@ -107,7 +111,11 @@ fn scratch(block: &Block) -> Scratch {
     let signed = Signer::new(scheme, keys).expect("a signer").sign_body(BODY.as_bytes()).expect("a signed message");
     let headers: String = signed.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     scratch.write("headers.txt", &headers);
-    scratch.write("request.http", format!("POST /webhooks/acme HTTP/1.1\r\n{headers}\r\n{BODY}"));
+    let request = format!("POST /webhooks/acme HTTP/1.1\r\n{headers}\r\n{BODY}");
+    std::fs::create_dir(scratch.path("captures")).expect("a directory");
+    for name in ["request.http", "captures/request.http"] {
+        scratch.write(name, &request);
+    }
     scratch
 }
 

@@ -18,6 +18,10 @@ mod curl;
 #[cfg(unix)]
 mod endpoint;
 #[cfg(unix)]
+mod listen_sdks;
+#[cfg(unix)]
+mod listener;
+#[cfg(unix)]
 mod own_address;
 #[cfg(unix)]
 mod rotate_race;
@@ -28,7 +32,8 @@ mod scratch;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
-    let trials = [corpus_reader::trials(), curl::trials(), own_address::trials(), rotate_race::trials()];
+    let trials =
+        [corpus_reader::trials(), curl::trials(), listen_sdks::trials(), own_address::trials(), rotate_race::trials()];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

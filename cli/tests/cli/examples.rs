@@ -2,10 +2,11 @@
 //!
 //! Bash runs each line after `Example:` in a directory with [`FILES`] and a keys file. A line must exit with 0, or with
 //! the code in its last comment: `# exit code 1`. The commands are found by walking through the help. The example of
-//! `audit` needs another receiver, and is in the tests of `audit`.
+//! `audit` needs another receiver, and is in the tests of `audit`. `listen` is interrupted when it listens.
 
 use super::endpoint::Endpoint;
 use super::files::{FILES, KEYS};
+use super::listener::interrupt_when_listening;
 use super::scratch::Scratch;
 
 #[test]
@@ -19,7 +20,7 @@ fn help_examples_of_every_command_run() {
     for command in commands {
         let name = command.join(" ");
         let (scratch, keys) = (Scratch::new(), format!("{KEYS}{OTHER_SENDER}"));
-        for (file, content) in FILES.into_iter().chain([("keys.toml", &*keys)]) {
+        for (file, content) in FILES.into_iter().chain([("keys.toml", &*keys), ("request.http", REQUEST)]) {
             scratch.write(file, content);
         }
         let help = help(&command);
@@ -31,12 +32,12 @@ fn help_examples_of_every_command_run() {
         for line in examples {
             let expected = line.rsplit_once("# exit code ").map_or(0, |(_, code)| code.trim().parse().unwrap());
             let line = line.replace("http://127.0.0.1:3000/webhooks/acme", &endpoint.url("/open"));
-            let ran = scratch.shell(&line);
+            let ran = if name == "listen" { interrupt_when_listening(&scratch, &line) } else { scratch.shell(&line) };
             assert_eq!(ran.code, Some(expected), "{name}: {line}: {ran:?}");
         }
     }
-    // The examples of `send`: one request, and a run of 20.
-    assert_eq!(endpoint.seen().count(), 21);
+    // The examples of `send`: one request, and a run of 20. The example of `resend`.
+    assert_eq!(endpoint.seen().count(), 22);
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn help(command: &[String]) -> String {
 }
 
 fn examples(help: &str) -> Vec<String> {
-    let headings = ["Example:", "Example, with a receiver on port 3000:"];
+    let headings = ["Example:", "Example, with a receiver on port 3000:", "Example, with an application on port 3000:"];
     headings.into_iter().flat_map(|heading| section(help, heading)).map(|line| line.trim().to_owned()).collect()
 }
 
@@ -82,6 +83,8 @@ fn section<'h>(help: &'h str, heading: &str) -> impl Iterator<Item = &'h str> {
     let after = help.lines().skip_while(move |line| *line != heading).skip(1).collect::<Vec<_>>();
     after.into_iter().take_while(|line| !line.is_empty())
 }
+
+const REQUEST: &str = "POST /webhooks/acme HTTP/1.1\r\ncontent-type: text/plain\r\n\r\ntext";
 
 /// A sender without events in [`FILES`].
 const OTHER_SENDER: &str = r#"

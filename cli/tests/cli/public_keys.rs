@@ -170,7 +170,7 @@ fn verify_names_the_cause_of_mismatch() {
     let [pkcs1, pss] = ["rsa-pkcs1-sha256", "rsa-pss-sha256"].map(scheme);
     for ((algorithm, private), other) in KEYS.into_iter().zip(OTHERS) {
         let (own, public) = (scheme(algorithm), public_of(algorithm, private));
-        assert_named(&own, &own, private, &public_of(algorithm, other), "probably uses another public key");
+        assert_named(&own, &own, private, &public_of(algorithm, other), "compare the public key on both sides first");
         let base64url = own.replace("\"base64\"", "\"base64url\"");
         assert_named(&base64url, &own, private, &public, "URL-safe base64");
         assert_named(&reordered(&own), &own, private, &public, "order");

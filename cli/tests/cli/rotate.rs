@@ -160,7 +160,7 @@ fn supplied_secret_is_checked_before_use() {
     };
     for (bad, problem) in [
         ("changeme-canary", "placeholder"),
-        ("", "is empty"),
+        ("", "must not be empty"),
         ("short-canary-1", "has 14 characters"),
         (" padded-canary", "white space"),
         ("Zp4Xr9LmQv7Tk2WcYb6NsJd1HfGa8EuRo3KiVxMz5BtCqPwSnD", "already key one of sender globex"),

@@ -158,7 +158,7 @@ fn unsuitable_options_and_keys_change_nothing() {
     site.rotate(&whpk, &["--secret-output", "new"]).assert_refused("must not be set with a public key");
     let p256 = include_str!("../../../tests/public_keys/keys/p256_public.pem");
     site.rotate(p256, &[]).assert_refused("must be an Ed25519 public key");
-    site.rotate("", &[]).assert_refused("is empty");
+    site.rotate("", &[]).assert_refused("must not be empty");
     site.rotate(&site.public(KEYS[0].1), &[]).assert_refused("public key, which is already key old of sender acme");
     let old = include_str!("../../../tests/public_keys/keys/ed25519_public.pem");
     site.rotate(old, &[]).assert_refused("have the same secret or public key");
@@ -196,7 +196,7 @@ fn shared_public_key_is_rotated_for_both_ids() {
     // A file without shared keys gets none.
     let separate = format!("{entry}{}", entry.replace("acme", "globex").replace(&site.public(KEYS[0].1), &new));
     site.scratch.write("keys.toml", &separate);
-    site.rotate(&new, &[]).assert_refused("\"acme\" and \"globex\" share a secret or public key");
+    site.rotate(&new, &[]).assert_refused("must not share a secret or public key, as \"acme\" and \"globex\" do");
     assert_eq!(site.scratch.read("keys.toml"), separate);
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -168,6 +168,20 @@ impl Running {
 
     pub(crate) fn id(&self) -> String {
         self.child.id().to_string()
+    }
+
+    /// Standard output so far.
+    pub(crate) fn output(&self) -> String {
+        // The command writes at the file's position, so reading must not move it.
+        let mut text = vec![0; usize::try_from(self.stdout.metadata().unwrap().len()).unwrap()];
+        let length = self.stdout.read_at(&mut text, 0).unwrap();
+        text.truncate(length);
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Sends SIGINT, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        assert!(Command::new("kill").args(["-INT", &self.id()]).status().unwrap().success());
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

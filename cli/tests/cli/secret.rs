@@ -131,7 +131,7 @@ fn crash_while_writing_leaves_no_file() {
 #[test]
 fn invalid_input_fails_with_one_line() {
     let scratch = Scratch::new();
-    scratch.run(["secret", "env", "--format", "toml"]).assert_refused("--format toml: requires a single kind");
+    scratch.run(["secret", "env", "--format", "toml"]).assert_refused("--format toml: must have a single kind");
     scratch.run(["secret", "--format", "toml", "--id", ""]).assert_refused("--id: must not be empty");
     for arguments in [&["secret", "unknown"][..], &["secret", "--count", "0"], &["secret", "--count", "1000001"]] {
         assert!(scratch.run(arguments).assert_code(2).stdout.is_empty(), "{arguments:?}");

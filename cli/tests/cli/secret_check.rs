@@ -126,7 +126,9 @@ fn environment_variable_is_checked() {
 #[test]
 fn invalid_input_fails_with_one_line() {
     let scratch = Scratch::new();
-    scratch.run(["secret", "check", "none"]).assert_refused("none: ");
+    scratch
+        .run(["secret", "check", "none"])
+        .assert_refused("FILE: must be an existing file (the name is not shown, because it may be the secret itself)");
     scratch.write("plain.env", "PORT=80\n");
     scratch.run(["secret", "check", "plain.env"]).assert_refused("nothing was checked");
     scratch.write("odd.env", "A_SECRET=x\ncanary-71\n");
@@ -172,8 +174,8 @@ fn file_is_read_as_receivers_read_it() {
         ),
         ("bare.toml", "title = \"x\"\n".into(), "bare.toml:1: file: must have no field besides sender", 1),
         ("tls.key", pem.into(), "./tls.key:1: secret: must be a webhook secret; this is a PEM line", 1),
-        ("bom", format!("\u{feff}{GOOD}\n"), "./bom:1: secret: starts or ends with an invisible", 1),
-        ("blank", format!("{GOOD}\n\n"), "./blank:2: secret: is empty", 2),
+        ("bom", format!("\u{feff}{GOOD}\n"), "./bom:1: secret: must not start or end with an invisible", 1),
+        ("blank", format!("{GOOD}\n\n"), "./blank:2: secret: must not be empty", 2),
         ("twice", format!("{GOOD}\n{GOOD}\n"), "./twice:2: keys: line-1 and line-2 have the same secret", 2),
         ("weak", "changeme\n".into(), "./weak:1: secret: must have at least 12 characters", 1),
     ];
@@ -214,15 +216,15 @@ fn directory_is_read_as_receivers_read_it() {
         "secrets/tls.key:1: secret: must be a webhook secret; this is a PEM line",
         Some(1),
     );
-    assert_refused(&scratch, "secrets", "secrets/bom:1: secret: starts or ends", Some(1));
+    assert_refused(&scratch, "secrets", "secrets/bom:1: secret: must not start or end", Some(1));
     assert_refused(&scratch, "secrets", "secrets/acme.bak: file: has the name of a backup copy", None);
-    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: is empty", Some(2));
+    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: must not be empty", Some(2));
     let ran = scratch.run(["secret", "check", "secrets", "--json"]);
     assert!(ran.stdout.contains("the secret of placeholder is a placeholder"), "{ran:?}");
     std::fs::remove_file(scratch.path("secrets/acme")).unwrap();
     std::fs::remove_file(scratch.path("secrets/placeholder")).unwrap();
     // Each error is reported even if no secret is valid.
-    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: is empty", Some(2));
+    assert_refused(&scratch, "secrets", "secrets/blank:2: secret: must not be empty", Some(2));
     assert_refused(&scratch, "secrets", "secrets/tls.key:1: ", Some(1));
 }
 

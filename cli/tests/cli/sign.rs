@@ -95,9 +95,84 @@ fn request_line_is_signed_when_scheme_requires() {
     assert_ne!(sign(&["--path", "/a"]), by_path);
     assert_ne!(sign(&["--path", "/a?b=c", "--method", "PUT"]), by_path);
     let arguments = ["sign", "--body", "x", "--scheme", &scheme];
-    scratch
-        .run(arguments)
-        .assert_refused("request line: must be given with the head, because the scheme signs it; set --path or --url");
+    scratch.run(arguments).assert_refused("--path: must be set, or --url, because the scheme lines signs the path");
+}
+
+#[test]
+fn url_of_another_host_is_refused() {
+    let scratch = Scratch::new();
+    let scheme = scratch.file(
+        "urls.toml",
+        "name = \"urls\"\nsignature_headers = [\"X-Signature\"]\n\
+         signed = [{ url = { base = \"https://hooks.example.com\" } }, { literal = \"\\n\" }, \"body\"]\n",
+    );
+    let arguments = ["sign", "--body", "x", "--scheme", &scheme];
+    let sign = |more: &[&str]| scratch.run([&arguments[..], more].concat());
+    for (flag, url) in [
+        ("--url", "https://other.example/a"),
+        ("--url", "http://hooks.example.com/a"),
+        ("--curl", "http://127.0.0.1:3000/a"),
+    ] {
+        let (given, _) = url.split_at(url.len() - 2);
+        sign(&[flag, url]).assert_refused(&format!(
+            "{flag}: must begin with https://hooks.example.com, which the scheme urls signs, but begins with {given};"
+        ));
+    }
+    let signed = sign(&["--path", "/a"]).assert_code(0).stdout;
+    assert_eq!(sign(&["--url", "https://hooks.example.com/a"]).assert_code(0).stdout, signed);
+    // A local receiver behind a public address is sent what the public address would get.
+    let line = sign(&["--curl", "http://127.0.0.1:3000/b", "--path", "/a"]).assert_code(0).stdout;
+    assert!(line.contains(signed.trim_end()) && line.trim_end().ends_with("http://127.0.0.1:3000/b"), "{line}");
+}
+
+#[test]
+fn url_is_compared_by_host_and_port() {
+    let scratch = Scratch::new();
+    let document = |base: &str| {
+        format!(
+            "name = \"urls\"\nsignature_headers = [\"X-Signature\"]\n\
+             signed = [{{ url = {{ base = \"{base}\" }} }}, {{ literal = \"\\n\" }}, \"body\"]\n"
+        )
+    };
+    for (base, url, path) in [
+        ("https://hooks.example.com", "https://HOOKS.example.com:443/a?b=c", Some("/a?b=c")),
+        ("https://hooks.example.com:443", "https://hooks.example.com/a", Some("/a")),
+        ("http://hooks.example.com", "http://hooks.example.com:80/a", Some("/a")),
+        ("https://hooks.example.com", "https://hooks.example.com:8443/a", None),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/a?b=c", Some("/a?b=c")),
+        ("https://hooks.example.com/in", "https://hooks.example.com/inner", None),
+        ("https://hooks.example.com/in", "https://hooks.example.com/a", None),
+    ] {
+        let scheme = scratch.file("urls.toml", document(base));
+        let sign = |more: &[&str]| scratch.run([&["sign", "--body", "x", "--scheme", &scheme], more].concat());
+        let ended = sign(&["--url", url]);
+        match path {
+            Some(path) => assert_eq!(ended.assert_code(0).stdout, sign(&["--path", path]).stdout, "{base} {url}"),
+            None => ended.assert_refused(&format!("--url: must begin with {base}, which")),
+        }
+    }
+}
+
+/// Error messages are logged, and a mistyped option must not put a secret there.
+#[test]
+fn secret_in_place_of_its_source_is_hidden() {
+    let scratch = Scratch::new();
+    for option in ["--secret-file", "--secret-env"] {
+        let ended = scratch.run(["sign", "--body", "x", option, SECRET]).assert_code(2);
+        assert!(ended.stderr.contains("must be") && !ended.stderr.contains("canary"), "{ended:?}");
+    }
+    // The secrets of some providers consist of the characters that a name has: Adyen's are hex in upper case.
+    for secret in ["A1B2C3D4E5F60718293A4B5C6D7E8F90", "1_A2", &"A_B2".repeat(11)] {
+        let ended = scratch.run(["sign", "--body", "x", "--secret-env", secret]).assert_code(2);
+        assert!(ended.stderr.contains("the variable of --secret-env is not set"), "{ended:?}");
+        assert!(!ended.stderr.contains(secret), "{ended:?}");
+    }
+    for secret in ["/aBcD+eFgH=", "SG.aBcDeFgH", "aB/cD+eFgH="] {
+        let ended = scratch.run(["sign", "--body", "x", "--secret-file", secret]).assert_code(2);
+        assert!(ended.stderr.contains("--secret-file: must be") && !ended.stderr.contains(secret), "{ended:?}");
+    }
+    let ended = scratch.run(["secret", "check", SECRET]).assert_code(2);
+    assert!(ended.stderr.contains("FILE: must be") && !ended.stderr.contains("canary"), "{ended:?}");
 }
 
 #[test]
@@ -164,6 +239,10 @@ fn invalid_input_fails_with_one_line() {
     let refused = |arguments: &[&str], text: &str| scratch.run([&["sign"], arguments].concat()).assert_refused(text);
     refused(&[], "required arguments were not provided: <FILE|--body <TEXT>>");
     refused(&["nowhere"], "nowhere: No such file");
+    refused(&["{\"id\":7}"], "FILE: must be the name of a file, but is a text; to sign this text, use --body");
+    refused(&["a=1&b=2"], "FILE: must be the name of a file, but is a text; to sign this text, use --body");
+    let utf16 = scratch.file("utf16", b"\xff\xfes\0e\0c\0");
+    refused(&["body", "--secret-file", &utf16], "utf16: must be UTF-8, but is UTF-16, as PowerShell writes it");
     refused(&["body", "--body", "x"], "cannot be used with");
     refused(&["body", "-H", "no colon"], "must have the form 'Name: value'");
     refused(&["body", "-H", "a b: c"], "must have a valid header name before the colon");
@@ -173,12 +252,20 @@ fn invalid_input_fails_with_one_line() {
     );
     refused(&["body", "--scheme", &document], "bad.toml: ");
     refused(&["body", "--secret-env", "NOT_SET"], "NOT_SET is not set in the environment");
-    refused(&["body", "--secret-file", "nowhere"], "nowhere: No such file");
+    refused(&["body", "--secret-file", "nowhere"], "--secret-file: must be an existing file (the name is not shown,");
+    refused(&["body", "--secret-file", "nowhere.txt"], "must be an existing file, but nowhere.txt does not exist");
+    refused(&["body", "--secret-file", "./nowhere"], "must be an existing file, but ./nowhere does not exist");
+    refused(
+        &["body", "--secret-file", "body/secret"],
+        "--secret-file: must be a file that can be read: not a directory",
+    );
+    refused(&["a[1]=x&b=2.txt"], "a[1]=x&b=2.txt: No such file");
+    refused(&["./a=1"], "./a=1: No such file");
     refused(&["body", "--secret-file", &spaced], "secret: ");
     refused(&["body", "--scheme", "standard_webhooks"], "must be base64 for the scheme standard_webhooks");
     refused(&["-", "--secret-file", "-"], "standard input: must be the secret or the body");
     refused(&["body", "--timestamp", "0"], "timestamp: cannot be written in the scheme's format");
-    refused(&["body", "--timestamp", "soon"], "--timestamp");
+    refused(&["body", "--timestamp", "soon"], "--timestamp <SECONDS>: must be Unix seconds");
     refused(&["body", "--curl", "ftp://example.com"], "must be an http:// or https:// URL with a host");
     refused(&["body", "--curl", "http://a/", "--url", "http://b/"], "cannot be used with");
 

@@ -1,23 +1,27 @@
-use hookwarden::{Scheme, Signer, Timestamp};
+use hookwarden::Timestamp;
+use hookwarden::providers::Provider;
+use ring::hmac;
 
-use super::schemes::{keyring, presets};
+use super::schemes::presets;
 use super::scratch::{SECRET, Scratch};
 
 const BODY: &str = "{\"id\":7}";
-
-fn signer() -> Signer {
-    Signer::new(Scheme::timestamped(), keyring(&Scheme::timestamped(), SECRET)).unwrap()
-}
 
 /// The current time plus `seconds`.
 fn away(seconds: i64) -> Timestamp {
     Timestamp::from_unix(Timestamp::now().as_unix() + seconds)
 }
 
-/// The headers of a message as lines, each ended by `end`.
+/// The headers of a message as lines, each ended by `end`. `ring` signs it, so no code is shared with the command.
 fn lines(body: &str, time: Timestamp, end: &str) -> String {
-    let signed = signer().sign_body_at(body.as_bytes(), time).unwrap();
-    signed.iter().map(|(name, value)| format!("{name}: {value}{end}")).collect()
+    lines_stamped(body, &time.as_unix().to_string(), end)
+}
+
+fn lines_stamped(body: &str, stamp: &str, end: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let tag = hmac::sign(&key, format!("{stamp}.{body}").as_bytes());
+    let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("X-Webhook-Timestamp: {stamp}{end}X-Webhook-Signature: {tag}{end}")
 }
 
 #[test]
@@ -183,6 +187,31 @@ fn old_capture_is_verified_at_its_timestamp() {
 }
 
 #[test]
+fn timestamp_in_another_unit_does_not_hold() {
+    let scratch = Scratch::new();
+    let body = scratch.file("body", BODY);
+    let milliseconds = scratch.file(
+        "milliseconds.toml",
+        "name = \"milliseconds\"\nsignature_headers = [\"X-Webhook-Signature\"]\n\
+         timestamp = { header = \"X-Webhook-Timestamp\", format = \"milliseconds\" }\n\
+         signed = [\"timestamp\", { literal = \".\" }, \"body\"]\n",
+    );
+    let now = away(0).as_unix();
+    for (scheme, stamp, kind) in [
+        (&*milliseconds, now.to_string(), "timestamp-seconds"),
+        ("timestamped", (now * 1_000).to_string(), "timestamp-milliseconds"),
+    ] {
+        let headers = scratch.file("headers", lines_stamped(BODY, &stamp, "\n"));
+        for more in [&[][..], &["--at", "signed"]] {
+            let arguments =
+                [&["verify", "--headers", &headers, "--body", &body, "--scheme", scheme, "--json"], more].concat();
+            let json = scratch.run(arguments).assert_code(1).json();
+            assert_eq!((&json["verdict"], &json["causes"][0]["kind"]), (&"refused".into(), &kind.into()), "{json}");
+        }
+    }
+}
+
+#[test]
 fn early_message_is_refused_at_current_time() {
     let scratch = Scratch::new();
     let body = scratch.file("body", BODY);
@@ -257,8 +286,78 @@ fn captured_request_line_is_verified() {
     }
     let headers = scratch.file("headers", &signed);
     verify(&["--headers", &headers, "--body", &body, "--method", "PUT", "--path", path]).assert_code(0);
-    let json = verify(&["--headers", &headers, "--body", &body, "--json"]).assert_code(1).json();
-    assert_eq!(json["causes"][0]["kind"], "request-line-missing", "{json}");
+    // A capture without a request line says nothing about the sender.
+    let refused = |more: &[&str], text: &str| {
+        verify(&[&["--headers", &headers, "--body", &body], more].concat()).assert_refused(text);
+    };
+    refused(&[], "--method and --path: must be set, because the scheme lines signs them, and the capture");
+    refused(&["--method", "PUT"], "--path: must be set");
+    refused(&["--path", path], "--method: must be set");
+}
+
+#[test]
+fn swapped_files_are_named() {
+    let scratch = Scratch::new();
+    let lines = lines(BODY, away(0), "\n");
+    let object: serde_json::Map<String, serde_json::Value> = lines
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    for (headers, body) in [
+        (lines.clone(), BODY),
+        (serde_json::json!(object).to_string(), BODY),
+        (lines.clone(), "a=1&b=2"),
+        (lines.clone(), "\0"),
+    ] {
+        let (headers, body) = (scratch.file("headers", headers), scratch.file("body", body));
+        scratch.run(["verify", "--headers", &body, "--body", &headers]).assert_refused(
+            "--headers: must be the file with the headers, but the file of --body has them; swap the two files",
+        );
+    }
+    // Another header of a request shows that the files are not swapped: the signature was lost.
+    let (headers, body) = (scratch.file("headers", "Host: a.example\n"), scratch.file("body", &lines));
+    scratch.run(["verify", "--headers", &headers, "--body", &body]).assert_code(1);
+    // A body may have the form of headers.
+    let (headers, body) = (scratch.file("headers", "x: 1\n"), scratch.file("body", "y: 2\n"));
+    scratch.run(["verify", "--headers", &headers, "--body", &body]).assert_code(1);
+}
+
+#[test]
+fn old_capture_with_malformed_signature_is_not_stale() {
+    let scratch = Scratch::new();
+    let (signed_at, body) = (away(-100_000), scratch.file("body", BODY));
+    let head = lines(BODY, signed_at, "\n").replace("X-Webhook-Signature: ", "X-Webhook-Signature: sha256=");
+    let headers = scratch.file("headers", head);
+    for more in [&[][..], &["--at", "signed"]] {
+        let arguments = [&["verify", "--headers", &headers, "--body", &body, "--json"], more].concat();
+        let json = scratch.run(arguments).assert_code(1).json();
+        assert_eq!((&json["judged_at"], &json["reason"]), (&signed_at.as_unix().into(), &"malformed_signature".into()));
+        let kinds: Vec<_> = json["causes"].as_array().unwrap().iter().map(|cause| &cause["kind"]).collect();
+        assert_eq!(kinds, ["signature-prefix-extra"], "{json}");
+    }
+}
+
+#[test]
+fn file_of_a_provider_is_a_scheme() {
+    let scratch = Scratch::new();
+    let mut verified = 0;
+    for provider in Provider::all() {
+        let scheme = scratch.file("provider.toml", provider.document());
+        for vector in provider.vectors() {
+            let key = vector.public_key.as_ref().or(vector.secret.as_ref()).unwrap();
+            let headers: String = vector.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let (headers, body) = (scratch.file("headers", headers), scratch.file("body", vector.body()));
+            let at = format!("--at={}", vector.now);
+            let (method, path) = (vector.method.as_deref().unwrap_or("POST"), vector.path.as_deref().unwrap_or("/"));
+            let arguments = ["verify", "--headers", &headers, "--body", &body, "--scheme", &scheme, &at];
+            let line = ["--method", method, "--path", path];
+            let ended = scratch.run_with_secret(key, [&arguments[..], &line].concat());
+            assert_eq!(ended.code, Some(0), "{}: {ended:?}", provider.name());
+            verified += 1;
+        }
+    }
+    assert!(verified > 90, "only {verified} messages");
 }
 
 /// A proxy that rewrites the path changes what a receiver can capture.
@@ -286,6 +385,8 @@ fn invalid_input_fails_with_one_line() {
     let refused = |arguments: &[&str], text: &str| scratch.run([&["verify"], arguments].concat()).assert_refused(text);
     refused(&[], "required arguments were not provided");
     refused(&["nowhere"], "nowhere: No such file");
+    refused(&[BODY], "FILE: must be the name of a file, but is a text");
+    refused(&["--headers", "headers", "--body", BODY], "FILE: must be the name of a file, but is a text");
     refused(&["--headers", "headers"], "--body <FILE>");
     refused(&["--headers", "headers", "--body", "nowhere"], "nowhere: No such file");
     refused(&["headers", "--headers", "headers", "--body", "body"], "cannot be used with");
@@ -315,8 +416,8 @@ fn invalid_input_fails_with_one_line() {
         ("", "must contain headers"),
         ("\n \n", "must contain headers"),
         ("POST / HTTP/1.1\n", "must contain headers"),
-        ("x: 1\n\nno colon\n", "line 3 must have a colon"),
-        ("a b: 1\n", "line 1 must have a valid header name"),
+        ("x: 1\n\nno colon\n", "line 3: must have the form 'Name: value'"),
+        ("a b: 1\n", "line 1: must have a valid header name"),
         ("{\"x\": ", "must be valid JSON: error in line 1, column 6"),
         ("{}", "must contain headers"),
         ("[1]", "must have objects or pairs as headers"),

@@ -21,7 +21,7 @@ pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Re
     let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
     let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
     if text.trim().is_empty() {
-        return refuse("is empty");
+        return refuse("must not be empty");
     }
     let decoded = if let Some(pem) = text.trim().strip_prefix(PEM) {
         match armoured(pem) {
@@ -53,7 +53,7 @@ pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Re
     keys.dedup();
     match <[Vec<u8>; 1]>::try_from(keys) {
         Ok([bytes]) => Ok(PublicKey::new(kind, bytes)),
-        Err(keys) if !keys.is_empty() => refuse("can be read in two ways: give it as PEM"),
+        Err(keys) if !keys.is_empty() => refuse("must be PEM: this text can be read as two keys"),
         // Only DER shows that a key is private: its raw bytes can look like a public key.
         Err(_) if decoded.iter().any(|bytes| bytes.len() > RAW && private(kind, bytes).is_some()) => refuse(IS_PRIVATE),
         Err(_) => malformed(),
@@ -67,7 +67,7 @@ pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> R
     let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
     let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
     if text.trim().is_empty() {
-        return refuse("is empty");
+        return refuse("must not be empty");
     }
     let decoded = if let Some(pem) = text.trim().strip_prefix(PEM) {
         match armoured(pem) {
@@ -107,7 +107,7 @@ pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> R
     keys.dedup_by(|a, b| a.public == b.public);
     match <[PrivateKey; 1]>::try_from(keys) {
         Ok([key]) => Ok(Secret::private_key(key.private, PublicKey::new(kind, key.public))),
-        Err(keys) if !keys.is_empty() => refuse("can be read in two ways: give it as PEM"),
+        Err(keys) if !keys.is_empty() => refuse("must be PEM: this text can be read as two keys"),
         Err(_) if decoded.iter().any(|bytes| bytes.len() > RAW && public(kind, bytes).is_some()) => refuse(IS_PUBLIC),
         Err(_) => malformed(),
     }

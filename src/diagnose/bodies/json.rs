@@ -3,6 +3,7 @@
 //! The tree keeps the text of numbers and repeated keys, because parsing them would lose the differences that the
 //! search needs. [`numbers`] tries the forms that a number may have lost.
 
+mod fields;
 mod numbers;
 mod tree;
 mod write;
@@ -14,6 +15,7 @@ use super::Bodies;
 use tree::Tree;
 use write::{Escapes, Spacing};
 
+pub(super) use fields::{ListNames, fields};
 pub(in crate::diagnose) use numbers::{offer as offer_numbers, whole_json};
 
 pub(super) fn offer(bodies: &mut Bodies<'_>) {
@@ -46,6 +48,18 @@ fn strings(bodies: &mut Bodies<'_>, text: &str) {
                 "on the sender, sign the text that is sent: it was serialized again before signing",
             ),
         );
+    }
+}
+
+/// Offers the JSON `text`, which is in the body in another form, in the usual ways of writing it.
+pub(super) fn offer_text(bodies: &mut Bodies<'_>, text: &str, cause: &Cause) {
+    let Some(tree) = Tree::parse(text) else { return };
+    for spacing in Spacing::ALL {
+        for escapes in [Escapes::Kept, Escapes::Least, Escapes::Ascii, Escapes::Html, Escapes::AsciiSlash] {
+            if let Some(text) = tree.write(spacing, escapes) {
+                bodies.offer(text.into_bytes(), cause.clone());
+            }
+        }
     }
 }
 

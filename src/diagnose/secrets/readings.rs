@@ -16,7 +16,7 @@ pub(super) fn readings(text: &str) -> Vec<Reading> {
     let whole = (Zeroizing::new(text.to_owned()), Vec::new());
     let escaped: Vec<Reading> = std::iter::once(&whole).chain(&found).flat_map(unescaped).collect();
     found.extend(escaped);
-    for separator in ['|', ';', ',', ' '] {
+    for separator in ['|', ';', ',', ' ', '\n', '\t'] {
         let parts: Vec<&str> = text.split(separator).map(str::trim).filter(|part| part.len() >= MIN_PART).collect();
         if !(2..=MAX_PARTS).contains(&parts.len()) {
             continue;
@@ -34,27 +34,93 @@ pub(super) fn readings(text: &str) -> Vec<Reading> {
     found
 }
 
-/// Returns the text with its escapes undone.
+/// Returns the text with its escapes undone, each escape by itself.
 fn unescaped((text, before): &Reading) -> Vec<Reading> {
-    let dollars = text.contains("$$").then(|| {
-        let cause = Cause::new(
-            CauseKind::SecretEscaped,
-            "the secret's text has $$ where the key has $: Docker Compose escapes a dollar sign like this, and \
-             nothing undid it",
-            "on the receiver, write one $ for each: only files that Compose itself interpolates need two",
-        );
-        (text.replace("$$", "$"), cause)
+    let undone = ESCAPES.iter().filter_map(|escape| {
+        let plain = (escape.undo)(text).filter(|plain| plain != &**text && !plain.is_empty())?;
+        let cause = Cause::new(CauseKind::SecretEscaped, escape.what, escape.fix);
+        Some((Zeroizing::new(plain), before.iter().cloned().chain([cause]).collect()))
     });
-    let percent = percent_decode_str(text).decode_utf8().ok().filter(|plain| **plain != **text).map(|plain| {
-        let cause = Cause::new(
-            CauseKind::SecretEscaped,
-            "the secret's text is percent-encoded, as in a URL, and the key is not",
-            "on the receiver, configure the secret decoded: %2F is a slash, %2B a plus sign, %3D an equals sign",
-        );
-        (plain.into_owned(), cause)
-    });
-    let forms = dollars.into_iter().chain(percent);
-    forms.map(|(plain, cause)| (Zeroizing::new(plain), before.iter().cloned().chain([cause]).collect())).collect()
+    undone.collect()
+}
+
+/// A way in which a secret is escaped.
+struct Escape {
+    undo: fn(&str) -> Option<String>,
+    what: &'static str,
+    fix: &'static str,
+}
+
+/// Every escape, in the order in which they are tried.
+const ESCAPES: [Escape; 8] = [
+    Escape {
+        undo: |text| Some(text.replace("$$", "$")),
+        what: "the secret's text has $$ where the key has $: Docker Compose escapes a dollar sign like this, and \
+               nothing undid it",
+        fix: "on the receiver, write one $ for each: only files that Compose itself interpolates need two",
+    },
+    Escape {
+        undo: |text| Some(text.replace("%%", "%")),
+        what: "the secret's text has %% where the key has %: systemd and INI files escape a percent sign like this, \
+               and nothing undid it",
+        fix: "on the receiver, write one % for each",
+    },
+    Escape {
+        undo: |text| percent_decode_str(text).decode_utf8().ok().map(Into::into),
+        what: "the secret's text is percent-encoded, as in a URL, and the key is not",
+        fix: "on the receiver, configure the secret decoded: %2F is a slash, %2B a plus sign, %3D an equals sign",
+    },
+    Escape {
+        undo: with_plus,
+        what: "each + of the secret's base64 became a space: something decoded the secret as if it were part of a URL",
+        fix: "on the receiver, write a + for each space in the secret",
+    },
+    Escape {
+        undo: |text| Some(text.replace(r"\r\n", "\n").replace(r"\n", "\n")),
+        what: r"the secret's text has line breaks that are written out, as \n",
+        fix: "on the receiver, write real line breaks: the env file or manifest keeps a backslash and a letter",
+    },
+    Escape {
+        undo: without_backslashes,
+        what: "the secret's text has backslashes before other characters, as a shell or an env file needs them, and \
+               nothing removed them",
+        fix: r"on the receiver, remove the backslashes: write $ for \$",
+    },
+    Escape {
+        undo: |text| serde_json::from_str(&format!("\"{text}\"")).ok().filter(|_| text.contains(r"\u")),
+        what: r"the secret's text has JSON escapes, such as \u0026 for &",
+        fix: "on the receiver, configure the secret itself, without JSON escapes",
+    },
+    Escape {
+        undo: without_entities,
+        what: "the secret's text has HTML entities, such as &amp; for &",
+        fix: "on the receiver, configure the secret itself, as the provider's page shows it and not as its source does",
+    },
+];
+
+/// Base64 with a plus sign for each space.
+fn with_plus(text: &str) -> Option<String> {
+    let letters = text.strip_prefix(WHSEC).unwrap_or(text).bytes();
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ');
+    (text.contains(' ') && letters.into_iter().all(is_base64)).then(|| text.replace(' ', "+"))
+}
+
+fn without_backslashes(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        if c == '\\' && characters.peek().is_some_and(|next| next.is_ascii_punctuation() || *next == ' ') {
+            plain.extend(characters.next());
+        } else {
+            plain.push(c);
+        }
+    }
+    Some(plain)
+}
+
+fn without_entities(text: &str) -> Option<String> {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&amp;", "&")];
+    Some(entities.iter().fold(text.to_owned(), |text, (entity, c)| text.replace(entity, c)))
 }
 
 /// Removes white space, quotes, an assignment, a version and a written-out line break, one after the other. Returns the
@@ -82,7 +148,7 @@ struct Layer {
 }
 
 /// Every layer, in the order in which they are tried.
-const LAYERS: [Layer; 5] = [
+const LAYERS: [Layer; 8] = [
     Layer {
         strip: trimmed,
         kind: CauseKind::SecretWhiteSpace,
@@ -100,6 +166,24 @@ const LAYERS: [Layer; 5] = [
         kind: CauseKind::SecretAssignment,
         what: "the secret's text is a whole assignment, including the name of a variable",
         fix: "on the receiver, configure only the text after the equals sign",
+    },
+    Layer {
+        strip: without_key,
+        kind: CauseKind::SecretAssignment,
+        what: "the secret's text is a whole line of YAML, including its key",
+        fix: "on the receiver, configure only the text after the colon",
+    },
+    Layer {
+        strip: without_comment,
+        kind: CauseKind::SecretAssignment,
+        what: "the secret's text has a comment after it: docker run --env-file, for example, keeps comments",
+        fix: "on the receiver, remove the # and the text after it",
+    },
+    Layer {
+        strip: without_separator,
+        kind: CauseKind::SecretList,
+        what: "the secret's text ends with a separator, which is not part of it",
+        fix: "on the receiver, remove the last character: it was copied from a list",
     },
     Layer {
         strip: unversioned,
@@ -129,6 +213,21 @@ fn assigned(text: &str) -> Option<&str> {
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b' ');
     (is_name && !value.trim_matches('=').is_empty()).then_some(value)
+}
+
+fn without_key(text: &str) -> Option<&str> {
+    let (name, value) = text.split_once(": ")?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'"'));
+    (is_name && !name.is_empty() && !value.is_empty()).then_some(value)
+}
+
+fn without_comment(text: &str) -> Option<&str> {
+    let (value, _) = text.split_once(" #")?;
+    Some(value.trim_end()).filter(|value| !value.is_empty())
+}
+
+fn without_separator(text: &str) -> Option<&str> {
+    text.strip_suffix([',', ';']).filter(|inner| !inner.is_empty())
 }
 
 fn unversioned(text: &str) -> Option<&str> {

@@ -19,6 +19,7 @@ pub(super) enum Spelling {
     Base64OfHex,
     HexPrefixed,
     PercentEncoded,
+    SpaceForPlus,
 }
 
 /// Returns the cause for a spelling other than the one that the scheme expects.
@@ -36,6 +37,13 @@ pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &Fiel
         Spelling::Base64OfHex => ("base64 of the hex text", None),
         Spelling::HexPrefixed => ("hex after 0x", None),
         Spelling::PercentEncoded => ("percent-encoded text", None),
+        Spelling::SpaceForPlus => {
+            let what = "the signature is right, but each + of its base64 became a space: something decoded the header \
+                        as if it were a form";
+            let fix = "on the receiver, read the header's value as it arrives: look for a gateway or code that \
+                       URL-decodes it";
+            return Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()));
+        }
     };
     let wanted = match expected {
         Encoding::Hex => "hex",
@@ -65,6 +73,12 @@ pub(super) fn decoded(text: &[u8], expected: Encoding) -> Vec<(Vec<u8>, Spelling
         .filter_map(|(bytes, _)| Some((hex(bytes)?, Spelling::Base64OfHex)))
         .collect();
     found.extend(inner);
+    let plus: Vec<u8> = text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
+    // A space at the start is lost with the white space around the value. Padded base64 is then one letter short.
+    let with_first = (plus.len() % 4 == 3).then(|| [b"+", &*plus].concat());
+    for plus in text.contains(&b' ').then_some(plus).into_iter().chain(with_first) {
+        found.extend(decoded_once(&plus, expected).into_iter().map(|(bytes, _)| (bytes, Spelling::SpaceForPlus)));
+    }
     if text.contains(&b'%') {
         let plain: Vec<u8> = percent_encoding::percent_decode(text).collect();
         found.extend(decoded_once(&plain, expected).into_iter().map(|(bytes, _)| (bytes, Spelling::PercentEncoded)));

@@ -13,10 +13,11 @@ use crate::limit::Peer;
 /// Calls back when too many requests of one webhook id or one peer fail, and again when that ends.
 ///
 /// **What counts.** A failure is a refused request, except a duplicate, a copy of a delivery in progress, and a fault
-/// of the receiver ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) changes that. By
-/// default 20 failures within a minute raise an alert, and fewer than 10 clear it. Webhook ids are counted only if the
-/// Warden has keys for them. Anyone can send requests for such an id: an alert shows that something is wrong, not who
-/// is responsible. A peer is an IPv4 address or an IPv6 /64 network.
+/// of the receiver ([`RefusalReason::is_receiver_fault`]); [`with_failures`](Self::with_failures) changes that. Requests to
+/// a Warden that [only reports](crate::warden::WardenBuilder::danger_report_only) do not count. By default 20 failures
+/// within a minute raise an alert, and fewer than 10 clear it. Webhook ids are counted only if the Warden has keys for
+/// them. Anyone can send requests for such an id: an alert shows that something is wrong, not who is responsible. A peer
+/// is an IPv4 address or an IPv6 /64 network.
 ///
 /// **The callback runs on the path of the request that reaches the threshold, so it must not block**: send the alert to
 /// a channel or a log. It is called without a lock, and from several threads at once. A panic in it does not affect the
@@ -106,7 +107,7 @@ impl Observer for AlertObserver {
     fn observe(&self, event: &SecurityEvent<'_>) {
         let now = self.clock.monotonic();
         self.clear_due(now);
-        if !event.outcome.reason().is_some_and(&self.is_failure) {
+        if event.report_only || !event.outcome.reason().is_some_and(&self.is_failure) {
             return;
         }
         let webhook = event.webhook_id.filter(|_| event.known_id).and_then(|id| {

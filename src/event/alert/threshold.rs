@@ -32,10 +32,10 @@ impl AlertThreshold {
     /// `raise_at` is 0, or `window` is shorter than a second or longer than a day.
     pub fn new(raise_at: u32, window: Duration) -> Result<Self, ConfigError> {
         if raise_at == 0 {
-            return Err(ConfigError::new("alert threshold", "must be at least one failure"));
+            return Err(ConfigError::new("raise_at", "must be at least one failure"));
         }
         if !(MIN_WINDOW..=MAX_WINDOW).contains(&window) {
-            return Err(ConfigError::new("alert window", "must be between a second and a day"));
+            return Err(ConfigError::new("window", "must be between a second and a day"));
         }
         Ok(Self { raise_at, clear_below: raise_at.div_ceil(2), window })
     }
@@ -48,7 +48,7 @@ impl AlertThreshold {
     pub fn with_clear_below(self, clear_below: u32) -> Result<Self, ConfigError> {
         if !(1..=self.raise_at).contains(&clear_below) {
             return Err(ConfigError::new(
-                "alert clear_below",
+                "clear_below",
                 "must be from 1 to the number of failures that raise an alert",
             ));
         }

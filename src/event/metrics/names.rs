@@ -14,6 +14,7 @@ pub(super) fn describe() {
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Received bytes of a request's body.");
     describe_gauge!(STORE_UP, Unit::Count, "Whether the last call to a shared store succeeded.");
+    describe_gauge!(REPORT_ONLY, Unit::Count, "Whether a receiver with this scheme only reports.");
     describe_counter!(WARNINGS, Unit::Count, "Warnings for the operator that do not belong to one request.");
 }
 
@@ -24,4 +25,5 @@ pub(super) const DURATION: &str = "hookwarden_request_duration_seconds";
 pub(super) const SKEW: &str = "hookwarden_timestamp_skew_seconds";
 pub(super) const BODY_BYTES: &str = "hookwarden_body_bytes";
 pub(super) const WARNINGS: &str = "hookwarden_warnings_total";
+pub(super) const REPORT_ONLY: &str = "hookwarden_report_only";
 pub(super) const STORE_UP: &str = "hookwarden_store_up";

@@ -141,7 +141,11 @@ impl FileKeysBuilder {
             .name("hookwarden-keys".into())
             .spawn(move || watching.watch(&ended, self.poll_every))
             .map_err(|_| {
-                KeyFileError::new(&watched.selection.path, None, ConfigError::new("thread", "cannot be started"))
+                KeyFileError::new(
+                    &watched.selection.path,
+                    None,
+                    ConfigError::new("poll_every", "must have a thread, and the operating system cannot start one"),
+                )
             })?;
         Ok(FileKeys { watched, _alive: alive })
     }

@@ -114,7 +114,10 @@ impl Found<'_> {
         let repeated = self.senders.iter().enumerate().filter(|(_, sender)| !seen.insert(&sender.id));
         let repeated: Vec<_> = repeated.map(|(index, sender)| (index, sender.id.clone())).collect();
         for (index, id) in repeated {
-            self.fault_of(index, ConfigError::new("senders", format!("two entries have the webhook id {id:?}")));
+            self.fault_of(
+                index,
+                ConfigError::new("senders", format!("must have different webhook ids: two have {id:?}")),
+            );
         }
     }
 
@@ -128,7 +131,8 @@ impl Found<'_> {
             for key in sender.keys.iter() {
                 let owner = *owners.entry(hasher.hash_one(key.material.without_padding())).or_insert(index);
                 if let Some(other) = self.senders.get(owner).filter(|_| owner != index) {
-                    let problem = format!("{:?} and {:?} share a secret or public key", other.id, sender.id);
+                    let problem =
+                        format!("must not share a secret or public key, as {:?} and {:?} do", other.id, sender.id);
                     problems.entry(owner).or_insert_with(|| problem.clone());
                     problems.entry(index).or_insert(problem);
                 }

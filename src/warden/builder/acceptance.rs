@@ -5,6 +5,7 @@ use std::fmt;
 use super::WardenBuilder;
 use crate::error::ConfigError;
 use crate::handshake::Handshake;
+use crate::time::Tolerance;
 
 impl WardenBuilder {
     /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
@@ -52,6 +53,22 @@ impl WardenBuilder {
     pub const fn danger_unsigned_body(mut self) -> Self {
         self.unsigned_body = true;
         self
+    }
+
+    /// Keeps the first error for [`build`](Self::build).
+    fn keep(mut self, result: Result<(), ConfigError>) -> Self {
+        self.fault = self.fault.or(result.err());
+        self
+    }
+
+    /// Returns the tolerance, or an error if the scheme has no timestamp.
+    pub(super) fn check_tolerance(&self, tolerance: Tolerance) -> Result<Tolerance, ConfigError> {
+        let scheme = &self.rules.scheme;
+        if scheme.is_timestamped() {
+            return Ok(tolerance);
+        }
+        let problem = format!("must not be set for {}, which signs no timestamp: remove it", scheme.name());
+        Err(ConfigError::new("tolerance", problem))
     }
 
     pub(super) fn check_body_is_signed(&self) -> Result<(), ConfigError> {

@@ -248,7 +248,8 @@ impl Replay {
         require(
             store.is_some() || !self.falls_back,
             "replay.danger_fall_back_to_this_process",
-            "requires `Replay::shared` or `shared_store`: without one, deliveries are always stored in this process",
+            "must not be set without `Replay::shared` or `shared_store`: without one, deliveries are always stored in this \
+             process",
         )?;
         require(
             store.is_none() || self.falls_back || self.capacity.is_none(),

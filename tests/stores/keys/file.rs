@@ -288,12 +288,15 @@ fn check_reports_what_loading_would() {
     assert_eq!(builder.check(&scheme, &sender("a", "k", CANARY)), Ok(()));
     let faults = builder.check(&scheme, &shared).unwrap_err();
     let shown: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let expected = "senders: \"a\" and \"b\" share a secret or public key; webhook id";
+    let expected = "senders: must not share a secret or public key, as \"a\" and \"b\" do; webhook id";
     assert_eq!(
         shown,
         [format!("keys.toml:1: {expected} \"a\" is disabled"), format!("keys.toml:6: {expected} \"b\" is disabled")]
     );
-    assert_eq!(faults[0].problem().to_string(), "senders: \"a\" and \"b\" share a secret or public key");
+    assert_eq!(
+        faults[0].problem().to_string(),
+        "senders: must not share a secret or public key, as \"a\" and \"b\" do"
+    );
     assert_eq!(builder.danger_allow_shared_secrets().check(&scheme, &shared), Ok(()));
 }
 
@@ -359,7 +362,7 @@ fn directory_refuses_lines_of_other_files() {
         ("tls.key", pem.to_owned(), Some(1), "PEM line"),
         ("chain", format!("{CANARY}\n{pem}"), Some(2), "PEM line"),
         ("bom", format!("\u{feff}{CANARY}1\n"), Some(1), "byte order mark"),
-        ("blank", format!("{CANARY}2\n\n"), Some(2), "is empty"),
+        ("blank", format!("{CANARY}2\n\n"), Some(2), "must not be empty"),
         ("weak", "changeme\n".to_owned(), Some(1), "at least 12 characters"),
         ("acme.bak", format!("{CANARY}3\n"), None, "backup copy"),
         ("acme~", format!("{CANARY}4\n"), None, "backup copy"),

@@ -203,7 +203,7 @@ async fn three_changes_with_equal_bodies_run_thrice() {
             let warden = Warden::builder(dropbox.clone()).only_sender(keyring(&dropbox, SECRET)).replay(replay);
             let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
             let counted = count.clone();
-            let handler = service_fn(move |_: Request<VerifiedBody>| {
+            let handler = service_fn(move |_: Request<ReceivedBody>| {
                 counted.fetch_add(1, Ordering::Relaxed);
                 async { Ok::<_, Infallible>(Response::new(Body::empty())) }
             });

@@ -81,6 +81,12 @@ pub(super) fn check(document: &Document, scheme: Scheme) -> Result<(), Failure> 
     if let Some(count) = value(replicas) {
         demand(document, replicas, count > 0, "quotas.replicas: must be at least 1")?;
     }
+    if is_on(&settings.danger_report_only) {
+        let problem = "danger_report_only: must not be set with redis_url, because the store also decides about requests \
+                       to receivers that enforce: remove one of them";
+        demand(document, &settings.danger_report_only, settings.redis_url.is_none(), problem)?;
+        builder = builder.danger_report_only();
+    }
     let builder = builder.body(limits).quotas(quotas).proxies(proxies(document)?).replay(replay(document)?);
     builder.build().map(|_| ()).map_err(|error| match error.field() {
         "replay" => document.fault(&settings.scheme, EQUAL_BODIES),

@@ -206,6 +206,13 @@ fn dangers(document: &Document) -> Vec<Finding> {
             "remove the setting: such requests are answered 503, and their senders retry",
         ),
         (
+            &settings.danger_report_only,
+            Severity::High,
+            "danger-report-only",
+            "every request reaches the handler, whether it is forged, replayed or oversized",
+            "remove the setting when the roll-out is over",
+        ),
+        (
             &settings.danger_allow_shared_secrets,
             Severity::High,
             "danger-allow-shared-secrets",

@@ -29,6 +29,7 @@ pub(super) struct Settings {
     /// Seconds.
     pub(super) tolerance: Option<Spanned<u32>>,
     pub(super) redis_url: Option<Spanned<String>>,
+    pub(super) danger_report_only: Option<Spanned<bool>>,
     pub(super) danger_allow_shared_secrets: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) body: Body,

@@ -77,7 +77,7 @@ impl Sender {
         let sender = Self { scheme, keys, public_key, public_key_texts, own, body, path: path.to_owned(), run, count };
         for (name, _) in &sender.own {
             if sender.signature_name().eq_ignore_ascii_case(name) || sender.is_timestamp_header(name) {
-                return Err(Failure::input("--header", format!("{name} must not be set; the audit writes it")));
+                return Err(Failure::input("--header", format!("must not have {name}, which the audit writes")));
             }
         }
         let varies = sender.scheme.signed().iter().any(|part| sender.fresh_id(part).is_some());
@@ -86,8 +86,8 @@ impl Sender {
             return Err(Failure::input("--body", problem));
         }
         if sender.message().sign().is_none() {
-            let problem = "signs a header that is missing; add it with --header";
-            return Err(Failure::input("--scheme", problem));
+            let problem = "must have every header that the scheme signs, and one is missing";
+            return Err(Failure::input("--header", problem));
         }
         Ok(sender)
     }

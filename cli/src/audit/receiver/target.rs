@@ -36,8 +36,8 @@ impl Target {
         let found = tokio::net::lookup_host((host, port)).await.map_err(|error| Failure::outside(host, error))?;
         let addresses: Vec<_> = found.collect();
         if !owned && !addresses.iter().all(|address| address.ip().to_canonical().is_loopback()) {
-            let problem = "is another host; if you own the receiver, add --yes-i-own-this";
-            return Err(Failure::input(host, problem));
+            let problem = format!("must be set to audit {host}, which is another host");
+            return Err(Failure::input("--yes-i-own-this", problem));
         }
         // Connects to a checked address, and does not resolve the name again.
         let mut reachable = None;

@@ -33,10 +33,13 @@ pub(in crate::diagnose) fn whole_json(body: &[u8]) -> Option<Summary> {
 /// Offers the bodies with other numbers. They are tried last, because there are many of them.
 pub(in crate::diagnose) fn offer(bodies: &mut Bodies<'_>) {
     let original = bodies.original;
+    let Some(tree) = core::str::from_utf8(original).ok().and_then(Tree::parse) else { return };
     if original.len() > MAX_RESPELT {
+        if Numbers::of(tree.text).len() > 0 {
+            bodies.omit("the numbers of a body of more than 64 KiB are not written in other forms");
+        }
         return;
     }
-    let Some(tree) = core::str::from_utf8(original).ok().and_then(Tree::parse) else { return };
     // A parser also changes the white space between tokens. Python writes spaces and escapes by default.
     let forms = [
         (Spacing::Kept, Escapes::Kept),
@@ -45,10 +48,11 @@ pub(in crate::diagnose) fn offer(bodies: &mut Bodies<'_>) {
         (Spacing::Compact, Escapes::Kept),
         (Spacing::Indented("  "), Escapes::Kept),
     ];
+    let forms = forms.into_iter().chain(tree.escapes().map(|escapes| (Spacing::Compact, escapes)));
     let mut texts: Vec<(String, Option<Cause>)> = Vec::new();
     for (spacing, escapes) in forms {
         if let Some(text) = tree.write(spacing, escapes).filter(|text| !texts.iter().any(|(known, _)| known == text)) {
-            let rewritten = (text != tree.text).then(|| rewritten(spacing));
+            let rewritten = (text != tree.text).then(|| rewritten(spacing, escapes));
             texts.push((text, rewritten));
         }
     }
@@ -57,6 +61,7 @@ pub(in crate::diagnose) fn offer(bodies: &mut Bodies<'_>) {
     for try_numbers in [Offers::respell, Offers::unround] {
         for (text, rewritten) in &texts {
             if try_numbers(&mut offers, text, rewritten.as_ref()).is_none() {
+                offers.bodies.omit("its numbers have more forms than the limit");
                 return;
             }
         }
@@ -121,10 +126,11 @@ impl Offers<'_, '_> {
     }
 }
 
-fn rewritten(spacing: Spacing) -> Cause {
+fn rewritten(spacing: Spacing, escapes: Escapes) -> Cause {
+    let how = escapes.describe().map(|escapes| format!(", {escapes}")).unwrap_or_default();
     Cause::new(
         CauseKind::BodyJsonRewritten,
-        format!("the body's JSON was parsed and serialized again: the sender signed it {}", spacing.describe()),
+        format!("the body's JSON was parsed and serialized again: the sender signed it {}{how}", spacing.describe()),
         style::FIX,
     )
 }

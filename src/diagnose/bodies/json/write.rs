@@ -40,31 +40,61 @@ pub(super) enum Escapes {
     Kept,
     /// Only the characters that must be escaped.
     Least,
-    /// Non-ASCII characters (Python).
+    /// Non-ASCII characters and DEL (Python).
     Ascii,
+    /// Non-ASCII characters, in upper-case hex (Jackson).
+    AsciiUpper,
     /// `<`, `>`, `&` and two line separators (Go, Rails).
     Html,
     /// Non-ASCII characters and the slash (PHP).
     AsciiSlash,
+    /// Non-ASCII characters, in upper-case hex, and the slash (Apache Commons).
+    AsciiSlashUpper,
     /// The slash (PHP with unescaped Unicode).
     Slash,
+    /// The slash, non-ASCII characters, and in upper-case hex the special characters of HTML (PHP's `JSON_HEX_*`, which
+    /// Symfony and Laravel set).
+    PhpHex,
     /// Non-ASCII characters and the special characters of HTML, in upper-case hex (.NET).
     DotNet,
+    /// The special characters of HTML, `=` and two line separators (Gson).
+    Gson,
+    /// The slash, non-ASCII characters, `<`, `%` and `@` (Meta).
+    Meta,
 }
 
 impl Escapes {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Kept, Self::Least, Self::Ascii, Self::Html, Self::AsciiSlash, Self::Slash, Self::DotNet];
+    pub(super) const ALL: [Self; 12] = [
+        Self::Kept,
+        Self::Least,
+        Self::Ascii,
+        Self::Html,
+        Self::AsciiSlash,
+        Self::Slash,
+        Self::DotNet,
+        Self::AsciiUpper,
+        Self::AsciiSlashUpper,
+        Self::PhpHex,
+        Self::Gson,
+        Self::Meta,
+    ];
 
     pub(super) const fn describe(self) -> Option<&'static str> {
         match self {
             Self::Kept => None,
             Self::Least => Some("with as few escapes as possible"),
             Self::Ascii => Some(r"with non-ASCII characters as \uXXXX"),
+            Self::AsciiUpper => Some(r"with non-ASCII characters as \uXXXX in upper-case hex (Jackson)"),
             Self::Html => Some(r"with < > & as \u003c (Go, Rails)"),
             Self::AsciiSlash => Some(r"with non-ASCII characters as \uXXXX and slashes as \/ (PHP)"),
+            Self::AsciiSlashUpper => {
+                Some(r"with slashes as \/, and non-ASCII characters as \uXXXX in upper-case hex (Apache Commons)")
+            }
             Self::Slash => Some(r"with slashes as \/ (PHP)"),
+            Self::PhpHex => Some(r#"with < > & ' " as \u003C and slashes as \/ (Symfony, Laravel)"#),
             Self::DotNet => Some(r"with non-ASCII characters and those of HTML as upper-case \uXXXX (.NET)"),
+            Self::Gson => Some(r"with < > & ' = as \u003c (Gson)"),
+            Self::Meta => Some(r"with non-ASCII characters, < % and @ as \uXXXX and slashes as \/ (Meta)"),
         }
     }
 
@@ -74,13 +104,27 @@ impl Escapes {
     }
 
     const fn takes(self, c: char) -> bool {
+        let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
         match self {
             Self::Kept | Self::Least => false,
-            Self::Ascii => !c.is_ascii(),
-            Self::Html => matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'),
-            Self::AsciiSlash => !c.is_ascii() || c == '/',
+            Self::Ascii => !c.is_ascii() || c == '\x7f',
+            Self::AsciiUpper => !c.is_ascii(),
+            Self::Html => matches!(c, '<' | '>' | '&') || is_separator,
+            Self::AsciiSlash | Self::AsciiSlashUpper => !c.is_ascii() || c == '/',
             Self::Slash => c == '/',
-            Self::DotNet => !c.is_ascii() || matches!(c, '<' | '>' | '&' | '\'' | '+' | '`' | '"'),
+            Self::PhpHex => !c.is_ascii() || matches!(c, '/' | '<' | '>' | '&' | '\'' | '"'),
+            Self::DotNet => !c.is_ascii() || matches!(c, '<' | '>' | '&' | '\'' | '+' | '`' | '"' | '\x7f'),
+            Self::Gson => matches!(c, '<' | '>' | '&' | '\'' | '=') || is_separator,
+            Self::Meta => !c.is_ascii() || matches!(c, '/' | '<' | '%' | '@'),
+        }
+    }
+
+    /// Whether the hex digits of an escaped `c` are in upper case.
+    const fn is_upper(self, c: char) -> bool {
+        match self {
+            Self::DotNet | Self::AsciiUpper | Self::AsciiSlashUpper => true,
+            Self::PhpHex | Self::Meta => c.is_ascii(),
+            _ => false,
         }
     }
 }
@@ -227,10 +271,7 @@ fn escape(out: &mut String, c: char, escapes: Escapes) {
     }
     for unit in c.encode_utf16(&mut [0; 2]) {
         // Writing to a string does not fail.
-        let _ = match escapes {
-            Escapes::DotNet => write!(out, "\\u{unit:04X}"),
-            _ => write!(out, "\\u{unit:04x}"),
-        };
+        let _ = if escapes.is_upper(c) { write!(out, "\\u{unit:04X}") } else { write!(out, "\\u{unit:04x}") };
     }
 }
 
