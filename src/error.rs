@@ -23,6 +23,8 @@
 //! ```
 
 use alloc::borrow::Cow;
+#[cfg(feature = "warden")]
+use alloc::sync::Arc;
 use core::fmt;
 
 #[cfg(feature = "warden")]
@@ -112,12 +114,17 @@ impl SignError {
 /// let error = StoreError::new("vault: connection refused").with_retry_after(Duration::from_secs(5));
 /// assert_eq!(error.to_string(), "vault: connection refused");
 /// assert_eq!(error.retry_after(), Duration::from_secs(5));
+///
+/// // A store on several servers names the one that failed.
+/// let error = StoreError::new("connection refused").with_shard("10.0.0.7:6379");
+/// assert_eq!(error.to_string(), "connection refused (shard 10.0.0.7:6379)");
 /// ```
 #[cfg(feature = "warden")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", Escaped::line(what))]
+#[error("{}{}", Escaped::line(what), NamedShard(shard.as_deref()))]
 pub struct StoreError {
     what: Cow<'static, str>,
+    shard: Option<Arc<str>>,
     retry_after: core::time::Duration,
     panic: bool,
 }
@@ -128,7 +135,14 @@ impl StoreError {
     /// [escaped](crate::escape), on one line. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        Self { what: what.into(), retry_after: core::time::Duration::from_secs(1), panic: false }
+        Self { what: what.into(), shard: None, retry_after: core::time::Duration::from_secs(1), panic: false }
+    }
+
+    /// Names the server that failed, for a store that is divided among several: `host:port`, without a password.
+    /// Observers distinguish the outages of a store by this name. `Display` adds it to the text.
+    #[must_use]
+    pub fn with_shard(self, shard: impl Into<Arc<str>>) -> Self {
+        Self { shard: Some(shard.into()), ..self }
     }
 
     /// Sets the time after which the sender is asked to retry. On the wire it is rounded up to whole seconds.
@@ -150,6 +164,23 @@ impl StoreError {
     #[must_use]
     pub const fn retry_after(&self) -> core::time::Duration {
         self.retry_after
+    }
+
+    /// The server that failed, if the store is divided among several and knows which one it was.
+    #[must_use]
+    pub fn shard(&self) -> Option<&str> {
+        self.shard.as_deref()
+    }
+}
+
+/// The name of a shard after the text of an error.
+#[cfg(feature = "warden")]
+struct NamedShard<'e>(Option<&'e str>);
+
+#[cfg(feature = "warden")]
+impl fmt::Display for NamedShard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |shard| write!(f, " (shard {})", Escaped::line(shard)))
     }
 }
 
@@ -266,6 +297,16 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "warden")]
+    #[test]
+    fn store_error_names_its_shard_escaped() {
+        let error = StoreError::new("gone");
+        assert_eq!((error.shard(), error.to_string().as_str()), (None, "gone"));
+        let error = error.with_shard("10.0.0.7:6379");
+        assert_eq!((error.shard(), error.to_string().as_str()), (Some("10.0.0.7:6379"), "gone (shard 10.0.0.7:6379)"));
+        assert_eq!(StoreError::new("gone").with_shard("a\nb").to_string(), r"gone (shard a\nb)");
+    }
 
     #[test]
     fn reasons_are_all_listed_with_distinct_names() {
