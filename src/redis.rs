@@ -1,10 +1,13 @@
 #![doc = include_str!("../docs/fleet.md")]
 
+mod address;
 mod builder;
+mod connection;
 mod denials;
 mod link;
 mod names;
 mod pending;
+mod sentinel;
 mod server;
 mod settlement;
 

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use ::redis::Client;
 use tokio::runtime::Handle;
 
+use super::address::Address;
+use super::connection::Target;
 use super::denials::Denials;
 use super::link::Link;
+use super::sentinel::Sentinels;
 use super::server::Server;
 use super::{Inner, RedisStore};
 use crate::error::{ConfigError, StoreError};
@@ -50,8 +53,15 @@ pub enum ConnectError {
 }
 
 impl RedisStore {
-    /// Starts a builder for the server at `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS,
-    /// or `redis+unix:///path` for a socket.
+    /// Starts a builder for the servers at `url`:
+    ///
+    /// | servers | URL |
+    /// | --- | --- |
+    /// | one | `redis://[user:password@]host[:port][/database]`, or `redis+unix:///path` for a socket |
+    /// | Redis Cluster | `redis+cluster://[user:password@]host[:port],host[:port],…`: some of its nodes |
+    /// | a primary that Sentinels watch | `redis+sentinel://[user:password@]sentinel[:port],…/name[/database]`; for Sentinels with a password, `?sentinel_password=…` and perhaps `&sentinel_user=…` |
+    ///
+    /// `rediss` instead of `redis` is TLS. Users and passwords are percent-encoded.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder {
             url: url.into(),
@@ -114,23 +124,20 @@ impl RedisStoreBuilder {
         }
         let runtime =
             Handle::try_current().map_err(|_| problem("redis", "must be connected within a tokio runtime"))?;
-        // Do not quote the client's error: it may contain parts of the URL.
-        let info = self.url.as_str().into_connection_info().map_err(|_| {
-            problem(
-                "redis.url",
-                "must be redis://, rediss:// or redis+unix:// with a host or a path, and a numbered database",
-            )
-        })?;
-        // Another crate may have enabled the client's feature for insecure TLS.
-        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(problem("redis.url", "must not turn off the verification of certificates: remove `#insecure`"));
-        }
-        prepare_tls(&info);
-        let client = Client::open(info)
-            .map_err(|_| problem("redis.url", "must be an address that the Redis client supports"))?;
-        let server = Server::new(client, self.timeout, self.connect_timeout)
-            .map_err(|_| problem("redis.url", "must be an address that the Redis client supports"))?;
-        let inner = Inner { link: Arc::new(Link::new(server, runtime)), prefix: self.prefix, denials: Denials::new() };
+        let address = Address::parse(&self.url)?;
+        prepare_tls(&address);
+        let unsupported = |_| problem("redis.url", "must be an address that the Redis client supports");
+        let target = match address {
+            Address::Server(node) => Target::Server(Client::open(node.info().clone()).map_err(unsupported)?),
+            Address::Sentinel(address) => {
+                Target::Sentinels(Sentinels::new(*address, self.connect_timeout).map_err(unsupported)?)
+            }
+            Address::Cluster { .. } => return Err(problem("redis.url", "must name one server")),
+        };
+        let server = Server::new(target, self.timeout, self.connect_timeout).map_err(unsupported)?;
+        let link = Arc::new(Link::new(server, runtime));
+        link.watch_primary();
+        let inner = Inner { link, prefix: self.prefix, denials: Denials::new() };
         Ok(RedisStore { inner: Arc::new(inner), time: None })
     }
 }
@@ -146,8 +153,8 @@ impl fmt::Debug for RedisStoreBuilder {
 }
 
 /// Installs a cryptography provider for rustls, unless the application has installed one. A process has only one.
-fn prepare_tls(info: &ConnectionInfo) {
-    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) && rustls::crypto::CryptoProvider::get_default().is_none() {
+fn prepare_tls(address: &Address) {
+    if address.has_tls() && rustls::crypto::CryptoProvider::get_default().is_none() {
         // Fails only if another thread has installed a provider meanwhile.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }

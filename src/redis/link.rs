@@ -91,6 +91,14 @@ impl Link {
         self.start_reconnect();
     }
 
+    /// Closes the link when Sentinels name another primary, even if the old one still answers. Reopening it connects to
+    /// the new primary.
+    pub(super) fn watch_primary(self: &Arc<Self>) {
+        if self.server.has_sentinels() {
+            self.runtime.spawn(watch(Arc::downgrade(self)));
+        }
+    }
+
     /// Starts the task that reopens the link, unless it runs already.
     fn start_reconnect(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
@@ -151,6 +159,18 @@ impl Link {
     }
 }
 
+/// Asks the Sentinels while the link has another owner.
+async fn watch(link: Weak<Link>) {
+    loop {
+        sleep(WATCH_PAUSE).await;
+        let Some(link) = link.upgrade() else { return };
+        // A closed link asks the Sentinels itself.
+        if link.ready().is_ok() && link.server.is_replaced().await {
+            link.close();
+        }
+    }
+}
+
 /// Runs the background task. It ends when everything is sent, or when the link has no other owner.
 async fn reopen(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
@@ -175,6 +195,10 @@ const BATCH: usize = 256;
 
 /// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;
+
+/// The pause between two questions to the Sentinels. Until each process has seen a failover of a primary that still
+/// answers, two processes may write to two primaries.
+const WATCH_PAUSE: Duration = Duration::from_millis(250);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);

@@ -1,20 +1,22 @@
 //! The server of a store: its connection, its scripts and its clock.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
-use arc_swap::ArcSwap;
+use ::redis::aio::ConnectionManager;
+use ::redis::{Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::connection::{Connector, Target};
+use super::sentinel::Trouble;
 use crate::error::StoreError;
 
 pub(super) struct Server {
-    connection: ArcSwap<ConnectionManager>,
-    client: Client,
-    config: ConnectionManagerConfig,
+    connector: Connector,
+    /// Lets only one of the first requests ask the Sentinels.
+    connecting: Mutex<()>,
     timeout: Duration,
     connect_timeout: Duration,
     start: Instant,
@@ -61,17 +63,10 @@ impl From<Failure> for StoreError {
 }
 
 impl Server {
-    pub(super) fn new(client: Client, timeout: Duration, connect_timeout: Duration) -> RedisResult<Self> {
-        // Timeouts and retries are handled here, not by the client.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(connect_timeout));
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+    pub(super) fn new(target: Target, timeout: Duration, connect_timeout: Duration) -> RedisResult<Self> {
         Ok(Self {
-            connection: ArcSwap::from_pointee(connection),
-            client,
-            config,
+            connector: Connector::new(target, connect_timeout)?,
+            connecting: Mutex::default(),
             timeout,
             connect_timeout,
             start: Instant::now(),
@@ -82,16 +77,8 @@ impl Server {
 
     /// Connects, loads the scripts and reads the server's time.
     pub(super) async fn open(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection();
-        let opening = async {
-            for script in [Script::Admit, Script::Settle, Script::Forget] {
-                let (code, _) = script.source();
-                ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
-            }
-            self.read_time(&mut connection).await
-        };
-        match timeout(self.connect_timeout, opening).await {
-            Ok(opened) => opened.map_err(|error| describe(&error)),
+        match timeout(self.connect_timeout, self.connect()).await {
+            Ok(opened) => opened.map(drop),
             Err(_) => Err(timed_out(self.connect_timeout)),
         }
     }
@@ -103,13 +90,24 @@ impl Server {
         keys: &[String],
         arguments: impl Fn(&mut Cmd),
     ) -> Result<Reply, Failure> {
-        match timeout(self.timeout, self.run(script, keys, arguments)).await {
-            Ok(reply) => reply.map_err(|error| Failure::new(&error)),
+        let running = async {
+            let outage = |error| Failure { error, outage: true, read_only: false };
+            let connection = self.connection().await.map_err(outage)?;
+            self.run(connection, script, keys, arguments).await.map_err(|error| Failure::new(&error))
+        };
+        match timeout(self.timeout, running).await {
+            Ok(reply) => reply,
             Err(_) => Err(Failure { error: timed_out(self.timeout), outage: true, read_only: false }),
         }
     }
 
-    async fn run(&self, script: Script, keys: &[String], arguments: impl Fn(&mut Cmd)) -> RedisResult<Reply> {
+    async fn run(
+        &self,
+        mut connection: ConnectionManager,
+        script: Script,
+        keys: &[String],
+        arguments: impl Fn(&mut Cmd),
+    ) -> RedisResult<Reply> {
         let (code, hash) = script.source();
         let command = |name, text: &str| {
             let mut command = ::redis::cmd(name);
@@ -117,7 +115,6 @@ impl Server {
             arguments(&mut command);
             command
         };
-        let mut connection = self.connection();
         if matches!(script, Script::Admit) && self.offset.load(Ordering::Relaxed) == UNKNOWN {
             self.read_time(&mut connection).await?;
         }
@@ -139,27 +136,29 @@ impl Server {
         Ok(Reply { numbers, repeated })
     }
 
-    /// Returns whether the server answers over the existing connection.
+    /// Returns whether the server answers over the existing connection. With Sentinels it may answer although it is no
+    /// longer the primary, so the answer is `false`.
     pub(super) async fn is_alive(&self) -> bool {
-        matches!(timeout(self.timeout, ping(self.connection())).await, Ok(Ok(())))
+        match self.connector.current() {
+            Some(connection) if !self.connector.has_sentinels() => {
+                matches!(timeout(self.timeout, ping(connection)).await, Ok(Ok(())))
+            }
+            _ => false,
+        }
     }
 
     /// Replaces the connection with a new one. Returns whether the server answers over it.
     pub(super) async fn reconnect(&self) -> bool {
-        let connecting = async {
-            let mut connection = ConnectionManager::new_with_config(self.client.clone(), self.config.clone()).await?;
-            ping(connection.clone()).await?;
-            // The connection may lead to another server with another clock.
-            self.read_time(&mut connection).await?;
-            RedisResult::Ok(connection)
-        };
-        match timeout(self.connect_timeout, connecting).await {
-            Ok(Ok(connection)) => {
-                self.connection.store(Arc::new(connection));
-                true
-            }
-            _ => false,
-        }
+        self.open().await.is_ok()
+    }
+
+    pub(super) const fn has_sentinels(&self) -> bool {
+        self.connector.has_sentinels()
+    }
+
+    /// Returns whether the Sentinels name another primary than the connected one.
+    pub(super) async fn is_replaced(&self) -> bool {
+        self.connector.is_replaced().await
     }
 
     /// Returns the server time until which the answer to a call made now is awaited. After it the script must not
@@ -192,8 +191,33 @@ impl Server {
         self.measured_at.store(asked, Ordering::Relaxed);
     }
 
-    fn connection(&self) -> ConnectionManager {
-        ConnectionManager::clone(&self.connection.load())
+    /// Returns the current connection, or opens the first one.
+    async fn connection(&self) -> Result<ConnectionManager, StoreError> {
+        if let Some(connection) = self.connector.current() {
+            return Ok(connection);
+        }
+        let _turn = self.connecting.lock().await;
+        match self.connector.current() {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
+        }
+    }
+
+    async fn connect(&self) -> Result<ConnectionManager, StoreError> {
+        let connected = self.connector.connect().await.map_err(|trouble| explain(&trouble))?;
+        let mut connection = connected.manager.clone();
+        let prepared = async {
+            ping(connection.clone()).await?;
+            for script in [Script::Admit, Script::Settle, Script::Forget] {
+                let (code, _) = script.source();
+                ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
+            }
+            // The connection may lead to another server with another clock.
+            self.read_time(&mut connection).await
+        };
+        prepared.await.map_err(|error| describe(&error))?;
+        self.connector.replace(connected);
+        Ok(connection)
     }
 
     fn micros(&self, moment: Instant) -> i64 {
@@ -242,6 +266,17 @@ fn describe(error: &RedisError) -> StoreError {
         (None, ErrorKind::Io) => "the connection to redis failed".into(),
         (None, ErrorKind::AuthenticationFailed) => "redis did not accept the user or the password".into(),
         (None, kind) => format!("redis failed: {kind:?}"),
+    })
+}
+
+fn explain(trouble: &Trouble) -> StoreError {
+    StoreError::new(match trouble {
+        Trouble::Client(error) => return describe(error),
+        Trouble::Silent => "no Sentinel answered in time".into(),
+        Trouble::Refused(host, error) => format!("Sentinel {host}: {}", describe(error)),
+        Trouble::NoSentinel(host) => format!("{host} must be a Sentinel: use redis:// for one server"),
+        Trouble::UnknownName(host) => format!("Sentinel {host} knows no primary of the name in the URL"),
+        Trouble::Replica(host) => format!("the Sentinels name {host} as the primary, but it is a replica"),
     })
 }
 

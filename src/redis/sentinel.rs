@@ -1,0 +1,228 @@
+//! The Sentinels of a primary, and which server they name.
+//!
+//! The client's own module for Sentinels is not used. It takes the first answer, although a Sentinel that was cut off
+//! still names the old primary. And it reads `SENTINEL MASTERS`, in which the Sentinel that leads a failover names the
+//! old primary until all replicas follow the new one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, FromRedisValue as _, RedisError, RedisResult, Value};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::timeout;
+
+use super::address::{Host, SentinelAddress, Template};
+
+pub(super) struct Sentinels {
+    name: String,
+    node: Template,
+    sentinels: Vec<Sentinel>,
+    /// How long an answer is awaited, including connecting.
+    patience: Duration,
+}
+
+/// A server that Sentinels name as the primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Primary {
+    pub(super) host: Host,
+    /// Grows with each failover.
+    epoch: u64,
+}
+
+/// Why no primary is known.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// No Sentinel answered in time.
+    Silent,
+    /// The primary refused.
+    Client(RedisError),
+    /// The server that the Sentinels name is no primary.
+    Replica(Host),
+    /// A Sentinel refused, or the connection to it failed.
+    Refused(Host, RedisError),
+    NoSentinel(Host),
+    UnknownName(Host),
+}
+
+struct Sentinel {
+    host: Host,
+    client: Client,
+    config: AsyncConnectionConfig,
+    /// Empty while a question is in progress, so that a connection without an answer is not used again.
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Sentinels {
+    pub(super) fn new(address: SentinelAddress, connect_timeout: Duration) -> RedisResult<Self> {
+        let SentinelAddress { hosts, sentinel, name, node } = address;
+        // Leave the other half of the time for connecting to the primary.
+        let patience = LONGEST_PATIENCE.min(connect_timeout.div_f32(2.0));
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let sentinels = hosts.into_iter().map(|host| {
+            let client = Client::open(sentinel.at(&host))?;
+            Ok(Sentinel { host, client, config: config.clone(), connection: Mutex::default() })
+        });
+        Ok(Self { name, node, sentinels: sentinels.collect::<RedisResult<_>>()?, patience })
+    }
+
+    pub(super) fn client(&self, primary: &Primary) -> RedisResult<Client> {
+        Client::open(self.node.at(&primary.host))
+    }
+
+    /// Asks all Sentinels at once which server is the primary. Once most of them have answered, waits only
+    /// [`GRACE`] for the others.
+    pub(super) async fn primary(&self, current: Option<&Primary>) -> Result<Primary, Trouble> {
+        self.ask(current, GRACE).await
+    }
+
+    /// Returns whether the Sentinels name another primary. Waits for all of them, because no request waits for this.
+    pub(super) async fn have_replaced(&self, current: &Primary) -> bool {
+        self.ask(Some(current), self.patience).await.is_ok_and(|primary| primary != *current)
+    }
+
+    async fn ask(&self, current: Option<&Primary>, grace: Duration) -> Result<Primary, Trouble> {
+        let majority = (self.sentinels.len() / 2).saturating_add(1);
+        let ask = async |sentinel: &Sentinel| timeout(self.patience, sentinel.ask(&self.name)).await;
+        let mut asked: FuturesUnordered<_> = self.sentinels.iter().map(ask).collect();
+        let (mut answers, mut trouble) = (Vec::new(), Trouble::Silent);
+        let (began, mut limit) = (Instant::now(), self.patience);
+        while let Ok(Some(answer)) = timeout(limit.saturating_sub(began.elapsed()), asked.next()).await {
+            match answer {
+                Ok(Ok(primary)) => answers.push(primary),
+                // A refusal says more than a connection that failed.
+                Ok(Err(new)) if new.weight() > trouble.weight() => trouble = new,
+                Ok(Err(_)) | Err(_) => {}
+            }
+            if is_newer(&answers, current) {
+                break;
+            }
+            if answers.len() == majority {
+                limit = limit.min(began.elapsed().saturating_add(grace));
+            }
+        }
+        choose(&answers, majority, current).ok_or(trouble)
+    }
+}
+
+impl Sentinel {
+    async fn ask(&self, name: &str) -> Result<Primary, Trouble> {
+        let refused = |error| Trouble::Refused(self.host.clone(), error);
+        let existing = self.slot().take();
+        if let Some(mut connection) = existing
+            && let Ok(replies) = question(name, &mut connection).await
+        {
+            *self.slot() = Some(connection);
+            return self.read(replies);
+        }
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&self.config);
+        let mut connection = connecting.await.map_err(refused)?;
+        let replies = question(name, &mut connection).await.map_err(refused)?;
+        *self.slot() = Some(connection);
+        self.read(replies)
+    }
+
+    fn read(&self, replies: Vec<RedisResult<Value>>) -> Result<Primary, Trouble> {
+        let refused = |error: RedisError| {
+            let is_unknown = error.detail().is_some_and(|detail| detail.contains("unknown command"));
+            if is_unknown { Trouble::NoSentinel(self.host.clone()) } else { Trouble::Refused(self.host.clone(), error) }
+        };
+        let mut replies = replies.into_iter();
+        let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+        let address = Option::<(String, u16)>::from_redis_value(next().map_err(refused)?);
+        let Some((name, port)) = address.map_err(|error| refused(error.into()))? else {
+            return Err(Trouble::UnknownName(self.host.clone()));
+        };
+        let state = HashMap::<String, String>::from_redis_value(next().map_err(refused)?);
+        let state = state.map_err(|error| refused(error.into()))?;
+        let epoch = state.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
+        Ok(Primary { host: Host { name, port }, epoch })
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trouble {
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Silent => 0,
+            Self::Refused(_, error) if error.is_io_error() => 1,
+            Self::Refused(..) | Self::NoSentinel(_) | Self::UnknownName(_) | Self::Replica(_) | Self::Client(_) => 2,
+        }
+    }
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// Asks for the address and the epoch in one pipeline, so that both are from the same moment. During a failover only
+/// `GET-MASTER-ADDR-BY-NAME` returns the new address, and only `MASTER` has the epoch.
+async fn question(name: &str, connection: &mut MultiplexedConnection) -> RedisResult<Vec<RedisResult<Value>>> {
+    let mut question = ::redis::pipe();
+    for part in ["GET-MASTER-ADDR-BY-NAME", "MASTER"] {
+        question.cmd("SENTINEL").arg(part).arg(name);
+    }
+    question.ignore_errors().query_async(connection).await
+}
+
+/// Returns whether an answer is from a failover after the current primary's.
+fn is_newer(answers: &[Primary], current: Option<&Primary>) -> bool {
+    current.is_some_and(|current| answers.iter().any(|answer| answer.epoch > current.epoch))
+}
+
+/// Returns the answer of the latest failover. Fewer than a majority of the Sentinels may all have been cut off before
+/// it: they can lead to a later primary than the current one, but not back.
+fn choose(answers: &[Primary], majority: usize, current: Option<&Primary>) -> Option<Primary> {
+    let votes = |answer: &Primary| answers.iter().filter(|other| *other == answer).count();
+    let latest = answers.iter().max_by_key(|answer| (answer.epoch, votes(answer)));
+    let is_trusted = answers.len() >= majority || current.is_none() || is_newer(answers, current);
+    latest.filter(|_| is_trusted).or(current).cloned()
+}
+
+/// How long to wait for the other Sentinels after a majority has answered.
+const GRACE: Duration = Duration::from_millis(20);
+
+const LONGEST_PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn primary((name, epoch): (&str, u64)) -> Primary {
+        Primary { host: Host { name: name.into(), port: 6379 }, epoch }
+    }
+
+    #[test]
+    fn latest_failover_wins_over_old_views() {
+        for (answers, current, expected) in [
+            // All agree.
+            (&[("a", 1), ("a", 1), ("a", 1)][..], None, Some("a")),
+            // One Sentinel leads a failover, and the others don't know it yet.
+            (&[("a", 1), ("b", 2), ("a", 1)], Some(("a", 1)), Some("b")),
+            // One Sentinel was cut off before the failover.
+            (&[("a", 1), ("b", 2), ("b", 2)], None, Some("b")),
+            (&[("a", 1)], Some(("b", 2)), Some("b")),
+            (&[("a", 1)], None, Some("a")),
+            (&[("b", 2)], Some(("a", 1)), Some("b")),
+            // The Sentinels were set up again, and count from zero.
+            (&[("c", 0), ("c", 0)], Some(("b", 2)), Some("c")),
+            // The same epoch with two names: most Sentinels decide.
+            (&[("b", 2), ("a", 2), ("a", 2)], Some(("b", 2)), Some("a")),
+            (&[("a", 2)], Some(("b", 2)), Some("b")),
+            (&[], Some(("b", 2)), Some("b")),
+            (&[], None, None),
+        ] {
+            let answers: Vec<_> = answers.iter().copied().map(primary).collect();
+            let current = current.map(primary);
+            let chosen = choose(&answers, 2, current.as_ref());
+            assert_eq!(chosen.map(|chosen| chosen.host.name).as_deref(), expected, "{answers:?} after {current:?}");
+        }
+    }
+}
