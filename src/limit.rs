@@ -231,11 +231,22 @@ pub trait RateLimiter: Send + Sync + 'static {
     /// # Errors
     /// The store cannot answer now.
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>>;
+
+    /// As [`ReplayStore::shard_of`](crate::replay::ReplayStore::shard_of): the server that counts the requests of
+    /// `webhook_id` now.
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        let _ = webhook_id;
+        None
+    }
 }
 
 impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         (**self).check(webhook_id, quota)
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        (**self).shard_of(webhook_id)
     }
 }
 

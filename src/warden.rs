@@ -88,6 +88,7 @@ mod handshakes;
 mod id;
 mod lookup;
 mod monitor;
+mod outages;
 mod peer_watch;
 pub(crate) mod quota_fields;
 mod quota_limits;

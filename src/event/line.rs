@@ -12,6 +12,7 @@ use super::RefusalReason;
 use super::sampling::Suppressed;
 use super::{Outcome, SecurityEvent, StoreKind, Warning};
 use crate::error::StoreError;
+use crate::escape::Escaped;
 use crate::secret::KeyId;
 
 /// The key by which events are sampled.
@@ -25,8 +26,8 @@ pub(super) enum Subject<'e> {
         report_only: bool,
     },
     Warning(Warning),
-    StoreFailed(StoreKind),
-    StoreRecovered(StoreKind),
+    StoreFailed(StoreKind, Option<Cow<'e, str>>),
+    StoreRecovered(StoreKind, Option<Cow<'e, str>>),
 }
 
 impl Subject<'_> {
@@ -41,8 +42,8 @@ impl Subject<'_> {
                 report_only: *report_only,
             },
             Self::Warning(warning) => Subject::Warning(*warning),
-            Self::StoreFailed(store) => Subject::StoreFailed(*store),
-            Self::StoreRecovered(store) => Subject::StoreRecovered(*store),
+            Self::StoreFailed(store, shard) => Subject::StoreFailed(*store, shard.as_ref().map(owned)),
+            Self::StoreRecovered(store, shard) => Subject::StoreRecovered(*store, shard.as_ref().map(owned)),
         }
     }
 }
@@ -68,6 +69,7 @@ pub(super) struct Line<'e> {
     suppressed: Option<u64>,
     warning: Option<Warning>,
     store: Option<StoreKind>,
+    shard: Option<&'e str>,
     error: Option<&'e StoreError>,
 }
 
@@ -92,6 +94,7 @@ impl<'e> Line<'e> {
             suppressed: None,
             warning: None,
             store: None,
+            shard: None,
             error: None,
         }
     }
@@ -139,12 +142,12 @@ impl<'e> Line<'e> {
         Self { warning: Some(warning), ..Self::new(level, warning.text()) }
     }
 
-    pub(super) const fn of_failed(store: StoreKind, error: Option<&'e StoreError>) -> Self {
-        Self { store: Some(store), error, ..Self::new(Level::ERROR, "a store failed") }
+    pub(super) const fn of_failed(store: StoreKind, shard: Option<&'e str>, error: Option<&'e StoreError>) -> Self {
+        Self { store: Some(store), shard, error, ..Self::new(Level::ERROR, "a store failed") }
     }
 
-    pub(super) const fn of_recovered(store: StoreKind) -> Self {
-        Self { store: Some(store), ..Self::new(Level::INFO, "a store answers again") }
+    pub(super) const fn of_recovered(store: StoreKind, shard: Option<&'e str>) -> Self {
+        Self { store: Some(store), shard, ..Self::new(Level::INFO, "a store answers again") }
     }
 
     pub(super) fn of_suppressed(suppressed: &'e Suppressed<Subject<'static>>, level: Level) -> Self {
@@ -156,8 +159,8 @@ impl<'e> Line<'e> {
                 ..Self::of_outcome(*outcome, *report_only)
             },
             Some(Subject::Warning(warning)) => Self::of_warning(*warning),
-            Some(Subject::StoreFailed(store)) => Self::of_failed(*store, None),
-            Some(Subject::StoreRecovered(store)) => Self::of_recovered(*store),
+            Some(Subject::StoreFailed(store, shard)) => Self::of_failed(*store, shard.as_deref(), None),
+            Some(Subject::StoreRecovered(store, shard)) => Self::of_recovered(*store, shard.as_deref()),
             None => Self::new(level, "further events were not logged"),
         };
         Self { suppressed: Some(suppressed.count), ..line }
@@ -187,6 +190,7 @@ impl<'e> Line<'e> {
                     suppressed = self.suppressed,
                     warning = self.warning.map(Warning::as_str),
                     store = self.store.map(StoreKind::as_str),
+                    shard = self.shard.map(Escaped::line).map(tracing::field::display),
                     error = self.error.map(tracing::field::display),
                     "{}",
                     Message(self)

@@ -42,7 +42,7 @@ use crate::error::StoreError;
 /// | `hookwarden_body_bytes` | | received bytes of each body |
 /// | `hookwarden_warnings_total` | `kind` | [warnings](Warning) |
 /// | `hookwarden_report_only` | `scheme` | 1 after the first request that a Warden that only reports passed on; absent otherwise |
-/// | `hookwarden_store_up` | `store` | 1 if the last call of the shared store of `limits` or `replay` succeeded, 0 if it failed |
+/// | `hookwarden_store_up` | `store`, `shard` | 0 if the last call of the shared store of `limits` or `replay` failed, otherwise 1; `shard` is empty unless the store is divided among several servers |
 ///
 /// `hookwarden_webhook_requests_total{outcome="refused"}` includes duplicates, which are answered 200, and requests
 /// that anyone can forge in the name of a webhook id. Alert on `released`, on accepted requests that stop, and on the
@@ -57,8 +57,12 @@ use crate::error::StoreError;
 ///
 /// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
 ///
-/// Labels are bounded: an unknown webhook id is never a label; after 1,000 webhook ids of a scheme, 64 keys of an id or
-/// 32 schemes, further ones are counted as `other`.
+/// A store that is divided among several servers has a series of `hookwarden_store_up` for each that failed once, and
+/// one with an empty `shard` for failures of the store as a whole. It works completely if the minimum of them is 1. The
+/// series of a server that was replaced by another becomes 1 when its successor answers.
+///
+/// Labels are bounded: an unknown webhook id is never a label; after 1,000 webhook ids of a scheme, 64 keys of an id, 64
+/// shards of a store or 32 schemes, further ones are counted as `other`.
 #[derive(Debug)]
 pub struct MetricsObserver {
     schemes: Family<Arc<SchemeMetrics>>,
@@ -66,8 +70,8 @@ pub struct MetricsObserver {
     durations: ByOutcome<Histogram>,
     skews: ByOutcome<Histogram>,
     body_bytes: Histogram,
-    limits_up: Gauge,
-    replay_up: Gauge,
+    limits_up: Family<Gauge>,
+    replay_up: Family<Gauge>,
     max_ids: u16,
 }
 
@@ -86,8 +90,8 @@ impl MetricsObserver {
             durations: ByOutcome::new(duration),
             skews: ByOutcome::new(skew),
             body_bytes: histogram!(BODY_BYTES),
-            limits_up: store_gauge(StoreKind::Limits),
-            replay_up: store_gauge(StoreKind::Replay),
+            limits_up: store_gauges(StoreKind::Limits),
+            replay_up: store_gauges(StoreKind::Replay),
             max_ids: MAX_IDS,
         }
     }
@@ -100,12 +104,13 @@ impl MetricsObserver {
         self
     }
 
-    fn set_up(&self, store: StoreKind, up: u32) {
-        match store {
-            StoreKind::Keys => {}
-            StoreKind::Limits => self.limits_up.set(up),
-            StoreKind::Replay => self.replay_up.set(up),
-        }
+    fn set_up(&self, store: StoreKind, shard: Option<&str>, up: u32) {
+        let gauges = match store {
+            StoreKind::Keys => return,
+            StoreKind::Limits => &self.limits_up,
+            StoreKind::Replay => &self.replay_up,
+        };
+        gauges.with(shard.unwrap_or(WHOLE_STORE), |shard| store_gauge(store, shard), |gauge| gauge.set(up));
     }
 }
 
@@ -130,12 +135,12 @@ impl Observer for MetricsObserver {
         self.warnings.with(warning.as_str(), warning_counter, |counter| counter.increment(1));
     }
 
-    fn store_failed(&self, store: StoreKind, _: &StoreError) {
-        self.set_up(store, 0);
+    fn store_failed(&self, store: StoreKind, error: &StoreError) {
+        self.set_up(store, error.shard(), 0);
     }
 
-    fn store_recovered(&self, store: StoreKind) {
-        self.set_up(store, 1);
+    fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
+        self.set_up(store, shard, 1);
     }
 }
 
@@ -152,10 +157,14 @@ fn warning_counter(kind: &str) -> Counter {
 }
 
 /// A store counts as up until it fails.
-fn store_gauge(store: StoreKind) -> Gauge {
-    let gauge = gauge!(STORE_UP, "store" => store.as_str());
-    gauge.set(1);
-    gauge
+fn store_gauges(store: StoreKind) -> Family<Gauge> {
+    let gauges = Family::new(MAX_SHARDS);
+    gauges.with(WHOLE_STORE, |shard| store_gauge(store, shard), |gauge| gauge.set(1));
+    gauges
+}
+
+fn store_gauge(store: StoreKind, shard: &str) -> Gauge {
+    gauge!(STORE_UP, "store" => store.as_str(), "shard" => String::from(shard))
 }
 
 /// Clamps seconds to a day. No tolerance is longer; a larger value is arbitrary, and a single one would distort every
@@ -164,6 +173,10 @@ fn seconds_within_a_day(skew: i64) -> i32 {
     i32::try_from(skew.clamp(-DAY, DAY)).unwrap_or_default()
 }
 
+/// The label of a store that is on one server, or whose error names none.
+const WHOLE_STORE: &str = "";
+
 const MAX_SCHEMES: usize = 32;
+const MAX_SHARDS: usize = 65; // with the empty label
 const MAX_IDS: u16 = 1000;
 const DAY: i64 = 86_400;

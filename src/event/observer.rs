@@ -54,15 +54,20 @@ pub trait Observer: Send + Sync + 'static {
         let _ = warning;
     }
 
-    /// Called when a store failed. The requests that were affected also have events.
+    /// Called when a store failed. The requests that were affected also have events. If the store is divided among
+    /// several servers, [`StoreError::shard`] is the one that failed.
     fn store_failed(&self, store: StoreKind, error: &StoreError) {
         let _ = (store, error);
     }
 
     /// Called when a shared limiter or replay store answers again after a failure. A denial by quota does not count as
     /// an answer, because it may come from a local cache.
-    fn store_recovered(&self, store: StoreKind) {
-        let _ = store;
+    ///
+    /// `shard` is the shard of the [`StoreError`] that was reported, so each shard that failed is reported once. It has
+    /// recovered when it answers, or when the shard answers that has the webhook ids of the last failure now: after a
+    /// failover, that is another one. While 64 shards of a store fail, both calls name any further one `other`.
+    fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
+        let _ = (store, shard);
     }
 }
 
@@ -85,7 +90,7 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).store_failed(store, error);
     }
 
-    fn store_recovered(&self, store: StoreKind) {
-        (**self).store_recovered(store);
+    fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
+        (**self).store_recovered(store, shard);
     }
 }

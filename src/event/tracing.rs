@@ -58,6 +58,7 @@ use crate::limit::Peer;
 /// | `suppressed` | the number of events of this kind that were not logged |
 /// | `warning` | a warning, in snake case |
 /// | `store` | the store that failed or recovered: `keys`, `limits` or `replay` |
+/// | `shard` | the server of the store that failed or recovered, if the store is divided among several |
 /// | `error` | the text of a store's error |
 ///
 /// Unknown fields are left out. No field contains a secret, a MAC, a header value or a body.
@@ -67,7 +68,8 @@ use crate::limit::Peer;
 /// IPv6 peer by its /64 network), webhook id and reason get 5 lines; further ones within a minute of the first are
 /// counted, and then one line with `suppressed` gives their number. All peers together get at most 10 such lines each
 /// second; further events are counted together and logged once a minute, in a line with `suppressed` only. Faults of
-/// the receiver and warnings have separate limits of the same size, by reason, so that a flood does not hide an outage.
+/// the receiver, failures of stores and warnings have separate limits of the same size, by reason and by shard, so that a
+/// flood does not hide an outage.
 /// Every accepted or released request has a line.
 ///
 /// The observer runs no background task. A count is logged with the first event after its minute, by
@@ -171,11 +173,14 @@ impl Observer for TracingObserver {
     }
 
     fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        self.sample(&self.faults, Subject::StoreFailed(store), &Line::of_failed(store, Some(error)));
+        let shard = error.shard();
+        let line = Line::of_failed(store, shard, Some(error));
+        self.sample(&self.faults, Subject::StoreFailed(store, shard.map(Cow::Borrowed)), &line);
     }
 
-    fn store_recovered(&self, store: StoreKind) {
-        self.sample(&self.faults, Subject::StoreRecovered(store), &Line::of_recovered(store));
+    fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
+        let line = Line::of_recovered(store, shard);
+        self.sample(&self.faults, Subject::StoreRecovered(store, shard.map(Cow::Borrowed)), &line);
     }
 }
 

@@ -106,6 +106,7 @@ pub enum Claim {
 /// Test a store with `hookwarden::testing::replay_store_contract` (feature `testing`).
 ///
 /// ```
+/// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use std::time::Duration;
 ///
@@ -164,6 +165,10 @@ pub enum Claim {
 ///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
 ///         self.store.forget(webhook_id, id, now)
 ///     }
+///
+///     fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+///         self.store.shard_of(webhook_id)
+///     }
 /// }
 ///
 /// let store = CountDuplicates { store: LocalReplay::default(), duplicates: AtomicU64::new(0) };
@@ -219,6 +224,16 @@ pub trait ReplayStore: Send + Sync + 'static {
         id: ReplayKey,
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Returns the name of the server that has the data of `webhook_id` now, as in
+    /// [`StoreError::with_shard`], if the store is divided among several. A store that wraps another passes the call
+    /// on. The default is `None`.
+    ///
+    /// After a failure, the Warden calls it for each answer until the failed shard has recovered. It must not block.
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        let _ = webhook_id;
+        None
+    }
 }
 
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
@@ -257,5 +272,9 @@ impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         (**self).forget(webhook_id, id, now)
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        (**self).shard_of(webhook_id)
     }
 }

@@ -173,11 +173,19 @@ impl<S: ReplayStore> ReplayStore for FaultyStore<S> {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.call(async move { self.store().forget(webhook_id, id, now).await }))
     }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.store().shard_of(webhook_id)
+    }
 }
 
 impl<S: RateLimiter> RateLimiter for FaultyStore<S> {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(self.call(async move { self.store().check(webhook_id, quota).await }))
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.store().shard_of(webhook_id)
     }
 }
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{PendingClaim, ReplayClaim};
+use super::monitor::SharedKind;
 use super::quota_fields::Policy;
 use super::stores::{ReplayBackend, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::event::{StoreKind, Warning};
+use crate::event::Warning;
 use crate::future::catch_panic;
 use crate::limit::{Decision, Quota};
-use crate::replay::Claim;
+use crate::replay::{Claim, ReplayStore};
 use crate::shared_store::AdmitOutcome;
 
 /// The result of step 7.
@@ -61,18 +62,18 @@ impl Stores {
                 let call = async { store.claim(claim.delivery(delivery), claim.claimant, replay.lease, now).await };
                 let claimed = catch_panic(call).await;
                 if claimed.is_ok() {
-                    self.monitor.store_answered(StoreKind::Replay);
+                    self.replay_answered(delivery, |id| store.shard_of(id));
                 }
                 claimed
             }
             ReplayBackend::Joint(store) => {
-                let delivery = claim.delivery(delivery);
-                let call = async { store.admit(delivery, claim.claimant, replay.lease, quota.as_ref(), now).await };
+                let claimed = claim.delivery(delivery);
+                let call = async { store.admit(claimed, claim.claimant, replay.lease, quota.as_ref(), now).await };
                 match catch_panic(call).await {
                     Ok(outcome) => {
                         // A store may return a cached denial without a call to its server.
                         if !matches!(outcome, AdmitOutcome::OverQuota { .. }) {
-                            self.monitor.store_answered(StoreKind::Replay);
+                            self.replay_answered(delivery, |id| ReplayStore::shard_of(&**store, id));
                         }
                         pending.claim = None;
                         let claim = matches!(outcome, AdmitOutcome::Granted(_)).then_some(claim);
@@ -84,7 +85,7 @@ impl Stores {
         };
         let claimed = match (claimed, &replay.fallback) {
             (Err(error), Some(local)) => {
-                self.monitor.store_failed(StoreKind::Replay, &error);
+                self.replay_failed(delivery, &error);
                 claim = claim.fall_back();
                 pending.claim = Some(claim);
                 local.claim_now(claim.local_delivery(delivery), claim.claimant, replay.lease, now)
@@ -96,7 +97,7 @@ impl Stores {
             Ok(Claim::InProgress { retry_after }) => Some(AdmitOutcome::InProgress { retry_after }),
             Ok(Claim::Finished) => Some(AdmitOutcome::Finished),
             Err(error) => {
-                self.monitor.store_failed(StoreKind::Replay, &error);
+                self.replay_failed(delivery, &error);
                 // The store may have recorded the claim, so keep it pending: it is released on drop.
                 return Admission::new(Err(error), quota, None);
             }
@@ -178,10 +179,18 @@ impl Stores {
 
     /// Reports that the stores did not answer within the deadline. A claim that they recorded is released in the
     /// background.
-    pub(super) fn time_out(&self) -> Admission {
+    pub(super) fn time_out(&self, delivery: &VerifiedDelivery) -> Admission {
         let error = StoreError::new("no answer within the deadline");
-        self.monitor.store_failed(StoreKind::Replay, &error);
+        self.replay_failed(delivery, &error);
         Admission::new(Err(error), None, None)
+    }
+
+    fn replay_failed(&self, delivery: &VerifiedDelivery, error: &StoreError) {
+        self.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), error);
+    }
+
+    fn replay_answered(&self, delivery: &VerifiedDelivery, shard_of: impl Fn(&str) -> Option<Arc<str>>) {
+        self.monitor.store_answered(SharedKind::Replay, delivery.webhook_id(), shard_of);
     }
 }
 

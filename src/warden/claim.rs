@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::handler_claim::HandlerClaim;
+use super::monitor::SharedKind;
 use super::stores::{Holder, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
 use crate::error::StoreError;
-use crate::event::{StoreKind, Warning};
+use crate::event::Warning;
 use crate::future::catch_panic;
 use crate::replay::{Claimant, Delivery, DeliveryId, LocalDelivery};
 use crate::time::Timestamp;
@@ -110,7 +111,7 @@ impl ReplayClaim {
             }
             Ok(_) => Ok(true),
             Err(error) => {
-                stores.monitor.store_failed(StoreKind::Replay, &error);
+                stores.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), &error);
                 Err(error)
             }
         }
@@ -139,7 +140,7 @@ impl ReplayClaim {
             });
             return;
         }
-        stores.monitor.store_failed(StoreKind::Replay, &StoreError::new(NO_RUNTIME));
+        stores.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), &StoreError::new(NO_RUNTIME));
     }
 }
 

@@ -15,7 +15,7 @@ use super::refused::Refused;
 use super::request_log::RequestLog;
 use crate::crypto::PreparedKeys;
 use crate::error::{Reason, StoreError};
-use crate::event::{RefusalReason, StoreKind};
+use crate::event::RefusalReason;
 use crate::headers::Head;
 use crate::keys::Lookup;
 use crate::verifier::Opening;
@@ -196,7 +196,7 @@ impl RequestLog {
             Some(Lookup::Answered(Ok(keys))) => return self.live_keys(keys),
             Some(Lookup::Answered(Err(error))) if error.is_panic() => (RefusalReason::LookupPanicked, RetryHint::None),
             Some(Lookup::Answered(Err(error))) => {
-                self.inner.monitor.store_failed(StoreKind::Keys, &error);
+                self.inner.monitor.key_store_failed(&error);
                 (RefusalReason::KeyStoreUnavailable, RetryHint::For(error.retry_after()))
             }
             Some(Lookup::Pending(_)) | None => (RefusalReason::Misconfigured, RetryHint::None),
@@ -214,7 +214,7 @@ impl RequestLog {
         let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.began.wall)).clone());
         // Check decoys too: both must take the same time.
         if !keys.are_for(rules.scheme.algorithm(), rules.scheme.uses_tokens()) {
-            monitor.store_failed(StoreKind::Keys, &StoreError::new(WRONG_SCHEME));
+            monitor.key_store_failed(&StoreError::new(WRONG_SCHEME));
             return Err(self.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }
         Ok((keys, decoy))

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::outages::Outages;
 use super::report_only::ReportOnly;
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -13,8 +13,8 @@ use crate::event::{Observer, SecurityEvent, StoreKind, Warning};
 pub(super) struct Monitor {
     pub(super) clock: Arc<dyn Clock>,
     observers: Vec<Box<dyn Observer>>,
-    limits_failed: AtomicBool,
-    replay_failed: AtomicBool,
+    limits_outages: Outages,
+    replay_outages: Outages,
     /// `None` if refusals are enforced.
     pub(super) report_only: Option<ReportOnly>,
 }
@@ -24,8 +24,8 @@ impl Monitor {
         Self {
             clock,
             observers,
-            limits_failed: AtomicBool::default(),
-            replay_failed: AtomicBool::default(),
+            limits_outages: Outages::default(),
+            replay_outages: Outages::default(),
             report_only: reports_only.then(ReportOnly::default),
         }
     }
@@ -38,27 +38,38 @@ impl Monitor {
         self.each(|observer| observer.warning(&warning));
     }
 
-    pub(super) fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        if let Some(failed) = self.failed(store) {
-            failed.store(true, Ordering::Relaxed);
-        }
-        self.each(|observer| observer.store_failed(store, error));
+    pub(super) fn key_store_failed(&self, error: &StoreError) {
+        self.each(|observer| observer.store_failed(StoreKind::Keys, error));
     }
 
-    /// Reports a recovery if the store failed before.
-    pub(super) fn store_answered(&self, store: StoreKind) {
-        // Load before swap to avoid cache-line contention.
-        let failed = |flag: &AtomicBool| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed);
-        if self.failed(store).is_some_and(failed) {
-            self.each(|observer| observer.store_recovered(store));
+    /// Reports that a call for `webhook_id` failed.
+    pub(super) fn store_failed(&self, store: SharedKind, webhook_id: &str, error: &StoreError) {
+        let outages = self.outages(store);
+        let error = outages.name(error);
+        self.each(|observer| observer.store_failed(store.into(), &error));
+        // Last: an answer to another request must not report the recovery before the failure.
+        outages.begin(error.shard(), webhook_id);
+    }
+
+    /// Reports a recovery if the shard that answered for `webhook_id` failed before. `shard_of` is the store's.
+    pub(super) fn store_answered(
+        &self,
+        store: SharedKind,
+        webhook_id: &str,
+        shard_of: impl Fn(&str) -> Option<Arc<str>>,
+    ) {
+        let outages = self.outages(store);
+        if outages.exist() {
+            for shard in outages.end(webhook_id, shard_of) {
+                self.each(|observer| observer.store_recovered(store.into(), shard.as_deref()));
+            }
         }
     }
 
-    const fn failed(&self, store: StoreKind) -> Option<&AtomicBool> {
+    const fn outages(&self, store: SharedKind) -> &Outages {
         match store {
-            StoreKind::Keys => None,
-            StoreKind::Limits => Some(&self.limits_failed),
-            StoreKind::Replay => Some(&self.replay_failed),
+            SharedKind::Limits => &self.limits_outages,
+            SharedKind::Replay => &self.replay_outages,
         }
     }
 
@@ -66,6 +77,22 @@ impl Monitor {
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.observers {
             let _ = catch_unwind(AssertUnwindSafe(|| call(&**observer)));
+        }
+    }
+}
+
+/// A store whose recovery is reported.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SharedKind {
+    Limits,
+    Replay,
+}
+
+impl From<SharedKind> for StoreKind {
+    fn from(store: SharedKind) -> Self {
+        match store {
+            SharedKind::Limits => Self::Limits,
+            SharedKind::Replay => Self::Replay,
         }
     }
 }

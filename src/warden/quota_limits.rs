@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::id::WebhookId;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, SharedKind};
 use super::quota_fields::Policy;
-use crate::event::{StoreKind, Warning};
+use crate::event::Warning;
 use crate::future::catch_panic;
 use crate::limit::{Decision, LocalLimiter, Quota, RateLimiter, Uncounted};
 use crate::shared_store::SharedStore;
@@ -46,11 +46,11 @@ impl QuotaLimits {
             // A limiter may return a cached denial without a call to its server.
             Ok(denied @ Decision::Denied { .. }) => denied,
             Ok(allowed) => {
-                monitor.store_answered(StoreKind::Limits);
+                monitor.store_answered(SharedKind::Limits, webhook_id.as_str(), |id| shared.shard_of(id));
                 allowed
             }
             Err(error) => {
-                monitor.store_failed(StoreKind::Limits, &error);
+                monitor.store_failed(SharedKind::Limits, webhook_id.as_str(), &error);
                 self.count_share(monitor, webhook_id, quota)
             }
         }

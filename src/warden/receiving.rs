@@ -184,7 +184,7 @@ impl Receiving {
                     Either::Right(_) => None,
                 }
             };
-            let admission = admission.or_else(|| Some(log.inner.stores.time_out()));
+            let admission = admission.or_else(|| Some(log.inner.stores.time_out(&delivery)));
             conclude(log, delivery, admission)
         }
     }

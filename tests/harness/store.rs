@@ -1,6 +1,6 @@
 //! A store that records its calls, with a rate limiter that answers as scripted.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookwarden::clock::ClockReading;
@@ -137,6 +137,10 @@ impl<S: ReplayStore> ReplayStore for Recorder<S> {
         now: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.store.forget(webhook_id, id, now)
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.store.shard_of(webhook_id)
     }
 }
 

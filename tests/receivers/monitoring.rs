@@ -42,7 +42,7 @@ async fn exports() -> Exports {
         r#"hookwarden_webhook_requests_total{scheme="timestamped",webhook_id="acme",outcome="accepted"} 1"#,
         r#"hookwarden_webhook_requests_total{scheme="timestamped",webhook_id="acme",outcome="released"} 1"#,
         r#"hookwarden_key_requests_total{webhook_id="acme",key_id="0"} "#,
-        r#"hookwarden_store_up{store="replay"} 1"#,
+        r#"hookwarden_store_up{store="replay",shard=""} 1"#,
     ] {
         assert!(scrape.contains(line), "{line}: {scrape}");
     }
@@ -52,7 +52,7 @@ async fn exports() -> Exports {
     let running = Running::start(RECEIVERS[0], &[("HOOKWARDEN_REDIS_URL", &format!("redis://{closed}/"))]);
     assert_eq!(running.send(&Post::signed("x")).await.status, 503);
     let scrape = running.read("/metrics").await;
-    for line in [r#"hookwarden_store_up{store="replay"} 0"#, r#"reason="replay_store_unavailable"} 1"#] {
+    for line in [r#"hookwarden_store_up{store="replay",shard=""} 0"#, r#"reason="replay_store_unavailable"} 1"#] {
         assert!(scrape.contains(line), "{line}: {scrape}");
     }
     exports.add(&scrape);

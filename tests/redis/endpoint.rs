@@ -117,7 +117,7 @@ impl Observer for Reports {
         self.0.lock().unwrap().push(format!("failed {store:?} {error} {error:?}"));
     }
 
-    fn store_recovered(&self, store: StoreKind) {
-        self.0.lock().unwrap().push(format!("recovered {store:?}"));
+    fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
+        self.0.lock().unwrap().push(format!("recovered {store:?}{}", shard.map(|shard| format!(" {shard}")).unwrap_or_default()));
     }
 }

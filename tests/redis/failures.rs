@@ -31,7 +31,7 @@ pub(crate) async fn limiter_falls_back_to_its_share_and_recovers() {
         metrics
             .render()
             .lines()
-            .find(|line| line.starts_with("hookwarden_store_up{store=\"limits\"}"))
+            .find(|line| line.starts_with("hookwarden_store_up{store=\"limits\",shard=\"\"}"))
             .unwrap()
             .to_owned()
     };

@@ -21,6 +21,7 @@ mod report_only;
 mod rotation;
 mod scene;
 mod settings;
+mod shards;
 mod shared_store;
 mod slow_replay;
 mod store_faults;

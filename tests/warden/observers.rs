@@ -322,10 +322,30 @@ fn recovery_is_logged_after_a_sampled_outage() {
         for _ in 0..50 {
             observer.store_failed(StoreKind::Replay, &StoreError::new("gone"));
         }
-        observer.store_recovered(StoreKind::Replay);
+        observer.store_recovered(StoreKind::Replay, None);
     });
     let counts: Vec<_> = lines[5..].iter().map(|line| (line.level, line.suppressed())).collect();
     assert_eq!(counts, [(Level::INFO, None), (Level::ERROR, Some(45))]);
+}
+
+#[test]
+fn outage_of_each_shard_has_its_lines() {
+    let lines = logged(|observer, clock| {
+        for _ in 0..50 {
+            for shard in ["10.0.0.7:6379", "b\nc:6379"] {
+                observer.store_failed(StoreKind::Replay, &StoreError::new("gone").with_shard(shard));
+            }
+        }
+        clock.set(Duration::from_secs(1));
+        observer.store_recovered(StoreKind::Replay, Some("10.0.0.7:6379"));
+    });
+    let of = |shard| lines.iter().filter(move |line| line.field("shard") == Some(shard));
+    let counts = |shard| of(shard).map(|line| (line.level, line.suppressed())).collect::<Vec<_>>();
+    let (failed, recovered) = ((Level::ERROR, None), (Level::INFO, None));
+    let count = (Level::ERROR, Some(45));
+    assert_eq!(counts("10.0.0.7:6379"), [failed, failed, failed, failed, failed, recovered, count]);
+    assert_eq!(counts(r"b\nc:6379"), [failed, failed, failed, failed, failed, count]);
+    assert_eq!(of(r"b\nc:6379").next().unwrap().field("error"), Some(r"gone (shard b\nc:6379)"));
 }
 
 #[test]
@@ -483,7 +503,7 @@ fn foreign_characters_never_reach_a_log_line() {
 #[test]
 fn shared_store_metric_follows_failure_and_recovery() {
     let up = |metrics: &Metrics| {
-        ["limits", "replay"].map(|store| metrics.gauges[&format!("hookwarden_store_up{{store={store}}}")])
+        ["limits", "replay"].map(|store| metrics.gauges[&format!("hookwarden_store_up{{store={store},shard=}}")])
     };
     let error = StoreError::new("gone");
     assert_eq!(up(&measured(|_| ())), [1.0, 1.0]);
@@ -491,9 +511,36 @@ fn shared_store_metric_follows_failure_and_recovery() {
     let metrics = measured(|observer| {
         observer.store_failed(StoreKind::Keys, &error);
         observer.store_failed(StoreKind::Limits, &error);
-        observer.store_recovered(StoreKind::Limits);
+        observer.store_recovered(StoreKind::Limits, None);
     });
     assert_eq!(up(&metrics), [1.0, 1.0]);
+}
+
+#[test]
+fn each_failed_shard_has_its_gauge() {
+    let failed = |shard: &str| StoreError::new("gone").with_shard(shard);
+    let metrics = measured(|observer| {
+        for shard in ["a:1", "b:2"] {
+            observer.store_failed(StoreKind::Replay, &failed(shard));
+        }
+        observer.store_failed(StoreKind::Limits, &failed("a:1"));
+        observer.store_recovered(StoreKind::Replay, Some("a:1"));
+    });
+    let gauges: BTreeMap<_, _> = metrics.gauges.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let expected = [("limits", "", 1.0), ("limits", "a:1", 0.0), ("replay", "", 1.0), ("replay", "a:1", 1.0)];
+    for (store, shard, up) in expected.into_iter().chain([("replay", "b:2", 0.0)]) {
+        let name = format!("hookwarden_store_up{{store={store},shard={shard}}}");
+        assert_eq!(gauges.get(&*name), Some(&up), "{name}: {gauges:?}");
+    }
+    assert_eq!(gauges.len(), 5);
+
+    let metrics = measured(|observer| {
+        for number in 0..1_000 {
+            observer.store_failed(StoreKind::Replay, &failed(&format!("10.0.0.7:{number}")));
+        }
+    });
+    assert_eq!(metrics.gauges.len(), 2 + 64 + 1);
+    assert_eq!(metrics.gauges["hookwarden_store_up{store=replay,shard=other}"], 0.0);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Observer for Reports {
         self.failed.lock().unwrap().push(store);
     }
 
-    fn store_recovered(&self, store: StoreKind) {
+    fn store_recovered(&self, store: StoreKind, _: Option<&str>) {
         self.recovered.lock().unwrap().push(store);
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn describe() {
     );
     describe_histogram!(SKEW, Unit::Seconds, "The receiver's clock minus the request's timestamp.");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Received bytes of a request's body.");
-    describe_gauge!(STORE_UP, Unit::Count, "Whether the last call to a shared store succeeded.");
+    describe_gauge!(STORE_UP, Unit::Count, "Whether the last call to a shared store, or to a shard of it, succeeded.");
     describe_gauge!(REPORT_ONLY, Unit::Count, "Whether a receiver with this scheme only reports.");
     describe_counter!(WARNINGS, Unit::Count, "Warnings for the operator that do not belong to one request.");
 }
