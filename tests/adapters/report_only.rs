@@ -484,7 +484,12 @@ async fn webhook_extractor_refuses_what_is_only_reported() {
     // The last one is a duplicate: 200 without the handler.
     let expected = [(200, false, Bytes::from("x")), (401, true, Bytes::new()), (200, false, Bytes::new())];
     assert_eq!(answers, expected);
-    log.assert_one_line("WARN hookwarden::webhook", &["only reports", "Json<T>", "ReportedVerdict"]);
+    // How many lines there are depends on the other tests of this process.
+    let lines = log.lines();
+    let line = lines.iter().find(|line| line.starts_with("WARN hookwarden::webhook")).expect("a line");
+    for part in ["only reports", "Json<T>", "ReportedVerdict"] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
 }
 
 #[test]
