@@ -15,6 +15,13 @@ pub(crate) mod receiver;
     clippy::unwrap_used,
     reason = "a test that overflows or panics has failed"
 )]
+pub(crate) mod redis_cluster;
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that overflows or panics has failed"
+)]
 pub(crate) mod redis_server;
 pub(crate) mod sender;
 pub(crate) mod site;

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use hookwarden::redis::{RedisStore, RedisStoreBuilder};
-use redis::{Connection, FromRedisValue};
+use redis::{Connection, FromRedisValue, RedisResult};
 
 /// A server that is killed on drop.
 pub(crate) struct Server {
@@ -37,12 +37,16 @@ impl Server {
 
     /// Prepares a server without starting it.
     pub(crate) fn stopped(settings: &[&str]) -> Self {
+        Self::stopped_at(free_port(), settings)
+    }
+
+    pub(crate) fn stopped_at(port: u16, settings: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("hookwarden-redis-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
-        Self { child: None, port: free_port(), directory, settings }
+        Self { child: None, port, directory, settings }
     }
 
     pub(crate) fn add_settings(&mut self, settings: &[&str]) {
@@ -50,6 +54,12 @@ impl Server {
     }
 
     pub(crate) fn run(&mut self) {
+        self.spawn();
+        self.wait_until_it_answers();
+    }
+
+    /// Starts the process without waiting for its first answer.
+    pub(crate) fn spawn(&mut self) {
         let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--maxmemory-policy", "noeviction"])
@@ -61,6 +71,9 @@ impl Server {
             .stderr(Stdio::null())
             .spawn();
         self.child = Some(child.unwrap());
+    }
+
+    pub(crate) fn wait_until_it_answers(&self) {
         let began = Instant::now();
         while !self.answers() {
             assert!(began.elapsed() < Duration::from_secs(10), "redis-server does not answer");
@@ -68,10 +81,9 @@ impl Server {
         }
     }
 
-    fn answers(&self) -> bool {
-        let connection = self.client().get_connection_with_timeout(Duration::from_millis(200));
-        match connection.and_then(|mut connection| redis::cmd("PING").exec(&mut connection)) {
-            Ok(()) => true,
+    pub(crate) fn answers(&self) -> bool {
+        match self.try_ask::<String>(&["PING"]) {
+            Ok(_) => true,
             // A server that requires a password is running too.
             Err(error) => {
                 matches!(error.code(), Some("NOAUTH")) || error.kind() == redis::ErrorKind::AuthenticationFailed
@@ -112,8 +124,11 @@ impl Server {
         self.directory.clone()
     }
 
+    /// Returns a client with the password that the settings require.
     fn client(&self) -> redis::Client {
-        redis::Client::open(self.url()).unwrap()
+        let set = self.settings.windows(2).find(|setting| setting[0] == "--requirepass");
+        let user = set.map(|setting| format!(":{}@", setting[1])).unwrap_or_default();
+        redis::Client::open(format!("redis://{user}127.0.0.1:{}/", self.port)).unwrap()
     }
 
     /// Opens a connection of the test.
@@ -125,12 +140,28 @@ impl Server {
         redis::cmd(command[0]).arg(&command[1..]).query(&mut self.connection()).unwrap()
     }
 
+    /// Asks a server that may be stopped or dead.
+    pub(crate) fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+        let wait = Duration::from_millis(200);
+        let mut connection = self.client().get_connection_with_timeout(wait)?;
+        connection.set_read_timeout(Some(wait))?;
+        redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
+    }
+
     /// Returns the calls of `command` since the statistics were reset.
     pub(crate) fn calls(&self, command: &str) -> u64 {
         let statistics: String = self.ask(&["INFO", "commandstats"]);
         let start = format!("cmdstat_{command}:calls=");
         let line = statistics.lines().find_map(|line| line.strip_prefix(&start));
         line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
+    }
+
+    /// Returns how often the server replied with an error of this code since the statistics were reset.
+    pub(crate) fn errors(&self, code: &str) -> u64 {
+        let statistics: String = self.ask(&["INFO", "errorstats"]);
+        let start = format!("errorstat_{code}:count=");
+        let line = statistics.lines().find_map(|line| line.strip_prefix(&start));
+        line.map_or(0, |count| count.trim().parse().unwrap())
     }
 
     pub(crate) fn patient_store(&self) -> RedisStoreBuilder {

@@ -16,7 +16,7 @@ use hookwarden::warden::{Quotas, WardenBuilder};
 use hookwarden::{Scheme, Warden};
 use tower::ServiceExt as _;
 
-use crate::harness::sender::{ID, Post, SECRET, keyring};
+use crate::harness::sender::{ID, Post, SECRET, keyring, now, signer};
 
 /// The number of runs of each body.
 pub(crate) type Handled = Arc<Mutex<HashMap<Bytes, u32>>>;
@@ -34,7 +34,14 @@ impl Endpoint {
 
     /// Creates one of several endpoints. Its handler takes `time`.
     pub(crate) fn sharing(builder: WardenBuilder, handled: Handled, time: Duration) -> Self {
-        let warden = builder.sender(ID, keyring(&Scheme::timestamped(), SECRET)).build().unwrap();
+        Self::of_senders(builder, &[ID.to_owned()], handled, time)
+    }
+
+    /// Creates one of several endpoints of these webhook ids.
+    pub(crate) fn of_senders(builder: WardenBuilder, ids: &[String], handled: Handled, time: Duration) -> Self {
+        let with =
+            |builder: WardenBuilder, id: &String| builder.sender(id, keyring(&Scheme::timestamped(), &secret_of(id)));
+        let warden = ids.iter().fold(builder, with).build().unwrap();
         let counted = handled.clone();
         let handle = async move |body: Bytes| {
             tokio::time::sleep(time).await;
@@ -69,6 +76,16 @@ impl Endpoint {
     pub(crate) fn handled(&self) -> u32 {
         self.handled.lock().unwrap().values().sum()
     }
+}
+
+/// Returns the secret of a webhook id. Two ids of one Warden cannot have the same one.
+fn secret_of(id: &str) -> String {
+    if id == ID { SECRET.into() } else { format!("{SECRET}-{id}") }
+}
+
+/// Creates a request that the sender of a webhook id signs now.
+pub(crate) fn signed_for(id: &str, body: impl Into<Vec<u8>>) -> Post {
+    Post::signed_by(&signer(Scheme::timestamped(), &secret_of(id)), &format!("/webhooks/{id}"), &[], body, now(0))
 }
 
 /// The documented recovery time after the server's return.

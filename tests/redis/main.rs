@@ -16,6 +16,7 @@ mod endpoint;
 mod failures;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod load;
 mod processes;
 mod script;
 mod secrets;

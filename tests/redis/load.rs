@@ -1,0 +1,227 @@
+//! Two receivers in this process, and senders that send every delivery to both until it is handled.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use hookwarden::Quota;
+use hookwarden::redis::RedisStore;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
+use crate::harness::PATIENCE;
+use crate::harness::sender::Post;
+
+/// The receivers and the senders' observations.
+pub(crate) struct Load {
+    endpoints: [Endpoint; 2],
+    senders: Vec<Sender>,
+    handled: Handled,
+    running: AtomicBool,
+    next: AtomicU64,
+    /// How late this process's timers fire. The machine adds this delay to every measured time.
+    lag: Mutex<Duration>,
+    longest_wait: Mutex<Duration>,
+}
+
+/// A webhook id and the answers to its requests since the last check.
+struct Sender {
+    id: String,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) statuses: HashMap<u16, u64>,
+    pub(crate) slowest: Duration,
+}
+
+/// The tasks of a load.
+pub(crate) struct Tasks(Vec<JoinHandle<()>>);
+
+impl Load {
+    /// Starts a load of these webhook ids, by eight senders, on two stores of the same servers.
+    pub(crate) async fn start(url: &str, ids: &[String]) -> (Arc<Self>, Tasks) {
+        let handled = Handled::default();
+        let mut endpoints = Vec::new();
+        for _ in 0..2 {
+            let store = RedisStore::builder(url).timeout(TIMEOUT).connect().await.unwrap();
+            let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
+            let builder = builder().shared_store(store).quotas(quotas().accepted(quota));
+            endpoints.push(Endpoint::of_senders(builder, ids, handled.clone(), HANDLER));
+        }
+        let load = Arc::new(Self {
+            endpoints: endpoints.try_into().unwrap_or_else(|_| panic!("two")),
+            senders: ids.iter().map(|id| Sender { id: id.clone(), seen: Mutex::default() }).collect(),
+            handled,
+            running: AtomicBool::new(true),
+            next: AtomicU64::new(0),
+            lag: Mutex::default(),
+            longest_wait: Mutex::default(),
+        });
+        // A sender keeps its webhook id, so that the senders of a dead shard do not stop the others.
+        let sender = |number: usize| tokio::spawn(load.clone().send_all(number % load.senders.len()));
+        let mut tasks: Vec<_> = (0..SENDERS.max(ids.len())).map(sender).collect();
+        tasks.push(tokio::spawn(load.clone().watch()));
+        (load, Tasks(tasks))
+    }
+
+    /// Ends the load. Every delivery that was begun is finished.
+    pub(crate) async fn stop(&self, tasks: Tasks) {
+        self.running.store(false, Ordering::Relaxed);
+        for task in tasks.0 {
+            task.await.unwrap();
+        }
+    }
+
+    async fn send(&self, endpoint: usize, sender: usize, delivery: &Post) -> StatusCode {
+        let began = Instant::now();
+        let status = self.endpoints[endpoint].status(delivery).await;
+        let took = began.elapsed();
+        let mut seen = self.senders[sender].seen.lock().unwrap();
+        seen.slowest = took.max(seen.slowest);
+        *seen.statuses.entry(status.as_u16()).or_default() += 1;
+        status
+    }
+
+    /// Sends each delivery to one receiver until it is accepted, then to the other, and then to both again.
+    async fn send_all(self: Arc<Self>, sender: usize) {
+        while self.running.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let delivery = signed_for(&self.senders[sender].id, format!("{number}"));
+            let first = usize::from(number.is_multiple_of(2));
+            let began = Instant::now();
+            loop {
+                let (one, other) =
+                    tokio::join!(self.send(first, sender, &delivery), self.send(1 - first, sender, &delivery));
+                if one.is_success() || other.is_success() {
+                    break;
+                }
+                pause(began, number).await;
+            }
+            raise(&self.longest_wait, began.elapsed());
+            // Both endpoints see the delivery as finished, even if its commit reached the store late.
+            for endpoint in [0, 1] {
+                while !self.send(endpoint, sender, &delivery).await.is_success() {
+                    pause(began, number).await;
+                }
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn watch(self: Arc<Self>) {
+        while self.running.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            sleep(Duration::from_millis(5)).await;
+            let late = began.elapsed().saturating_sub(Duration::from_millis(6));
+            raise(&self.lag, late);
+        }
+    }
+
+    fn answers(&self, sender: usize, status: StatusCode) -> u64 {
+        let seen = self.senders[sender].seen.lock().unwrap();
+        seen.statuses.get(&status.as_u16()).copied().unwrap_or_default()
+    }
+
+    fn number_of(&self, id: &str) -> usize {
+        self.senders.iter().position(|sender| sender.id == id).unwrap()
+    }
+
+    /// Waits for `count` more answers of this status, to all ids together.
+    pub(crate) async fn until(&self, status: StatusCode, count: u64) {
+        let all: Vec<_> = (0..self.senders.len()).collect();
+        self.until_sum(&all, status, count).await;
+    }
+
+    async fn until_sum(&self, senders: &[usize], status: StatusCode, count: u64) {
+        let answers = || senders.iter().map(|sender| self.answers(*sender, status)).sum::<u64>();
+        let (began, before) = (Instant::now(), answers());
+        while answers() < before + count {
+            assert!(began.elapsed() < PATIENCE, "{} answers of {status}", answers() - before);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until both receivers accept new deliveries of all ids, and returns the time that took.
+    pub(crate) async fn served_again(&self) -> Duration {
+        let returned = Instant::now();
+        futures_util::future::join_all((0..self.senders.len()).map(async |sender| {
+            for endpoint in [0, 1] {
+                let id = &self.senders[sender].id;
+                let delivery = signed_for(id, format!("after {endpoint} {sender} {returned:?}"));
+                loop {
+                    let status = self.send(endpoint, sender, &delivery).await;
+                    if status == StatusCode::OK {
+                        break;
+                    }
+                    assert!(returned.elapsed() < RETURN, "{id}: {status}, no service {RETURN:?} after the return");
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }))
+        .await;
+        returned.elapsed()
+    }
+
+    /// Returns the answers to these ids since the last check.
+    pub(crate) fn take(&self, ids: &[String]) -> Seen {
+        let mut all = Seen::default();
+        for id in ids {
+            let seen = std::mem::take(&mut *self.senders[self.number_of(id)].seen.lock().unwrap());
+            all.slowest = all.slowest.max(seen.slowest);
+            for (status, count) in seen.statuses {
+                *all.statuses.entry(status).or_default() += count;
+            }
+        }
+        all
+    }
+
+    /// Returns by how much the machine delayed timers since the last call.
+    pub(crate) fn take_lag(&self) -> Duration {
+        std::mem::take(&mut *self.lag.lock().unwrap())
+    }
+
+    /// Asserts that the slowest answer since the last check is within the bound.
+    pub(crate) fn check(&self, what: &str, back: Duration) {
+        let ids: Vec<_> = self.senders.iter().map(|sender| sender.id.clone()).collect();
+        let (Seen { slowest, statuses }, lag) = (self.take(&ids), self.take_lag());
+        println!(
+            "{what}: slowest answer {slowest:?}, timers up to {lag:?} late, served again after {back:?}, {statuses:?}"
+        );
+        let bound = TIMEOUT * 2 + Duration::from_millis(50) + HANDLER;
+        assert!(slowest <= bound + lag, "{what}: an answer took {slowest:?}, more than {bound:?} and {lag:?}");
+    }
+
+    /// Returns how many deliveries were handled.
+    pub(crate) fn handled(&self) -> usize {
+        self.handled.lock().unwrap().len()
+    }
+
+    /// Returns how many deliveries were handled more than once.
+    pub(crate) fn twice(&self) -> usize {
+        self.handled.lock().unwrap().values().filter(|count| **count > 1).count()
+    }
+
+    pub(crate) fn longest_wait(&self) -> Duration {
+        *self.longest_wait.lock().unwrap()
+    }
+}
+
+async fn pause(began: Instant, number: u64) {
+    assert!(began.elapsed() < PATIENCE, "delivery {number} is not finished in time");
+    sleep(Duration::from_millis(20)).await;
+}
+
+fn raise(longest: &Mutex<Duration>, time: Duration) {
+    let mut longest = longest.lock().unwrap();
+    *longest = time.max(*longest);
+}
+
+/// The time-out of the stores.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const HANDLER: Duration = Duration::from_millis(5);
+pub(crate) const SENDERS: usize = 8;
