@@ -30,6 +30,7 @@ use pending::PendingSettlement;
 use server::Script;
 use settlement::{LONGEST_SECONDS, Settlement, millis};
 
+pub use address::RedisUrl;
 pub use builder::{ConnectError, RedisStoreBuilder};
 
 /// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to
