@@ -219,7 +219,7 @@ impl<'a> Parts<'a> {
         Ok(SentinelAddress { hosts, sentinel, name: name.to_owned(), node })
     }
 
-    /// Parses each host as a URL of its own, so that names, addresses and passwords mean the same in all URLs.
+    /// Parses each host as a separate URL, so that names, addresses and passwords mean the same in all URLs.
     fn hosts(&self, default_port: u16, database: u32) -> Result<(Vec<Host>, Template), ConfigError> {
         match self.fragment {
             "" => {}
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn public_url_lists_hosts_and_says_what_it_contains() {
+    fn public_url_lists_hosts_tls_and_passwords() {
         for (url, hosts, tls, password) in [
             ("redis://a:1", &["a"][..], false, false),
             ("rediss://u:p@[::1]", &["::1"], true, true),

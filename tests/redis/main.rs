@@ -20,6 +20,7 @@ mod load;
 mod processes;
 mod script;
 mod secrets;
+mod sentinel;
 mod troubles;
 mod wire;
 
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         apart::quotas_of_one_id_are_denied_apart,
         apart::prefixes_share_neither_quotas_nor_deliveries,
         apart::delivery_is_stored_through_its_last_second,
+        sentinel::sentinels_and_servers_have_their_own_passwords,
+        sentinel::replica_that_sentinel_names_is_refused,
     ]);
     // Their times are measured, or their load disturbs others.
     trials.extend(trials![exclusively:
@@ -75,6 +78,10 @@ fn main() -> ExitCode {
         processes::copies_over_two_processes_are_handled_once,
         processes::quota_over_two_processes_is_one,
         chaos::chaos_over_a_running_load,
+        sentinel::failover_under_load_handles_deliveries_once,
+        sentinel::planned_failover_leaves_the_old_primary,
+        sentinel::isolated_sentinel_does_not_lead_back,
+        sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
     ]);
     libtest_mimic::run(&arguments(), trials).exit_code()
