@@ -12,7 +12,6 @@ use crate::error::ConfigError;
 pub(super) enum Address {
     Server(Template),
     Cluster {
-        #[cfg_attr(not(test), expect(dead_code, reason = "read by the routing to a cluster's nodes"))]
         seeds: Vec<Host>,
         node: Template,
     },
