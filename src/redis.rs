@@ -9,6 +9,7 @@ mod failure;
 mod link;
 mod names;
 mod pending;
+mod reply;
 mod router;
 mod sentinel;
 mod server;
@@ -27,7 +28,7 @@ use ::redis::Cmd;
 use crate::clock::{Clock, ClockReading};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
-use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
+use crate::limit::{Decision, Quota, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::shared_store::{AdmitOutcome, SharedStore};
 use crate::time::Timestamp;
@@ -35,6 +36,7 @@ use crate::verifier::ReplayKey;
 use denials::Denials;
 use names::Names;
 use pending::PendingSettlement;
+use reply::{LATE, read_reply, unexpected};
 use router::Router;
 use server::{Call, Script, Server};
 use settlement::{LONGEST_SECONDS, Settlement, millis};
@@ -100,9 +102,8 @@ impl RedisStore {
         router.map.owner(slot).ready()?;
         let mut keys: Vec<String> = claim.iter().flat_map(|(delivery, ..)| names.deliveries(delivery)).collect();
         // The server may make the claim even if its answer does not arrive: release it on drop.
-        let mut orphan = claim.map(|(_, by, lease)| {
-            PendingSettlement::new(router, Settlement::release((slot, keys.clone()), by, lease))
-        });
+        let mut orphan = claim
+            .map(|(_, by, lease)| PendingSettlement::new(router, Settlement::release((slot, keys.clone()), by, lease)));
         keys.extend(quota.map(|quota| names.quota(quota)));
 
         let (claimant, lease) = claim.map_or((None, 0), |(_, by, lease)| (Some(by), millis(lease)));
@@ -162,6 +163,14 @@ impl RedisStore {
     }
 }
 
+impl RedisStore {
+    /// Returns the name of the primary that has the keys of a webhook id, if the store uses a cluster.
+    fn shard(&self, webhook_id: &str) -> Option<Arc<str>> {
+        let Inner { router, prefix, .. } = &*self.inner;
+        router.map.is_cluster().then(|| router.map.owner(Names::new(prefix, webhook_id).slot()).name())?
+    }
+}
+
 impl RateLimiter for RedisStore {
     fn check<'a>(&'a self, webhook_id: &'a str, quota: &'a Quota) -> BoxFuture<'a, Result<Decision, StoreError>> {
         Box::pin(async move {
@@ -175,6 +184,10 @@ impl RateLimiter for RedisStore {
                 }
             }
         })
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.shard(webhook_id)
     }
 }
 
@@ -231,10 +244,15 @@ impl ReplayStore for RedisStore {
             let Inner { router, prefix, .. } = &*self.inner;
             let names = Names::new(prefix, webhook_id);
             let keys = &[names.id(id)];
-            let call = Call { script: Script::Forget, keys, arguments: |_: &mut Cmd, _: &Server| {}, began: Instant::now() };
+            let call =
+                Call { script: Script::Forget, keys, arguments: |_: &mut Cmd, _: &Server| {}, began: Instant::now() };
             let (reply, _) = router.call(names.slot(), &call).await?;
             Ok(reply.numbers == [1])
         })
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.shard(webhook_id)
     }
 }
 
@@ -265,27 +283,6 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// Reads the script's reply.
-fn read_reply(reply: &[i64], quota: Option<&Quota>) -> Result<AdmitOutcome, StoreError> {
-    let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
-    Ok(match *reply {
-        [ahead] | [GRANTED, _, ahead] => {
-            let reset = micros(ahead)?;
-            AdmitOutcome::Granted(quota.map(|quota| QuotaState::full_after(quota, reset)))
-        }
-        [FINISHED, _] => AdmitOutcome::Finished,
-        [IN_PROGRESS, _, wait] => {
-            AdmitOutcome::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
-        }
-        [DENIED, _, wait, ahead] => AdmitOutcome::OverQuota {
-            retry_after: micros(wait)?,
-            quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
-        },
-        [LATE, _] => return Err(StoreError::new("request reached Redis after its deadline")),
-        _ => return Err(unexpected()),
-    })
-}
-
 fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
     if (1..=crate::secret::MAX_KEYS).contains(&delivery.keys.len()) {
         Ok(())
@@ -293,16 +290,6 @@ fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
         Err(StoreError::new("a delivery must have 1 to 8 replay keys"))
     }
 }
-
-fn unexpected() -> StoreError {
-    StoreError::new("unexpected reply from the Redis script")
-}
-
-const GRANTED: i64 = 0;
-const FINISHED: i64 = 1;
-const IN_PROGRESS: i64 = 2;
-const DENIED: i64 = 3;
-const LATE: i64 = 4;
 
 /// How long to retry a release. The store does not know the lease of the claim. Releasing an expired claim has no
 /// effect.

@@ -11,10 +11,7 @@ use crate::error::ConfigError;
 #[derive(Debug)]
 pub(super) enum Address {
     Server(Template),
-    Cluster {
-        seeds: Vec<Host>,
-        node: Template,
-    },
+    Cluster { seeds: Vec<Host>, node: Template },
     Sentinel(Box<SentinelAddress>),
 }
 

@@ -138,7 +138,8 @@ impl Cluster {
         let up: BTreeSet<_> = links.iter().filter_map(|link| link.host.clone()).collect();
         let links = rotated(links, turn, MOST_LINKS_ASKED);
         let asked: BTreeSet<_> = links.iter().filter_map(|link| link.host.as_ref()).collect();
-        let others: BTreeSet<_> = nodes.known.iter().chain(&self.settings.seeds).filter(|host| !asked.contains(host)).collect();
+        let others: BTreeSet<_> =
+            nodes.known.iter().chain(&self.settings.seeds).filter(|host| !asked.contains(host)).collect();
         let others = rotated(others.into_iter().cloned().collect(), turn, MOST_OTHERS_ASKED);
         (links, up, others)
     }
@@ -193,14 +194,17 @@ impl Answers {
     }
 
     fn agree(&self) -> bool {
-        self.views.iter().enumerate().any(|(number, view)| {
-            self.views.iter().skip(number.saturating_add(1)).any(|other| view.same_owners(other))
-        })
+        self.views
+            .iter()
+            .enumerate()
+            .any(|(number, view)| self.views.iter().skip(number.saturating_add(1)).any(|other| view.same_owners(other)))
     }
 
     fn topology(self, up: &BTreeSet<Host>) -> Result<Topology, Failure> {
         if self.views.is_empty() {
-            return Err(self.failure.unwrap_or_else(|| StoreError::new("no node of the redis cluster is known").into()));
+            return Err(self
+                .failure
+                .unwrap_or_else(|| StoreError::new("no node of the redis cluster is known").into()));
         }
         Ok(Topology::agree(&self.views, |host| up.contains(host)))
     }

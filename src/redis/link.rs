@@ -28,8 +28,10 @@ use crate::future::BoxFuture;
 
 pub(super) struct Link {
     pub(super) server: Server,
-    /// The node of a cluster, which errors name.
+    /// The node of a cluster.
     pub(super) host: Option<Host>,
+    /// Its name for errors and observers.
+    name: Option<Arc<str>>,
     shards: Weak<dyn Shards>,
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
     runtime: Handle,
@@ -61,6 +63,7 @@ impl Link {
     pub(super) fn new(server: Server, host: Option<Host>, shards: Weak<dyn Shards>, runtime: Handle) -> Self {
         Self {
             server,
+            name: host.as_ref().map(|host| host.to_string().into()),
             host,
             shards,
             runtime,
@@ -94,7 +97,7 @@ impl Link {
                 opened
             });
             let stopped = |_| Err(StoreError::new("the runtime of the redis connection was stopped").into());
-            opening.await.unwrap_or_else(stopped).map_err(|failure| self.name(failure))
+            opening.await.unwrap_or_else(stopped).map_err(|failure| self.failed(failure))
         });
         opened.await.clone()
     }
@@ -119,7 +122,7 @@ impl Link {
             }
             self.close();
         }
-        outcome.map_err(|failure| self.name(failure))
+        outcome.map_err(|failure| self.failed(failure))
     }
 
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
@@ -151,15 +154,20 @@ impl Link {
         }
     }
 
+    /// Returns the name of the node, if the server is one of a cluster.
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+
     /// Adds the name of the node to an error.
     fn named(&self, error: StoreError) -> StoreError {
-        match &self.host {
-            Some(host) => error.with_shard(host.to_string()),
+        match &self.name {
+            Some(name) => error.with_shard(Arc::clone(name)),
             None => error,
         }
     }
 
-    fn name(&self, failure: Failure) -> Failure {
+    fn failed(&self, failure: Failure) -> Failure {
         Failure { error: self.named(failure.error), ..failure }
     }
 

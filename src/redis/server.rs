@@ -74,11 +74,7 @@ impl Server {
 
     /// Runs a script, in one round trip unless the server does not know it. `asking` permits a node of a cluster to
     /// use a slot that is being migrated to it.
-    pub(super) async fn call(
-        &self,
-        call: &Call<'_, impl Fn(&mut Cmd, &Self)>,
-        asking: bool,
-    ) -> Result<Reply, Failure> {
+    pub(super) async fn call(&self, call: &Call<'_, impl Fn(&mut Cmd, &Self)>, asking: bool) -> Result<Reply, Failure> {
         let asked = Instant::now();
         let until = call.began.checked_add(self.timeout).unwrap_or(asked);
         let running = async {
@@ -88,7 +84,7 @@ impl Server {
         match timeout_at(until.into(), running).await {
             Ok(reply) => reply,
             // If redirections took most of the time, the server may be fine.
-            Err(_) => Err(Failure::timed_out(self.timeout, asked.elapsed() >= self.timeout / 2)),
+            Err(_) => Err(Failure::timed_out(self.timeout, asked.elapsed().saturating_mul(2) >= self.timeout)),
         }
     }
 

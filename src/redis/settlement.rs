@@ -103,7 +103,8 @@ impl Queue {
         let mut taken = Vec::new();
         for line in [&self.commits, &self.releases] {
             let mut waiting = line.lock();
-            let (leaving, staying): (VecDeque<_>, _) = waiting.drain(..).partition(|settlement| leaves(settlement.slot));
+            let (leaving, staying): (VecDeque<_>, _) =
+                waiting.drain(..).partition(|settlement| leaves(settlement.slot));
             *waiting = staying;
             taken.extend(leaving);
         }
