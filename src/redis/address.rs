@@ -11,11 +11,7 @@ use crate::error::ConfigError;
 #[derive(Debug)]
 pub(super) enum Address {
     Server(Template),
-    Cluster {
-        #[cfg_attr(not(test), expect(dead_code, reason = "read by the routing to a cluster's nodes"))]
-        seeds: Vec<Host>,
-        node: Template,
-    },
+    Cluster { seeds: Vec<Host>, node: Template },
     Sentinel(Box<SentinelAddress>),
 }
 
