@@ -54,12 +54,12 @@ impl Router {
         call: &Call<'_, impl Fn(&mut Cmd, &Server)>,
     ) -> Result<(Reply, Arc<Link>), Failure> {
         let until = call.began.checked_add(self.timeout).unwrap_or(call.began);
-        let (mut asking, mut redirections, mut pause) = (false, 0_u8, SHORTEST_PAUSE);
+        let (mut asking, mut redirected, mut hops, mut pause) = (false, false, 0_u8, SHORTEST_PAUSE);
         loop {
             let failure = match link.call(call, asking).await {
                 Ok(reply) => return Ok((reply, link)),
                 // The caller's link is not at fault.
-                Err(failure) if redirections > 0 => Failure { outage: false, ..failure },
+                Err(failure) if redirected => Failure { outage: false, ..failure },
                 Err(failure) => failure,
             };
             let Some(redirect) = &failure.redirect else { return Err(failure) };
@@ -67,19 +67,21 @@ impl Router {
                 return Err(StoreError::new("redis is a node of a cluster: use a redis+cluster:// URL").into());
             }
             asking = matches!(redirect, Redirect::Ask(_));
+            redirected = true;
+            hops = hops.saturating_add(1);
             let next = match redirect {
+                // Nodes that send a call in a circle have not agreed yet.
+                Redirect::Moved(_) | Redirect::Ask(_) if hops > MOST_HOPS => None,
                 Redirect::Moved(node) => self.map.moved(slot, &link, node),
                 Redirect::Ask(node) => self.map.visit(&link, node),
                 Redirect::TryAgain if until.saturating_duration_since(Instant::now()) > pause => {
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                    hops = 0;
                     Some(self.map.owner(slot))
                 }
                 Redirect::TryAgain => None,
             };
-            redirections = redirections.saturating_add(u8::from(*redirect != Redirect::TryAgain));
-            // Nodes that send a call in a circle have not agreed yet.
-            let next = next.filter(|_| redirections <= MOST_REDIRECTIONS || *redirect == Redirect::TryAgain);
             let Some(next) = next else { return Err(failure) };
             link = next;
             if !link.was_opened() {
@@ -91,8 +93,23 @@ impl Router {
     }
 
     pub(super) async fn settle(&self, settlement: &Settlement) -> Result<bool, Failure> {
-        let link = self.map.ready(settlement.slot, Instant::now()).await?;
-        self.settle_over(&link, settlement).await
+        let began = Instant::now();
+        let link = self.map.ready(settlement.slot, began).await?;
+        self.settle_from(link, settlement, began).await
+    }
+
+    async fn settle_from(&self, link: Arc<Link>, settlement: &Settlement, began: Instant) -> Result<bool, Failure> {
+        let call = Call {
+            script: Script::Settle,
+            keys: &settlement.keys,
+            arguments: |command: &mut Cmd, _: &Server| {
+                command.arg(settlement.by.number().to_be_bytes().as_slice());
+                command.arg(settlement.stored_millis()).arg(settlement.id_stored_millis());
+            },
+            began,
+        };
+        let (reply, _) = self.call_over(link, settlement.slot, &call).await?;
+        Ok(reply.numbers == [1])
     }
 }
 
@@ -106,19 +123,7 @@ impl Shards for Router {
         link: &'a Arc<Link>,
         settlement: &'a Settlement,
     ) -> BoxFuture<'a, Result<bool, Failure>> {
-        Box::pin(async move {
-            let call = Call {
-                script: Script::Settle,
-                keys: &settlement.keys,
-                arguments: |command: &mut Cmd, _: &Server| {
-                    command.arg(settlement.by.number().to_be_bytes().as_slice());
-                    command.arg(settlement.stored_millis()).arg(settlement.id_stored_millis());
-                },
-                began: Instant::now(),
-            };
-            let (reply, _) = self.call_over(Arc::clone(link), settlement.slot, &call).await?;
-            Ok(reply.numbers == [1])
-        })
+        Box::pin(self.settle_from(Arc::clone(link), settlement, Instant::now()))
     }
 
     fn hand_over(&self, link: &Arc<Link>) {
@@ -126,7 +131,8 @@ impl Shards for Router {
     }
 }
 
-const MOST_REDIRECTIONS: u8 = 5;
+/// The most redirections of a call in a row.
+const MOST_HOPS: u8 = 5;
 
 /// The pauses while a slot is being migrated and some keys of a call are at one node and some at the other.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);

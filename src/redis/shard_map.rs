@@ -247,3 +247,100 @@ const OPENING_PATIENCE: Duration = Duration::from_millis(250);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::Address;
+    use super::super::router::Router;
+    use super::*;
+    use crate::replay::Claimant;
+
+    /// A router to a cluster that does not answer.
+    fn router() -> Arc<Router> {
+        let Ok(Address::Cluster { seeds, node: template }) = Address::parse("redis+cluster://127.0.0.1:1") else {
+            panic!("no cluster");
+        };
+        let (timeout, connect_timeout, runtime) = (TIME, TIME, Handle::current());
+        Router::cluster(ClusterSettings { seeds, template, timeout, connect_timeout, runtime }).unwrap()
+    }
+
+    fn commit(slot: u16) -> Settlement {
+        Settlement::commit((slot, vec!["key".into()]), Claimant::new(1), TIME, None)
+    }
+
+    fn release(slot: u16) -> Settlement {
+        Settlement::release((slot, vec!["key".into()]), Claimant::new(1), TIME)
+    }
+
+    /// Returns the slots of the link's pending settlements, and puts them back.
+    fn pending(link: &Arc<Link>) -> Vec<u16> {
+        let pending = link.take_slots(|_| true);
+        let slots = pending.iter().map(|settlement| settlement.slot).collect();
+        pending.into_iter().for_each(|settlement| link.settle_later(settlement));
+        slots
+    }
+
+    // The background tasks do not run before a test awaits something.
+
+    #[tokio::test]
+    async fn moved_slot_takes_its_settlements_along() {
+        let router = router();
+        let map = &router.map;
+        let old = map.owner(0);
+        for slot in [5, 6, 7] {
+            map.settle_later(commit(slot));
+        }
+        map.settle_later(release(6));
+        let new = map.moved(6, &old, "127.0.0.1:2").unwrap();
+        assert_eq!((pending(&old), pending(&new)), (vec![5, 7], vec![6, 6]));
+        let error = new.ready().unwrap_err();
+        assert_eq!(error.shard(), Some("127.0.0.1:2"), "the commit is sent before the link opens");
+        assert!(old.ready().is_ok());
+    }
+
+    #[tokio::test]
+    async fn releases_do_not_close_the_new_link() {
+        let router = router();
+        let map = &router.map;
+        map.settle_later(release(6));
+        let new = map.moved(6, &map.owner(6), "127.0.0.1:2").unwrap();
+        assert_eq!(pending(&new), [6]);
+        assert!(new.ready().is_ok());
+    }
+
+    #[tokio::test]
+    async fn late_redirection_changes_nothing() {
+        let router = router();
+        let map = &router.map;
+        let old = map.owner(6);
+        let new = map.moved(6, &old, "127.0.0.1:2").unwrap();
+        let again = map.moved(6, &old, "127.0.0.1:3").unwrap();
+        assert!(Arc::ptr_eq(&again, &new) && Arc::ptr_eq(&map.owner(6), &new));
+        assert!(Arc::ptr_eq(&map.owner(5), &old) && Arc::ptr_eq(&map.owner(7), &old));
+        assert!(map.moved(6, &new, "?:2").is_none(), "the address is unknown");
+    }
+
+    #[tokio::test]
+    async fn node_of_a_migration_gets_no_slots() {
+        let router = router();
+        let map = &router.map;
+        let old = map.owner(6);
+        let other = map.visit(&old, ":2").unwrap();
+        assert_eq!(other.name().as_deref(), Some("127.0.0.1:2"));
+        assert!(Arc::ptr_eq(&map.owner(6), &old) && !Arc::ptr_eq(&other, &old));
+    }
+
+    #[tokio::test]
+    async fn settlement_queued_for_a_former_owner_follows() {
+        let router = router();
+        let map = &router.map;
+        let old = map.owner(6);
+        let new = map.moved(6, &old, "127.0.0.1:2").unwrap();
+        old.settle_later(commit(6));
+        map.hand_over(&old);
+        assert_eq!((pending(&old), pending(&new)), (vec![], vec![6]));
+        assert!(new.ready().is_err());
+    }
+
+    const TIME: Duration = Duration::from_secs(60);
+}
