@@ -70,8 +70,7 @@ pub(crate) async fn dead_shard_falls_back_to_its_share() {
     assert!(reports.has("warning LimiterFellBack") && reports.has("failed Limits"), "{:?}", reports.all());
     let failed: Vec<_> = reports.all().into_iter().filter(|report| report.starts_with("failed")).collect();
     assert!(failed.iter().all(|report| report.contains(&name)), "the failures name the shard {name}: {failed:?}");
-    assert!(failed.len() <= 3, "requests to the other shards end no outage: {failed:?}");
-    assert!(!reports.has("recovered"), "{:?}", reports.all());
+    assert!(!reports.has("recovered"), "answers of the other shards end no outage: {:?}", reports.all());
     cluster.node_mut(0).run();
     cluster.wait_until_serving(0);
     let returned = Instant::now();
