@@ -282,7 +282,7 @@ impl Migration<'_> {
             self.move_keys(&keys);
         }
         self.set_slot(self.to, "NODE", self.to);
-        // Fails if the old node has heard of it. With its last slot gone it is a replica now.
+        // Fails if the old node has lost its last slot already: then it has become a replica.
         let _ = self.try_set_slot(self.from, "NODE", self.to);
     }
 }

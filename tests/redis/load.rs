@@ -137,6 +137,14 @@ impl Load {
         self.until_sum(&all, status, count).await;
     }
 
+    /// Waits for `count` more answers of this status to each of these ids.
+    pub(crate) async fn until_each(&self, ids: &[String], status: StatusCode, count: u64) {
+        futures_util::future::join_all(ids.iter().map(async |id| {
+            self.until_sum(&[self.number_of(id)], status, count).await;
+        }))
+        .await;
+    }
+
     async fn until_sum(&self, senders: &[usize], status: StatusCode, count: u64) {
         let answers = || senders.iter().map(|sender| self.answers(*sender, status)).sum::<u64>();
         let (began, before) = (Instant::now(), answers());

@@ -11,6 +11,7 @@
 
 mod apart;
 mod chaos;
+mod cluster;
 mod counts;
 mod endpoint;
 mod failures;
@@ -61,6 +62,13 @@ fn main() -> ExitCode {
         apart::delivery_is_stored_through_its_last_second,
         sentinel::sentinels_and_servers_have_their_own_passwords,
         sentinel::replica_that_sentinel_names_is_refused,
+        cluster::store_keeps_both_contracts_on_a_cluster,
+        cluster::accepted_request_costs_two_scripts_on_a_cluster,
+        cluster::password_is_sent_to_every_node,
+        cluster::url_of_the_wrong_kind_is_explained,
+        cluster::redirects::moved_slot_is_followed_at_once,
+        cluster::redirects::slot_between_two_nodes_answers_from_both,
+        cluster::redirects::request_waits_while_its_keys_move,
     ]);
     // Their times are measured, or their load disturbs others.
     trials.extend(trials![exclusively:
@@ -83,6 +91,16 @@ fn main() -> ExitCode {
         sentinel::isolated_sentinel_does_not_lead_back,
         sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
+        processes::copies_on_a_cluster_are_handled_once,
+        processes::quota_on_a_cluster_is_one,
+        cluster::dead_seed_does_not_prevent_connecting,
+        cluster::late_connecting_store_serves_once_cluster_runs,
+        cluster::redirects::endless_redirection_ends_with_its_request,
+        cluster::redirects::split_keys_refuse_only_their_own_requests,
+        cluster::shards::dead_shard_refuses_only_its_own_ids,
+        cluster::shards::dead_shard_falls_back_to_its_share,
+        cluster::shards::cluster_that_is_down_refuses_and_recovers,
+        cluster::changes::changes_under_load_duplicate_nothing,
     ]);
     libtest_mimic::run(&arguments(), trials).exit_code()
 }
