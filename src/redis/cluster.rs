@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{Host, Template};
 use super::connection::Target;
@@ -119,7 +120,12 @@ impl Cluster {
     pub(super) async fn discover(&self) -> Result<Topology, Failure> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (open, up, others) = self.candidates(turn);
-        let mut answers = Answers::default();
+        // A node that does not answer must not delay what the others say.
+        let mut answers = Answers {
+            grace: self.settings.timeout.checked_div(2).unwrap_or_default(),
+            views: Vec::new(),
+            failure: None,
+        };
         let asked = open.iter().filter_map(|link| Some((link.host.as_ref()?, &link.server)));
         answers.collect(asked, self.settings.timeout).await;
         if !answers.agree() {
@@ -162,8 +168,9 @@ impl Nodes {
     }
 }
 
-#[derive(Default)]
 struct Answers {
+    /// How long to wait for the other nodes after the first answer.
+    grace: Duration,
     views: Vec<Topology>,
     failure: Option<Failure>,
 }
@@ -173,9 +180,18 @@ impl Answers {
     async fn collect<'s>(&mut self, servers: impl Iterator<Item = (&'s Host, &'s Server)>, patience: Duration) {
         let ask = |(host, server): (&'s Host, &'s Server)| async move { (host, server.slots(patience).await) };
         let mut asking: FuturesUnordered<_> = servers.map(ask).collect();
-        while let Some((host, answer)) = asking.next().await {
+        let mut until = None;
+        loop {
+            let next = match until {
+                Some(until) => timeout_at(until, asking.next()).await.unwrap_or_default(),
+                None => asking.next().await,
+            };
+            let Some((host, answer)) = next else { break };
             match answer.map(|reply| Topology::parse(&reply, host)) {
-                Ok(Some(view)) if !view.is_empty() => self.views.push(view),
+                Ok(Some(view)) if !view.is_empty() => {
+                    self.views.push(view);
+                    until = until.or_else(|| Instant::now().checked_add(self.grace));
+                }
                 Ok(_) => self.fail(StoreError::new("the redis cluster has no slots").into(), host),
                 Err(failure) => self.fail(failure, host),
             }

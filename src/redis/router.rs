@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ::redis::{Cmd, RedisResult};
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::sleep;
 
 use super::cluster::ClusterSettings;
 use super::failure::{Failure, Redirect};
@@ -84,11 +84,7 @@ impl Router {
             };
             let Some(next) = next else { return Err(failure) };
             link = next;
-            if !link.was_opened() {
-                // If this takes too long, the call below fails.
-                let _ = timeout_at(until.into(), link.open()).await;
-            }
-            link.ready()?;
+            self.map.opened(&link, call.began).await?;
         }
     }
 

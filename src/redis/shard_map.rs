@@ -82,14 +82,26 @@ impl ShardMap {
     pub(super) async fn ready(&self, slot: u16, began: Instant) -> Result<Arc<Link>, Failure> {
         let mut link = self.owner(slot);
         link.ready()?;
-        if let Some(cluster) = &self.cluster
-            && !cluster.discovered.initialized()
-        {
-            self.discover(cluster, &link, began).await?;
-            link = self.owner(slot);
-            link.ready()?;
+        if let Some(cluster) = &self.cluster {
+            if !cluster.discovered.initialized() {
+                self.discover(cluster, &link, began).await?;
+                link = self.owner(slot);
+                link.ready()?;
+            }
+            self.opened(&link, began).await?;
         }
         Ok(link)
+    }
+
+    /// Waits until the first attempt to connect has ended. A call that this takes too long fails.
+    pub(super) async fn opened(&self, link: &Arc<Link>, began: Instant) -> Result<(), StoreError> {
+        if let Some(cluster) = &self.cluster
+            && !link.was_opened()
+        {
+            let until = began.checked_add(cluster.settings().timeout).unwrap_or(began);
+            let _ = timeout_at(until.into(), link.open()).await;
+        }
+        link.ready()
     }
 
     /// Notes that `from` answered that another node owns a slot. Returns the link over which to repeat the call.
@@ -154,12 +166,15 @@ impl ShardMap {
         let discovering = cluster.discovered.get_or_try_init(async || {
             seed.ready()?;
             let map = self.itself.clone();
-            let refreshing = runtime.spawn(async move {
+            let learning = runtime.spawn(async move {
                 let Some(map) = map.upgrade() else { return Ok(()) };
                 let Some(cluster) = &map.cluster else { return Ok(()) };
-                map.refresh(cluster, OPENING_PATIENCE).await.map(drop)
+                map.learn(cluster).await?;
+                // Open the links in the background.
+                map.refresh_later();
+                Ok(())
             });
-            refreshing.await.unwrap_or_else(|_| Err(StoreError::new("the tokio runtime of redis has ended").into()))
+            learning.await.unwrap_or_else(|_| Err(StoreError::new("the tokio runtime of redis has ended").into()))
         });
         let until = began.checked_add(timeout).unwrap_or(began);
         let discovered = match timeout_at(until.into(), discovering).await {
@@ -175,29 +190,37 @@ impl ShardMap {
     /// Asks for the topology and applies it. Waits for at most `patience` until links to new primaries are open, and
     /// returns the results of opening them.
     async fn refresh(&self, cluster: &Cluster, patience: Duration) -> Result<Vec<Result<(), Failure>>, Failure> {
-        let topology = cluster.discover().await?;
-        let mut new = Vec::new();
-        for (host, slots) in topology.by_primary() {
-            let mut nodes = cluster.nodes();
-            let link = cluster.link(&mut nodes, host).map_err(|error| Failure::new(&error))?;
-            // A new primary that does not answer must not delay the others.
-            if link.was_opened() {
-                self.install(&mut nodes, &slots, &link);
-            } else {
-                new.push((slots, link));
-            }
-        }
+        let new = self.learn(cluster).await?;
         let opening = new.iter().map(async |(slots, link)| {
             let opened = link.open().await;
             self.install(&mut cluster.nodes(), slots, link);
             opened
         });
-        let opened = timeout(patience, join_all(opening)).await.unwrap_or_default();
+        Ok(timeout(patience, join_all(opening)).await.unwrap_or_default())
+    }
+
+    /// Asks for the topology and applies it, except for new primaries. Those are returned, and serve after they were
+    /// opened, so that one that does not answer delays no request.
+    async fn learn(&self, cluster: &Cluster) -> Result<Vec<(Vec<RangeInclusive<u16>>, Arc<Link>)>, Failure> {
+        let topology = cluster.discover().await?;
+        let is_first = !cluster.discovered.initialized();
+        let mut new = Vec::new();
+        let mut nodes = cluster.nodes();
+        for (host, slots) in topology.by_primary() {
+            let link = cluster.link(&mut nodes, host).map_err(|error| Failure::new(&error))?;
+            // The first topology replaces an owner that cannot serve the slots.
+            if is_first || link.was_opened() {
+                self.install(&mut nodes, &slots, &link);
+            }
+            if !link.was_opened() {
+                new.push((slots, link));
+            }
+        }
         let table = self.table.load_full();
-        cluster.nodes().update(&topology, |link| table.owners().iter().any(|owner| Arc::ptr_eq(owner, link)));
-        // This fails if it is set, or if it is being set by the call that waits for this refresh.
+        nodes.update(&topology, |link| table.owners().iter().any(|owner| Arc::ptr_eq(owner, link)));
+        // This fails if it is set, or if it is being set by the call that waits for this.
         let _ = cluster.discovered.set(());
-        Ok(opened)
+        Ok(new)
     }
 
     /// Starts the task that refreshes the topology, unless it runs already.

@@ -103,6 +103,21 @@ pub(crate) async fn dead_seed_does_not_prevent_connecting() {
     recovers(&endpoint, &ids[0]).await;
 }
 
+pub(crate) async fn stopped_seed_delays_no_first_request() {
+    let cluster = Cluster::of_primaries();
+    let ids = one_id_on_each(&cluster);
+    cluster.node(0).signal("STOP");
+    let store = RedisStore::builder(cluster.url_of(&[0, 1])).timeout(Duration::from_millis(500));
+    let endpoint = endpoint(store.connect_later().unwrap(), &ids);
+    for id in &ids[1..] {
+        assert_eq!(endpoint.status(&signed_for(id, id.as_str())).await, StatusCode::OK, "{id}");
+    }
+    assert_eq!(endpoint.status(&signed_for(&ids[0], "stopped")).await, StatusCode::SERVICE_UNAVAILABLE);
+    cluster.node(0).signal("CONT");
+    cluster.wait_until_serving(0);
+    recovers(&endpoint, &ids[0]).await;
+}
+
 pub(crate) async fn late_connecting_store_serves_once_cluster_runs() {
     let mut cluster = Cluster::of_primaries();
     let ids = one_id_on_each(&cluster);

@@ -94,6 +94,7 @@ fn main() -> ExitCode {
         processes::copies_on_a_cluster_are_handled_once,
         processes::quota_on_a_cluster_is_one,
         cluster::dead_seed_does_not_prevent_connecting,
+        cluster::stopped_seed_delays_no_first_request,
         cluster::late_connecting_store_serves_once_cluster_runs,
         cluster::pending::promoted_replica_gets_pending_commits_first,
         cluster::pending::pending_commits_move_with_their_slot,
