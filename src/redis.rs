@@ -41,6 +41,7 @@ use router::Router;
 use server::{Call, Script, Server};
 use settlement::{LONGEST_SECONDS, Settlement, millis};
 
+pub use address::RedisUrl;
 pub use builder::{ConnectError, RedisStoreBuilder};
 
 /// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to

@@ -16,6 +16,8 @@ pub(crate) struct Server {
     port: u16,
     directory: PathBuf,
     settings: Vec<String>,
+    /// The configuration file of a Sentinel, which writes its state to it.
+    config: Option<PathBuf>,
 }
 
 impl Server {
@@ -46,7 +48,16 @@ impl Server {
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
-        Self { child: None, port, directory, settings }
+        Self { child: None, port, directory, settings, config: None }
+    }
+
+    /// Prepares a Sentinel without starting it.
+    pub(crate) fn sentinel(config: &str) -> Self {
+        let mut sentinel = Self::stopped(&["--sentinel"]);
+        let path = sentinel.directory.join("sentinel.conf");
+        std::fs::write(&path, config).unwrap();
+        sentinel.config = Some(path);
+        sentinel
     }
 
     pub(crate) fn add_settings(&mut self, settings: &[&str]) {
@@ -61,6 +72,7 @@ impl Server {
     /// Starts the process without waiting for its first answer.
     pub(crate) fn spawn(&mut self) {
         let child = Command::new("redis-server")
+            .args(&self.config)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--maxmemory-policy", "noeviction"])
             .arg("--dir")

@@ -21,6 +21,7 @@ mod load;
 mod processes;
 mod script;
 mod secrets;
+mod sentinel;
 mod troubles;
 mod wire;
 
@@ -66,6 +67,9 @@ fn main() -> ExitCode {
         cluster::redirects::moved_slot_is_followed_at_once,
         cluster::redirects::slot_between_two_nodes_answers_from_both,
         cluster::redirects::request_waits_while_its_keys_move,
+        secrets::cluster_by_tls_url_verifies_every_node,
+        sentinel::sentinels_and_servers_have_their_own_passwords,
+        sentinel::replica_that_sentinel_names_is_refused,
     ]);
     // Their times are measured, or their load disturbs others.
     trials.extend(trials![exclusively:
@@ -83,6 +87,10 @@ fn main() -> ExitCode {
         processes::copies_over_two_processes_are_handled_once,
         processes::quota_over_two_processes_is_one,
         chaos::chaos_over_a_running_load,
+        sentinel::failover_under_load_handles_deliveries_once,
+        sentinel::planned_failover_leaves_the_old_primary,
+        sentinel::isolated_sentinel_does_not_lead_back,
+        sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
         processes::copies_on_a_cluster_are_handled_once,
         processes::quota_on_a_cluster_is_one,
@@ -94,8 +102,35 @@ fn main() -> ExitCode {
         cluster::shards::dead_shard_falls_back_to_its_share,
         cluster::shards::cluster_that_is_down_refuses_and_recovers,
         cluster::changes::changes_under_load_duplicate_nothing,
+        cluster::changes::delivery_that_was_not_replicated_runs_twice,
     ]);
+    for program in Program::found() {
+        println!("{} {}", program.version, program.path.display());
+    }
+    // The other servers must run the scripts in the same way, and redirect and promote in the same way.
+    for program in Program::found().iter().skip(1) {
+        trials.extend(contract().map(|trial| trial.with_kind(program.version.clone())));
+    }
     libtest_mimic::run(&arguments(), trials).exit_code()
+}
+
+/// Returns the trials that show what a server does with the store's commands.
+fn contract(program: &'static Program) -> Vec<Trial> {
+    let mut trials = Vec::from(trials![in_parallel:
+        script::replay_store_keeps_the_contract,
+        script::rate_limiter_keeps_the_contract,
+        script::admit_equals_claim_and_check,
+        counts::accepted_request_costs_two_scripts,
+        cluster::store_keeps_both_contracts_on_a_cluster,
+        cluster::redirects::moved_slot_is_followed_at_once,
+        cluster::redirects::slot_between_two_nodes_answers_from_both,
+        cluster::redirects::request_waits_while_its_keys_move,
+    ]);
+    trials.extend(trials![exclusively:
+        cluster::changes::delivery_that_was_not_replicated_runs_twice,
+        sentinel::planned_failover_leaves_the_old_primary,
+    ]);
+    trials
 }
 
 fn trial<F: Future<Output = ()> + 'static>(name: &str, run: fn(&dyn Fn()), test: fn() -> F) -> Trial {
