@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         apart::delivery_is_stored_through_its_last_second,
         sentinel::sentinels_and_servers_have_their_own_passwords,
         sentinel::replica_that_sentinel_names_is_refused,
+        sentinel::tls_by_url_reaches_sentinel_and_primary,
     ]);
     // Their times are measured, or their load disturbs others.
     trials.extend(trials![exclusively:

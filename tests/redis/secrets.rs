@@ -1,5 +1,6 @@
 //! Secrets in output, and settings.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -128,22 +129,10 @@ pub(crate) async fn impossible_settings_are_refused() {
 pub(crate) async fn tls_by_url_reaches_the_server() {
     let mut server = Server::stopped(&[]);
     let directory = server.directory();
-    let run = |arguments: &[&str]| {
-        let status = Command::new("openssl").args(arguments).current_dir(&directory).output().unwrap().status;
-        assert!(status.success(), "openssl {arguments:?}");
-    };
-    let request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    let authority = ["-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
-    run(&[&request[..], &authority].concat());
-    run(&[&request[..], &["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.csr"]].concat());
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    let sign =
-        ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
-    run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());
-
+    write_certificates(&directory);
     let port = crate::harness::redis_server::free_port().to_string();
-    server.add_settings(&["--tls-port", &port, "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
-    server.add_settings(&["--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--requirepass", PASSWORD]);
+    server.add_settings(&["--tls-port", &port, "--requirepass", PASSWORD]);
+    server.add_settings(TLS);
     server.run();
     let url = format!("rediss://:{PASSWORD}@localhost:{port}/");
     let receiver = start(&url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]);
@@ -154,3 +143,32 @@ pub(crate) async fn tls_by_url_reaches_the_server() {
     let stranger = start(&url, &[]);
     assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
 }
+
+/// Writes a certificate authority, and a certificate for this machine with its key.
+pub(crate) fn write_certificates(directory: &Path) {
+    let run = |arguments: &[&str]| {
+        let status = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap().status;
+        assert!(status.success(), "openssl {arguments:?}");
+    };
+    let request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let authority = ["-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
+    run(&[&request[..], &authority].concat());
+    run(&[&request[..], &["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.csr"]].concat());
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        .unwrap();
+    let sign =
+        ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
+    run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());
+}
+
+/// Settings of a server whose directory has certificates.
+pub(crate) const TLS: &[&str] = &[
+    "--tls-cert-file",
+    "cert.pem",
+    "--tls-key-file",
+    "key.pem",
+    "--tls-ca-cert-file",
+    "ca.pem",
+    "--tls-auth-clients",
+    "no",
+];
