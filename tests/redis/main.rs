@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         secrets::cluster_by_tls_url_verifies_every_node,
         sentinel::sentinels_and_servers_have_their_own_passwords,
         sentinel::replica_that_sentinel_names_is_refused,
+        sentinel::tls_by_url_reaches_sentinel_and_primary,
     ]);
     // Their times are measured, or their load disturbs others.
     trials.extend(trials![None, exclusively:

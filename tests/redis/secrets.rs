@@ -130,23 +130,27 @@ pub(crate) async fn impossible_settings_are_refused() {
 pub(crate) async fn tls_by_url_reaches_the_server() {
     let mut server = Server::stopped(&[]);
     let directory = server.directory();
-    let settings = certify(&directory, "DNS:localhost");
+    write_certificates(&directory);
     let port = crate::harness::redis_server::free_port().to_string();
-    server.add_settings(&settings.iter().map(String::as_str).collect::<Vec<_>>());
     server.add_settings(&["--tls-port", &port, "--requirepass", PASSWORD]);
+    server.add_settings(TLS);
     server.run();
-    let url = format!("rediss://:{PASSWORD}@localhost:{port}/");
-    assert_trust(&url, &directory).await;
+    assert_trust(&format!("rediss://:{PASSWORD}@localhost:{port}/"), &directory).await;
 }
 
-/// The nodes name each other by address, and the certificate is for that address too.
+/// The nodes name each other by address, and their certificate is for that address too.
 pub(crate) async fn cluster_by_tls_url_verifies_every_node() {
-    let directory = Server::stopped(&[]);
-    let settings = certify(&directory.directory(), "DNS:localhost,IP:127.0.0.1");
-    let cluster = Cluster::over_tls(&settings);
+    let server = Server::stopped(&[]);
+    let directory = server.directory();
+    write_certificates(&directory);
+    let in_directory = |setting: &&str| match setting.strip_suffix(".pem") {
+        Some(_) => directory.join(setting).to_str().unwrap().to_owned(),
+        None => (*setting).to_owned(),
+    };
+    let cluster = Cluster::over_tls(&TLS.iter().map(in_directory).collect::<Vec<_>>());
     // The only seed does not own the webhook id.
     let seed = (cluster.node_of(ID) + 1) % 3;
-    assert_trust(&cluster.url_of(&[seed]), &directory.directory()).await;
+    assert_trust(&cluster.url_of(&[seed]), &directory).await;
 }
 
 /// Asserts that receivers reach servers by TLS if they know the certificate authority, and otherwise not.
@@ -159,8 +163,8 @@ async fn assert_trust(url: &str, directory: &Path) {
     assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
 }
 
-/// Makes a certificate authority, and a certificate for these names. Returns the settings of a server that uses it.
-fn certify(directory: &Path, names: &str) -> Vec<String> {
+/// Writes a certificate authority, and a certificate for this machine with its key.
+pub(crate) fn write_certificates(directory: &Path) {
     let run = |arguments: &[&str]| {
         let status = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap().status;
         assert!(status.success(), "openssl {arguments:?}");
@@ -169,17 +173,21 @@ fn certify(directory: &Path, names: &str) -> Vec<String> {
     let authority = ["-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
     run(&[&request[..], &authority].concat());
     run(&[&request[..], &["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.csr"]].concat());
-    std::fs::write(directory.join("names"), format!("subjectAltName={names}\nbasicConstraints=CA:FALSE\n")).unwrap();
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        .unwrap();
     let sign =
         ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
     run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());
-    let file = |setting: &str, name: &str| [setting.to_owned(), directory.join(name).to_str().unwrap().to_owned()];
-    let clients = ["--tls-auth-clients", "no"].map(str::to_owned);
-    [
-        file("--tls-cert-file", "cert.pem"),
-        file("--tls-key-file", "key.pem"),
-        file("--tls-ca-cert-file", "ca.pem"),
-        clients,
-    ]
-    .concat()
 }
+
+/// Settings of a server whose directory has certificates.
+pub(crate) const TLS: &[&str] = &[
+    "--tls-cert-file",
+    "cert.pem",
+    "--tls-key-file",
+    "key.pem",
+    "--tls-ca-cert-file",
+    "ca.pem",
+    "--tls-auth-clients",
+    "no",
+];
