@@ -1,6 +1,7 @@
 //! The store on a Redis Cluster of several primaries.
 
 pub(crate) mod changes;
+pub(crate) mod pending;
 pub(crate) mod redirects;
 pub(crate) mod shards;
 

@@ -101,6 +101,8 @@ fn main() -> ExitCode {
         processes::quota_on_a_cluster_is_one,
         cluster::dead_seed_does_not_prevent_connecting,
         cluster::late_connecting_store_serves_once_cluster_runs,
+        cluster::pending::promoted_replica_gets_pending_commits_first,
+        cluster::pending::pending_commits_move_with_their_slot,
         cluster::redirects::endless_redirection_ends_with_its_request,
         cluster::redirects::split_keys_refuse_only_their_own_requests,
         cluster::shards::dead_shard_refuses_only_its_own_ids,

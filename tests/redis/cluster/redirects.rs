@@ -21,13 +21,13 @@ pub(super) async fn claim(store: &RedisStore, id: &str, number: u8) -> Result<Cl
     claim_by(store, id, number, Claimant::new(u128::from(u8::MAX) + u128::from(number))).await
 }
 
-async fn claim_by(store: &RedisStore, id: &str, number: u8, by: Claimant) -> Result<Claim, StoreError> {
+pub(super) async fn claim_by(store: &RedisStore, id: &str, number: u8, by: Claimant) -> Result<Claim, StoreError> {
     let keys = [ReplayKey::from_bytes([number; 16])];
     let now = SystemClock::default().now();
     store.claim(delivery(id, &keys), by, Duration::from_secs(60), now).await
 }
 
-async fn commit_by(store: &RedisStore, id: &str, number: u8, by: Claimant) -> Result<bool, StoreError> {
+pub(super) async fn commit_by(store: &RedisStore, id: &str, number: u8, by: Claimant) -> Result<bool, StoreError> {
     let keys = [ReplayKey::from_bytes([number; 16])];
     store.commit(delivery(id, &keys), by, SystemClock::default().now()).await
 }
