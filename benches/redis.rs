@@ -3,6 +3,9 @@
 //!
 //! Starts its own `redis-server` from `PATH` on a free loopback port. The exit code is not zero if the call reaches
 //! less than 0.8 of the bare rate with one request in flight, or 0.4 with 64.
+//!
+//! Then it measures what one shard can do, for the capacity section of `docs/fleet.md` and for `benches/capacity.py`: the
+//! server's time for an accepted delivery, and the memory of a remembered one.
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a panic ends the measurement")]
 
@@ -14,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use hookwarden::clock::{Clock as _, SystemClock};
 use hookwarden::redis::RedisStore;
-use hookwarden::replay::{Claimant, Delivery};
+use hookwarden::replay::{Claimant, Delivery, ReplayStore as _};
 use hookwarden::shared_store::{AdmitOutcome, SharedStore as _};
 use hookwarden::verifier::ReplayKey;
 use hookwarden::{Quota, Timestamp};
@@ -83,7 +86,61 @@ async fn measure(url: &str) -> bool {
         );
         holds &= ratio >= least;
     }
+    for processes in [1, 64] {
+        capacity(&mut bare, url, processes).await;
+    }
     holds
+}
+
+/// Prints what accepted deliveries cost the server: claim and quota, then a commit. 64 are in flight, over one connection for
+/// each process. Calls that arrive together over one connection cost the server less.
+async fn capacity(server: &mut ConnectionManager, url: &str, processes: u32) {
+    let mut stores = Vec::new();
+    for _ in 0..processes {
+        stores.push(RedisStore::builder(url).timeout(Duration::from_secs(10)).connect().await.unwrap());
+    }
+    let _: () = redis::cmd("FLUSHALL").arg("SYNC").query_async(server).await.unwrap();
+    let before = Usage::of(server).await;
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (number, store) in (0..DELIVERIES).zip(stores.iter().cycle()) {
+        if tasks.len() >= 64 {
+            tasks.join_next().await.unwrap().unwrap();
+        }
+        tasks.spawn(accept(store.clone(), number));
+    }
+    tasks.join_all().await;
+    let rate = f64::from(DELIVERIES) / began.elapsed().as_secs_f64();
+    let after = Usage::of(server).await;
+    let micros = (after.seconds - before.seconds) * 1e6 / f64::from(DELIVERIES);
+    println!(
+        "accepted deliveries over {processes} connections: {rate:.0}/s here, {micros:.1} us of the server's thread each, so at most {:.0}/s on a core; \
+         {:.0} bytes of each are remembered",
+        1e6 / micros,
+        (after.bytes - before.bytes) / f64::from(DELIVERIES),
+    );
+}
+
+/// What the server has used.
+struct Usage {
+    /// The time of the thread that runs the commands.
+    seconds: f64,
+    bytes: f64,
+}
+
+impl Usage {
+    async fn of(server: &mut ConnectionManager) -> Self {
+        let mut info = String::new();
+        for section in ["cpu", "memory"] {
+            info += &redis::cmd("INFO").arg(section).query_async::<String>(server).await.unwrap();
+        }
+        let field = |name: &str| -> f64 {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.unwrap_or_else(|| panic!("INFO has no {name}")).trim().parse().unwrap()
+        };
+        let seconds = field("used_cpu_user_main_thread") + field("used_cpu_sys_main_thread");
+        Self { seconds, bytes: field("used_memory") }
+    }
 }
 
 /// Returns the calls per second with `in_flight` calls at a time.
@@ -119,10 +176,24 @@ async fn admit(store: RedisStore, next: Arc<AtomicU64>) {
     assert!(matches!(outcome, Ok(AdmitOutcome::Granted(_))), "{outcome:?}");
 }
 
+/// Makes a delivery of one of 1,000 webhook ids, which is then remembered.
+async fn accept(store: RedisStore, number: u32) {
+    let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
+    let keys = [ReplayKey::from_bytes(u128::from(number).to_be_bytes())];
+    let until = Timestamp::from_unix(Timestamp::now().as_unix() + 322);
+    let webhook_id = format!("sender-{}", number % 1_000);
+    let delivery = Delivery { webhook_id: &webhook_id, keys: &keys, until, id: None };
+    let (claimant, now) = (Claimant::new(number.into()), SystemClock::default().now());
+    let outcome = store.admit(delivery, claimant, Duration::from_secs(60), Some(&quota), now).await;
+    assert!(matches!(outcome, Ok(AdmitOutcome::Granted(_))), "{outcome:?}");
+    assert_eq!(store.commit(delivery, claimant, now).await, Ok(true));
+}
+
 fn median(numbers: &mut [f64]) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied().unwrap()
 }
 
+const DELIVERIES: u32 = 100_000;
 const TURNS: usize = 9;
 const TURN: Duration = Duration::from_millis(400);

@@ -7,9 +7,11 @@ use hookwarden::redis::RedisStore;
 
 use crate::endpoint::{Endpoint, RETURN, Reports, builder};
 use crate::harness::redis_sentinel::{NAME, Passwords, SentinelSet};
-use crate::harness::redis_server::{Server, patient_store};
+use crate::harness::redis_server::{Server, free_port, patient_store};
 use crate::harness::sender::{ID, Post};
 use crate::load::Load;
+use crate::processes::start;
+use crate::secrets::{TLS, write_certificates};
 use crate::troubles::scripts_run;
 
 /// Counts the entries of deliveries.
@@ -134,6 +136,14 @@ pub(crate) async fn isolated_sentinel_does_not_lead_back() {
     assert_eq!(endpoint.status(&Post::signed("another")).await, StatusCode::OK);
     assert_eq!((deliveries(&set.servers[new]), deliveries(&past)), (2, 0));
     assert!(!reports.has("failed"), "{:?}", reports.all());
+    // Without an answer of any Sentinel, the store returns to the primary that it knows.
+    drop(isolated);
+    set.servers[new].kill();
+    assert_eq!(endpoint.status(&Post::signed("refused")).await, StatusCode::SERVICE_UNAVAILABLE);
+    set.servers[new].run();
+    // It was started as a replica.
+    let () = set.servers[new].ask(&["REPLICAOF", "NO", "ONE"]);
+    endpoint.recovers().await;
 }
 
 pub(crate) async fn replica_that_sentinel_names_is_refused() {
@@ -155,6 +165,31 @@ pub(crate) async fn stopped_sentinel_delays_no_first_request() {
     set.sentinels[0].signal("CONT");
 }
 
+pub(crate) async fn tls_by_url_reaches_sentinel_and_primary() {
+    let mut primary = Server::stopped(&[]);
+    let directory = primary.directory();
+    write_certificates(&directory);
+    let ports = [free_port().to_string(), free_port().to_string()];
+    primary.add_settings(&["--tls-port", &ports[0]]);
+    primary.add_settings(TLS);
+    primary.run();
+    let mut sentinel = Server::sentinel(&format!("sentinel monitor {NAME} 127.0.0.1 {} 1\n", ports[0]));
+    for file in ["cert.pem", "key.pem", "ca.pem"] {
+        std::fs::copy(directory.join(file), sentinel.directory().join(file)).unwrap();
+    }
+    sentinel.add_settings(&["--tls-port", &ports[1], "--tls-replication", "yes"]);
+    sentinel.add_settings(TLS);
+    sentinel.run();
+
+    let url = format!("rediss+sentinel://localhost:{}/{NAME}", ports[1]);
+    let receiver = start(&url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]);
+    assert_eq!(receiver.send(&Post::signed("over TLS")).await.status, StatusCode::OK.as_u16());
+    // A certificate authority that the system does not know is not trusted.
+    let stranger = start(&url, &[]);
+    assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
+    assert_eq!(deliveries(&primary), 1);
+}
+
 pub(crate) async fn sentinels_and_servers_have_their_own_passwords() {
     let passwords = Passwords { servers: "canary-1", sentinels: "canary-2" };
     let set = SentinelSet::with(passwords);
@@ -170,6 +205,11 @@ pub(crate) async fn sentinels_and_servers_have_their_own_passwords() {
     let sentinels: Vec<_> = set.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
     let (list, one) = (sentinels.join(","), &sentinels[0]);
     let server = format!("127.0.0.1:{}", primary.port());
+    // A user that may do only what the store needs.
+    let user = ["ACL", "SETUSER", "reader", "on", ">canary-4", "+sentinel|get-master-addr-by-name", "+sentinel|master"];
+    let () = set.sentinels[0].ask(&user);
+    let reader = format!("redis+sentinel://:canary-1@{one}/main?sentinel_user=reader&sentinel_password=canary-4");
+    let _connected = RedisStore::builder(reader).connect().await.unwrap();
     for (url, problem) in [
         (
             format!("redis+sentinel://:canary-3@{list}/main?sentinel_password=canary-2"),

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 
+use super::{endpoint, recovers};
+use crate::endpoint::signed_for;
+use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
 use crate::harness::redis_server::Server;
 use crate::load::Load;
@@ -76,6 +79,49 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
     assert!(before > 200, "only {before} deliveries");
 }
 
+/// Replication is asynchronous: what a primary has answered and not yet sent to its replica is lost with it.
+pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
+    let mut cluster = Cluster::start();
+    let ids = cluster.ids_on(0, 1);
+    let endpoint = endpoint(cluster.patient_store().connect().await.unwrap(), &ids);
+    let deliveries: Vec<_> = (0..12).map(|number| signed_for(&ids[0], format!("{number}"))).collect();
+    let (replicated, others) = deliveries.split_at(5);
+    for delivery in replicated {
+        assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
+    }
+    let primary = cluster.node(0);
+    let offset = |server: &Server, field: &str| {
+        let info: String = server.ask(&["INFO", "replication"]);
+        info.lines().find_map(|line| line.strip_prefix(field)?.parse::<u64>().ok()).unwrap()
+    };
+    let began = Instant::now();
+    while offset(cluster.node(3), "slave_repl_offset:") < offset(primary, "master_repl_offset:") {
+        assert!(began.elapsed() < PATIENCE, "the replica does not follow");
+        sleep(Duration::from_millis(5));
+    }
+    // The replica does not run while its connection is closed, so it cannot open another one.
+    cluster.node(3).signal("STOP");
+    let _: i64 = primary.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
+    for delivery in others {
+        assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
+    }
+    cluster.node_mut(0).kill();
+    cluster.node(3).signal("CONT");
+    assert_eq!(unreplicated(cluster.node(0), cluster.node(3)), others.len());
+    cluster.wait_until_serving(3);
+    recovers(&endpoint, &ids[0]).await;
+    let before = endpoint.handled();
+    assert_eq!(before, 13);
+    for delivery in replicated {
+        assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
+    }
+    assert_eq!(endpoint.handled(), before, "replicated deliveries are known");
+    for delivery in others {
+        assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
+    }
+    assert_eq!(endpoint.handled() - before, 7, "the others are handled again");
+}
+
 /// Returns how many entries of deliveries a primary that does not run any more has written, and its replica has not.
 /// The replica must not be promoted yet.
 fn unreplicated(primary: &Server, replica: &Server) -> usize {
@@ -95,7 +141,7 @@ fn unreplicated(primary: &Server, replica: &Server) -> usize {
     // The primary's file has every write that it answered.
     let mut copy = Server::stopped(&["--appendonly", "yes"]);
     let mut files = Command::new("cp");
-    files.arg("-r").arg(primary.directory().join("appendonlydir")).arg(copy.directory());
+    files.arg("-r").arg(primary.directory().join(".")).arg(copy.directory());
     assert!(files.status().unwrap().success());
     copy.run();
     let written = entries(&copy);
@@ -106,7 +152,7 @@ fn unreplicated(primary: &Server, replica: &Server) -> usize {
 /// Returns a server's entries of deliveries.
 fn entries(server: &Server) -> HashMap<String, Vec<u8>> {
     let mut connection = server.connection();
-    // A server that is not part of a cluster refuses this command, and needs it not.
+    // A server outside a cluster refuses this command. It answers without it.
     let _ = redis::cmd("READONLY").exec(&mut connection);
     let keys: Vec<String> = redis::cmd("KEYS").arg("*:d:*").query(&mut connection).unwrap();
     let mut pipeline = redis::pipe();
