@@ -5,6 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use libtest_mimic::Trial;
+
+use super::trial::{always, without};
+
+/// Creates a trial that needs a Redis server. Without one it is ignored, or fails if `HOOKWARDEN_REQUIRE_REDIS` is `1`.
+pub(crate) fn with_redis(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    if Program::found().is_empty() {
+        without(name, "redis-server or valkey-server in PATH", "HOOKWARDEN_REQUIRE_REDIS")
+    } else {
+        always(name, test)
+    }
+}
+
 /// A server program.
 pub(crate) struct Program {
     pub(crate) path: PathBuf,

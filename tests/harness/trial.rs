@@ -5,21 +5,10 @@ use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use super::redis_program::Program;
-
 /// Returns the command line. Unless it sets the number of threads, four trials run at a time: most wait for a process.
 pub(crate) fn arguments() -> Arguments {
     let arguments = Arguments::from_args();
     Arguments { test_threads: arguments.test_threads.or(Some(4)), ..arguments }
-}
-
-/// Creates a trial that needs a Redis server. Without one it is ignored, or fails if `HOOKWARDEN_REQUIRE_REDIS` is `1`.
-pub(crate) fn with_redis(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    if Program::found().is_empty() {
-        without(name, "redis-server or valkey-server in PATH", "HOOKWARDEN_REQUIRE_REDIS")
-    } else {
-        always(name, test)
-    }
 }
 
 /// Creates a trial that needs no server or tool.

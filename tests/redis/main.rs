@@ -34,7 +34,8 @@ use std::process::ExitCode;
 use libtest_mimic::Trial;
 
 use harness::redis_program::Program;
-use harness::trial::{arguments, exclusively, in_parallel, run as block_on, with_redis};
+use harness::redis_program::with_redis;
+use harness::trial::{arguments, exclusively, in_parallel, run as block_on};
 
 /// Makes each function a trial of the same name, which `run` runs on a server program.
 macro_rules! trials {
