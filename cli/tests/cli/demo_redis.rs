@@ -2,6 +2,7 @@
 
 use libtest_mimic::Trial;
 
+use super::harness::redis_cluster::Cluster;
 use super::harness::redis_program::with_redis;
 use super::harness::redis_sentinel::SentinelSet;
 use super::harness::redis_server::Server;
@@ -11,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         with_redis("demo_shares_one_server", demo_shares_one_server),
         with_redis("demo_shares_the_primary_of_sentinels", demo_shares_the_primary_of_sentinels),
+        with_redis("demo_shares_a_cluster", demo_shares_a_cluster),
         with_redis("demo_error_names_the_variable", demo_error_names_the_variable),
     ]
 }
@@ -37,6 +39,11 @@ fn demo_shares_one_server() {
 fn demo_shares_the_primary_of_sentinels() {
     let set = SentinelSet::start();
     assert_shared(&set.url(), &set.servers[set.primary()]);
+}
+
+fn demo_shares_a_cluster() {
+    let cluster = Cluster::of_primaries();
+    assert_shared(&cluster.url(), cluster.node(cluster.node_of("acme")));
 }
 
 fn demo_error_names_the_variable() {
