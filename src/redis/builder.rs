@@ -100,7 +100,8 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     /// Returns an error if the URL, the prefix or a timeout is invalid, if the server does not answer, or if it refuses
-    /// the password.
+    /// the password. A cluster has to answer at one of the nodes in the URL, and one primary must be reachable; the
+    /// others may be down, but none may refuse the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
         store.inner.router.map.open().await?;
