@@ -82,14 +82,14 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets how long a call may take. The default is 100 ms. A request makes two calls: one before its handler and one
+    /// Sets how long a call may take, at most a day. The default is 100 ms. A request makes two calls: one before its handler and one
     /// after.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets how long connecting may take, including the handshakes of TLS and Redis. The default is 1 s. A request
+    /// Sets how long connecting may take, including the handshakes of TLS and Redis, at most a day. The default is 1 s. A request
     /// never waits longer than [`timeout`](Self::timeout).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -128,7 +128,7 @@ impl RedisStoreBuilder {
             Handle::try_current().map_err(|_| problem("redis", "must be connected within a tokio runtime"))?;
         let address = Address::parse(&self.url)?;
         prepare_tls(&address);
-        let (timeout, connect_timeout) = (self.timeout, self.connect_timeout);
+        let [timeout, connect_timeout] = [self.timeout, self.connect_timeout].map(|time| time.min(LONGEST_TIMEOUT));
         let single = |target| {
             let server = Server::new(target, timeout, connect_timeout)?;
             Ok(Router::single(server, timeout, runtime.clone()))
@@ -168,3 +168,6 @@ fn prepare_tls(address: &Address) {
 }
 
 const MAX_PREFIX: usize = 64;
+
+/// Limited, because the moment after a longer time may not exist.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);

@@ -9,7 +9,7 @@ use ::redis::{Client, ErrorKind, RedisError, RedisResult};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tokio::time::{Instant, timeout_at};
 
 use super::address::{Host, Template};
@@ -17,7 +17,7 @@ use super::connection::Target;
 use super::failure::Failure;
 use super::link::{Link, Shards};
 use super::server::Server;
-use super::topology::Topology;
+use super::topology::{MOST_NODES, Topology};
 use crate::error::StoreError;
 
 pub(super) struct Cluster {
@@ -29,8 +29,10 @@ pub(super) struct Cluster {
     pub(super) refreshing: AtomicBool,
     /// The topology may have changed since the last refresh began.
     pub(super) stale: AtomicBool,
+    /// Held during a refresh.
+    pub(super) turn: AsyncMutex<()>,
     /// Counts refreshes, so that each asks other nodes.
-    turn: AtomicUsize,
+    refreshes: AtomicUsize,
 }
 
 /// How to connect to the nodes.
@@ -48,6 +50,8 @@ pub(super) struct Nodes {
     links: HashMap<Host, Node>,
     /// The nodes that the topology names.
     known: BTreeSet<Host>,
+    /// The slots that a redirection has changed since the last refresh began.
+    pub(super) moved: BTreeSet<u16>,
 }
 
 struct Node {
@@ -78,7 +82,8 @@ impl Cluster {
             discovered: OnceCell::new(),
             refreshing: AtomicBool::new(false),
             stale: AtomicBool::new(false),
-            turn: AtomicUsize::new(0),
+            turn: AsyncMutex::default(),
+            refreshes: AtomicUsize::new(0),
         }
     }
 
@@ -92,6 +97,9 @@ impl Cluster {
 
     /// Returns the link to a node that a request was redirected to.
     pub(super) fn visit(&self, nodes: &mut Nodes, host: &Host) -> RedisResult<Arc<Link>> {
+        if nodes.links.len() >= MOST_NODES && !nodes.links.contains_key(host) {
+            return Err((ErrorKind::InvalidClientConfig, "redirected to too many nodes").into());
+        }
         let link = self.link(nodes, host)?;
         if let Some(node) = nodes.links.get_mut(host) {
             node.visited = true;
@@ -116,10 +124,10 @@ impl Cluster {
     }
 
     /// Asks several nodes for the topology: first over open links, then others over new connections unless two agree.
-    /// The answer of one node may be old, if it was isolated or stopped.
+    /// The answer of one node may be old, if it was isolated or stopped. The seeds are asked if no other node answers:
+    /// one can be a second name of a node, whose answer would then count twice.
     pub(super) async fn discover(&self) -> Result<Topology, Failure> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (open, up, others) = self.candidates(turn);
+        let Candidates { open, up, others, seeds } = self.candidates();
         // A node that does not answer must not delay what the others say.
         let mut answers = Answers {
             grace: self.settings.timeout.checked_div(2).unwrap_or_default(),
@@ -129,25 +137,36 @@ impl Cluster {
         let asked = open.iter().filter_map(|link| Some((link.host.as_ref()?, &link.server)));
         answers.collect(asked, self.settings.timeout).await;
         if !answers.agree() {
-            let others = others.into_iter().filter_map(|host| Some((self.settings.server(&host).ok()?, host)));
-            let others: Vec<_> = others.collect();
-            answers.collect(others.iter().map(|(server, host)| (host, server)), self.settings.connect_timeout).await;
+            self.ask(&mut answers, others).await;
+        }
+        if answers.views.is_empty() {
+            self.ask(&mut answers, seeds).await;
         }
         answers.topology(&up)
     }
 
-    /// Returns some open links, the nodes of all open links, and some of the other nodes.
-    fn candidates(&self, turn: usize) -> (Vec<Arc<Link>>, BTreeSet<Host>, Vec<Host>) {
-        let nodes = self.nodes();
+    /// Asks nodes over new connections.
+    async fn ask(&self, answers: &mut Answers, hosts: Vec<Host>) {
+        let servers = hosts.into_iter().filter_map(|host| Some((self.settings.server(&host).ok()?, host)));
+        let servers: Vec<_> = servers.collect();
+        answers.collect(servers.iter().map(|(server, host)| (host, server)), self.settings.connect_timeout).await;
+    }
+
+    /// Returns which nodes a refresh asks.
+    fn candidates(&self) -> Candidates {
+        let turn = self.refreshes.fetch_add(1, Ordering::Relaxed);
+        let mut nodes = self.nodes();
+        nodes.moved.clear();
         let is_up = |node: &&Node| node.link.was_opened() && node.link.ready().is_ok();
         let links: Vec<_> = nodes.links.values().filter(is_up).map(|node| Arc::clone(&node.link)).collect();
         let up: BTreeSet<_> = links.iter().filter_map(|link| link.host.clone()).collect();
-        let links = rotated(links, turn, MOST_LINKS_ASKED);
-        let asked: BTreeSet<_> = links.iter().filter_map(|link| link.host.as_ref()).collect();
-        let others: BTreeSet<_> =
-            nodes.known.iter().chain(&self.settings.seeds).filter(|host| !asked.contains(host)).collect();
-        let others = rotated(others.into_iter().cloned().collect(), turn, MOST_OTHERS_ASKED);
-        (links, up, others)
+        let open = rotated(links, turn, MOST_LINKS_ASKED);
+        let asked: BTreeSet<_> = open.iter().filter_map(|link| link.host.clone()).collect();
+        let others = nodes.known.difference(&asked).cloned().collect();
+        let is_other = |seed: &&Host| !asked.contains(*seed) && !nodes.known.contains(*seed);
+        let seeds = self.settings.seeds.iter().filter(is_other).cloned().collect();
+        let [others, seeds] = [others, seeds].map(|hosts| rotated(hosts, turn, MOST_OTHERS_ASKED));
+        Candidates { open, up, others, seeds }
     }
 }
 
@@ -166,6 +185,17 @@ impl Nodes {
     pub(super) fn all_up(&self) -> bool {
         self.links.values().all(|node| node.link.ready().is_ok())
     }
+}
+
+/// The nodes that a refresh asks.
+struct Candidates {
+    /// Some of the open links.
+    open: Vec<Arc<Link>>,
+    /// The nodes of all open links.
+    up: BTreeSet<Host>,
+    others: Vec<Host>,
+    /// Those that are not among the known nodes.
+    seeds: Vec<Host>,
 }
 
 struct Answers {

@@ -13,8 +13,8 @@ pub(super) struct Failure {
     pub(super) error: StoreError,
     /// Whether the server is unavailable; otherwise it refused only this command.
     pub(super) outage: bool,
-    /// Whether the server accepts no writes, because it is a replica.
-    pub(super) read_only: bool,
+    /// Whether the server answers, but accepts no writes: it is a replica, or its cluster is down.
+    pub(super) refuses_writes: bool,
     /// Whether the server refused the user or the password.
     pub(super) credentials: bool,
     /// Where the call has to be repeated.
@@ -30,6 +30,8 @@ pub(super) enum Redirect {
     Ask(String),
     /// Some of the keys are at one node and some at the other.
     TryAgain,
+    /// The node knows no owner of the slot. It may have left the cluster.
+    Unserved,
 }
 
 impl Failure {
@@ -39,12 +41,15 @@ impl Failure {
             (ErrorKind::Server(ServerErrorKind::Moved), Some((node, _))) => Some(Redirect::Moved(node.into())),
             (ErrorKind::Server(ServerErrorKind::Ask), Some((node, _))) => Some(Redirect::Ask(node.into())),
             (ErrorKind::Server(ServerErrorKind::TryAgain), _) => Some(Redirect::TryAgain),
+            (ErrorKind::Server(ServerErrorKind::ClusterDown), _) if error.detail() == Some(NOT_SERVED) => {
+                Some(Redirect::Unserved)
+            }
             _ => None,
         };
         Self {
             error: describe(error),
             outage: is_outage(error),
-            read_only: kind == ErrorKind::Server(ServerErrorKind::ReadOnly),
+            refuses_writes: matches!(kind, ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::ClusterDown)),
             credentials: kind == ErrorKind::AuthenticationFailed || error.code() == Some("NOAUTH"),
             redirect,
         }
@@ -76,7 +81,7 @@ impl Failure {
 /// A failure of one call only.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { error, outage: false, read_only: false, credentials: false, redirect: None }
+        Self { error, outage: false, refuses_writes: false, credentials: false, redirect: None }
     }
 }
 
@@ -91,7 +96,7 @@ fn is_outage(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::AuthenticationFailed => true,
         // The cluster serves other slots.
-        ErrorKind::Server(ServerErrorKind::ClusterDown) => error.detail() != Some("Hash slot not served"),
+        ErrorKind::Server(ServerErrorKind::ClusterDown) => error.detail() != Some(NOT_SERVED),
         ErrorKind::Server(kind) => {
             matches!(kind, ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ReadOnly)
         }
@@ -109,4 +114,45 @@ fn describe(error: &RedisError) -> StoreError {
         (None, ErrorKind::AuthenticationFailed) => "redis did not accept the user or the password".into(),
         (None, kind) => format!("redis failed: {kind:?}"),
     })
+}
+
+/// The text of `CLUSTERDOWN` if only the slot has no owner.
+const NOT_SERVED: &str = "Hash slot not served";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn failure(reply: &str) -> Failure {
+        let reply = ::redis::parse_redis_value(format!("-{reply}\r\n").as_bytes()).unwrap();
+        Failure::new(&reply.extract_error().unwrap_err())
+    }
+
+    #[test]
+    fn slot_without_owner_is_no_outage() {
+        for (reply, outage, redirect) in [
+            ("CLUSTERDOWN Hash slot not served", false, Some(Redirect::Unserved)),
+            ("CLUSTERDOWN The cluster is down", true, None),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", false, Some(Redirect::TryAgain)),
+            ("MOVED 5 10.0.0.1:7000", false, Some(Redirect::Moved("10.0.0.1:7000".into()))),
+            ("ASK 5 10.0.0.1:7000", false, Some(Redirect::Ask("10.0.0.1:7000".into()))),
+            ("LOADING Redis is loading the dataset in memory", true, None),
+            ("OOM command not allowed when used memory > 'maxmemory'.", false, None),
+        ] {
+            let failure = failure(reply);
+            assert_eq!((failure.outage, failure.redirect), (outage, redirect), "{reply}");
+        }
+    }
+
+    #[test]
+    fn ping_proves_nothing_after_refused_writes() {
+        for (reply, refuses) in [
+            ("CLUSTERDOWN The cluster is down", true),
+            ("READONLY You can't write against a read only replica.", true),
+            ("LOADING Redis is loading the dataset in memory", false),
+        ] {
+            assert_eq!(failure(reply).refuses_writes, refuses, "{reply}");
+        }
+    }
 }

@@ -9,15 +9,15 @@
 //! In a cluster each primary has its own link, so a primary that is down closes only its own. If another primary takes
 //! over slots, its link also takes over their pending settlements, and sends the commits before it serves requests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::Cmd;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 
 use super::address::Host;
 use super::failure::Failure;
@@ -35,13 +35,19 @@ pub(super) struct Link {
     shards: Weak<dyn Shards>,
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
     pub(super) runtime: Handle,
-    down: AtomicBool,
-    /// The server is read-only (a replica). Its answer to a ping does not show that it accepts writes.
-    read_only: AtomicBool,
+    /// How often the link was closed.
+    closings: AtomicU64,
+    /// The number of the closing that was ended by reopening the link. The link is open if that was the last one, so a
+    /// closing while the background task reopens the link is not lost.
+    reopened: AtomicU64,
+    /// The server accepts no writes. Its answer to a ping shows nothing.
+    refuses_writes: AtomicBool,
     reconnecting: AtomicBool,
-    /// Commits of another link were added since the task began to send.
-    adopted: AtomicBool,
-    opened: OnceCell<Result<(), Failure>>,
+    /// Ends the pause of the background task.
+    wake: Arc<Notify>,
+    opening: AtomicBool,
+    /// The result of the first attempt to connect, when it has ended.
+    opened: watch::Sender<Option<Result<(), Failure>>>,
     pending: Queue,
 }
 
@@ -67,44 +73,47 @@ impl Link {
             host,
             shards,
             runtime,
-            down: AtomicBool::new(false),
-            read_only: AtomicBool::new(false),
+            closings: AtomicU64::new(0),
+            reopened: AtomicU64::new(0),
+            refuses_writes: AtomicBool::new(false),
             reconnecting: AtomicBool::new(false),
-            adopted: AtomicBool::new(false),
-            opened: OnceCell::new(),
+            wake: Arc::default(),
+            opening: AtomicBool::new(false),
+            opened: watch::Sender::new(None),
             pending: Queue::default(),
         }
     }
 
     /// Fails while the link is closed.
     pub(super) fn ready(&self) -> Result<(), StoreError> {
-        if self.down.load(Ordering::Acquire) {
-            Err(self.named(StoreError::new("redis is down, the request was not sent")))
-        } else {
+        if self.is_open() {
             Ok(())
+        } else {
+            Err(self.named(StoreError::new("redis is down, the request was not sent")))
         }
     }
 
     /// Connects and loads the scripts, once. If that fails, the link is closed and the background task goes on.
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), Failure> {
-        let opened = self.opened.get_or_init(async || {
+        let mut opened = self.opened.subscribe();
+        if !self.opening.swap(true, Ordering::AcqRel) {
+            // A task, because connecting can take longer than the callers wait.
             let link = Arc::clone(self);
-            let opening = self.runtime.spawn(async move {
-                let opened = link.server.open().await;
+            self.runtime.spawn(async move {
+                let opened = link.server.open().await.map_err(|failure| link.failed(failure));
                 if opened.is_err() {
                     link.close();
                 }
-                opened
+                link.opened.send_replace(Some(opened));
             });
-            let stopped = |_| Err(StoreError::new("the runtime of the redis connection was stopped").into());
-            opening.await.unwrap_or_else(stopped).map_err(|failure| self.failed(failure))
-        });
-        opened.await.clone()
+        }
+        let opened = opened.wait_for(Option::is_some).await.ok().and_then(|opened| opened.clone());
+        opened.unwrap_or_else(|| Err(StoreError::new("the redis connection was not opened").into()))
     }
 
     /// Returns whether the first attempt to connect has ended.
     pub(super) fn was_opened(&self) -> bool {
-        self.opened.initialized()
+        self.opened.borrow().is_some()
     }
 
     /// Runs a script. A failure of the server closes the link.
@@ -117,8 +126,8 @@ impl Link {
         if let Err(failure) = &outcome
             && failure.outage
         {
-            if failure.read_only {
-                self.read_only.store(true, Ordering::Release);
+            if failure.refuses_writes {
+                self.refuses_writes.store(true, Ordering::Release);
             }
             self.close();
         }
@@ -133,12 +142,12 @@ impl Link {
     /// Takes over a settlement of another link. A commit closes the link until it is sent.
     pub(super) fn adopt(self: &Arc<Self>, settlement: Settlement) {
         let is_commit = settlement.is_commit();
-        self.pending.push(settlement);
+        self.pending.adopt(settlement);
         if is_commit {
-            self.adopted.store(true, Ordering::SeqCst);
-            self.down.store(true, Ordering::SeqCst);
+            self.closings.fetch_add(1, Ordering::SeqCst);
         }
         self.start_reconnect();
+        self.wake.notify_one();
     }
 
     /// Takes the pending settlements of the slots that `leaves` selects.
@@ -147,11 +156,17 @@ impl Link {
     }
 
     pub(super) fn close(self: &Arc<Self>) {
-        self.down.store(true, Ordering::Release);
+        self.closings.fetch_add(1, Ordering::SeqCst);
         self.start_reconnect();
         if let Some(shards) = self.shards.upgrade() {
             shards.closed();
         }
+    }
+
+    fn is_open(&self) -> bool {
+        // In this order, so that a link that is reopened between the two does not seem closed.
+        let reopened = self.reopened.load(Ordering::SeqCst);
+        self.closings.load(Ordering::SeqCst) == reopened
     }
 
     /// Returns the name of the node, if the server is one of a cluster.
@@ -181,8 +196,8 @@ impl Link {
     /// Tries once to reopen the link. Returns whether it is open and nothing is pending.
     async fn try_reopen(self: &Arc<Self>) -> bool {
         let Some(shards) = self.shards.upgrade() else { return false };
-        self.adopted.store(false, Ordering::SeqCst);
-        if self.down.load(Ordering::Acquire) && !self.has_answer().await {
+        let closing = self.closings.load(Ordering::SeqCst);
+        if !self.is_open() && !self.has_answer().await {
             return false;
         }
         // Send commits first, so that no handled delivery is granted again. Then send some releases, so that
@@ -192,55 +207,57 @@ impl Link {
         {
             return false;
         }
-        self.down.store(false, Ordering::SeqCst);
-        if self.adopted.load(Ordering::SeqCst) {
-            self.down.store(true, Ordering::SeqCst);
-            return false;
-        }
-        self.send_pending(&*shards, || self.pending.take_releases(BATCH), usize::MAX).await && self.pending.is_empty()
+        self.reopened.store(closing, Ordering::SeqCst);
+        self.is_open()
+            && self.send_pending(&*shards, || self.pending.take_releases(BATCH), usize::MAX).await
+            && self.pending.is_empty()
     }
 
     /// Sends pending settlements in batches. Returns whether the server answered. A settlement that the server refuses
-    /// is retried later and does not delay requests.
+    /// is retried later, and does not delay requests for long: before the link opens, the others are tried as well.
     async fn send_pending(
         self: &Arc<Self>,
         shards: &dyn Shards,
         take: impl Fn() -> Vec<Settlement>,
         batches: usize,
     ) -> bool {
+        let began = Instant::now();
+        let (mut unsent, mut refused) = (Vec::new(), Vec::new());
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
             let results = join_all(batch.iter().map(|settlement| shards.settle_over(self, settlement))).await;
-            let failed =
-                batch.into_iter().zip(results).filter_map(|(settlement, result)| Some((settlement, result.err()?)));
-            let (unsent, refused): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| failure.outage);
-            let (any_unsent, any_refused) = (!unsent.is_empty(), !refused.is_empty());
-            refused.into_iter().for_each(|(settlement, _)| self.pending.push(settlement));
-            self.pending.put_back(unsent.into_iter().map(|(settlement, _)| settlement).collect());
-            if any_unsent || any_refused {
-                // Another primary may serve their slots now.
-                shards.hand_over(self);
+            for (settlement, result) in batch.into_iter().zip(results) {
+                match result {
+                    Ok(_) => {}
+                    Err(failure) if failure.outage => unsent.push(settlement),
+                    Err(_) => refused.push(settlement),
+                }
             }
-            if any_unsent {
-                return false;
-            }
-            if any_refused {
+            let is_delayed = self.is_open() || began.elapsed() > LONGEST_DELAY;
+            if !unsent.is_empty() || (!refused.is_empty() && is_delayed) {
                 break;
             }
         }
-        true
+        let (answered, all_sent) = (unsent.is_empty(), unsent.is_empty() && refused.is_empty());
+        self.pending.put_back(unsent);
+        refused.into_iter().for_each(|settlement| self.pending.adopt(settlement));
+        if !all_sent {
+            // Another primary may serve their slots now.
+            shards.hand_over(self);
+        }
+        answered
     }
 
     /// Returns whether the server answers over the existing connection, or otherwise over a new one.
     async fn has_answer(&self) -> bool {
-        if self.read_only.load(Ordering::Acquire) {
-            // Wait first: a new connection can lead to a replica again, which only the next write shows.
+        if self.refuses_writes.load(Ordering::Acquire) {
+            // Wait first: a new connection can lead to the same server again, which only the next write shows.
             sleep(LONGEST_PAUSE).await;
         } else if self.server.is_alive().await {
             return true;
         }
         let reconnected = self.server.reconnect().await;
         if reconnected {
-            self.read_only.store(false, Ordering::Release);
+            self.refuses_writes.store(false, Ordering::Release);
         }
         reconnected
     }
@@ -258,8 +275,10 @@ async fn reopen(link: Weak<Link>) {
             }
             pause = Duration::ZERO;
         } else {
+            let wake = Arc::clone(&link.wake);
             drop(link);
-            sleep(pause).await;
+            // The result does not matter: try again in both cases.
+            let _ = timeout(pause, wake.notified()).await;
             pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
     }
@@ -271,5 +290,118 @@ const BATCH: usize = 256;
 /// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;
 
+/// How long a closed link goes on with other settlements after the server has refused some.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use ::redis::Client;
+
+    use super::super::connection::Target;
+    use super::*;
+    use crate::replay::Claimant;
+
+    /// Refuses or accepts settlements, and notes their slots.
+    #[derive(Default)]
+    struct Fake {
+        /// Refuses the settlements of smaller slots.
+        accepts_from: u16,
+        tried: Mutex<Vec<u16>>,
+        /// If set, each settlement waits for it.
+        gate: Option<Notify>,
+    }
+
+    impl Shards for Fake {
+        fn closed(&self) {}
+
+        fn settle_over<'a>(
+            &'a self,
+            _: &'a Arc<Link>,
+            settlement: &'a Settlement,
+        ) -> BoxFuture<'a, Result<bool, Failure>> {
+            Box::pin(async {
+                self.tried.lock().unwrap().push(settlement.slot);
+                if let Some(gate) = &self.gate {
+                    gate.notified().await;
+                }
+                if settlement.slot < self.accepts_from { Err(StoreError::new("refused").into()) } else { Ok(true) }
+            })
+        }
+
+        fn hand_over(&self, _: &Arc<Link>) {}
+    }
+
+    /// A link to a server that refuses connections. Its background task does not start.
+    fn link(fake: &Arc<Fake>) -> Arc<Link> {
+        let target = Target::Server(Client::open("redis://127.0.0.1:1").unwrap());
+        let server = Server::new(target, Duration::from_secs(60), Duration::from_secs(60)).unwrap();
+        let shards: Arc<dyn Shards> = fake.clone();
+        let link = Link::new(server, None, Arc::downgrade(&shards), Handle::current());
+        link.reconnecting.store(true, Ordering::SeqCst);
+        Arc::new(link)
+    }
+
+    fn commit(slot: u16) -> Settlement {
+        Settlement::commit((slot, vec!["key".into()]), Claimant::new(1), Duration::from_secs(60), None)
+    }
+
+    fn tried(fake: &Fake) -> Vec<u16> {
+        let mut slots = std::mem::take(&mut *fake.tried.lock().unwrap());
+        slots.sort_unstable();
+        slots
+    }
+
+    #[tokio::test]
+    async fn connecting_ends_without_its_callers() {
+        let link = link(&Arc::default());
+        assert!(timeout(Duration::ZERO, link.open()).await.is_err());
+        let opened = async {
+            while !link.was_opened() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), opened).await.expect("the result is kept");
+        assert!(link.open().await.is_err() && link.ready().is_err());
+    }
+
+    #[tokio::test]
+    async fn closing_while_settlements_are_sent_counts() {
+        let fake = Arc::new(Fake { gate: Some(Notify::new()), ..Fake::default() });
+        let link = link(&fake);
+        link.settle_later(commit(1));
+        let close = async {
+            while tried(&fake).is_empty() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            link.close();
+            fake.gate.as_ref().unwrap().notify_one();
+        };
+        let (done, ()) = tokio::join!(link.try_reopen(), close);
+        assert!(!done && link.ready().is_err());
+    }
+
+    #[tokio::test]
+    async fn refused_commits_delay_no_others() {
+        let fake = Arc::new(Fake { accepts_from: 700, ..Fake::default() });
+        let link = link(&fake);
+        (0..1_000).for_each(|slot| link.settle_later(commit(slot)));
+        link.close();
+        assert!(link.send_pending(&*fake, || link.pending.take_commits(BATCH), usize::MAX).await);
+        assert_eq!(tried(&fake), (0..1_000).collect::<Vec<_>>(), "each is tried once before the link opens");
+        let kept: Vec<_> = link.take_slots(|_| true).iter().map(|settlement| settlement.slot).collect();
+        assert_eq!(kept, (0..700).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn adopted_commit_ends_the_pause() {
+        let link = link(&Arc::default());
+        link.adopt(commit(1));
+        assert!(link.ready().is_err());
+        timeout(Duration::ZERO, link.wake.notified()).await.expect("the background task goes on");
+    }
+}

@@ -1,4 +1,10 @@
 //! Sends each call to the server that has its keys, and follows the redirections of a cluster.
+//!
+//! The client's own connection to a cluster is not used. While it reads the topology it connects to all nodes under one
+//! lock, so one node that does not answer delays the calls to all others. It sends the calls of a lost primary to other
+//! nodes, at the cost of more round trips. And it does not say which node failed, so there could be no link for each
+//! primary: with a shard down, only that shard's calls fail at once, and each node has its own clock and its own pending
+//! settlements.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -54,12 +60,13 @@ impl Router {
         call: &Call<'_, impl Fn(&mut Cmd, &Server)>,
     ) -> Result<(Reply, Arc<Link>), Failure> {
         let until = call.began.checked_add(self.timeout).unwrap_or(call.began);
-        let (mut asking, mut redirected, mut hops, mut pause) = (false, false, 0_u8, SHORTEST_PAUSE);
+        let first = Arc::clone(&link);
+        let (mut asking, mut hops, mut pause) = (false, 0_u8, SHORTEST_PAUSE);
         loop {
             let failure = match link.call(call, asking).await {
                 Ok(reply) => return Ok((reply, link)),
                 // The caller's link is not at fault.
-                Err(failure) if redirected => Failure { outage: false, ..failure },
+                Err(failure) if !Arc::ptr_eq(&link, &first) => Failure { outage: false, ..failure },
                 Err(failure) => failure,
             };
             let Some(redirect) = &failure.redirect else { return Err(failure) };
@@ -67,20 +74,22 @@ impl Router {
                 return Err(StoreError::new("redis is a node of a cluster: use a redis+cluster:// URL").into());
             }
             asking = matches!(redirect, Redirect::Ask(_));
-            redirected = true;
+            if *redirect == Redirect::Unserved {
+                self.map.refresh_later();
+            }
             hops = hops.saturating_add(1);
             let next = match redirect {
                 // Nodes that send a call in a circle have not agreed yet.
                 Redirect::Moved(_) | Redirect::Ask(_) if hops > MOST_HOPS => None,
                 Redirect::Moved(node) => self.map.moved(slot, &link, node),
                 Redirect::Ask(node) => self.map.visit(&link, node),
-                Redirect::TryAgain if until.saturating_duration_since(Instant::now()) > pause => {
+                Redirect::TryAgain | Redirect::Unserved if until.saturating_duration_since(Instant::now()) > pause => {
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                     hops = 0;
                     Some(self.map.owner(slot))
                 }
-                Redirect::TryAgain => None,
+                Redirect::TryAgain | Redirect::Unserved => None,
             };
             let Some(next) = next else { return Err(failure) };
             link = next;
@@ -130,6 +139,6 @@ impl Shards for Router {
 /// The most redirections of a call in a row.
 const MOST_HOPS: u8 = 5;
 
-/// The pauses while a slot is being migrated and some keys of a call are at one node and some at the other.
+/// The pauses while some keys of a call are at one node and some at another, or while a node knows no owner.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);

@@ -180,8 +180,8 @@ impl Server {
 
     async fn read_time(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
         let asked = Instant::now();
-        let (seconds, micros): (i64, i64) = ::redis::cmd("TIME").query_async(connection).await?;
-        self.note_time(asked, seconds.saturating_mul(1_000_000).saturating_add(micros));
+        let time = ::redis::cmd("TIME").query_async(connection).await?;
+        self.note_time(asked, total_micros(time));
         Ok(())
     }
 
@@ -207,16 +207,18 @@ impl Server {
     async fn connect(&self) -> Result<ConnectionManager, Failure> {
         let connected = self.connector.connect().await.map_err(|trouble| Failure::connecting(&trouble))?;
         let mut connection = connected.manager.clone();
-        let prepared = async {
-            ping(connection.clone()).await?;
-            for script in [Script::Admit, Script::Settle, Script::Forget] {
-                let (code, _) = script.source();
-                ::redis::cmd("SCRIPT").arg("LOAD").arg(code).exec_async(&mut connection).await?;
-            }
-            // The connection may lead to another server with another clock.
-            self.read_time(&mut connection).await
-        };
-        prepared.await.map_err(|error| Failure::new(&error))?;
+        // All in one round trip: servers can be far away.
+        let mut prepare = ::redis::pipe();
+        prepare.cmd("PING").cmd("TIME");
+        for script in [Script::Admit, Script::Settle, Script::Forget] {
+            let (code, _) = script.source();
+            prepare.cmd("SCRIPT").arg("LOAD").arg(code);
+        }
+        let asked = Instant::now();
+        let replies = prepare.ignore_errors().query_async(&mut connection).await;
+        // The connection may lead to another server with another clock.
+        let time = replies.and_then(read_prepared).map_err(|error| Failure::new(&error))?;
+        self.note_time(asked, time);
         self.connector.replace(connected);
         Ok(connection)
     }
@@ -250,6 +252,21 @@ async fn send(command: &Cmd, asking: bool, connection: &mut ConnectionManager) -
     reply
 }
 
+/// Reads the replies to a ping, to `TIME`, and to loading the scripts. Returns the time.
+fn read_prepared(replies: Vec<RedisResult<Value>>) -> RedisResult<i64> {
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+    next()?;
+    let time = <(i64, i64)>::from_redis_value(next()?)?;
+    // A user may run scripts without being permitted to load them. `EVAL` loads them then.
+    replies.find(|reply| reply.as_ref().is_err_and(|error| error.code() != Some("NOPERM"))).transpose()?;
+    Ok(total_micros(time))
+}
+
+fn total_micros((seconds, micros): (i64, i64)) -> i64 {
+    seconds.saturating_mul(1_000_000).saturating_add(micros)
+}
+
 async fn ping(mut connection: ConnectionManager) -> RedisResult<()> {
     ::redis::cmd("PING").exec_async(&mut connection).await
 }
@@ -266,3 +283,33 @@ const UNKNOWN: i64 = i64::MIN;
 
 /// How long the reported time of the server is used, in microseconds.
 const TIME_VALIDITY: i64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The replies to a ping, to `TIME`, and to loading the first script.
+    #[track_caller]
+    fn read(replies: [&str; 3]) -> Option<i64> {
+        let parse = |text: &str| ::redis::parse_redis_value(format!("{text}\r\n").as_bytes()).unwrap();
+        read_prepared(replies.map(|reply| parse(reply).extract_error()).into()).ok()
+    }
+
+    #[test]
+    fn scripts_may_be_loaded_by_eval_only() {
+        for (load, time) in [
+            ("+hash", Some(7_000_009)),
+            ("-NOPERM User app has no permissions to run the 'script|load' command", Some(7_000_009)),
+            ("-OOM command not allowed when used memory > 'maxmemory'.", None),
+        ] {
+            assert_eq!(read(["+PONG", "*2\r\n$1\r\n7\r\n$1\r\n9", load]), time, "{load}");
+        }
+    }
+
+    #[test]
+    fn server_that_is_not_ready_is_refused() {
+        let time = "*2\r\n$1\r\n7\r\n$1\r\n9";
+        assert_eq!(read(["-LOADING Redis is loading the dataset in memory", time, "+hash"]), None);
+        assert_eq!(read(["+PONG", "-NOPERM User app has no permissions to run the 'time' command", "+hash"]), None);
+    }
+}

@@ -66,21 +66,20 @@ pub(super) struct Queue {
 struct Line(Mutex<VecDeque<Settlement>>);
 
 impl Queue {
+    /// Adds a settlement, unless too many wait.
     pub(super) fn push(&self, settlement: Settlement) {
-        if settlement.finished {
-            let mut commits = self.commits.lock();
-            if commits.len() < CAPACITY {
-                commits.push_back(settlement);
-            }
-        } else {
-            let mut releases = self.releases.lock();
-            while releases.front().is_some_and(Settlement::has_expired) {
-                releases.pop_front();
-            }
-            if releases.len() < CAPACITY {
-                releases.push_back(settlement);
-            }
+        let mut line = self.line(&settlement).lock();
+        while line.front().is_some_and(Settlement::has_expired) {
+            line.pop_front();
         }
+        if line.len() < CAPACITY {
+            line.push_back(settlement);
+        }
+    }
+
+    /// Adds a settlement that has waited already, even if many wait.
+    pub(super) fn adopt(&self, settlement: Settlement) {
+        self.line(&settlement).lock().push_back(settlement);
     }
 
     pub(super) fn take_commits(&self, most: usize) -> Vec<Settlement> {
@@ -93,8 +92,7 @@ impl Queue {
 
     pub(super) fn put_back(&self, settlements: Vec<Settlement>) {
         for settlement in settlements.into_iter().rev() {
-            let line = if settlement.finished { &self.commits } else { &self.releases };
-            line.lock().push_front(settlement);
+            self.line(&settlement).lock().push_front(settlement);
         }
     }
 
@@ -113,6 +111,10 @@ impl Queue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.commits.lock().is_empty() && self.releases.lock().is_empty()
+    }
+
+    const fn line(&self, settlement: &Settlement) -> &Line {
+        if settlement.finished { &self.commits } else { &self.releases }
     }
 }
 
@@ -150,5 +152,35 @@ pub(super) fn millis(time: Duration) -> u64 {
 /// Ten years, far below the server's maximum.
 pub(super) const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// The most commits, and the most releases, that are kept during an outage.
+/// The most commits, and the most releases, that a link keeps during an outage, besides those of other links.
 const CAPACITY: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(stored_for: Duration) -> Settlement {
+        Settlement::commit((0, vec![]), Claimant::new(1), stored_for, None)
+    }
+
+    fn commits(queue: &Queue) -> usize {
+        queue.commits.lock().len()
+    }
+
+    #[test]
+    fn full_queue_takes_only_those_of_other_links() {
+        let queue = Queue::default();
+        (0..=CAPACITY).for_each(|_| queue.push(commit(Duration::from_secs(60))));
+        assert_eq!(commits(&queue), CAPACITY);
+        queue.adopt(commit(Duration::from_secs(60)));
+        assert_eq!(commits(&queue), CAPACITY + 1);
+    }
+
+    #[test]
+    fn expired_commits_make_room() {
+        let queue = Queue::default();
+        (0..CAPACITY).for_each(|_| queue.push(commit(Duration::ZERO)));
+        queue.push(commit(Duration::from_secs(60)));
+        assert_eq!(commits(&queue), 1);
+    }
+}

@@ -3,6 +3,7 @@
 //! A redirection changes one slot. After it, and while a link is closed, a background task asks the nodes for the whole
 //! topology. This is how the store finds a promoted replica.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
+use tokio::sync::MutexGuard;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::address::Host;
@@ -57,7 +59,7 @@ impl ShardMap {
     pub(super) async fn open(&self) -> Result<(), StoreError> {
         let Some(cluster) = &self.cluster else { return Ok(self.owner(0).server.open().await?) };
         // Each connection has its own timeout.
-        let opened = self.refresh(cluster, Duration::MAX).await?;
+        let opened = self.refresh(cluster, Duration::MAX).await?.unwrap_or_default();
         let none = opened.iter().all(Result::is_err);
         match opened.into_iter().filter_map(Result::err).find(|failure| none || failure.credentials) {
             Some(failure) => Err(failure.into()),
@@ -117,7 +119,9 @@ impl ShardMap {
             return Some(owner);
         }
         let link = cluster.visit(&mut nodes, &host).ok()?;
-        self.install(&mut nodes, &[slot..=slot], &link);
+        nodes.moved.remove(&slot);
+        self.install(&mut nodes, [(slot..=slot, &link)]);
+        nodes.moved.insert(slot);
         Some(link)
     }
 
@@ -147,13 +151,15 @@ impl ShardMap {
         }
     }
 
-    /// Gives slots to a link, which first takes over their pending settlements. The lock on the nodes excludes other
-    /// changes.
-    fn install(&self, _: &mut Nodes, slots: &[RangeInclusive<u16>], link: &Arc<Link>) {
+    /// Gives slots to links, which first take over their pending settlements. Slots that a redirection has changed since
+    /// the nodes were asked keep their owners. The lock on the nodes excludes other changes.
+    fn install<'l>(&self, nodes: &mut Nodes, given: impl IntoIterator<Item = (RangeInclusive<u16>, &'l Arc<Link>)>) {
         let old = self.table.load_full();
-        let mut given = slots.iter().filter(|slots| !old.has(slots, link));
-        let Some(first) = given.next() else { return };
-        let new = Arc::new(given.fold(old.with(first, link), |table, slots| table.with(slots, link)));
+        let moved = nodes.moved.iter().map(|&slot| (slot..=slot, old.owner(slot)));
+        let new = Arc::new(old.with(given).with(moved));
+        if old.same(&new) {
+            return;
+        }
         old.owners().into_iter().for_each(|owner| hand_over(owner, &new));
         self.table.store(Arc::clone(&new));
         // Other settlements may have been queued meanwhile.
@@ -170,7 +176,8 @@ impl ShardMap {
             let learning = runtime.spawn(async move {
                 let Some(map) = map.upgrade() else { return Ok(()) };
                 let Some(cluster) = &map.cluster else { return Ok(()) };
-                map.learn(cluster).await?;
+                let turn = cluster.turn.lock().await;
+                map.learn(cluster, &turn).await?;
                 // Open the links in the background.
                 map.refresh_later();
                 Ok(())
@@ -189,37 +196,49 @@ impl ShardMap {
     }
 
     /// Asks for the topology and applies it. Waits for at most `patience` until links to new primaries are open, and
-    /// returns the results of opening them.
-    async fn refresh(&self, cluster: &Cluster, patience: Duration) -> Result<Vec<Result<(), Failure>>, Failure> {
-        let new = self.learn(cluster).await?;
+    /// returns the results of opening them, if that did not take longer.
+    async fn refresh(
+        &self,
+        cluster: &Cluster,
+        patience: Duration,
+    ) -> Result<Option<Vec<Result<(), Failure>>>, Failure> {
+        let turn = cluster.turn.lock().await;
+        let new = self.learn(cluster, &turn).await?;
         let opening = new.iter().map(async |(slots, link)| {
             let opened = link.open().await;
-            self.install(&mut cluster.nodes(), slots, link);
+            self.install(&mut cluster.nodes(), slots.iter().map(|slots| (slots.clone(), link)));
             opened
         });
-        Ok(timeout(patience, join_all(opening)).await.unwrap_or_default())
+        Ok(timeout(patience, join_all(opening)).await.ok())
     }
 
     /// Asks for the topology and applies it, except for new primaries. Those are returned, and serve after they were
-    /// opened, so that one that does not answer delays no request.
-    async fn learn(&self, cluster: &Cluster) -> Result<Vec<(Vec<RangeInclusive<u16>>, Arc<Link>)>, Failure> {
+    /// opened, so that one that does not answer delays no request. Refreshes take turns, so that no old answer replaces
+    /// a newer one.
+    async fn learn(
+        &self,
+        cluster: &Cluster,
+        _turn: &MutexGuard<'_, ()>,
+    ) -> Result<Vec<(Vec<RangeInclusive<u16>>, Arc<Link>)>, Failure> {
         let topology = cluster.discover().await?;
         let is_first = !cluster.discovered.initialized();
-        let mut new = Vec::new();
+        let (mut opened, mut new) = (Vec::new(), Vec::new());
         let mut nodes = cluster.nodes();
         for (host, slots) in topology.by_primary() {
             let link = cluster.link(&mut nodes, host).map_err(|error| Failure::new(&error))?;
-            // The first topology replaces an owner that cannot serve the slots.
-            if is_first || link.was_opened() {
-                self.install(&mut nodes, &slots, &link);
-            }
-            if !link.was_opened() {
+            if link.was_opened() {
+                opened.push((slots, link));
+            } else {
                 new.push((slots, link));
             }
         }
+        // The first topology replaces an owner that cannot serve the slots.
+        let given = opened.iter().chain(new.iter().filter(|_| is_first));
+        let given = given.flat_map(|(slots, link)| slots.iter().map(move |slots| (slots.clone(), link)));
+        self.install(&mut nodes, given);
         let table = self.table.load_full();
-        let owners = table.owners();
-        nodes.update(&topology, |link| owners.iter().any(|owner| Arc::ptr_eq(owner, link)));
+        let owners: HashSet<_> = table.owners().into_iter().map(Arc::as_ptr).collect();
+        nodes.update(&topology, |link| owners.contains(&Arc::as_ptr(link)));
         // This fails if it is set, or if it is being set by the call that waits for this.
         let _ = cluster.discovered.set(());
         Ok(new)
@@ -250,7 +269,7 @@ async fn keep_refreshing(map: Weak<ShardMap>) {
             let Some(map) = map.upgrade() else { return };
             let Some(cluster) = &map.cluster else { return };
             cluster.stale.store(false, Ordering::SeqCst);
-            map.refresh(cluster, OPENING_PATIENCE).await.is_ok()
+            map.refresh(cluster, OPENING_PATIENCE).await.is_ok_and(|opened| opened.is_some())
         };
         // Pause in any case, because redirections come in large numbers while slots are migrated.
         sleep(pause).await;
@@ -343,6 +362,24 @@ mod tests {
         assert!(Arc::ptr_eq(&again, &new) && Arc::ptr_eq(&map.owner(6), &new));
         assert!(Arc::ptr_eq(&map.owner(5), &old) && Arc::ptr_eq(&map.owner(7), &old));
         assert!(map.moved(6, &new, "?:2").is_none(), "the address is unknown");
+    }
+
+    #[tokio::test]
+    async fn older_topology_leaves_moved_slots() {
+        let router = router();
+        let map = &router.map;
+        let old = map.owner(6);
+        let new = map.moved(6, &old, "127.0.0.1:2").unwrap();
+        let other = map.visit(&old, ":3").unwrap();
+        let nodes = || map.cluster.as_ref().unwrap().nodes();
+        map.install(&mut nodes(), [(0..=9, &other)]);
+        assert!(Arc::ptr_eq(&map.owner(6), &new), "the nodes were asked before the slot moved");
+        assert!(Arc::ptr_eq(&map.owner(5), &other) && Arc::ptr_eq(&map.owner(7), &other));
+        let again = map.moved(6, &new, "127.0.0.1:3").unwrap();
+        assert!(Arc::ptr_eq(&again, &other) && Arc::ptr_eq(&map.owner(6), &other), "the slot moves again");
+        nodes().moved.clear();
+        map.install(&mut nodes(), [(0..=9, &new)]);
+        assert!(Arc::ptr_eq(&map.owner(6), &new), "the nodes were asked afterwards");
     }
 
     #[tokio::test]

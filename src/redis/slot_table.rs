@@ -1,5 +1,6 @@
 //! Which link serves which slot.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -24,55 +25,49 @@ impl<T> SlotTable<T> {
         self.ranges.get(index).map_or(&self.highest, |(_, owner)| owner)
     }
 
-    /// Returns whether `owner` has all of the slots.
-    pub(super) fn has(&self, slots: &RangeInclusive<u16>, owner: &Arc<T>) -> bool {
-        let index = self.ranges.partition_point(|(last, _)| last < slots.start());
-        // Neighboring ranges have different owners.
-        let (last, known) = self.ranges.get(index).map_or((LAST_SLOT, &self.highest), |(last, known)| (*last, known));
-        Arc::ptr_eq(known, owner) && *slots.end() <= last
+    /// Returns a table in which these owners have these slots, and the other slots keep their owners. If a slot is given
+    /// twice, the last one counts.
+    #[must_use]
+    pub(super) fn with<'g>(&self, given: impl IntoIterator<Item = (RangeInclusive<u16>, &'g Arc<T>)>) -> Self
+    where
+        T: 'g,
+    {
+        let mut owners = Vec::new();
+        for (last, owner) in self.ranges() {
+            owners.resize(usize::from(last).saturating_add(1), owner);
+        }
+        for (slots, owner) in given {
+            if let Some(slots) = owners.get_mut(usize::from(*slots.start())..=usize::from(*slots.end())) {
+                slots.fill(owner);
+            }
+        }
+        let mut ranges: Vec<(u16, Arc<T>)> = Vec::new();
+        for (slot, owner) in (0..=LAST_SLOT).zip(owners) {
+            match ranges.last_mut() {
+                Some((last, known)) if Arc::ptr_eq(known, owner) => *last = slot,
+                _ => ranges.push((slot, Arc::clone(owner))),
+            }
+        }
+        let highest = ranges.pop().map_or_else(|| Arc::clone(&self.highest), |(_, owner)| owner);
+        Self { ranges, highest }
     }
 
-    /// Returns a table in which `owner` has the slots, and the other slots keep their owners.
-    #[must_use]
-    pub(super) fn with(&self, slots: &RangeInclusive<u16>, owner: &Arc<T>) -> Self {
-        let (first, last) = (*slots.start(), *slots.end());
-        let mut next = Vec::new();
-        for (end, other) in self.ranges().filter(|(end, _)| *end < first) {
-            push(&mut next, end, other);
-        }
-        if let Some(before) = first.checked_sub(1) {
-            push(&mut next, before, self.owner(before));
-        }
-        push(&mut next, last, owner);
-        for (end, other) in self.ranges().filter(|(end, _)| *end > last) {
-            push(&mut next, end, other);
-        }
-        let highest = next.pop().map_or_else(|| Arc::clone(&self.highest), |(_, owner)| owner);
-        Self { ranges: next, highest }
+    /// Returns whether two tables are equal.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let same = |((last, owner), (other_last, other)): ((u16, &Arc<T>), (u16, &Arc<T>))| {
+            last == other_last && Arc::ptr_eq(owner, other)
+        };
+        self.ranges.len() == other.ranges.len() && self.ranges().zip(other.ranges()).all(same)
     }
 
     /// Returns every owner once.
     pub(super) fn owners(&self) -> Vec<&Arc<T>> {
-        let mut owners: Vec<&Arc<T>> = Vec::new();
-        for (_, owner) in self.ranges() {
-            if !owners.iter().any(|known| Arc::ptr_eq(known, owner)) {
-                owners.push(owner);
-            }
-        }
-        owners
+        let mut known = HashSet::new();
+        self.ranges().map(|(_, owner)| owner).filter(|owner| known.insert(Arc::as_ptr(owner))).collect()
     }
 
     fn ranges(&self) -> impl Iterator<Item = (u16, &Arc<T>)> {
         self.ranges.iter().map(|(last, owner)| (*last, owner)).chain([(LAST_SLOT, &self.highest)])
-    }
-}
-
-/// Adds a range that ends at `last`, or extends the range before it if that has the same owner.
-fn push<T>(ranges: &mut Vec<(u16, Arc<T>)>, last: u16, owner: &Arc<T>) {
-    match ranges.last_mut() {
-        Some((end, _)) if *end >= last => {}
-        Some((end, before)) if Arc::ptr_eq(before, owner) => *end = last,
-        _ => ranges.push((last, Arc::clone(owner))),
     }
 }
 
@@ -99,25 +94,29 @@ mod tests {
             (0..=0, &a, "0:a 89:b 16383:c"),
             (0..=16_383, &b, "16383:b"),
         ] {
-            table = table.with(&slots, owner);
-            assert_eq!(text(&table), expected, "after {slots:?}:{owner}");
-            assert!(table.has(&slots, owner), "{slots:?}:{owner}");
+            let changed = table.with([(slots.clone(), owner)]);
+            assert_eq!(text(&changed), expected, "after {slots:?}:{owner}");
+            assert!(changed.same(&changed.with([(slots.clone(), owner)])), "{slots:?}:{owner}");
+            assert_eq!(changed.same(&table), expected == text(&table), "after {slots:?}:{owner}");
+            table = changed;
         }
     }
 
     #[test]
     fn owner_of_each_slot_is_its_ranges() {
         let [a, b] = ["a", "b"].map(Arc::new);
-        let table = SlotTable::new(a).with(&(100..=200), &b);
+        let table = SlotTable::new(a).with([(100..=200, &b)]);
         for (slot, owner) in [(0, "a"), (99, "a"), (100, "b"), (200, "b"), (201, "a"), (16_383, "a")] {
             assert_eq!(**table.owner(slot), owner, "{slot}");
         }
-        for (slots, has) in
-            [(100..=200, true), (150..=150, true), (99..=200, false), (100..=201, false), (0..=99, false)]
-        {
-            assert_eq!(table.has(&slots, &b), has, "{slots:?}");
-        }
         let owners: Vec<_> = table.owners().into_iter().map(|owner| **owner).collect();
         assert_eq!(owners, ["a", "b"]);
+    }
+
+    #[test]
+    fn last_owner_of_a_slot_counts() {
+        let [a, b, c] = ["a", "b", "c"].map(Arc::new);
+        let table = SlotTable::new(a).with([(100..=200, &b), (0..=49, &c), (150..=150, &c), (201..=300, &b)]);
+        assert_eq!(text(&table), "49:c 99:a 149:b 150:c 300:b 16383:a");
     }
 }

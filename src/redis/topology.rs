@@ -15,6 +15,8 @@ pub(super) struct Topology {
     shards: Vec<Shard>,
     /// Primaries and replicas.
     nodes: BTreeSet<Host>,
+    /// The node whose view this is.
+    asked: Option<Host>,
 }
 
 /// A range of slots and the primary that owns it.
@@ -29,7 +31,10 @@ impl Topology {
     /// Reads the reply to `CLUSTER SLOTS` of the node that was asked. Returns `None` if it is malformed.
     pub(super) fn parse(reply: &Value, asked: &Host) -> Option<Self> {
         let Value::Array(rows) = reply else { return None };
-        let mut topology = Self::default();
+        if rows.len() > SLOTS {
+            return None;
+        }
+        let mut topology = Self { asked: Some(asked.clone()), ..Self::default() };
         for row in rows {
             let Value::Array(row) = row else { return None };
             let [Value::Int(first), Value::Int(last), primary, replicas @ ..] = row.as_slice() else { return None };
@@ -45,19 +50,24 @@ impl Topology {
         }
         topology.shards.sort_unstable_by_key(|shard| shard.first);
         let disjoint = topology.shards.windows(2).all(|pair| matches!(pair, [one, two] if one.last < two.first));
-        disjoint.then(|| topology.merged())
+        (disjoint && topology.nodes.len() <= MOST_NODES).then(|| topology.merged())
     }
 
-    /// Returns what most of the views say, slot by slot. If as many views say one thing as another, a primary that
-    /// `is_up` counts more, and then the earlier view.
+    /// Returns what most of the views say, slot by slot. If as many views say one thing as another, views of nodes that
+    /// do not name themselves count more, then a primary that `is_up`, and then the earlier view.
     pub(super) fn agree(views: &[Self], is_up: impl Fn(&Host) -> bool) -> Self {
         let ranges = || views.iter().flat_map(|view| &view.shards);
         let starts: BTreeSet<u16> = ranges().flat_map(|shard| [shard.first, shard.last.saturating_add(1)]).collect();
         let ends = starts.iter().skip(1).map(|next| next.saturating_sub(1));
-        let mut agreed = Self { shards: Vec::new(), nodes: views.iter().flat_map(|view| view.nodes.clone()).collect() };
+        let nodes = views.iter().flat_map(|view| view.nodes.clone()).collect();
+        let mut agreed = Self { shards: Vec::new(), nodes, asked: None };
         for (first, last) in starts.iter().copied().zip(ends) {
             let owners = || views.iter().filter_map(|view| view.owner(first));
-            let weight = |owner: &&Host| (owners().filter(|other| other == owner).count(), is_up(owner));
+            let weight = |owner: &&Host| {
+                let votes = || views.iter().filter(|view| view.owner(first) == Some(*owner));
+                let others = votes().filter(|view| view.asked.as_ref() != Some(*owner));
+                (votes().count(), others.count(), is_up(owner))
+            };
             // `max_by_key` returns the last of equals.
             if let Some(primary) = owners().collect::<Vec<_>>().into_iter().rev().max_by_key(weight) {
                 agreed.shards.push(Shard { first, last, primary: primary.clone() });
@@ -115,7 +125,7 @@ pub(super) fn parse_redirect(text: &str, asked: &Host) -> Option<Host> {
         "?" => return None,
         name => name,
     };
-    Some(Host { name: name.into(), port: port.parse().ok().filter(|port| *port != 0)? })
+    Host::announced(name, port.parse().ok()?)
 }
 
 /// Reads a node: its preferred name, its port, its id, and since Redis 7.0 its other names.
@@ -129,7 +139,7 @@ fn parse_node(node: &Value, asked: &Host) -> Option<Host> {
         Some("?") => address(other.get(1)?)?,
         Some(name) => name,
     };
-    Some(Host { name: name.into(), port: u16::try_from(*port).ok().filter(|port| *port != 0)? })
+    Host::announced(name, u16::try_from(*port).ok()?)
 }
 
 /// Returns the address in a node's list of names and their kinds.
@@ -149,6 +159,11 @@ fn text(value: &Value) -> Option<&str> {
         _ => None,
     }
 }
+
+/// More nodes than a cluster can have: each one sends messages to all others, so 1,000 are the practical limit.
+pub(super) const MOST_NODES: usize = 4_096;
+
+const SLOTS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +188,7 @@ mod tests {
     /// The view `first-last:port`, with ports as the names of primaries.
     fn view(shards: &[(i64, i64, i64)]) -> Topology {
         let row = |&(first, last, port)| row(first, last, &[node(bulk("h"), port, Value::Nil)]);
-        Topology::parse(&Value::Array(shards.iter().map(row).collect()), &host("h", 1)).unwrap()
+        Topology::parse(&Value::Array(shards.iter().map(row).collect()), &host("h", 9)).unwrap()
     }
 
     fn list(topology: &Topology) -> Vec<(u16, u16, u16)> {
@@ -193,6 +208,9 @@ mod tests {
             (node(bulk("?"), 7000, names), Some(host("10.0.0.3", 7000))),
             (node(bulk("?"), 7000, none()), None),
             (node(bulk("10.0.0.1"), 0, none()), None),
+            (node(bulk("a.example\r\nquit"), 7000, none()), None),
+            (node(bulk("a@b.example"), 7000, none()), None),
+            (node(bulk(&"a".repeat(254)), 7000, none()), None),
             (Value::Array(vec![bulk("10.0.0.1"), Value::Int(7000)]), Some(host("10.0.0.1", 7000))),
             (Value::Nil, None),
         ] {
@@ -217,6 +235,7 @@ mod tests {
 
     #[test]
     fn malformed_replies_are_refused() {
+        let nodes: Vec<_> = (1..5_000).map(|port| node(bulk("h"), port, Value::Nil)).collect();
         let node = || node(bulk("h"), 1, Value::Nil);
         for reply in [
             Value::Nil,
@@ -226,6 +245,9 @@ mod tests {
             Value::Array(vec![row(0, 16_384, &[node()])]),
             Value::Array(vec![row(-1, 5, &[node()])]),
             Value::Array(vec![row(0, 5, &[node()]), row(5, 9, &[node()])]),
+            // More rows than slots, and more nodes than a cluster can have.
+            Value::Array(vec![row(0, 5, &[Value::Nil]); 16_385]),
+            Value::Array(vec![row(0, 5, &nodes)]),
         ] {
             assert_eq!(Topology::parse(&reply, &host("h", 1)), None, "{reply:?}");
         }
@@ -265,6 +287,17 @@ mod tests {
         // The old primary does not answer.
         let agreed = Topology::agree(&[before, after], |host| host.port != 1);
         assert_eq!(list(&agreed), [(0, 99, 3), (100, 16_383, 2)]);
+    }
+
+    #[test]
+    fn node_that_names_itself_breaks_no_tie() {
+        let before = Topology { asked: Some(host("h", 1)), ..view(&[(0, 99, 1)]) };
+        let after = Topology { asked: Some(host("h", 2)), ..view(&[(0, 99, 3)]) };
+        for views in [[before.clone(), after.clone()], [after, before]] {
+            // The new primary is not connected yet.
+            let agreed = Topology::agree(&views, |host| host.port != 3);
+            assert_eq!(list(&agreed), [(0, 99, 3)]);
+        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn main() -> ExitCode {
         cluster::pending::pending_commits_move_with_their_slot,
         cluster::redirects::endless_redirection_ends_with_its_request,
         cluster::redirects::split_keys_refuse_only_their_own_requests,
+        cluster::redirects::slots_of_a_removed_node_are_found_again,
         cluster::shards::dead_shard_refuses_only_its_own_ids,
         cluster::shards::dead_shard_falls_back_to_its_share,
         cluster::shards::cluster_that_is_down_refuses_and_recovers,

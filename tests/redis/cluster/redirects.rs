@@ -156,6 +156,25 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
     assert_eq!(endpoint.handled(), 5);
 }
 
+/// A node that has left the cluster knows no owner of any slot.
+pub(crate) async fn slots_of_a_removed_node_are_found_again() {
+    let mut cluster = Cluster::of_primaries();
+    let ids = cluster.ids_on(0, 1);
+    let node = cluster.add_node();
+    let slot = cluster.slot(&ids[0]);
+    cluster.migrate(slot, node).finish();
+    let endpoint = endpoint(cluster.patient_store().connect().await.unwrap(), &ids);
+    let delivery = signed_for(&ids[0], "before");
+    assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
+    cluster.migrate(slot, 0).finish();
+    let () = cluster.node(node).ask(&["CLUSTER", "RESET"]);
+    cluster.reset_statistics();
+    assert_eq!(endpoint.status(&signed_for(&ids[0], "after")).await, StatusCode::OK);
+    assert!(cluster.node(node).errors("CLUSTERDOWN") > 0, "the removed node was asked");
+    assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
+    assert_eq!(endpoint.handled(), 2);
+}
+
 /// The store's timeout: short for the tests, and longer than a normal answer takes.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
