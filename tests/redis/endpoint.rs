@@ -135,6 +135,9 @@ impl Observer for Reports {
     }
 
     fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
-        self.0.lock().unwrap().push(format!("recovered {store:?}{}", shard.map(|shard| format!(" {shard}")).unwrap_or_default()));
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("recovered {store:?}{}", shard.map(|shard| format!(" {shard}")).unwrap_or_default()));
     }
 }
