@@ -1,6 +1,6 @@
 //! What a message must have.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -193,8 +193,8 @@ impl ProfileBuilder {
     pub fn structured_field(mut self, name: &str, structured_type: StructuredType) -> Self {
         match FieldName::new(name) {
             Ok(name) => self.set(|profile| profile.types.push((name, structured_type))),
-            Err(fault) => {
-                self.keep("structured_field", fault.to_string());
+            Err(_) => {
+                self.keep("structured_field", alloc::format!("must be a header, not {name:?}"));
                 self
             }
         }

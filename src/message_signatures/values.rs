@@ -33,7 +33,7 @@ impl Source<'_> {
     /// Returns the value of a component.
     pub(super) fn value(&self, kind: &Kind) -> Result<String, Problem> {
         Ok(match kind {
-            Kind::Method => self.head.method().filter(|method| is_text(method)).ok_or(Problem::NoRequestLine)?.into(),
+            Kind::Method => text(self.head.method().ok_or(Problem::NoRequestLine)?)?.into(),
             Kind::TargetUri => {
                 let (path, query) = self.target()?;
                 let query = query.map_or(String::new(), |query| alloc::format!("?{query}"));
@@ -53,16 +53,13 @@ impl Source<'_> {
 
     /// Returns the path and the query of the request target.
     fn target(&self) -> Result<(&str, Option<&str>), Problem> {
-        let target = self.head.path().filter(|target| is_text(target)).ok_or(Problem::NoRequestLine)?;
-        if target.len() > MAX_VALUE_BYTES {
-            return Err(Problem::ComponentValue);
-        }
+        let target = text(self.head.path().ok_or(Problem::NoRequestLine)?)?;
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         match path {
             "" => Ok(("/", query)),
             path if path.starts_with('/') => Ok((path, query)),
-            // `*` or a form with a host, which the settings do not know.
-            _ => Err(Problem::NoRequestLine),
+            // `*`, or a form with a host.
+            _ => Err(Problem::ComponentValue),
         }
     }
 
@@ -153,6 +150,11 @@ fn trimmed(mut line: &[u8]) -> &[u8] {
         line = rest;
     }
     line
+}
+
+/// Checks a part of the request line.
+fn text(text: &str) -> Result<&str, Problem> {
+    if text.len() <= MAX_VALUE_BYTES && is_text(text) { Ok(text) } else { Err(Problem::ComponentValue) }
 }
 
 fn is_text(text: &str) -> bool {

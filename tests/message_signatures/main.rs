@@ -1,1 +1,16 @@
-fn main() {}
+//! HTTP Message Signatures (RFC 9421) with the digest of the body (RFC 9530).
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that overflows or panics has failed"
+)]
+
+mod attacks;
+mod components;
+mod limits;
+mod message;
+mod profiles;
+mod replay;
+mod signing;
+mod vectors;
