@@ -10,6 +10,7 @@ mod attacks;
 mod components;
 mod limits;
 mod message;
+mod peers;
 mod profiles;
 mod replay;
 mod signing;
