@@ -142,6 +142,7 @@ mod future;
             feature = "axum",
             feature = "ed25519",
             feature = "harden",
+            feature = "message-signatures",
             feature = "metrics",
             feature = "providers",
             feature = "serde",

@@ -10,7 +10,7 @@
 //! use hookwarden::crypto::Algorithm;
 //! use hookwarden::headers::RequestHead;
 //! use hookwarden::message_signatures::{Profile, SignatureParameters};
-//! use hookwarden::{Keyring, Secret, Timestamp, Verifier};
+//! use hookwarden::{Keyring, Timestamp, Verifier};
 //!
 //! let profile = Profile::webhooks("https://hooks.example.com")?; // the URL that senders use
 //! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
@@ -80,12 +80,12 @@
 #![cfg_attr(not(feature = "warden"), doc = "```ignore")]
 //! use hookwarden::crypto::Algorithm;
 //! use hookwarden::message_signatures::Profile;
-//! use hookwarden::{IdSource, Keyring, Secret, Warden};
+//! use hookwarden::{IdSource, Keyring, Warden};
 //!
 //! let profile = Profile::webhooks("https://hooks.example.com")?;
 //! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
-//! let id = IdSource::closure(move |head| profile.keyid(head).map(Into::into));
+//! let id = IdSource::closure(move |head| profile.keyid(head));
 //! let warden = Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).build()?;
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```

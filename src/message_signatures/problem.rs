@@ -107,6 +107,12 @@ impl Problem {
 
 /// A parameter of a signature
 /// ([RFC 9421 section 2.3](https://www.rfc-editor.org/rfc/rfc9421#section-2.3)).
+///
+/// ```
+/// use hookwarden::message_signatures::Parameter;
+///
+/// assert_eq!(Parameter::Keyid.as_str(), "keyid");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Parameter {

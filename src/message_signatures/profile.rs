@@ -93,6 +93,14 @@ impl Profile {
 }
 
 /// Builds a [`Profile`]. Errors are reported by [`build`](Self::build).
+///
+/// ```
+/// use hookwarden::message_signatures::{Parameter, Profile};
+///
+/// let builder = Profile::builder("https://hooks.example.com").requires([Parameter::Tag]);
+/// let error = builder.forbids([Parameter::Tag]).build().unwrap_err();
+/// assert_eq!(error.to_string(), "forbids: must not name tag, which a signature must have");
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ProfileBuilder {

@@ -11,6 +11,16 @@ use super::structured::{Dictionary, Item, List, byte_sequence};
 use crate::headers::{FieldName, Head, Occurrence};
 
 /// The type of a structured field ([RFC 9651 section 3](https://www.rfc-editor.org/rfc/rfc9651#section-3)).
+///
+/// ```
+/// use hookwarden::message_signatures::{Profile, StructuredType};
+///
+/// let profile = Profile::builder("https://hooks.example.com")
+///     .structured_field("Example-Dict", StructuredType::Dictionary)
+///     .covers(["example-dict;sf"])
+///     .build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StructuredType {

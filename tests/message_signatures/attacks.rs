@@ -168,7 +168,7 @@ fn label_of_the_profile_selects_the_signature() {
     let swapped = swapped.replacing("Signature", "x=:", "good=:");
     swapped.assert_mismatch(&valid);
     several.assert_problem(&builder().label("other").build().unwrap(), &Problem::NoSuchSignature);
-    // A label in upper case is no key of a dictionary.
+    // The key of a dictionary is in lower case.
     let upper = message.with("Signature-Input", &input.replace("good", "Good"));
     upper.assert_problem(&valid, &Problem::MalformedHeader("signature-input"));
 }
@@ -360,7 +360,7 @@ fn expired_signature_is_refused() {
 }
 
 #[test]
-fn wider_tolerance_of_a_verifier_does_not_extend_the_profile() {
+fn wider_tolerance_does_not_extend_the_maximum_age() {
     use hookwarden::crypto::Algorithm;
     use hookwarden::{Reason, Tolerance, Verifier};
     let profile = default_profile();

@@ -61,7 +61,7 @@ fn derived_components_have_the_values_of_the_rfc() {
 }
 
 #[test]
-fn query_param_that_is_not_there_once_is_refused() {
+fn missing_or_repeated_query_param_is_refused() {
     for query in ["/", "/?b=1", "/?a=1&a=2", "/?a=1&%61=2"] {
         assert_refused("\"@query-param\";name=\"a\"", &Problem::ComponentValue, path(query));
     }

@@ -69,7 +69,7 @@ fn message_with_another_nonce_is_another_delivery() {
 
 /// ECDSA signatures can be made again without the key: `s` can be negated. The message is what counts.
 #[test]
-fn second_ecdsa_signature_of_a_message_is_a_duplicate() {
+fn ecdsa_signature_with_negated_s_is_a_duplicate() {
     let profile = builder().requires([Parameter::Keyid]).build().unwrap();
     let scheme = profile.scheme("acme", Algorithm::EcdsaP256).unwrap();
     let key = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";

@@ -63,7 +63,7 @@ fn signed_message_verifies_with_every_algorithm() {
 }
 
 #[test]
-fn digest_is_covered_only_with_a_body_or_if_required() {
+fn signer_covers_digest_of_a_body() {
     let input = |profile: ProfileBuilder, body: &[u8]| {
         let signer = profile.build().unwrap().signer(Algorithm::HmacSha256, keys()).unwrap();
         let signed = signer.sign_at(&NoHeaders, body, &SignatureParameters::new(), NOW).unwrap();

@@ -183,7 +183,7 @@ fn b3_ecdsa_p256_with_client_cert_verifies() {
 /// The only example with `rsa-v1_5-sha256` and the only one of a supported algorithm whose signature covers the body:
 /// section 4.3.
 #[test]
-fn section_4_3_proxy_signature_verifies_with_its_body() {
+fn rsa_proxy_signature_verifies_with_its_body() {
     let mut headers = test_request();
     headers[0].1 = "origin.host.internal.example";
     headers.push(("Forwarded", "for=192.0.2.123;host=example.com;proto=https"));
@@ -265,7 +265,7 @@ fn deterministic_signatures_are_reproduced() {
 
 /// RFC 9530 appendix B and section 2: digests of JSON with and without a line feed, and of empty content.
 #[test]
-fn digests_of_rfc_9530_are_those_of_their_bodies() {
+fn digests_of_rfc_9530_verify() {
     let profile = builder().covers(["content-digest"]).build().unwrap();
     let bodies: [(&[u8], &str); 4] = [
         (b"{\"hello\": \"world\"}\n", "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"),
