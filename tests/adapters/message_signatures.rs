@@ -1,13 +1,26 @@
 //! Attacks on a receiver of HTTP Message Signatures. All adapters must give equal answers.
 
+use std::future::IntoFuture as _;
+
+use axum::Router;
+use axum::routing::post;
+use hookwarden::axum::WardenLayer;
 use hookwarden::crypto::Algorithm;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Profile, SignatureParameters};
 use hookwarden::warden::WardenBuilder;
-use hookwarden::{IdSource, Keyring, Reason, Warden};
+use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
+use http_body_util::Full;
+use hyper::Version;
+use hyper::body::Bytes;
+use hyper::client::conn::http2::handshake;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::custom::{DUPLICATE, REPLAYED, UNAUTHORIZED, agree, handled, quotas, refused};
+use crate::harness::PATIENCE;
 use crate::harness::sender::Post;
 use crate::harness::site::later;
 
@@ -129,4 +142,30 @@ async fn attacks_on_message_signatures_are_refused() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn http_2_request_verifies_like_http_1() {
+    let now = Timestamp::now().as_unix().saturating_sub(later(0).as_unix());
+    let router =
+        Router::new().route("/webhooks/any", post(async || "ok").layer(WardenLayer::new(warden().build().unwrap())));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+    let (mut requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let client = tokio::spawn(connection);
+
+    let good = signed(&profile(), KEY, KEYID, now);
+    // The authority is that of the profile, and `:authority` does not matter.
+    for (url, body, expected) in [
+        ("https://hooks.example.com/webhooks/any?id=7&kind=a", "{}", 401),
+        ("https://hooks.example.com/webhooks/any?kind=a&id=7", BODY, 401),
+        ("https://other.example.com/webhooks/any?id=7&kind=a", BODY, 200),
+    ] {
+        let request = good.clone().to(url).request(Full::<Bytes>::from(body));
+        let answer = timeout(PATIENCE, requests.send_request(request)).await.unwrap().unwrap();
+        assert_eq!((answer.version(), answer.status().as_u16()), (Version::HTTP_2, expected), "{url}");
+    }
+    client.abort();
+    server.abort();
 }
