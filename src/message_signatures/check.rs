@@ -104,6 +104,11 @@ impl CustomScheme for MessageScheme {
         let created = message.created;
         Ok(CustomHead::new(self.profile.begin(message)).with_timestamp(created))
     }
+
+    /// A check only hashes the body.
+    fn keeps_body(&self) -> bool {
+        false
+    }
 }
 
 /// A request whose body is arriving.

@@ -1,12 +1,12 @@
-//! Replay protection of a Warden.
+//! Behind a Warden: replay protection, unknown keys and the budget of bodies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hookwarden::crypto::Algorithm;
 use hookwarden::event::RefusalReason;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use hookwarden::testing::TestClock;
+use hookwarden::warden::BodyLimits;
 use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
 
 use crate::message::{Message, NOW, ORIGIN, builder, keys};
@@ -15,7 +15,7 @@ fn warden(profile: &Profile, algorithm: Algorithm, keys: Keyring, clock: &TestCl
     let profile = profile.clone();
     let scheme = profile.scheme("acme", algorithm).unwrap();
     let id = IdSource::closure(move |head| profile.keyid(head));
-    Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).clock(Arc::new(clock.clone())).build().unwrap()
+    Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).clock(clock.clone()).build().unwrap()
 }
 
 /// Delivers the request, and commits it.
@@ -114,4 +114,14 @@ fn unknown_keyid_is_refused_like_a_wrong_signature() {
     let early = Timestamp::from_unix(NOW.as_unix() - 61);
     let warden = self::warden(&profile, Algorithm::HmacSha256, keys(), &TestClock::new(early));
     assert_eq!(deliver(&warden, &Message::signed(&profile)), Err(RefusalReason::Unverified(Reason::Early)));
+}
+
+#[test]
+fn body_counts_once_in_the_budget() {
+    let profile = Profile::webhooks(ORIGIN).unwrap();
+    let limits = BodyLimits::new().max_bytes(1_000).max_bytes_in_flight(1_000);
+    let message = Message { body: vec![b'x'; 1_000], ..Message::unsigned() }.sign(&profile);
+    let scheme = profile.scheme("acme", Algorithm::HmacSha256).unwrap();
+    let warden = Warden::builder(scheme).only_sender(keys()).clock(TestClock::new(NOW)).body(limits).build().unwrap();
+    assert_eq!(deliver(&warden, &message), Ok(()));
 }

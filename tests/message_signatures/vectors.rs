@@ -245,14 +245,17 @@ fn b4_transformations_verify_as_the_rfc_says() {
 fn deterministic_signatures_are_reproduced() {
     let headers = test_request();
     let head = RequestHead::new("POST", "/foo?param=Value&Pet=dog", &headers);
-    let private = |scheme: &Scheme| Keyring::new(scheme.secret(ED25519[1]).unwrap());
-    let cases: [(Example, &[&str], fn(&Scheme) -> Keyring); 2] = [
-        (b25(), &["date", "@authority", "content-type"], secret),
-        (b26(), &["date", "@method", "@path", "@authority", "content-type", "content-length"], private),
+    let cases = [
+        (b25(), &["date", "@authority", "content-type"][..]),
+        (b26(), &["date", "@method", "@path", "@authority", "content-type", "content-length"]),
     ];
-    for (example, covered, keys) in cases {
+    for (example, covered) in cases {
         let profile = example.profile().covers(covered).build().unwrap();
-        let keys = keys(&profile.scheme("rfc", example.algorithm).unwrap());
+        let scheme = profile.scheme("rfc", example.algorithm).unwrap();
+        let keys = match example.algorithm {
+            Algorithm::Ed25519 => Keyring::new(scheme.secret(ED25519[1]).unwrap()),
+            _ => secret(&scheme),
+        };
         let signer = profile.signer(example.algorithm, keys).unwrap();
         let keyid = example.input.split('"').rev().nth(1).unwrap();
         let signed = signer.sign_at(&head, BODY, &SignatureParameters::new().keyid(keyid), CREATED).unwrap();
