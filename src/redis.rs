@@ -2,34 +2,47 @@
 
 mod address;
 mod builder;
+mod cluster;
 mod connection;
 mod denials;
+mod failure;
 mod link;
 mod names;
 mod pending;
+mod reply;
+mod router;
 mod sentinel;
 mod server;
 mod settlement;
+mod shard_map;
+mod slot;
+mod slot_table;
+mod topology;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::redis::Cmd;
+
 use crate::clock::{Clock, ClockReading};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
-use crate::limit::{Decision, Quota, QuotaState, RateLimiter};
+use crate::limit::{Decision, Quota, RateLimiter};
 use crate::replay::{Claim, Claimant, Delivery, ReplayStore};
 use crate::shared_store::{AdmitOutcome, SharedStore};
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 use denials::Denials;
-use link::Link;
 use names::Names;
 use pending::PendingSettlement;
-use server::Script;
+use reply::{LATE, read_reply, unexpected};
+use router::Router;
+use server::{Call, Script, Server};
 use settlement::{LONGEST_SECONDS, Settlement, millis};
 
+pub use address::RedisUrl;
 pub use builder::{ConnectError, RedisStoreBuilder};
 
 /// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to
@@ -57,7 +70,7 @@ pub struct RedisStore {
 }
 
 struct Inner {
-    link: Arc<Link>,
+    router: Arc<Router>,
     prefix: String,
     denials: Denials,
 }
@@ -79,42 +92,47 @@ impl RedisStore {
         claim: Option<(Delivery<'_>, Claimant, Duration)>,
         quota: Option<&Quota>,
     ) -> Result<AdmitOutcome, StoreError> {
-        let Inner { link, prefix, denials } = &*self.inner;
+        let Inner { router, prefix, denials } = &*self.inner;
         if let Some(quota) = quota
             && self.time.is_none()
             && let Some((retry_after, quota_state)) = denials.find(webhook_id, quota)
         {
             return Ok(AdmitOutcome::OverQuota { retry_after, quota_state });
         }
-        link.ready()?;
         let names = Names::new(prefix, webhook_id);
+        let slot = names.slot();
+        router.map.owner(slot).ready()?;
         let mut keys: Vec<String> = claim.iter().flat_map(|(delivery, ..)| names.deliveries(delivery)).collect();
         // The server may make the claim even if its answer does not arrive: release it on drop.
-        let mut orphan =
-            claim.map(|(_, by, lease)| PendingSettlement::new(link, Settlement::release(keys.clone(), by, lease)));
+        let mut orphan = claim
+            .map(|(_, by, lease)| PendingSettlement::new(router, Settlement::release((slot, keys.clone()), by, lease)));
         keys.extend(quota.map(|quota| names.quota(quota)));
 
         let (claimant, lease) = claim.map_or((None, 0), |(_, by, lease)| (Some(by), millis(lease)));
         let (burst, period) = quota.map_or((0, 0), |quota| (quota.burst(), quota.period().as_micros()));
+        let asked = Instant::now();
+        let call = Call {
+            script: Script::Admit,
+            keys: &keys,
+            arguments: |command: &mut Cmd, server: &Server| {
+                command.arg(claimant.map(Claimant::number).unwrap_or_default().to_be_bytes().as_slice());
+                command.arg(lease).arg(burst).arg(period).arg(server.deadline(asked));
+                if let Some(clock) = &self.time {
+                    command.arg(clock.now().monotonic.as_micros());
+                }
+            },
+            began: asked,
+        };
         let mut tries = 0_u8;
-        let (reply, asked) = loop {
-            let asked = Instant::now();
-            let reply = link
-                .call(Script::Admit, &keys, |command| {
-                    command.arg(claimant.map(Claimant::number).unwrap_or_default().to_be_bytes().as_slice());
-                    command.arg(lease).arg(burst).arg(period).arg(link.server.deadline(asked));
-                    if let Some(clock) = &self.time {
-                        command.arg(clock.now().monotonic.as_micros());
-                    }
-                })
-                .await?;
+        let reply = loop {
+            let (reply, link) = router.call(slot, &call).await?;
             if let (Some(time), None) = (reply.numbers.get(1), &self.time) {
-                link.server.note_time(asked, *time);
+                link.server.note_time(reply.asked, *time);
             }
             tries = tries.saturating_add(1);
             // The server's clock was set, or another server took over. Its time is known now, so try once more.
             if reply.numbers.first() != Some(&LATE) || tries > 1 {
-                break (reply, asked);
+                break reply;
             }
         };
         let outcome = read_reply(&reply.numbers, quota)?;
@@ -134,16 +152,24 @@ impl RedisStore {
     async fn settle(
         &self,
         delivery: Delivery<'_>,
-        settlement: impl FnOnce(Vec<String>) -> Settlement,
+        settlement: impl FnOnce((u16, Vec<String>)) -> Settlement,
     ) -> Result<bool, StoreError> {
-        let Inner { link, prefix, .. } = &*self.inner;
-        let keys = Names::new(prefix, delivery.webhook_id).deliveries(&delivery).collect();
+        let Inner { router, prefix, .. } = &*self.inner;
+        let names = Names::new(prefix, delivery.webhook_id);
+        let settlement = settlement((names.slot(), names.deliveries(&delivery).collect()));
         // Send the settlement later if the server cannot be reached now, or if the caller is dropped.
-        let mut pending = PendingSettlement::new(link, settlement(keys));
-        link.ready()?;
-        let settled = link.settle(pending.settlement()).await?;
+        let mut pending = PendingSettlement::new(router, settlement);
+        let settled = pending.send().await?;
         pending.forget();
         Ok(settled)
+    }
+}
+
+impl RedisStore {
+    /// Returns the name of the primary that has the keys of a webhook id, if the store uses a cluster.
+    fn shard(&self, webhook_id: &str) -> Option<Arc<str>> {
+        let Inner { router, prefix, .. } = &*self.inner;
+        router.map.is_cluster().then(|| router.map.owner(Names::new(prefix, webhook_id).slot()).name())?
     }
 }
 
@@ -160,6 +186,10 @@ impl RateLimiter for RedisStore {
                 }
             }
         })
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.shard(webhook_id)
     }
 }
 
@@ -213,11 +243,18 @@ impl ReplayStore for RedisStore {
         _: ClockReading,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let Inner { link, prefix, .. } = &*self.inner;
-            link.ready()?;
-            let reply = link.call(Script::Forget, &[Names::new(prefix, webhook_id).id(id)], |_| {}).await?;
+            let Inner { router, prefix, .. } = &*self.inner;
+            let names = Names::new(prefix, webhook_id);
+            let keys = &[names.id(id)];
+            let call =
+                Call { script: Script::Forget, keys, arguments: |_: &mut Cmd, _: &Server| {}, began: Instant::now() };
+            let (reply, _) = router.call(names.slot(), &call).await?;
             Ok(reply.numbers == [1])
         })
+    }
+
+    fn shard_of(&self, webhook_id: &str) -> Option<Arc<str>> {
+        self.shard(webhook_id)
     }
 }
 
@@ -239,34 +276,13 @@ impl SharedStore for RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { link, prefix, denials } = &*self.inner;
+        let Inner { router, prefix, denials } = &*self.inner;
         f.debug_struct("RedisStore")
             .field("prefix", prefix)
-            .field("up", &link.ready().is_ok())
+            .field("up", &router.map.is_up())
             .field("denials", denials)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads the script's reply.
-fn read_reply(reply: &[i64], quota: Option<&Quota>) -> Result<AdmitOutcome, StoreError> {
-    let micros = |number: i64| u64::try_from(number).map(Duration::from_micros).map_err(|_| unexpected());
-    Ok(match *reply {
-        [ahead] | [GRANTED, _, ahead] => {
-            let reset = micros(ahead)?;
-            AdmitOutcome::Granted(quota.map(|quota| QuotaState::full_after(quota, reset)))
-        }
-        [FINISHED, _] => AdmitOutcome::Finished,
-        [IN_PROGRESS, _, wait] => {
-            AdmitOutcome::InProgress { retry_after: Duration::from_millis(u64::try_from(wait).unwrap_or_default()) }
-        }
-        [DENIED, _, wait, ahead] => AdmitOutcome::OverQuota {
-            retry_after: micros(wait)?,
-            quota_state: QuotaState { remaining: 0, reset: micros(ahead)? },
-        },
-        [LATE, _] => return Err(StoreError::new("request reached Redis after its deadline")),
-        _ => return Err(unexpected()),
-    })
 }
 
 fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
@@ -276,16 +292,6 @@ fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
         Err(StoreError::new("a delivery must have 1 to 8 replay keys"))
     }
 }
-
-fn unexpected() -> StoreError {
-    StoreError::new("unexpected reply from the Redis script")
-}
-
-const GRANTED: i64 = 0;
-const FINISHED: i64 = 1;
-const IN_PROGRESS: i64 = 2;
-const DENIED: i64 = 3;
-const LATE: i64 = 4;
 
 /// How long to retry a release. The store does not know the lease of the claim. Releasing an expired claim has no
 /// effect.

@@ -48,8 +48,9 @@ struct Cli {
 enum Command {
     /// Start a receiver on loopback, send it valid and invalid requests, and show the result of each.
     ///
-    /// If HOOKWARDEN_REDIS_URL is set, two receivers share that Redis or Valkey server, and requests alternate between
-    /// them. The exit code is 1 if a result is not the expected one.
+    /// If HOOKWARDEN_REDIS_URL is set, two receivers share that Redis or Valkey server, cluster (redis+cluster://) or
+    /// primary of Sentinels (redis+sentinel://), and requests alternate between them. The exit code is 1 if a result is
+    /// not the expected one.
     #[command(after_help = "Example:\n  hookwarden demo")]
     Demo,
     /// Audit a running receiver in any language, or its settings.

@@ -7,15 +7,65 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::ConfigError;
 
+/// The URL of a [`RedisStore`](super::RedisStore), for programs that check settings without connecting. `Debug` prints
+/// no user and no password.
+///
+/// ```
+/// use hookwarden::redis::RedisUrl;
+///
+/// let url = RedisUrl::parse("rediss+cluster://:password@a.example:6379,b.example:6379")?;
+/// assert_eq!(url.hosts().collect::<Vec<_>>(), ["a.example", "b.example"]);
+/// assert!(url.has_tls() && url.has_password());
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct RedisUrl(Address);
+
+impl RedisUrl {
+    /// Parses the URL of [`RedisStore::builder`](super::RedisStore::builder).
+    ///
+    /// # Errors
+    /// Returns an error of the setting `redis.url`, without parts of the URL.
+    pub fn parse(url: &str) -> Result<Self, ConfigError> {
+        Address::parse(url).map(Self)
+    }
+
+    /// The names or IP addresses of the listed servers or Sentinels, without ports and brackets. None for a socket.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let (one, listed) = match &self.0 {
+            Address::Server(Template(info)) => match info.addr() {
+                ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => (Some(host), &[][..]),
+                _ => (None, &[][..]),
+            },
+            Address::Cluster { seeds, .. } => (None, &seeds[..]),
+            Address::Sentinel(address) => (None, &address.hosts[..]),
+        };
+        one.into_iter().chain(listed.iter().map(|host| &host.name)).map(String::as_str)
+    }
+
+    /// Returns whether all connections use TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.0.has_tls()
+    }
+
+    /// Returns whether the URL contains a password, of the servers or of the Sentinels.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let (node, sentinel) = match &self.0 {
+            Address::Server(node) | Address::Cluster { node, .. } => (node, None),
+            Address::Sentinel(address) => (&address.node, Some(&address.sentinel)),
+        };
+        let has_password = |template: &Template| template.0.redis_settings().password().is_some();
+        has_password(node) || sentinel.is_some_and(has_password)
+    }
+}
+
 /// Where a store finds its servers.
 #[derive(Debug)]
 pub(super) enum Address {
     Server(Template),
-    Cluster {
-        #[cfg_attr(not(test), expect(dead_code, reason = "read by the routing to a cluster's nodes"))]
-        seeds: Vec<Host>,
-        node: Template,
-    },
+    Cluster { seeds: Vec<Host>, node: Template },
     Sentinel(Box<SentinelAddress>),
 }
 
@@ -169,7 +219,7 @@ impl<'a> Parts<'a> {
         Ok(SentinelAddress { hosts, sentinel, name: name.to_owned(), node })
     }
 
-    /// Parses each host as a URL of its own, so that names, addresses and passwords mean the same in all URLs.
+    /// Parses each host as a separate URL, so that names, addresses and passwords mean the same in all URLs.
     fn hosts(&self, default_port: u16, database: u32) -> Result<(Vec<Host>, Template), ConfigError> {
         match self.fragment {
             "" => {}
@@ -296,6 +346,24 @@ mod tests {
             assert_eq!((&*found.name, found.hosts), (name, hosts(listed)), "{url}");
             assert_eq!((settings(&found.node), settings(&found.sentinel)), (node_user, sentinel_user), "{url}");
             assert_eq!((tls_found, found.sentinel.has_tls()), (tls, tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn public_url_lists_hosts_tls_and_passwords() {
+        for (url, hosts, tls, password) in [
+            ("redis://a:1", &["a"][..], false, false),
+            ("rediss://u:p@[::1]", &["::1"], true, true),
+            ("redis+unix:///run/redis.sock?pass=p", &[], false, true),
+            ("redis+cluster://a,b:2", &["a", "b"], false, false),
+            ("rediss+cluster://:p@a", &["a"], true, true),
+            ("redis+sentinel://:p@a,b/main", &["a", "b"], false, true),
+            ("rediss+sentinel://a/main?sentinel_password=p", &["a"], true, true),
+            ("redis+sentinel://a/main", &["a"], false, false),
+        ] {
+            let parsed = RedisUrl::parse(url).unwrap();
+            assert_eq!(parsed.hosts().collect::<Vec<_>>(), hosts, "{url}");
+            assert_eq!((parsed.has_tls(), parsed.has_password()), (tls, password), "{url}");
         }
     }
 

@@ -8,9 +8,10 @@ use ::redis::Client;
 use tokio::runtime::Handle;
 
 use super::address::Address;
+use super::cluster::ClusterSettings;
 use super::connection::Target;
 use super::denials::Denials;
-use super::link::Link;
+use super::router::Router;
 use super::sentinel::Sentinels;
 use super::server::Server;
 use super::{Inner, RedisStore};
@@ -102,7 +103,7 @@ impl RedisStoreBuilder {
     /// the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
-        store.inner.link.server.open().await?;
+        store.inner.router.map.open().await?;
         Ok(store)
     }
 
@@ -126,18 +127,23 @@ impl RedisStoreBuilder {
             Handle::try_current().map_err(|_| problem("redis", "must be connected within a tokio runtime"))?;
         let address = Address::parse(&self.url)?;
         prepare_tls(&address);
-        let unsupported = |_| problem("redis.url", "must be an address that the Redis client supports");
-        let target = match address {
-            Address::Server(node) => Target::Server(Client::open(node.info().clone()).map_err(unsupported)?),
-            Address::Sentinel(address) => {
-                Target::Sentinels(Sentinels::new(*address, self.connect_timeout).map_err(unsupported)?)
-            }
-            Address::Cluster { .. } => return Err(problem("redis.url", "must name one server")),
+        let (timeout, connect_timeout) = (self.timeout, self.connect_timeout);
+        let single = |target| {
+            let server = Server::new(target, timeout, connect_timeout)?;
+            Ok(Router::single(server, timeout, runtime.clone()))
         };
-        let server = Server::new(target, self.timeout, self.connect_timeout).map_err(unsupported)?;
-        let link = Arc::new(Link::new(server, runtime));
-        link.watch_primary();
-        let inner = Inner { link, prefix: self.prefix, denials: Denials::new() };
+        let router = match address {
+            Address::Server(node) => Client::open(node.info().clone()).map(Target::Server).and_then(single),
+            Address::Sentinel(address) => {
+                Sentinels::new(*address, connect_timeout).map(Target::Sentinels).and_then(single)
+            }
+            Address::Cluster { seeds, node } => {
+                let runtime = runtime.clone();
+                Router::cluster(ClusterSettings { seeds, template: node, timeout, connect_timeout, runtime })
+            }
+        };
+        let router = router.map_err(|_| problem("redis.url", "must be an address that the Redis client supports"))?;
+        let inner = Inner { router, prefix: self.prefix, denials: Denials::new() };
         Ok(RedisStore { inner: Arc::new(inner), time: None })
     }
 }

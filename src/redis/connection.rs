@@ -1,11 +1,13 @@
 //! The connection to a server, and how a new one is opened.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{Client, RedisResult, Value};
 use arc_swap::ArcSwapOption;
+use futures_util::future::{Either, select};
 
 use super::sentinel::{Primary, Sentinels, Trouble};
 
@@ -60,12 +62,26 @@ impl Connector {
             Target::Sentinels(sentinels) => sentinels,
         };
         let current = self.current.load_full();
-        let primary = sentinels.primary(current.as_ref().and_then(|current| current.primary.as_ref())).await?;
-        let mut manager = self.open(sentinels.client(&primary)?).await?;
+        let mut current = current.as_ref().and_then(|current| current.primary.clone());
+        loop {
+            let primary = sentinels.primary(current.as_ref()).await?;
+            // Do not wait for a server that does not answer after the Sentinels have replaced it.
+            let opening = pin!(self.open_primary(sentinels, &primary));
+            match select(opening, pin!(sentinels.replacement(&primary))).await {
+                Either::Left((manager, _)) => {
+                    return Ok(Connected { manager: manager?, primary: Some(primary.clone()) });
+                }
+                Either::Right(_) => current = Some(primary.clone()),
+            }
+        }
+    }
+
+    async fn open_primary(&self, sentinels: &Sentinels, primary: &Primary) -> Result<ConnectionManager, Trouble> {
+        let mut manager = self.open(sentinels.client(primary)?).await?;
         let role: Vec<Value> = ::redis::cmd("ROLE").query_async(&mut manager).await?;
         match role.first() {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(Connected { manager, primary: Some(primary) }),
-            _ => Err(Trouble::Replica(primary.host)),
+            Some(Value::BulkString(role)) if role == b"master" => Ok(manager),
+            _ => Err(Trouble::Replica(primary.host.clone())),
         }
     }
 
@@ -76,6 +92,13 @@ impl Connector {
     /// Returns whether a new connection can lead to another server, although the current one answers.
     pub(super) const fn has_sentinels(&self) -> bool {
         matches!(self.target, Target::Sentinels(_))
+    }
+
+    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
+        match &self.target {
+            Target::Server(_) => Vec::new(),
+            Target::Sentinels(sentinels) => sentinels.clients().cloned().collect(),
+        }
     }
 
     /// Returns whether the Sentinels name another primary than the connected one.

@@ -5,6 +5,7 @@
 //! of the webhook id, because the id may be long and the client chooses its bytes. A replay key is hashed because with
 //! HMAC it is part of a valid signature, which readers of the database must not learn.
 
+use super::slot::slot_of;
 use crate::crypto::mac::digest;
 use crate::limit::Quota;
 use crate::replay::Delivery;
@@ -13,11 +14,18 @@ use crate::verifier::ReplayKey;
 /// The names of one webhook id's keys.
 pub(super) struct Names {
     stem: String,
+    slot: u16,
 }
 
 impl Names {
     pub(super) fn new(prefix: &str, webhook_id: &str) -> Self {
-        Self { stem: format!("{prefix}:{{{}}}", const_hex::encode(digest(&[webhook_id.as_bytes()]))) }
+        let tag = const_hex::encode(digest(&[webhook_id.as_bytes()]));
+        Self { slot: slot_of(&tag), stem: format!("{prefix}:{{{tag}}}") }
+    }
+
+    /// Returns the slot of all keys.
+    pub(super) const fn slot(&self) -> u16 {
+        self.slot
     }
 
     /// Returns the names of a delivery's keys, the one of its id last.

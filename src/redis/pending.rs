@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 
-use super::link::Link;
+use super::failure::Failure;
+use super::router::Router;
 use super::settlement::Settlement;
 
 /// Sends its settlement in the background on drop, unless `forget` is called first.
 pub(super) struct PendingSettlement {
-    link: Arc<Link>,
+    router: Arc<Router>,
     settlement: Option<Settlement>,
 }
 
 impl PendingSettlement {
-    pub(super) fn new(link: &Arc<Link>, settlement: Settlement) -> Self {
-        Self { link: Arc::clone(link), settlement: Some(settlement) }
+    pub(super) fn new(router: &Arc<Router>, settlement: Settlement) -> Self {
+        Self { router: Arc::clone(router), settlement: Some(settlement) }
     }
 
-    pub(super) const fn settlement(&self) -> Option<&Settlement> {
-        self.settlement.as_ref()
+    /// Sends the settlement now.
+    pub(super) async fn send(&self) -> Result<bool, Failure> {
+        match &self.settlement {
+            Some(settlement) => self.router.settle(settlement).await,
+            None => Ok(false),
+        }
     }
 
     pub(super) fn forget(&mut self) {
@@ -28,7 +33,7 @@ impl PendingSettlement {
 impl Drop for PendingSettlement {
     fn drop(&mut self) {
         if let Some(settlement) = self.settlement.take() {
-            self.link.settle_later(settlement);
+            self.router.map.settle_later(settlement);
         }
     }
 }

@@ -12,7 +12,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue as _, RedisError, RedisResult, Value};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::address::{Host, SentinelAddress, Template};
 
@@ -39,7 +39,7 @@ pub(super) enum Trouble {
     Silent,
     /// The primary refused.
     Client(RedisError),
-    /// The server that the Sentinels name is no primary.
+    /// The server that the Sentinels name is a replica.
     Replica(Host),
     /// A Sentinel refused, or the connection to it failed.
     Refused(Host, RedisError),
@@ -68,8 +68,14 @@ impl Sentinels {
         Ok(Self { name, node, sentinels: sentinels.collect::<RedisResult<_>>()?, patience })
     }
 
+    /// Returns the client of a primary.
     pub(super) fn client(&self, primary: &Primary) -> RedisResult<Client> {
         Client::open(self.node.at(&primary.host))
+    }
+
+    /// Returns the clients of the Sentinels themselves.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.sentinels.iter().map(|sentinel| &sentinel.client)
     }
 
     /// Asks all Sentinels at once which server is the primary. Once most of them have answered, waits only
@@ -81,6 +87,16 @@ impl Sentinels {
     /// Returns whether the Sentinels name another primary. Waits for all of them, because no request waits for this.
     pub(super) async fn have_replaced(&self, current: &Primary) -> bool {
         self.ask(Some(current), self.patience).await.is_ok_and(|primary| primary != *current)
+    }
+
+    /// Completes when the Sentinels name another primary.
+    pub(super) async fn replacement(&self, current: &Primary) {
+        loop {
+            sleep(PAUSE).await;
+            if self.have_replaced(current).await {
+                return;
+            }
+        }
     }
 
     async fn ask(&self, current: Option<&Primary>, grace: Duration) -> Result<Primary, Trouble> {
@@ -151,7 +167,7 @@ impl Trouble {
         match self {
             Self::Silent => 0,
             Self::Refused(_, error) if error.is_io_error() => 1,
-            Self::Refused(..) | Self::NoSentinel(_) | Self::UnknownName(_) | Self::Replica(_) | Self::Client(_) => 2,
+            _ => 2,
         }
     }
 }
@@ -188,6 +204,9 @@ fn choose(answers: &[Primary], majority: usize, current: Option<&Primary>) -> Op
 
 /// How long to wait for the other Sentinels after a majority has answered.
 const GRACE: Duration = Duration::from_millis(20);
+
+/// The pause between two questions while a primary does not answer.
+const PAUSE: Duration = Duration::from_millis(100);
 
 const LONGEST_PATIENCE: Duration = Duration::from_millis(500);
 

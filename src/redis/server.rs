@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::ConnectionManager;
-use ::redis::{Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
+use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::connection::{Connector, Target};
-use super::sentinel::Trouble;
-use crate::error::StoreError;
+use super::failure::Failure;
 
 pub(super) struct Server {
     connector: Connector,
@@ -33,33 +32,23 @@ pub(super) enum Script {
     Forget,
 }
 
+/// A call of a script.
+pub(super) struct Call<'a, A> {
+    pub(super) script: Script,
+    pub(super) keys: &'a [String],
+    /// Adds the other arguments. Those of a claim depend on the server's clock.
+    pub(super) arguments: A,
+    /// When the call began. It may take the store's timeout from then on, with all redirections.
+    pub(super) began: Instant,
+}
+
 /// The reply of a script.
 pub(super) struct Reply {
     pub(super) numbers: Vec<i64>,
     /// Whether the connection was lost during a first attempt, which the server may have executed.
     pub(super) repeated: bool,
-}
-
-/// Why a call failed.
-pub(super) struct Failure {
-    error: StoreError,
-    /// Whether the server is unavailable; otherwise it refused only this command.
-    pub(super) outage: bool,
-    /// Whether the server accepts no writes, because it is a replica.
-    pub(super) read_only: bool,
-}
-
-impl Failure {
-    fn new(error: &RedisError) -> Self {
-        let read_only = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        Self { error: describe(error), outage: is_outage(error), read_only }
-    }
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
+    /// When the script was sent to the server that ran it.
+    pub(super) asked: Instant,
 }
 
 impl Server {
@@ -76,64 +65,75 @@ impl Server {
     }
 
     /// Connects, loads the scripts and reads the server's time.
-    pub(super) async fn open(&self) -> Result<(), StoreError> {
+    pub(super) async fn open(&self) -> Result<(), Failure> {
         match timeout(self.connect_timeout, self.connect()).await {
             Ok(opened) => opened.map(drop),
-            Err(_) => Err(timed_out(self.connect_timeout)),
+            Err(_) => Err(Failure::timed_out(self.connect_timeout, true)),
         }
     }
 
-    /// Runs a script, in one round trip unless the server does not know it.
-    pub(super) async fn call(
-        &self,
-        script: Script,
-        keys: &[String],
-        arguments: impl Fn(&mut Cmd),
-    ) -> Result<Reply, Failure> {
+    /// Runs a script, in one round trip unless the server does not know it. `asking` permits a node of a cluster to
+    /// use a slot that is being migrated to it.
+    pub(super) async fn call(&self, call: &Call<'_, impl Fn(&mut Cmd, &Self)>, asking: bool) -> Result<Reply, Failure> {
+        let asked = Instant::now();
+        let until = call.began.checked_add(self.timeout).unwrap_or(asked);
         let running = async {
-            let outage = |error| Failure { error, outage: true, read_only: false };
-            let connection = self.connection().await.map_err(outage)?;
-            self.run(connection, script, keys, arguments).await.map_err(|error| Failure::new(&error))
+            let connection = self.connection().await.map_err(|failure| Failure { outage: true, ..failure })?;
+            self.run(connection, call, asking).await.map_err(|error| Failure::new(&error))
         };
-        match timeout(self.timeout, running).await {
+        match timeout_at(until.into(), running).await {
             Ok(reply) => reply,
-            Err(_) => Err(Failure { error: timed_out(self.timeout), outage: true, read_only: false }),
+            // If redirections took most of the time, the server may be fine.
+            Err(_) => Err(Failure::timed_out(self.timeout, asked.elapsed().saturating_mul(2) >= self.timeout)),
         }
     }
 
     async fn run(
         &self,
         mut connection: ConnectionManager,
-        script: Script,
-        keys: &[String],
-        arguments: impl Fn(&mut Cmd),
+        call: &Call<'_, impl Fn(&mut Cmd, &Self)>,
+        asking: bool,
     ) -> RedisResult<Reply> {
-        let (code, hash) = script.source();
+        let (code, hash) = call.script.source();
         let command = |name, text: &str| {
             let mut command = ::redis::cmd(name);
-            command.arg(text).arg(keys.len()).arg(keys);
-            arguments(&mut command);
+            command.arg(text).arg(call.keys.len()).arg(call.keys);
+            (call.arguments)(&mut command, self);
             command
         };
-        if matches!(script, Script::Admit) && self.offset.load(Ordering::Relaxed) == UNKNOWN {
+        if matches!(call.script, Script::Admit) && self.offset.load(Ordering::Relaxed) == UNKNOWN {
             self.read_time(&mut connection).await?;
         }
         let by_hash = command("EVALSHA", hash);
-        let mut reply: RedisResult<Value> = by_hash.query_async(&mut connection).await;
+        let asked = Instant::now();
+        let mut reply = send(&by_hash, asking, &mut connection).await;
         let repeated = reply.as_ref().is_err_and(RedisError::is_connection_dropped);
         if repeated {
             // Servers and proxies close idle connections. Claims and settlements can be repeated.
-            reply = by_hash.query_async(&mut connection).await;
+            reply = send(&by_hash, asking, &mut connection).await;
         }
         if reply.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
             // `EVAL` also loads the script.
-            reply = command("EVAL", code).query_async(&mut connection).await;
+            reply = send(&command("EVAL", code), asking, &mut connection).await;
         }
         let numbers = match reply? {
             Value::Int(number) => vec![number],
             numbers => Vec::from_redis_value(numbers)?,
         };
-        Ok(Reply { numbers, repeated })
+        Ok(Reply { numbers, repeated, asked })
+    }
+
+    /// Asks a node of a cluster which node owns which slots.
+    pub(super) async fn slots(&self, patience: Duration) -> Result<Value, Failure> {
+        let asking = async {
+            let mut connection = self.connection().await?;
+            let slots = ::redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await;
+            slots.map_err(|error: RedisError| match error.kind() {
+                ErrorKind::Server(ServerErrorKind::ResponseError) => Failure::no_cluster(),
+                _ => Failure::new(&error),
+            })
+        };
+        timeout(patience, asking).await.unwrap_or_else(|_| Err(Failure::timed_out(patience, true)))
     }
 
     /// Returns whether the server answers over the existing connection. With Sentinels it may answer although it is no
@@ -152,8 +152,9 @@ impl Server {
         self.open().await.is_ok()
     }
 
-    pub(super) const fn has_sentinels(&self) -> bool {
-        self.connector.has_sentinels()
+    /// Returns the clients of all Sentinels. Empty if the server is not found through Sentinels.
+    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
+        self.connector.sentinel_clients()
     }
 
     /// Returns whether the Sentinels name another primary than the connected one.
@@ -192,7 +193,7 @@ impl Server {
     }
 
     /// Returns the current connection, or opens the first one.
-    async fn connection(&self) -> Result<ConnectionManager, StoreError> {
+    async fn connection(&self) -> Result<ConnectionManager, Failure> {
         if let Some(connection) = self.connector.current() {
             return Ok(connection);
         }
@@ -203,8 +204,8 @@ impl Server {
         }
     }
 
-    async fn connect(&self) -> Result<ConnectionManager, StoreError> {
-        let connected = self.connector.connect().await.map_err(|trouble| explain(&trouble))?;
+    async fn connect(&self) -> Result<ConnectionManager, Failure> {
+        let connected = self.connector.connect().await.map_err(|trouble| Failure::connecting(&trouble))?;
         let mut connection = connected.manager.clone();
         let prepared = async {
             ping(connection.clone()).await?;
@@ -215,7 +216,7 @@ impl Server {
             // The connection may lead to another server with another clock.
             self.read_time(&mut connection).await
         };
-        prepared.await.map_err(|error| describe(&error))?;
+        prepared.await.map_err(|error| Failure::new(&error))?;
         self.connector.replace(connected);
         Ok(connection)
     }
@@ -238,50 +239,19 @@ impl Script {
     }
 }
 
+/// Sends a command. `ASKING` is valid for the next command on a connection, so both are sent together.
+async fn send(command: &Cmd, asking: bool, connection: &mut ConnectionManager) -> RedisResult<Value> {
+    if !asking {
+        return command.query_async(connection).await;
+    }
+    let mut both = ::redis::pipe();
+    both.cmd("ASKING").ignore().add_command(command.clone()).ignore_errors();
+    let (reply,): (RedisResult<Value>,) = both.query_async(connection).await?;
+    reply
+}
+
 async fn ping(mut connection: ConnectionManager) -> RedisResult<()> {
     ::redis::cmd("PING").exec_async(&mut connection).await
-}
-
-/// Returns whether the server failed, rather than one command.
-fn is_outage(error: &RedisError) -> bool {
-    match error.kind() {
-        ErrorKind::Io | ErrorKind::AuthenticationFailed => true,
-        ErrorKind::Server(kind) => matches!(
-            kind,
-            ServerErrorKind::BusyLoading
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ReadOnly
-        ),
-        _ => error.is_unrecoverable_error(),
-    }
-}
-
-/// Describes an error without the client's text, which may contain parts of the address.
-fn describe(error: &RedisError) -> StoreError {
-    StoreError::new(match (error.code(), error.kind()) {
-        (Some(code), _) => format!("redis refused with {code}"),
-        (None, ErrorKind::Io) if error.is_timeout() => "redis did not answer in time".into(),
-        (None, ErrorKind::Io) if error.is_connection_refusal() => "redis refused the connection".into(),
-        (None, ErrorKind::Io) => "the connection to redis failed".into(),
-        (None, ErrorKind::AuthenticationFailed) => "redis did not accept the user or the password".into(),
-        (None, kind) => format!("redis failed: {kind:?}"),
-    })
-}
-
-fn explain(trouble: &Trouble) -> StoreError {
-    StoreError::new(match trouble {
-        Trouble::Client(error) => return describe(error),
-        Trouble::Silent => "no Sentinel answered in time".into(),
-        Trouble::Refused(host, error) => format!("Sentinel {host}: {}", describe(error)),
-        Trouble::NoSentinel(host) => format!("{host} must be a Sentinel: use redis:// for one server"),
-        Trouble::UnknownName(host) => format!("Sentinel {host} knows no primary of the name in the URL"),
-        Trouble::Replica(host) => format!("the Sentinels name {host} as the primary, but it is a replica"),
-    })
-}
-
-fn timed_out(waited: Duration) -> StoreError {
-    StoreError::new(format!("redis did not answer within {waited:?}"))
 }
 
 fn micros(time: Duration) -> i64 {

@@ -9,6 +9,8 @@ use crate::replay::Claimant;
 /// The settlement of a claim: its delivery is committed or released.
 #[derive(Clone)]
 pub(super) struct Settlement {
+    /// The slot of the keys.
+    pub(super) slot: u16,
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
@@ -19,12 +21,21 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
-    pub(super) fn commit(keys: Vec<String>, by: Claimant, stored_for: Duration, id_for: Option<Duration>) -> Self {
-        Self { keys, by, finished: true, expires_at: after(stored_for), id_expires_at: id_for.map(after) }
+    pub(super) fn commit(
+        (slot, keys): (u16, Vec<String>),
+        by: Claimant,
+        stored_for: Duration,
+        id_for: Option<Duration>,
+    ) -> Self {
+        Self { slot, keys, by, finished: true, expires_at: after(stored_for), id_expires_at: id_for.map(after) }
     }
 
-    pub(super) fn release(keys: Vec<String>, by: Claimant, lease: Duration) -> Self {
-        Self { keys, by, finished: false, expires_at: after(lease), id_expires_at: None }
+    pub(super) fn release((slot, keys): (u16, Vec<String>), by: Claimant, lease: Duration) -> Self {
+        Self { slot, keys, by, finished: false, expires_at: after(lease), id_expires_at: None }
+    }
+
+    pub(super) const fn is_commit(&self) -> bool {
+        self.finished
     }
 
     /// Returns how long the server stores the delivery from now on, in milliseconds. Zero releases it.
@@ -85,6 +96,19 @@ impl Queue {
             let line = if settlement.finished { &self.commits } else { &self.releases };
             line.lock().push_front(settlement);
         }
+    }
+
+    /// Takes the settlements of the slots that `leaves` selects, commits first.
+    pub(super) fn take_slots(&self, leaves: impl Fn(u16) -> bool) -> Vec<Settlement> {
+        let mut taken = Vec::new();
+        for line in [&self.commits, &self.releases] {
+            let mut waiting = line.lock();
+            let (leaving, staying): (VecDeque<_>, _) =
+                waiting.drain(..).partition(|settlement| leaves(settlement.slot));
+            *waiting = staying;
+            taken.extend(leaving);
+        }
+        taken
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -16,6 +16,9 @@ pub(crate) mod receiver;
     reason = "a test that overflows or panics has failed"
 )]
 pub(crate) mod redis_cluster;
+pub(crate) mod redis_program;
+#[expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+pub(crate) mod redis_sentinel;
 #[expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,

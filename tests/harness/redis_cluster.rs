@@ -18,6 +18,8 @@ use super::redis_server::{Server, free_port, patient_store};
 pub(crate) struct Cluster {
     nodes: Vec<Server>,
     settings: Vec<String>,
+    /// The port of each node for TLS, by which the nodes know each other. Empty without TLS.
+    tls_ports: Vec<u16>,
 }
 
 impl Cluster {
@@ -31,12 +33,19 @@ impl Cluster {
         Self::with(0, &[])
     }
 
+    /// Starts three primaries whose clients and nodes use TLS. The settings name the certificate.
+    pub(crate) fn over_tls(certificate: &[String]) -> Self {
+        let settings: Vec<&str> = certificate.iter().map(String::as_str).collect();
+        Self::with(0, &[&settings[..], &["--tls-cluster", "yes"]].concat())
+    }
+
     /// Starts three primaries with `replicas` each. All nodes have these settings.
     pub(crate) fn with(replicas: usize, settings: &[&str]) -> Self {
         let own = [NODE_SETTINGS, settings].concat().iter().map(ToString::to_string).collect();
-        let mut cluster = Self { nodes: Vec::new(), settings: own };
+        let mut cluster = Self { nodes: Vec::new(), settings: own, tls_ports: Vec::new() };
         for _ in 0..PRIMARIES * (1 + replicas) {
-            cluster.nodes.push(cluster.new_node());
+            let node = cluster.new_node();
+            cluster.nodes.push(node);
         }
         for node in &mut cluster.nodes {
             node.spawn();
@@ -53,8 +62,8 @@ impl Cluster {
         }
         for (number, node) in cluster.nodes.iter().enumerate() {
             // Every pair meets, because gossip alone takes seconds.
-            for other in &cluster.nodes[number + 1..] {
-                node.meet(other);
+            for other in number + 1..cluster.nodes.len() {
+                let () = node.ask(&["CLUSTER", "MEET", "127.0.0.1", &cluster.port(other).to_string()]);
             }
         }
         cluster.wait_until_all_know_all();
@@ -65,9 +74,21 @@ impl Cluster {
         cluster
     }
 
-    fn new_node(&self) -> Server {
+    fn new_node(&mut self) -> Server {
         let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
-        Server::stopped_at(free_port_with_bus(), &settings)
+        let port = free_port_with_bus();
+        if !settings.contains(&"--tls-cluster") {
+            return Server::stopped_at(port, &settings);
+        }
+        let mut node = Server::stopped(&settings);
+        node.add_settings(&["--tls-port", &port.to_string()]);
+        self.tls_ports.push(port);
+        node
+    }
+
+    /// Returns the port by which the nodes know a node.
+    fn port(&self, number: usize) -> u16 {
+        self.tls_ports.get(number).copied().unwrap_or_else(|| self.nodes[number].port())
     }
 
     /// Adds a primary without slots, and returns its number.
@@ -78,9 +99,9 @@ impl Cluster {
         let number = self.nodes.len() - 1;
         let epoch = self.views().flatten().map(|member| member.epoch).max().unwrap_or_default() + 1;
         let () = self.nodes[number].ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()]);
-        for other in &self.nodes[..number] {
+        for other in 0..number {
             // A node may be dead.
-            let _ = self.nodes[number].try_ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string()]);
+            let _ = self.nodes[number].try_ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &self.port(other).to_string()]);
         }
         self.wait_until_all_know_all();
         until("a node that takes slots", || self.nodes[number].is_in_service());
@@ -123,11 +144,11 @@ impl Cluster {
     /// Returns the URL with these nodes as seeds.
     pub(crate) fn url_of(&self, seeds: &[usize]) -> String {
         let password = self.settings.windows(2).find(|setting| setting[0] == "--requirepass");
-        let mut url = String::from("redis+cluster://");
+        let mut url = String::from(if self.tls_ports.is_empty() { "redis+cluster://" } else { "rediss+cluster://" });
         if let Some(setting) = password {
             write!(url, ":{}@", setting[1]).unwrap();
         }
-        let seeds: Vec<_> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.nodes[*seed].port())).collect();
+        let seeds: Vec<_> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.port(*seed))).collect();
         url + &seeds.join(",")
     }
 
@@ -221,10 +242,6 @@ impl Cluster {
 }
 
 impl Server {
-    fn meet(&self, other: &Self) {
-        let () = self.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string()]);
-    }
-
     /// Returns whether the cluster is up in the node's view, and not a slot is without an owner.
     fn is_in_service(&self) -> bool {
         let info: String = self.try_ask(&["CLUSTER", "INFO"]).unwrap_or_default();
@@ -282,7 +299,7 @@ impl Migration<'_> {
             self.move_keys(&keys);
         }
         self.set_slot(self.to, "NODE", self.to);
-        // Fails if the old node has heard of it. With its last slot gone it is a replica now.
+        // Fails if the old node has lost its last slot already: then it has become a replica.
         let _ = self.try_set_slot(self.from, "NODE", self.to);
     }
 }

@@ -1,7 +1,7 @@
 //! A Redis server for one test.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -10,12 +10,17 @@ use std::time::{Duration, Instant};
 use hookwarden::redis::{RedisStore, RedisStoreBuilder};
 use redis::{Connection, FromRedisValue, RedisResult};
 
+use super::redis_program::Program;
+
 /// A server that is killed on drop.
 pub(crate) struct Server {
+    program: &'static Path,
     child: Option<Child>,
     port: u16,
     directory: PathBuf,
     settings: Vec<String>,
+    /// The configuration file of a Sentinel, which writes its state to it.
+    config: Option<PathBuf>,
 }
 
 impl Server {
@@ -46,7 +51,16 @@ impl Server {
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
-        Self { child: None, port, directory, settings }
+        Self { program: Program::current(), child: None, port, directory, settings, config: None }
+    }
+
+    /// Prepares a Sentinel without starting it.
+    pub(crate) fn sentinel(config: &str) -> Self {
+        let mut sentinel = Self::stopped(&["--sentinel"]);
+        let path = sentinel.directory.join("sentinel.conf");
+        std::fs::write(&path, config).unwrap();
+        sentinel.config = Some(path);
+        sentinel
     }
 
     pub(crate) fn add_settings(&mut self, settings: &[&str]) {
@@ -60,7 +74,8 @@ impl Server {
 
     /// Starts the process without waiting for its first answer.
     pub(crate) fn spawn(&mut self) {
-        let child = Command::new("redis-server")
+        let child = Command::new(self.program)
+            .args(&self.config)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--maxmemory-policy", "noeviction"])
             .arg("--dir")
@@ -76,7 +91,7 @@ impl Server {
     pub(crate) fn wait_until_it_answers(&self) {
         let began = Instant::now();
         while !self.answers() {
-            assert!(began.elapsed() < Duration::from_secs(10), "redis-server does not answer");
+            assert!(began.elapsed() < Duration::from_secs(10), "{} does not answer", self.program.display());
             sleep(Duration::from_millis(5));
         }
     }

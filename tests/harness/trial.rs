@@ -1,7 +1,6 @@
 //! Trials that are reported as ignored where a server or a tool is missing.
 
 use std::future::Future;
-use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -10,11 +9,6 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 pub(crate) fn arguments() -> Arguments {
     let arguments = Arguments::from_args();
     Arguments { test_threads: arguments.test_threads.or(Some(4)), ..arguments }
-}
-
-/// Creates a trial that needs a Redis server. Without one it is ignored, or fails if `HOOKWARDEN_REQUIRE_REDIS` is `1`.
-pub(crate) fn with_redis(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    if has_redis() { always(name, test) } else { without(name, "redis-server in PATH", "HOOKWARDEN_REQUIRE_REDIS") }
 }
 
 /// Creates a trial that needs no server or tool.
@@ -53,9 +47,4 @@ pub(crate) fn exclusively(test: &dyn Fn()) {
 pub(crate) fn run(future: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(future);
-}
-
-fn has_redis() -> bool {
-    let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    version.is_ok_and(|status| status.success())
 }

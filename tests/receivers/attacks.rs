@@ -23,8 +23,9 @@ use libtest_mimic::Trial;
 use tokio::net::TcpStream;
 
 use crate::harness::PATIENCE;
+use crate::harness::redis_program::with_redis;
 use crate::harness::sender::Post;
-use crate::harness::trial::{always, exclusively, in_parallel, run as block_on, with_redis};
+use crate::harness::trial::{always, exclusively, in_parallel, run as block_on};
 use process::Receiver;
 use receiver::{Framework, Settings};
 

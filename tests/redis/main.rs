@@ -1,6 +1,9 @@
 //! The shared store on a real server. Each test starts its own on a free loopback port.
 //!
-//! Without `redis-server` in `PATH` the tests are reported as ignored. With `HOOKWARDEN_REQUIRE_REDIS=1` they fail.
+//! Without `redis-server` or `valkey-server` in `PATH` the tests are reported as ignored. With
+//! `HOOKWARDEN_REQUIRE_REDIS=1` they fail. All tests run on the first server that is found. Those that show how a server
+//! treats the store's commands also run on the others, including those in `HOOKWARDEN_REDIS_SERVERS` (paths separated by
+//! `:`). `tests/redis/install` installs some, and the argument `'[on '` selects only the tests that run on others.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -11,6 +14,7 @@
 
 mod apart;
 mod chaos;
+mod cluster;
 mod counts;
 mod endpoint;
 mod failures;
@@ -20,6 +24,7 @@ mod load;
 mod processes;
 mod script;
 mod secrets;
+mod sentinel;
 mod troubles;
 mod wire;
 
@@ -28,18 +33,20 @@ use std::process::ExitCode;
 
 use libtest_mimic::Trial;
 
-use harness::trial::{arguments, exclusively, in_parallel, run as block_on, with_redis};
+use harness::redis_program::Program;
+use harness::redis_program::with_redis;
+use harness::trial::{arguments, exclusively, in_parallel, run as block_on};
 
-/// Makes each function a trial of the same name, which `run` runs.
+/// Makes each function a trial of the same name, which `run` runs on a server program.
 macro_rules! trials {
-    ($run:path: $($test:path),+ $(,)?) => { [$(trial(stringify!($test), $run, $test)),+] };
+    ($program:expr, $run:path: $($test:path),+ $(,)?) => { [$(trial($program, stringify!($test), $run, $test)),+] };
 }
 
 fn main() -> ExitCode {
     if processes::is_receiver() {
         return processes::receive();
     }
-    let mut trials = Vec::from(trials![in_parallel:
+    let mut trials = Vec::from(trials![None, in_parallel:
         script::replay_store_keeps_the_contract,
         script::replay_store_matches_the_model,
         script::rate_limiter_keeps_the_contract,
@@ -58,9 +65,21 @@ fn main() -> ExitCode {
         apart::quotas_of_one_id_are_denied_apart,
         apart::prefixes_share_neither_quotas_nor_deliveries,
         apart::delivery_is_stored_through_its_last_second,
+        cluster::store_keeps_both_contracts_on_a_cluster,
+        cluster::accepted_request_costs_two_scripts_on_a_cluster,
+        cluster::password_is_sent_to_every_node,
+        cluster::user_with_few_permissions_suffices,
+        cluster::url_of_the_wrong_kind_is_explained,
+        cluster::redirects::moved_slot_is_followed_at_once,
+        cluster::redirects::slot_between_two_nodes_answers_from_both,
+        cluster::redirects::request_waits_while_its_keys_move,
+        secrets::cluster_by_tls_url_verifies_every_node,
+        sentinel::sentinels_and_servers_have_their_own_passwords,
+        sentinel::replica_that_sentinel_names_is_refused,
+        sentinel::tls_by_url_reaches_sentinel_and_primary,
     ]);
     // Their times are measured, or their load disturbs others.
-    trials.extend(trials![exclusively:
+    trials.extend(trials![None, exclusively:
         failures::limiter_falls_back_to_its_share_and_recovers,
         failures::replay_fails_closed_at_once_and_recovers,
         failures::danger_setting_falls_back_to_local_replay,
@@ -75,11 +94,64 @@ fn main() -> ExitCode {
         processes::copies_over_two_processes_are_handled_once,
         processes::quota_over_two_processes_is_one,
         chaos::chaos_over_a_running_load,
+        sentinel::failover_under_load_handles_deliveries_once,
+        sentinel::planned_failover_leaves_the_old_primary,
+        sentinel::isolated_sentinel_does_not_lead_back,
+        sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
+        processes::copies_on_a_cluster_are_handled_once,
+        processes::quota_on_a_cluster_is_one,
+        cluster::dead_seed_does_not_prevent_connecting,
+        cluster::stopped_seed_delays_no_first_request,
+        cluster::late_connecting_store_serves_once_cluster_runs,
+        cluster::pending::promoted_replica_gets_pending_commits_first,
+        cluster::pending::pending_commits_move_with_their_slot,
+        cluster::redirects::endless_redirection_ends_with_its_request,
+        cluster::redirects::split_keys_refuse_only_their_own_requests,
+        cluster::shards::dead_shard_refuses_only_its_own_ids,
+        cluster::shards::dead_shard_falls_back_to_its_share,
+        cluster::shards::cluster_that_is_down_refuses_and_recovers,
+        cluster::changes::changes_under_load_duplicate_nothing,
+        cluster::changes::delivery_that_was_not_replicated_runs_twice,
     ]);
+    for program in Program::found() {
+        eprintln!("{}: {}", program.version, program.path.display());
+    }
+    // The other servers must run the scripts in the same way, and redirect and promote in the same way.
+    for program in Program::found().iter().skip(1) {
+        trials.extend(contract(program).into_iter().map(|trial| trial.with_kind(format!("on {}", program.version))));
+    }
     libtest_mimic::run(&arguments(), trials).exit_code()
 }
 
-fn trial<F: Future<Output = ()> + 'static>(name: &str, run: fn(&dyn Fn()), test: fn() -> F) -> Trial {
-    with_redis(name, move || run(&|| block_on(test())))
+/// Returns the trials that show what a server does with the store's commands.
+fn contract(program: &'static Program) -> Vec<Trial> {
+    let mut trials = Vec::from(trials![Some(program), in_parallel:
+        script::replay_store_keeps_the_contract,
+        script::rate_limiter_keeps_the_contract,
+        script::admit_equals_claim_and_check,
+        counts::accepted_request_costs_two_scripts,
+        cluster::store_keeps_both_contracts_on_a_cluster,
+        cluster::redirects::moved_slot_is_followed_at_once,
+        cluster::redirects::slot_between_two_nodes_answers_from_both,
+        cluster::redirects::request_waits_while_its_keys_move,
+    ]);
+    trials.extend(trials![Some(program), exclusively:
+        cluster::changes::delivery_that_was_not_replicated_runs_twice,
+        sentinel::planned_failover_leaves_the_old_primary,
+    ]);
+    trials
+}
+
+fn trial<F: Future<Output = ()> + 'static>(
+    program: Option<&'static Program>,
+    name: &str,
+    run: fn(&dyn Fn()),
+    test: fn() -> F,
+) -> Trial {
+    let test = move || run(&|| block_on(test()));
+    with_redis(name, move || match program {
+        Some(program) => program.using(test),
+        None => test(),
+    })
 }

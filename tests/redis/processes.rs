@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::endpoint::builder;
 use crate::harness::client::Connection;
 use crate::harness::program::Running;
+use crate::harness::redis_cluster::Cluster;
 use crate::harness::redis_server::{Server, patient_store};
 use crate::harness::sender::{ID, Post, SECRET, keyring};
 
@@ -67,7 +68,16 @@ async fn status(connection: &mut Connection, delivery: &Post) -> u16 {
 
 pub(crate) async fn copies_over_two_processes_are_handled_once() {
     let server = Server::start();
-    let receivers = [start(&server.url(), &[]), start(&server.url(), &[])];
+    copies_are_handled_once(&server.url()).await;
+}
+
+pub(crate) async fn copies_on_a_cluster_are_handled_once() {
+    let cluster = Cluster::start();
+    copies_are_handled_once(&cluster.url()).await;
+}
+
+async fn copies_are_handled_once(url: &str) {
+    let receivers = [start(url, &[]), start(url, &[])];
     let first = Post::signed("a first one");
     for receiver in &receivers {
         assert_eq!(receiver.send(&first).await.status, 200);
@@ -102,7 +112,16 @@ pub(crate) async fn copies_over_two_processes_are_handled_once() {
 
 pub(crate) async fn quota_over_two_processes_is_one() {
     let server = Server::start();
-    let receivers = [start(&server.url(), &[]), start(&server.url(), &[])];
+    quota_is_one(&server.url()).await;
+}
+
+pub(crate) async fn quota_on_a_cluster_is_one() {
+    let cluster = Cluster::start();
+    quota_is_one(&cluster.url()).await;
+}
+
+async fn quota_is_one(url: &str) {
+    let receivers = [start(url, &[]), start(url, &[])];
     let barrier = Arc::new(Barrier::new(REQUESTS + 1));
     let mut senders = JoinSet::new();
     for number in 0..REQUESTS {

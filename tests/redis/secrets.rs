@@ -1,5 +1,6 @@
 //! Secrets in output, and settings.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::{Quotas, Replay};
 
 use crate::endpoint::{Endpoint, Reports, builder};
+use crate::harness::redis_cluster::Cluster;
 use crate::harness::redis_server::Server;
-use crate::harness::sender::Post;
+use crate::harness::sender::{ID, Post};
 use crate::processes::{handled, start};
 
 const PASSWORD: &str = "canary-7f3a9c";
@@ -128,29 +130,64 @@ pub(crate) async fn impossible_settings_are_refused() {
 pub(crate) async fn tls_by_url_reaches_the_server() {
     let mut server = Server::stopped(&[]);
     let directory = server.directory();
+    write_certificates(&directory);
+    let port = crate::harness::redis_server::free_port().to_string();
+    server.add_settings(&["--tls-port", &port, "--requirepass", PASSWORD]);
+    server.add_settings(TLS);
+    server.run();
+    assert_trust(&format!("rediss://:{PASSWORD}@localhost:{port}/"), &directory).await;
+}
+
+/// The nodes name each other by address, and their certificate is for that address too.
+pub(crate) async fn cluster_by_tls_url_verifies_every_node() {
+    let server = Server::stopped(&[]);
+    let directory = server.directory();
+    write_certificates(&directory);
+    let in_directory = |setting: &&str| match setting.strip_suffix(".pem") {
+        Some(_) => directory.join(setting).to_str().unwrap().to_owned(),
+        None => (*setting).to_owned(),
+    };
+    let cluster = Cluster::over_tls(&TLS.iter().map(in_directory).collect::<Vec<_>>());
+    // The only seed does not own the webhook id.
+    let seed = (cluster.node_of(ID) + 1) % 3;
+    assert_trust(&cluster.url_of(&[seed]), &directory).await;
+}
+
+/// Asserts that receivers reach servers by TLS if they know the certificate authority, and otherwise not.
+async fn assert_trust(url: &str, directory: &Path) {
+    let receiver = start(url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]);
+    let delivery = Post::signed("over TLS");
+    assert_eq!(receiver.send(&delivery).await.status, StatusCode::OK.as_u16());
+    assert_eq!(handled(&receiver).await, 1);
+    let stranger = start(url, &[]);
+    assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
+}
+
+/// Writes a certificate authority, and a certificate for this machine with its key.
+pub(crate) fn write_certificates(directory: &Path) {
     let run = |arguments: &[&str]| {
-        let status = Command::new("openssl").args(arguments).current_dir(&directory).output().unwrap().status;
+        let status = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap().status;
         assert!(status.success(), "openssl {arguments:?}");
     };
     let request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let authority = ["-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
     run(&[&request[..], &authority].concat());
     run(&[&request[..], &["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.csr"]].concat());
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        .unwrap();
     let sign =
         ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
     run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());
-
-    let port = crate::harness::redis_server::free_port().to_string();
-    server.add_settings(&["--tls-port", &port, "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"]);
-    server.add_settings(&["--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--requirepass", PASSWORD]);
-    server.run();
-    let url = format!("rediss://:{PASSWORD}@localhost:{port}/");
-    let receiver = start(&url, &[("SSL_CERT_FILE", directory.join("ca.pem").to_str().unwrap())]);
-    let delivery = Post::signed("over TLS");
-    assert_eq!(receiver.send(&delivery).await.status, StatusCode::OK.as_u16());
-    assert_eq!(handled(&receiver).await, 1);
-    // A certificate authority that the system does not know is not trusted.
-    let stranger = start(&url, &[]);
-    assert_eq!(stranger.send(&Post::signed("not trusted")).await.status, StatusCode::SERVICE_UNAVAILABLE.as_u16());
 }
+
+/// Settings of a server whose directory has certificates.
+pub(crate) const TLS: &[&str] = &[
+    "--tls-cert-file",
+    "cert.pem",
+    "--tls-key-file",
+    "key.pem",
+    "--tls-ca-cert-file",
+    "ca.pem",
+    "--tls-auth-clients",
+    "no",
+];

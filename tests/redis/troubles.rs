@@ -151,7 +151,7 @@ pub(crate) async fn refused_settlement_blocks_no_later_delivery() {
 }
 
 /// How many scripts the server has run.
-fn scripts_run(server: &Server) -> u64 {
+pub(crate) fn scripts_run(server: &Server) -> u64 {
     let statistics: String = server.ask(&["INFO", "commandstats"]);
     let lines = statistics.lines().filter_map(|line| line.strip_prefix("cmdstat_eval"));
     lines.filter_map(|line| line.split_once("calls=")?.1.split_once(',')?.0.parse::<u64>().ok()).sum()

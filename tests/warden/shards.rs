@@ -57,7 +57,7 @@ impl Shards {
 
     fn answer<T: Send + 'static>(&self, id: &str, answer: T) -> BoxFuture<'static, Result<T, StoreError>> {
         let answer = self.set(|state| {
-            let shard = &state.homes[id];
+            let shard = state.homes.get(id).unwrap();
             let error = StoreError::new("connection refused");
             match state.down.contains(&**shard) {
                 true if state.errs_without_name => Err(error),
@@ -179,7 +179,7 @@ impl Scene {
     /// Delivers once for each webhook id, and returns what was reported.
     async fn deliver(&self, ids: &[&str]) -> Vec<String> {
         for id in ids {
-            let signed = self.signers[*id].sign_body_at(b"{}", self.clock.now().wall).unwrap();
+            let signed = self.signers.get(*id).unwrap().sign_body_at(b"{}", self.clock.now().wall).unwrap();
             let head: Vec<_> = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let mut receiving = self.warden.examine(&head, PEER).unwrap().identify_async(id).await.unwrap();
             receiving.update(b"{}").unwrap();

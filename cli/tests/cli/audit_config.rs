@@ -55,6 +55,9 @@ fn safe_settings_have_no_findings() {
     assert_finds("", &[]);
     assert_finds("redis_url = \"redis://127.0.0.1:6379\"\n", &[]);
     assert_finds("redis_url = \"redis://[::1]:6379\"\n", &[]);
+    assert_finds("redis_url = \"redis+cluster://127.0.0.1:7000,[::1]:7001\"\n", &[]);
+    assert_finds("redis_url = \"rediss+cluster://a.example,b.example\"\n", &[]);
+    assert_finds("redis_url = \"rediss+sentinel://a.example,b.example/main\"\n", &[]);
     assert_finds("scheme = \"github\"\nreplay = { lifetime = 86400 }\n", &[]);
 }
 
@@ -84,6 +87,11 @@ fn unsafe_setting_is_found_with_its_line() {
         ("redis_url = \"redis://10.0.0.7:6379\"", "redis-without-tls"),
         ("redis_url = \"rediss://redis.example/#insecure\"", "redis-insecure-tls"),
         ("redis_url = \"redis://:canary-93@127.0.0.1\"", "redis-password"),
+        ("redis_url = \"redis+cluster://127.0.0.1,redis.example\"", "redis-without-tls"),
+        ("redis_url = \"redis+cluster://:canary-93@127.0.0.1,[::1]:7001\"", "redis-password"),
+        ("redis_url = \"rediss+cluster://a.example,b.example#insecure\"", "redis-insecure-tls"),
+        ("redis_url = \"redis+sentinel://10.0.0.7,10.0.0.8/main\"", "redis-without-tls"),
+        ("redis_url = \"rediss+sentinel://a.example/main?sentinel_password=canary-93\"", "redis-password"),
     ] {
         assert_finds(&format!("# one\n\n{settings}\n"), &[(rule, 3)]);
     }
@@ -262,7 +270,9 @@ fn invalid_settings_fail_with_one_line() {
             "redis_url = \"redis://127.0.0.1\"\ndanger_report_only = true\n",
             "line 2: danger_report_only: must not be set with redis_url",
         ),
-        ("redis_url = \"http://canary-93\"\n", "line 1: redis_url: must be a Redis URL"),
+        ("redis_url = \"http://canary-93\"\n", "line 1: redis_url: must be redis://"),
+        ("redis_url = \"redis+sentinel://:canary-93@a,b\"\n", "line 1: redis_url: must name the primary"),
+        ("redis_url = \"redis+cluster://:canary-93@a/1\"\n", "line 1: redis_url: must name no database"),
         ("keys = \"none.toml\"\n", "none.toml: "),
     ] {
         scratch.write("receiver.toml", settings);

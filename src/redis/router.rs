@@ -1,0 +1,135 @@
+//! Sends each call to the server that has its keys, and follows the redirections of a cluster.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use ::redis::{Cmd, RedisResult};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use super::cluster::ClusterSettings;
+use super::failure::{Failure, Redirect};
+use super::link::{Link, Shards};
+use super::server::{Call, Reply, Script, Server};
+use super::settlement::Settlement;
+use super::shard_map::ShardMap;
+use crate::error::StoreError;
+use crate::future::BoxFuture;
+
+pub(super) struct Router {
+    pub(super) map: Arc<ShardMap>,
+    timeout: Duration,
+}
+
+impl Router {
+    /// Creates a router to one server.
+    pub(super) fn single(server: Server, timeout: Duration, runtime: Handle) -> Arc<Self> {
+        Arc::new_cyclic(|router: &Weak<Self>| Self { map: ShardMap::single(server, router.clone(), runtime), timeout })
+    }
+
+    /// Creates a router to a cluster.
+    pub(super) fn cluster(settings: ClusterSettings) -> RedisResult<Arc<Self>> {
+        let (seed, timeout) = (settings.first()?, settings.timeout);
+        Ok(Arc::new_cyclic(|router: &Weak<Self>| Self {
+            map: ShardMap::cluster(settings, seed, router.clone()),
+            timeout,
+        }))
+    }
+
+    /// Runs a script where its keys are. Returns the reply and the link to the server that ran it.
+    pub(super) async fn call(
+        &self,
+        slot: u16,
+        call: &Call<'_, impl Fn(&mut Cmd, &Server)>,
+    ) -> Result<(Reply, Arc<Link>), Failure> {
+        let link = self.map.ready(slot, call.began).await?;
+        self.call_over(link, slot, call).await
+    }
+
+    /// Runs a script over a link, and follows redirections.
+    async fn call_over(
+        &self,
+        mut link: Arc<Link>,
+        slot: u16,
+        call: &Call<'_, impl Fn(&mut Cmd, &Server)>,
+    ) -> Result<(Reply, Arc<Link>), Failure> {
+        let until = call.began.checked_add(self.timeout).unwrap_or(call.began);
+        let (mut asking, mut redirected, mut hops, mut pause) = (false, false, 0_u8, SHORTEST_PAUSE);
+        loop {
+            let failure = match link.call(call, asking).await {
+                Ok(reply) => return Ok((reply, link)),
+                // The caller's link is not at fault.
+                Err(failure) if redirected => Failure { outage: false, ..failure },
+                Err(failure) => failure,
+            };
+            let Some(redirect) = &failure.redirect else { return Err(failure) };
+            if !self.map.is_cluster() {
+                return Err(StoreError::new("redis is a node of a cluster: use a redis+cluster:// URL").into());
+            }
+            asking = matches!(redirect, Redirect::Ask(_));
+            redirected = true;
+            hops = hops.saturating_add(1);
+            let next = match redirect {
+                // Nodes that send a call in a circle have not agreed yet.
+                Redirect::Moved(_) | Redirect::Ask(_) if hops > MOST_HOPS => None,
+                Redirect::Moved(node) => self.map.moved(slot, &link, node),
+                Redirect::Ask(node) => self.map.visit(&link, node),
+                Redirect::TryAgain if until.saturating_duration_since(Instant::now()) > pause => {
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                    hops = 0;
+                    Some(self.map.owner(slot))
+                }
+                Redirect::TryAgain => None,
+            };
+            let Some(next) = next else { return Err(failure) };
+            link = next;
+            self.map.opened(&link, call.began).await?;
+        }
+    }
+
+    pub(super) async fn settle(&self, settlement: &Settlement) -> Result<bool, Failure> {
+        let began = Instant::now();
+        let link = self.map.ready(settlement.slot, began).await?;
+        self.settle_from(link, settlement, began).await
+    }
+
+    async fn settle_from(&self, link: Arc<Link>, settlement: &Settlement, began: Instant) -> Result<bool, Failure> {
+        let call = Call {
+            script: Script::Settle,
+            keys: &settlement.keys,
+            arguments: |command: &mut Cmd, _: &Server| {
+                command.arg(settlement.by.number().to_be_bytes().as_slice());
+                command.arg(settlement.stored_millis()).arg(settlement.id_stored_millis());
+            },
+            began,
+        };
+        let (reply, _) = self.call_over(link, settlement.slot, &call).await?;
+        Ok(reply.numbers == [1])
+    }
+}
+
+impl Shards for Router {
+    fn closed(&self) {
+        self.map.refresh_later();
+    }
+
+    fn settle_over<'a>(
+        &'a self,
+        link: &'a Arc<Link>,
+        settlement: &'a Settlement,
+    ) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(self.settle_from(Arc::clone(link), settlement, Instant::now()))
+    }
+
+    fn hand_over(&self, link: &Arc<Link>) {
+        self.map.hand_over(link);
+    }
+}
+
+/// The most redirections of a call in a row.
+const MOST_HOPS: u8 = 5;
+
+/// The pauses while a slot is being migrated and some keys of a call are at one node and some at the other.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);

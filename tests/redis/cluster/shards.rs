@@ -1,0 +1,109 @@
+//! One shard that does not answer, beside others that do.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use hookwarden::Quota;
+use hookwarden::redis::RedisStore;
+
+use super::{endpoint, one_id_on_each, recovers};
+use crate::endpoint::{Endpoint, Handled, Reports, assert_retry_after, builder, quotas, signed_for};
+use crate::harness::redis_cluster::Cluster;
+use crate::load::{HANDLER, Load, TIMEOUT};
+
+pub(crate) async fn dead_shard_refuses_only_its_own_ids() {
+    let mut cluster = Cluster::of_primaries();
+    let dead = cluster.ids_on(0, 2);
+    let alive = [cluster.ids_on(1, 2), cluster.ids_on(2, 2)].concat();
+    let (load, tasks) = Load::start(&cluster.url(), &[&dead[..], &alive].concat()).await;
+    load.until_each(&alive, StatusCode::OK, 50).await;
+    load.check("steady", Duration::ZERO);
+    for fault in ["stopped", "killed"] {
+        if fault == "stopped" {
+            cluster.node(0).signal("STOP");
+        } else {
+            cluster.node_mut(0).kill();
+        }
+        load.until_each(&dead, StatusCode::SERVICE_UNAVAILABLE, 40).await;
+        load.until_each(&alive, StatusCode::OK, 300).await;
+        let (seen, lag) = (load.take(&alive), load.take_lag());
+        println!("a shard is {fault}: the others answered {:?}, the slowest after {:?}", seen.statuses, seen.slowest);
+        // 409: a copy that arrives while the other is handled.
+        assert!(seen.statuses.keys().all(|status| matches!(status, 200 | 409)), "{fault}: {:?}", seen.statuses);
+        let bound = HANDLER + TIMEOUT / 2;
+        assert!(seen.slowest <= bound + lag, "{fault}: {:?}, more than {bound:?} and {lag:?}", seen.slowest);
+        if fault == "stopped" {
+            cluster.node(0).signal("CONT");
+        } else {
+            cluster.node_mut(0).run();
+        }
+        cluster.wait_until_serving(0);
+        load.check(fault, load.served_again().await);
+    }
+    load.stop(tasks).await;
+    assert_eq!(load.twice(), 0, "deliveries were handled twice");
+}
+
+pub(crate) async fn dead_shard_falls_back_to_its_share() {
+    let mut cluster = Cluster::of_primaries();
+    let ids = one_id_on_each(&cluster);
+    let store = RedisStore::builder(cluster.url()).timeout(Duration::from_millis(500)).connect().await.unwrap();
+    let reports = Reports::default();
+    let quota = quotas().accepted(Quota::new(10, Duration::from_secs(600)).unwrap()).shared(store).replicas(3);
+    let warden = builder().quotas(quota).observer(reports.clone());
+    let endpoint = Endpoint::of_senders(warden, &ids, Handled::default(), Duration::ZERO);
+    let name = format!("127.0.0.1:{}", cluster.node(0).port());
+    cluster.node_mut(0).kill();
+    for (id, most) in ids.iter().zip([3, 10, 10]) {
+        let (began, mut accepted) = (Instant::now(), 0);
+        for number in 0..12 {
+            let response = endpoint.send(&signed_for(id, format!("{number} for {id}"))).await;
+            match response.status() {
+                StatusCode::OK => accepted += 1,
+                StatusCode::TOO_MANY_REQUESTS if most == 3 => assert_retry_after(&response, 1_800, began),
+                StatusCode::TOO_MANY_REQUESTS => assert_retry_after(&response, 600, began),
+                other => panic!("{other} for {id}"),
+            }
+        }
+        assert_eq!(accepted, most, "{id}");
+    }
+    assert!(reports.has("warning LimiterFellBack") && reports.has("failed Limits"), "{:?}", reports.all());
+    let failed: Vec<_> = reports.all().into_iter().filter(|report| report.starts_with("failed")).collect();
+    assert!(failed.iter().all(|report| report.contains(&name)), "the failures name the shard {name}: {failed:?}");
+    assert!(!reports.has("recovered"), "answers of the other shards end no outage: {:?}", reports.all());
+    cluster.node_mut(0).run();
+    cluster.wait_until_serving(0);
+    let returned = Instant::now();
+    let mut number = 0;
+    while !reports.has("recovered Limits") {
+        assert!(returned.elapsed() < crate::endpoint::RETURN, "no recovery");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        endpoint.status(&signed_for(&ids[0], format!("after the return {number}"))).await;
+        number += 1;
+    }
+}
+
+/// By default a cluster serves nothing while one of its slots has no primary.
+pub(crate) async fn cluster_that_is_down_refuses_and_recovers() {
+    let mut cluster = Cluster::with(0, &["--cluster-require-full-coverage", "yes"]);
+    let ids = one_id_on_each(&cluster);
+    let store = RedisStore::builder(cluster.url()).timeout(TIMEOUT * 5).connect().await.unwrap();
+    let endpoint = endpoint(store, &ids);
+    cluster.node_mut(0).kill();
+    let began = Instant::now();
+    let mut number = 0;
+    while cluster.errors("CLUSTERDOWN") == 0 {
+        assert!(began.elapsed() < crate::harness::PATIENCE, "the cluster does not refuse");
+        endpoint.status(&signed_for(&ids[1], format!("until it is down {number}"))).await;
+        number += 1;
+    }
+    for id in &ids {
+        let delivery = signed_for(id, format!("while it is down {id}"));
+        assert_eq!(endpoint.status(&delivery).await, StatusCode::SERVICE_UNAVAILABLE, "{id}");
+    }
+    cluster.node_mut(0).run();
+    for (node, id) in ids.iter().enumerate() {
+        cluster.wait_until_serving(node);
+        recovers(&endpoint, id).await;
+    }
+}
