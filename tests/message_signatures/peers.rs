@@ -1,5 +1,5 @@
 //! Messages that other implementations signed, and messages for them to verify: `http-message-signatures` 1.0.6 of npm and
-//! 3.0.0 of PyPI. The scripts in `peers` wrote `npm.json` and `pypi.json`, and both verify `hookwarden.json`.
+//! 3.0.0 of PyPI. The scripts in `peers` wrote `npm.json`, `pypi.json` and `random.json`, and both verify `hookwarden.json`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use hookwarden::{Keyring, Reason, Verifier};
 
-use crate::message::{BODY, NOW, builder};
+use crate::message::{BODY, NOW, builder, keys};
 
 #[derive(serde::Deserialize)]
 struct Message {
@@ -66,6 +66,30 @@ fn messages_of_npm_verify_with_their_bodies() {
 #[test]
 fn messages_of_pypi_verify_with_their_bodies() {
     assert_all_verify(include_str!("peers/pypi.json"));
+}
+
+/// A request whose components were chosen at random.
+#[derive(serde::Deserialize)]
+struct RandomMessage {
+    method: String,
+    target: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+#[test]
+fn random_messages_of_pypi_verify() {
+    let messages: Vec<RandomMessage> = serde_json::from_str(include_str!("peers/random.json")).unwrap();
+    assert_eq!(messages.len(), 100);
+    let scheme = builder().build().unwrap().scheme("peer", Algorithm::HmacSha256).unwrap();
+    let verifier = Verifier::new(scheme, keys()).unwrap();
+    for RandomMessage { method, target, headers, body } in messages {
+        let head = RequestHead::new(&method, &target, &headers);
+        let verify =
+            |body: &str| verifier.verify_at(&head, body.as_bytes(), NOW).map_err(|rejection| rejection.reason());
+        assert_eq!(verify(&body).err(), None, "{target} {headers:?}");
+        assert_eq!(verify(&format!("{body} ")).err(), Some(Reason::Mismatch), "{target} {headers:?}");
+    }
 }
 
 /// The signatures are deterministic; ECDSA is, too, as in RFC 6979.

@@ -1,18 +1,26 @@
 """The package http-message-signatures of PyPI. By hand, with a Python that has it:
 
     python pypi.py sign > pypi.json
+    python pypi.py random > random.json
     python pypi.py verify hookwarden.json
 """
 
 import datetime
 import json
 import pathlib
+import random
 import sys
 from types import SimpleNamespace
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
+from http_message_signatures import (
+    HTTPMessageSignaturesException,
+    HTTPMessageSigner,
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    algorithms,
+)
 
 RSA = pathlib.Path(__file__).resolve().parents[2] / "public_keys/keys/rsa_a.pem"
 ED25519 = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -60,6 +68,57 @@ def sign():
     print(json.dumps(messages, indent=1))
 
 
+COMPONENTS = (
+    "@method @target-uri @authority @scheme @path @query content-type x-text "
+    '"@query-param";name="a" "@query-param";name="b" "@query-param";name="a%20b" "@query-param";name="x%20y" '
+    '"x-text";bs x-dict "x-dict";bs "x-dict";key="a" "x-dict";key="b"'
+).split(" ")
+DICTIONARIES = (
+    "a=1, b=2;x=1;y=2, c=(a   b   c)", "a, b=?0", "a=:AAAA:;q=1.5", 'a="x\\"y", b=tok/en;z', "a=(1 2);p, b=1.0",
+)
+
+
+def text(most, characters='abcXYZ019 ,;="\\:()/*?-_~\t'):
+    return "".join(random.choice(characters) for _ in range(random.randint(0, most)))
+
+
+def encoded(most):
+    choices = [*"abcXYZ019-._~+*!$',;:@", "%20", "%22", "%25", "%2B", "%41"]
+    return "".join(random.choice(choices) for _ in range(random.randint(0, most)))
+
+
+def randomly():
+    """Signs random components of random requests. Those that this package refuses are left out."""
+    random.seed(9421)
+    messages = []
+    algorithm, key = KEYS["hmac-sha256"]
+    while len(messages) < 100:
+        names = ("a=", "b=", "c=", "a%20b=", "x+y=")
+        query = "&".join(random.choice(names) + encoded(5) for _ in range(random.randint(0, 4)))
+        target = "/" + encoded(6) + (f"?{query}" if query else random.choice(["", "?"]))
+        headers = {"Content-Type": "application/json", "X-Text": text(20), "X-Dict": random.choice(DICTIONARIES)}
+        request = SimpleNamespace(
+            method=random.choice(["POST", "PUT"]), url=f"https://hooks.example.com{target}", headers=headers
+        )
+        body = text(30)
+        try:
+            HTTPMessageSigner(signature_algorithm=algorithm, key_resolver=Resolver(key)).sign(
+                request,
+                key_id=text(8, 'ab"\\ ;=') or "k",
+                created=at(1_800_000_000),
+                expires=at(1_800_000_300),
+                nonce=text(8, 'ab"\\ ,') or "n",
+                label=random.choice(["sig", "a*b", "x-1.2"]),
+                tag=random.choice([None, 't "x"']),
+                covered_component_ids=random.sample(COMPONENTS, random.randint(0, 6)),
+                body=body.encode(),
+            )
+        except HTTPMessageSignaturesException:
+            continue
+        messages.append({"method": request.method, "target": target, "headers": dict(request.headers), "body": body})
+    print("[\n" + ",\n".join(json.dumps(message) for message in messages) + "\n]")
+
+
 def verify(path):
     real = datetime.datetime
 
@@ -83,5 +142,7 @@ def verify(path):
 
 if sys.argv[1] == "sign":
     sign()
+elif sys.argv[1] == "random":
+    randomly()
 else:
     verify(sys.argv[2])
