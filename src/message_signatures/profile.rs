@@ -184,7 +184,8 @@ impl ProfileBuilder {
     }
 
     /// Sets the label of the signature. Signatures with other labels are ignored. A label is not signed, so anyone can
-    /// change it: it distinguishes signatures and proves nothing.
+    /// change it: it distinguishes signatures and proves nothing. If a sender makes several signatures that meet the profile,
+    /// a request can be replayed once with each of them. A [`tag`](Self::tag) is signed and prevents that.
     ///
     /// Without a label, exactly one signature must have the tag of the profile; if it has no tag either, a request must
     /// have exactly one signature.
