@@ -18,6 +18,7 @@ mod shard_map;
 mod slot;
 mod slot_table;
 mod topology;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;

@@ -94,6 +94,13 @@ impl Connector {
         matches!(self.target, Target::Sentinels(_))
     }
 
+    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
+        match &self.target {
+            Target::Server(_) => Vec::new(),
+            Target::Sentinels(sentinels) => sentinels.clients().cloned().collect(),
+        }
+    }
+
     /// Returns whether the Sentinels name another primary than the connected one.
     pub(super) async fn is_replaced(&self) -> bool {
         let current = self.current.load_full();

@@ -34,7 +34,7 @@ pub(super) struct Link {
     name: Option<Arc<str>>,
     shards: Weak<dyn Shards>,
     /// The runtime of the connection; requests may come from shorter-lived runtimes.
-    runtime: Handle,
+    pub(super) runtime: Handle,
     down: AtomicBool,
     /// The server is read-only (a replica). Its answer to a ping does not show that it accepts writes.
     read_only: AtomicBool,
@@ -171,14 +171,6 @@ impl Link {
         Failure { error: self.named(failure.error), ..failure }
     }
 
-    /// Closes the link when Sentinels name another primary, even if the old one still answers. Reopening it connects to
-    /// the new primary.
-    pub(super) fn watch_primary(self: &Arc<Self>) {
-        if self.server.has_sentinels() {
-            self.runtime.spawn(watch(Arc::downgrade(self)));
-        }
-    }
-
     /// Starts the task that reopens the link, unless it runs already.
     fn start_reconnect(self: &Arc<Self>) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
@@ -254,18 +246,6 @@ impl Link {
     }
 }
 
-/// Asks the Sentinels while the link has another owner.
-async fn watch(link: Weak<Link>) {
-    loop {
-        sleep(WATCH_PAUSE).await;
-        let Some(link) = link.upgrade() else { return };
-        // A closed link asks the Sentinels itself.
-        if link.ready().is_ok() && link.server.is_replaced().await {
-            link.close();
-        }
-    }
-}
-
 /// Runs the background task. It ends when everything is sent, or when the link has no other owner.
 async fn reopen(link: Weak<Link>) {
     let mut pause = Duration::ZERO;
@@ -290,10 +270,6 @@ const BATCH: usize = 256;
 
 /// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;
-
-/// The pause between two questions to the Sentinels. Until each process has seen a failover of a primary that still
-/// answers, two processes may write to two primaries.
-const WATCH_PAUSE: Duration = Duration::from_millis(250);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);

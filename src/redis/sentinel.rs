@@ -68,8 +68,14 @@ impl Sentinels {
         Ok(Self { name, node, sentinels: sentinels.collect::<RedisResult<_>>()?, patience })
     }
 
+    /// Returns the client of a primary.
     pub(super) fn client(&self, primary: &Primary) -> RedisResult<Client> {
         Client::open(self.node.at(&primary.host))
+    }
+
+    /// Returns the clients of the Sentinels themselves.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.sentinels.iter().map(|sentinel| &sentinel.client)
     }
 
     /// Asks all Sentinels at once which server is the primary. Once most of them have answered, waits only

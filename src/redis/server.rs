@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::ConnectionManager;
-use ::redis::{Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
+use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::time::{timeout, timeout_at};
 
@@ -152,8 +152,9 @@ impl Server {
         self.open().await.is_ok()
     }
 
-    pub(super) const fn has_sentinels(&self) -> bool {
-        self.connector.has_sentinels()
+    /// Returns the clients of all Sentinels. Empty if the server is not found through Sentinels.
+    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
+        self.connector.sentinel_clients()
     }
 
     /// Returns whether the Sentinels name another primary than the connected one.

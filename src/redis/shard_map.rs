@@ -21,6 +21,7 @@ use super::server::Server;
 use super::settlement::Settlement;
 use super::slot_table::SlotTable;
 use super::topology::parse_redirect;
+use super::watch::watch_primary;
 use crate::error::StoreError;
 
 pub(super) struct ShardMap {
@@ -33,7 +34,7 @@ impl ShardMap {
     /// Creates the map of one server.
     pub(super) fn single(server: Server, shards: Weak<dyn Shards>, runtime: Handle) -> Arc<Self> {
         let link = Arc::new(Link::new(server, None, shards, runtime));
-        link.watch_primary();
+        watch_primary(&link);
         Arc::new(Self { table: ArcSwap::from_pointee(SlotTable::new(link)), cluster: None, itself: Weak::new() })
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use hookwarden::clock::SystemClock;
 use hookwarden::redis::RedisStore;
+use hookwarden::replay::Claim;
 use hookwarden::testing::{rate_limiter_contract, replay_store_contract};
 use redirects::claim;
 
@@ -72,6 +73,31 @@ pub(crate) async fn password_is_sent_to_every_node() {
         shown += &format!("{error} {error:?}");
     }
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+/// The documented permissions are enough, also while a slot is migrated.
+pub(crate) async fn user_with_few_permissions_suffices() {
+    let cluster = Cluster::of_primaries();
+    let ids = one_id_on_each(&cluster);
+    for node in 0..3 {
+        let user = [&["ACL", "SETUSER", "app", "on", ">canary", "~hookwarden:*"], PERMISSIONS].concat();
+        let () = cluster.node(node).ask(&user);
+    }
+    let url = cluster.url().replace("://", "://app:canary@");
+    let store = patient_store(url).connect().await.unwrap();
+    let endpoint = endpoint(store.clone(), &ids);
+    for id in &ids {
+        let deliveries = [0, 1, 0].map(|number| signed_for(id, format!("{id} {number}")));
+        for delivery in &deliveries {
+            assert_eq!(endpoint.status(delivery).await, StatusCode::OK, "{id}");
+        }
+    }
+    let migration = cluster.migrate(cluster.slot(&ids[0]), 1);
+    assert_eq!(claim(&store, &ids[0], 1).await.unwrap(), Claim::Granted);
+    assert!(cluster.errors("ASK") > 0);
+    migration.finish();
+    assert!(matches!(claim(&store, &ids[0], 1).await.unwrap(), Claim::Granted | Claim::InProgress { .. }));
+    assert_eq!(cluster.errors("NOPERM"), 0);
 }
 
 pub(crate) async fn url_of_the_wrong_kind_is_explained() {
@@ -153,3 +179,21 @@ async fn recovers(endpoint: &Endpoint, id: &str) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// What a user needs: the connection, the scripts, the commands in them, and the topology.
+const PERMISSIONS: &[&str] = &[
+    "+ping",
+    "+time",
+    "+script|load",
+    "+evalsha",
+    "+eval",
+    "+set",
+    "+get",
+    "+mget",
+    "+psetex",
+    "+del",
+    "+pttl",
+    "+pexpire",
+    "+cluster|slots",
+    "+asking",
+];

@@ -45,9 +45,15 @@ pub(crate) struct Tasks(Vec<JoinHandle<()>>);
 impl Load {
     /// Starts a load of these webhook ids, by eight senders, on two stores of the same servers.
     pub(crate) async fn start(url: &str, ids: &[String]) -> (Arc<Self>, Tasks) {
+        Self::start_apart(url, ids, Duration::ZERO).await
+    }
+
+    /// The same, with a pause before each store connects, so that they do not work in the same rhythm.
+    pub(crate) async fn start_apart(url: &str, ids: &[String], apart: Duration) -> (Arc<Self>, Tasks) {
         let handled = Handled::default();
         let mut endpoints = Vec::new();
         for _ in 0..2 {
+            sleep(apart).await;
             let store = RedisStore::builder(url).timeout(TIMEOUT).connect().await.unwrap();
             let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
             let builder = builder().shared_store(store).quotas(quotas().accepted(quota));

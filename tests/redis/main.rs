@@ -3,7 +3,7 @@
 //! Without `redis-server` or `valkey-server` in `PATH` the tests are reported as ignored. With
 //! `HOOKWARDEN_REQUIRE_REDIS=1` they fail. All tests run on the first server that is found. Those that show how a server
 //! treats the store's commands also run on the others, including those in `HOOKWARDEN_REDIS_SERVERS` (paths separated by
-//! `:`).
+//! `:`). `tests/redis/install` installs some, and the argument `'[on '` selects only the tests that run on others.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -68,6 +68,7 @@ fn main() -> ExitCode {
         cluster::store_keeps_both_contracts_on_a_cluster,
         cluster::accepted_request_costs_two_scripts_on_a_cluster,
         cluster::password_is_sent_to_every_node,
+        cluster::user_with_few_permissions_suffices,
         cluster::url_of_the_wrong_kind_is_explained,
         cluster::redirects::moved_slot_is_followed_at_once,
         cluster::redirects::slot_between_two_nodes_answers_from_both,
@@ -118,7 +119,7 @@ fn main() -> ExitCode {
     }
     // The other servers must run the scripts in the same way, and redirect and promote in the same way.
     for program in Program::found().iter().skip(1) {
-        trials.extend(contract(program).into_iter().map(|trial| trial.with_kind(&program.version)));
+        trials.extend(contract(program).into_iter().map(|trial| trial.with_kind(format!("on {}", program.version))));
     }
     libtest_mimic::run(&arguments(), trials).exit_code()
 }

@@ -9,7 +9,7 @@ use crate::endpoint::{Endpoint, RETURN, Reports, builder};
 use crate::harness::redis_sentinel::{NAME, Passwords, SentinelSet};
 use crate::harness::redis_server::{Server, free_port, patient_store};
 use crate::harness::sender::{ID, Post};
-use crate::load::Load;
+use crate::load::{Load, SENDERS};
 use crate::processes::start;
 use crate::secrets::{TLS, write_certificates};
 use crate::troubles::scripts_run;
@@ -65,7 +65,8 @@ pub(crate) async fn failover_under_load_handles_deliveries_once() {
 
 pub(crate) async fn planned_failover_leaves_the_old_primary() {
     let set = SentinelSet::start();
-    let (load, tasks) = Load::start(&set.url(), &[ID.to_owned()]).await;
+    // Half of the time between two questions to the Sentinels.
+    let (load, tasks) = Load::start_apart(&set.url(), &[ID.to_owned()], Duration::from_millis(125)).await;
     load.until(StatusCode::OK, 200).await;
     load.check("steady", Duration::ZERO);
     let old = set.primary();
@@ -86,12 +87,13 @@ pub(crate) async fn planned_failover_leaves_the_old_primary() {
     let (left, after) = (promoted.elapsed(), load.handled());
     load.check("planned failover", load.served_again().await);
     load.stop(tasks).await;
-    // Writes to the old primary after the promotion are lost.
+    // Writes to the old primary after the promotion are lost. So a delivery of each sender that is in progress when the
+    // stores leave it is handled twice. The stores leave it together; otherwise more deliveries would be.
     let (twice, lost) = (load.twice(), after - before);
     println!(
         "the old primary was left {left:?} after the promotion; {lost} deliveries were handled meanwhile, {twice} of them twice"
     );
-    assert!(twice <= lost, "{twice} deliveries were handled twice, and {lost} can be lost");
+    assert!(twice <= SENDERS * 2, "{twice} deliveries were handled twice");
 }
 
 pub(crate) async fn isolated_sentinel_does_not_lead_back() {

@@ -126,11 +126,14 @@ fn signed(
     time: Timestamp,
 ) -> Result<Request<Full<Bytes>>, Box<dyn Error>> {
     let path = format!("/{}/{id}", scheme.name());
+    // A shared store remembers the id of a delivery for days, for all schemes and runs.
+    let mut number = [0_u8; 16];
+    getrandom::fill(&mut number)?;
     let mut request = Request::post(path)
         .header("host", "localhost")
         .header("content-type", "application/json")
-        // One of the presets signs this header, and the others ignore it.
-        .header("webhook-id", "msg_demo")
+        // Some of the presets sign this header, and the others ignore it.
+        .header("webhook-id", format!("msg_{}", const_hex::encode(number)))
         .body(Full::from(body.clone()))?;
     let signer = Signer::new(scheme, Keyring::from_keys([key.clone()])?)?;
     let headers = signer.sign_at(&request, &body, time)?;

@@ -11,7 +11,7 @@ use hookwarden::axum::{WardenLayer, Webhook};
 use hookwarden::event::RefusalReason;
 use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::keys::StaticKeys;
-use hookwarden::redis::RedisStore;
+use hookwarden::redis::{ConnectError, RedisStore};
 use hookwarden::secret::KeyId;
 use hookwarden::warden::{BodyLimits, Replay, WardenBuilder};
 use hookwarden::{ConfigError, Key, Keyring, Scheme, Secret, Warden};
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zeroize::Zeroizing;
 
+use super::REDIS_URL;
 use crate::secret::kind::Kind;
 
 /// A running receiver, or two that share a store, with their events.
@@ -73,7 +74,10 @@ impl Receiver {
         for _ in 0..if redis_url.is_some() { 2 } else { 1 } {
             // One connection per receiver, as with separate processes.
             let store = match redis_url {
-                Some(url) => Some(RedisStore::builder(url).prefix(REDIS_PREFIX).connect().await?),
+                Some(url) => {
+                    let connected = RedisStore::builder(url).prefix(REDIS_PREFIX).connect().await;
+                    Some(connected.map_err(|error| explain(&error))?)
+                }
                 None => None,
             };
             let app = router(&senders, &keys, store.as_ref(), &events)?;
@@ -89,6 +93,12 @@ impl Receiver {
     pub(crate) fn finish_rotation(&self) -> Result<(), ConfigError> {
         self.keys.replace_one(WEBHOOK_ID, Keyring::from_keys([self.senders.new.clone()])?)
     }
+}
+
+/// Names the environment variable instead of the builder's setting.
+fn explain(error: &ConnectError) -> String {
+    let text = error.to_string();
+    format!("{REDIS_URL}: {}", text.strip_prefix("redis.url: ").unwrap_or(&text))
 }
 
 /// The preset with Ed25519 and a private key. The receiver uses only its public key.

@@ -1,4 +1,5 @@
-//! Tests that need curl, Python, root or a second address of this host. If it is missing, a test is ignored with the reason.
+//! Tests that need curl, Python, Redis, root or a second address of this host. If it is missing, a test is ignored with the
+//! reason.
 
 #![cfg_attr(
     unix,
@@ -16,7 +17,12 @@ mod corpus_reader;
 #[cfg(unix)]
 mod curl;
 #[cfg(unix)]
+mod demo_redis;
+#[cfg(unix)]
 mod endpoint;
+#[cfg(unix)]
+#[path = "../../../tests/harness/mod.rs"]
+mod harness;
 #[cfg(unix)]
 mod listen_sdks;
 #[cfg(unix)]
@@ -32,8 +38,14 @@ mod scratch;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
-    let trials =
-        [corpus_reader::trials(), curl::trials(), listen_sdks::trials(), own_address::trials(), rotate_race::trials()];
+    let trials = [
+        corpus_reader::trials(),
+        curl::trials(),
+        demo_redis::trials(),
+        listen_sdks::trials(),
+        own_address::trials(),
+        rotate_race::trials(),
+    ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

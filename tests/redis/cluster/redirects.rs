@@ -44,6 +44,10 @@ pub(crate) async fn moved_slot_is_followed_at_once() {
     let endpoint = endpoint(cluster.patient_store().connect().await.unwrap(), &ids);
     let deliveries: Vec<_> = (0..3).map(|number| signed_for(&ids[0], format!("{number}"))).collect();
     assert_eq!(endpoint.status(&deliveries[0]).await, StatusCode::OK);
+    // The redirection is enough: no node answers about the topology. Redis 6.2 cannot refuse a single subcommand.
+    for node in 0..3 {
+        let _ = cluster.node(node).try_ask::<()>(&["ACL", "SETUSER", "default", "-cluster|slots"]);
+    }
     cluster.migrate(cluster.slot(&ids[0]), 1).finish();
     cluster.reset_statistics();
     assert_eq!(endpoint.status(&deliveries[1]).await, StatusCode::OK);

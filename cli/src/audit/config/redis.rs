@@ -16,7 +16,7 @@ pub(super) fn findings(document: &Document) -> Result<Vec<Finding>, Failure> {
         None => (url.get_ref().as_str(), false),
     };
     let parsed = RedisUrl::parse(text)
-        .map_err(|error| document.fault(setting, &error.to_string().replacen(error.field(), "redis_url", 1)))?;
+        .map_err(|error| document.fault(setting, error.to_string().replacen(error.field(), "redis_url", 1)))?;
     let remote: Vec<_> = parsed.hosts().filter(|host| !is_loopback(host)).collect();
     let mut found = Vec::new();
     if !parsed.has_tls() && !remote.is_empty() {
