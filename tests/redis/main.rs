@@ -127,8 +127,6 @@ fn main() -> ExitCode {
 /// Returns the trials that show what a server does with the store's commands.
 fn contract(program: &'static Program) -> Vec<Trial> {
     let mut trials = Vec::from(trials![Some(program), in_parallel:
-        script::replay_store_keeps_the_contract,
-        script::rate_limiter_keeps_the_contract,
         script::admit_equals_claim_and_check,
         counts::accepted_request_costs_two_scripts,
         cluster::store_keeps_both_contracts_on_a_cluster,
