@@ -96,6 +96,7 @@ fn main() -> ExitCode {
         chaos::chaos_over_a_running_load,
         sentinel::failover_under_load_handles_deliveries_once,
         sentinel::planned_failover_leaves_the_old_primary,
+        sentinel::stopped_primary_does_not_hold_the_store,
         sentinel::isolated_sentinel_does_not_lead_back,
         sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
