@@ -89,8 +89,9 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets how long connecting may take, including the handshakes of TLS and Redis, at most a day. The default is 1 s. A request
-    /// never waits longer than [`timeout`](Self::timeout).
+    /// Sets how long connecting may take, including the handshakes of TLS and Redis, at most a day. The default is 1 s.
+    /// Sentinels have half of it to answer, at most 500 ms. A request never waits longer than
+    /// [`timeout`](Self::timeout).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

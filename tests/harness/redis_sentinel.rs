@@ -58,6 +58,7 @@ impl SentinelSet {
             config += &format!("sentinel auth-pass {NAME} {servers}\n");
         }
         let mut sentinel = Server::sentinel(&config);
+        sentinel.add_settings(&["--logfile", LOG]);
         if !sentinels.is_empty() {
             sentinel.add_settings(&["--requirepass", sentinels]);
         }
@@ -88,6 +89,12 @@ impl SentinelSet {
     pub(crate) fn primary(&self) -> usize {
         let (_, port): (String, u16) = self.sentinels[0].ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
         self.servers.iter().position(|server| server.port() == port).unwrap()
+    }
+
+    /// Returns how many failovers there were. On a busy machine the Sentinels may replace a primary that is only slow.
+    pub(crate) fn failovers(&self) -> usize {
+        let log = |sentinel: &Server| std::fs::read_to_string(sentinel.directory().join(LOG)).unwrap();
+        self.sentinels.iter().map(|sentinel| log(sentinel).matches("+switch-master").count()).max().unwrap()
     }
 
     /// Waits until another server than `old` says that it is the primary.
@@ -142,6 +149,8 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         sleep(Duration::from_millis(5));
     }
 }
+
+const LOG: &str = "sentinel.log";
 
 /// The name by which the Sentinels know the primary.
 pub(crate) const NAME: &str = "main";

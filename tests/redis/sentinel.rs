@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use hookwarden::redis::RedisStore;
 
 use crate::endpoint::{Endpoint, RETURN, Reports, builder};
+use crate::harness::PATIENCE;
 use crate::harness::redis_sentinel::{NAME, Passwords, SentinelSet};
 use crate::harness::redis_server::{Server, free_port, patient_store};
 use crate::harness::sender::{ID, Post};
-use crate::load::{Load, SENDERS};
+use crate::load::{Load, SENDERS, TIMEOUT};
 use crate::processes::start;
 use crate::secrets::{TLS, write_certificates};
 use crate::troubles::scripts_run;
@@ -54,13 +55,14 @@ pub(crate) async fn failover_under_load_handles_deliveries_once() {
     load.check("steady", load.served_again().await);
 
     load.stop(tasks).await;
-    // Replication is asynchronous, but the replicas run on this machine and their connections are idle.
-    let (handled, twice) = (load.handled(), load.twice());
+    // Replication is asynchronous, but the replicas run on this machine, so that all that a killed primary has answered has
+    // left it. A primary that was replaced although it answered accepts writes that are lost, as in a planned failover.
+    let (handled, twice, unplanned) = (load.handled(), load.twice(), set.failovers() - 3);
     println!(
-        "{handled} deliveries handled, {twice} of them twice after three failovers; the longest waited {:?}",
+        "{handled} deliveries handled, {twice} of them twice after three failovers, and {unplanned} of primaries that answered; the longest waited {:?}",
         load.longest_wait()
     );
-    assert_eq!(twice, 0, "deliveries were handled twice");
+    assert!(twice <= SENDERS * 2 * unplanned, "{twice} deliveries were handled twice");
 }
 
 pub(crate) async fn planned_failover_leaves_the_old_primary() {
@@ -94,6 +96,20 @@ pub(crate) async fn planned_failover_leaves_the_old_primary() {
         "the old primary was left {left:?} after the promotion; {lost} deliveries were handled meanwhile, {twice} of them twice"
     );
     assert!(twice <= SENDERS * 2, "{twice} deliveries were handled twice");
+}
+
+pub(crate) async fn stopped_primary_does_not_hold_the_store() {
+    let set = SentinelSet::start();
+    // The new connection to the stopped primary would wait longer than the test.
+    let setting = RedisStore::builder(set.url()).timeout(TIMEOUT).connect_timeout(PATIENCE);
+    let endpoint = Endpoint::new(builder().shared_store(setting.connect().await.unwrap()));
+    assert_eq!(endpoint.status(&Post::signed("before")).await, StatusCode::OK);
+    let old = set.primary();
+    set.servers[old].signal("STOP");
+    assert_eq!(endpoint.status(&Post::signed("refused")).await, StatusCode::SERVICE_UNAVAILABLE);
+    set.wait_for_promotion(old);
+    endpoint.recovers().await;
+    set.servers[old].signal("CONT");
 }
 
 pub(crate) async fn isolated_sentinel_does_not_lead_back() {
