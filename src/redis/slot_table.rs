@@ -54,10 +54,8 @@ impl<T> SlotTable<T> {
 
     /// Returns whether two tables are equal.
     pub(super) fn same(&self, other: &Self) -> bool {
-        let same = |((last, owner), (other_last, other)): ((u16, &Arc<T>), (u16, &Arc<T>))| {
-            last == other_last && Arc::ptr_eq(owner, other)
-        };
-        self.ranges.len() == other.ranges.len() && self.ranges().zip(other.ranges()).all(same)
+        let ends = |table: &Self| table.ranges().map(|(last, owner)| (last, Arc::as_ptr(owner))).collect::<Vec<_>>();
+        ends(self) == ends(other)
     }
 
     /// Returns every owner once.
