@@ -301,6 +301,7 @@ mod tests {
     use std::sync::Mutex;
 
     use ::redis::Client;
+    use futures_util::FutureExt as _;
 
     use super::super::connection::Target;
     use super::*;
@@ -359,7 +360,7 @@ mod tests {
     #[tokio::test]
     async fn connecting_ends_without_its_callers() {
         let link = link(&Arc::default());
-        assert!(timeout(Duration::ZERO, link.open()).await.is_err());
+        assert!(link.open().now_or_never().is_none());
         let opened = async {
             while !link.was_opened() {
                 sleep(Duration::from_millis(1)).await;
@@ -402,6 +403,6 @@ mod tests {
         let link = link(&Arc::default());
         link.adopt(commit(1));
         assert!(link.ready().is_err());
-        timeout(Duration::ZERO, link.wake.notified()).await.expect("the background task goes on");
+        link.wake.notified().now_or_never().expect("the background task goes on");
     }
 }
