@@ -134,15 +134,6 @@ impl Template {
     }
 }
 
-impl Host {
-    /// Checks the name and the port that a server announces for a node.
-    pub(super) fn announced(name: &str, port: u16) -> Option<Self> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
-        let is_valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed) && port != 0;
-        is_valid.then(|| Self { name: name.to_owned(), port })
-    }
-}
-
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, port } = self;
@@ -270,9 +261,6 @@ fn server(url: &str) -> Result<Address, ConfigError> {
 const fn problem(problem: &'static str) -> ConfigError {
     ConfigError::fixed("redis.url", problem)
 }
-
-/// The longest host name in DNS.
-const MAX_NAME: usize = 253;
 
 const FORM: &str = "must be redis://, redis+cluster:// or redis+sentinel:// with a host (rediss for TLS), or redis+unix:// \
                     with a path, and a numbered database";

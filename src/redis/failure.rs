@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn slot_without_owner_is_no_outage() {
+    fn slot_without_owner_closes_no_link() {
         for (reply, outage, redirect) in [
             ("CLUSTERDOWN Hash slot not served", false, Some(Redirect::Unserved)),
             ("CLUSTERDOWN The cluster is down", true, None),

@@ -37,8 +37,7 @@ pub(super) struct Link {
     pub(super) runtime: Handle,
     /// How often the link was closed.
     closings: AtomicU64,
-    /// The number of the closing that was ended by reopening the link. The link is open if that was the last one, so a
-    /// closing while the background task reopens the link is not lost.
+    /// The last closing that reopening has ended. The link is open if there was none after it.
     reopened: AtomicU64,
     /// The server accepts no writes. Its answer to a ping shows nothing.
     refuses_writes: AtomicBool,
@@ -226,11 +225,8 @@ impl Link {
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
             let results = join_all(batch.iter().map(|settlement| shards.settle_over(self, settlement))).await;
             for (settlement, result) in batch.into_iter().zip(results) {
-                match result {
-                    Ok(_) => {}
-                    Err(failure) if failure.outage => unsent.push(settlement),
-                    Err(_) => refused.push(settlement),
-                }
+                let Err(failure) = result else { continue };
+                if failure.outage { unsent.push(settlement) } else { refused.push(settlement) }
             }
             let is_delayed = self.is_open() || began.elapsed() > LONGEST_DELAY;
             if !unsent.is_empty() || (!refused.is_empty() && is_delayed) {
@@ -277,7 +273,6 @@ async fn reopen(link: Weak<Link>) {
         } else {
             let wake = Arc::clone(&link.wake);
             drop(link);
-            // The result does not matter: try again in both cases.
             let _ = timeout(pause, wake.notified()).await;
             pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }

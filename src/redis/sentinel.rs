@@ -155,7 +155,8 @@ impl Sentinel {
         let state = HashMap::<String, String>::from_redis_value(next().map_err(refused)?);
         let state = state.map_err(|error| refused(error.into()))?;
         let epoch = state.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
-        Ok(Primary { host: Host { name, port }, epoch })
+        let host = Host::announced(&name, port).ok_or_else(|| Trouble::UnknownName(self.host.clone()))?;
+        Ok(Primary { host, epoch })
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<MultiplexedConnection>> {

@@ -117,6 +117,15 @@ impl Topology {
     }
 }
 
+impl Host {
+    /// Checks the name and the port that a server announces for a node.
+    pub(super) fn announced(name: &str, port: u16) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
+        let is_valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed) && port != 0;
+        is_valid.then(|| Self { name: name.to_owned(), port })
+    }
+}
+
 /// Reads the node of a redirection, `host:port`. Without a host it is that of the node that was asked.
 pub(super) fn parse_redirect(text: &str, asked: &Host) -> Option<Host> {
     let (name, port) = text.rsplit_once(':')?;
@@ -164,6 +173,9 @@ fn text(value: &Value) -> Option<&str> {
 pub(super) const MOST_NODES: usize = 4_096;
 
 const SLOTS: usize = 16_384;
+
+/// The longest host name in DNS.
+const MAX_NAME: usize = 253;
 
 #[cfg(test)]
 mod tests {
