@@ -168,6 +168,10 @@ impl Link {
     }
 
     fn failed(&self, failure: Failure) -> Failure {
+        // The node works, except for a slot that is being migrated or has no owner.
+        if failure.redirect.is_some() {
+            return failure;
+        }
         Failure { error: self.named(failure.error), ..failure }
     }
 
