@@ -168,8 +168,8 @@ impl Link {
     }
 
     fn failed(&self, failure: Failure) -> Failure {
-        // The node works, except for a slot that is being migrated or has no owner.
-        if failure.redirect.is_some() {
+        // The node works, except for this call: its slot may be migrated now, or have no owner.
+        if !failure.outage {
             return failure;
         }
         Failure { error: self.named(failure.error), ..failure }

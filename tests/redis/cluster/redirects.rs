@@ -156,7 +156,7 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
     migration.finish();
     assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
     assert_eq!(endpoint.handled(), 5);
-    assert!(reports.has("failed Replay redis refused with TRYAGAIN"));
+    assert!(reports.has("failed Replay"));
     assert!(!reports.all().iter().any(|report| report.contains("(shard ")), "no node failed: {:?}", reports.all());
 }
 
