@@ -4,15 +4,17 @@ mod by_outcome;
 mod family;
 mod names;
 mod scheme;
+mod shards;
 
 use std::sync::Arc;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 
 use self::by_outcome::ByOutcome;
 use self::family::Family;
-use self::names::{BODY_BYTES, DURATION, SKEW, STORE_UP, WARNINGS};
+use self::names::{BODY_BYTES, DURATION, SKEW, WARNINGS};
 use self::scheme::SchemeMetrics;
+use self::shards::ShardMetrics;
 use super::{Observer, SecurityEvent, StoreKind, Warning};
 use crate::error::StoreError;
 
@@ -58,11 +60,12 @@ use crate::error::StoreError;
 /// The skew of a refused request is unverified; that of an accepted one shows the sender's clock.
 ///
 /// A store that is divided among several servers has a series of `hookwarden_store_up` for each that failed once, and
-/// one with an empty `shard` for failures of the store as a whole. It works completely if the minimum of them is 1. The
-/// series of a server that was replaced by another becomes 1 when its successor answers.
+/// one with an empty `shard` for failures that no single server caused. It works completely if the minimum of them is
+/// 1. The series of a server that was replaced by another becomes 1 when its successor answers.
 ///
 /// Labels are bounded: an unknown webhook id is never a label; after 1,000 webhook ids of a scheme, 64 keys of an id, 64
-/// shards of a store or 32 schemes, further ones are counted as `other`.
+/// shards of a store or 32 schemes, further ones are counted as `other`. That series of `hookwarden_store_up` is 0
+/// while one of them is down.
 #[derive(Debug)]
 pub struct MetricsObserver {
     schemes: Family<Arc<SchemeMetrics>>,
@@ -70,8 +73,8 @@ pub struct MetricsObserver {
     durations: ByOutcome<Histogram>,
     skews: ByOutcome<Histogram>,
     body_bytes: Histogram,
-    limits_up: Family<Gauge>,
-    replay_up: Family<Gauge>,
+    limits_up: ShardMetrics,
+    replay_up: ShardMetrics,
     max_ids: u16,
 }
 
@@ -90,8 +93,8 @@ impl MetricsObserver {
             durations: ByOutcome::new(duration),
             skews: ByOutcome::new(skew),
             body_bytes: histogram!(BODY_BYTES),
-            limits_up: store_gauges(StoreKind::Limits),
-            replay_up: store_gauges(StoreKind::Replay),
+            limits_up: ShardMetrics::new(StoreKind::Limits),
+            replay_up: ShardMetrics::new(StoreKind::Replay),
             max_ids: MAX_IDS,
         }
     }
@@ -104,13 +107,12 @@ impl MetricsObserver {
         self
     }
 
-    fn set_up(&self, store: StoreKind, shard: Option<&str>, up: u32) {
-        let gauges = match store {
-            StoreKind::Keys => return,
-            StoreKind::Limits => &self.limits_up,
-            StoreKind::Replay => &self.replay_up,
-        };
-        gauges.with(shard.unwrap_or(WHOLE_STORE), |shard| store_gauge(store, shard), |gauge| gauge.set(up));
+    fn set_up(&self, store: StoreKind, shard: Option<&str>, is_up: bool) {
+        match store {
+            StoreKind::Keys => {}
+            StoreKind::Limits => self.limits_up.set(shard, is_up),
+            StoreKind::Replay => self.replay_up.set(shard, is_up),
+        }
     }
 }
 
@@ -136,11 +138,11 @@ impl Observer for MetricsObserver {
     }
 
     fn store_failed(&self, store: StoreKind, error: &StoreError) {
-        self.set_up(store, error.shard(), 0);
+        self.set_up(store, error.shard(), false);
     }
 
     fn store_recovered(&self, store: StoreKind, shard: Option<&str>) {
-        self.set_up(store, shard, 1);
+        self.set_up(store, shard, true);
     }
 }
 
@@ -156,27 +158,12 @@ fn warning_counter(kind: &str) -> Counter {
     counter!(WARNINGS, "kind" => String::from(kind))
 }
 
-/// A store counts as up until it fails.
-fn store_gauges(store: StoreKind) -> Family<Gauge> {
-    let gauges = Family::new(MAX_SHARDS);
-    gauges.with(WHOLE_STORE, |shard| store_gauge(store, shard), |gauge| gauge.set(1));
-    gauges
-}
-
-fn store_gauge(store: StoreKind, shard: &str) -> Gauge {
-    gauge!(STORE_UP, "store" => store.as_str(), "shard" => String::from(shard))
-}
-
 /// Clamps seconds to a day. No tolerance is longer; a larger value is arbitrary, and a single one would distort every
 /// mean.
 fn seconds_within_a_day(skew: i64) -> i32 {
     i32::try_from(skew.clamp(-DAY, DAY)).unwrap_or_default()
 }
 
-/// The label of a store that is on one server, or whose error names none.
-const WHOLE_STORE: &str = "";
-
 const MAX_SCHEMES: usize = 32;
-const MAX_SHARDS: usize = 65; // with the empty label
 const MAX_IDS: u16 = 1000;
 const DAY: i64 = 86_400;

@@ -1,6 +1,7 @@
 //! The URL of a store: one server, the seed nodes of a cluster, or Sentinels and the name of their primary.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, parse_redis_url};
 use percent_encoding::percent_decode_str;
@@ -33,7 +34,7 @@ impl RedisUrl {
     /// The names or IP addresses of the listed servers or Sentinels, without ports and brackets. None for a socket.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         let (one, listed) = match &self.0 {
-            Address::Server(Template(info)) => match info.addr() {
+            Address::Server(node) => match node.info.addr() {
                 ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => (Some(host), &[][..]),
                 _ => (None, &[][..]),
             },
@@ -56,7 +57,7 @@ impl RedisUrl {
             Address::Server(node) | Address::Cluster { node, .. } => (node, None),
             Address::Sentinel(address) => (&address.node, Some(&address.sentinel)),
         };
-        let has_password = |template: &Template| template.0.redis_settings().password().is_some();
+        let has_password = |template: &Template| template.info.redis_settings().password().is_some();
         has_password(node) || sentinel.is_some_and(has_password)
     }
 }
@@ -90,7 +91,11 @@ pub(super) struct Host {
 
 /// How to connect to the servers of one kind: TLS, user, password and database.
 #[derive(Clone)]
-pub(super) struct Template(ConnectionInfo);
+pub(super) struct Template {
+    info: ConnectionInfo,
+    /// The only seed of a cluster with TLS, if it has a name.
+    endpoint: Option<Host>,
+}
 
 impl Address {
     /// Parses a URL. No error quotes it, because it may contain a password.
@@ -114,10 +119,19 @@ impl Address {
 }
 
 impl Template {
+    const fn new(info: ConnectionInfo) -> Self {
+        Self { info, endpoint: None }
+    }
+
     /// Returns how to connect to `host`. With TLS, the certificate must be valid for its name.
+    ///
+    /// Some services have all nodes of a cluster behind one name, at different ports. The nodes announce IP addresses,
+    /// but their certificate has only the name, so the name is used instead.
     pub(super) fn at(&self, host: &Host) -> ConnectionInfo {
-        let Host { name, port } = host.clone();
-        self.0.clone().set_addr(if self.has_tls() {
+        let port = host.port;
+        let is_behind = |endpoint: &&Host| endpoint.port != port && is_address(&host.name);
+        let name = self.endpoint.as_ref().filter(is_behind).unwrap_or(host).name.clone();
+        self.info.clone().set_addr(if self.has_tls() {
             ConnectionAddr::TcpTls { host: name, port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(name, port)
@@ -126,11 +140,11 @@ impl Template {
 
     /// Returns how to connect to the host in the URL, or to the first one.
     pub(super) const fn info(&self) -> &ConnectionInfo {
-        &self.0
+        &self.info
     }
 
     fn has_tls(&self) -> bool {
-        matches!(self.0.addr(), ConnectionAddr::TcpTls { .. })
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
     }
 }
 
@@ -145,8 +159,8 @@ impl fmt::Display for Host {
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Template")
-            .field("address", self.0.addr())
-            .field("database", &self.0.redis_settings().db())
+            .field("address", self.info.addr())
+            .field("database", &self.info.redis_settings().db())
             .finish_non_exhaustive()
     }
 }
@@ -183,7 +197,13 @@ impl<'a> Parts<'a> {
         if !self.query.is_empty() {
             return Err(problem("must have no parameters: a cluster has none"));
         }
-        let (seeds, node) = self.hosts(6379, 0)?;
+        let (seeds, mut node) = self.hosts(6379, 0)?;
+        if let [seed] = &*seeds
+            && node.has_tls()
+            && !is_address(&seed.name)
+        {
+            node.endpoint = Some(seed.clone());
+        }
         Ok(Address::Cluster { seeds, node })
     }
 
@@ -215,7 +235,7 @@ impl<'a> Parts<'a> {
             (Some(user), Some(password)) => RedisConnectionInfo::default().set_username(user).set_password(password),
             (Some(_), None) => return Err(problem("must have sentinel_password next to sentinel_user")),
         };
-        let sentinel = Template(node.0.clone().set_redis_settings(settings));
+        let sentinel = Template::new(node.info.clone().set_redis_settings(settings));
         Ok(SentinelAddress { hosts, sentinel, name: name.to_owned(), node })
     }
 
@@ -241,7 +261,7 @@ impl<'a> Parts<'a> {
                 return Err(problem("must list each host once"));
             }
             hosts.push(host);
-            node.get_or_insert(Template(info));
+            node.get_or_insert(Template::new(info));
         }
         Ok((hosts, node.ok_or_else(|| problem(LIST))?))
     }
@@ -255,7 +275,11 @@ fn server(url: &str) -> Result<Address, ConfigError> {
     if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
         return Err(problem(INSECURE));
     }
-    Ok(Address::Server(Template(info)))
+    Ok(Address::Server(Template::new(info)))
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
 }
 
 const fn problem(problem: &'static str) -> ConfigError {
@@ -284,7 +308,7 @@ mod tests {
 
     /// User, password and database.
     fn settings(node: &Template) -> (Option<&str>, Option<&str>, i64) {
-        let settings = node.0.redis_settings();
+        let settings = node.info.redis_settings();
         (settings.username(), settings.password(), settings.db())
     }
 
@@ -373,7 +397,31 @@ mod tests {
         let info = found.node.at(&Host { name: "10.0.0.9".into(), port: 7 });
         assert_eq!(info.addr().to_string(), "10.0.0.9:7");
         assert!(matches!(info.addr(), ConnectionAddr::TcpTls { insecure: false, .. }));
-        assert_eq!(settings(&Template(info)), (Some("u"), Some("p"), 2));
+        assert_eq!(settings(&Template::new(info)), (Some("u"), Some("p"), 2));
+    }
+
+    #[test]
+    fn nodes_behind_one_name_keep_it_with_tls() {
+        let (address, other) = ("10.0.0.9", "n1.example");
+        for (url, name, port, expected) in [
+            ("rediss+cluster://a.example:10000", address, 8501, "a.example"),
+            ("rediss+cluster://a.example:10000", "2001:db8::1", 8501, "a.example"),
+            // The node announces a name that it has in its certificate.
+            ("rediss+cluster://a.example:10000", other, 8501, other),
+            // Another machine, which has the same port.
+            ("rediss+cluster://a.example:10000", address, 10000, address),
+            ("rediss+cluster://a.example:10000,b.example:10000", address, 8501, address),
+            ("rediss+cluster://10.0.0.1:10000", address, 8501, address),
+            ("redis+cluster://a.example:10000", address, 8501, address),
+            ("rediss+sentinel://a.example:10000/main", address, 8501, address),
+        ] {
+            let node = match parse(url) {
+                Address::Server(node) | Address::Cluster { node, .. } => node,
+                Address::Sentinel(found) => found.node,
+            };
+            let info = node.at(&Host { name: name.into(), port });
+            assert_eq!(info.addr().to_string(), format!("{expected}:{port}"), "{url} {name}");
+        }
     }
 
     #[test]

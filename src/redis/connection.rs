@@ -89,15 +89,11 @@ impl Connector {
         self.current.store(Some(Arc::new(connected)));
     }
 
-    /// Returns whether a new connection can lead to another server, although the current one answers.
-    pub(super) const fn has_sentinels(&self) -> bool {
-        matches!(self.target, Target::Sentinels(_))
-    }
-
-    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
+    /// Returns the Sentinels, if a new connection can lead to another server although the current one answers.
+    pub(super) const fn sentinels(&self) -> Option<&Sentinels> {
         match &self.target {
-            Target::Server(_) => Vec::new(),
-            Target::Sentinels(sentinels) => sentinels.clients().cloned().collect(),
+            Target::Server(_) => None,
+            Target::Sentinels(sentinels) => Some(sentinels),
         }
     }
 

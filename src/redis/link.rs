@@ -182,6 +182,10 @@ impl Link {
     }
 
     fn failed(&self, failure: Failure) -> Failure {
+        // The node works, except for this call: its slot may be migrated now, or have no owner.
+        if !failure.outage {
+            return failure;
+        }
         Failure { error: self.named(failure.error), ..failure }
     }
 

@@ -23,6 +23,13 @@ pub(super) struct Sentinels {
     sentinels: Vec<Sentinel>,
     /// How long an answer is awaited, including connecting.
     patience: Duration,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// The primary of the last answers, and when they came.
+struct Seen {
+    primary: Primary,
+    at: Instant,
 }
 
 /// A server that Sentinels name as the primary.
@@ -66,12 +73,17 @@ impl Sentinels {
             let client = Client::open(sentinel.at(&host))?;
             Ok(Sentinel { host, client, config: config.clone(), connection: Mutex::default() })
         });
-        Ok(Self { name, node, sentinels: sentinels.collect::<RedisResult<_>>()?, patience })
+        Ok(Self { name, node, sentinels: sentinels.collect::<RedisResult<_>>()?, patience, seen: Mutex::default() })
     }
 
     /// Returns the client of a primary.
     pub(super) fn client(&self, primary: &Primary) -> RedisResult<Client> {
         Client::open(self.node.at(&primary.host))
+    }
+
+    /// Returns the name by which the Sentinels know the primary.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns the clients of the Sentinels themselves.
@@ -120,7 +132,9 @@ impl Sentinels {
                 limit = limit.min(began.elapsed().saturating_add(grace));
             }
         }
-        choose(&answers, listed, current).ok_or(trouble)
+        // Keep the lock: another question may end at the same time.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        decide(&answers, listed, current, &mut seen, Instant::now()).ok_or(trouble)
     }
 }
 
@@ -195,20 +209,41 @@ fn is_newer(answers: &[Primary], current: Option<&Primary>) -> bool {
     current.is_some_and(|current| answers.iter().any(|answer| answer.epoch > current.epoch))
 }
 
+/// Returns the primary to use, after which only a later one counts for some time. At first only the Sentinel that leads a
+/// failover knows it, and the others may answer faster when the store connects.
+fn decide(
+    answers: &[Primary],
+    listed: usize,
+    current: Option<&Primary>,
+    seen: &mut Option<Seen>,
+    now: Instant,
+) -> Option<Primary> {
+    let recent = seen.as_ref().filter(|seen| now.saturating_duration_since(seen.at) < AGREEMENT);
+    let recent = recent.map(|seen| &seen.primary);
+    let latest = current.into_iter().chain(recent).max_by_key(|known| known.epoch);
+    let chosen = choose(answers, listed, latest, latest == recent)?;
+    if answers.contains(&chosen) {
+        *seen = Some(Seen { primary: chosen.clone(), at: now });
+    }
+    Some(chosen)
+}
+
 /// Returns the answer of the latest failover.
 ///
 /// Sentinels that were cut off before a failover, or do not know it yet, name the old primary. Its process may have been
-/// started again and accept writes. So an answer from before the current primary's failover counts only if every Sentinel
-/// of the URL gives one: they were set up again and count from zero.
-fn choose(answers: &[Primary], listed: usize, current: Option<&Primary>) -> Option<Primary> {
+/// started again and accept writes. So an answer from before the failover of the current primary counts only if every
+/// Sentinel of the URL gives one, because they were set up again and count from zero. If none has named the current
+/// primary recently, a majority is enough, because they have undone its promotion.
+fn choose(answers: &[Primary], listed: usize, current: Option<&Primary>, is_recent: bool) -> Option<Primary> {
     let votes = |answer: &Primary| answers.iter().filter(|other| *other == answer).count();
     let Some(latest) = answers.iter().max_by_key(|answer| (answer.epoch, votes(answer))) else {
         return current.cloned();
     };
+    let for_older = if is_recent { listed } else { majority(listed) };
     let needed = match current.map(|current| latest.epoch.cmp(&current.epoch)) {
         None | Some(Ordering::Greater) => 1,
         Some(Ordering::Equal) => majority(listed),
-        Some(Ordering::Less) => listed,
+        Some(Ordering::Less) => for_older,
     };
     if answers.len() >= needed { Some(latest.clone()) } else { current.cloned() }
 }
@@ -219,6 +254,10 @@ const fn majority(listed: usize) -> usize {
 
 /// How long to wait for the other Sentinels after a majority has answered.
 const GRACE: Duration = Duration::from_millis(20);
+
+/// How long Sentinels may disagree after a failover. They exchange their views every 2 s, and after 8 s they undo a
+/// promotion that they don't know.
+const AGREEMENT: Duration = Duration::from_secs(10);
 
 /// The pause between two questions while a primary does not answer.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -257,8 +296,36 @@ mod tests {
         ] {
             let answers: Vec<_> = answers.iter().copied().map(primary).collect();
             let current = current.map(primary);
-            let chosen = choose(&answers, 3, current.as_ref());
+            let chosen = choose(&answers, 3, current.as_ref(), true);
             assert_eq!(chosen.map(|chosen| chosen.host.name).as_deref(), expected, "{answers:?} after {current:?}");
+        }
+    }
+
+    #[test]
+    fn sentinels_with_old_view_do_not_lead_back() {
+        let (start, mut seen) = (Instant::now(), None);
+        for (seconds, answers, current, expected) in [
+            // Only the Sentinel that leads the failover knows it, and answers before the others.
+            (0, &[("b", 2)][..], Some(("a", 1)), "b"),
+            // It answers after the others, while the store still uses the old primary.
+            (1, &[("a", 1), ("a", 1)], Some(("a", 1)), "b"),
+            (2, &[("a", 1), ("a", 1)], None, "b"),
+            (3, &[], Some(("a", 1)), "b"),
+            (9, &[("a", 1), ("b", 2)], Some(("b", 2)), "b"),
+            (18, &[("a", 1), ("a", 1)], Some(("b", 2)), "b"),
+            // The promotion was undone.
+            (19, &[("a", 1)], Some(("b", 2)), "b"),
+            (19, &[("a", 1), ("a", 1)], Some(("b", 2)), "a"),
+            (20, &[("c", 3), ("a", 1)], Some(("a", 1)), "c"),
+            // All were set up again.
+            (21, &[("d", 0), ("d", 0)], Some(("c", 3)), "c"),
+            (21, &[("d", 0), ("d", 0), ("d", 0)], Some(("c", 3)), "d"),
+            (22, &[("d", 0), ("d", 0)], Some(("d", 0)), "d"),
+        ] {
+            let answers: Vec<_> = answers.iter().copied().map(primary).collect();
+            let now = start + Duration::from_secs(seconds);
+            let decided = decide(&answers, 3, current.map(primary).as_ref(), &mut seen, now).unwrap();
+            assert_eq!(decided.host.name, expected, "{seconds} s: {answers:?} after {current:?}");
         }
     }
 }

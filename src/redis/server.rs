@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::ConnectionManager;
-use ::redis::{Client, Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
+use ::redis::{Cmd, ErrorKind, FromRedisValue as _, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::time::{timeout, timeout_at};
 
 use super::connection::{Connector, Target};
 use super::failure::Failure;
+use super::sentinel::Sentinels;
 
 pub(super) struct Server {
     connector: Connector,
@@ -140,7 +141,7 @@ impl Server {
     /// longer the primary, so the answer is `false`.
     pub(super) async fn is_alive(&self) -> bool {
         match self.connector.current() {
-            Some(connection) if !self.connector.has_sentinels() => {
+            Some(connection) if self.connector.sentinels().is_none() => {
                 matches!(timeout(self.timeout, ping(connection)).await, Ok(Ok(())))
             }
             _ => false,
@@ -152,9 +153,9 @@ impl Server {
         self.open().await.is_ok()
     }
 
-    /// Returns the clients of all Sentinels. Empty if the server is not found through Sentinels.
-    pub(super) fn sentinel_clients(&self) -> Vec<Client> {
-        self.connector.sentinel_clients()
+    /// Returns the Sentinels through which the server is found.
+    pub(super) const fn sentinels(&self) -> Option<&Sentinels> {
+        self.connector.sentinels()
     }
 
     /// Returns whether the Sentinels name another primary than the connected one.

@@ -62,7 +62,7 @@ impl Stores {
                 let call = async { store.claim(claim.delivery(delivery), claim.claimant, replay.lease, now).await };
                 let claimed = catch_panic(call).await;
                 if claimed.is_ok() {
-                    self.replay_answered(delivery, |id| store.shard_of(id));
+                    self.replay_answered(delivery);
                 }
                 claimed
             }
@@ -73,7 +73,7 @@ impl Stores {
                     Ok(outcome) => {
                         // A store may return a cached denial without a call to its server.
                         if !matches!(outcome, AdmitOutcome::OverQuota { .. }) {
-                            self.replay_answered(delivery, |id| ReplayStore::shard_of(&**store, id));
+                            self.replay_answered(delivery);
                         }
                         pending.claim = None;
                         let claim = matches!(outcome, AdmitOutcome::Granted(_)).then_some(claim);
@@ -185,12 +185,20 @@ impl Stores {
         Admission::new(Err(error), None, None)
     }
 
-    fn replay_failed(&self, delivery: &VerifiedDelivery, error: &StoreError) {
-        self.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), error);
+    pub(super) fn replay_failed(&self, delivery: &VerifiedDelivery, error: &StoreError) {
+        self.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), error, |id| self.replay_shard(id));
     }
 
-    fn replay_answered(&self, delivery: &VerifiedDelivery, shard_of: impl Fn(&str) -> Option<Arc<str>>) {
-        self.monitor.store_answered(SharedKind::Replay, delivery.webhook_id(), shard_of);
+    fn replay_answered(&self, delivery: &VerifiedDelivery) {
+        self.monitor.store_answered(SharedKind::Replay, delivery.webhook_id(), |id| self.replay_shard(id));
+    }
+
+    fn replay_shard(&self, webhook_id: &str) -> Option<Arc<str>> {
+        match &self.replay.as_ref()?.store {
+            ReplayBackend::Local(_) => None,
+            ReplayBackend::Shared(store) => store.shard_of(webhook_id),
+            ReplayBackend::Joint(store) => ReplayStore::shard_of(&**store, webhook_id),
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::handler_claim::HandlerClaim;
-use super::monitor::SharedKind;
 use super::stores::{Holder, Stores};
 use super::verified_delivery::VerifiedDelivery;
 use crate::clock::ClockReading;
@@ -111,7 +110,7 @@ impl ReplayClaim {
             }
             Ok(_) => Ok(true),
             Err(error) => {
-                stores.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), &error);
+                stores.replay_failed(delivery, &error);
                 Err(error)
             }
         }
@@ -140,7 +139,7 @@ impl ReplayClaim {
             });
             return;
         }
-        stores.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), &StoreError::new(NO_RUNTIME));
+        stores.replay_failed(delivery, &StoreError::new(NO_RUNTIME));
     }
 }
 

@@ -42,13 +42,19 @@ impl Monitor {
         self.each(|observer| observer.store_failed(StoreKind::Keys, error));
     }
 
-    /// Reports that a call for `webhook_id` failed.
-    pub(super) fn store_failed(&self, store: SharedKind, webhook_id: &str, error: &StoreError) {
+    /// Reports that a call for `webhook_id` failed. `shard_of` is the store's.
+    pub(super) fn store_failed(
+        &self,
+        store: SharedKind,
+        webhook_id: &str,
+        error: &StoreError,
+        shard_of: impl Fn(&str) -> Option<Arc<str>>,
+    ) {
         let outages = self.outages(store);
         let error = outages.name(error);
         self.each(|observer| observer.store_failed(store.into(), &error));
         // Last: an answer to another request must not report the recovery before the failure.
-        outages.begin(error.shard(), webhook_id);
+        outages.begin(error.shard(), webhook_id, shard_of);
     }
 
     /// Reports a recovery if the shard that answered for `webhook_id` failed before. `shard_of` is the store's.

@@ -18,7 +18,7 @@ pub(super) struct Outages {
 struct Outage {
     /// `None` if the error named no shard.
     shard: Option<Arc<str>>,
-    /// The webhook id of the last call that failed. After a failover it finds the shard that has taken over.
+    /// The webhook id of a call that failed. After a failover it finds the shard that has taken over.
     webhook_id: Box<str>,
 }
 
@@ -31,11 +31,17 @@ impl Outages {
         }
     }
 
-    /// Keeps the outage of a shard.
-    pub(super) fn begin(&self, shard: Option<&str>, webhook_id: &str) {
+    /// Keeps the outage of a shard. A call that was redirected can fail at another shard than that of its webhook id.
+    /// So a webhook id of the failed shard is kept if there is one: an answer of another shard must not end the outage.
+    #[cold]
+    pub(super) fn begin(&self, shard: Option<&str>, webhook_id: &str, shard_of: impl Fn(&str) -> Option<Arc<str>>) {
+        let shard_of = without_panic(shard_of);
         let mut list = self.lock();
         let shard = kept_name(&list, shard);
+        let is_home = |id: &str| shard_of(id).as_deref() == shard;
         match list.iter_mut().find(|outage| outage.shard.as_deref() == shard) {
+            Some(outage) if *outage.webhook_id == *webhook_id => {}
+            Some(outage) if !is_home(webhook_id) && is_home(&outage.webhook_id) => {}
             Some(outage) => outage.webhook_id = webhook_id.into(),
             None => list.push(Outage { shard: shard.map(Arc::from), webhook_id: webhook_id.into() }),
         }
@@ -50,8 +56,7 @@ impl Outages {
     /// answered, and those whose webhook ids that shard has now.
     #[cold]
     pub(super) fn end(&self, webhook_id: &str, shard_of: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Option<Arc<str>>> {
-        // A panic in the application's store must not fail the request.
-        let shard_of = |id: &str| catch_unwind(AssertUnwindSafe(|| shard_of(id))).unwrap_or_default();
+        let shard_of = without_panic(shard_of);
         let answered = shard_of(webhook_id);
         let mut list = self.lock();
         let ended = list.extract_if(.., |outage| {
@@ -67,6 +72,11 @@ impl Outages {
     fn lock(&self) -> MutexGuard<'_, Vec<Outage>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A panic in the application's store must not fail the request.
+fn without_panic(shard_of: impl Fn(&str) -> Option<Arc<str>>) -> impl Fn(&str) -> Option<Arc<str>> {
+    move |id| catch_unwind(AssertUnwindSafe(|| shard_of(id))).unwrap_or_default()
 }
 
 /// Returns the name of a shard, or the common one of all that have no place in the list.

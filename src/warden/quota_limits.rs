@@ -50,7 +50,7 @@ impl QuotaLimits {
                 allowed
             }
             Err(error) => {
-                monitor.store_failed(SharedKind::Limits, webhook_id.as_str(), &error);
+                monitor.store_failed(SharedKind::Limits, webhook_id.as_str(), &error, |id| shared.shard_of(id));
                 self.count_share(monitor, webhook_id, quota)
             }
         }

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         cluster::redirects::slot_between_two_nodes_answers_from_both,
         cluster::redirects::request_waits_while_its_keys_move,
         secrets::cluster_by_tls_url_verifies_every_node,
+        secrets::cluster_behind_one_name_needs_no_addresses,
         sentinel::sentinels_and_servers_have_their_own_passwords,
         sentinel::replica_that_sentinel_names_is_refused,
         sentinel::tls_by_url_reaches_sentinel_and_primary,

@@ -140,9 +140,18 @@ pub(crate) async fn tls_by_url_reaches_the_server() {
 
 /// The nodes name each other by address, and their certificate is for that address too.
 pub(crate) async fn cluster_by_tls_url_verifies_every_node() {
+    assert_trust_of_cluster(ANY_NAME, "127.0.0.1").await;
+}
+
+/// The nodes name each other by address, but their certificate has only the name of the seed.
+pub(crate) async fn cluster_behind_one_name_needs_no_addresses() {
+    assert_trust_of_cluster("DNS:localhost", "localhost").await;
+}
+
+async fn assert_trust_of_cluster(certificate: &str, name: &str) {
     let server = Server::stopped(&[]);
     let directory = server.directory();
-    write_certificates(&directory);
+    write_certificates_for(&directory, certificate);
     let in_directory = |setting: &&str| match setting.strip_suffix(".pem") {
         Some(_) => directory.join(setting).to_str().unwrap().to_owned(),
         None => (*setting).to_owned(),
@@ -150,7 +159,7 @@ pub(crate) async fn cluster_by_tls_url_verifies_every_node() {
     let cluster = Cluster::over_tls(&TLS.iter().map(in_directory).collect::<Vec<_>>());
     // The only seed does not own the webhook id.
     let seed = (cluster.node_of(ID) + 1) % 3;
-    assert_trust(&cluster.url_of(&[seed]), &directory).await;
+    assert_trust(&cluster.url_of(&[seed]).replace("127.0.0.1", name), &directory).await;
 }
 
 /// Asserts that receivers reach servers by TLS if they know the certificate authority, and otherwise not.
@@ -165,6 +174,12 @@ async fn assert_trust(url: &str, directory: &Path) {
 
 /// Writes a certificate authority, and a certificate for this machine with its key.
 pub(crate) fn write_certificates(directory: &Path) {
+    write_certificates_for(directory, ANY_NAME);
+}
+
+const ANY_NAME: &str = "DNS:localhost,IP:127.0.0.1";
+
+fn write_certificates_for(directory: &Path, names: &str) {
     let run = |arguments: &[&str]| {
         let status = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap().status;
         assert!(status.success(), "openssl {arguments:?}");
@@ -173,8 +188,7 @@ pub(crate) fn write_certificates(directory: &Path) {
     let authority = ["-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
     run(&[&request[..], &authority].concat());
     run(&[&request[..], &["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.csr"]].concat());
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-        .unwrap();
+    std::fs::write(directory.join("names"), format!("subjectAltName={names}\nbasicConstraints=CA:FALSE\n")).unwrap();
     let sign =
         ["x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
     run(&[&sign[..], &["-extfile", "names", "-out", "cert.pem"]].concat());

@@ -544,6 +544,28 @@ fn each_failed_shard_has_its_gauge() {
 }
 
 #[test]
+fn shared_gauge_is_up_when_all_shards_are() {
+    let failed = |shard: &str| StoreError::new("gone").with_shard(shard);
+    for (recovered, up) in [(&["b:2"][..], 0.0), (&["b:2", "b:2", "s:7"], 0.0), (&["b:2", "a:1"], 1.0)] {
+        let metrics = measured(|observer| {
+            // Earlier shards have all labels.
+            for number in 0..64 {
+                let shard = format!("s:{number}");
+                observer.store_failed(StoreKind::Replay, &failed(&shard));
+                observer.store_recovered(StoreKind::Replay, Some(&shard));
+            }
+            for shard in ["a:1", "b:2", "a:1"] {
+                observer.store_failed(StoreKind::Replay, &failed(shard));
+            }
+            for shard in recovered {
+                observer.store_recovered(StoreKind::Replay, Some(shard));
+            }
+        });
+        assert_eq!(metrics.gauges["hookwarden_store_up{store=replay,shard=other}"], up, "{recovered:?}");
+    }
+}
+
+#[test]
 fn request_is_counted_by_scheme_outcome_and_reason() {
     let metrics = measured(|observer| {
         observer.observe(&full(Outcome::Accepted));

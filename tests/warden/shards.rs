@@ -26,6 +26,8 @@ struct Shards(Arc<Mutex<State>>);
 struct State {
     homes: HashMap<String, Arc<str>>,
     down: BTreeSet<String>,
+    /// Where calls for a webhook id are redirected.
+    redirected: HashMap<String, Arc<str>>,
     lookups: usize,
     is_hidden: bool,
     errs_without_name: bool,
@@ -57,7 +59,7 @@ impl Shards {
 
     fn answer<T: Send + 'static>(&self, id: &str, answer: T) -> BoxFuture<'static, Result<T, StoreError>> {
         let answer = self.set(|state| {
-            let shard = state.homes.get(id).unwrap();
+            let shard = state.redirected.get(id).or(state.homes.get(id)).unwrap();
             let error = StoreError::new("connection refused");
             match state.down.contains(&**shard) {
                 true if state.errs_without_name => Err(error),
@@ -247,6 +249,27 @@ async fn promoted_shard_ends_the_outage_of_its_predecessor() {
         shards.start("a:9");
         let recovered = ["a:1", "a:9"].map(|shard| format!("recovered {store} {shard}"));
         assert_eq!(scene.deliver(&["globex", "initech", "acme"]).await, recovered);
+    }
+}
+
+/// While a slot is being migrated, calls of its webhook ids can fail at the shard that receives it.
+#[tokio::test]
+async fn redirected_failure_ends_no_outage_early() {
+    for (store, with) in SETTINGS {
+        let shards = Shards::new(&[("acme", "a:1"), ("globex", "b:2"), ("initech", "b:2")]);
+        let scene = Scene::new(&shards, with);
+        shards.stop("a:1");
+        assert_eq!(scene.deliver(&["acme"]).await, [format!("failed {store} a:1")]);
+        shards.set(|state| state.redirected.insert("globex".into(), "a:1".into()));
+        assert_eq!(scene.deliver(&["globex", "initech"]).await, [format!("failed {store} a:1")]);
+        shards.start("a:1");
+        assert_eq!(scene.deliver(&["initech", "acme"]).await, [format!("recovered {store} a:1")]);
+        // A webhook id of the shard replaces another one.
+        shards.stop("a:1");
+        let failed = format!("failed {store} a:1");
+        assert_eq!(scene.deliver(&["globex", "acme", "initech"]).await, [&*failed, &*failed]);
+        shards.start("a:1");
+        assert_eq!(scene.deliver(&["initech", "acme"]).await, [format!("recovered {store} a:1")]);
     }
 }
 

@@ -57,4 +57,4 @@ impl<T: Clone> Family<T> {
 const FIRST: usize = 4;
 
 /// The label of everything beyond the capacity.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";

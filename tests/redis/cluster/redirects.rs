@@ -13,7 +13,7 @@ use hookwarden::{Quota, Timestamp};
 use tokio::time::sleep;
 
 use super::{endpoint, one_id_on_each};
-use crate::endpoint::signed_for;
+use crate::endpoint::{Endpoint, Handled, Reports, builder, signed_for};
 use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
 
@@ -138,7 +138,9 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
     let cluster = Cluster::of_primaries();
     let ids = cluster.ids_on(0, 2);
     let store = RedisStore::builder(cluster.url()).timeout(TIMEOUT).connect().await.unwrap();
-    let endpoint = endpoint(store, &ids);
+    let reports = Reports::default();
+    let warden = builder().shared_store(store).observer(reports.clone());
+    let endpoint = Endpoint::of_senders(warden, &ids, Handled::default(), Duration::ZERO);
     assert_eq!(endpoint.status(&signed_for(&ids[0], "before")).await, StatusCode::OK);
     let migration = cluster.migrate(cluster.slot(&ids[0]), 1);
     let delivery = signed_for(&ids[0], "during");
@@ -154,6 +156,8 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
     migration.finish();
     assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
     assert_eq!(endpoint.handled(), 5);
+    assert!(reports.has("failed Replay"));
+    assert!(!reports.all().iter().any(|report| report.contains("(shard ")), "no node failed: {:?}", reports.all());
 }
 
 /// A node that has left the cluster knows no owner of any slot.
