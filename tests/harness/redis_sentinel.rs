@@ -31,7 +31,9 @@ impl SentinelSet {
     pub(crate) fn with(passwords: Passwords) -> Self {
         let mut servers = Vec::<Server>::new();
         for _ in 0..3 {
-            let mut server = Server::stopped(&["--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
+            // Every write is in the file before it is answered.
+            let mut server =
+                Server::stopped(&["--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"]);
             if !passwords.servers.is_empty() {
                 server.add_settings(&["--requirepass", passwords.servers, "--masterauth", passwords.servers]);
             }
@@ -52,7 +54,10 @@ impl SentinelSet {
     pub(crate) fn new_sentinel(&self, primary: u16) -> Server {
         let Passwords { servers, sentinels } = self.passwords;
         let mut config = format!("sentinel monitor {NAME} 127.0.0.1 {primary} 2\n");
-        config += &format!("sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 3000\n");
+        config += &format!("sentinel down-after-milliseconds {NAME} {LATE}\n");
+        // After a vote without a majority, the Sentinels wait for twice this time. The promoted replica must report its
+        // role within it, and is asked once a second.
+        config += &format!("sentinel failover-timeout {NAME} 2000\n");
         config += &format!("sentinel parallel-syncs {NAME} 2\n");
         if !servers.is_empty() {
             config += &format!("sentinel auth-pass {NAME} {servers}\n");
@@ -84,6 +89,16 @@ impl SentinelSet {
         wait_until("the replicas follow", || self.online_replicas(primary) == 2);
     }
 
+    /// Lets the Sentinels promote a replica soon after the primary does not answer any more, or not. A primary that waits
+    /// for a busy processor must not be replaced by the way.
+    pub(crate) fn fail_over_soon(&self, soon: bool) {
+        let time = if soon { "500" } else { LATE };
+        for sentinel in &self.sentinels {
+            // One that is stopped does not take part.
+            let _ = sentinel.try_ask::<()>(&["SENTINEL", "SET", NAME, "down-after-milliseconds", time]);
+        }
+    }
+
     /// Returns the server that the first Sentinel names.
     pub(crate) fn primary(&self) -> usize {
         let (_, port): (String, u16) = self.sentinels[0].ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
@@ -98,6 +113,22 @@ impl SentinelSet {
             promoted.is_some()
         });
         promoted.unwrap()
+    }
+
+    /// Waits until a Sentinel names another server than `old`.
+    pub(crate) fn wait_for_decision(&self, old: usize) {
+        let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
+        let names_another = |sentinel: &Server| {
+            let named = sentinel.try_ask::<(String, u16)>(&question);
+            named.is_ok_and(|(_, port)| port != self.servers[old].port())
+        };
+        wait_until("a Sentinel names the new primary", || self.sentinels.iter().any(names_another));
+    }
+
+    /// Returns the servers other than `primary`.
+    pub(crate) fn replicas(&self, primary: usize) -> Vec<&Server> {
+        let others = self.servers.iter().enumerate().filter(|(number, _)| *number != primary);
+        others.map(|(_, server)| server).collect()
     }
 
     fn is_primary(&self, number: usize) -> bool {
@@ -142,6 +173,9 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         sleep(Duration::from_millis(5));
     }
 }
+
+/// Milliseconds until a primary that does not answer is replaced, except in a test of that.
+const LATE: &str = "20000";
 
 /// The name by which the Sentinels know the primary.
 pub(crate) const NAME: &str = "main";

@@ -69,7 +69,7 @@ pub(crate) async fn endless_redirection_ends_with_its_request() {
     cluster.reset_statistics();
     let began = Instant::now();
     assert_eq!(endpoint.status(&signed_for(&ids[0], "lost")).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(began.elapsed() < TIMEOUT * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < TIMEOUT * 3 / 2, "{:?}", began.elapsed());
     let followed = cluster.errors("MOVED");
     assert!((2..=MOST_REDIRECTIONS).contains(&followed), "{followed} redirections");
     for id in &ids[1..] {
@@ -142,7 +142,7 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
         let began = Instant::now();
         assert_eq!(endpoint.status(&delivery).await, StatusCode::SERVICE_UNAVAILABLE);
         let took = began.elapsed();
-        assert!(took >= TIMEOUT / 2 && took < TIMEOUT * 2, "{took:?}");
+        assert!(took >= TIMEOUT / 2 && took < TIMEOUT * 3 / 2, "{took:?}");
         let began = Instant::now();
         assert_eq!(endpoint.status(&signed_for(&ids[1], format!("{number}"))).await, StatusCode::OK);
         assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
@@ -153,7 +153,7 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
 }
 
 /// The store's timeout: short for the tests, and longer than a normal answer takes.
-const TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// More than any real change of a cluster causes in one request.
 const MOST_REDIRECTIONS: u64 = 20;
