@@ -22,6 +22,7 @@ count "default" 25
 count "ed25519" 37 --features ed25519
 count "ecdsa" 46 --features ecdsa
 count "rsa" 40 --features rsa
+count "message-signatures" 29 --features message-signatures
 count "providers" 34 --features providers
 count "warden" 59 --features warden
 

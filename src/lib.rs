@@ -32,6 +32,7 @@
 //! | verify a body while it arrives | [`verifier::Verification`] | |
 //! | sign webhooks | [`Signer`] | |
 //! | verify signatures with a public key | [`PublicKey`] | `ed25519`, `ecdsa` or `rsa` |
+//! | verify HTTP Message Signatures (RFC 9421) | [`message_signatures`] | `message-signatures` |
 //! | use a provider by its name | [`providers`] | `providers` |
 //! | describe another provider | [`Scheme`], in code or in TOML | `serde` for TOML |
 //! | verify a provider's requests with my own code | [`scheme::CustomScheme`] | |
@@ -73,6 +74,7 @@
 //! | `serde` | schemes from TOML or JSON; with `warden`, handshakes, and keys from files |
 //! | `providers` | the schemes of providers by name; with `warden`, their handshakes |
 //! | `ed25519`, `ecdsa`, `rsa` | signatures with public keys |
+//! | `message-signatures` | HTTP Message Signatures (RFC 9421) |
 //! | `tracing`, `metrics` | observers |
 //! | `harden` | response headers, plain HTTP policy, `security.txt` |
 //! | `diagnose` | explains why a captured request does not verify |
@@ -92,6 +94,7 @@
 #![cfg_attr(not(feature = "axum"), doc = "[`axum`]: #features")]
 #![cfg_attr(not(feature = "actix"), doc = "[`actix`]: #features")]
 #![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(not(feature = "message-signatures"), doc = "[`message_signatures`]: #features")]
 #![cfg_attr(not(feature = "providers"), doc = "[`providers`]: #features")]
 #![cfg_attr(not(feature = "redis"), doc = "[`redis`]: #features")]
 #![cfg_attr(not(feature = "tracing"), doc = "[`event::TracingObserver`]: #features")]
@@ -139,6 +142,7 @@ mod future;
             feature = "axum",
             feature = "ed25519",
             feature = "harden",
+            feature = "message-signatures",
             feature = "metrics",
             feature = "providers",
             feature = "serde",
@@ -160,6 +164,8 @@ mod keyed_hash;
 pub mod keys;
 #[cfg(feature = "warden")]
 pub mod limit;
+#[cfg(feature = "message-signatures")]
+pub mod message_signatures;
 #[cfg(feature = "tower")]
 mod occurrences;
 #[cfg(feature = "providers")]

@@ -45,8 +45,8 @@ use settlement::{LONGEST_SECONDS, Settlement, millis};
 pub use address::RedisUrl;
 pub use builder::{ConnectError, RedisStoreBuilder};
 
-/// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same server and prefix. Cheap to
-/// clone; all clones share one connection.
+/// Deliveries and quotas in Redis or Valkey, shared by all processes that use the same servers and prefix. Cheap to
+/// clone; all clones share one connection to each server.
 ///
 /// The [module](self) describes what happens when the server does not answer, what is stored and for how long, and how
 /// to size the server.

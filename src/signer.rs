@@ -241,7 +241,7 @@ fn unsignable(fault: Fault, scheme: &Scheme) -> SignError {
 ///
 /// `Debug` prints only the names: the values are valid until the timestamp is stale.
 #[derive(Clone)]
-pub struct SignedHeaders(Vec<(FieldName, String)>);
+pub struct SignedHeaders(pub(crate) Vec<(FieldName, String)>);
 
 impl SignedHeaders {
     /// The names and values.

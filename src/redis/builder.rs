@@ -89,8 +89,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets how long connecting may take, including the handshakes of TLS and Redis. The default is 1 s. A request
-    /// never waits longer than [`timeout`](Self::timeout).
+    /// Sets how long connecting may take, including the handshakes of TLS and Redis. The default is 1 s. Sentinels have
+    /// half of it to answer, at most 500 ms. A request never waits longer than [`timeout`](Self::timeout).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -100,7 +100,8 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     /// Returns an error if the URL, the prefix or a timeout is invalid, if the server does not answer, or if it refuses
-    /// the password.
+    /// the password. A cluster has to answer at one of the nodes in the URL, and one primary must be reachable; the
+    /// others may be down, but none may refuse the password.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let store = self.connect_later()?;
         store.inner.router.map.open().await?;

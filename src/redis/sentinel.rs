@@ -4,6 +4,7 @@
 //! still names the old primary. And it reads `SENTINEL MASTERS`, in which the Sentinel that leads a failover names the
 //! old primary until all replicas follow the new one.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -100,7 +101,7 @@ impl Sentinels {
     }
 
     async fn ask(&self, current: Option<&Primary>, grace: Duration) -> Result<Primary, Trouble> {
-        let majority = (self.sentinels.len() / 2).saturating_add(1);
+        let listed = self.sentinels.len();
         let ask = async |sentinel: &Sentinel| timeout(self.patience, sentinel.ask(&self.name)).await;
         let mut asked: FuturesUnordered<_> = self.sentinels.iter().map(ask).collect();
         let (mut answers, mut trouble) = (Vec::new(), Trouble::Silent);
@@ -115,11 +116,11 @@ impl Sentinels {
             if is_newer(&answers, current) {
                 break;
             }
-            if answers.len() == majority {
+            if answers.len() == majority(listed) {
                 limit = limit.min(began.elapsed().saturating_add(grace));
             }
         }
-        choose(&answers, majority, current).ok_or(trouble)
+        choose(&answers, listed, current).ok_or(trouble)
     }
 }
 
@@ -193,13 +194,26 @@ fn is_newer(answers: &[Primary], current: Option<&Primary>) -> bool {
     current.is_some_and(|current| answers.iter().any(|answer| answer.epoch > current.epoch))
 }
 
-/// Returns the answer of the latest failover. Fewer than a majority of the Sentinels may all have been cut off before
-/// it: they can lead to a later primary than the current one, but not back.
-fn choose(answers: &[Primary], majority: usize, current: Option<&Primary>) -> Option<Primary> {
+/// Returns the answer of the latest failover.
+///
+/// Sentinels that were cut off before a failover, or do not know it yet, name the old primary. Its process may have been
+/// started again and accept writes. So an answer from before the current primary's failover counts only if every Sentinel
+/// of the URL gives one: they were set up again and count from zero.
+fn choose(answers: &[Primary], listed: usize, current: Option<&Primary>) -> Option<Primary> {
     let votes = |answer: &Primary| answers.iter().filter(|other| *other == answer).count();
-    let latest = answers.iter().max_by_key(|answer| (answer.epoch, votes(answer)));
-    let is_trusted = answers.len() >= majority || current.is_none() || is_newer(answers, current);
-    latest.filter(|_| is_trusted).or(current).cloned()
+    let Some(latest) = answers.iter().max_by_key(|answer| (answer.epoch, votes(answer))) else {
+        return current.cloned();
+    };
+    let needed = match current.map(|current| latest.epoch.cmp(&current.epoch)) {
+        None | Some(Ordering::Greater) => 1,
+        Some(Ordering::Equal) => majority(listed),
+        Some(Ordering::Less) => listed,
+    };
+    if answers.len() >= needed { Some(latest.clone()) } else { current.cloned() }
+}
+
+const fn majority(listed: usize) -> usize {
+    listed.div_euclid(2).saturating_add(1)
 }
 
 /// How long to wait for the other Sentinels after a majority has answered.
@@ -231,7 +245,9 @@ mod tests {
             (&[("a", 1)], None, Some("a")),
             (&[("b", 2)], Some(("a", 1)), Some("b")),
             // The Sentinels were set up again, and count from zero.
-            (&[("c", 0), ("c", 0)], Some(("b", 2)), Some("c")),
+            (&[("c", 0), ("c", 0), ("c", 0)], Some(("b", 2)), Some("c")),
+            // Two Sentinels don't know the failover yet, and the third one is slow.
+            (&[("a", 1), ("a", 1)], Some(("b", 2)), Some("b")),
             // The same epoch with two names: most Sentinels decide.
             (&[("b", 2), ("a", 2), ("a", 2)], Some(("b", 2)), Some("a")),
             (&[("a", 2)], Some(("b", 2)), Some("b")),
@@ -240,7 +256,7 @@ mod tests {
         ] {
             let answers: Vec<_> = answers.iter().copied().map(primary).collect();
             let current = current.map(primary);
-            let chosen = choose(&answers, 2, current.as_ref());
+            let chosen = choose(&answers, 3, current.as_ref());
             assert_eq!(chosen.map(|chosen| chosen.host.name).as_deref(), expected, "{answers:?} after {current:?}");
         }
     }

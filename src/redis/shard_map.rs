@@ -151,9 +151,9 @@ impl ShardMap {
     /// changes.
     fn install(&self, _: &mut Nodes, slots: &[RangeInclusive<u16>], link: &Arc<Link>) {
         let old = self.table.load_full();
-        let with = |table: &SlotTable<Link>, slots| table.with(slots, link);
-        let Some((first, others)) = slots.split_first() else { return };
-        let new = Arc::new(others.iter().fold(with(&old, first), |table, slots| with(&table, slots)));
+        let mut given = slots.iter().filter(|slots| !old.has(slots, link));
+        let Some(first) = given.next() else { return };
+        let new = Arc::new(given.fold(old.with(first, link), |table, slots| table.with(slots, link)));
         old.owners().into_iter().for_each(|owner| hand_over(owner, &new));
         self.table.store(Arc::clone(&new));
         // Other settlements may have been queued meanwhile.
@@ -218,7 +218,8 @@ impl ShardMap {
             }
         }
         let table = self.table.load_full();
-        nodes.update(&topology, |link| table.owners().iter().any(|owner| Arc::ptr_eq(owner, link)));
+        let owners = table.owners();
+        nodes.update(&topology, |link| owners.iter().any(|owner| Arc::ptr_eq(owner, link)));
         // This fails if it is set, or if it is being set by the call that waits for this.
         let _ = cluster.discovered.set(());
         Ok(new)

@@ -24,6 +24,14 @@ impl<T> SlotTable<T> {
         self.ranges.get(index).map_or(&self.highest, |(_, owner)| owner)
     }
 
+    /// Returns whether `owner` has all of the slots.
+    pub(super) fn has(&self, slots: &RangeInclusive<u16>, owner: &Arc<T>) -> bool {
+        let index = self.ranges.partition_point(|(last, _)| last < slots.start());
+        // Neighboring ranges have different owners.
+        let (last, known) = self.ranges.get(index).map_or((LAST_SLOT, &self.highest), |(last, known)| (*last, known));
+        Arc::ptr_eq(known, owner) && *slots.end() <= last
+    }
+
     /// Returns a table in which `owner` has the slots, and the other slots keep their owners.
     #[must_use]
     pub(super) fn with(&self, slots: &RangeInclusive<u16>, owner: &Arc<T>) -> Self {
@@ -93,6 +101,7 @@ mod tests {
         ] {
             table = table.with(&slots, owner);
             assert_eq!(text(&table), expected, "after {slots:?}:{owner}");
+            assert!(table.has(&slots, owner), "{slots:?}:{owner}");
         }
     }
 
@@ -102,6 +111,11 @@ mod tests {
         let table = SlotTable::new(a).with(&(100..=200), &b);
         for (slot, owner) in [(0, "a"), (99, "a"), (100, "b"), (200, "b"), (201, "a"), (16_383, "a")] {
             assert_eq!(**table.owner(slot), owner, "{slot}");
+        }
+        for (slots, has) in
+            [(100..=200, true), (150..=150, true), (99..=200, false), (100..=201, false), (0..=99, false)]
+        {
+            assert_eq!(table.has(&slots, &b), has, "{slots:?}");
         }
         let owners: Vec<_> = table.owners().into_iter().map(|owner| **owner).collect();
         assert_eq!(owners, ["a", "b"]);

@@ -88,4 +88,10 @@ impl Scheme {
     pub(crate) const fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
+
+    /// Whether the check of a custom scheme keeps a copy of the body.
+    #[cfg(feature = "warden")]
+    pub(crate) fn keeps_body(&self) -> bool {
+        self.custom.as_ref().is_some_and(|custom| custom.keeps_body)
+    }
 }

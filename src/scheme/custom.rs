@@ -96,6 +96,13 @@ pub trait CustomScheme: Send + Sync + 'static {
     /// signature, name it with [`SchemeBuilder::signature_header`](crate::scheme::SchemeBuilder::signature_header), so that
     /// events can show it.
     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason>;
+
+    /// Whether a check keeps a copy of the body. By default it does, and a Warden counts the body twice in
+    /// `BodyLimits::max_bytes_in_flight`. Return `false` if checks only hash the body. It is called once, when the scheme is
+    /// created.
+    fn keeps_body(&self) -> bool {
+        true
+    }
 }
 
 impl<S: CustomScheme + ?Sized> CustomScheme for Arc<S> {
@@ -105,6 +112,10 @@ impl<S: CustomScheme + ?Sized> CustomScheme for Arc<S> {
 
     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
         (**self).begin(head)
+    }
+
+    fn keeps_body(&self) -> bool {
+        (**self).keeps_body()
     }
 }
 
@@ -171,8 +182,8 @@ impl fmt::Debug for CustomHead {
 /// }
 /// ```
 pub trait CustomCheck: Send + Sync + 'static {
-    /// Takes the next chunk of the raw body. A Warden limits the total, a `Verifier` does not. The check may keep a copy, because a
-    /// Warden counts the body of a custom scheme twice in `BodyLimits::max_bytes_in_flight`.
+    /// Takes the next chunk of the raw body. A Warden limits the total, a `Verifier` does not. The check may keep a copy
+    /// unless [`CustomScheme::keeps_body`] returns `false`.
     fn update(&mut self, chunk: &[u8]);
 
     /// Verifies the request. The body is complete.
@@ -199,17 +210,18 @@ impl<C: CustomCheck + ?Sized> CustomCheck for Box<C> {
 pub(super) struct Custom {
     scheme: Arc<dyn CustomScheme>,
     pub(super) coverage: Coverage,
+    pub(super) keeps_body: bool,
     pub(super) is_token: bool,
 }
 
 impl Custom {
     pub(super) fn new(scheme: impl CustomScheme) -> Self {
-        let coverage = scheme.coverage();
-        Self { scheme: Arc::new(scheme), coverage, is_token: false }
+        let (coverage, keeps_body) = (scheme.coverage(), scheme.keeps_body());
+        Self { scheme: Arc::new(scheme), coverage, keeps_body, is_token: false }
     }
 
     pub(super) fn token(scheme: impl CustomScheme) -> Self {
-        Self { scheme: Arc::new(scheme), coverage: Coverage::NOTHING, is_token: true }
+        Self { coverage: Coverage::NOTHING, is_token: true, ..Self::new(scheme) }
     }
 
     /// Reads a head. Returns its timestamp and its check.
@@ -225,7 +237,9 @@ impl Custom {
 
 impl fmt::Debug for Custom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").field("coverage", &self.coverage).field("is_token", &self.is_token).finish()
+        let Self { coverage, keeps_body, is_token, .. } = self;
+        let mut custom = f.debug_struct("Custom");
+        custom.field("coverage", coverage).field("keeps_body", keeps_body).field("is_token", is_token).finish()
     }
 }
 

@@ -273,7 +273,7 @@ impl WardenBuilder {
             accept: self.accept,
             handshakes,
             decoys: Decoys::new(&self.rules.scheme)?,
-            body_copies: if self.rules.scheme.is_custom() { 2 } else { 1 },
+            body_copies: if self.rules.scheme.keeps_body() { 2 } else { 1 },
             rules: self.rules,
             keys,
             id_source,

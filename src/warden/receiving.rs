@@ -78,7 +78,7 @@ impl Receiving {
         self.expect(total)?;
         // Captures, a Warden that only reports and the check of a custom scheme keep the body of an unknown id too.
         let Inner { rules, monitor, captures, .. } = &*self.log.inner;
-        let keeps_all = rules.scheme.is_custom() || captures.is_some() || monitor.report_only.is_some();
+        let keeps_all = rules.scheme.keeps_body() || captures.is_some() || monitor.report_only.is_some();
         let fits =
             if self.decoy.is_none() || keeps_all { self.log.hold_up_to(total) } else { self.log.could_hold(total) };
         if !fits {

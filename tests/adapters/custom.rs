@@ -22,23 +22,23 @@ mod plaid;
 #[expect(dead_code, reason = "the tests use its Warden without its receiver")]
 mod twilio;
 
-const UNAUTHORIZED: &str = "401 Unauthorized | content-length: 0 | www-authenticate: Webhook";
-const REPLAYED: &str = "200 OK | content-length: 0";
+pub(crate) const UNAUTHORIZED: &str = "401 Unauthorized | content-length: 0 | www-authenticate: Webhook";
+pub(crate) const REPLAYED: &str = "200 OK | content-length: 0";
 const BLOCKED: &str = "429 Too Many Requests | content-length: 0 | retry-after: 1";
 
 /// The handler's answer.
-fn handled(id: &str) -> String {
+pub(crate) fn handled(id: &str) -> String {
     format!("200 OK | content-length: 0 | x-handled: {id}")
 }
 
-const fn refused(reason: Reason) -> Outcome {
+pub(crate) const fn refused(reason: Reason) -> Outcome {
     Outcome::Refused(RefusalReason::Unverified(reason))
 }
 
-const DUPLICATE: Outcome = Outcome::Refused(RefusalReason::Replayed);
+pub(crate) const DUPLICATE: Outcome = Outcome::Refused(RefusalReason::Replayed);
 
 /// Runs a scenario on each adapter, and asserts equal answers.
-async fn agree(warden: impl Fn() -> WardenBuilder, scenario: impl AsyncFn(&mut Site)) {
+pub(crate) async fn agree(warden: impl Fn() -> WardenBuilder, scenario: impl AsyncFn(&mut Site)) {
     let mut transcripts = Vec::new();
     for &adapter in Server::ALL {
         let mut site = Site::behind(adapter, warden()).await;
@@ -49,7 +49,7 @@ async fn agree(warden: impl Fn() -> WardenBuilder, scenario: impl AsyncFn(&mut S
 }
 
 /// The default limit for rejected requests, and no quota headers in the handler's answers.
-fn quotas() -> Quotas {
+pub(crate) fn quotas() -> Quotas {
     Quotas::new().danger_unlimited_accepted()
 }
 

@@ -16,6 +16,7 @@ mod harden;
 mod harness;
 mod layer;
 mod log;
+mod message_signatures;
 mod only_one_adapter;
 mod public_keys;
 mod report_only;

@@ -97,6 +97,7 @@ fn main() -> ExitCode {
         chaos::chaos_over_a_running_load,
         sentinel::failover_under_load_handles_deliveries_once,
         sentinel::planned_failover_leaves_the_old_primary,
+        sentinel::stopped_primary_does_not_hold_the_store,
         sentinel::isolated_sentinel_does_not_lead_back,
         sentinel::stopped_sentinel_delays_no_first_request,
         apart::commit_while_down_is_sent_later,
@@ -128,8 +129,6 @@ fn main() -> ExitCode {
 /// Returns the trials that show what a server does with the store's commands.
 fn contract(program: &'static Program) -> Vec<Trial> {
     let mut trials = Vec::from(trials![Some(program), in_parallel:
-        script::replay_store_keeps_the_contract,
-        script::rate_limiter_keeps_the_contract,
         script::admit_equals_claim_and_check,
         counts::accepted_request_costs_two_scripts,
         cluster::store_keeps_both_contracts_on_a_cluster,

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use hookwarden::redis::RedisStore;
 
 use crate::endpoint::{Endpoint, RETURN, Reports, builder};
+use crate::harness::PATIENCE;
 use crate::harness::redis_sentinel::{NAME, Passwords, SentinelSet};
 use crate::harness::redis_server::{Server, free_port, patient_store};
 use crate::harness::sender::{ID, Post};
@@ -115,6 +116,22 @@ pub(crate) async fn planned_failover_leaves_the_old_primary() {
         twice <= (lost + early).min(SENDERS * 2),
         "{twice} deliveries were handled twice, and {lost} entries were lost"
     );
+}
+
+pub(crate) async fn stopped_primary_does_not_hold_the_store() {
+    let set = SentinelSet::start();
+    set.fail_over_soon(true);
+    // The new connection to the stopped primary would wait longer than the test.
+    let setting = RedisStore::builder(set.url()).timeout(TIMEOUT).connect_timeout(PATIENCE);
+    let endpoint = Endpoint::new(builder().shared_store(setting.connect().await.unwrap()));
+    assert_eq!(endpoint.status(&Post::signed("before")).await, StatusCode::OK);
+    let old = set.primary();
+    set.servers[old].signal("STOP");
+    assert_eq!(endpoint.status(&Post::signed("refused")).await, StatusCode::SERVICE_UNAVAILABLE);
+    set.wait_for_promotion(old);
+    set.wait_for_decision(old);
+    endpoint.recovers().await;
+    set.servers[old].signal("CONT");
 }
 
 pub(crate) async fn isolated_sentinel_does_not_lead_back() {

@@ -1,0 +1,109 @@
+//! HTTP Message Signatures ([RFC 9421](https://www.rfc-editor.org/rfc/rfc9421)) with the digest of the body ([RFC
+//! 9530](https://www.rfc-editor.org/rfc/rfc9530)).
+//!
+//! A sender lists in `Signature-Input` which components of the request it signed: the method, the URL, headers. One of
+//! these headers is `Content-Digest`, the hash of the body. A [`Profile`] says which components and parameters a signature
+//! must have, and [`Profile::scheme`] makes it a [`Scheme`](crate::Scheme). Everything else works as for other schemes:
+//! keys and their rotation, replay protection, quotas, events and adapters.
+//!
+//! ```
+//! use hookwarden::crypto::Algorithm;
+//! use hookwarden::headers::RequestHead;
+//! use hookwarden::message_signatures::{Profile, SignatureParameters};
+//! use hookwarden::{Keyring, Timestamp, Verifier};
+//!
+//! let profile = Profile::webhooks("https://hooks.example.com")?; // the URL that senders use
+//! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let verifier = Verifier::new(scheme, keys.clone())?;
+//!
+//! // The sender.
+//! let signer = profile.signer(Algorithm::HmacSha256, keys)?;
+//! let head = [("Content-Type", "application/json")];
+//! let head = RequestHead::new("POST", "/webhooks/acme?v=1", &head);
+//! let parameters = SignatureParameters::new().keyid("2027-01").nonce("b3k2pp5k7z-50gnwp.yemd");
+//! let now = Timestamp::from_unix(1_800_000_000); // `sign` reads the clock instead
+//! let signed = signer.sign_at(&head, b"{}", &parameters, now)?;
+//!
+//! // The receiver.
+//! let headers: Vec<(&str, &str)> = signed.iter().chain([("Content-Type", "application/json")]).collect();
+//! verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=1", &headers), b"{}", now)?;
+//! assert!(verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=2", &headers), b"{}", now).is_err());
+//! assert!(verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=1", &headers), b"[]", now).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is checked
+//!
+//! * **The body belongs to the signature.** Its digests are computed while it arrives, and compared in the same call as the
+//!   signature. If a request has a body, the signature must cover `content-digest`. At least one digest must be `sha-256`
+//!   or `sha-512`, and each of these two that is present must match. Others are ignored.
+//! * **The profile decides, never the message:** which components and parameters are needed, and with which algorithm the
+//!   keys verify. If the parameter `alg` is present, it must name that algorithm.
+//! * **One signature counts.** It has the label and the tag of the profile. A request with several such signatures is
+//!   refused.
+//! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, not from
+//!   the `Host` header.
+//! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
+//! * **Replay.** The signature base identifies a delivery, so a copy with another label or another order of headers is the
+//!   same delivery. A retry that is signed again is another delivery, because `created` and `nonce` differ: to recognize it, use
+//!   an id in the body.
+//!
+//! # Components
+//!
+//! | component | support |
+//! | --- | --- |
+//! | `@method`, `@path`, `@query` | as the server received them |
+//! | `@target-uri`, `@authority`, `@scheme` | with the origin of the profile |
+//! | `@query-param;name="…"` | if the query has the parameter exactly once |
+//! | a header | repeated headers are combined, except `authorization`, `content-length`, `content-type`, `date` and `host`, which must occur once |
+//! | `sf` | for headers whose type is known: [`ProfileBuilder::structured_field`] |
+//! | `key`, `bs` | as in the RFC |
+//! | `@status`, `req` | refused: they are for responses |
+//! | `tr` | refused: trailers arrive after the body |
+//! | `@request-target` | refused: servers do not keep the form in which it was sent |
+//!
+//! A key that occurs twice in a dictionary or among parameters is refused, although RFC 9651 ignores all but the last one:
+//! another implementation could use the first. A request has at most 8 signatures, and a signature 32 components.
+//!
+//! # Algorithms
+//!
+//! `hmac-sha256`, `ed25519`, `ecdsa-p256-sha256` and `rsa-v1_5-sha256` are supported: see [`Profile::scheme`]. The two that need
+//! SHA-384 or SHA-512, `ecdsa-p384-sha384` and `rsa-pss-sha512`, are not.
+//!
+//! # Keys by `keyid`
+//!
+//! All valid keys of the sender are tried; `keyid` does not select one. [`Profile::keyid`] reads it as a webhook id, so that
+//! each `keyid` has its own keys:
+//!
+#![cfg_attr(feature = "warden", doc = "```")]
+#![cfg_attr(not(feature = "warden"), doc = "```ignore")]
+//! use hookwarden::crypto::Algorithm;
+//! use hookwarden::message_signatures::Profile;
+//! use hookwarden::{IdSource, Keyring, Warden};
+//!
+//! let profile = Profile::webhooks("https://hooks.example.com")?;
+//! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
+//! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
+//! let id = IdSource::closure(move |head| profile.keyid(head));
+//! let warden = Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).build()?;
+//! # Ok::<(), hookwarden::ConfigError>(())
+//! ```
+
+mod check;
+mod component;
+mod digest;
+mod origin;
+mod parser;
+mod problem;
+mod profile;
+mod query;
+mod reading;
+mod signer;
+mod structured;
+mod values;
+
+pub use problem::{Parameter, Problem};
+pub use profile::{Profile, ProfileBuilder};
+pub use signer::{MessageSigner, SignatureParameters};
+pub use values::StructuredType;

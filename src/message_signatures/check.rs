@@ -1,0 +1,183 @@
+//! Verifies requests by a profile, as a scheme.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+
+use super::component::{Form, Kind};
+use super::digest::DigestCheck;
+use super::problem::Problem;
+use super::profile::Profile;
+use super::reading::{Message, SIGNATURE, algorithm_name};
+use crate::crypto::{Algorithm, LiveKeys, Proven};
+use crate::error::{ConfigError, Reason};
+use crate::headers::Head;
+use crate::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme, Scheme};
+use crate::time::Timestamp;
+
+impl Profile {
+    /// Creates the scheme that verifies requests by this profile, with keys for `algorithm`:
+    ///
+    /// | algorithm | name in the RFC |
+    /// | --- | --- |
+    /// | [`Algorithm::HmacSha256`] | `hmac-sha256` |
+    /// | [`Algorithm::Ed25519`] | `ed25519` |
+    /// | [`Algorithm::EcdsaP256`] | `ecdsa-p256-sha256` |
+    /// | [`Algorithm::RsaPkcs1`] | `rsa-v1_5-sha256` |
+    ///
+    /// # Errors
+    /// The algorithm is another one or needs a feature that is off, or `name` is not 1 to 64 characters of
+    /// `A-Z a-z 0-9 . _ -`.
+    pub fn scheme(&self, name: impl Into<Cow<'static, str>>, algorithm: Algorithm) -> Result<Scheme, ConfigError> {
+        if algorithm_name(algorithm).is_none() {
+            let problem = "must be HMAC-SHA-256, Ed25519, ECDSA on P-256 with `r` and `s`, or RSA PKCS #1 with SHA-256";
+            return Err(ConfigError::fixed("algorithm", problem));
+        }
+        let tolerance = self.max_age;
+        let scheme = Scheme::custom(name, algorithm, MessageScheme { profile: self.clone(), algorithm })?;
+        scheme.into_builder().signature_header(SIGNATURE).tolerance(tolerance).build()
+    }
+
+    /// Checks all of a request except the signature itself, and says what is wrong: for tests and for operators. To
+    /// verify a request, use a [`Verifier`](crate::Verifier) or a Warden.
+    ///
+    /// ```
+    /// use hookwarden::Timestamp;
+    /// use hookwarden::crypto::Algorithm;
+    /// use hookwarden::headers::RequestHead;
+    /// use hookwarden::message_signatures::{Problem, Profile};
+    ///
+    /// let profile = Profile::builder("https://example.com").covers(["@method", "@path"]).build()?;
+    /// let headers = [
+    ///     ("Signature-Input", r#"sig=("@method");created=1800000000"#),
+    ///     ("Signature", "sig=:AAAA:"),
+    /// ];
+    /// let head = RequestHead::new("POST", "/hooks", &headers);
+    /// let now = Timestamp::from_unix(1_800_000_000);
+    /// let problem = profile.check_at(Algorithm::Ed25519, &head, b"{}", now).unwrap_err();
+    /// assert_eq!(problem, Problem::Uncovered(r#""@path""#.into()));
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first problem found.
+    pub fn check_at(&self, algorithm: Algorithm, head: &dyn Head, body: &[u8], now: Timestamp) -> Result<(), Problem> {
+        let message = Message::read(self, algorithm, head)?;
+        let mut check = self.begin(message);
+        check.update(body);
+        check.times.check(now)?;
+        check.body.finish()
+    }
+
+    fn begin(&self, message: Message) -> MessageCheck {
+        let Message { base, signature, created, expires, digest } = message;
+        let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
+        let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
+        let body = match digest {
+            Some(digest) => BodyCheck::Digest(Box::new(digest)),
+            None if self.danger_unsigned_body => BodyCheck::Unsigned,
+            None => BodyCheck::Empty { has_body: false },
+        };
+        MessageCheck { base, signature, times, body }
+    }
+}
+
+struct MessageScheme {
+    profile: Profile,
+    algorithm: Algorithm,
+}
+
+impl CustomScheme for MessageScheme {
+    fn coverage(&self) -> Coverage {
+        let requires = |kind| self.profile.covered.iter().any(|component| component.kind == kind);
+        let covers_id = |kind: &Kind| matches!(kind, Kind::Field(name, Form::Text) if name.as_str().ends_with("-id"));
+        Coverage {
+            body: !self.profile.danger_unsigned_body,
+            timestamp: true,
+            id: self.profile.covered.iter().any(|component| covers_id(&component.kind)),
+            method: requires(Kind::Method),
+            url: requires(Kind::TargetUri) || (requires(Kind::Path) && requires(Kind::Query)),
+        }
+    }
+
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
+        let message = Message::read(&self.profile, self.algorithm, head).map_err(|problem| problem.reason())?;
+        let created = message.created;
+        Ok(CustomHead::new(self.profile.begin(message)).with_timestamp(created))
+    }
+
+    /// A check only hashes the body.
+    fn keeps_body(&self) -> bool {
+        false
+    }
+}
+
+/// A request whose body is arriving.
+struct MessageCheck {
+    base: alloc::string::String,
+    signature: alloc::vec::Vec<u8>,
+    times: Times,
+    body: BodyCheck,
+}
+
+impl CustomCheck for MessageCheck {
+    fn update(&mut self, chunk: &[u8]) {
+        match &mut self.body {
+            BodyCheck::Digest(digest) => digest.update(chunk),
+            BodyCheck::Empty { has_body } => *has_body |= !chunk.is_empty(),
+            BodyCheck::Unsigned => {}
+        }
+    }
+
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+        // The signature first, so that response times do not show which webhook ids exist.
+        let proven = keys.verify(&[self.base.as_bytes()], &self.signature)?;
+        self.times.check(keys.now()).and_then(|()| self.body.finish()).map_err(|problem| problem.reason())?;
+        Ok(proven)
+    }
+}
+
+/// How the body is verified. There is no way to verify a signature without it.
+enum BodyCheck {
+    /// The signature covers its digests.
+    Digest(Box<DigestCheck>),
+    /// The signature covers no digest, so that the body must be empty.
+    Empty { has_body: bool },
+    /// The profile accepts any body.
+    Unsigned,
+}
+
+impl BodyCheck {
+    fn finish(&self) -> Result<(), Problem> {
+        match self {
+            Self::Digest(digest) => digest.finish(),
+            Self::Empty { has_body: true } => Err(Problem::UncoveredBody),
+            Self::Empty { has_body: false } | Self::Unsigned => Ok(()),
+        }
+    }
+}
+
+/// The times of a signature and their limits in seconds.
+struct Times {
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    max_age: i64,
+    clock_skew: i64,
+}
+
+impl Times {
+    /// The scheme's tolerance has compared `created` already. A Warden can set another tolerance, which must not permit
+    /// more than the profile, and this also limits the future.
+    fn check(&self, now: Timestamp) -> Result<(), Problem> {
+        let age = now.seconds_since(self.created);
+        if age < self.clock_skew.saturating_neg() {
+            return Err(Problem::Early);
+        }
+        if age > self.max_age {
+            return Err(Problem::Stale);
+        }
+        if self.expires.is_some_and(|expires| now.seconds_since(expires) > self.clock_skew) {
+            return Err(Problem::Expired);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Why a message does not meet a profile.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::error::Reason;
+
+/// Why a request does not meet a [`Profile`](super::Profile), for the operator. Its texts contain names from the profile,
+/// never text from the request.
+///
+/// [`Profile::check_at`](super::Profile::check_at) has an example.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The request has no such header.
+    #[error("{0}: the header is missing")]
+    MissingHeader(&'static str),
+    /// The header is not a structured field of the right type, has a key or a parameter twice, or exceeds a limit.
+    #[error("{0}: the header is malformed or too large")]
+    MalformedHeader(&'static str),
+    /// `Signature-Input` has more signatures than the limit.
+    #[error("signature-input: more than 8 signatures")]
+    TooManySignatures,
+    /// No signature has the label and the tag of the profile.
+    #[error("signature-input: no signature with the label and the tag of the profile")]
+    NoSuchSignature,
+    /// Several signatures have the label and the tag of the profile.
+    #[error("signature-input: several signatures with the label and the tag of the profile")]
+    AmbiguousSignature,
+    /// `Signature` has no member with the label of the chosen signature.
+    #[error("signature: no member with the label of the signature")]
+    NoSignatureBytes,
+    /// The signature covers a component that is malformed or that a request must not have.
+    #[error("covered component: {0}")]
+    Component(&'static str),
+    /// The signature covers a component twice.
+    #[error("covered component: covered twice")]
+    DuplicateComponent,
+    /// The signature does not cover a component that the profile requires.
+    #[error("covered components: {0} is not covered")]
+    Uncovered(String),
+    /// The request does not have a component that the signature covers, has it several times where only one is
+    /// permitted, or its value is malformed or too large.
+    #[error("covered component: its value is missing, repeated, malformed or too large")]
+    ComponentValue,
+    /// The method or the path of the request is not known.
+    #[error("request line: the head has none")]
+    NoRequestLine,
+    /// A parameter that the profile requires is missing.
+    #[error("parameter {0}: missing")]
+    MissingParameter(Parameter),
+    /// A parameter that the profile forbids is present.
+    #[error("parameter {0}: the profile forbids it")]
+    ForbiddenParameter(Parameter),
+    /// A parameter has the wrong type or is out of range.
+    #[error("parameter {0}: malformed")]
+    MalformedParameter(Parameter),
+    /// The parameter `alg` names another algorithm than that of the keys.
+    #[error("parameter alg: not the algorithm of the keys")]
+    WrongAlgorithm,
+    /// `created` is further in the future than the clock skew of the profile.
+    #[error("parameter created: in the future")]
+    Early,
+    /// `created` is older than the maximum age of the profile.
+    #[error("parameter created: older than the maximum age")]
+    Stale,
+    /// `expires` has passed.
+    #[error("parameter expires: expired")]
+    Expired,
+    /// The request has a body, and the signature does not cover `content-digest`.
+    #[error("content-digest: not covered by the signature of a request with a body")]
+    UncoveredBody,
+    /// `Content-Digest` has neither a SHA-256 nor a SHA-512 digest.
+    #[error("content-digest: neither sha-256 nor sha-512")]
+    NoSupportedDigest,
+    /// A digest in `Content-Digest` is not that of the body.
+    #[error("content-digest: the digest of another body")]
+    OtherBody,
+}
+
+impl Problem {
+    /// The reason for which a Warden or a Verifier refuses the request.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::MissingHeader(_) => Reason::MissingHeader,
+            Self::TooManySignatures | Self::AmbiguousSignature => Reason::TooManyCandidates,
+            Self::ComponentValue | Self::NoSupportedDigest => Reason::MalformedHeader,
+            Self::NoRequestLine => Reason::NoRequestLine,
+            Self::MalformedParameter(Parameter::Created | Parameter::Expires) => Reason::MalformedTimestamp,
+            Self::Early => Reason::Early,
+            Self::Stale | Self::Expired => Reason::Stale,
+            Self::UncoveredBody | Self::OtherBody => Reason::Mismatch,
+            Self::MalformedHeader(_)
+            | Self::NoSuchSignature
+            | Self::NoSignatureBytes
+            | Self::Component(_)
+            | Self::DuplicateComponent
+            | Self::Uncovered(_)
+            | Self::MissingParameter(_)
+            | Self::ForbiddenParameter(_)
+            | Self::MalformedParameter(_)
+            | Self::WrongAlgorithm => Reason::MalformedSignature,
+        }
+    }
+}
+
+/// A parameter of a signature
+/// ([RFC 9421 section 2.3](https://www.rfc-editor.org/rfc/rfc9421#section-2.3)).
+///
+/// ```
+/// use hookwarden::message_signatures::Parameter;
+///
+/// assert_eq!(Parameter::Keyid.as_str(), "keyid");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Parameter {
+    /// The time of signing, in Unix seconds. Every signature must have it.
+    Created,
+    /// The time from which the signature is no longer valid, in Unix seconds.
+    Expires,
+    /// A value that is different in every message.
+    Nonce,
+    /// The name of the algorithm. It is compared with the algorithm of the keys and never selects one.
+    Alg,
+    /// The name of the key.
+    Keyid,
+    /// The application or the protocol for which the message is signed.
+    Tag,
+}
+
+impl Parameter {
+    /// The name of the parameter in `Signature-Input`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Expires => "expires",
+            Self::Nonce => "nonce",
+            Self::Alg => "alg",
+            Self::Keyid => "keyid",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

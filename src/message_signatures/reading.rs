@@ -1,0 +1,186 @@
+//! Reads the signature of a request and builds its signature base (RFC 9421 sections 2.5 and 3.2).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::component::{CONTENT_DIGEST, Component};
+use super::digest::DigestCheck;
+use super::problem::{Parameter, Problem};
+use super::profile::{MAX_COMPONENTS, Profile};
+use super::structured::{Dictionary, InnerList, Member};
+use super::values::{Source, dictionary};
+use crate::crypto::Algorithm;
+use crate::headers::Head;
+use crate::time::Timestamp;
+
+/// The signature of a request, before it is verified.
+pub(super) struct Message {
+    /// The bytes that are signed.
+    pub(super) base: String,
+    pub(super) signature: Vec<u8>,
+    pub(super) created: Timestamp,
+    pub(super) expires: Option<Timestamp>,
+    /// The digests of the body, if the signature covers them.
+    pub(super) digest: Option<DigestCheck>,
+}
+
+impl Message {
+    /// Reads the signature that counts, and checks it against the profile.
+    pub(super) fn read(profile: &Profile, algorithm: Algorithm, head: &dyn Head) -> Result<Self, Problem> {
+        let inputs = dictionary(head, SIGNATURE_INPUT)?.ok_or(Problem::MissingHeader(SIGNATURE_INPUT))?;
+        let signatures = dictionary(head, SIGNATURE)?.ok_or(Problem::MissingHeader(SIGNATURE))?;
+        let (label, input) = profile.choose(&inputs)?;
+        let signature = match signatures.get(label) {
+            Some(Member::Item(item)) => item.value.as_bytes().filter(|_| item.parameters.is_empty()),
+            Some(Member::InnerList(_)) | None => None,
+        };
+        let signature = signature.ok_or(Problem::NoSignatureBytes)?.to_vec();
+        let (created, expires) = profile.check_parameters(input, algorithm)?;
+
+        let components = components(input)?;
+        let uncovered = profile.covered.iter().find(|required| !components.iter().any(|one| one.satisfies(required)));
+        if let Some(required) = uncovered {
+            return Err(Problem::Uncovered(required.identifier.clone()));
+        }
+        let source = Source { head, origin: &profile.origin, types: &profile.types };
+        let base = base(&components, input, &source)?;
+        let digest = match components.iter().any(Component::is_content_digest) {
+            true => {
+                let field = dictionary(head, CONTENT_DIGEST)?.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?;
+                Some(DigestCheck::new(&field)?)
+            }
+            false => None,
+        };
+        Ok(Self { base, signature, created, expires, digest })
+    }
+}
+
+impl Profile {
+    /// The value of the parameter `keyid` of the signature that counts, to look up its keys: see
+    /// [`IdSource::closure`](crate::IdSource::closure). It is not verified. `None` if the head has no such signature.
+    #[must_use]
+    pub fn keyid(&self, head: &dyn Head) -> Option<String> {
+        let inputs = dictionary(head, SIGNATURE_INPUT).ok()??;
+        let (_, input) = self.choose(&inputs).ok()?;
+        text(input, Parameter::Keyid).ok()?.map(String::from)
+    }
+
+    /// Returns the signature with the label and the tag of the profile. There must be exactly one: if a message could
+    /// choose between several, it would choose the weakest.
+    fn choose<'i>(&self, inputs: &'i Dictionary) -> Result<(&'i str, &'i InnerList), Problem> {
+        if inputs.iter().len() > MAX_SIGNATURES {
+            return Err(Problem::TooManySignatures);
+        }
+        let mut chosen = None;
+        for (label, member) in inputs.iter() {
+            let Member::InnerList(input) = member else { return Err(Problem::MalformedHeader(SIGNATURE_INPUT)) };
+            let has_label = self.label.as_deref().is_none_or(|wanted| wanted == label);
+            let has_tag = match &self.tag {
+                None => true,
+                Some(tag) => text(input, Parameter::Tag)? == Some(tag.as_str()),
+            };
+            if has_label && has_tag && chosen.replace((label, input)).is_some() {
+                return Err(Problem::AmbiguousSignature);
+            }
+        }
+        chosen.ok_or(Problem::NoSuchSignature)
+    }
+
+    /// Checks the parameters. Returns `created` and `expires`.
+    fn check_parameters(
+        &self,
+        input: &InnerList,
+        algorithm: Algorithm,
+    ) -> Result<(Timestamp, Option<Timestamp>), Problem> {
+        let is_present = |parameter: &Parameter| input.parameters.iter().any(|(key, _)| key == parameter.as_str());
+        if let Some(missing) = self.required.iter().find(|parameter| !is_present(parameter)) {
+            return Err(Problem::MissingParameter(*missing));
+        }
+        if let Some(forbidden) = self.forbidden.iter().find(|parameter| is_present(parameter)) {
+            return Err(Problem::ForbiddenParameter(*forbidden));
+        }
+        for parameter in [Parameter::Nonce, Parameter::Keyid, Parameter::Tag] {
+            if text(input, parameter)? == Some("") {
+                return Err(Problem::MalformedParameter(parameter));
+            }
+        }
+        if text(input, Parameter::Alg)?.is_some_and(|alg| Some(alg) != algorithm_name(algorithm)) {
+            return Err(Problem::WrongAlgorithm);
+        }
+        let created = time(input, Parameter::Created)?.ok_or(Problem::MissingParameter(Parameter::Created))?;
+        let expires = time(input, Parameter::Expires)?;
+        if expires.is_some_and(|expires| expires < created) {
+            return Err(Problem::MalformedParameter(Parameter::Expires));
+        }
+        Ok((created, expires))
+    }
+}
+
+/// The name of an algorithm in the registry of RFC 9421 section 6.2, or `None` if it is not there.
+pub(super) const fn algorithm_name(algorithm: Algorithm) -> Option<&'static str> {
+    match algorithm {
+        Algorithm::HmacSha256 => Some("hmac-sha256"),
+        Algorithm::Ed25519 => Some("ed25519"),
+        Algorithm::EcdsaP256 => Some("ecdsa-p256-sha256"),
+        Algorithm::RsaPkcs1 => Some("rsa-v1_5-sha256"),
+        _ => None,
+    }
+}
+
+/// Returns the signature base of `components`, whose last line is `input`.
+pub(super) fn base(components: &[Component], input: &InnerList, source: &Source<'_>) -> Result<String, Problem> {
+    let mut base = String::new();
+    for component in components {
+        base.push_str(&component.identifier);
+        base.push_str(": ");
+        base.push_str(&source.value(&component.kind)?);
+        base.push('\n');
+        if base.len() > MAX_BASE_BYTES {
+            return Err(Problem::ComponentValue);
+        }
+    }
+    base.push_str("\"@signature-params\": ");
+    input.write(&mut base);
+    Ok(base)
+}
+
+fn components(input: &InnerList) -> Result<Vec<Component>, Problem> {
+    if input.items.len() > MAX_COMPONENTS {
+        return Err(Problem::MalformedHeader(SIGNATURE_INPUT));
+    }
+    let mut components: Vec<Component> = Vec::with_capacity(input.items.len());
+    for item in &input.items {
+        let component = Component::from_item(item)?;
+        if components.iter().any(|other| other.kind == component.kind) {
+            return Err(Problem::DuplicateComponent);
+        }
+        components.push(component);
+    }
+    Ok(components)
+}
+
+fn text(input: &InnerList, parameter: Parameter) -> Result<Option<&str>, Problem> {
+    match input.parameters.iter().find(|(key, _)| key == parameter.as_str()) {
+        None => Ok(None),
+        Some((_, value)) => value.as_str().map(Some).ok_or(Problem::MalformedParameter(parameter)),
+    }
+}
+
+fn time(input: &InnerList, parameter: Parameter) -> Result<Option<Timestamp>, Problem> {
+    match input.parameters.iter().find(|(key, _)| key == parameter.as_str()) {
+        None => Ok(None),
+        Some((_, value)) => {
+            let seconds = value.as_integer().filter(|seconds| *seconds > 0);
+            seconds.map(Timestamp::from_unix).map(Some).ok_or(Problem::MalformedParameter(parameter))
+        }
+    }
+}
+
+pub(super) const SIGNATURE_INPUT: &str = "signature-input";
+pub(super) const SIGNATURE: &str = "signature";
+
+/// The maximum number of signatures in a request. Only one of them is verified.
+const MAX_SIGNATURES: usize = 8;
+
+/// The maximum length of a signature base in bytes, without its last line. A header can be covered in several forms.
+const MAX_BASE_BYTES: usize = 65_536;

@@ -1,0 +1,242 @@
+//! Signs requests by a profile.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use super::component::{CONTENT_DIGEST, Component};
+use super::digest::content_digest;
+use super::problem::{Parameter, Problem};
+use super::profile::Profile;
+use super::reading::{SIGNATURE, SIGNATURE_INPUT, algorithm_name, base};
+use super::structured::{Dictionary, Member, string};
+use super::values::Source;
+use crate::crypto::Algorithm;
+use crate::encoding::Encoding;
+use crate::error::{ConfigError, SignError};
+use crate::headers::{FieldName, Head, Occurrence};
+use crate::scheme::{Scheme, SignedPart};
+use crate::secret::Keyring;
+use crate::signer::{SignedHeaders, Signer};
+use crate::time::Timestamp;
+
+/// Signs requests by a [`Profile`]. Cheap to clone. The module [`message_signatures`](super) has an example.
+///
+/// The newest valid key signs. A signature covers the components of the profile, and also `content-digest` if the request
+/// has a body.
+#[derive(Debug, Clone)]
+pub struct MessageSigner {
+    profile: Profile,
+    alg: &'static str,
+    signer: Signer,
+}
+
+/// The parameters of a signature that the sender chooses.
+///
+/// ```
+/// use hookwarden::message_signatures::SignatureParameters;
+///
+/// let parameters = SignatureParameters::new().keyid("2027-01").nonce("b3k2pp5k7z-50gnwp.yemd");
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct SignatureParameters {
+    keyid: Option<String>,
+    nonce: Option<String>,
+    expires_after: Option<Duration>,
+}
+
+impl SignatureParameters {
+    /// No parameters.
+    pub const fn new() -> Self {
+        Self { keyid: None, nonce: None, expires_after: None }
+    }
+
+    /// Sets the name of the key.
+    pub fn keyid(self, keyid: impl Into<String>) -> Self {
+        Self { keyid: Some(keyid.into()), ..self }
+    }
+
+    /// Sets the nonce, which must be different in every message: for example 16 random bytes in base64url.
+    pub fn nonce(self, nonce: impl Into<String>) -> Self {
+        Self { nonce: Some(nonce.into()), ..self }
+    }
+
+    /// Sets the time until `expires`, in whole seconds. If the profile requires `expires`, the default is its maximum age.
+    pub fn expires_after(self, lifetime: Duration) -> Self {
+        Self { expires_after: Some(lifetime), ..self }
+    }
+}
+
+impl Profile {
+    /// Creates a signer with private keys or secrets for `algorithm`.
+    ///
+    /// # Errors
+    /// As for [`scheme`](Self::scheme), and a key is of another kind or is not a private key.
+    pub fn signer(&self, algorithm: Algorithm, keys: Keyring) -> Result<MessageSigner, ConfigError> {
+        self.scheme("message-signatures", algorithm)?;
+        let raw = Scheme::builder("message-signatures")
+            .algorithm(algorithm)
+            .encoding(Encoding::Base64)
+            .signature_header(SIGNATURE)
+            .signed([SignedPart::Body])
+            .build()?;
+        let alg = algorithm_name(algorithm).unwrap_or_default();
+        Ok(MessageSigner { profile: self.clone(), alg, signer: Signer::new(raw, keys)? })
+    }
+}
+
+impl MessageSigner {
+    /// Signs a request at the time `now`, and returns the headers to add: `Content-Digest` if it is covered,
+    /// `Signature-Input` and `Signature`. They replace headers with the same names.
+    ///
+    /// # Errors
+    /// The head does not have a covered component, a parameter that the profile requires is missing or cannot be written,
+    /// the profile forbids a parameter that is given, or no key is valid.
+    pub fn sign_at(
+        &self,
+        head: &dyn Head,
+        body: &[u8],
+        parameters: &SignatureParameters,
+        now: Timestamp,
+    ) -> Result<SignedHeaders, SignError> {
+        let mut components = self.profile.covered.clone();
+        let is_covered = components.iter().any(Component::is_content_digest);
+        if !is_covered && !body.is_empty() && !self.profile.danger_unsigned_body {
+            components.extend(Component::parse(CONTENT_DIGEST));
+        }
+        let mut headers = Vec::new();
+        let digest = match components.iter().any(Component::is_content_digest) {
+            true => content_digest(body),
+            false => None,
+        };
+        if let Some(digest) = &digest {
+            headers.push((FieldName::preset("Content-Digest"), digest.clone()));
+        }
+
+        let label = self.profile.label.as_deref().unwrap_or(DEFAULT_LABEL);
+        let identifiers: Vec<&str> = components.iter().map(|component| component.identifier.as_str()).collect();
+        let written = self.parameters(parameters, now)?;
+        let text = alloc::format!("{label}=({}){written}", identifiers.join(" "));
+        // The signature base has the form that a verifier reads from this text.
+        let unwritable = || SignError::new(SIGNATURE_INPUT, "must have fewer components and parameters");
+        let inputs = Dictionary::parse(text.as_bytes()).ok_or_else(unwritable)?;
+        let Some(Member::InnerList(input)) = inputs.get(label) else { return Err(unwritable()) };
+
+        let head = WithDigest { head, digest: digest.as_deref() };
+        let source = Source { head: &head, origin: &self.profile.origin, types: &self.profile.types };
+        let base = base(&components, input, &source).map_err(|problem| unsignable(&problem))?;
+        let signed = self.signer.sign_body_at(base.as_bytes(), now)?;
+        let signature = signed.iter().next().map_or("", |(_, signature)| signature);
+        headers.push((FieldName::preset("Signature-Input"), text));
+        headers.push((FieldName::preset("Signature"), alloc::format!("{label}=:{signature}:")));
+        Ok(SignedHeaders(headers))
+    }
+
+    /// [`sign_at`](Self::sign_at) with the time of the system's clock.
+    ///
+    /// # Errors
+    /// As for [`sign_at`](Self::sign_at).
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+    pub fn sign(
+        &self,
+        head: &dyn Head,
+        body: &[u8],
+        parameters: &SignatureParameters,
+    ) -> Result<SignedHeaders, SignError> {
+        self.sign_at(head, body, parameters, Timestamp::now())
+    }
+
+    /// Writes the parameters of a signature.
+    fn parameters(&self, given: &SignatureParameters, now: Timestamp) -> Result<String, SignError> {
+        let Profile { required, forbidden, tag, max_age, .. } = &self.profile;
+        let is_required = |parameter| required.contains(&parameter);
+        let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(|| max_age.as_duration()));
+        let expires = lifetime.map(|lifetime| {
+            let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+            now.as_unix().saturating_add(seconds).to_string()
+        });
+        let alg = is_required(Parameter::Alg).then_some(self.alg);
+        let quoted = |parameter: Parameter, text: Option<&str>| match text.map(string) {
+            None => Ok(None),
+            Some(Some(text)) if text != "\"\"" => Ok(Some(text)),
+            Some(_) => Err(SignError::new(parameter.as_str(), "must be visible ASCII and spaces, and not empty")),
+        };
+        let values = [
+            (Parameter::Created, Some(now.as_unix().to_string())),
+            (Parameter::Expires, expires),
+            (Parameter::Nonce, quoted(Parameter::Nonce, given.nonce.as_deref())?),
+            (Parameter::Alg, quoted(Parameter::Alg, alg)?),
+            (Parameter::Keyid, quoted(Parameter::Keyid, given.keyid.as_deref())?),
+            (Parameter::Tag, quoted(Parameter::Tag, tag.as_deref())?),
+        ];
+        let mut text = String::new();
+        for (parameter, value) in values {
+            match value {
+                None if is_required(parameter) => {
+                    return Err(SignError::new(parameter.as_str(), "must be given, because the profile requires it"));
+                }
+                Some(_) if forbidden.contains(&parameter) => {
+                    return Err(SignError::new(
+                        parameter.as_str(),
+                        "must not be given, because the profile forbids it",
+                    ));
+                }
+                Some(value) => {
+                    let _ = write!(text, ";{parameter}={value}");
+                }
+                None => {}
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn unsignable(problem: &Problem) -> SignError {
+    match problem {
+        Problem::NoRequestLine => {
+            SignError::new("request line", "must be given with the head, because the profile covers it")
+        }
+        _ => SignError::new(
+            "covered component",
+            "must be given once and be visible ASCII, because the profile covers it",
+        ),
+    }
+}
+
+/// A head with the digest of the body.
+struct WithDigest<'h> {
+    head: &'h dyn Head,
+    digest: Option<&'h str>,
+}
+
+impl WithDigest<'_> {
+    fn replaced(&self, name: &FieldName) -> Option<&[u8]> {
+        self.digest.map(str::as_bytes).filter(|_| name.as_str().eq_ignore_ascii_case(CONTENT_DIGEST))
+    }
+}
+
+impl Head for WithDigest<'_> {
+    fn header(&self, name: &FieldName) -> Occurrence<'_> {
+        self.replaced(name).map_or_else(|| self.head.header(name), Occurrence::Once)
+    }
+
+    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
+        match self.replaced(name) {
+            Some(digest) => Some(digest).filter(|_| index == 0),
+            None => self.head.nth_value(name, index),
+        }
+    }
+
+    fn method(&self) -> Option<&str> {
+        self.head.method()
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.head.path()
+    }
+}
+
+/// The label of a signature if the profile has none.
+const DEFAULT_LABEL: &str = "sig1";

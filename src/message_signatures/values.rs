@@ -1,0 +1,184 @@
+//! The values of covered components (RFC 9421 section 2).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::component::{Form, Kind};
+use super::origin::Origin;
+use super::problem::Problem;
+use super::query;
+use super::structured::{Dictionary, Item, List, byte_sequence};
+use crate::headers::{FieldName, Head, Occurrence};
+
+/// The type of a structured field ([RFC 9651 section 3](https://www.rfc-editor.org/rfc/rfc9651#section-3)).
+///
+/// ```
+/// use hookwarden::message_signatures::{Profile, StructuredType};
+///
+/// let profile = Profile::builder("https://hooks.example.com")
+///     .structured_field("Example-Dict", StructuredType::Dictionary)
+///     .covers(["example-dict;sf"])
+///     .build()?;
+/// # Ok::<(), hookwarden::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StructuredType {
+    /// An item.
+    Item,
+    /// A list.
+    List,
+    /// A dictionary.
+    Dictionary,
+}
+
+/// The request and the settings from which values are taken.
+pub(super) struct Source<'r> {
+    pub(super) head: &'r dyn Head,
+    pub(super) origin: &'r Origin,
+    pub(super) types: &'r [(FieldName, StructuredType)],
+}
+
+impl Source<'_> {
+    /// Returns the value of a component.
+    pub(super) fn value(&self, kind: &Kind) -> Result<String, Problem> {
+        Ok(match kind {
+            Kind::Method => text(self.head.method().ok_or(Problem::NoRequestLine)?)?.into(),
+            Kind::TargetUri => {
+                let (path, query) = self.target()?;
+                let query = query.map_or(String::new(), |query| alloc::format!("?{query}"));
+                alloc::format!("{}{path}{query}", self.origin.as_str())
+            }
+            Kind::Authority => self.origin.authority().into(),
+            Kind::Scheme => self.origin.scheme().into(),
+            Kind::Path => self.target()?.0.into(),
+            // An absent query has the same value as an empty one.
+            Kind::Query => alloc::format!("?{}", self.target()?.1.unwrap_or_default()),
+            Kind::QueryParam(name) => {
+                query::parameter(self.target()?.1.unwrap_or_default(), name).ok_or(Problem::ComponentValue)?
+            }
+            Kind::Field(name, form) => self.field(name, form)?,
+        })
+    }
+
+    /// Returns the path and the query of the request target.
+    fn target(&self) -> Result<(&str, Option<&str>), Problem> {
+        let target = text(self.head.path().ok_or(Problem::NoRequestLine)?)?;
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        match path {
+            "" => Ok(("/", query)),
+            path if path.starts_with('/') => Ok((path, query)),
+            // `*`, or a form with a host.
+            _ => Err(Problem::ComponentValue),
+        }
+    }
+
+    fn field(&self, name: &FieldName, form: &Form) -> Result<String, Problem> {
+        let lines = lines(self.head, name).map_err(|_| Problem::ComponentValue)?;
+        if lines.is_empty() {
+            return Err(Problem::ComponentValue);
+        }
+        if *form == Form::Bytes {
+            return Ok(lines.into_iter().map(byte_sequence).collect::<Vec<_>>().join(", "));
+        }
+        let text = combined(&lines).ok_or(Problem::ComponentValue)?;
+        let value = match form {
+            Form::Text | Form::Bytes => Some(text),
+            Form::Structured => self.serialized(name, &text),
+            Form::Member(key) => self.member(name, &text, key),
+        };
+        value.ok_or(Problem::ComponentValue)
+    }
+
+    /// Returns the strict serialization of a structured field, or `None` if its type is not known.
+    fn serialized(&self, name: &FieldName, text: &str) -> Option<String> {
+        let mut value = String::new();
+        match self.type_of(name)? {
+            StructuredType::Item => Item::parse(text.as_bytes())?.write(&mut value),
+            StructuredType::List => List::parse(text.as_bytes())?.write(&mut value),
+            StructuredType::Dictionary => Dictionary::parse(text.as_bytes())?.write(&mut value),
+        }
+        Some(value)
+    }
+
+    fn member(&self, name: &FieldName, text: &str, key: &str) -> Option<String> {
+        if self.type_of(name).is_some_and(|known| known != StructuredType::Dictionary) {
+            return None;
+        }
+        let mut value = String::new();
+        Dictionary::parse(text.as_bytes())?.get(key)?.write(&mut value);
+        Some(value)
+    }
+
+    fn type_of(&self, name: &FieldName) -> Option<StructuredType> {
+        let set = self.types.iter().find(|(known, _)| known == name).map(|(_, known)| *known);
+        set.or_else(|| DICTIONARIES.contains(&name.as_str()).then_some(StructuredType::Dictionary))
+    }
+}
+
+/// Reads a dictionary. `None` if the request does not have the header.
+pub(super) fn dictionary(head: &dyn Head, name: &'static str) -> Result<Option<Dictionary>, Problem> {
+    let malformed = || Problem::MalformedHeader(name);
+    let lines = lines(head, &FieldName::preset(name)).map_err(|_| malformed())?;
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let text = combined(&lines).ok_or_else(malformed)?;
+    Dictionary::parse(text.as_bytes()).map(Some).ok_or_else(malformed)
+}
+
+/// A header is repeated although it must not be, or it is too large.
+struct Unusable;
+
+/// Returns the values of a header, trimmed. There are none if the request does not have it.
+fn lines<'h>(head: &'h dyn Head, name: &FieldName) -> Result<Vec<&'h [u8]>, Unusable> {
+    let lines: Vec<&[u8]> = match head.header(name) {
+        Occurrence::Absent => return Ok(Vec::new()),
+        Occurrence::Once(value) => alloc::vec![value],
+        Occurrence::Repeated if SINGLE.iter().any(|single| name.as_str().eq_ignore_ascii_case(single)) => {
+            return Err(Unusable);
+        }
+        Occurrence::Repeated => (0..=MAX_LINES).map_while(|index| head.nth_value(name, index)).collect(),
+    };
+    let bytes = lines.iter().fold(0_usize, |bytes, line| bytes.saturating_add(line.len()));
+    // A head that does not list the values of a repeated header has none.
+    if lines.is_empty() || lines.len() > MAX_LINES || bytes > MAX_VALUE_BYTES {
+        return Err(Unusable);
+    }
+    Ok(lines.into_iter().map(trimmed).collect())
+}
+
+/// Combines the lines of a header (RFC 9421 section 2.1). `None` if the value is not visible ASCII, spaces and tabs.
+fn combined(lines: &[&[u8]]) -> Option<String> {
+    let lines: Option<Vec<&str>> =
+        lines.iter().map(|line| core::str::from_utf8(line).ok().filter(|line| is_text(line))).collect();
+    Some(lines?.join(", "))
+}
+
+fn trimmed(mut line: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
+        line = rest;
+    }
+    line
+}
+
+/// Checks a part of the request line.
+fn text(text: &str) -> Result<&str, Problem> {
+    if text.len() <= MAX_VALUE_BYTES && is_text(text) { Ok(text) } else { Err(Problem::ComponentValue) }
+}
+
+fn is_text(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+}
+
+/// Dictionaries that are registered, and that a signature is likely to cover.
+const DICTIONARIES: &[&str] = &["content-digest", "priority", "repr-digest", "signature", "signature-input"];
+
+/// Headers of which a proxy and a receiver could use different lines.
+const SINGLE: &[&str] = &["authorization", "content-length", "content-type", "date", "host"];
+
+/// The maximum number of lines of a header.
+const MAX_LINES: usize = 32;
+
+/// The maximum length of the values of a header, and of the request target, in bytes.
+const MAX_VALUE_BYTES: usize = 8_192;

@@ -1,0 +1,171 @@
+//! Attacks on a receiver of HTTP Message Signatures. All adapters must give equal answers.
+
+use std::future::IntoFuture as _;
+
+use axum::Router;
+use axum::routing::post;
+use hookwarden::axum::WardenLayer;
+use hookwarden::crypto::Algorithm;
+use hookwarden::event::{Outcome, RefusalReason};
+use hookwarden::headers::RequestHead;
+use hookwarden::message_signatures::{Profile, SignatureParameters};
+use hookwarden::warden::WardenBuilder;
+use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
+use http_body_util::Full;
+use hyper::Version;
+use hyper::body::Bytes;
+use hyper::client::conn::http2::handshake;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::custom::{DUPLICATE, REPLAYED, UNAUTHORIZED, agree, handled, quotas, refused};
+use crate::harness::PATIENCE;
+use crate::harness::sender::Post;
+use crate::harness::site::later;
+
+const BODY: &str = r#"{"event":"user.created"}"#;
+const PATH: &str = "/webhooks/any?id=7&kind=a";
+const KEYID: &str = "2027-01";
+
+/// RFC 8032 section 7.1, test 1.
+const KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+/// RFC 8032 section 7.1, test 2.
+const OTHER_KEY: &str = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+
+fn profile() -> Profile {
+    Profile::webhooks("https://hooks.example.com").expect("an origin")
+}
+
+fn keys(key: &str) -> Keyring {
+    Keyring::new(profile().scheme("acme", Algorithm::Ed25519).and_then(|scheme| scheme.secret(key)).expect("a key"))
+}
+
+fn warden() -> WardenBuilder {
+    let profile = profile();
+    let scheme = profile.scheme("acme", Algorithm::Ed25519).expect("an algorithm");
+    let id = IdSource::closure(move |head| profile.keyid(head));
+    Warden::builder(scheme).sender(KEYID, keys(KEY)).webhook_id(id).quotas(quotas().danger_unlimited_rejected())
+}
+
+/// A request that `key` signs under `profile`.
+fn signed(profile: &Profile, key: &str, keyid: &str, offset: i64) -> Post {
+    let own = [("Content-Type", "application/json")];
+    let parameters = SignatureParameters::new().keyid(keyid).nonce(format!("nonce{offset}"));
+    let signer = profile.signer(Algorithm::Ed25519, keys(key)).expect("a signer");
+    let head = RequestHead::new("POST", PATH, &own);
+    let signed = signer.sign_at(&head, BODY.as_bytes(), &parameters, later(offset)).expect("a signed message");
+    let headers = own.into_iter().chain(signed.iter());
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();
+    Post { path: PATH.to_owned(), headers, body: BODY.into() }
+}
+
+/// The request with a text in a header replaced.
+fn changed(post: &Post, name: &str, from: &str, to: &str) -> Post {
+    let value = String::from_utf8(post.value(name)).expect("text");
+    assert!(value.contains(from), "{value}");
+    post.clone().replacing(name, value.replace(from, to))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_on_message_signatures_are_refused() {
+    let good = signed(&profile(), KEY, KEYID, 0);
+    let (input, signature, digest) = ("Signature-Input", "Signature", "Content-Digest");
+    let text = |name: &str| String::from_utf8(good.value(name)).expect("text");
+    let (mismatch, malformed) = (refused(Reason::Mismatch), refused(Reason::MalformedSignature));
+    let unknown = Outcome::Refused(RefusalReason::UnknownId);
+    let other_origin = Profile::webhooks("https://hooks.example.org").expect("an origin");
+    let less = Profile::builder("https://hooks.example.com").covers(["@method"]).build().expect("a profile");
+    let two = |name: &str| format!("{}, {}", text(name), text(name).replacen("sig1", "sig2", 1));
+    let digest_of_other = "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:";
+    let attacks = [
+        ("another body", good.clone().carrying("{}"), mismatch),
+        ("no body", good.clone().carrying(""), mismatch),
+        ("a space after the body", good.clone().carrying(format!("{BODY} ")), mismatch),
+        ("another body and its digest", good.clone().carrying("{}").replacing(digest, digest_of_other), mismatch),
+        ("a weak digest", good.clone().replacing(digest, "md5=:AAAA:"), refused(Reason::MalformedHeader)),
+        ("no digest", good.clone().without(digest), refused(Reason::MalformedHeader)),
+        ("the query in another order", good.clone().to("/webhooks/any?kind=a&id=7"), mismatch),
+        ("another query", good.clone().to("/webhooks/any?id=8&kind=a"), mismatch),
+        ("no query", good.clone().to("/webhooks/any"), mismatch),
+        ("another spelling of the path", good.clone().to("/webhooks/%61ny?id=7&kind=a"), mismatch),
+        ("another content type", good.clone().replacing("Content-Type", "text/plain"), mismatch),
+        ("two content types", good.clone().with("content-type", "text/plain"), refused(Reason::MalformedHeader)),
+        ("signed for another host", signed(&other_origin, KEY, KEYID, 0), mismatch),
+        (
+            "a forwarded host",
+            signed(&other_origin, KEY, KEYID, 0).with("X-Forwarded-Host", "hooks.example.com"),
+            mismatch,
+        ),
+        ("another key", signed(&profile(), OTHER_KEY, KEYID, 0), mismatch),
+        ("another keyid", changed(&good, input, KEYID, "2027-02"), unknown),
+        ("a component less", changed(&good, input, " \"content-digest\"", ""), malformed),
+        ("signed with less", signed(&less, KEY, KEYID, 0), malformed),
+        ("no nonce", changed(&good, input, ";nonce=\"nonce0\"", ""), malformed),
+        ("another nonce", changed(&good, input, "nonce0", "nonce1"), mismatch),
+        ("two nonces", changed(&good, input, ";keyid", ";nonce=\"x\";keyid"), malformed),
+        ("two times", changed(&good, input, ";keyid", ";created=1;keyid"), malformed),
+        ("alg none", changed(&good, input, ";keyid", ";alg=\"none\";keyid"), malformed),
+        ("alg hmac-sha256", changed(&good, input, ";keyid", ";alg=\"hmac-sha256\";keyid"), malformed),
+        ("alg ed25519 added", changed(&good, input, ";keyid", ";alg=\"ed25519\";keyid"), mismatch),
+        ("301 s old", signed(&profile(), KEY, KEYID, -301), refused(Reason::Stale)),
+        ("61 s ahead", signed(&profile(), KEY, KEYID, 61), refused(Reason::Early)),
+        ("301 s ahead", signed(&profile(), KEY, KEYID, 301), refused(Reason::Early)),
+        ("no signature", good.clone().without(signature), refused(Reason::MissingHeader)),
+        ("no list", good.clone().without(input), refused(Reason::MissingHeader)),
+        ("another label", changed(&good, input, "sig1=", "sig2="), malformed),
+        (
+            "two signatures",
+            good.clone().replacing(input, two(input)).replacing(signature, two(signature)),
+            refused(Reason::TooManyCandidates),
+        ),
+        ("a second list", good.clone().with(input, "sig2=()"), refused(Reason::TooManyCandidates)),
+        ("an empty signature", good.clone().replacing(signature, "sig1=::"), mismatch),
+        ("a list in upper case", changed(&good, input, "\"@method\"", "\"@METHOD\""), malformed),
+        ("a component twice", changed(&good, input, "\"@method\"", "\"@method\" \"@method\""), malformed),
+        ("more than 8 KiB", changed(&good, input, ";keyid", &format!(";x=\"{}\";keyid", "x".repeat(8_192))), malformed),
+    ];
+    agree(warden, async |site| {
+        for (what, request, outcome) in &attacks {
+            site.assert(what, &request.sized(), UNAUTHORIZED, *outcome).await;
+        }
+        let handled = handled(KEYID);
+        site.assert("genuine", &good.chunked(1, ""), &handled, Outcome::Accepted).await;
+        site.assert("again", &good.sized(), REPLAYED, DUPLICATE).await;
+        let relabelled = changed(&changed(&good, input, "sig1=", "x="), signature, "sig1=", "x=");
+        site.assert("another label", &relabelled.sized(), REPLAYED, DUPLICATE).await;
+        let spaced = changed(&good, input, "(\"@method\"", "(  \"@method\"");
+        site.assert("other whitespace", &spaced.sized(), REPLAYED, DUPLICATE).await;
+        for offset in [-300, 60] {
+            let post = signed(&profile(), KEY, KEYID, offset);
+            site.assert("the oldest and the newest", &post.sized(), &handled, Outcome::Accepted).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn http_2_request_verifies_like_http_1() {
+    let now = Timestamp::now().as_unix().saturating_sub(later(0).as_unix());
+    let router =
+        Router::new().route("/webhooks/any", post(async || "ok").layer(WardenLayer::new(warden().build().unwrap())));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+    let (mut requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let client = tokio::spawn(connection);
+
+    let good = signed(&profile(), KEY, KEYID, now);
+    // The authority is that of the profile, and `:authority` does not matter.
+    for (url, body, expected) in [
+        ("https://hooks.example.com/webhooks/any?id=7&kind=a", "{}", 401),
+        ("https://hooks.example.com/webhooks/any?kind=a&id=7", BODY, 401),
+        ("https://other.example.com/webhooks/any?id=7&kind=a", BODY, 200),
+    ] {
+        let request = good.clone().to(url).request(Full::<Bytes>::from(body));
+        let answer = timeout(PATIENCE, requests.send_request(request)).await.unwrap().unwrap();
+        assert_eq!((answer.version(), answer.status().as_u16()), (Version::HTTP_2, expected), "{url}");
+    }
+    client.abort();
+    server.abort();
+}

@@ -1,0 +1,12 @@
+//! HTTP Message Signatures (RFC 9421) with the digest of the body (RFC 9530).
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
+
+mod attacks;
+mod components;
+mod limits;
+mod message;
+mod peers;
+mod profiles;
+mod replay;
+mod signing;
+mod vectors;

@@ -1,0 +1,144 @@
+//! A signed request that a test changes.
+
+use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
+use hookwarden::headers::RequestHead;
+use hookwarden::message_signatures::{Problem, Profile, ProfileBuilder, SignatureParameters};
+use hookwarden::scheme::SignedPart;
+use hookwarden::{Keyring, Reason, Scheme, Secret, Signer, Timestamp, Verifier};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub(crate) const ORIGIN: &str = "https://hooks.example.com";
+pub(crate) const BODY: &[u8] = br#"{"event":"user.created"}"#;
+
+pub(crate) fn keys() -> Keyring {
+    Keyring::new(Secret::from_text("a-subscription-secret").unwrap())
+}
+
+pub(crate) fn builder() -> ProfileBuilder {
+    Profile::builder(ORIGIN)
+}
+
+/// A request with its headers in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Message {
+    pub(crate) fn unsigned() -> Self {
+        Self {
+            method: "POST",
+            path: "/webhooks/acme?id=7&kind=a".into(),
+            headers: vec![("Content-Type".into(), "application/json".into())],
+            body: BODY.into(),
+        }
+    }
+
+    /// Signed by the signer with the default profile's parameters.
+    pub(crate) fn signed(profile: &Profile) -> Self {
+        Self::unsigned().sign(profile)
+    }
+
+    pub(crate) fn sign(mut self, profile: &Profile) -> Self {
+        let parameters = SignatureParameters::new().keyid("2027-01").nonce("nonce-1");
+        let signer = profile.signer(Algorithm::HmacSha256, keys()).unwrap();
+        let signed = signer.sign_at(&self.head(), &self.body, &parameters, NOW).unwrap();
+        for (name, value) in signed.iter() {
+            self.set(name, value);
+        }
+        self
+    }
+
+    /// Signs by hand: `input` is the value of `Signature-Input` after `sig=`, and `lines` are the lines of the signature
+    /// base before the last one. So a test can sign what the signer does not.
+    pub(crate) fn signed_as(lines: &[&str], input: &str) -> Self {
+        let mut base: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        base.push_str(&format!("\"@signature-params\": {input}"));
+        let mut message = Self::unsigned();
+        message.set("Content-Digest", DIGEST);
+        message.set("Signature-Input", &format!("sig={input}"));
+        message.set("Signature", &format!("sig=:{}:", mac(&base)));
+        message
+    }
+
+    pub(crate) fn head(&self) -> RequestHead<'_, Vec<(String, String)>> {
+        RequestHead::new(self.method, &self.path, &self.headers)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        &found.unwrap_or_else(|| panic!("no header {name}")).1
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self.headers.push((name.into(), value.into()));
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn replacing(self, name: &str, from: &str, to: &str) -> Self {
+        let value = self.get(name);
+        assert!(value.contains(from), "{name}: {value} has no {from}");
+        let value = value.replace(from, to);
+        self.with(name, &value)
+    }
+
+    pub(crate) fn verify_at(&self, profile: &Profile, now: Timestamp) -> Result<(), Reason> {
+        let scheme = profile.scheme("acme", Algorithm::HmacSha256).unwrap();
+        let verifier = Verifier::new(scheme, keys()).unwrap();
+        let verified = verifier.verify_at(&self.head(), &self.body, now);
+        verified.map(drop).map_err(|rejection| rejection.reason())
+    }
+
+    /// Asserts that the request verifies, and that it has no problem.
+    #[track_caller]
+    pub(crate) fn assert_verifies(&self, profile: &Profile) {
+        self.assert_verifies_at(profile, NOW);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_verifies_at(&self, profile: &Profile, now: Timestamp) {
+        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        assert_eq!((self.verify_at(profile, now), checked), (Ok(()), Ok(())), "{self:?}");
+    }
+
+    /// Asserts that the request is refused for its reason, and what the problem is called.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, profile: &Profile, problem: &Problem) {
+        self.assert_problem_at(profile, problem, NOW);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_problem_at(&self, profile: &Profile, problem: &Problem, now: Timestamp) {
+        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        let expected = (Err(problem.reason()), Err(problem.clone()));
+        assert_eq!((self.verify_at(profile, now), checked), expected, "{self:?}");
+    }
+
+    /// Asserts that only the signature is wrong.
+    #[track_caller]
+    pub(crate) fn assert_mismatch(&self, profile: &Profile) {
+        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, NOW);
+        assert_eq!((self.verify_at(profile, NOW), checked), (Err(Reason::Mismatch), Ok(())), "{self:?}");
+    }
+}
+
+/// The base64 of the MAC of a signature base.
+pub(crate) fn mac(base: &str) -> String {
+    let raw = Scheme::builder("raw").encoding(Encoding::Base64).signature_header("mac").signed([SignedPart::Body]);
+    let signed = Signer::new(raw.build().unwrap(), keys()).unwrap().sign_body_at(base.as_bytes(), NOW).unwrap();
+    signed.iter().next().unwrap().1.to_owned()
+}
+
+/// The SHA-256 of [`BODY`], computed with Python's `hashlib`.
+pub(crate) const DIGEST: &str = "sha-256=:LO3d+FMKp2uTJ9HCqvAcuG8vzJm+fPTnMFZc7Drz2TU=:";

@@ -1,0 +1,118 @@
+//! Profiles that are refused, and what a scheme of a profile covers.
+
+use core::time::Duration;
+
+use hookwarden::crypto::Algorithm;
+use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder, StructuredType};
+use hookwarden::{ConfigError, IdSource, Keyring, PublicKey, Scheme, Verifier, Warden};
+
+use crate::message::{Message, ORIGIN, builder, keys};
+
+#[track_caller]
+fn assert_fault(builder: ProfileBuilder, field: &str) {
+    let error: ConfigError = builder.build().unwrap_err();
+    assert_eq!(error.field(), field, "{error}");
+    assert!(error.to_string().starts_with(&format!("{field}: must ")), "{error}");
+}
+
+#[test]
+fn invalid_profiles_are_config_errors() {
+    for origin in [
+        "",
+        "hooks.example.com",
+        "ftp://a",
+        "https://",
+        "https://a/",
+        "https://a/b",
+        "https://a b",
+        "https://u@a",
+        "https://a?b",
+        "https://a#b",
+        "https://é",
+        "https://:443",
+        "https://a:",
+    ] {
+        assert_fault(Profile::builder(origin), "origin");
+        assert_eq!(Profile::webhooks(origin).unwrap_err().field(), "origin");
+    }
+    assert_fault(builder().covers(["@method", "@method"]), "covers");
+    assert_fault(builder().covers(["content-type", "\"content-type\""]), "covers");
+    assert_fault(builder().covers((0..33).map(|n| format!("x-{n}"))), "covers");
+    for component in ["", "@status", "content type", "Content-Type", "x;", "x;key=a", "x y", "\"x", "@query-param"] {
+        assert_fault(builder().covers([component]), "covers");
+    }
+    assert_fault(builder().forbids([Parameter::Created]), "forbids");
+    assert_fault(builder().requires([Parameter::Alg]).forbids([Parameter::Alg]), "forbids");
+    assert_fault(builder().tag("a").forbids([Parameter::Tag]), "forbids");
+    for tag in ["", "é", "a\n"] {
+        assert_fault(builder().tag(tag), "tag");
+    }
+    for label in ["", "A", "1", "a b"] {
+        assert_fault(builder().label(label), "label");
+    }
+    assert_fault(builder().structured_field("a b", StructuredType::Item), "structured_field");
+    for seconds in [Duration::ZERO, Duration::from_millis(1500), Duration::from_secs(86_401)] {
+        assert_fault(builder().max_age(seconds), "max_age");
+    }
+    assert_fault(builder().clock_skew(Duration::from_secs(301)), "clock_skew");
+    assert_fault(builder().clock_skew(Duration::from_millis(1)), "clock_skew");
+    assert!(builder().max_age(Duration::from_secs(10)).build().is_ok());
+    // The first fault is reported.
+    assert_fault(builder().covers(["@status"]).tag("").max_age(Duration::ZERO), "covers");
+}
+
+#[test]
+fn scheme_covers_what_its_profile_requires() {
+    let coverage = |profile: ProfileBuilder| {
+        profile.build().unwrap().scheme("acme", Algorithm::HmacSha256).unwrap().coverage().to_string()
+    };
+    assert_eq!(coverage(builder()), "body and timestamp");
+    assert_eq!(coverage(builder().danger_unsigned_body()), "timestamp");
+    assert_eq!(coverage(builder().covers(["@method", "@path"])), "body, timestamp and method");
+    assert_eq!(coverage(builder().covers(["@path", "@query"])), "body, timestamp and URL");
+    assert_eq!(coverage(builder().covers(["webhook-id"])), "body, timestamp and id");
+    let default = Profile::webhooks(ORIGIN).unwrap().scheme("acme", Algorithm::HmacSha256).unwrap();
+    assert_eq!(default.coverage().to_string(), "body, timestamp, method and URL");
+    assert_eq!(default.tolerance().as_duration(), Duration::from_secs(300));
+}
+
+#[test]
+fn warden_refuses_profile_with_unsigned_bodies() {
+    let warden = |profile: ProfileBuilder| {
+        let scheme = profile.build().unwrap().scheme("acme", Algorithm::HmacSha256).unwrap();
+        let warden = Warden::builder(scheme).sender("acme", keys()).webhook_id(IdSource::path_segment(1)).build();
+        warden.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(warden(builder()), Ok(()));
+    assert!(warden(builder().danger_unsigned_body()).unwrap_err().contains("danger_unsigned_body"));
+}
+
+#[test]
+fn keys_of_another_kind_are_refused() {
+    let profile = builder().build().unwrap();
+    let ed25519 = profile.scheme("acme", Algorithm::Ed25519).unwrap();
+    let public: PublicKey = ed25519.public_key("JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs").unwrap();
+    let verifier =
+        |scheme: Scheme, keys| Verifier::new(scheme, keys).map(drop).map_err(|error| error.field().to_owned());
+    assert_eq!(verifier(ed25519.clone(), keys()), Err("keys".into()));
+    assert_eq!(verifier(ed25519.clone(), Keyring::new(public.clone())), Ok(()));
+    for algorithm in [Algorithm::HmacSha256, Algorithm::EcdsaP256, Algorithm::RsaPkcs1] {
+        let scheme = profile.scheme("acme", algorithm).unwrap();
+        assert_eq!(verifier(scheme, Keyring::new(public.clone())), Err("keys".into()));
+    }
+    // A public key cannot sign.
+    assert_eq!(profile.signer(Algorithm::Ed25519, Keyring::new(public)).unwrap_err().field(), "keys");
+}
+
+#[test]
+fn keyid_is_that_of_the_signature_that_counts() {
+    let profile = builder().label("b").build().unwrap();
+    let input = r#"a=();created=1;keyid="one", b=();created=1;keyid="two", c=();keyid=three"#;
+    let keyid =
+        |profile: &Profile, input: &str| profile.keyid(&Message::unsigned().with("Signature-Input", input).head());
+    assert_eq!(keyid(&profile, input).as_deref(), Some("two"));
+    assert_eq!(keyid(&builder().label("c").build().unwrap(), input), None);
+    assert_eq!(keyid(&builder().build().unwrap(), input), None);
+    assert_eq!(keyid(&profile, "b=();created=1"), None);
+    assert_eq!(profile.keyid(&Message::unsigned().head()), None);
+}
