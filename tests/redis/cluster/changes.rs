@@ -4,7 +4,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::replay::{Claim, Claimant};
 
+use super::redirects::{claim, claim_by, commit_by};
 use super::{endpoint, recovers};
 use crate::endpoint::signed_for;
 use crate::harness::PATIENCE;
@@ -88,12 +90,14 @@ pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
     let mut cluster = Cluster::start();
     cluster.fail_over_soon();
     let ids = cluster.ids_on(0, 1);
-    let endpoint = endpoint(cluster.patient_store().connect().await.unwrap(), &ids);
+    let store = cluster.patient_store().connect().await.unwrap();
+    let endpoint = endpoint(store.clone(), &ids);
     let deliveries: Vec<_> = (0..12).map(|number| signed_for(&ids[0], format!("{number}"))).collect();
     let (replicated, others) = deliveries.split_at(5);
     for delivery in replicated {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
+    assert_eq!(claim_by(&store, &ids[0], 1, Claimant::new(1)).await.unwrap(), Claim::Granted);
     let primary = cluster.node(0);
     let offset = |server: &Server, field: &str| {
         let info: String = server.ask(&["INFO", "replication"]);
@@ -111,9 +115,10 @@ pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
     for delivery in others {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
+    assert!(commit_by(&store, &ids[0], 1, Claimant::new(1)).await.unwrap());
     cluster.node_mut(0).kill();
     cluster.node(3).signal("CONT");
-    assert_eq!(unreplicated(cluster.node(0), &[cluster.node(3)]), others.len());
+    assert_eq!(unreplicated(cluster.node(0), &[cluster.node(3)]), others.len() + 1);
     cluster.allow_promotion(3, true);
     cluster.wait_until_serving(3);
     recovers(&endpoint, &ids[0]).await;
@@ -127,4 +132,6 @@ pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
     assert_eq!(endpoint.handled() - before, 7, "the others are handled again");
+    let half_lost = claim(&store, &ids[0], 1).await.unwrap();
+    assert!(matches!(half_lost, Claim::InProgress { .. }), "only the commit was lost: {half_lost:?}");
 }
