@@ -22,7 +22,7 @@ PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs/fleet.md"
 # Measured by `cargo bench --features redis --bench redis` on a node of a cluster: accepted deliveries a second over 64
 # connections, with the clients on the same machine, and bytes of a remembered delivery. The bench has the same numbers.
 SHARD_RATE = 20_000
-DELIVERY_BYTES = 240
+DELIVERY_BYTES = 230
 
 DAILY = 1_000_000_000
 MEAN = DAILY / 86_400
