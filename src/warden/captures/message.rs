@@ -164,6 +164,7 @@ mod tests {
         !text.contains("of-the-tests")
     }
 
+    #[cfg(feature = "providers")]
     #[test]
     fn signature_headers_of_all_providers_are_redacted() {
         for provider in crate::providers::Provider::all() {
