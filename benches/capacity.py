@@ -19,10 +19,10 @@ import sys
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs/fleet.md"
 
-# Measured by `cargo bench --features redis --bench redis` with many processes: accepted deliveries a second of one shard, and
-# bytes of a remembered delivery.
+# Measured by `cargo bench --features redis --bench redis` on a node of a cluster: accepted deliveries a second over 64
+# connections, with the clients on the same machine, and bytes of a remembered delivery. The bench has the same numbers.
 SHARD_RATE = 20_000
-DELIVERY_BYTES = 220
+DELIVERY_BYTES = 230
 
 DAILY = 1_000_000_000
 MEAN = DAILY / 86_400
@@ -80,7 +80,7 @@ def poisson(rng, mean):
 
 
 class Shard:
-    """One shard, second by second."""
+    """One shard, second by second. `highest` is its busiest second after the promotion."""
 
     def __init__(self, mean, rng):
         self.mean, self.rng = mean, rng
@@ -91,7 +91,8 @@ class Shard:
     def second(self, now, serves):
         attempts = self.due.pop(now, collections.Counter())
         attempts[0] += poisson(self.rng, self.mean)
-        self.highest = max(self.highest, attempts.total())
+        if now >= LOSS + PROMOTION:
+            self.highest = max(self.highest, attempts.total())
         surplus = max(0, attempts.total() - serves)
         if surplus:
             self.last_refusal = now

@@ -71,7 +71,28 @@ impl Cluster {
             cluster.replicate(number, number % PRIMARIES);
         }
         cluster.wait_until_ready(replicas);
+        // A node that waits for a busy processor is not taken out of service.
+        cluster.set_node_timeout("10000");
         cluster
+    }
+
+    /// Shortens the time until a node that does not answer is out of service, and its replica can be promoted.
+    pub(crate) fn fail_over_soon(&mut self) {
+        self.set_node_timeout("1000");
+    }
+
+    fn set_node_timeout(&mut self, milliseconds: &str) {
+        for node in &mut self.nodes {
+            let () = node.ask(&["CONFIG", "SET", "cluster-node-timeout", milliseconds]);
+            // The last one counts when the node is started again.
+            node.add_settings(&["--cluster-node-timeout", milliseconds]);
+        }
+    }
+
+    /// Allows or forbids a replica to be promoted.
+    pub(crate) fn allow_promotion(&self, number: usize, allow: bool) {
+        let forbid = if allow { "no" } else { "yes" };
+        let () = self.nodes[number].ask(&["CONFIG", "SET", "cluster-replica-no-failover", forbid]);
     }
 
     fn new_node(&mut self) -> Server {
@@ -202,6 +223,14 @@ impl Cluster {
         until("a primary that serves its slots", || {
             let is_primary = |member: &Member| member.is_self && !member.slots.is_empty();
             view(node).is_some_and(|view| view.iter().any(is_primary)) && node.is_in_service()
+        });
+    }
+
+    /// Waits until a node refuses commands, because slots have no primary.
+    pub(crate) fn wait_until_down(&self, number: usize) {
+        until("a node that refuses commands", || {
+            let info: String = self.nodes[number].try_ask(&["CLUSTER", "INFO"]).unwrap_or_default();
+            info.contains("cluster_state:fail")
         });
     }
 
@@ -375,8 +404,8 @@ const SLOTS: usize = 16_384;
 /// Forming a cluster takes longer than one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A replica is promoted about two seconds after its primary stops. The slots of a primary without one do not take
-/// the others out of service. Every write is in the file before it is answered, so killing a node loses nothing there.
+/// The timeout makes forming a cluster fast. The slots of a primary without a replica do not take the others out of
+/// service. Every write is in the file before it is answered, so killing a node loses nothing there.
 const NODE_SETTINGS: &[&str] = &[
     "--cluster-enabled",
     "yes",

@@ -1,7 +1,7 @@
 //! The example receivers and receivers under attack, each in its own process.
 //!
-//! Without `redis-server` in `PATH` the tests that need one are reported as ignored, and likewise those that need the
-//! interpreter of a sender. With `HOOKWARDEN_REQUIRE_REDIS=1` and `HOOKWARDEN_REQUIRE_SENDERS=1` they fail instead.
+//! Without `redis-server` or `valkey-server` in `PATH` the tests that need one are reported as ignored, and likewise those
+//! that need the interpreter of a sender. With `HOOKWARDEN_REQUIRE_REDIS=1` and `HOOKWARDEN_REQUIRE_SENDERS=1` they fail instead.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,

@@ -98,6 +98,17 @@ pub(crate) async fn user_with_few_permissions_suffices() {
     migration.finish();
     assert!(matches!(claim(&store, &ids[0], 1).await.unwrap(), Claim::Granted | Claim::InProgress { .. }));
     assert_eq!(cluster.errors("NOPERM"), 0);
+
+    // Without a cluster, the last two are not needed.
+    let server = Server::start();
+    let for_one_server = &PERMISSIONS[..PERMISSIONS.len() - 2];
+    let () = server.ask(&[&["ACL", "SETUSER", "app", "on", ">canary", "~hookwarden:*"], for_one_server].concat());
+    let url = server.url().replace("://", "://app:canary@");
+    let endpoint = self::endpoint(patient_store(url).connect().await.unwrap(), &ids);
+    for delivery in ["new", "new", "another"].map(|body| signed_for(&ids[0], body)) {
+        assert_eq!(endpoint.status(&delivery).await, StatusCode::OK);
+    }
+    assert_eq!(server.errors("NOPERM"), 0);
 }
 
 pub(crate) async fn url_of_the_wrong_kind_is_explained() {

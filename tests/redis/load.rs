@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use hookwarden::Quota;
 use hookwarden::redis::RedisStore;
+use hookwarden::warden::Replay;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
-use crate::harness::PATIENCE;
+use crate::harness::redis_server::Server;
 use crate::harness::sender::Post;
 
 /// The receivers and the senders' observations.
@@ -22,7 +23,10 @@ pub(crate) struct Load {
     handled: Handled,
     running: AtomicBool,
     next: AtomicU64,
-    /// How late this process's timers fire. The machine adds this delay to every measured time.
+    /// The timeout of the stores.
+    timeout: Duration,
+    /// How late this process's timers fire, and how late a server answers. The machine adds this delay to every measured
+    /// time.
     lag: Mutex<Duration>,
     longest_wait: Mutex<Duration>,
 }
@@ -37,6 +41,7 @@ struct Sender {
 pub(crate) struct Seen {
     pub(crate) statuses: HashMap<u16, u64>,
     pub(crate) slowest: Duration,
+    slowest_unavailable: Duration,
 }
 
 /// The tasks of a load.
@@ -45,18 +50,25 @@ pub(crate) struct Tasks(Vec<JoinHandle<()>>);
 impl Load {
     /// Starts a load of these webhook ids, by eight senders, on two stores of the same servers.
     pub(crate) async fn start(url: &str, ids: &[String]) -> (Arc<Self>, Tasks) {
-        Self::start_apart(url, ids, Duration::ZERO).await
+        Self::start_with(url, ids, TIMEOUT, Duration::ZERO).await
     }
 
-    /// The same, with a pause before each store connects, so that they do not work in the same rhythm.
-    pub(crate) async fn start_apart(url: &str, ids: &[String], apart: Duration) -> (Arc<Self>, Tasks) {
+    /// The same, with the timeout of the stores, and a pause before each store connects, so that they do not work in the
+    /// same rhythm.
+    pub(crate) async fn start_with(
+        url: &str,
+        ids: &[String],
+        timeout: Duration,
+        apart: Duration,
+    ) -> (Arc<Self>, Tasks) {
         let handled = Handled::default();
         let mut endpoints = Vec::new();
         for _ in 0..2 {
             sleep(apart).await;
-            let store = RedisStore::builder(url).timeout(TIMEOUT).connect().await.unwrap();
+            let store = RedisStore::builder(url).timeout(timeout).connect().await.unwrap();
             let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
-            let builder = builder().shared_store(store).quotas(quotas().accepted(quota));
+            let replay = Replay::new().lease(LEASE);
+            let builder = builder().shared_store(store).replay(replay).quotas(quotas().accepted(quota));
             endpoints.push(Endpoint::of_senders(builder, ids, handled.clone(), HANDLER));
         }
         let load = Arc::new(Self {
@@ -65,6 +77,7 @@ impl Load {
             handled,
             running: AtomicBool::new(true),
             next: AtomicU64::new(0),
+            timeout,
             lag: Mutex::default(),
             longest_wait: Mutex::default(),
         });
@@ -89,6 +102,9 @@ impl Load {
         let took = began.elapsed();
         let mut seen = self.senders[sender].seen.lock().unwrap();
         seen.slowest = took.max(seen.slowest);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            seen.slowest_unavailable = took.max(seen.slowest_unavailable);
+        }
         *seen.statuses.entry(status.as_u16()).or_default() += 1;
         status
     }
@@ -126,6 +142,21 @@ impl Load {
             let late = began.elapsed().saturating_sub(Duration::from_millis(6));
             raise(&self.lag, late);
         }
+    }
+
+    /// Counts the time that a server takes for an answer as a delay of the machine, until the load ends.
+    pub(crate) fn watch_server(self: &Arc<Self>, tasks: &mut Tasks, server: &Server) {
+        let (load, client) = (self.clone(), redis::Client::open(server.url()).unwrap());
+        tasks.0.push(tokio::spawn(async move {
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            while load.running.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                // An answer that takes longer than the client waits is late too.
+                let _ = redis::cmd("PING").exec_async(&mut connection).await;
+                raise(&load.lag, began.elapsed());
+                sleep(Duration::from_millis(5)).await;
+            }
+        }));
     }
 
     fn answers(&self, sender: usize, status: StatusCode) -> u64 {
@@ -187,6 +218,7 @@ impl Load {
         for id in ids {
             let seen = std::mem::take(&mut *self.senders[self.number_of(id)].seen.lock().unwrap());
             all.slowest = all.slowest.max(seen.slowest);
+            all.slowest_unavailable = all.slowest_unavailable.max(seen.slowest_unavailable);
             for (status, count) in seen.statuses {
                 *all.statuses.entry(status).or_default() += count;
             }
@@ -199,15 +231,21 @@ impl Load {
         std::mem::take(&mut *self.lag.lock().unwrap())
     }
 
-    /// Asserts that the slowest answer since the last check is within the bound.
+    /// Asserts that the answers since the last check were in time. A request that is refused waits for one call of the
+    /// store, and others for two.
     pub(crate) fn check(&self, what: &str, back: Duration) {
         let ids: Vec<_> = self.senders.iter().map(|sender| sender.id.clone()).collect();
-        let (Seen { slowest, statuses }, lag) = (self.take(&ids), self.take_lag());
+        let (Seen { slowest, slowest_unavailable, statuses }, lag) = (self.take(&ids), self.take_lag());
         println!(
-            "{what}: slowest answer {slowest:?}, timers up to {lag:?} late, served again after {back:?}, {statuses:?}"
+            "{what}: slowest answer {slowest:?}, slowest 503 {slowest_unavailable:?}, timers up to {lag:?} late, served \
+             again after {back:?}, {statuses:?}"
         );
-        let bound = TIMEOUT * 2 + Duration::from_millis(50) + HANDLER;
-        assert!(slowest <= bound + lag, "{what}: an answer took {slowest:?}, more than {bound:?} and {lag:?}");
+        let once = self.timeout + Duration::from_millis(50);
+        for (kind, took, bound) in
+            [("an answer", slowest, once + self.timeout + HANDLER), ("a refusal", slowest_unavailable, once)]
+        {
+            assert!(took <= bound + lag, "{what}: {kind} took {took:?}, more than {bound:?} and {lag:?}");
+        }
     }
 
     /// Returns how many deliveries were handled.
@@ -235,7 +273,14 @@ fn raise(longest: &Mutex<Duration>, time: Duration) {
     *longest = time.max(*longest);
 }
 
-/// The time-out of the stores.
+/// Longer than any outage in these tests, so that no delivery is claimed by another receiver before its commit arrives.
+/// If a claim was replicated and its commit was lost, the delivery is refused until then.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The time for a failover and then a lease.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The timeout of the stores by default.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(100);
 pub(crate) const HANDLER: Duration = Duration::from_millis(5);
 pub(crate) const SENDERS: usize = 8;

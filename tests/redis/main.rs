@@ -21,6 +21,7 @@ mod failures;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod load;
+mod loss;
 mod processes;
 mod script;
 mod secrets;

@@ -1,21 +1,23 @@
 //! Two receivers under load while the cluster changes.
 
-use std::collections::HashMap;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::replay::{Claim, Claimant};
 
+use super::redirects::{claim, claim_by, commit_by};
 use super::{endpoint, recovers};
 use crate::endpoint::signed_for;
 use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
 use crate::harness::redis_server::Server;
 use crate::load::Load;
+use crate::loss::unreplicated;
 
 pub(crate) async fn changes_under_load_duplicate_nothing() {
     let mut cluster = Cluster::start();
+    cluster.fail_over_soon();
     let ids: Vec<_> = (0..3).flat_map(|node| cluster.ids_on(node, 2)).collect();
     let (load, tasks) = Load::start(&cluster.url(), &ids).await;
     load.until_each(&ids, StatusCode::OK, 30).await;
@@ -50,8 +52,10 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
     assert_eq!(load.twice(), 0, "deliveries were handled twice");
     let before = load.handled();
 
+    cluster.allow_promotion(3, false);
     cluster.node_mut(0).kill();
-    let mut lost = unreplicated(cluster.node(0), cluster.node(3));
+    let mut lost = unreplicated(cluster.node(0), &[cluster.node(3)]);
+    cluster.allow_promotion(3, true);
     cluster.wait_until_serving(3);
     load.check("primary killed and replica promoted", load.served_again().await);
     load.until_each(&ids, StatusCode::OK, 30).await;
@@ -59,8 +63,10 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
     println!("{lost} entries were not replicated before the kill, {twice} deliveries were handled twice");
     assert!(twice <= lost, "{twice} were handled twice, but only {lost} entries were lost");
 
+    cluster.allow_promotion(4, false);
     cluster.node(1).signal("STOP");
-    lost += unreplicated(cluster.node(1), cluster.node(4));
+    lost += unreplicated(cluster.node(1), &[cluster.node(4)]);
+    cluster.allow_promotion(4, true);
     cluster.wait_until_serving(4);
     load.check("primary stopped and replica promoted", load.served_again().await);
     cluster.node(1).signal("CONT");
@@ -82,13 +88,16 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
 /// Replication is asynchronous: what a primary has answered and not yet sent to its replica is lost with it.
 pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
     let mut cluster = Cluster::start();
+    cluster.fail_over_soon();
     let ids = cluster.ids_on(0, 1);
-    let endpoint = endpoint(cluster.patient_store().connect().await.unwrap(), &ids);
+    let store = cluster.patient_store().connect().await.unwrap();
+    let endpoint = endpoint(store.clone(), &ids);
     let deliveries: Vec<_> = (0..12).map(|number| signed_for(&ids[0], format!("{number}"))).collect();
     let (replicated, others) = deliveries.split_at(5);
     for delivery in replicated {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
+    assert_eq!(claim_by(&store, &ids[0], 1, Claimant::new(1)).await.unwrap(), Claim::Granted);
     let primary = cluster.node(0);
     let offset = |server: &Server, field: &str| {
         let info: String = server.ask(&["INFO", "replication"]);
@@ -99,15 +108,18 @@ pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
         assert!(began.elapsed() < PATIENCE, "the replica does not follow");
         sleep(Duration::from_millis(5));
     }
+    cluster.allow_promotion(3, false);
     // The replica does not run while its connection is closed, so it cannot open another one.
     cluster.node(3).signal("STOP");
     let _: i64 = primary.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
     for delivery in others {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
+    assert!(commit_by(&store, &ids[0], 1, Claimant::new(1)).await.unwrap());
     cluster.node_mut(0).kill();
     cluster.node(3).signal("CONT");
-    assert_eq!(unreplicated(cluster.node(0), cluster.node(3)), others.len());
+    assert_eq!(unreplicated(cluster.node(0), &[cluster.node(3)]), others.len() + 1);
+    cluster.allow_promotion(3, true);
     cluster.wait_until_serving(3);
     recovers(&endpoint, &ids[0]).await;
     let before = endpoint.handled();
@@ -120,45 +132,6 @@ pub(crate) async fn delivery_that_was_not_replicated_runs_twice() {
         assert_eq!(endpoint.status(delivery).await, StatusCode::OK);
     }
     assert_eq!(endpoint.handled() - before, 7, "the others are handled again");
-}
-
-/// Returns how many entries of deliveries a primary that does not run any more has written, and its replica has not.
-/// The replica must not be promoted yet.
-fn unreplicated(primary: &Server, replica: &Server) -> usize {
-    let offset = || {
-        let info: String = replica.ask(&["INFO", "replication"]);
-        assert!(info.contains("role:slave"), "the replica was promoted too early");
-        info.lines().find_map(|line| line.strip_prefix("slave_repl_offset:")?.parse::<u64>().ok())
-    };
-    // The replica has read all that was sent when its offset stays.
-    let mut before = None;
-    while before != offset() {
-        before = offset();
-        sleep(Duration::from_millis(20));
-    }
-    let received = entries(replica);
-    offset();
-    // The primary's file has every write that it answered.
-    let mut copy = Server::stopped(&["--appendonly", "yes"]);
-    let mut files = Command::new("cp");
-    files.arg("-r").arg(primary.directory().join(".")).arg(copy.directory());
-    assert!(files.status().unwrap().success());
-    copy.run();
-    let written = entries(&copy);
-    assert!(!written.is_empty(), "the primary has written no deliveries");
-    written.iter().filter(|(key, value)| received.get(*key) != Some(value)).count()
-}
-
-/// Returns a server's entries of deliveries.
-fn entries(server: &Server) -> HashMap<String, Vec<u8>> {
-    let mut connection = server.connection();
-    // A server outside a cluster refuses this command. It answers without it.
-    let _ = redis::cmd("READONLY").exec(&mut connection);
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*:d:*").query(&mut connection).unwrap();
-    let mut pipeline = redis::pipe();
-    for key in &keys {
-        pipeline.get(key);
-    }
-    let values: Vec<Option<Vec<u8>>> = pipeline.query(&mut connection).unwrap();
-    keys.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect()
+    let half_lost = claim(&store, &ids[0], 1).await.unwrap();
+    assert!(matches!(half_lost, Claim::InProgress { .. }), "only the commit was lost: {half_lost:?}");
 }

@@ -6,15 +6,15 @@ use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant};
 use tokio::time::sleep;
 
-use super::redirects::{claim, claim_by, commit_by};
+use super::redirects::{TIMEOUT, claim, claim_by, commit_by};
 use crate::endpoint::RETURN;
 use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
-use crate::load::TIMEOUT;
 
 /// The promoted replica has the claim. It must not answer a copy before it has the commit.
 pub(crate) async fn promoted_replica_gets_pending_commits_first() {
     let mut cluster = Cluster::start();
+    cluster.fail_over_soon();
     let id = &cluster.ids_on(0, 1)[0];
     let store = RedisStore::builder(cluster.url()).timeout(TIMEOUT).connect().await.unwrap();
     for number in 0..COMMITS {

@@ -72,7 +72,7 @@ pub(crate) async fn endless_redirection_ends_with_its_request() {
     // A claim would be released in the background, which is redirected too.
     let error = store.check(&ids[0], &Quota::per_minute(100).unwrap()).await.unwrap_err();
     assert_eq!(error.to_string().split(" (").next(), Some("redis refused with MOVED"));
-    assert!(began.elapsed() < TIMEOUT * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < TIMEOUT * 3 / 2, "{:?}", began.elapsed());
     let followed = cluster.errors("MOVED");
     assert!((2..=MOST_REDIRECTIONS).contains(&followed), "{followed} redirections");
     assert_eq!(endpoint.status(&signed_for(&ids[0], "lost")).await, StatusCode::SERVICE_UNAVAILABLE);
@@ -148,7 +148,7 @@ pub(crate) async fn split_keys_refuse_only_their_own_requests() {
         let began = Instant::now();
         assert_eq!(endpoint.status(&delivery).await, StatusCode::SERVICE_UNAVAILABLE);
         let took = began.elapsed();
-        assert!(took >= TIMEOUT / 2 && took < TIMEOUT * 2, "{took:?}");
+        assert!(took >= TIMEOUT / 2 && took < TIMEOUT * 3 / 2, "{took:?}");
         let began = Instant::now();
         assert_eq!(endpoint.status(&signed_for(&ids[1], format!("{number}"))).await, StatusCode::OK);
         assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
@@ -180,7 +180,7 @@ pub(crate) async fn slots_of_a_removed_node_are_found_again() {
 }
 
 /// The store's timeout: short for the tests, and longer than a normal answer takes.
-const TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The call is redirected a few times, and so is the release of its claim, which is repeated with growing pauses.
-const MOST_REDIRECTIONS: u64 = 120;
+/// More than any real change of a cluster causes in one request.
+const MOST_REDIRECTIONS: u64 = 20;
