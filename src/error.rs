@@ -125,7 +125,8 @@ impl SignError {
 pub struct StoreError {
     what: Cow<'static, str>,
     shard: Option<Arc<str>>,
-    retry_after: core::time::Duration,
+    /// In milliseconds, because every request moves results that rarely contain an error.
+    retry_after: u32,
     panic: bool,
 }
 
@@ -135,7 +136,7 @@ impl StoreError {
     /// [escaped](crate::escape), on one line. The sender is asked to retry after one second.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        Self { what: what.into(), shard: None, retry_after: core::time::Duration::from_secs(1), panic: false }
+        Self { what: what.into(), shard: None, retry_after: 1_000, panic: false }
     }
 
     /// Names the server that failed, for a store that is divided among several: `host:port`, without a password.
@@ -145,10 +146,12 @@ impl StoreError {
         Self { shard: Some(shard.into()), ..self }
     }
 
-    /// Sets the time after which the sender is asked to retry. On the wire it is rounded up to whole seconds.
+    /// Sets the time after which the sender is asked to retry, in whole milliseconds and at most 49 days. On the wire it is
+    /// rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(self, retry_after: core::time::Duration) -> Self {
-        Self { retry_after, ..self }
+        let millis = retry_after.as_nanos().div_ceil(1_000_000);
+        Self { retry_after: u32::try_from(millis).unwrap_or(u32::MAX), ..self }
     }
 
     /// The application's store panicked.
@@ -162,8 +165,8 @@ impl StoreError {
 
     /// The time after which the sender is asked to retry.
     #[must_use]
-    pub const fn retry_after(&self) -> core::time::Duration {
-        self.retry_after
+    pub fn retry_after(&self) -> core::time::Duration {
+        core::time::Duration::from_millis(u64::from(self.retry_after))
     }
 
     /// The server that failed, if the store is divided among several and knows which one it was.

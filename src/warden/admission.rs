@@ -185,6 +185,7 @@ impl Stores {
         Admission::new(Err(error), None, None)
     }
 
+    #[cold]
     pub(super) fn replay_failed(&self, delivery: &VerifiedDelivery, error: &StoreError) {
         self.monitor.store_failed(SharedKind::Replay, delivery.webhook_id(), error, |id| self.replay_shard(id));
     }

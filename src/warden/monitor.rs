@@ -38,11 +38,13 @@ impl Monitor {
         self.each(|observer| observer.warning(&warning));
     }
 
+    #[cold]
     pub(super) fn key_store_failed(&self, error: &StoreError) {
         self.each(|observer| observer.store_failed(StoreKind::Keys, error));
     }
 
     /// Reports that a call for `webhook_id` failed. `shard_of` is the store's.
+    #[cold]
     pub(super) fn store_failed(
         &self,
         store: SharedKind,
@@ -64,11 +66,15 @@ impl Monitor {
         webhook_id: &str,
         shard_of: impl Fn(&str) -> Option<Arc<str>>,
     ) {
-        let outages = self.outages(store);
-        if outages.exist() {
-            for shard in outages.end(webhook_id, shard_of) {
-                self.each(|observer| observer.store_recovered(store.into(), shard.as_deref()));
-            }
+        if self.outages(store).exist() {
+            self.end_outages(store, webhook_id, shard_of);
+        }
+    }
+
+    #[cold]
+    fn end_outages(&self, store: SharedKind, webhook_id: &str, shard_of: impl Fn(&str) -> Option<Arc<str>>) {
+        for shard in self.outages(store).end(webhook_id, shard_of) {
+            self.each(|observer| observer.store_recovered(store.into(), shard.as_deref()));
         }
     }
 
