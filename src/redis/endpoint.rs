@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn name_is_used_if_all_nodes_share_an_address() {
+    fn name_is_used_if_nodes_share_an_address() {
         let (one, other) = ("10.0.0.1", "10.0.0.2");
         let seed = &[("a.example", 10_000)][..];
         for (seeds, nodes, used) in [

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use super::address::Host;
 use super::failure::Failure;
 use super::server::{Call, Reply, Server};
-use super::settlement::{Queue, Settlement};
+use super::settlement::{BATCH, Queue, Settlement};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
 
@@ -125,9 +125,7 @@ impl Link {
         if let Err(failure) = &outcome
             && failure.outage
         {
-            if failure.refuses_writes {
-                self.refuses_writes.store(true, Ordering::Release);
-            }
+            self.refuses_writes.fetch_or(failure.refuses_writes, Ordering::AcqRel);
             self.close();
         }
         outcome.map_err(|failure| self.failed(failure))
@@ -135,7 +133,7 @@ impl Link {
 
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
         self.pending.push(settlement);
-        self.start_reconnect();
+        self.start_reconnect(Duration::ZERO);
     }
 
     /// Takes over a settlement of another link. A commit closes the link until it is sent. Links hand a settlement to
@@ -144,14 +142,10 @@ impl Link {
         let is_first = settlement.hand_over();
         let closes = is_first && settlement.is_commit();
         self.pending.adopt(settlement);
-        if closes {
-            self.closings.fetch_add(1, Ordering::SeqCst);
-        }
+        self.closings.fetch_add(u64::from(closes), Ordering::SeqCst);
+        self.start_reconnect(if is_first { Duration::ZERO } else { LONGEST_PAUSE });
         if is_first {
-            self.start_reconnect();
             self.wake.notify_one();
-        } else {
-            self.start_reconnect_after(LONGEST_PAUSE);
         }
     }
 
@@ -162,7 +156,7 @@ impl Link {
 
     pub(super) fn close(self: &Arc<Self>) {
         self.closings.fetch_add(1, Ordering::SeqCst);
-        self.start_reconnect();
+        self.start_reconnect(Duration::ZERO);
         if let Some(shards) = self.shards.upgrade() {
             shards.closed();
         }
@@ -196,11 +190,7 @@ impl Link {
     }
 
     /// Starts the task that reopens the link, unless it runs already.
-    fn start_reconnect(self: &Arc<Self>) {
-        self.start_reconnect_after(Duration::ZERO);
-    }
-
-    fn start_reconnect_after(self: &Arc<Self>, pause: Duration) {
+    fn start_reconnect(self: &Arc<Self>, pause: Duration) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
             self.runtime.spawn(reopen(Arc::downgrade(self), pause));
         }
@@ -246,9 +236,8 @@ impl Link {
                 let Err(failure) = result else { continue };
                 if failure.outage { unsent.push(settlement) } else { refused.push(settlement) }
             }
-            if refused.len() > before {
-                delay = delay.saturating_add(began.elapsed());
-            }
+            let took = if refused.len() > before { began.elapsed() } else { Duration::ZERO };
+            delay = delay.saturating_add(took);
             let is_delayed = self.is_open() || delay > LONGEST_DELAY;
             if !unsent.is_empty() || (!refused.is_empty() && is_delayed) {
                 break;
@@ -283,9 +272,8 @@ impl Link {
 /// Runs the background task. It ends when everything is sent, or when the link has no other owner.
 async fn reopen(link: Weak<Link>, first_pause: Duration) {
     let mut pause = Duration::ZERO;
-    if let Some(wake) = link.upgrade().map(|link| Arc::clone(&link.wake)) {
-        let _ = timeout(first_pause, wake.notified()).await;
-    }
+    let Some(wake) = link.upgrade().map(|link| Arc::clone(&link.wake)) else { return };
+    let _ = timeout(first_pause, wake.notified()).await;
     while let Some(link) = link.upgrade() {
         if link.try_reopen().await {
             link.reconnecting.store(false, Ordering::Release);
@@ -295,16 +283,12 @@ async fn reopen(link: Weak<Link>, first_pause: Duration) {
             }
             pause = Duration::ZERO;
         } else {
-            let wake = Arc::clone(&link.wake);
             drop(link);
             let _ = timeout(pause, wake.notified()).await;
             pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
     }
 }
-
-/// How many settlements are sent at a time.
-const BATCH: usize = 256;
 
 /// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;

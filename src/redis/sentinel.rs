@@ -211,7 +211,7 @@ fn is_newer(answers: &[Primary], current: Option<&Primary>) -> bool {
 
 /// Returns the primary to use, after which only a later one counts for some time. At first only the Sentinel that leads a
 /// failover knows it, and the others may answer faster when the store connects. If another question ended while this one
-/// was in progress, that one's answers may be newer, so these can only lead to a later failover.
+/// was in progress, its answers may be newer, so these can only lead to a later failover.
 fn decide(
     answers: &[Primary],
     listed: usize,

@@ -157,6 +157,9 @@ pub(super) fn millis(time: Duration) -> u64 {
         .clamp(1, LONGEST_SECONDS.saturating_mul(1_000))
 }
 
+/// How many settlements are sent at a time.
+pub(super) const BATCH: usize = 256;
+
 /// Ten years, far below the server's maximum.
 pub(super) const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;
 
