@@ -5,6 +5,7 @@ mod builder;
 mod cluster;
 mod connection;
 mod denials;
+mod endpoint;
 mod failure;
 mod link;
 mod names;

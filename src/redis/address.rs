@@ -1,7 +1,6 @@
 //! The URL of a store: one server, the seed nodes of a cluster, or Sentinels and the name of their primary.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, parse_redis_url};
 use percent_encoding::percent_decode_str;
@@ -93,8 +92,6 @@ pub(super) struct Host {
 #[derive(Clone)]
 pub(super) struct Template {
     info: ConnectionInfo,
-    /// The only seed of a cluster with TLS, if it has a name.
-    endpoint: Option<Host>,
 }
 
 impl Address {
@@ -120,17 +117,12 @@ impl Address {
 
 impl Template {
     const fn new(info: ConnectionInfo) -> Self {
-        Self { info, endpoint: None }
+        Self { info }
     }
 
     /// Returns how to connect to `host`. With TLS, the certificate must be valid for its name.
-    ///
-    /// Some services have all nodes of a cluster behind one name, at different ports. The nodes announce IP addresses,
-    /// but their certificate has only the name, so the name is used instead.
     pub(super) fn at(&self, host: &Host) -> ConnectionInfo {
-        let port = host.port;
-        let is_behind = |endpoint: &&Host| endpoint.port != port && is_address(&host.name);
-        let name = self.endpoint.as_ref().filter(is_behind).unwrap_or(host).name.clone();
+        let Host { name, port } = host.clone();
         self.info.clone().set_addr(if self.has_tls() {
             ConnectionAddr::TcpTls { host: name, port, insecure: false, tls_params: None }
         } else {
@@ -143,7 +135,7 @@ impl Template {
         &self.info
     }
 
-    fn has_tls(&self) -> bool {
+    pub(super) fn has_tls(&self) -> bool {
         matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
     }
 }
@@ -197,13 +189,7 @@ impl<'a> Parts<'a> {
         if !self.query.is_empty() {
             return Err(problem("must have no parameters: a cluster has none"));
         }
-        let (seeds, mut node) = self.hosts(6379, 0)?;
-        if let [seed] = &*seeds
-            && node.has_tls()
-            && !is_address(&seed.name)
-        {
-            node.endpoint = Some(seed.clone());
-        }
+        let (seeds, node) = self.hosts(6379, 0)?;
         Ok(Address::Cluster { seeds, node })
     }
 
@@ -276,10 +262,6 @@ fn server(url: &str) -> Result<Address, ConfigError> {
         return Err(problem(INSECURE));
     }
     Ok(Address::Server(Template::new(info)))
-}
-
-fn is_address(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
 }
 
 const fn problem(problem: &'static str) -> ConfigError {
@@ -398,30 +380,6 @@ mod tests {
         assert_eq!(info.addr().to_string(), "10.0.0.9:7");
         assert!(matches!(info.addr(), ConnectionAddr::TcpTls { insecure: false, .. }));
         assert_eq!(settings(&Template::new(info)), (Some("u"), Some("p"), 2));
-    }
-
-    #[test]
-    fn nodes_behind_one_name_keep_it_with_tls() {
-        let (address, other) = ("10.0.0.9", "n1.example");
-        for (url, name, port, expected) in [
-            ("rediss+cluster://a.example:10000", address, 8501, "a.example"),
-            ("rediss+cluster://a.example:10000", "2001:db8::1", 8501, "a.example"),
-            // The node announces a name that it has in its certificate.
-            ("rediss+cluster://a.example:10000", other, 8501, other),
-            // Another machine, which has the same port.
-            ("rediss+cluster://a.example:10000", address, 10000, address),
-            ("rediss+cluster://a.example:10000,b.example:10000", address, 8501, address),
-            ("rediss+cluster://10.0.0.1:10000", address, 8501, address),
-            ("redis+cluster://a.example:10000", address, 8501, address),
-            ("rediss+sentinel://a.example:10000/main", address, 8501, address),
-        ] {
-            let node = match parse(url) {
-                Address::Server(node) | Address::Cluster { node, .. } => node,
-                Address::Sentinel(found) => found.node,
-            };
-            let info = node.at(&Host { name: name.into(), port });
-            assert_eq!(info.addr().to_string(), format!("{expected}:{port}"), "{url} {name}");
-        }
     }
 
     #[test]

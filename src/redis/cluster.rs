@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::address::{Host, Template};
 use super::connection::Target;
+use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::link::{Link, Shards};
 use super::server::Server;
@@ -50,12 +51,16 @@ pub(super) struct Nodes {
     links: HashMap<Host, Node>,
     /// The nodes that the topology names.
     known: BTreeSet<Host>,
+    /// The name behind which all of them are, with TLS.
+    endpoint: Option<Endpoint>,
     /// The slots that a redirection has changed since the last refresh began.
     pub(super) moved: BTreeSet<u16>,
 }
 
 struct Node {
     link: Arc<Link>,
+    /// Where the link connects to.
+    reached: Host,
     /// A redirection led to the node since the last refresh. It may own no slots yet.
     visited: bool,
 }
@@ -68,7 +73,7 @@ impl ClusterSettings {
         Ok((seed.clone(), self.server(seed)?))
     }
 
-    pub(super) fn server(&self, host: &Host) -> RedisResult<Server> {
+    fn server(&self, host: &Host) -> RedisResult<Server> {
         Server::new(Target::Server(Client::open(self.template.at(host))?), self.timeout, self.connect_timeout)
     }
 }
@@ -112,15 +117,28 @@ impl Cluster {
         if let Some(node) = nodes.links.get(host) {
             return Ok(Arc::clone(&node.link));
         }
-        Ok(self.add(nodes, host.clone(), self.settings.server(host)?))
+        let server = self.settings.server(&nodes.reach(host))?;
+        Ok(self.add(nodes, host.clone(), server))
     }
 
     /// Adds the link to a node.
     pub(super) fn add(&self, nodes: &mut Nodes, host: Host, server: Server) -> Arc<Link> {
-        let runtime = self.settings.runtime.clone();
+        let (runtime, reached) = (self.settings.runtime.clone(), nodes.reach(&host));
         let link = Arc::new(Link::new(server, Some(host.clone()), self.shards.clone(), runtime));
-        nodes.links.insert(host, Node { link: Arc::clone(&link), visited: false });
+        nodes.links.insert(host, Node { link: Arc::clone(&link), reached, visited: false });
         link
+    }
+
+    /// Notes whether all nodes are behind one name, and ends the links that connect to the wrong place. A link to an
+    /// announced address that works is kept: while the other machines are down, the rest can look like one.
+    pub(super) fn note_endpoint(&self, nodes: &mut Nodes, topology: &Topology) {
+        let ClusterSettings { seeds, template, .. } = &self.settings;
+        let endpoint = template.has_tls().then(|| Endpoint::of(seeds, topology.nodes())).flatten();
+        nodes.links.retain(|host, node| {
+            let works = node.link.was_opened() && node.link.ready().is_ok();
+            node.reached == Endpoint::reach(endpoint.as_ref(), host) || (node.reached == *host && works)
+        });
+        nodes.endpoint = endpoint;
     }
 
     /// Asks several nodes for the topology: first over open links, then others over new connections unless two agree.
@@ -147,7 +165,9 @@ impl Cluster {
 
     /// Asks nodes over new connections.
     async fn ask(&self, answers: &mut Answers, hosts: Vec<Host>) {
-        let servers = hosts.into_iter().filter_map(|host| Some((self.settings.server(&host).ok()?, host)));
+        let reached: Vec<_> = hosts.iter().map(|host| self.nodes().reach(host)).collect();
+        let servers = hosts.into_iter().zip(reached);
+        let servers = servers.filter_map(|(host, reached)| Some((self.settings.server(&reached).ok()?, host)));
         let servers: Vec<_> = servers.collect();
         answers.collect(servers.iter().map(|(server, host)| (host, server)), self.settings.connect_timeout).await;
     }
@@ -180,6 +200,10 @@ impl Nodes {
             let visited = std::mem::take(&mut node.visited);
             visited || primaries.contains_key(host) || is_used(&node.link)
         });
+    }
+
+    fn reach(&self, host: &Host) -> Host {
+        Endpoint::reach(self.endpoint.as_ref(), host)
     }
 
     pub(super) fn all_up(&self) -> bool {
@@ -266,3 +290,51 @@ fn rotated<T>(mut items: Vec<T>, turn: usize, most: usize) -> Vec<T> {
 
 const MOST_LINKS_ASKED: usize = 3;
 const MOST_OTHERS_ASKED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use ::redis::Value;
+
+    use super::super::address::Address;
+    use super::super::router::Router;
+    use super::*;
+
+    /// The topology of nodes with these addresses and ports.
+    fn topology(nodes: &[(&str, i64)]) -> Topology {
+        let rows = (0..).zip(nodes).map(|(slot, &(name, port))| {
+            let node = Value::Array(vec![Value::BulkString(name.into()), Value::Int(port)]);
+            Value::Array(vec![Value::Int(slot), Value::Int(slot), node])
+        });
+        Topology::parse(&Value::Array(rows.collect()), &Host { name: "h".into(), port: 1 }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn second_machine_ends_links_over_the_name() {
+        for (url, name) in
+            [("rediss+cluster://a.example:10000", "a.example"), ("redis+cluster://a.example:10000", "10.0.0.1")]
+        {
+            let Ok(Address::Cluster { seeds, node: template }) = Address::parse(url) else { panic!("{url}") };
+            let (time, runtime) = (Duration::from_secs(60), Handle::current());
+            let settings = || ClusterSettings {
+                seeds: seeds.clone(),
+                template: template.clone(),
+                timeout: time,
+                connect_timeout: time,
+                runtime: runtime.clone(),
+            };
+            let router = Router::cluster(settings()).unwrap();
+            let shards: Arc<dyn Shards> = router.clone();
+            let cluster = Cluster::new(settings(), Arc::downgrade(&shards));
+            let nodes = &mut cluster.nodes();
+            let node = Host { name: "10.0.0.1".into(), port: 8_501 };
+            let one = [("10.0.0.1", 8_501), ("10.0.0.1", 8_502)];
+            let several = [&one[..], &[("10.0.0.2", 8_501)]].concat();
+            for (machines, expected) in [(&one[..], name), (&several, "10.0.0.1"), (&one, name)] {
+                cluster.note_endpoint(nodes, &topology(machines));
+                let link = cluster.link(nodes, &node).unwrap();
+                assert_eq!(nodes.links[&node].reached.name, expected, "{url} {machines:?}");
+                assert_eq!(link.name().as_deref(), Some("10.0.0.1:8501"));
+            }
+        }
+    }
+}

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use super::address::Host;
 use super::failure::Failure;
 use super::server::{Call, Reply, Server};
-use super::settlement::{Queue, Settlement};
+use super::settlement::{BATCH, Queue, Settlement};
 use crate::error::StoreError;
 use crate::future::BoxFuture;
 
@@ -125,9 +125,7 @@ impl Link {
         if let Err(failure) = &outcome
             && failure.outage
         {
-            if failure.refuses_writes {
-                self.refuses_writes.store(true, Ordering::Release);
-            }
+            self.refuses_writes.fetch_or(failure.refuses_writes, Ordering::AcqRel);
             self.close();
         }
         outcome.map_err(|failure| self.failed(failure))
@@ -135,18 +133,20 @@ impl Link {
 
     pub(super) fn settle_later(self: &Arc<Self>, settlement: Settlement) {
         self.pending.push(settlement);
-        self.start_reconnect();
+        self.start_reconnect(Duration::ZERO);
     }
 
-    /// Takes over a settlement of another link. A commit closes the link until it is sent.
-    pub(super) fn adopt(self: &Arc<Self>, settlement: Settlement) {
-        let is_commit = settlement.is_commit();
+    /// Takes over a settlement of another link. A commit closes the link until it is sent. Links hand a settlement to
+    /// and fro while their nodes do not agree who owns its slot, so only the first time concerns other requests.
+    pub(super) fn adopt(self: &Arc<Self>, mut settlement: Settlement) {
+        let is_first = settlement.hand_over();
+        let closes = is_first && settlement.is_commit();
         self.pending.adopt(settlement);
-        if is_commit {
-            self.closings.fetch_add(1, Ordering::SeqCst);
+        self.closings.fetch_add(u64::from(closes), Ordering::SeqCst);
+        self.start_reconnect(if is_first { Duration::ZERO } else { LONGEST_PAUSE });
+        if is_first {
+            self.wake.notify_one();
         }
-        self.start_reconnect();
-        self.wake.notify_one();
     }
 
     /// Takes the pending settlements of the slots that `leaves` selects.
@@ -156,7 +156,7 @@ impl Link {
 
     pub(super) fn close(self: &Arc<Self>) {
         self.closings.fetch_add(1, Ordering::SeqCst);
-        self.start_reconnect();
+        self.start_reconnect(Duration::ZERO);
         if let Some(shards) = self.shards.upgrade() {
             shards.closed();
         }
@@ -190,15 +190,19 @@ impl Link {
     }
 
     /// Starts the task that reopens the link, unless it runs already.
-    fn start_reconnect(self: &Arc<Self>) {
+    fn start_reconnect(self: &Arc<Self>, pause: Duration) {
         if !self.reconnecting.swap(true, Ordering::AcqRel) {
-            self.runtime.spawn(reopen(Arc::downgrade(self)));
+            self.runtime.spawn(reopen(Arc::downgrade(self), pause));
         }
     }
 
     /// Tries once to reopen the link. Returns whether it is open and nothing is pending.
     async fn try_reopen(self: &Arc<Self>) -> bool {
         let Some(shards) = self.shards.upgrade() else { return false };
+        // A new node may need longer than a call.
+        if self.host.is_some() && !self.was_opened() && self.open().await.is_err() {
+            return false;
+        }
         let closing = self.closings.load(Ordering::SeqCst);
         if !self.is_open() && !self.has_answer().await {
             return false;
@@ -224,15 +228,17 @@ impl Link {
         take: impl Fn() -> Vec<Settlement>,
         batches: usize,
     ) -> bool {
-        let began = Instant::now();
-        let (mut unsent, mut refused) = (Vec::new(), Vec::new());
+        let (mut unsent, mut refused, mut delay) = (Vec::new(), Vec::new(), Duration::ZERO);
         for batch in (0..batches).map(|_| take()).take_while(|batch| !batch.is_empty()) {
+            let (began, before) = (Instant::now(), refused.len());
             let results = join_all(batch.iter().map(|settlement| shards.settle_over(self, settlement))).await;
             for (settlement, result) in batch.into_iter().zip(results) {
                 let Err(failure) = result else { continue };
                 if failure.outage { unsent.push(settlement) } else { refused.push(settlement) }
             }
-            let is_delayed = self.is_open() || began.elapsed() > LONGEST_DELAY;
+            let took = if refused.len() > before { began.elapsed() } else { Duration::ZERO };
+            delay = delay.saturating_add(took);
+            let is_delayed = self.is_open() || delay > LONGEST_DELAY;
             if !unsent.is_empty() || (!refused.is_empty() && is_delayed) {
                 break;
             }
@@ -264,8 +270,10 @@ impl Link {
 }
 
 /// Runs the background task. It ends when everything is sent, or when the link has no other owner.
-async fn reopen(link: Weak<Link>) {
+async fn reopen(link: Weak<Link>, first_pause: Duration) {
     let mut pause = Duration::ZERO;
+    let Some(wake) = link.upgrade().map(|link| Arc::clone(&link.wake)) else { return };
+    let _ = timeout(first_pause, wake.notified()).await;
     while let Some(link) = link.upgrade() {
         if link.try_reopen().await {
             link.reconnecting.store(false, Ordering::Release);
@@ -275,7 +283,6 @@ async fn reopen(link: Weak<Link>) {
             }
             pause = Duration::ZERO;
         } else {
-            let wake = Arc::clone(&link.wake);
             drop(link);
             let _ = timeout(pause, wake.notified()).await;
             pause = pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
@@ -283,13 +290,10 @@ async fn reopen(link: Weak<Link>) {
     }
 }
 
-/// How many settlements are sent at a time.
-const BATCH: usize = 256;
-
 /// How many batches of claims are released before requests are served.
 const FIRST_BATCHES: usize = 16;
 
-/// How long a closed link goes on with other settlements after the server has refused some.
+/// How long batches may take in which the server refuses some settlements, before a closed link opens without the rest.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
@@ -314,6 +318,8 @@ mod tests {
         tried: Mutex<Vec<u16>>,
         /// If set, each settlement waits for it.
         gate: Option<Notify>,
+        /// The settlement of this slot takes longer than this.
+        slow: Option<(u16, Duration)>,
     }
 
     impl Shards for Fake {
@@ -328,6 +334,11 @@ mod tests {
                 self.tried.lock().unwrap().push(settlement.slot);
                 if let Some(gate) = &self.gate {
                     gate.notified().await;
+                }
+                if let Some((slot, time)) = self.slow
+                    && slot == settlement.slot
+                {
+                    sleep(time.saturating_add(Duration::from_millis(1))).await;
                 }
                 if settlement.slot < self.accepts_from { Err(StoreError::new("refused").into()) } else { Ok(true) }
             })
@@ -348,6 +359,10 @@ mod tests {
 
     fn commit(slot: u16) -> Settlement {
         Settlement::commit((slot, vec!["key".into()]), Claimant::new(1), Duration::from_secs(60), None)
+    }
+
+    fn release(slot: u16) -> Settlement {
+        Settlement::release((slot, vec!["key".into()]), Claimant::new(1), Duration::from_secs(60))
     }
 
     fn tried(fake: &Fake) -> Vec<u16> {
@@ -395,6 +410,37 @@ mod tests {
         assert_eq!(tried(&fake), (0..1_000).collect::<Vec<_>>(), "each is tried once before the link opens");
         let kept: Vec<_> = link.take_slots(|_| true).iter().map(|settlement| settlement.slot).collect();
         assert_eq!(kept, (0..700).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn batches_without_refusal_are_no_delay() {
+        let fake = Arc::new(Fake { accepts_from: 100, slow: Some((300, LONGEST_DELAY)), ..Fake::default() });
+        let link = link(&fake);
+        [(300..556), (0..256), (556..600)].into_iter().flatten().for_each(|slot| link.settle_later(commit(slot)));
+        link.close();
+        assert!(link.send_pending(&*fake, || link.pending.take_commits(BATCH), usize::MAX).await);
+        assert_eq!(tried(&fake), (0..256).chain(300..600).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn settlement_handed_to_and_fro_disturbs_once() {
+        let fake = Arc::new(Fake::default());
+        let link = link(&fake);
+        for settlement in [commit(1), release(2)] {
+            link.adopt(settlement);
+            link.wake.notified().now_or_never().expect("the background task goes on at once");
+        }
+        let handed_over = link.take_slots(|_| true);
+        assert_eq!(handed_over.len(), 2);
+        link.reopened.store(link.closings.load(Ordering::SeqCst), Ordering::SeqCst);
+        link.reconnecting.store(false, Ordering::SeqCst);
+        let began = Instant::now();
+        handed_over.into_iter().for_each(|settlement| link.adopt(settlement));
+        assert!(link.ready().is_ok() && link.wake.notified().now_or_never().is_none());
+        while tried(&fake).is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(began.elapsed() >= LONGEST_PAUSE, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

@@ -79,21 +79,25 @@ impl Router {
             }
             hops = hops.saturating_add(1);
             let next = match redirect {
-                // Nodes that send a call in a circle have not agreed yet.
-                Redirect::Moved(_) | Redirect::Ask(_) if hops > MOST_HOPS => None,
-                Redirect::Moved(node) => self.map.moved(slot, &link, node),
-                Redirect::Ask(node) => self.map.visit(&link, node),
-                Redirect::TryAgain | Redirect::Unserved if until.saturating_duration_since(Instant::now()) > pause => {
+                Redirect::Moved(node) if hops <= MOST_HOPS => self.map.moved(slot, &link, node),
+                Redirect::Ask(node) if hops <= MOST_HOPS => self.map.visit(&link, node),
+                // Nodes that send a call in a circle have not agreed yet. Leave time for the calls after the pause.
+                _ if until.saturating_duration_since(Instant::now()) > pause.saturating_mul(2) => {
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-                    hops = 0;
+                    // After each pause at least one redirection is followed.
+                    hops = hops.min(MOST_HOPS.saturating_sub(1));
+                    asking = false;
                     Some(self.map.owner(slot))
                 }
-                Redirect::TryAgain | Redirect::Unserved => None,
+                _ => None,
             };
             let Some(next) = next else { return Err(failure) };
+            // Settlements are sent before their link opens.
+            if !Arc::ptr_eq(&next, &link) {
+                self.map.opened(&next, call.began).await?;
+            }
             link = next;
-            self.map.opened(&link, call.began).await?;
         }
     }
 
@@ -136,9 +140,10 @@ impl Shards for Router {
     }
 }
 
-/// The most redirections of a call in a row.
+/// The most redirections of a call without a pause.
 const MOST_HOPS: u8 = 5;
 
-/// The pauses while some keys of a call are at one node and some at another, or while a node knows no owner.
+/// The pauses while some keys of a call are at one node and some at another, while a node knows no owner, or while nodes
+/// send the call in a circle.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);

@@ -113,11 +113,11 @@ impl Sentinels {
     }
 
     async fn ask(&self, current: Option<&Primary>, grace: Duration) -> Result<Primary, Trouble> {
-        let listed = self.sentinels.len();
+        let (listed, began) = (self.sentinels.len(), Instant::now());
         let ask = async |sentinel: &Sentinel| timeout(self.patience, sentinel.ask(&self.name)).await;
         let mut asked: FuturesUnordered<_> = self.sentinels.iter().map(ask).collect();
         let (mut answers, mut trouble) = (Vec::new(), Trouble::Silent);
-        let (began, mut limit) = (Instant::now(), self.patience);
+        let mut limit = self.patience;
         while let Ok(Some(answer)) = timeout(limit.saturating_sub(began.elapsed()), asked.next()).await {
             match answer {
                 Ok(Ok(primary)) => answers.push(primary),
@@ -134,7 +134,7 @@ impl Sentinels {
         }
         // Keep the lock: another question may end at the same time.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        decide(&answers, listed, current, &mut seen, Instant::now()).ok_or(trouble)
+        decide(&answers, listed, current, &mut seen, (began, Instant::now())).ok_or(trouble)
     }
 }
 
@@ -210,19 +210,23 @@ fn is_newer(answers: &[Primary], current: Option<&Primary>) -> bool {
 }
 
 /// Returns the primary to use, after which only a later one counts for some time. At first only the Sentinel that leads a
-/// failover knows it, and the others may answer faster when the store connects.
+/// failover knows it, and the others may answer faster when the store connects. If another question ended while this one
+/// was in progress, its answers may be newer, so these can only lead to a later failover.
 fn decide(
     answers: &[Primary],
     listed: usize,
     current: Option<&Primary>,
     seen: &mut Option<Seen>,
-    now: Instant,
+    (began, now): (Instant, Instant),
 ) -> Option<Primary> {
+    let is_outdated = seen.as_ref().is_some_and(|seen| seen.at > began);
     let recent = seen.as_ref().filter(|seen| now.saturating_duration_since(seen.at) < AGREEMENT);
     let recent = recent.map(|seen| &seen.primary);
     let latest = current.into_iter().chain(recent).max_by_key(|known| known.epoch);
-    let chosen = choose(answers, listed, latest, latest == recent)?;
-    if answers.contains(&chosen) {
+    let for_older = if is_outdated { None } else { for_older(listed, latest == recent) };
+    let chosen = choose(answers, listed, latest, for_older)?;
+    let is_later = seen.as_ref().is_none_or(|seen| seen.primary.epoch < chosen.epoch);
+    if answers.contains(&chosen) && (is_later || !is_outdated) {
         *seen = Some(Seen { primary: chosen.clone(), at: now });
     }
     Some(chosen)
@@ -231,21 +235,26 @@ fn decide(
 /// Returns the answer of the latest failover.
 ///
 /// Sentinels that were cut off before a failover, or do not know it yet, name the old primary. Its process may have been
-/// started again and accept writes. So an answer from before the failover of the current primary counts only if every
-/// Sentinel of the URL gives one, because they were set up again and count from zero. If none has named the current
-/// primary recently, a majority is enough, because they have undone its promotion.
-fn choose(answers: &[Primary], listed: usize, current: Option<&Primary>, is_recent: bool) -> Option<Primary> {
+/// started again and accept writes. So an answer from before the failover of the current primary counts only if
+/// [`for_older`] Sentinels answer.
+fn choose(answers: &[Primary], listed: usize, current: Option<&Primary>, for_older: Option<usize>) -> Option<Primary> {
     let votes = |answer: &Primary| answers.iter().filter(|other| *other == answer).count();
     let Some(latest) = answers.iter().max_by_key(|answer| (answer.epoch, votes(answer))) else {
         return current.cloned();
     };
-    let for_older = if is_recent { listed } else { majority(listed) };
     let needed = match current.map(|current| latest.epoch.cmp(&current.epoch)) {
-        None | Some(Ordering::Greater) => 1,
-        Some(Ordering::Equal) => majority(listed),
+        None | Some(Ordering::Greater) => Some(1),
+        Some(Ordering::Equal) => Some(majority(listed)),
         Some(Ordering::Less) => for_older,
     };
-    if answers.len() >= needed { Some(latest.clone()) } else { current.cloned() }
+    if needed.is_some_and(|needed| answers.len() >= needed) { Some(latest.clone()) } else { current.cloned() }
+}
+
+/// Returns how many Sentinels must answer before an earlier failover counts. If every Sentinel of the URL gives one, they
+/// were set up again and count from zero. That is never certain with one name, which may lead to another Sentinel each
+/// time. If none has named the current primary recently, a majority is enough, because they have undone its promotion.
+fn for_older(listed: usize, is_recent: bool) -> Option<usize> {
+    if is_recent { Some(listed).filter(|listed| *listed > 1) } else { Some(majority(listed)) }
 }
 
 const fn majority(listed: usize) -> usize {
@@ -296,7 +305,7 @@ mod tests {
         ] {
             let answers: Vec<_> = answers.iter().copied().map(primary).collect();
             let current = current.map(primary);
-            let chosen = choose(&answers, 3, current.as_ref(), true);
+            let chosen = choose(&answers, 3, current.as_ref(), for_older(3, true));
             assert_eq!(chosen.map(|chosen| chosen.host.name).as_deref(), expected, "{answers:?} after {current:?}");
         }
     }
@@ -324,8 +333,44 @@ mod tests {
         ] {
             let answers: Vec<_> = answers.iter().copied().map(primary).collect();
             let now = start + Duration::from_secs(seconds);
-            let decided = decide(&answers, 3, current.map(primary).as_ref(), &mut seen, now).unwrap();
+            let decided = decide(&answers, 3, current.map(primary).as_ref(), &mut seen, (now, now)).unwrap();
             assert_eq!(decided.host.name, expected, "{seconds} s: {answers:?} after {current:?}");
+        }
+    }
+
+    #[test]
+    fn single_name_does_not_lead_back_soon() {
+        let (start, mut seen) = (Instant::now(), None);
+        for (seconds, answer, current, expected) in [
+            (0, ("b", 2), Some(("a", 1)), "b"),
+            // The name leads to another Sentinel, which does not know the failover yet.
+            (1, ("a", 1), None, "b"),
+            (9, ("a", 1), Some(("b", 2)), "b"),
+            (10, ("a", 1), Some(("b", 2)), "a"),
+            (11, ("c", 3), Some(("a", 1)), "c"),
+        ] {
+            let now = start + Duration::from_secs(seconds);
+            let current = current.map(primary);
+            let decided = decide(&[primary(answer)], 1, current.as_ref(), &mut seen, (now, now)).unwrap();
+            assert_eq!(decided.host.name, expected, "{seconds} s: {answer:?} after {current:?}");
+        }
+    }
+
+    #[test]
+    fn older_question_only_leads_to_later_failover() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let seen_after = |answers: &[(&str, u64)], began| {
+            let mut seen = Some(Seen { primary: primary(("b", 2)), at: at(2) });
+            let answers: Vec<_> = answers.iter().copied().map(primary).collect();
+            let decided = decide(&answers, 3, None, &mut seen, (at(began), at(3))).unwrap();
+            (decided.host.name, seen.unwrap().primary.host.name)
+        };
+        let (old, new) = ([("a", 1); 3], [("c", 3)]);
+        for (answers, began, expected) in
+            [(&old[..], 1, "b"), (&old, 2, "a"), (&new, 1, "c"), (&new, 2, "c"), (&[("d", 2); 3], 2, "d")]
+        {
+            assert_eq!(seen_after(answers, began), (expected.into(), expected.into()), "{answers:?} from {began} s");
         }
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Settlement {
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
+    /// Whether a link has handed it over to another one.
+    handed_over: bool,
     /// When the settlement no longer has an effect on the keys.
     expires_at: Instant,
     /// The same for the id of a finished delivery. The last key is the id.
@@ -27,11 +29,17 @@ impl Settlement {
         stored_for: Duration,
         id_for: Option<Duration>,
     ) -> Self {
-        Self { slot, keys, by, finished: true, expires_at: after(stored_for), id_expires_at: id_for.map(after) }
+        let (expires_at, id_expires_at) = (after(stored_for), id_for.map(after));
+        Self { slot, keys, by, finished: true, handed_over: false, expires_at, id_expires_at }
     }
 
     pub(super) fn release((slot, keys): (u16, Vec<String>), by: Claimant, lease: Duration) -> Self {
-        Self { slot, keys, by, finished: false, expires_at: after(lease), id_expires_at: None }
+        Self { slot, keys, by, finished: false, handed_over: false, expires_at: after(lease), id_expires_at: None }
+    }
+
+    /// Notes that a link hands it over to another one. Returns whether this is the first time.
+    pub(super) const fn hand_over(&mut self) -> bool {
+        !std::mem::replace(&mut self.handed_over, true)
     }
 
     pub(super) const fn is_commit(&self) -> bool {
@@ -148,6 +156,9 @@ pub(super) fn millis(time: Duration) -> u64 {
         .unwrap_or(u64::MAX)
         .clamp(1, LONGEST_SECONDS.saturating_mul(1_000))
 }
+
+/// How many settlements are sent at a time.
+pub(super) const BATCH: usize = 256;
 
 /// Ten years, far below the server's maximum.
 pub(super) const LONGEST_SECONDS: u64 = 10 * 366 * 86_400;

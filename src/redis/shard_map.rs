@@ -224,6 +224,7 @@ impl ShardMap {
         let is_first = !cluster.discovered.initialized();
         let (mut opened, mut new) = (Vec::new(), Vec::new());
         let mut nodes = cluster.nodes();
+        cluster.note_endpoint(&mut nodes, &topology);
         for (host, slots) in topology.by_primary() {
             let link = cluster.link(&mut nodes, host).map_err(|error| Failure::new(&error))?;
             if link.was_opened() {

@@ -182,5 +182,5 @@ pub(crate) async fn slots_of_a_removed_node_are_found_again() {
 /// The store's timeout: short for the tests, and longer than a normal answer takes.
 pub(super) const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// More than any real change of a cluster causes in one request.
-const MOST_REDIRECTIONS: u64 = 20;
+/// Six at once, and then two after each pause of 2, 4, 8, 16, 16 … ms, until [`TIMEOUT`].
+const MOST_REDIRECTIONS: u64 = 80;
