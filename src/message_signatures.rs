@@ -36,12 +36,12 @@
 //! # What is checked
 //!
 //! * **The body belongs to the signature.** Its digests are computed while it arrives, and compared in the same call as the
-//!   signature. If a request has a body, the signature must cover `content-digest`. At least one digest must be `sha-256`
-//!   or `sha-512`, and each of these two that is present must match. Others are ignored.
+//!   signature. The signature must cover `content-digest`, also if the body is empty. At least one digest must be
+//!   `sha-256` or `sha-512`, and each of these two that is present must match. Others are ignored.
 //! * **The profile decides, never the message:** which components and parameters are needed, and with which algorithm the
 //!   keys verify. If the parameter `alg` is present, it must name that algorithm.
 //! * **One signature counts.** It has the label and the tag of the profile. A request with several such signatures is
-//!   refused.
+//!   refused. Signatures with another label or another tag are ignored.
 //! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, not from
 //!   the `Host` header.
 //! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
@@ -56,15 +56,27 @@
 //! | `@method`, `@path`, `@query` | as the server received them |
 //! | `@target-uri`, `@authority`, `@scheme` | with the origin of the profile |
 //! | `@query-param;name="…"` | if the query has the parameter exactly once |
-//! | a header | repeated headers are combined, except `authorization`, `content-length`, `content-type`, `date` and `host`, which must occur once |
+//! | a header | if it occurs once; the lines of a structured list or dictionary are combined: [`ProfileBuilder::structured_field`] |
 //! | `sf` | for headers whose type is known: [`ProfileBuilder::structured_field`] |
-//! | `key`, `bs` | as in the RFC |
+//! | `key` | as in the RFC |
+//! | `bs` | as in the RFC, but `authorization`, `content-length`, `content-type`, `date` and `host` must occur once |
 //! | `@status`, `req` | refused: they are for responses |
 //! | `tr` | refused: trailers arrive after the body |
 //! | `@request-target` | refused: servers do not keep the form in which it was sent |
 //!
 //! A key that occurs twice in a dictionary or among parameters is refused, although RFC 9651 ignores all but the last one:
-//! another implementation could use the first. A request has at most 8 signatures, and a signature 32 components.
+//! another implementation could use the first. A covered `content-type` with a comma outside of a quoted string is refused,
+//! because a proxy could have combined it from two lines. A request has at most 8 signatures, and a signature 32 components.
+//!
+//! # Limits
+//!
+//! * **The `Host` header and `:authority` are not compared with the origin of the profile.** As for other schemes that sign
+//!   the URL, the origin that you declare counts. If an endpoint chooses its handler by `Host`, a request for one host
+//!   is also valid for another, so do not choose by `Host`.
+//! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is not
+//!   limited, but no signature is accepted after the maximum age.
+//! * **A nonce that is used again in a different message is not refused.** Replay protection recognizes messages, not nonces.
+//! * **`keyid` selects no key** among those of a sender: see below.
 //!
 //! # Algorithms
 //!

@@ -37,8 +37,9 @@ impl Profile {
         scheme.into_builder().signature_header(SIGNATURE).tolerance(tolerance).build()
     }
 
-    /// Checks all of a request except the signature itself, and says what is wrong: for tests and for operators. To
-    /// verify a request, use a [`Verifier`](crate::Verifier) or a Warden.
+    /// Says what is wrong with a request that was refused. **It does not verify the signature:** `None` only means that the
+    /// rest is right, so anyone can make a request for which it returns `None`. To verify a request, use a
+    /// [`Verifier`](crate::Verifier) or a Warden.
     ///
     /// ```
     /// use hookwarden::Timestamp;
@@ -46,38 +47,33 @@ impl Profile {
     /// use hookwarden::headers::RequestHead;
     /// use hookwarden::message_signatures::{Problem, Profile};
     ///
-    /// let profile = Profile::builder("https://example.com").covers(["@method", "@path"]).build()?;
+    /// let profile =
+    ///     Profile::builder("https://example.com").covers(["@method", "@target-uri", "content-digest"]).build()?;
     /// let headers = [
     ///     ("Signature-Input", r#"sig=("@method");created=1800000000"#),
     ///     ("Signature", "sig=:AAAA:"),
     /// ];
     /// let head = RequestHead::new("POST", "/hooks", &headers);
     /// let now = Timestamp::from_unix(1_800_000_000);
-    /// let problem = profile.check_at(Algorithm::Ed25519, &head, b"{}", now).unwrap_err();
-    /// assert_eq!(problem, Problem::Uncovered(r#""@path""#.into()));
+    /// let problem = profile.explain_at(Algorithm::Ed25519, &head, b"{}", now);
+    /// assert_eq!(problem, Some(Problem::Uncovered(r#""@target-uri""#.into())));
     /// # Ok::<(), hookwarden::ConfigError>(())
     /// ```
-    ///
-    /// # Errors
-    /// The first problem found.
-    pub fn check_at(&self, algorithm: Algorithm, head: &dyn Head, body: &[u8], now: Timestamp) -> Result<(), Problem> {
-        let message = Message::read(self, algorithm, head)?;
-        let mut check = self.begin(message);
-        check.update(body);
-        check.times.check(now)?;
-        check.body.finish()
+    #[must_use]
+    pub fn explain_at(&self, algorithm: Algorithm, head: &dyn Head, body: &[u8], now: Timestamp) -> Option<Problem> {
+        let check = Message::read(self, algorithm, head).and_then(|message| {
+            let mut check = self.begin(message);
+            check.update(body);
+            check.check_rest(now)
+        });
+        check.err()
     }
 
     fn begin(&self, message: Message) -> MessageCheck {
         let Message { base, signature, created, expires, digest } = message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
         let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
-        let body = match digest {
-            Some(digest) => BodyCheck::Digest(Box::new(digest)),
-            None if self.danger_unsigned_body => BodyCheck::Unsigned,
-            None => BodyCheck::Empty { has_body: false },
-        };
-        MessageCheck { base, signature, times, body }
+        MessageCheck { base, signature, times, digest }
     }
 }
 
@@ -116,43 +112,30 @@ struct MessageCheck {
     base: alloc::string::String,
     signature: alloc::vec::Vec<u8>,
     times: Times,
-    body: BodyCheck,
+    /// `None` only if the profile has `danger_unsigned_body`: any other profile covers the digest.
+    digest: Option<DigestCheck>,
+}
+
+impl MessageCheck {
+    /// Checks all but the signature.
+    fn check_rest(&self, now: Timestamp) -> Result<(), Problem> {
+        self.times.check(now)?;
+        self.digest.as_ref().map_or(Ok(()), DigestCheck::finish)
+    }
 }
 
 impl CustomCheck for MessageCheck {
     fn update(&mut self, chunk: &[u8]) {
-        match &mut self.body {
-            BodyCheck::Digest(digest) => digest.update(chunk),
-            BodyCheck::Empty { has_body } => *has_body |= !chunk.is_empty(),
-            BodyCheck::Unsigned => {}
+        if let Some(digest) = &mut self.digest {
+            digest.update(chunk);
         }
     }
 
     fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
         // The signature first, so that response times do not show which webhook ids exist.
         let proven = keys.verify(&[self.base.as_bytes()], &self.signature)?;
-        self.times.check(keys.now()).and_then(|()| self.body.finish()).map_err(|problem| problem.reason())?;
+        self.check_rest(keys.now()).map_err(|problem| problem.reason())?;
         Ok(proven)
-    }
-}
-
-/// How the body is verified. There is no way to verify a signature without it.
-enum BodyCheck {
-    /// The signature covers its digests.
-    Digest(Box<DigestCheck>),
-    /// The signature covers no digest, so that the body must be empty.
-    Empty { has_body: bool },
-    /// The profile accepts any body.
-    Unsigned,
-}
-
-impl BodyCheck {
-    fn finish(&self) -> Result<(), Problem> {
-        match self {
-            Self::Digest(digest) => digest.finish(),
-            Self::Empty { has_body: true } => Err(Problem::UncoveredBody),
-            Self::Empty { has_body: false } | Self::Unsigned => Ok(()),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::Reason;
 /// Why a request does not meet a [`Profile`](super::Profile), for the operator. Its texts contain names from the profile,
 /// never text from the request.
 ///
-/// [`Profile::check_at`](super::Profile::check_at) has an example.
+/// [`Profile::explain_at`](super::Profile::explain_at) has an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
@@ -40,7 +40,7 @@ pub enum Problem {
     #[error("covered components: {0} is not covered")]
     Uncovered(String),
     /// The request does not have a component that the signature covers, has it several times where only one is
-    /// permitted, or its value is malformed or too large.
+    /// permitted, or its value is malformed, ambiguous or too large.
     #[error("covered component: its value is missing, repeated, malformed or too large")]
     ComponentValue,
     /// The method or the path of the request is not known.
@@ -67,9 +67,6 @@ pub enum Problem {
     /// `expires` has passed.
     #[error("parameter expires: expired")]
     Expired,
-    /// The request has a body, and the signature does not cover `content-digest`.
-    #[error("content-digest: not covered by the signature of a request with a body")]
-    UncoveredBody,
     /// `Content-Digest` has neither a SHA-256 nor a SHA-512 digest.
     #[error("content-digest: neither sha-256 nor sha-512")]
     NoSupportedDigest,
@@ -90,7 +87,7 @@ impl Problem {
             Self::MalformedParameter(Parameter::Created | Parameter::Expires) => Reason::MalformedTimestamp,
             Self::Early => Reason::Early,
             Self::Stale | Self::Expired => Reason::Stale,
-            Self::UncoveredBody | Self::OtherBody => Reason::Mismatch,
+            Self::OtherBody => Reason::Mismatch,
             Self::MalformedHeader(_)
             | Self::NoSuchSignature
             | Self::NoSignatureBytes

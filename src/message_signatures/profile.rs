@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::component::Component;
+use super::component::{Component, Kind};
 use super::origin::Origin;
 use super::problem::{Parameter, Problem};
 use super::structured::{is_key, string};
@@ -15,8 +15,8 @@ use crate::time::Tolerance;
 
 /// What a signed request must have: the covered components and the parameters of its signature, and its age.
 ///
-/// A signature of a request with a body must cover `content-digest`, whatever the profile requires, unless
-/// [`danger_unsigned_body`](ProfileBuilder::danger_unsigned_body) is set.
+/// A profile must cover the body, the method and the URL: `content-digest`, `@method`, and either `@target-uri` or both
+/// `@authority` and `@path`. Settings with `danger` in their names permit less.
 ///
 /// ```
 /// use core::time::Duration;
@@ -47,6 +47,7 @@ pub struct Profile {
     pub(super) label: Option<String>,
     pub(super) types: Vec<(FieldName, StructuredType)>,
     pub(super) danger_unsigned_body: bool,
+    danger_unsigned_target: bool,
 }
 
 impl Profile {
@@ -63,7 +64,7 @@ impl Profile {
             .build()
     }
 
-    /// Starts a profile. By default a signature needs only `created` and, with a body, `content-digest`.
+    /// Starts a profile. Set [`covers`](ProfileBuilder::covers); by default a signature needs only the parameter `created`.
     ///
     /// `origin` is the scheme and the host that senders use, such as `https://hooks.example.com`. `@target-uri`,
     /// `@authority` and `@scheme` are taken from it, never from the request: a proxy changes the `Host` header and ends
@@ -84,11 +85,23 @@ impl Profile {
                     label: None,
                     types: Vec::new(),
                     danger_unsigned_body: false,
+                    danger_unsigned_target: false,
                 });
             }
             Err(fault) => builder.fault = Some(fault),
         }
         builder
+    }
+
+    /// A signature that covers no digest would be valid with an empty body, too.
+    fn covers_body(&self) -> bool {
+        self.danger_unsigned_body || self.covered.iter().any(Component::is_content_digest)
+    }
+
+    fn covers_target(&self) -> bool {
+        let covers = |kind| self.covered.iter().any(|component| component.kind == kind);
+        let covers_url = covers(Kind::TargetUri) || (covers(Kind::Authority) && covers(Kind::Path));
+        self.danger_unsigned_target || (covers(Kind::Method) && covers_url)
     }
 }
 
@@ -197,8 +210,9 @@ impl ProfileBuilder {
         self.set(|profile| profile.label = Some(label))
     }
 
-    /// Sets the type of a header that is a structured field, so that signatures can cover it with `sf`. The types of
-    /// `content-digest`, `repr-digest`, `priority`, `signature` and `signature-input` are known.
+    /// Sets the type of a header that is a structured field, so that signatures can cover it with `sf`, and so that a list
+    /// or a dictionary can arrive in several lines. The types of `content-digest`, `repr-digest`, `priority`, `signature` and
+    /// `signature-input` are known.
     pub fn structured_field(mut self, name: &str, structured_type: StructuredType) -> Self {
         match FieldName::new(name) {
             Ok(name) => self.set(|profile| profile.types.push((name, structured_type))),
@@ -209,10 +223,15 @@ impl ProfileBuilder {
         }
     }
 
-    /// Accepts requests with a body that the signature does not cover. **Anyone who sees one request can send any other
-    /// body with it.** A digest that the signature covers is still verified.
+    /// Permits a profile that does not cover `content-digest`. **Anyone who sees one request can send any other body with
+    /// it.** A digest that the signature covers is still verified.
     pub fn danger_unsigned_body(self) -> Self {
         self.set(|profile| profile.danger_unsigned_body = true)
+    }
+
+    /// Permits a profile that does not cover the method and the URL. **A signature for one route is valid on every other.**
+    pub fn danger_unsigned_target(self) -> Self {
+        self.set(|profile| profile.danger_unsigned_target = true)
     }
 
     /// Checks the profile as a whole.
@@ -233,6 +252,16 @@ impl ProfileBuilder {
             if let Some(both) = profile.required.iter().copied().chain(tag).find(|p| profile.forbidden.contains(p)) {
                 self.keep("forbids", alloc::format!("must not name {both}, which a signature must have"));
             }
+        }
+        let covers_body = self.profile.as_ref().is_none_or(Profile::covers_body);
+        if !covers_body {
+            self.keep("covers", "must contain content-digest, or set danger_unsigned_body");
+        }
+        let covers_target = self.profile.as_ref().is_none_or(Profile::covers_target);
+        if !covers_target {
+            let problem = "must contain @method and either @target-uri or both @authority and @path, or set \
+                           danger_unsigned_target";
+            self.keep("covers", problem);
         }
         match (self.fault, self.profile) {
             (None, Some(mut profile)) => {

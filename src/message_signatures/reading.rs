@@ -73,13 +73,16 @@ impl Profile {
         }
         let mut chosen = None;
         for (label, member) in inputs.iter() {
+            if self.label.as_deref().is_some_and(|wanted| wanted != label) {
+                continue;
+            }
             let Member::InnerList(input) = member else { return Err(Problem::MalformedHeader(SIGNATURE_INPUT)) };
-            let has_label = self.label.as_deref().is_none_or(|wanted| wanted == label);
+            // A signature for another receiver can have a tag of any type: it is ignored, not malformed.
             let has_tag = match &self.tag {
                 None => true,
-                Some(tag) => text(input, Parameter::Tag)? == Some(tag.as_str()),
+                Some(tag) => text(input, Parameter::Tag).is_ok_and(|found| found == Some(tag.as_str())),
             };
-            if has_label && has_tag && chosen.replace((label, input)).is_some() {
+            if has_tag && chosen.replace((label, input)).is_some() {
                 return Err(Problem::AmbiguousSignature);
             }
         }
@@ -109,7 +112,7 @@ impl Profile {
         }
         let created = time(input, Parameter::Created)?.ok_or(Problem::MissingParameter(Parameter::Created))?;
         let expires = time(input, Parameter::Expires)?;
-        if expires.is_some_and(|expires| expires < created) {
+        if expires.is_some_and(|expires| expires <= created) {
             return Err(Problem::MalformedParameter(Parameter::Expires));
         }
         Ok((created, expires))

@@ -23,8 +23,7 @@ use crate::time::Timestamp;
 
 /// Signs requests by a [`Profile`]. Cheap to clone. The module [`message_signatures`](super) has an example.
 ///
-/// The newest valid key signs. A signature covers the components of the profile, and also `content-digest` if the request
-/// has a body.
+/// The newest valid key signs. A signature covers the components of the profile.
 #[derive(Debug, Clone)]
 pub struct MessageSigner {
     profile: Profile,
@@ -63,7 +62,8 @@ impl SignatureParameters {
         Self { nonce: Some(nonce.into()), ..self }
     }
 
-    /// Sets the time until `expires`, in whole seconds. If the profile requires `expires`, the default is its maximum age.
+    /// Sets the time until `expires`, in whole seconds, at least one. If the profile requires `expires`, the default is its
+    /// maximum age.
     pub fn expires_after(self, lifetime: Duration) -> Self {
         Self { expires_after: Some(lifetime), ..self }
     }
@@ -101,11 +101,7 @@ impl MessageSigner {
         parameters: &SignatureParameters,
         now: Timestamp,
     ) -> Result<SignedHeaders, SignError> {
-        let mut components = self.profile.covered.clone();
-        let is_covered = components.iter().any(Component::is_content_digest);
-        if !is_covered && !body.is_empty() && !self.profile.danger_unsigned_body {
-            components.extend(Component::parse(CONTENT_DIGEST));
-        }
+        let components = &self.profile.covered;
         let mut headers = Vec::new();
         let digest = match components.iter().any(Component::is_content_digest) {
             true => content_digest(body),
@@ -126,7 +122,7 @@ impl MessageSigner {
 
         let head = WithDigest { head, digest: digest.as_deref() };
         let source = Source { head: &head, origin: &self.profile.origin, types: &self.profile.types };
-        let base = base(&components, input, &source).map_err(|problem| unsignable(&problem))?;
+        let base = base(components, input, &source).map_err(|problem| unsignable(&problem))?;
         let signed = self.signer.sign_body_at(base.as_bytes(), now)?;
         let signature = signed.iter().next().map_or("", |(_, signature)| signature);
         headers.push((FieldName::preset("Signature-Input"), text));
@@ -153,6 +149,9 @@ impl MessageSigner {
         let Profile { required, forbidden, tag, max_age, .. } = &self.profile;
         let is_required = |parameter| required.contains(&parameter);
         let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(|| max_age.as_duration()));
+        if lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
+            return Err(SignError::new("expires", "must be at least 1 second after created"));
+        }
         let expires = lifetime.map(|lifetime| {
             let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
             now.as_unix().saturating_add(seconds).to_string()

@@ -17,7 +17,7 @@ use crate::headers::{FieldName, Head, Occurrence};
 ///
 /// let profile = Profile::builder("https://hooks.example.com")
 ///     .structured_field("Example-Dict", StructuredType::Dictionary)
-///     .covers(["example-dict;sf"])
+///     .covers(["@method", "@target-uri", "content-digest", "example-dict;sf"])
 ///     .build()?;
 /// # Ok::<(), hookwarden::ConfigError>(())
 /// ```
@@ -78,8 +78,15 @@ impl Source<'_> {
         if lines.is_empty() {
             return Err(Problem::ComponentValue);
         }
+        if name.as_str() == "content-type" && !lines.iter().all(|line| is_one_value(line)) {
+            return Err(Problem::ComponentValue);
+        }
         if *form == Form::Bytes {
             return Ok(lines.into_iter().map(byte_sequence).collect::<Vec<_>>().join(", "));
+        }
+        // The combined value of two lines equals that of one, but a handler could use only one of the lines.
+        if lines.len() > 1 && !self.permits_lines(name) {
+            return Err(Problem::ComponentValue);
         }
         let text = combined(&lines).ok_or(Problem::ComponentValue)?;
         let value = match form {
@@ -108,6 +115,10 @@ impl Source<'_> {
         let mut value = String::new();
         Dictionary::parse(text.as_bytes())?.get(key)?.write(&mut value);
         Some(value)
+    }
+
+    fn permits_lines(&self, name: &FieldName) -> bool {
+        self.type_of(name).is_some_and(|known| known != StructuredType::Item)
     }
 
     fn type_of(&self, name: &FieldName) -> Option<StructuredType> {
@@ -153,6 +164,21 @@ fn combined(lines: &[&[u8]]) -> Option<String> {
     let lines: Option<Vec<&str>> =
         lines.iter().map(|line| core::str::from_utf8(line).ok().filter(|line| is_text(line))).collect();
     Some(lines?.join(", "))
+}
+
+/// Whether a value has no comma outside of quoted strings. With one, a proxy can have combined it from two lines.
+fn is_one_value(value: &[u8]) -> bool {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for byte in value {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => return false,
+            _ => {}
+        }
+    }
+    !is_quoted
 }
 
 fn trimmed(mut line: &[u8]) -> &[u8] {

@@ -75,7 +75,8 @@ async fn attacks_on_message_signatures_are_refused() {
     let (mismatch, malformed) = (refused(Reason::Mismatch), refused(Reason::MalformedSignature));
     let unknown = Outcome::Refused(RefusalReason::UnknownId);
     let other_origin = Profile::webhooks("https://hooks.example.org").expect("an origin");
-    let less = Profile::builder("https://hooks.example.com").covers(["@method"]).build().expect("a profile");
+    let less = Profile::builder("https://hooks.example.com").covers(["@method", "content-digest"]);
+    let less = less.danger_unsigned_target().build().expect("a profile");
     let two = |name: &str| format!("{}, {}", text(name), text(name).replacen("sig1", "sig2", 1));
     let digest_of_other = "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:";
     let attacks = [
@@ -91,6 +92,11 @@ async fn attacks_on_message_signatures_are_refused() {
         ("another spelling of the path", good.clone().to("/webhooks/%61ny?id=7&kind=a"), mismatch),
         ("another content type", good.clone().replacing("Content-Type", "text/plain"), mismatch),
         ("two content types", good.clone().with("content-type", "text/plain"), refused(Reason::MalformedHeader)),
+        (
+            "two content types in one line",
+            good.clone().replacing("Content-Type", "application/json, text/plain"),
+            refused(Reason::MalformedHeader),
+        ),
         ("signed for another host", signed(&other_origin, KEY, KEYID, 0), mismatch),
         (
             "a forwarded host",

@@ -1,9 +1,10 @@
 //! Attacks on a signed request. Each must be refused, and for its own reason.
 
-use hookwarden::Timestamp;
+use hookwarden::crypto::Algorithm;
 use hookwarden::message_signatures::{Parameter, Problem, Profile, StructuredType};
+use hookwarden::{Reason, Timestamp};
 
-use crate::message::{BODY, DIGEST, Message, NOW, ORIGIN, builder};
+use crate::message::{BODY, DIGEST, Message, NOW, ORIGIN, builder, digest_builder};
 
 fn default_profile() -> Profile {
     Profile::webhooks(ORIGIN).unwrap()
@@ -86,24 +87,38 @@ fn downgrade_of_covered_components_is_refused() {
 
 #[test]
 fn body_that_is_not_covered_is_refused() {
-    let profile = builder().covers(["@method"]).build().unwrap();
+    // One member of the digest does not cover the header.
+    let member = "content-digest;key=\"sha-256\"";
+    for covered in [&["@method", "@target-uri"][..], &["@method", "@target-uri", member]] {
+        let error = Profile::builder(ORIGIN).covers(covered).build().unwrap_err();
+        assert_eq!(error.to_string(), "covers: must contain content-digest, or set danger_unsigned_body");
+    }
+    let profile = digest_builder().build().unwrap();
+    let uncovered = Problem::Uncovered("\"content-digest\"".into());
     let signed = || Message::signed_as(&["\"@method\": POST"], r#"("@method");created=1800000000"#);
-    signed().assert_problem(&profile, &Problem::UncoveredBody);
-    Message { body: Vec::new(), ..signed() }.assert_verifies(&profile);
+    let stripped = || Message { body: Vec::new(), ..signed() };
+    signed().assert_problem(&profile, &uncovered);
+    stripped().assert_problem(&profile, &uncovered);
     let danger = builder().covers(["@method"]).danger_unsigned_body().build().unwrap();
     signed().assert_verifies(&danger);
-    // One member of the digest does not cover the header.
+    stripped().assert_verifies(&danger);
     let digest = DIGEST.strip_prefix("sha-256=").unwrap();
     let line = format!("\"content-digest\";key=\"sha-256\": {digest}");
-    let member = r#"("content-digest";key="sha-256");created=1800000000"#;
-    Message::signed_as(&[&line], member).assert_problem(&builder().build().unwrap(), &Problem::UncoveredBody);
-    let required = builder().covers(["content-digest"]).build().unwrap();
-    Message::signed_as(&[&line], member).assert_problem(&required, &Problem::Uncovered("\"content-digest\"".into()));
+    let input = r#"("content-digest";key="sha-256");created=1800000000"#;
+    Message::signed_as(&[&line], input).assert_problem(&profile, &uncovered);
+}
+
+#[test]
+fn forged_request_has_no_explanation_but_is_refused() {
+    let profile = default_profile();
+    let forged = Message::signed(&profile).with("Signature", "sig1=:AAAA:");
+    assert_eq!(profile.explain_at(Algorithm::HmacSha256, &forged.head(), &forged.body, NOW), None);
+    assert_eq!(forged.verify_at(&profile, NOW), Err(Reason::Mismatch));
 }
 
 #[test]
 fn covered_digest_is_verified_even_with_unsigned_bodies() {
-    let danger = builder().covers(["content-digest"]).danger_unsigned_body().build().unwrap();
+    let danger = digest_builder().danger_unsigned_body().build().unwrap();
     let message = Message::signed(&danger);
     message.assert_verifies(&danger);
     Message { body: b"{}".into(), ..message }.assert_problem(&danger, &Problem::OtherBody);
@@ -117,7 +132,7 @@ fn with_digest(digest: &str) -> Message {
 
 #[test]
 fn digest_for_another_algorithm_does_not_count() {
-    let profile = builder().build().unwrap();
+    let profile = digest_builder().build().unwrap();
     let digest = DIGEST.strip_prefix("sha-256=").unwrap();
     for name in ["md5", "sha", "sha-1", "sha-384", "unixsum", "crc32c"] {
         with_digest(&format!("{name}={digest}")).assert_problem(&profile, &Problem::NoSupportedDigest);
@@ -155,7 +170,7 @@ fn several_signatures_without_a_choice_are_refused() {
 
 #[test]
 fn label_of_the_profile_selects_the_signature() {
-    let valid = builder().label("good").build().unwrap();
+    let valid = digest_builder().label("good").build().unwrap();
     let message = Message::signed(&valid);
     let input = message.get("Signature-Input").to_owned();
     let bad = format!("bad=();created=1800000000, {input}, worse=(\"@method\");created=1");
@@ -167,7 +182,7 @@ fn label_of_the_profile_selects_the_signature() {
     swapped.assert_problem(&valid, &Problem::NoSignatureBytes);
     let swapped = swapped.replacing("Signature", "x=:", "good=:");
     swapped.assert_mismatch(&valid);
-    several.assert_problem(&builder().label("other").build().unwrap(), &Problem::NoSuchSignature);
+    several.assert_problem(&digest_builder().label("other").build().unwrap(), &Problem::NoSuchSignature);
     // The key of a dictionary is in lower case.
     let upper = message.with("Signature-Input", &input.replace("good", "Good"));
     upper.assert_problem(&valid, &Problem::MalformedHeader("signature-input"));
@@ -175,18 +190,36 @@ fn label_of_the_profile_selects_the_signature() {
 
 #[test]
 fn tag_of_the_profile_selects_the_signature() {
-    let profile = builder().tag("acme-webhooks").build().unwrap();
+    let profile = digest_builder().tag("acme-webhooks").build().unwrap();
     let message = Message::signed(&profile);
     message.assert_verifies(&profile);
-    let untagged = builder().build().unwrap();
+    let untagged = digest_builder().build().unwrap();
     Message::signed(&untagged).assert_problem(&profile, &Problem::NoSuchSignature);
-    let other = builder().tag("acme-requests").build().unwrap();
+    let other = digest_builder().tag("acme-requests").build().unwrap();
     Message::signed(&other).assert_problem(&profile, &Problem::NoSuchSignature);
     let input = format!("x=(\"@method\");created=1800000000;tag=\"x\", {}", message.get("Signature-Input"));
     message.clone().with("Signature-Input", &input).assert_verifies(&profile);
     message
         .replacing("Signature-Input", "tag=\"acme-webhooks\"", "tag=acme-webhooks")
-        .assert_problem(&profile, &Problem::MalformedParameter(Parameter::Tag));
+        .assert_problem(&profile, &Problem::NoSuchSignature);
+}
+
+#[test]
+fn foreign_signature_does_not_affect_ours() {
+    let tagged = digest_builder().tag("acme").build().unwrap();
+    let labelled = digest_builder().label("good").build().unwrap();
+    let both = digest_builder().label("good").tag("acme").build().unwrap();
+    let beside = |profile: &Profile, foreign: &str| {
+        let message = Message::signed(profile);
+        let input = format!("{foreign}, {}", message.get("Signature-Input"));
+        message.with("Signature-Input", &input).assert_verifies(profile);
+    };
+    for foreign in ["x=();tag=token", "x=();tag=1", "x=();tag", "x=()", "x=();tag=\"\""] {
+        [&tagged, &labelled, &both].into_iter().for_each(|profile| beside(profile, foreign));
+    }
+    for foreign in ["x=();tag=\"acme\"", "x", "x=1", "x=:AAAA:"] {
+        [&labelled, &both].into_iter().for_each(|profile| beside(profile, foreign));
+    }
 }
 
 #[test]
@@ -251,6 +284,12 @@ fn repeated_single_header_is_refused() {
     let mut message = Message::signed(&profile);
     message.headers.push(("content-type".into(), "text/plain".into()));
     message.assert_problem(&profile, &Problem::ComponentValue);
+    // Even if the signature covers each of the lines.
+    let danger = builder().danger_unsigned_body().build().unwrap();
+    let lines = [r#""content-type";bs: :YXBwbGljYXRpb24vanNvbg==:, :dGV4dC9wbGFpbg==:"#];
+    let mut message = Message::signed_as(&lines, r#"("content-type";bs);created=1800000000"#);
+    message.headers.push(("content-type".into(), "text/plain".into()));
+    message.assert_problem(&danger, &Problem::ComponentValue);
     // A second line of `Signature-Input` is a part of the dictionary.
     let mut message = Message::signed(&profile);
     message.headers.push(("signature-input".into(), "sig2=(\"@method\");created=1".into()));
@@ -258,6 +297,25 @@ fn repeated_single_header_is_refused() {
     let mut message = Message::signed(&profile);
     message.headers.push(("content-digest".into(), "sha-512=:AAAA:".into()));
     message.assert_problem(&profile, &Problem::MalformedHeader("content-digest"));
+}
+
+#[test]
+fn content_type_that_could_be_two_is_refused() {
+    let profile = builder().danger_unsigned_body().build().unwrap();
+    let signed = |value: &str| {
+        let line = format!("\"content-type\": {value}");
+        Message::signed_as(&[&line], r#"("content-type");created=1800000000"#).with("Content-Type", value)
+    };
+    // Outside of a quoted string, a backslash has no meaning.
+    for value in [r#"a/b;c="d,e""#, r#"a/b;c="\",""#, r#"a/b;c="\\";d=",""#, r#"a/b;c=\"d,e""#, ""] {
+        signed(value).assert_verifies(&profile);
+    }
+    for value in ["a/b, c/d", ",", "a/b,", r#"a/b;c="d", e/f"#, r#"a/b;c="\\",e/f"#, r#"a/b;c="d,e"#] {
+        signed(value).assert_problem(&profile, &Problem::ComponentValue);
+    }
+    let line = r#""content-type";bs: :YS9iLCBjL2Q=:"#;
+    let message = Message::signed_as(&[line], r#"("content-type";bs);created=1800000000"#);
+    message.with("Content-Type", "a/b, c/d").assert_problem(&profile, &Problem::ComponentValue);
 }
 
 #[test]
@@ -327,6 +385,7 @@ fn malformed_parameters_are_refused() {
         check(&format!(";created=1800000000;expires={created}"), Parameter::Expires);
     }
     check(";created=1800000000;expires=1799999999", Parameter::Expires);
+    check(";created=1800000000;expires=1800000000", Parameter::Expires);
     for parameter in [Parameter::Nonce, Parameter::Keyid, Parameter::Tag] {
         for value in ["\"\"", "token", "1", ":AAAA:"] {
             check(&format!(";created=1800000000;{parameter}={value}"), parameter);
@@ -345,7 +404,7 @@ fn age_is_limited_on_both_sides() {
     message.assert_problem_at(&profile, &Problem::Early, later(-1000));
     message.assert_problem_at(&profile, &Problem::Stale, later(301));
     message.assert_problem_at(&profile, &Problem::Stale, later(100_000));
-    let strict = builder().clock_skew(core::time::Duration::ZERO).build().unwrap();
+    let strict = digest_builder().clock_skew(core::time::Duration::ZERO).build().unwrap();
     let message = Message::signed(&strict);
     message.assert_verifies_at(&strict, NOW);
     message.assert_problem_at(&strict, &Problem::Early, later(-1));
@@ -361,8 +420,7 @@ fn expired_signature_is_refused() {
 
 #[test]
 fn wider_tolerance_does_not_extend_the_maximum_age() {
-    use hookwarden::crypto::Algorithm;
-    use hookwarden::{Reason, Tolerance, Verifier};
+    use hookwarden::{Tolerance, Verifier};
     let profile = default_profile();
     let message = Message::signed(&profile);
     let scheme = profile.scheme("acme", Algorithm::HmacSha256).unwrap();

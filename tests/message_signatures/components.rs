@@ -10,6 +10,7 @@ fn profile() -> Profile {
         .structured_field("example-item", StructuredType::Item)
         .structured_field("example-list", StructuredType::List)
         .structured_field("Example-Dict", StructuredType::Dictionary)
+        .structured_field("cache-control", StructuredType::Dictionary)
         .build()
         .unwrap()
 }
@@ -109,6 +110,30 @@ fn fields_have_the_values_of_the_rfc() {
 }
 
 #[test]
+fn undeclared_header_in_several_lines_is_refused() {
+    let two = |component: &str, value: &str| {
+        let name = component.split('"').nth(1).unwrap().to_owned();
+        let line = format!("{component}: {value}");
+        let mut message = Message::signed_as(&[&line], &format!("({component});created=1800000000"));
+        message.headers.extend([(name.clone(), "a=1".into()), (name, "b=2".into())]);
+        message
+    };
+    for (component, value) in [("\"x-undeclared\"", "a=1, b=2"), ("\"x-undeclared\";key=\"a\"", "1")] {
+        two(component, value).assert_problem(&profile(), &Problem::ComponentValue);
+    }
+    two("\"example-item\"", "a=1, b=2").assert_problem(&profile(), &Problem::ComponentValue);
+    for (component, value) in [
+        ("\"x-undeclared\";bs", ":YT0x:, :Yj0y:"),
+        ("\"example-list\"", "a=1, b=2"),
+        ("\"example-dict\"", "a=1, b=2"),
+        ("\"example-dict\";key=\"a\"", "1"),
+        ("\"priority\"", "a=1, b=2"),
+    ] {
+        two(component, value).assert_verifies(&profile());
+    }
+}
+
+#[test]
 fn structured_form_of_another_field_is_refused() {
     let refused = |component, name, value| assert_refused(component, &Problem::ComponentValue, lines(name, &[value]));
     refused("\"x-unknown\";sf", "X-Unknown", "1");
@@ -163,7 +188,7 @@ fn request_target_without_a_path_is_refused() {
     }
     let profile = profile();
     let message = Message::signed_as(&["\"@method\": POST"], r#"("@method");created=1800000000"#);
-    let checked =
-        profile.check_at(hookwarden::crypto::Algorithm::HmacSha256, &message.headers, b"", crate::message::NOW);
-    assert_eq!(checked, Err(Problem::NoRequestLine));
+    let problem =
+        profile.explain_at(hookwarden::crypto::Algorithm::HmacSha256, &message.headers, b"", crate::message::NOW);
+    assert_eq!(problem, Some(Problem::NoRequestLine));
 }

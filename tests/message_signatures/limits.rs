@@ -1,6 +1,6 @@
 //! Inputs at and above their limits.
 
-use hookwarden::message_signatures::{Problem, Profile};
+use hookwarden::message_signatures::{Problem, Profile, StructuredType};
 
 use crate::message::{Message, builder};
 
@@ -82,14 +82,15 @@ fn sizes_are_limited() {
 
 #[test]
 fn lines_of_a_header_are_limited() {
+    let profile = builder().danger_unsigned_body().structured_field("x", StructuredType::List).build().unwrap();
     for (count, is_accepted) in [(32, true), (33, false)] {
         let value = vec!["1"; count].join(", ");
         let mut message = Message::signed_as(&[&format!("\"x\": {value}")], r#"("x");created=1800000000"#);
         message.headers.extend((0..count).map(|_| ("X".to_owned(), "1".to_owned())));
         if is_accepted {
-            message.assert_verifies(&profile());
+            message.assert_verifies(&profile);
         } else {
-            message.assert_problem(&profile(), &Problem::ComponentValue);
+            message.assert_problem(&profile, &Problem::ComponentValue);
         }
     }
 }

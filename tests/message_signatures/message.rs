@@ -15,8 +15,14 @@ pub(crate) fn keys() -> Keyring {
     Keyring::new(Secret::from_text("a-subscription-secret").unwrap())
 }
 
+/// A profile whose signatures need not cover the method and the URL.
 pub(crate) fn builder() -> ProfileBuilder {
-    Profile::builder(ORIGIN)
+    Profile::builder(ORIGIN).danger_unsigned_target()
+}
+
+/// A profile whose signatures must cover the digest of the body and nothing else.
+pub(crate) fn digest_builder() -> ProfileBuilder {
+    builder().covers(["content-digest"])
 }
 
 /// A request with its headers in order.
@@ -108,8 +114,8 @@ impl Message {
 
     #[track_caller]
     pub(crate) fn assert_verifies_at(&self, profile: &Profile, now: Timestamp) {
-        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
-        assert_eq!((self.verify_at(profile, now), checked), (Ok(()), Ok(())), "{self:?}");
+        let problem = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        assert_eq!((self.verify_at(profile, now), problem), (Ok(()), None), "{self:?}");
     }
 
     /// Asserts that the request is refused for its reason, and what the problem is called.
@@ -120,16 +126,16 @@ impl Message {
 
     #[track_caller]
     pub(crate) fn assert_problem_at(&self, profile: &Profile, problem: &Problem, now: Timestamp) {
-        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
-        let expected = (Err(problem.reason()), Err(problem.clone()));
-        assert_eq!((self.verify_at(profile, now), checked), expected, "{self:?}");
+        let explained = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        let expected = (Err(problem.reason()), Some(problem.clone()));
+        assert_eq!((self.verify_at(profile, now), explained), expected, "{self:?}");
     }
 
     /// Asserts that only the signature is wrong.
     #[track_caller]
     pub(crate) fn assert_mismatch(&self, profile: &Profile) {
-        let checked = profile.check_at(Algorithm::HmacSha256, &self.head(), &self.body, NOW);
-        assert_eq!((self.verify_at(profile, NOW), checked), (Err(Reason::Mismatch), Ok(())), "{self:?}");
+        let problem = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, NOW);
+        assert_eq!((self.verify_at(profile, NOW), problem), (Err(Reason::Mismatch), None), "{self:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use hookwarden::{Keyring, Reason, Verifier};
 
-use crate::message::{BODY, NOW, builder, keys};
+use crate::message::{BODY, NOW, builder, digest_builder, keys};
 
 #[derive(serde::Deserialize)]
 struct Message {
@@ -81,7 +81,7 @@ struct RandomMessage {
 fn random_messages_of_pypi_verify() {
     let messages: Vec<RandomMessage> = serde_json::from_str(include_str!("peers/random.json")).unwrap();
     assert_eq!(messages.len(), 100);
-    let scheme = builder().build().unwrap().scheme("peer", Algorithm::HmacSha256).unwrap();
+    let scheme = digest_builder().build().unwrap().scheme("peer", Algorithm::HmacSha256).unwrap();
     let verifier = Verifier::new(scheme, keys()).unwrap();
     for RandomMessage { method, target, headers, body } in messages {
         let head = RequestHead::new(&method, &target, &headers);

@@ -6,7 +6,7 @@ use hookwarden::crypto::Algorithm;
 use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder, StructuredType};
 use hookwarden::{ConfigError, IdSource, Keyring, PublicKey, Scheme, Verifier, Warden};
 
-use crate::message::{Message, ORIGIN, builder, keys};
+use crate::message::{Message, ORIGIN, builder, digest_builder, keys};
 
 #[track_caller]
 fn assert_fault(builder: ProfileBuilder, field: &str) {
@@ -17,6 +17,7 @@ fn assert_fault(builder: ProfileBuilder, field: &str) {
 
 #[test]
 fn invalid_profiles_are_config_errors() {
+    let builder = || builder().danger_unsigned_body();
     for origin in [
         "",
         "hooks.example.com",
@@ -62,15 +63,39 @@ fn invalid_profiles_are_config_errors() {
 }
 
 #[test]
+fn profile_without_the_target_is_refused() {
+    let profile = |covered: &[&str]| Profile::builder(ORIGIN).covers(covered.iter().chain(&["content-digest"]));
+    for covered in [
+        &["content-type"][..],
+        &["@method"],
+        &["@target-uri"],
+        &["@authority", "@path"],
+        &["@method", "@authority"],
+        &["@method", "@path", "@query"],
+        &["@method", "@authority", "@scheme", "@query"],
+    ] {
+        let error = profile(covered).build().unwrap_err();
+        let expected = "covers: must contain @method and either @target-uri or both @authority and @path, or set \
+                        danger_unsigned_target";
+        assert_eq!(error.to_string(), expected, "{covered:?}");
+        assert!(profile(covered).danger_unsigned_target().build().is_ok(), "{covered:?}");
+    }
+    for covered in [&["@method", "@target-uri"][..], &["@path", "@authority", "@method"]] {
+        assert!(profile(covered).build().is_ok(), "{covered:?}");
+    }
+}
+
+#[test]
 fn scheme_covers_what_its_profile_requires() {
     let coverage = |profile: ProfileBuilder| {
         profile.build().unwrap().scheme("acme", Algorithm::HmacSha256).unwrap().coverage().to_string()
     };
-    assert_eq!(coverage(builder()), "body and timestamp");
-    assert_eq!(coverage(builder().danger_unsigned_body()), "timestamp");
-    assert_eq!(coverage(builder().covers(["@method", "@path"])), "body, timestamp and method");
-    assert_eq!(coverage(builder().covers(["@path", "@query"])), "body, timestamp and URL");
-    assert_eq!(coverage(builder().covers(["webhook-id"])), "body, timestamp and id");
+    let covering = |covered: [&'static str; 2]| builder().covers(covered.into_iter().chain(["content-digest"]));
+    assert_eq!(coverage(digest_builder()), "body and timestamp");
+    assert_eq!(coverage(digest_builder().danger_unsigned_body()), "timestamp");
+    assert_eq!(coverage(covering(["@method", "@path"])), "body, timestamp and method");
+    assert_eq!(coverage(covering(["@path", "@query"])), "body, timestamp and URL");
+    assert_eq!(coverage(covering(["webhook-id", "@path"])), "body, timestamp and id");
     let default = Profile::webhooks(ORIGIN).unwrap().scheme("acme", Algorithm::HmacSha256).unwrap();
     assert_eq!(default.coverage().to_string(), "body, timestamp, method and URL");
     assert_eq!(default.tolerance().as_duration(), Duration::from_secs(300));
@@ -83,13 +108,13 @@ fn warden_refuses_profile_with_unsigned_bodies() {
         let warden = Warden::builder(scheme).sender("acme", keys()).webhook_id(IdSource::path_segment(1)).build();
         warden.map(drop).map_err(|error| error.to_string())
     };
-    assert_eq!(warden(builder()), Ok(()));
+    assert_eq!(warden(digest_builder()), Ok(()));
     assert!(warden(builder().danger_unsigned_body()).unwrap_err().contains("danger_unsigned_body"));
 }
 
 #[test]
 fn keys_of_another_kind_are_refused() {
-    let profile = builder().build().unwrap();
+    let profile = digest_builder().build().unwrap();
     let ed25519 = profile.scheme("acme", Algorithm::Ed25519).unwrap();
     let public: PublicKey = ed25519.public_key("JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs").unwrap();
     let verifier =
@@ -106,13 +131,13 @@ fn keys_of_another_kind_are_refused() {
 
 #[test]
 fn keyid_is_that_of_the_signature_that_counts() {
-    let profile = builder().label("b").build().unwrap();
+    let profile = digest_builder().label("b").build().unwrap();
     let input = r#"a=();created=1;keyid="one", b=();created=1;keyid="two", c=();keyid=three"#;
     let keyid =
         |profile: &Profile, input: &str| profile.keyid(&Message::unsigned().with("Signature-Input", input).head());
     assert_eq!(keyid(&profile, input).as_deref(), Some("two"));
-    assert_eq!(keyid(&builder().label("c").build().unwrap(), input), None);
-    assert_eq!(keyid(&builder().build().unwrap(), input), None);
+    assert_eq!(keyid(&digest_builder().label("c").build().unwrap(), input), None);
+    assert_eq!(keyid(&digest_builder().build().unwrap(), input), None);
     assert_eq!(keyid(&profile, "b=();created=1"), None);
     assert_eq!(profile.keyid(&Message::unsigned().head()), None);
 }

@@ -9,7 +9,7 @@ use hookwarden::testing::TestClock;
 use hookwarden::warden::BodyLimits;
 use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
 
-use crate::message::{Message, NOW, ORIGIN, builder, keys};
+use crate::message::{Message, NOW, ORIGIN, digest_builder, keys};
 
 fn warden(profile: &Profile, algorithm: Algorithm, keys: Keyring, clock: &TestClock) -> Warden {
     let profile = profile.clone();
@@ -70,7 +70,7 @@ fn message_with_another_nonce_is_another_delivery() {
 /// ECDSA signatures can be made again without the key: `s` can be negated. The message is what counts.
 #[test]
 fn ecdsa_signature_with_negated_s_is_a_duplicate() {
-    let profile = builder().requires([Parameter::Keyid]).build().unwrap();
+    let profile = digest_builder().requires([Parameter::Keyid]).build().unwrap();
     let scheme = profile.scheme("acme", Algorithm::EcdsaP256).unwrap();
     let key = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
     let keys = Keyring::new(scheme.secret(key).unwrap());

@@ -7,11 +7,12 @@ use hookwarden::headers::{Head, NoHeaders};
 use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder, SignatureParameters, StructuredType};
 use hookwarden::{Keyring, Timestamp, Verifier};
 
-use crate::message::{Message, NOW, ORIGIN, builder, keys};
+use crate::message::{Message, NOW, ORIGIN, builder, digest_builder, keys};
 
 #[track_caller]
 fn assert_unsignable(profile: ProfileBuilder, head: &dyn Head, parameters: &SignatureParameters, part: &str) {
-    let signer = profile.build().unwrap().signer(Algorithm::HmacSha256, keys()).unwrap();
+    let profile = profile.danger_unsigned_body().build().unwrap();
+    let signer = profile.signer(Algorithm::HmacSha256, keys()).unwrap();
     assert_eq!(signer.sign_at(head, b"{}", parameters, NOW).unwrap_err().part(), part);
 }
 
@@ -25,6 +26,7 @@ fn message_without_what_the_profile_needs_is_unsignable() {
         assert_unsignable(builder().requires([parameter]), &NoHeaders, &none, name);
     }
     assert_unsignable(builder().forbids([Parameter::Keyid]), &NoHeaders, &none.clone().keyid("k"), "keyid");
+    assert_unsignable(builder(), &NoHeaders, &none.clone().expires_after(Duration::from_millis(999)), "expires");
     for nonce in ["", "é", "a\n"] {
         assert_unsignable(builder(), &NoHeaders, &none.clone().nonce(nonce), "nonce");
     }
@@ -39,7 +41,15 @@ fn signed_message_verifies_with_every_algorithm() {
         (Algorithm::RsaPkcs1, include_str!("../public_keys/keys/rsa_a.pem")),
     ];
     let profile = builder()
-        .covers(["@method", "@target-uri", "@query-param;name=\"id\"", "x-list;sf", "x-dict;key=\"a\"", "x-bytes;bs"])
+        .covers([
+            "@method",
+            "@target-uri",
+            "content-digest",
+            "@query-param;name=\"id\"",
+            "x-list;sf",
+            "x-dict;key=\"a\"",
+            "x-bytes;bs",
+        ])
         .requires([Parameter::Alg, Parameter::Expires])
         .structured_field("x-list", StructuredType::List)
         .tag("a \"tag\"")
@@ -63,16 +73,16 @@ fn signed_message_verifies_with_every_algorithm() {
 }
 
 #[test]
-fn signer_covers_digest_of_a_body() {
+fn signer_covers_what_the_profile_covers() {
     let input = |profile: ProfileBuilder, body: &[u8]| {
         let signer = profile.build().unwrap().signer(Algorithm::HmacSha256, keys()).unwrap();
         let signed = signer.sign_at(&NoHeaders, body, &SignatureParameters::new(), NOW).unwrap();
         signed.iter().map(|(name, value)| format!("{name}: {}", value.split(';').next().unwrap())).collect::<Vec<_>>()
     };
-    assert_eq!(input(builder(), b"")[0], "Signature-Input: sig1=()");
-    assert_eq!(input(builder(), b"{}")[1], "Signature-Input: sig1=(\"content-digest\")");
-    assert_eq!(input(builder().covers(["content-digest"]), b"")[1], "Signature-Input: sig1=(\"content-digest\")");
-    assert_eq!(input(builder().danger_unsigned_body(), b"{}")[0], "Signature-Input: sig1=()");
+    for body in [&b""[..], b"{}"] {
+        assert_eq!(input(digest_builder(), body)[1], "Signature-Input: sig1=(\"content-digest\")");
+        assert_eq!(input(builder().danger_unsigned_body(), body)[0], "Signature-Input: sig1=()");
+    }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use hookwarden::crypto::Algorithm;
 use hookwarden::encoding::Encoding;
 use hookwarden::headers::{NoHeaders, RequestHead};
-use hookwarden::message_signatures::{Parameter, Problem, Profile, ProfileBuilder, SignatureParameters};
+use hookwarden::message_signatures::{
+    Parameter, Problem, Profile, ProfileBuilder, SignatureParameters, StructuredType,
+};
 use hookwarden::{Keyring, Reason, Scheme, Secret, Timestamp, Verifier};
 
-use crate::message::{Message, builder};
+use crate::message::{Message, digest_builder};
 
 /// RFC 9421 appendix B.2: `test-request`. Its body has 18 bytes.
 const BODY: &[u8] = br#"{"hello": "world"}"#;
@@ -63,8 +65,10 @@ struct Example {
 
 impl Example {
     fn profile(&self) -> ProfileBuilder {
-        let profile = Profile::builder(self.origin).label(self.label);
-        if self.covers_body { profile } else { profile.danger_unsigned_body() }
+        let profile = Profile::builder(self.origin).label(self.label).danger_unsigned_target();
+        // Appendix B.4 has two lines of `Accept`.
+        let profile = profile.structured_field("accept", StructuredType::List);
+        if self.covers_body { profile.covers(["content-digest"]) } else { profile.danger_unsigned_body() }
     }
 
     fn verify(&self, profile: &Profile, change: impl FnOnce(&mut Vec<(&str, String)>)) -> Result<(), Reason> {
@@ -144,7 +148,7 @@ fn b4() -> Example {
         signature: "ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cpLt2m0pmj3NDA==",
         algorithm: Algorithm::Ed25519,
         keys: |scheme| public(scheme, ED25519[0]),
-        covers_body: true,
+        covers_body: false,
     }
 }
 
@@ -202,7 +206,7 @@ fn rsa_proxy_signature_verifies_with_its_body() {
         ..b25()
     };
     example.assert_verifies();
-    let profile = example.profile().covers(["content-digest"]).requires([Parameter::Expires]).build().unwrap();
+    let profile = example.profile().requires([Parameter::Expires]).build().unwrap();
     assert_eq!(example.verify(&profile, |_| {}), Ok(()));
     example.body = br#"{"hello": "World"}"#;
     assert_eq!(example.verify(&profile, |_| {}), Err(Reason::Mismatch));
@@ -236,7 +240,7 @@ fn b4_transformations_verify_as_the_rfc_says() {
     invalid(&Example { method: "POST", ..b4() }, |_| {});
     invalid(&Example { path: "/demo/other?name1=Value1", ..b4() }, |_| {});
     invalid(&b4(), |headers| headers.swap(2, 3));
-    let other = Profile::builder("https://example.com").build().unwrap();
+    let other = Example { origin: "https://example.com", ..b4() }.profile().build().unwrap();
     assert_eq!(b4().verify(&other, |_| {}), Err(Reason::Mismatch));
 }
 
@@ -269,7 +273,7 @@ fn deterministic_signatures_are_reproduced() {
 /// RFC 9530 appendix B and section 2: digests of JSON with and without a line feed, and of empty content.
 #[test]
 fn digests_of_rfc_9530_verify() {
-    let profile = builder().covers(["content-digest"]).build().unwrap();
+    let profile = digest_builder().build().unwrap();
     let bodies: [(&[u8], &str); 4] = [
         (b"{\"hello\": \"world\"}\n", "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"),
         (b"{\"hello\": \"world\"}", "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"),
@@ -292,7 +296,7 @@ fn digests_of_rfc_9530_verify() {
 
 #[test]
 fn algorithms_with_another_hash_are_refused() {
-    let profile = builder().build().unwrap();
+    let profile = digest_builder().build().unwrap();
     for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha512, Algorithm::EcdsaP256Der, Algorithm::RsaPss] {
         assert_eq!(profile.scheme("acme", algorithm).unwrap_err().field(), "algorithm");
         let keys = crate::message::keys();
