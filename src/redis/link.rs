@@ -137,14 +137,14 @@ impl Link {
     }
 
     /// Takes over a settlement of another link. A commit closes the link until it is sent. Links hand a settlement to
-    /// and fro while their nodes do not agree who owns its slot, so only the first time concerns other requests.
+    /// and fro while their nodes do not agree who owns its slot, so only the first times concern other requests.
     pub(super) fn adopt(self: &Arc<Self>, mut settlement: Settlement) {
-        let is_first = settlement.hand_over();
-        let closes = is_first && settlement.is_commit();
+        let is_early = settlement.hand_over();
+        let closes = is_early && settlement.is_commit();
         self.pending.adopt(settlement);
         self.closings.fetch_add(u64::from(closes), Ordering::SeqCst);
-        self.start_reconnect(if is_first { Duration::ZERO } else { LONGEST_PAUSE });
-        if is_first {
+        self.start_reconnect(if is_early { Duration::ZERO } else { LONGEST_PAUSE });
+        if is_early {
             self.wake.notify_one();
         }
     }
@@ -307,6 +307,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::super::connection::Target;
+    use super::super::settlement::MOST_MOVES;
     use super::*;
     use crate::replay::Claimant;
 
@@ -423,11 +424,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn settlement_handed_to_and_fro_disturbs_once() {
+    async fn settlement_handed_to_and_fro_disturbs_rarely() {
         let fake = Arc::new(Fake::default());
         let link = link(&fake);
         for settlement in [commit(1), release(2)] {
             link.adopt(settlement);
+            link.wake.notified().now_or_never().expect("the background task goes on at once");
+        }
+        for _ in 1..MOST_MOVES {
+            link.take_slots(|_| true).into_iter().for_each(|settlement| link.adopt(settlement));
             link.wake.notified().now_or_never().expect("the background task goes on at once");
         }
         let handed_over = link.take_slots(|_| true);

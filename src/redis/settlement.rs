@@ -14,8 +14,8 @@ pub(super) struct Settlement {
     pub(super) keys: Vec<String>,
     pub(super) by: Claimant,
     finished: bool,
-    /// Whether a link has handed it over to another one.
-    handed_over: bool,
+    /// How often a link has handed it over to another one.
+    moves: u8,
     /// When the settlement no longer has an effect on the keys.
     expires_at: Instant,
     /// The same for the id of a finished delivery. The last key is the id.
@@ -30,16 +30,17 @@ impl Settlement {
         id_for: Option<Duration>,
     ) -> Self {
         let (expires_at, id_expires_at) = (after(stored_for), id_for.map(after));
-        Self { slot, keys, by, finished: true, handed_over: false, expires_at, id_expires_at }
+        Self { slot, keys, by, finished: true, moves: 0, expires_at, id_expires_at }
     }
 
     pub(super) fn release((slot, keys): (u16, Vec<String>), by: Claimant, lease: Duration) -> Self {
-        Self { slot, keys, by, finished: false, handed_over: false, expires_at: after(lease), id_expires_at: None }
+        Self { slot, keys, by, finished: false, moves: 0, expires_at: after(lease), id_expires_at: None }
     }
 
-    /// Notes that a link hands it over to another one. Returns whether this is the first time.
+    /// Notes that a link hands it over to another one. Returns whether that is one of the first times.
     pub(super) const fn hand_over(&mut self) -> bool {
-        !std::mem::replace(&mut self.handed_over, true)
+        self.moves = self.moves.saturating_add(1);
+        self.moves <= MOST_MOVES
     }
 
     pub(super) const fn is_commit(&self) -> bool {
@@ -156,6 +157,9 @@ pub(super) fn millis(time: Duration) -> u64 {
         .unwrap_or(u64::MAX)
         .clamp(1, LONGEST_SECONDS.saturating_mul(1_000))
 }
+
+/// How many hand-overs of a settlement close the link that takes it over, or wake its task.
+pub(super) const MOST_MOVES: u8 = 3;
 
 /// How many settlements are sent at a time.
 pub(super) const BATCH: usize = 256;

@@ -40,9 +40,9 @@ fn accepted(work: Work) -> Work {
 #[bench::stale(args = (), setup = stale, config = at_most(2_400))]
 #[bench::blocked(args = (), setup = blocked, config = at_most(3_370))]
 #[bench::too_large(args = (), setup = too_large, config = at_most(5_740))]
-#[bench::forged(args = (), setup = forged, config = at_most(6_970))]
-#[bench::unknown(args = (), setup = unknown, config = at_most(7_030))]
-#[bench::replayed(args = (), setup = replayed, config = at_most(8_840))]
+#[bench::forged(args = (), setup = forged, config = at_most(7_040))]
+#[bench::unknown(args = (), setup = unknown, config = at_most(7_090))]
+#[bench::replayed(args = (), setup = replayed, config = at_most(8_870))]
 #[bench::over_quota(args = (), setup = over_quota, config = at_most(11_140))]
 fn refused(work: Work) -> Work {
     handle(work)
