@@ -119,23 +119,11 @@ async fn compare(single: &Server, cluster: &Server) -> bool {
     let next = Arc::new(AtomicU64::new(u64::from(u32::MAX)));
     let mut holds = true;
     for in_flight in [1, 64] {
-        let (mut ratios, mut singles, mut clusters) = (Vec::new(), Vec::new(), Vec::new());
-        for turn in 0..=TURNS {
-            let single_rate = rate(in_flight, || admit(single.clone(), next.clone())).await;
-            let cluster_rate = rate(in_flight, || admit(cluster.clone(), next.clone())).await;
-            // The first turn warms up.
-            if turn > 0 {
-                ratios.push(cluster_rate / single_rate);
-                singles.push(single_rate);
-                clusters.push(cluster_rate);
-            }
-        }
-        let ratio = median(&mut ratios);
+        let [single_rate, cluster_rate, ratio] =
+            in_turns(in_flight, || admit(single.clone(), next.clone()), || admit(cluster.clone(), next.clone())).await;
         println!(
-            "{in_flight:>2} in flight: claim and quota on a single server {:>6.0}/s, on a cluster's shard {:>6.0}/s, ratio \
-             {ratio:.2} (at least {LEAST_ON_CLUSTER})",
-            median(&mut singles),
-            median(&mut clusters),
+            "{in_flight:>2} in flight: claim and quota on a single server {single_rate:>6.0}/s, on a cluster's shard \
+             {cluster_rate:>6.0}/s, ratio {ratio:.2} (at least {LEAST_ON_CLUSTER})"
         );
         holds &= ratio >= LEAST_ON_CLUSTER;
     }
@@ -150,25 +138,11 @@ async fn measure(server: &Server) -> bool {
 
     let mut holds = true;
     for (in_flight, least) in [(1, 0.8), (64, 0.4)] {
-        // Measure in turns, so that other load on the machine affects both, and take the median of the turns.
-        let mut ratios = Vec::new();
-        let (mut bares, mut calls) = (Vec::new(), Vec::new());
-        for turn in 0..=TURNS {
-            let bare_rate = rate(in_flight, || evaluate(bare.clone(), hash.clone())).await;
-            let call_rate = rate(in_flight, || admit(store.clone(), next.clone())).await;
-            // The first turn warms up.
-            if turn > 0 {
-                ratios.push(call_rate / bare_rate);
-                bares.push(bare_rate);
-                calls.push(call_rate);
-            }
-        }
-        let ratio = median(&mut ratios);
+        let [bare_rate, call_rate, ratio] =
+            in_turns(in_flight, || evaluate(bare.clone(), hash.clone()), || admit(store.clone(), next.clone())).await;
         println!(
-            "{in_flight:>2} in flight: bare EVALSHA {:>6.0}/s, claim and quota {:>6.0}/s, ratio {ratio:.2} (at least \
-             {least})",
-            median(&mut bares),
-            median(&mut calls),
+            "{in_flight:>2} in flight: bare EVALSHA {bare_rate:>6.0}/s, claim and quota {call_rate:>6.0}/s, ratio {ratio:.2} \
+             (at least {least})"
         );
         holds &= ratio >= least;
     }
@@ -226,6 +200,27 @@ impl Usage {
         let seconds = field("used_cpu_user_main_thread") + field("used_cpu_sys_main_thread");
         Self { seconds, bytes: field("used_memory") }
     }
+}
+
+/// Measures two kinds of calls in turns, so that other load on the machine affects both. Returns the medians of both rates and
+/// of the second divided by the first.
+async fn in_turns<F, G>(in_flight: usize, first: impl Fn() -> F, second: impl Fn() -> G) -> [f64; 3]
+where
+    F: Future<Output = ()> + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
+{
+    let mut turns = [Vec::new(), Vec::new(), Vec::new()];
+    for turn in 0..=TURNS {
+        let first_rate = rate(in_flight, &first).await;
+        let second_rate = rate(in_flight, &second).await;
+        // The first turn warms up.
+        if turn > 0 {
+            for (numbers, number) in turns.iter_mut().zip([first_rate, second_rate, second_rate / first_rate]) {
+                numbers.push(number);
+            }
+        }
+    }
+    turns.map(|mut numbers| median(&mut numbers))
 }
 
 /// Returns the calls per second with `in_flight` calls at a time.

@@ -115,7 +115,7 @@ impl Problem {
 pub enum Parameter {
     /// The time of signing, in Unix seconds. Every signature must have it.
     Created,
-    /// The time from which the signature is no longer valid, in Unix seconds.
+    /// The signature expires at this time, in Unix seconds.
     Expires,
     /// A value that is different in every message.
     Nonce,

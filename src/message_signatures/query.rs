@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-/// Returns the value of the only parameter of `query` whose encoded name is `encoded_name`, decoded and encoded again.
-/// `None` if there is no such parameter or several, or if its value is not UTF-8.
+/// Returns the value of the parameter of `query` whose encoded name is `encoded_name`, decoded and encoded again. Returns
+/// `None` unless exactly one parameter has this name and its value is UTF-8.
 pub(super) fn parameter(query: &str, encoded_name: &str) -> Option<String> {
     let mut values = query.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
