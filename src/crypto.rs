@@ -42,9 +42,12 @@
 
 mod algorithm;
 pub(crate) mod body_hash;
+mod input;
 mod live_keys;
 pub(crate) mod mac;
 mod matching;
+#[cfg(feature = "message-signatures")]
+mod newest;
 pub(crate) mod public_key;
 #[cfg(feature = "diagnose")]
 pub(crate) mod wrong_mac;

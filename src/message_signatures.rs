@@ -12,13 +12,14 @@
 //! use hookwarden::message_signatures::{Profile, SignatureParameters};
 //! use hookwarden::{Keyring, Timestamp, Verifier};
 //!
-//! let profile = Profile::webhooks("https://hooks.example.com")?; // the URL that senders use
-//! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
+//! let profile = Profile::webhooks("https://hooks.example.com"); // the URL that senders use
+//! let profile = profile.algorithms([Algorithm::HmacSha256]).build()?;
+//! let scheme = profile.scheme("acme")?;
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
 //! let verifier = Verifier::new(scheme, keys.clone())?;
 //!
 //! // The sender.
-//! let signer = profile.signer(Algorithm::HmacSha256, keys)?;
+//! let signer = profile.signer(keys)?;
 //! let head = [("Content-Type", "application/json")];
 //! let head = RequestHead::new("POST", "/webhooks/acme?v=1", &head);
 //! let parameters = SignatureParameters::new().keyid("2027-01").nonce("b3k2pp5k7z-50gnwp.yemd");
@@ -38,8 +39,9 @@
 //! * **The body belongs to the signature.** Its digests are computed while it arrives, and compared in the same call as the
 //!   signature. The signature must cover `content-digest`, also if the body is empty. At least one digest must be
 //!   `sha-256` or `sha-512`, and each of these two that is present must match. Others are ignored.
-//! * **The profile decides, never the message:** which components and parameters are needed, and with which algorithm the
-//!   keys verify. If the parameter `alg` is present, it must name that algorithm.
+//! * **The profile decides, never the message:** which components and parameters are needed, and with which algorithm each
+//!   kind of key verifies. If the parameter `alg` is present, it must name one of these algorithms, and only keys of that
+//!   kind count.
 //! * **One signature counts.** It has the label and the tag of the profile. A request with several such signatures is
 //!   refused. Signatures with another label or another tag are ignored.
 //! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, not from
@@ -80,8 +82,13 @@
 //!
 //! # Algorithms
 //!
-//! `hmac-sha256`, `ed25519`, `ecdsa-p256-sha256` and `rsa-v1_5-sha256` are supported: see [`Profile::scheme`]. The two that need
-//! SHA-384 or SHA-512, `ecdsa-p384-sha384` and `rsa-pss-sha512`, are not.
+//! `hmac-sha256`, `ed25519`, `ecdsa-p256-sha256` and `rsa-v1_5-sha256` are supported: see [`ProfileBuilder::algorithms`]. A
+//! profile has either HMAC or one or more algorithms with public keys, at most one for each kind of key. The two that need SHA-384 or
+//! SHA-512, `ecdsa-p384-sha384` and `rsa-pss-sha512`, are not supported.
+//!
+//! **Which senders exist.** A signature that no key verifies is also verified with a fixed key for each algorithm of the profile for which the
+//! sender has no key. So response times do not show the kinds of a sender's keys, and an unknown webhook id takes as long as one with one key
+//! of each kind.
 //!
 //! # Keys by `keyid`
 //!
@@ -94,14 +101,16 @@
 //! use hookwarden::message_signatures::Profile;
 //! use hookwarden::{IdSource, Keyring, Warden};
 //!
-//! let profile = Profile::webhooks("https://hooks.example.com")?;
-//! let scheme = profile.scheme("acme", Algorithm::HmacSha256)?;
+//! let profile = Profile::webhooks("https://hooks.example.com").algorithms([Algorithm::HmacSha256]).build()?;
+//! let scheme = profile.scheme("acme")?;
 //! let keys = Keyring::new(scheme.secret("a-subscription-secret")?);
 //! let id = IdSource::closure(move |head| profile.keyid(head));
 //! let warden = Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).build()?;
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
+mod algorithms;
+mod builder;
 mod check;
 mod component;
 mod digest;
@@ -109,13 +118,15 @@ mod origin;
 mod parser;
 mod problem;
 mod profile;
+mod profiles;
 mod query;
 mod reading;
 mod signer;
 mod structured;
 mod values;
 
+pub use builder::ProfileBuilder;
 pub use problem::{Parameter, Problem};
-pub use profile::{Profile, ProfileBuilder};
+pub use profile::Profile;
 pub use signer::{MessageSigner, SignatureParameters};
 pub use values::StructuredType;

@@ -137,10 +137,20 @@ impl Scheme {
         }
     }
 
-    /// The signature algorithm.
+    /// The signature algorithm. If there are several, it is the first one.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The signature algorithms. Only a scheme for HTTP Message Signatures can have several: one for each kind of key, and
+    /// the kind of a key decides for which one it is used.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        match &self.custom {
+            Some(custom) if !custom.algorithms.is_empty() => &custom.algorithms,
+            _ => core::slice::from_ref(&self.algorithm),
+        }
     }
 
     /// How a signature is written.
@@ -229,7 +239,7 @@ impl Scheme {
     pub(crate) fn key_difference(&self, other: &Self) -> Option<&'static str> {
         let differences = [
             (self.name != other.name, "name"),
-            (self.algorithm != other.algorithm, "algorithm"),
+            (self.algorithms() != other.algorithms(), "algorithm"),
             (self.secret_format != other.secret_format, "secret format"),
             (self.uses_tokens() != other.uses_tokens(), "use of its keys"),
         ];

@@ -6,7 +6,11 @@ use core::marker::PhantomData;
 
 use smallvec::SmallVec;
 
+#[cfg(feature = "message-signatures")]
+use super::Algorithm;
 use super::mac::{Candidate, KeyMac, Macs, Matches, PreparedKeys, digest, digest_of_token, matches};
+#[cfg(feature = "message-signatures")]
+use super::public_key::KeyPair;
 use super::public_key::{Signature, SignatureChecks};
 use crate::encoding::Tag;
 use crate::error::Reason;
@@ -96,6 +100,38 @@ impl<'k> LiveKeys<'k> {
         let mut checks = SignatureChecks::new(self.keys, MAX_KEYS, signatures, 1, self.now);
         message.iter().for_each(|piece| checks.update(piece));
         let (matches, digests) = checks.finish(self.keys, self.now);
+        self.proven(matches, digests.iter().filter_map(|digest| digest.first_chunk().copied()))
+    }
+
+    /// Like [`verify`](Self::verify), with only those keys that are for one of `algorithms`.
+    ///
+    /// If no key verifies, each of the algorithms without a key also verifies with its key of `decoys`. Otherwise response
+    /// times reveal for which algorithms a sender has keys, and so which webhook ids exist.
+    #[cfg(feature = "message-signatures")]
+    pub(crate) fn verify_with(
+        &self,
+        algorithms: &[Algorithm],
+        decoys: Option<&PreparedKeys>,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Proven<'k>, Reason> {
+        // An HMAC is the only algorithm of its scheme.
+        let Some(decoys) = decoys else { return self.verify(&[message], signature) };
+        let live = || self.keys.live_pairs(self.now).filter(|(_, pair)| algorithms.contains(&pair.algorithm()));
+        let check = |keys: &mut dyn Iterator<Item = (u8, &KeyPair)>, all: &PreparedKeys| {
+            let signature = Signature { bytes: signature.to_vec(), stamp: 0 };
+            let mut checks = SignatureChecks::with_keys(keys, alloc::vec![signature], 1);
+            checks.update(message);
+            checks.finish(all, self.now)
+        };
+        let (matches, digests) = check(&mut live(), self.keys);
+        if matches.is_empty() {
+            let lacks = |algorithm| live().all(|(_, pair)| pair.algorithm() != algorithm);
+            let is_needed = |algorithm| algorithms.contains(&algorithm) && lacks(algorithm);
+            let mut needed = decoys.live_pairs(self.now).filter(|(_, pair)| is_needed(pair.algorithm()));
+            // A decoy proves nothing, whatever the result is.
+            let _ = check(&mut needed, decoys);
+        }
         self.proven(matches, digests.iter().filter_map(|digest| digest.first_chunk().copied()))
     }
 

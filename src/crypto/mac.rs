@@ -12,9 +12,10 @@ use super::Algorithm;
 use super::public_key::KeyPair;
 use crate::encoding::Tag;
 use crate::error::ConfigError;
-use crate::secret::{KeyId, KeyMaterial, Keyring, Window};
+use crate::secret::{KeyId, KeyMaterial, Keyring, PublicKey, Window};
 use crate::time::Timestamp;
 
+pub(crate) use super::input::Message;
 pub(crate) use super::matching::{Candidate, KeyMac, MAX_STAMPS, Macs, Matches, matches};
 
 /// The keys of one sender, parsed and set up for one scheme. Cheap to clone.
@@ -41,11 +42,28 @@ enum KeyState {
     Pair(KeyPair),
 }
 
+#[cfg(feature = "warden")]
+impl KeyState {
+    const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Mac(mac) => mac.algorithm(),
+            Self::Pair(pair) => pair.algorithm(),
+        }
+    }
+}
+
 impl PreparedKeys {
-    pub(crate) fn new(algorithm: Algorithm, keyring: &Keyring) -> Result<Self, ConfigError> {
-        Self::prepare(keyring, false, |material| match algorithm.key_kind() {
-            None => Mac::new(algorithm, material.expose()).map(KeyState::Mac),
-            Some(_) => KeyPair::new(algorithm, material).map(KeyState::Pair),
+    /// Prepares each key for the algorithm of its kind. Every key has the kind of one of `algorithms`, which all have
+    /// different ones.
+    pub(crate) fn new(algorithms: &[Algorithm], keyring: &Keyring) -> Result<Self, ConfigError> {
+        Self::prepare(keyring, false, |material| {
+            let kind = material.public_key().map(PublicKey::kind);
+            let fitting = algorithms.iter().find(|algorithm| algorithm.key_kind() == kind);
+            let algorithm = fitting.or(algorithms.first()).copied().unwrap_or_default();
+            match algorithm.key_kind() {
+                None => Mac::new(algorithm, material.expose()).map(KeyState::Mac),
+                Some(_) => KeyPair::new(algorithm, material).map(KeyState::Pair),
+            }
         })
     }
 
@@ -100,12 +118,13 @@ impl PreparedKeys {
         Self { decoy: true, ..self }
     }
 
-    /// Creates a decoy of `size` copies of a fixed public key, or `None` if the algorithm is an HMAC.
-    #[cfg(feature = "warden")]
-    pub(crate) fn public_key_decoy(algorithm: Algorithm, size: usize) -> Option<Self> {
-        let pair = KeyPair::decoy(algorithm)?;
-        let key = || PreparedKey { id: KeyId::DEFAULT, window: Window::ALWAYS, state: KeyState::Pair(pair.clone()) };
-        Some(Self { keys: (0..size).map(|_| key()).collect(), decoy: true, tokens: false, webhook_id: None })
+    /// Creates a decoy of `size` fixed public keys, for each of the algorithms in turn, or `None` if one is an HMAC.
+    #[cfg(any(feature = "message-signatures", feature = "warden"))]
+    pub(crate) fn public_key_decoy(algorithms: &[Algorithm], size: usize) -> Option<Self> {
+        let key = |pair| PreparedKey { id: KeyId::DEFAULT, window: Window::ALWAYS, state: KeyState::Pair(pair) };
+        let pairs = algorithms.iter().cycle().take(size).map(|algorithm| KeyPair::decoy(*algorithm));
+        let keys = pairs.map(|pair| pair.map(key)).collect::<Option<_>>()?;
+        Some(Self { keys, decoy: true, tokens: false, webhook_id: None })
     }
 
     #[cfg(all(test, feature = "warden"))]
@@ -116,11 +135,13 @@ impl PreparedKeys {
     /// Whether the keys were prepared for `algorithm`, as tokens or not. If not, no signature can match.
     #[cfg(feature = "warden")]
     pub(crate) fn are_for(&self, algorithm: Algorithm, tokens: bool) -> bool {
-        self.tokens == tokens
-            && self.keys.iter().all(|key| match &key.state {
-                KeyState::Mac(mac) => mac.algorithm() == algorithm,
-                KeyState::Pair(pair) => pair.algorithm() == algorithm,
-            })
+        self.tokens == tokens && self.keys.iter().all(|key| key.state.algorithm() == algorithm)
+    }
+
+    /// Whether each of the keys was prepared for one of the algorithms.
+    #[cfg(feature = "warden")]
+    pub(crate) fn are_for_any(&self, algorithms: &[Algorithm], tokens: bool) -> bool {
+        self.tokens == tokens && self.keys.iter().all(|key| algorithms.contains(&key.state.algorithm()))
     }
 
     /// Returns the newest key that matches, so that an old key shows as unused, and its one of the `times` of the
@@ -223,8 +244,8 @@ impl Mac {
         .map_err(|_| NOT_AN_HMAC_KEY)
     }
 
-    #[cfg(feature = "warden")]
-    const fn algorithm(&self) -> Algorithm {
+    #[cfg(any(feature = "message-signatures", feature = "warden"))]
+    pub(super) const fn algorithm(&self) -> Algorithm {
         match self {
             Self::Sha256(_) => Algorithm::HmacSha256,
             Self::Sha1(_) => Algorithm::HmacSha1,
@@ -258,23 +279,6 @@ impl Mac {
     }
 }
 
-/// The input of a MAC, in pieces. It is a trait and not a closure, so that it is monomorphized for each algorithm.
-pub(crate) trait Message {
-    fn feed(&self, sink: &mut impl FnMut(&[u8]));
-}
-
-impl Message for [u8] {
-    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
-        sink(self);
-    }
-}
-
-impl Message for [&[u8]] {
-    fn feed(&self, sink: &mut impl FnMut(&[u8])) {
-        self.iter().for_each(|piece| sink(piece));
-    }
-}
-
 impl fmt::Debug for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mac(…)")
@@ -304,7 +308,7 @@ mod tests {
 
     fn prepared(secrets: &[&str], algorithm: Algorithm) -> PreparedKeys {
         let keys = secrets.iter().map(|text| Key::new(text, Secret::from_bytes(*text).unwrap()).unwrap());
-        PreparedKeys::new(algorithm, &Keyring::from_keys(keys).unwrap()).unwrap()
+        PreparedKeys::new(&[algorithm], &Keyring::from_keys(keys).unwrap()).unwrap()
     }
 
     fn macs_of(message: &[u8], keys: &PreparedKeys) -> Macs {

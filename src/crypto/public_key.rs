@@ -39,7 +39,7 @@ pub(crate) use text::{read_private, read_public};
 /// A public key, with its private key if that is known, set up for one algorithm.
 #[derive(Clone)]
 pub(crate) struct KeyPair {
-    #[cfg(feature = "warden")]
+    #[cfg(any(feature = "message-signatures", feature = "warden"))]
     algorithm: Algorithm,
     verifying: Arc<dyn VerifyingKey>,
     signing: Option<Arc<dyn SigningKey>>,
@@ -55,7 +55,7 @@ impl KeyPair {
                 None => None,
             };
             Some(Self {
-                #[cfg(feature = "warden")]
+                #[cfg(any(feature = "message-signatures", feature = "warden"))]
                 algorithm,
                 verifying,
                 signing,
@@ -65,7 +65,7 @@ impl KeyPair {
     }
 
     /// Returns a fixed key for decoys, or `None` for an HMAC.
-    #[cfg(feature = "warden")]
+    #[cfg(any(feature = "message-signatures", feature = "warden"))]
     pub(super) fn decoy(algorithm: Algorithm) -> Option<Self> {
         let public = match algorithm.key_kind()? {
             KeyKind::Ed25519 => ed25519::DECOY,
@@ -75,8 +75,8 @@ impl KeyPair {
         Some(Self { algorithm, verifying: verifying(algorithm, public)?, signing: None })
     }
 
-    #[cfg(feature = "warden")]
-    pub(super) const fn algorithm(&self) -> Algorithm {
+    #[cfg(any(feature = "message-signatures", feature = "warden"))]
+    pub(crate) const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 

@@ -28,7 +28,7 @@ impl Decoys {
 
 /// Creates a decoy. Its keys need not be secret, because it never accepts a signature.
 fn decoy(scheme: &Scheme, size: usize) -> Result<PreparedKeys, ConfigError> {
-    if let Some(decoy) = PreparedKeys::public_key_decoy(scheme.algorithm(), size) {
+    if let Some(decoy) = PreparedKeys::public_key_decoy(scheme.algorithms(), size) {
         return Ok(decoy);
     }
     let keys =
@@ -61,5 +61,22 @@ mod tests {
             let all_right = |decoy: &PreparedKeys| decoy.is_decoy() && decoy.are_for(scheme.algorithm(), false);
             assert!((0..=8).all(|size| all_right(decoys.of_size(size))));
         }
+    }
+
+    #[cfg(all(feature = "message-signatures", feature = "ed25519", feature = "ecdsa"))]
+    #[test]
+    fn decoy_has_keys_for_each_algorithm() {
+        use crate::crypto::Algorithm;
+
+        let algorithms = [Algorithm::Ed25519, Algorithm::EcdsaP256];
+        let profile = crate::message_signatures::Profile::webhooks("https://hooks.example.com").algorithms(algorithms);
+        let decoys = Decoys::new(&profile.build().unwrap().scheme("acme").unwrap()).unwrap();
+        let found = |size: usize| {
+            let pairs = decoys.of_size(size).live_pairs(Timestamp::from_unix(0));
+            pairs.map(|(_, pair)| pair.algorithm()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(1), [Algorithm::Ed25519]);
+        assert_eq!(found(3), [Algorithm::Ed25519, Algorithm::EcdsaP256, Algorithm::Ed25519]);
+        assert!(decoys.of_size(2).is_decoy());
     }
 }

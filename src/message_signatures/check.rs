@@ -2,39 +2,31 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::component::{Form, Kind};
 use super::digest::DigestCheck;
 use super::problem::Problem;
 use super::profile::Profile;
-use super::reading::{Message, SIGNATURE, algorithm_name};
-use crate::crypto::{Algorithm, LiveKeys, Proven};
+use super::reading::{Message, SIGNATURE};
+use crate::crypto::{Algorithm, LiveKeys, PreparedKeys, Proven};
 use crate::error::{ConfigError, Reason};
 use crate::headers::Head;
 use crate::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme, Scheme};
 use crate::time::Timestamp;
 
 impl Profile {
-    /// Creates the scheme that verifies requests by this profile, with keys for `algorithm`:
-    ///
-    /// | algorithm | name in the RFC |
-    /// | --- | --- |
-    /// | [`Algorithm::HmacSha256`] | `hmac-sha256` |
-    /// | [`Algorithm::Ed25519`] | `ed25519` |
-    /// | [`Algorithm::EcdsaP256`] | `ecdsa-p256-sha256` |
-    /// | [`Algorithm::RsaPkcs1`] | `rsa-v1_5-sha256` |
+    /// Creates the scheme that verifies requests by this profile.
     ///
     /// # Errors
-    /// The algorithm is another one or needs a feature that is off, or `name` is not 1 to 64 characters of
-    /// `A-Z a-z 0-9 . _ -`.
-    pub fn scheme(&self, name: impl Into<Cow<'static, str>>, algorithm: Algorithm) -> Result<Scheme, ConfigError> {
-        if algorithm_name(algorithm).is_none() {
-            let problem = "must be HMAC-SHA-256, Ed25519, ECDSA on P-256 with `r` and `s`, or RSA PKCS #1 with SHA-256";
-            return Err(ConfigError::fixed("algorithm", problem));
-        }
-        let tolerance = self.max_age;
-        let scheme = Scheme::custom(name, algorithm, MessageScheme { profile: self.clone(), algorithm })?;
-        scheme.into_builder().signature_header(SIGNATURE).tolerance(tolerance).build()
+    /// `name` is not 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    pub fn scheme(&self, name: impl Into<Cow<'static, str>>) -> Result<Scheme, ConfigError> {
+        let algorithms = self.algorithms.clone();
+        let decoys = PreparedKeys::public_key_decoy(&algorithms, algorithms.len());
+        let scheme = MessageScheme { profile: self.clone(), decoys };
+        let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme)?;
+        scheme.into_builder().signature_header(SIGNATURE).tolerance(self.max_age).build()
     }
 
     /// Says what is wrong with a request that was refused. **It does not verify the signature:** `None` only means that the
@@ -47,39 +39,42 @@ impl Profile {
     /// use hookwarden::headers::RequestHead;
     /// use hookwarden::message_signatures::{Problem, Profile};
     ///
-    /// let profile =
-    ///     Profile::builder("https://example.com").covers(["@method", "@target-uri", "content-digest"]).build()?;
+    /// let profile = Profile::builder("https://example.com")
+    ///     .algorithms([Algorithm::HmacSha256])
+    ///     .covers(["@method", "@target-uri", "content-digest"])
+    ///     .build()?;
     /// let headers = [
     ///     ("Signature-Input", r#"sig=("@method");created=1800000000"#),
     ///     ("Signature", "sig=:AAAA:"),
     /// ];
     /// let head = RequestHead::new("POST", "/hooks", &headers);
     /// let now = Timestamp::from_unix(1_800_000_000);
-    /// let problem = profile.explain_at(Algorithm::Ed25519, &head, b"{}", now);
+    /// let problem = profile.explain_at(&head, b"{}", now);
     /// assert_eq!(problem, Some(Problem::Uncovered(r#""@target-uri""#.into())));
     /// # Ok::<(), hookwarden::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn explain_at(&self, algorithm: Algorithm, head: &dyn Head, body: &[u8], now: Timestamp) -> Option<Problem> {
-        let check = Message::read(self, algorithm, head).and_then(|message| {
-            let mut check = self.begin(message);
+    pub fn explain_at(&self, head: &dyn Head, body: &[u8], now: Timestamp) -> Option<Problem> {
+        let check = Message::read(self, head).and_then(|message| {
+            let mut check = self.begin(message, None);
             check.update(body);
             check.check_rest(now)
         });
         check.err()
     }
 
-    fn begin(&self, message: Message) -> MessageCheck {
-        let Message { base, signature, created, expires, digest } = message;
+    fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {
+        let Message { base, signature, algorithms, created, expires, digest } = message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
         let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
-        MessageCheck { base, signature, times, digest }
+        MessageCheck { base, signature, algorithms, decoys, times, digest }
     }
 }
 
 struct MessageScheme {
     profile: Profile,
-    algorithm: Algorithm,
+    /// A key for each algorithm. `None` for an HMAC, the only algorithm of its scheme.
+    decoys: Option<PreparedKeys>,
 }
 
 impl CustomScheme for MessageScheme {
@@ -96,9 +91,9 @@ impl CustomScheme for MessageScheme {
     }
 
     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
-        let message = Message::read(&self.profile, self.algorithm, head).map_err(|problem| problem.reason())?;
+        let message = Message::read(&self.profile, head).map_err(|problem| problem.reason())?;
         let created = message.created;
-        Ok(CustomHead::new(self.profile.begin(message)).with_timestamp(created))
+        Ok(CustomHead::new(self.profile.begin(message, self.decoys.clone())).with_timestamp(created))
     }
 
     /// A check only hashes the body.
@@ -109,8 +104,11 @@ impl CustomScheme for MessageScheme {
 
 /// A request whose body is arriving.
 struct MessageCheck {
-    base: alloc::string::String,
-    signature: alloc::vec::Vec<u8>,
+    base: String,
+    signature: Vec<u8>,
+    /// Only keys for these algorithms count.
+    algorithms: Vec<Algorithm>,
+    decoys: Option<PreparedKeys>,
     times: Times,
     /// `None` only if the profile has `danger_unsigned_body`: any other profile covers the digest.
     digest: Option<DigestCheck>,
@@ -133,7 +131,8 @@ impl CustomCheck for MessageCheck {
 
     fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
         // The signature first, so that response times do not show which webhook ids exist.
-        let proven = keys.verify(&[self.base.as_bytes()], &self.signature)?;
+        let decoys = self.decoys.as_ref();
+        let proven = keys.verify_with(&self.algorithms, decoys, self.base.as_bytes(), &self.signature)?;
         self.check_rest(keys.now()).map_err(|problem| problem.reason())?;
         Ok(proven)
     }

@@ -55,8 +55,8 @@ pub enum Problem {
     /// A parameter has the wrong type or is out of range.
     #[error("parameter {0}: malformed")]
     MalformedParameter(Parameter),
-    /// The parameter `alg` names another algorithm than that of the keys.
-    #[error("parameter alg: not the algorithm of the keys")]
+    /// The parameter `alg` names an algorithm that the profile does not have.
+    #[error("parameter alg: not an algorithm of the profile")]
     WrongAlgorithm,
     /// `created` is further in the future than the clock skew of the profile.
     #[error("parameter created: in the future")]
@@ -119,7 +119,7 @@ pub enum Parameter {
     Expires,
     /// A value that is different in every message.
     Nonce,
-    /// The name of the algorithm. It is compared with the algorithm of the keys and never selects one.
+    /// The name of the algorithm. It must be one of the profile. Only keys for it can then verify the signature.
     Alg,
     /// The name of the key.
     Keyid,

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::algorithms::name;
 use super::component::{CONTENT_DIGEST, Component};
 use super::digest::DigestCheck;
 use super::problem::{Parameter, Problem};
@@ -18,6 +19,8 @@ pub(super) struct Message {
     /// The bytes that are signed.
     pub(super) base: String,
     pub(super) signature: Vec<u8>,
+    /// The algorithms of the keys that can verify it.
+    pub(super) algorithms: Vec<Algorithm>,
     pub(super) created: Timestamp,
     pub(super) expires: Option<Timestamp>,
     /// The digests of the body, if the signature covers them.
@@ -26,7 +29,7 @@ pub(super) struct Message {
 
 impl Message {
     /// Reads the signature that counts, and checks it against the profile.
-    pub(super) fn read(profile: &Profile, algorithm: Algorithm, head: &dyn Head) -> Result<Self, Problem> {
+    pub(super) fn read(profile: &Profile, head: &dyn Head) -> Result<Self, Problem> {
         let inputs = dictionary(head, SIGNATURE_INPUT)?.ok_or(Problem::MissingHeader(SIGNATURE_INPUT))?;
         let signatures = dictionary(head, SIGNATURE)?.ok_or(Problem::MissingHeader(SIGNATURE))?;
         let (label, input) = profile.choose(&inputs)?;
@@ -35,7 +38,8 @@ impl Message {
             Some(Member::InnerList(_)) | None => None,
         };
         let signature = signature.ok_or(Problem::NoSignatureBytes)?.to_vec();
-        let (created, expires) = profile.check_parameters(input, algorithm)?;
+        let (created, expires) = profile.check_parameters(input)?;
+        let algorithms = profile.algorithms_of(input)?;
 
         let components = components(input)?;
         let uncovered = profile.covered.iter().find(|required| !components.iter().any(|one| one.satisfies(required)));
@@ -51,7 +55,7 @@ impl Message {
             }
             false => None,
         };
-        Ok(Self { base, signature, created, expires, digest })
+        Ok(Self { base, signature, algorithms, created, expires, digest })
     }
 }
 
@@ -90,11 +94,7 @@ impl Profile {
     }
 
     /// Checks the parameters. Returns `created` and `expires`.
-    fn check_parameters(
-        &self,
-        input: &InnerList,
-        algorithm: Algorithm,
-    ) -> Result<(Timestamp, Option<Timestamp>), Problem> {
+    fn check_parameters(&self, input: &InnerList) -> Result<(Timestamp, Option<Timestamp>), Problem> {
         let is_present = |parameter: &Parameter| input.parameters.iter().any(|(key, _)| key == parameter.as_str());
         if let Some(missing) = self.required.iter().find(|parameter| !is_present(parameter)) {
             return Err(Problem::MissingParameter(*missing));
@@ -107,9 +107,6 @@ impl Profile {
                 return Err(Problem::MalformedParameter(parameter));
             }
         }
-        if text(input, Parameter::Alg)?.is_some_and(|alg| Some(alg) != algorithm_name(algorithm)) {
-            return Err(Problem::WrongAlgorithm);
-        }
         let created = time(input, Parameter::Created)?.ok_or(Problem::MissingParameter(Parameter::Created))?;
         let expires = time(input, Parameter::Expires)?;
         if expires.is_some_and(|expires| expires <= created) {
@@ -117,16 +114,13 @@ impl Profile {
         }
         Ok((created, expires))
     }
-}
 
-/// The name of an algorithm in the registry of RFC 9421 section 6.2, or `None` if it is not there.
-pub(super) const fn algorithm_name(algorithm: Algorithm) -> Option<&'static str> {
-    match algorithm {
-        Algorithm::HmacSha256 => Some("hmac-sha256"),
-        Algorithm::Ed25519 => Some("ed25519"),
-        Algorithm::EcdsaP256 => Some("ecdsa-p256-sha256"),
-        Algorithm::RsaPkcs1 => Some("rsa-v1_5-sha256"),
-        _ => None,
+    /// Returns the algorithm that the signature names, or those of the profile if it names none.
+    fn algorithms_of(&self, input: &InnerList) -> Result<Vec<Algorithm>, Problem> {
+        let named = text(input, Parameter::Alg)?;
+        let is_meant = |algorithm: &Algorithm| named.is_none_or(|alg| Some(alg) == name(*algorithm));
+        let algorithms: Vec<Algorithm> = self.algorithms.iter().copied().filter(is_meant).collect();
+        if algorithms.is_empty() { Err(Problem::WrongAlgorithm) } else { Ok(algorithms) }
     }
 }
 

@@ -5,30 +5,29 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::time::Duration;
 
+use super::algorithms;
 use super::component::{CONTENT_DIGEST, Component};
 use super::digest::content_digest;
 use super::problem::{Parameter, Problem};
 use super::profile::Profile;
-use super::reading::{SIGNATURE, SIGNATURE_INPUT, algorithm_name, base};
+use super::reading::{SIGNATURE_INPUT, base};
 use super::structured::{Dictionary, Member, string};
 use super::values::Source;
-use crate::crypto::Algorithm;
+use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::scheme::{Scheme, SignedPart};
 use crate::secret::Keyring;
-use crate::signer::{SignedHeaders, Signer};
+use crate::signer::SignedHeaders;
 use crate::time::Timestamp;
 
 /// Signs requests by a [`Profile`]. Cheap to clone. The module [`message_signatures`](super) has an example.
 ///
-/// The newest valid key signs. A signature covers the components of the profile.
+/// The newest valid key signs, with the algorithm of its kind. A signature covers the components of the profile.
 #[derive(Debug, Clone)]
 pub struct MessageSigner {
     profile: Profile,
-    alg: &'static str,
-    signer: Signer,
+    keys: PreparedKeys,
 }
 
 /// The parameters of a signature that the sender chooses.
@@ -70,20 +69,14 @@ impl SignatureParameters {
 }
 
 impl Profile {
-    /// Creates a signer with private keys or secrets for `algorithm`.
+    /// Creates a signer with private keys, or with secrets for HMAC.
     ///
     /// # Errors
-    /// As for [`scheme`](Self::scheme), and a key is of another kind or is not a private key.
-    pub fn signer(&self, algorithm: Algorithm, keys: Keyring) -> Result<MessageSigner, ConfigError> {
-        self.scheme("message-signatures", algorithm)?;
-        let raw = Scheme::builder("message-signatures")
-            .algorithm(algorithm)
-            .encoding(Encoding::Base64)
-            .signature_header(SIGNATURE)
-            .signed([SignedPart::Body])
-            .build()?;
-        let alg = algorithm_name(algorithm).unwrap_or_default();
-        Ok(MessageSigner { profile: self.clone(), alg, signer: Signer::new(raw, keys)? })
+    /// A key is of a kind for which the profile has no algorithm, or is not a private key. RSA-PSS also needs the feature
+    /// `generate`.
+    pub fn signer(&self, keys: Keyring) -> Result<MessageSigner, ConfigError> {
+        let keys = self.scheme("message-signatures")?.prepare_private(&keys)?;
+        Ok(MessageSigner { profile: self.clone(), keys })
     }
 }
 
@@ -113,7 +106,8 @@ impl MessageSigner {
 
         let label = self.profile.label.as_deref().unwrap_or(DEFAULT_LABEL);
         let identifiers: Vec<&str> = components.iter().map(|component| component.identifier.as_str()).collect();
-        let written = self.parameters(parameters, now)?;
+        let key = self.keys.newest(now).ok_or(SignError::new("key", "must be valid at the time of signing"))?;
+        let written = self.parameters(parameters, key.algorithm(), now)?;
         let text = alloc::format!("{label}=({}){written}", identifiers.join(" "));
         // The signature base has the form that a verifier reads from this text.
         let unwritable = || SignError::new(SIGNATURE_INPUT, "must have fewer components and parameters");
@@ -123,8 +117,9 @@ impl MessageSigner {
         let head = WithDigest { head, digest: digest.as_deref() };
         let source = Source { head: &head, origin: &self.profile.origin, types: &self.profile.types };
         let base = base(components, input, &source).map_err(|problem| unsignable(&problem))?;
-        let signed = self.signer.sign_body_at(base.as_bytes(), now)?;
-        let signature = signed.iter().next().map_or("", |(_, signature)| signature);
+        let signature = key.sign(base.as_bytes());
+        let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
+        let signature = Encoding::Base64.encode(&signature.ok_or_else(failed)?);
         headers.push((FieldName::preset("Signature-Input"), text));
         headers.push((FieldName::preset("Signature"), alloc::format!("{label}=:{signature}:")));
         Ok(SignedHeaders(headers))
@@ -145,7 +140,12 @@ impl MessageSigner {
     }
 
     /// Writes the parameters of a signature.
-    fn parameters(&self, given: &SignatureParameters, now: Timestamp) -> Result<String, SignError> {
+    fn parameters(
+        &self,
+        given: &SignatureParameters,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<String, SignError> {
         let Profile { required, forbidden, tag, max_age, .. } = &self.profile;
         let is_required = |parameter| required.contains(&parameter);
         let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(|| max_age.as_duration()));
@@ -156,7 +156,7 @@ impl MessageSigner {
             let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
             now.as_unix().saturating_add(seconds).to_string()
         });
-        let alg = is_required(Parameter::Alg).then_some(self.alg);
+        let alg = algorithms::name(algorithm).filter(|_| is_required(Parameter::Alg));
         let quoted = |parameter: Parameter, text: Option<&str>| match text.map(string) {
             None => Ok(None),
             Some(Some(text)) if text != "\"\"" => Ok(Some(text)),

@@ -13,9 +13,11 @@ use crate::headers::{FieldName, Head, Occurrence};
 /// The type of a structured field ([RFC 9651 section 3](https://www.rfc-editor.org/rfc/rfc9651#section-3)).
 ///
 /// ```
+/// use hookwarden::crypto::Algorithm;
 /// use hookwarden::message_signatures::{Profile, StructuredType};
 ///
 /// let profile = Profile::builder("https://hooks.example.com")
+///     .algorithms([Algorithm::HmacSha256])
 ///     .structured_field("Example-Dict", StructuredType::Dictionary)
 ///     .covers(["@method", "@target-uri", "content-digest", "example-dict;sf"])
 ///     .build()?;

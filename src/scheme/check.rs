@@ -38,6 +38,8 @@ impl Scheme {
     /// Returns an error if a setting has no effect, because the application verifies itself.
     fn check_custom(&self) -> Result<(), ConfigError> {
         let settings = [
+            // The first of several algorithms, or the only one.
+            ("algorithm", self.algorithms().first() == Some(&self.algorithm)),
             ("layout", self.layout == Layout::plain("")),
             ("encoding", self.encoding == Encoding::default()),
             ("timestamp", self.timestamp.is_none()),
@@ -48,11 +50,8 @@ impl Scheme {
         let problem = "must not be set for a custom scheme, whose code reads the request: remove it";
         settings.into_iter().try_for_each(|(field, is_default)| demand(is_default, field, problem))?;
         if self.uses_tokens() {
-            demand(
-                self.algorithm == Algorithm::HmacSha256,
-                "algorithm",
-                "must not be set for a token, which signs nothing: remove it",
-            )?;
+            let is_default = self.algorithm == Algorithm::default();
+            demand(is_default, "algorithm", "must not be set for a token, which signs nothing: remove it")?;
             let is_literal = self.secret_format == SecretFormat::Literal;
             demand(is_literal, "secret", "must be literal, because a request contains the token as it is")?;
         }

@@ -1,6 +1,8 @@
 //! Schemes that the application verifies itself, and tokens.
 
 use alloc::borrow::Cow;
+#[cfg(feature = "message-signatures")]
+use alloc::vec::Vec;
 
 #[cfg(doc)]
 use super::Coverage;
@@ -26,6 +28,17 @@ impl Scheme {
         scheme: impl CustomScheme,
     ) -> Result<Self, ConfigError> {
         Self::builder(name).algorithm(algorithm).custom(Custom::new(scheme)).build()
+    }
+
+    /// Like [`custom`](Self::custom), with algorithms for different kinds of keys: at least one.
+    #[cfg(feature = "message-signatures")]
+    pub(crate) fn custom_with_algorithms(
+        name: impl Into<Cow<'static, str>>,
+        algorithms: Vec<Algorithm>,
+        scheme: impl CustomScheme,
+    ) -> Result<Self, ConfigError> {
+        let first = algorithms.first().copied().unwrap_or_default();
+        Self::builder(name).algorithm(first).custom(Custom::with_algorithms(scheme, algorithms)).build()
     }
 
     /// Creates a scheme without a signature: a request contains the secret itself, for example as a password. Its checks

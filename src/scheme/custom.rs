@@ -2,10 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::Coverage;
-use crate::crypto::{LiveKeys, Proven};
+use crate::crypto::{Algorithm, LiveKeys, Proven};
 use crate::error::{Fault, Reason, Slot};
 use crate::headers::Head;
 use crate::time::Timestamp;
@@ -209,6 +210,8 @@ impl<C: CustomCheck + ?Sized> CustomCheck for Box<C> {
 #[derive(Clone)]
 pub(super) struct Custom {
     scheme: Arc<dyn CustomScheme>,
+    /// The algorithms of a scheme that may have several; otherwise none.
+    pub(super) algorithms: Vec<Algorithm>,
     pub(super) coverage: Coverage,
     pub(super) keeps_body: bool,
     pub(super) is_token: bool,
@@ -217,7 +220,13 @@ pub(super) struct Custom {
 impl Custom {
     pub(super) fn new(scheme: impl CustomScheme) -> Self {
         let (coverage, keeps_body) = (scheme.coverage(), scheme.keeps_body());
-        Self { scheme: Arc::new(scheme), coverage, keeps_body, is_token: false }
+        Self { scheme: Arc::new(scheme), algorithms: Vec::new(), coverage, keeps_body, is_token: false }
+    }
+
+    /// `algorithms` are for different kinds of keys.
+    #[cfg(feature = "message-signatures")]
+    pub(super) fn with_algorithms(scheme: impl CustomScheme, algorithms: Vec<Algorithm>) -> Self {
+        Self { algorithms, ..Self::new(scheme) }
     }
 
     pub(super) fn token(scheme: impl CustomScheme) -> Self {

@@ -1,5 +1,6 @@
 //! The keys of a scheme: reading their texts, and setting them up.
 
+use alloc::vec::Vec;
 use core::mem;
 
 use super::{Scheme, SecretFormat};
@@ -19,12 +20,15 @@ impl Scheme {
     /// * ECDSA: 32 bytes in hex, base64 or base64url; PKCS#8 or SEC 1 as DER in base64 or as PEM; or JWK.
     /// * RSA: PKCS#8 or PKCS#1 as DER in base64 or as PEM.
     ///
+    /// If the scheme has several [`algorithms`](Self::algorithms), the text must be a key for exactly one of them. 32 bytes
+    /// can be an Ed25519 and a P-256 key, so these must be PEM or JWK there.
+    ///
     /// # Errors
     /// As for [`Secret::from_text`], or the text cannot be decoded. If the scheme uses public keys, the text must be
     /// exactly one of the listed forms.
     pub fn secret(&self, text: &str) -> Result<Secret, ConfigError> {
-        if let Some(kind) = self.algorithm.key_kind() {
-            return read_private(self.algorithm, kind, text);
+        if self.algorithm.uses_public_keys() {
+            return read_private(self.algorithms(), text);
         }
         // White space, an empty text and a bare prefix are faults in every format.
         let literal = Secret::from_text(text)?;
@@ -53,7 +57,8 @@ impl Scheme {
     /// * RSA: SPKI or PKCS#1 as DER in base64 or as PEM; or JWK.
     ///
     /// Base64 and base64url may have their padding or none. A JWK is one key, not a JWK Set. If it has the members `alg`,
-    /// `use` and `key_ops`, they must permit to verify with the scheme's algorithm.
+    /// `use` and `key_ops`, they must permit to verify with the scheme's algorithm. If the scheme has several
+    /// [`algorithms`](Self::algorithms), the text must be a key for exactly one of them.
     ///
     #[cfg_attr(feature = "ed25519", doc = "```")]
     #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]
@@ -70,16 +75,14 @@ impl Scheme {
     /// canonical or has a small order, a point of another curve, an RSA key of less than 2048 or more than 4096 bits, or
     /// a private key.
     pub fn public_key(&self, text: &str) -> Result<PublicKey, ConfigError> {
-        match self.algorithm.key_kind() {
-            Some(kind) => read_public(self.algorithm, kind, text),
-            None => {
-                let problem = alloc::format!(
-                    "{} uses HMAC, so its keys are secrets: use Scheme::secret, or `secret` in a key file",
-                    self.name
-                );
-                Err(ConfigError::new("public_key", problem))
-            }
+        if self.algorithm.uses_public_keys() {
+            return read_public(self.algorithms(), text);
         }
+        let problem = alloc::format!(
+            "{} uses HMAC, so its keys are secrets: use Scheme::secret, or `secret` in a key file",
+            self.name
+        );
+        Err(ConfigError::new("public_key", problem))
     }
 
     /// Reads a secret; or, if the scheme uses public keys, a public key, or a private key whose text shows that it is one.
@@ -115,17 +118,18 @@ impl Scheme {
                 Err(ConfigError::new("secret", problem))
             }
             None if self.uses_tokens() => PreparedKeys::of_tokens(keyring),
-            None => PreparedKeys::new(self.algorithm, keyring),
+            None => PreparedKeys::new(self.algorithms(), keyring),
         }
     }
 
     fn check_kind(&self, key: &Key) -> Result<(), ConfigError> {
         let found = key.material.public_key().map(PublicKey::kind);
-        let needed = self.algorithm.key_kind();
-        if found == needed {
+        let mut needed = self.algorithms().iter().map(|algorithm| algorithm.key_kind());
+        if needed.any(|kind| kind == found) {
             return Ok(());
         }
-        let needs = needed.map_or("a secret", KeyKind::name);
+        let needed = self.algorithms().iter().map(|algorithm| algorithm.key_kind().map_or("a secret", KeyKind::name));
+        let needs = needed.collect::<Vec<_>>().join(" or ");
         let has = found.map_or("a secret", KeyKind::name);
         let problem = alloc::format!("must be {needs} each for the scheme {}, but key {} is {has}", self.name, key.id);
         Err(ConfigError::new("keys", problem))
@@ -138,12 +142,17 @@ impl Scheme {
                 alloc::format!("must not be a custom scheme, but {} is one: only its own code can sign", self.name);
             return Err(ConfigError::new("scheme", problem));
         }
+        self.prepare_private(keyring)
+    }
+
+    /// Like [`prepare`](Self::prepare), for keys that must be private or secret.
+    pub(crate) fn prepare_private(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
         let keys = self.prepare(keyring)?;
         if let Some(id) = keys.without_private_key() {
             let problem = alloc::format!("must be private keys for a signer, but {id} is a public key");
             return Err(ConfigError::new("keys", problem));
         }
-        if self.algorithm == Algorithm::RsaPss && !cfg!(feature = "generate") {
+        if self.algorithms().contains(&Algorithm::RsaPss) && !cfg!(feature = "generate") {
             return Err(ConfigError::new(
                 "algorithm",
                 "must not be rsa-pss-sha256 to sign without the feature `generate`: enable it",

@@ -213,7 +213,11 @@ impl RequestLog {
         // Clone the decoy, because a lookup clones its keys: both must take the same time.
         let keys = live.unwrap_or_else(|| decoys.of_size(source.common_live_keys(self.began.wall)).clone());
         // Check decoys too: both must take the same time.
-        if !keys.are_for(rules.scheme.algorithm(), rules.scheme.uses_tokens()) {
+        let scheme = &rules.scheme;
+        // Few schemes have several algorithms.
+        if !keys.are_for(scheme.algorithm(), scheme.uses_tokens())
+            && !keys.are_for_any(scheme.algorithms(), scheme.uses_tokens())
+        {
             monitor.key_store_failed(&StoreError::new(WRONG_SCHEME));
             return Err(self.refuse(RefusalReason::Misconfigured, RetryHint::None));
         }

@@ -34,16 +34,16 @@ const KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7
 const OTHER_KEY: &str = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
 
 fn profile() -> Profile {
-    Profile::webhooks("https://hooks.example.com").expect("an origin")
+    Profile::webhooks("https://hooks.example.com").algorithms([Algorithm::Ed25519]).build().expect("a profile")
 }
 
 fn keys(key: &str) -> Keyring {
-    Keyring::new(profile().scheme("acme", Algorithm::Ed25519).and_then(|scheme| scheme.secret(key)).expect("a key"))
+    Keyring::new(profile().scheme("acme").and_then(|scheme| scheme.secret(key)).expect("a key"))
 }
 
 fn warden() -> WardenBuilder {
     let profile = profile();
-    let scheme = profile.scheme("acme", Algorithm::Ed25519).expect("an algorithm");
+    let scheme = profile.scheme("acme").expect("a scheme");
     let id = IdSource::closure(move |head| profile.keyid(head));
     Warden::builder(scheme).sender(KEYID, keys(KEY)).webhook_id(id).quotas(quotas().danger_unlimited_rejected())
 }
@@ -52,7 +52,7 @@ fn warden() -> WardenBuilder {
 fn signed(profile: &Profile, key: &str, keyid: &str, offset: i64) -> Post {
     let own = [("Content-Type", "application/json")];
     let parameters = SignatureParameters::new().keyid(keyid).nonce(format!("nonce{offset}"));
-    let signer = profile.signer(Algorithm::Ed25519, keys(key)).expect("a signer");
+    let signer = profile.signer(keys(key)).expect("a signer");
     let head = RequestHead::new("POST", PATH, &own);
     let signed = signer.sign_at(&head, BODY.as_bytes(), &parameters, later(offset)).expect("a signed message");
     let headers = own.into_iter().chain(signed.iter());
@@ -74,9 +74,10 @@ async fn attacks_on_message_signatures_are_refused() {
     let text = |name: &str| String::from_utf8(good.value(name)).expect("text");
     let (mismatch, malformed) = (refused(Reason::Mismatch), refused(Reason::MalformedSignature));
     let unknown = Outcome::Refused(RefusalReason::UnknownId);
-    let other_origin = Profile::webhooks("https://hooks.example.org").expect("an origin");
+    let other_origin =
+        Profile::webhooks("https://hooks.example.org").algorithms([Algorithm::Ed25519]).build().expect("a profile");
     let less = Profile::builder("https://hooks.example.com").covers(["@method", "content-digest"]);
-    let less = less.danger_unsigned_target().build().expect("a profile");
+    let less = less.algorithms([Algorithm::Ed25519]).danger_unsigned_target().build().expect("a profile");
     let two = |name: &str| format!("{}, {}", text(name), text(name).replacen("sig1", "sig2", 1));
     let digest_of_other = "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:";
     let attacks = [

@@ -188,7 +188,6 @@ fn request_target_without_a_path_is_refused() {
     }
     let profile = profile();
     let message = Message::signed_as(&["\"@method\": POST"], r#"("@method");created=1800000000"#);
-    let problem =
-        profile.explain_at(hookwarden::crypto::Algorithm::HmacSha256, &message.headers, b"", crate::message::NOW);
+    let problem = profile.explain_at(&message.headers, b"", crate::message::NOW);
     assert_eq!(problem, Some(Problem::NoRequestLine));
 }

@@ -1,6 +1,7 @@
 //! HTTP Message Signatures (RFC 9421) with the digest of the body (RFC 9530).
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
+mod algorithms;
 mod attacks;
 mod components;
 mod limits;

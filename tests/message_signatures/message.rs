@@ -15,9 +15,14 @@ pub(crate) fn keys() -> Keyring {
     Keyring::new(Secret::from_text("a-subscription-secret").unwrap())
 }
 
+/// The default profile, with HMAC.
+pub(crate) fn webhooks(origin: &str) -> Profile {
+    Profile::webhooks(origin).algorithms([Algorithm::HmacSha256]).build().unwrap()
+}
+
 /// A profile whose signatures need not cover the method and the URL.
 pub(crate) fn builder() -> ProfileBuilder {
-    Profile::builder(ORIGIN).danger_unsigned_target()
+    Profile::builder(ORIGIN).algorithms([Algorithm::HmacSha256]).danger_unsigned_target()
 }
 
 /// A profile whose signatures must cover the digest of the body and nothing else.
@@ -51,7 +56,7 @@ impl Message {
 
     pub(crate) fn sign(mut self, profile: &Profile) -> Self {
         let parameters = SignatureParameters::new().keyid("2027-01").nonce("nonce-1");
-        let signer = profile.signer(Algorithm::HmacSha256, keys()).unwrap();
+        let signer = profile.signer(keys()).unwrap();
         let signed = signer.sign_at(&self.head(), &self.body, &parameters, NOW).unwrap();
         for (name, value) in signed.iter() {
             self.set(name, value);
@@ -100,7 +105,7 @@ impl Message {
     }
 
     pub(crate) fn verify_at(&self, profile: &Profile, now: Timestamp) -> Result<(), Reason> {
-        let scheme = profile.scheme("acme", Algorithm::HmacSha256).unwrap();
+        let scheme = profile.scheme("acme").unwrap();
         let verifier = Verifier::new(scheme, keys()).unwrap();
         let verified = verifier.verify_at(&self.head(), &self.body, now);
         verified.map(drop).map_err(|rejection| rejection.reason())
@@ -114,7 +119,7 @@ impl Message {
 
     #[track_caller]
     pub(crate) fn assert_verifies_at(&self, profile: &Profile, now: Timestamp) {
-        let problem = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        let problem = profile.explain_at(&self.head(), &self.body, now);
         assert_eq!((self.verify_at(profile, now), problem), (Ok(()), None), "{self:?}");
     }
 
@@ -126,7 +131,7 @@ impl Message {
 
     #[track_caller]
     pub(crate) fn assert_problem_at(&self, profile: &Profile, problem: &Problem, now: Timestamp) {
-        let explained = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, now);
+        let explained = profile.explain_at(&self.head(), &self.body, now);
         let expected = (Err(problem.reason()), Some(problem.clone()));
         assert_eq!((self.verify_at(profile, now), explained), expected, "{self:?}");
     }
@@ -134,15 +139,21 @@ impl Message {
     /// Asserts that only the signature is wrong.
     #[track_caller]
     pub(crate) fn assert_mismatch(&self, profile: &Profile) {
-        let problem = profile.explain_at(Algorithm::HmacSha256, &self.head(), &self.body, NOW);
+        let problem = profile.explain_at(&self.head(), &self.body, NOW);
         assert_eq!((self.verify_at(profile, NOW), problem), (Err(Reason::Mismatch), None), "{self:?}");
     }
 }
 
 /// The base64 of the MAC of a signature base.
 pub(crate) fn mac(base: &str) -> String {
-    let raw = Scheme::builder("raw").encoding(Encoding::Base64).signature_header("mac").signed([SignedPart::Body]);
-    let signed = Signer::new(raw.build().unwrap(), keys()).unwrap().sign_body_at(base.as_bytes(), NOW).unwrap();
+    raw_signature(Algorithm::HmacSha256, keys(), base)
+}
+
+/// The base64 of the signature of a signature base.
+pub(crate) fn raw_signature(algorithm: Algorithm, keys: Keyring, base: &str) -> String {
+    let raw = Scheme::builder("raw").algorithm(algorithm).encoding(Encoding::Base64).signature_header("signature");
+    let signer = Signer::new(raw.signed([SignedPart::Body]).build().unwrap(), keys).unwrap();
+    let signed = signer.sign_body_at(base.as_bytes(), NOW).unwrap();
     signed.iter().next().unwrap().1.to_owned()
 }
 

@@ -9,17 +9,17 @@ use hookwarden::testing::TestClock;
 use hookwarden::warden::BodyLimits;
 use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
 
-use crate::message::{Message, NOW, ORIGIN, digest_builder, keys};
+use crate::message::{Message, NOW, ORIGIN, digest_builder, keys, webhooks};
 
-fn warden(profile: &Profile, algorithm: Algorithm, keys: Keyring, clock: &TestClock) -> Warden {
+fn warden(profile: &Profile, keys: Keyring, clock: &TestClock) -> Warden {
     let profile = profile.clone();
-    let scheme = profile.scheme("acme", algorithm).unwrap();
+    let scheme = profile.scheme("acme").unwrap();
     let id = IdSource::closure(move |head| profile.keyid(head));
     Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).clock(clock.clone()).build().unwrap()
 }
 
 /// Delivers the request, and commits it.
-fn deliver(warden: &Warden, message: &Message) -> Result<(), RefusalReason> {
+pub(crate) fn deliver(warden: &Warden, message: &Message) -> Result<(), RefusalReason> {
     let head = message.head();
     let receive = || {
         let mut receiving = warden.examine(&head, None)?.identify_from_head(&head)?;
@@ -31,9 +31,9 @@ fn deliver(warden: &Warden, message: &Message) -> Result<(), RefusalReason> {
 
 #[test]
 fn copy_with_another_label_is_a_duplicate() {
-    let profile = Profile::webhooks(ORIGIN).unwrap();
+    let profile = webhooks(ORIGIN);
     let clock = TestClock::new(NOW);
-    let warden = warden(&profile, Algorithm::HmacSha256, keys(), &clock);
+    let warden = warden(&profile, keys(), &clock);
     let message = Message::signed(&profile);
     assert_eq!(deliver(&warden, &message), Ok(()));
     let relabelled =
@@ -54,9 +54,9 @@ fn copy_with_another_label_is_a_duplicate() {
 
 #[test]
 fn message_with_another_nonce_is_another_delivery() {
-    let profile = Profile::webhooks(ORIGIN).unwrap();
-    let warden = warden(&profile, Algorithm::HmacSha256, keys(), &TestClock::new(NOW));
-    let signer = profile.signer(Algorithm::HmacSha256, keys()).unwrap();
+    let profile = webhooks(ORIGIN);
+    let warden = warden(&profile, keys(), &TestClock::new(NOW));
+    let signer = profile.signer(keys()).unwrap();
     for nonce in ["1", "2", "3"] {
         let mut message = Message::unsigned();
         let parameters = SignatureParameters::new().keyid("2027-01").nonce(nonce);
@@ -70,16 +70,16 @@ fn message_with_another_nonce_is_another_delivery() {
 /// ECDSA signatures can be made again without the key: `s` can be negated. The message is what counts.
 #[test]
 fn ecdsa_signature_with_negated_s_is_a_duplicate() {
-    let profile = digest_builder().requires([Parameter::Keyid]).build().unwrap();
-    let scheme = profile.scheme("acme", Algorithm::EcdsaP256).unwrap();
+    let profile = digest_builder().algorithms([Algorithm::EcdsaP256]).requires([Parameter::Keyid]).build().unwrap();
+    let scheme = profile.scheme("acme").unwrap();
     let key = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
     let keys = Keyring::new(scheme.secret(key).unwrap());
     let mut message = Message::unsigned();
-    let signer = profile.signer(Algorithm::EcdsaP256, keys.clone()).unwrap();
+    let signer = profile.signer(keys.clone()).unwrap();
     let parameters = SignatureParameters::new().keyid("2027-01");
     let signed = signer.sign_at(&message.head(), &message.body, &parameters, NOW).unwrap();
     signed.iter().for_each(|(name, value)| message.set(name, value));
-    let warden = warden(&profile, Algorithm::EcdsaP256, keys, &TestClock::new(NOW));
+    let warden = warden(&profile, keys, &TestClock::new(NOW));
     assert_eq!(deliver(&warden, &message), Ok(()));
 
     let text = message.get("Signature").strip_prefix("sig1=:").unwrap().strip_suffix(':').unwrap().to_owned();
@@ -105,23 +105,23 @@ fn negate(number: &mut [u8]) {
 
 #[test]
 fn unknown_keyid_is_refused_like_a_wrong_signature() {
-    let profile = Profile::webhooks(ORIGIN).unwrap();
-    let warden = warden(&profile, Algorithm::HmacSha256, keys(), &TestClock::new(NOW));
+    let profile = webhooks(ORIGIN);
+    let warden = warden(&profile, keys(), &TestClock::new(NOW));
     let other = Message::signed(&profile).replacing("Signature-Input", "2027-01", "2027-02");
     assert_eq!(deliver(&warden, &other), Err(RefusalReason::UnknownId));
     let body = Message { body: b"{}".into(), ..Message::signed(&profile) };
     assert_eq!(deliver(&warden, &body), Err(RefusalReason::Unverified(Reason::Mismatch)));
     let early = Timestamp::from_unix(NOW.as_unix() - 61);
-    let warden = self::warden(&profile, Algorithm::HmacSha256, keys(), &TestClock::new(early));
+    let warden = self::warden(&profile, keys(), &TestClock::new(early));
     assert_eq!(deliver(&warden, &Message::signed(&profile)), Err(RefusalReason::Unverified(Reason::Early)));
 }
 
 #[test]
 fn body_counts_once_in_the_budget() {
-    let profile = Profile::webhooks(ORIGIN).unwrap();
+    let profile = webhooks(ORIGIN);
     let limits = BodyLimits::new().max_bytes(8_192).max_bytes_in_flight(8_192);
     let message = Message { body: vec![b'x'; 8_192], ..Message::unsigned() }.sign(&profile);
-    let scheme = profile.scheme("acme", Algorithm::HmacSha256).unwrap();
+    let scheme = profile.scheme("acme").unwrap();
     let warden = Warden::builder(scheme).only_sender(keys()).clock(TestClock::new(NOW)).body(limits).build().unwrap();
     assert_eq!(deliver(&warden, &message), Ok(()));
 }

@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use hookwarden::crypto::Algorithm;
 use hookwarden::headers::{Head, NoHeaders};
-use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder, SignatureParameters, StructuredType};
+use hookwarden::message_signatures::{Parameter, ProfileBuilder, SignatureParameters, StructuredType};
 use hookwarden::{Keyring, Timestamp, Verifier};
 
-use crate::message::{Message, NOW, ORIGIN, builder, digest_builder, keys};
+use crate::message::{Message, NOW, ORIGIN, builder, digest_builder, keys, webhooks};
 
 #[track_caller]
 fn assert_unsignable(profile: ProfileBuilder, head: &dyn Head, parameters: &SignatureParameters, part: &str) {
     let profile = profile.danger_unsigned_body().build().unwrap();
-    let signer = profile.signer(Algorithm::HmacSha256, keys()).unwrap();
+    let signer = profile.signer(keys()).unwrap();
     assert_eq!(signer.sign_at(head, b"{}", parameters, NOW).unwrap_err().part(), part);
 }
 
@@ -53,14 +53,13 @@ fn signed_message_verifies_with_every_algorithm() {
         .requires([Parameter::Alg, Parameter::Expires])
         .structured_field("x-list", StructuredType::List)
         .tag("a \"tag\"")
-        .label("acme")
-        .build()
-        .unwrap();
+        .label("acme");
     for (algorithm, key) in keys {
-        let scheme = profile.scheme("acme", algorithm).unwrap();
+        let profile = profile.clone().algorithms([algorithm]).build().unwrap();
+        let scheme = profile.scheme("acme").unwrap();
         let keys = Keyring::new(scheme.secret(key).unwrap());
         let mut message = Message::unsigned().with("X-List", "a,b").with("X-Dict", "a=1").with("X-Bytes", "é");
-        let signer = profile.signer(algorithm, keys.clone()).unwrap();
+        let signer = profile.signer(keys.clone()).unwrap();
         let parameters = SignatureParameters::new().expires_after(Duration::from_secs(30));
         let signed = signer.sign_at(&message.head(), &message.body, &parameters, NOW).unwrap();
         signed.iter().for_each(|(name, value)| message.set(name, value));
@@ -75,7 +74,7 @@ fn signed_message_verifies_with_every_algorithm() {
 #[test]
 fn signer_covers_what_the_profile_covers() {
     let input = |profile: ProfileBuilder, body: &[u8]| {
-        let signer = profile.build().unwrap().signer(Algorithm::HmacSha256, keys()).unwrap();
+        let signer = profile.build().unwrap().signer(keys()).unwrap();
         let signed = signer.sign_at(&NoHeaders, body, &SignatureParameters::new(), NOW).unwrap();
         signed.iter().map(|(name, value)| format!("{name}: {}", value.split(';').next().unwrap())).collect::<Vec<_>>()
     };
@@ -87,6 +86,6 @@ fn signer_covers_what_the_profile_covers() {
 
 #[test]
 fn digest_of_the_sender_is_replaced() {
-    let profile = Profile::webhooks(ORIGIN).unwrap();
+    let profile = webhooks(ORIGIN);
     Message::unsigned().with("content-digest", "sha-256=:AAAA:").sign(&profile).assert_verifies(&profile);
 }

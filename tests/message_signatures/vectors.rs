@@ -65,14 +65,15 @@ struct Example {
 
 impl Example {
     fn profile(&self) -> ProfileBuilder {
-        let profile = Profile::builder(self.origin).label(self.label).danger_unsigned_target();
+        let profile =
+            Profile::builder(self.origin).algorithms([self.algorithm]).label(self.label).danger_unsigned_target();
         // Appendix B.4 has two lines of `Accept`.
         let profile = profile.structured_field("accept", StructuredType::List);
         if self.covers_body { profile.covers(["content-digest"]) } else { profile.danger_unsigned_body() }
     }
 
     fn verify(&self, profile: &Profile, change: impl FnOnce(&mut Vec<(&str, String)>)) -> Result<(), Reason> {
-        let scheme = profile.scheme("rfc", self.algorithm).unwrap();
+        let scheme = profile.scheme("rfc").unwrap();
         let keys = (self.keys)(&scheme);
         let mut headers: Vec<(&str, String)> =
             self.headers.iter().map(|(name, value)| (*name, (*value).into())).collect();
@@ -255,12 +256,12 @@ fn deterministic_signatures_are_reproduced() {
     ];
     for (example, covered) in cases {
         let profile = example.profile().covers(covered).build().unwrap();
-        let scheme = profile.scheme("rfc", example.algorithm).unwrap();
+        let scheme = profile.scheme("rfc").unwrap();
         let keys = match example.algorithm {
             Algorithm::Ed25519 => Keyring::new(scheme.secret(ED25519[1]).unwrap()),
             _ => secret(&scheme),
         };
-        let signer = profile.signer(example.algorithm, keys).unwrap();
+        let signer = profile.signer(keys).unwrap();
         let keyid = example.input.split('"').rev().nth(1).unwrap();
         let signed = signer.sign_at(&head, BODY, &SignatureParameters::new().keyid(keyid), CREATED).unwrap();
         let signed: Vec<(&str, &str)> = signed.iter().collect();
@@ -289,18 +290,16 @@ fn digests_of_rfc_9530_verify() {
         message.body.push(b' ');
         message.assert_problem(&profile, &Problem::OtherBody);
     }
-    let signer = profile.signer(Algorithm::HmacSha256, crate::message::keys()).unwrap();
+    let signer = profile.signer(crate::message::keys()).unwrap();
     let signed = signer.sign_at(&NoHeaders, bodies[0].0, &SignatureParameters::new(), crate::message::NOW).unwrap();
     assert_eq!(signed.iter().next(), Some(("Content-Digest", bodies[0].1)));
 }
 
 #[test]
 fn algorithms_with_another_hash_are_refused() {
-    let profile = digest_builder().build().unwrap();
     for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha512, Algorithm::EcdsaP256Der, Algorithm::RsaPss] {
-        assert_eq!(profile.scheme("acme", algorithm).unwrap_err().field(), "algorithm");
-        let keys = crate::message::keys();
-        assert_eq!(profile.signer(algorithm, keys).unwrap_err().field(), "algorithm");
+        let error = digest_builder().algorithms([algorithm]).build().unwrap_err();
+        assert_eq!(error.field(), "algorithms", "{algorithm:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use super::KeyPair;
 use super::interface::Stream;
 use crate::crypto::mac::{Matches, PreparedKeys};
 use crate::time::Timestamp;
@@ -55,8 +56,17 @@ impl SignatureChecks {
         stamps: usize,
         now: Timestamp,
     ) -> Self {
+        Self::with_keys(keys.live_pairs(now).take(usable), signatures, stamps)
+    }
+
+    /// Pairs every signature with each of these keys, which have their indexes in the keyring.
+    pub(crate) fn with_keys<'k>(
+        keys: impl Iterator<Item = (u8, &'k KeyPair)>,
+        signatures: Vec<Signature>,
+        stamps: usize,
+    ) -> Self {
         let mut pairs = Vec::new();
-        for (key, pair) in keys.live_pairs(now).take(usable) {
+        for (key, pair) in keys {
             pairs.extend(signatures.iter().enumerate().map(|(index, signature)| Pair {
                 key,
                 signature: index,

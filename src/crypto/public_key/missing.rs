@@ -27,5 +27,5 @@ pub(super) const fn signing(_: Algorithm, _: &[u8]) -> Option<Arc<dyn SigningKey
     None
 }
 
-#[cfg(feature = "warden")]
+#[cfg(any(feature = "message-signatures", feature = "warden"))]
 pub(super) const DECOY: &[u8] = &[];

@@ -14,12 +14,16 @@ use crate::encoding::{decode_base64_any, decode_secret_base64_any_padding, decod
 use crate::error::ConfigError;
 use crate::secret::{KeyKind, PEM, PublicKey, Secret, WHPK, WHSEC, WHSK};
 
-/// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whpk_` and base64.
-///
-/// `kind` is that of the algorithm.
-pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<PublicKey, ConfigError> {
-    let refuse = |problem: &'static str| Err(ConfigError::new("public_key", problem));
-    let malformed = || Err(ConfigError::new("public_key", format!("must be {}", public_forms(kind))));
+/// Reads a public key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whpk_` and base64. It must be a
+/// key for one of the algorithms, which have different kinds of keys.
+pub(crate) fn read_public(algorithms: &[Algorithm], text: &str) -> Result<PublicKey, ConfigError> {
+    let read = |algorithm, kind| public_for(algorithm, kind, text);
+    read_for_one(algorithms, read).map_err(|refusals| refusals.error("public_key", public_forms))
+}
+
+fn public_for(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<PublicKey, Refused> {
+    let refuse = |problem: &'static str| Err(Refused::Always(problem));
+    let malformed = || Err(Refused::Malformed);
     if text.trim().is_empty() {
         return refuse("must not be empty");
     }
@@ -43,7 +47,7 @@ pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Re
         match Jwk::read(text) {
             Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if key.is_private() => return refuse(IS_PRIVATE),
-            Some(key) if !key.is_for(algorithm, "verify") => return refuse(OTHER_USE),
+            Some(key) if !key.is_for(algorithm, "verify") => return Err(Refused::OtherUse),
             key => key.and_then(|key| key.public(kind)).into_iter().map(Zeroizing::new).collect(),
         }
     } else {
@@ -60,12 +64,16 @@ pub(crate) fn read_public(algorithm: Algorithm, kind: KeyKind, text: &str) -> Re
     }
 }
 
-/// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whsk_` and base64.
-///
-/// `kind` is that of the algorithm.
-pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<Secret, ConfigError> {
-    let refuse = |problem: &'static str| Err(ConfigError::new("secret", problem));
-    let malformed = || Err(ConfigError::new("secret", format!("must be {}", private_forms(kind))));
+/// Reads a private key: hex, base64 or base64url of the raw key or of its DER, PEM, JWK, or `whsk_` and base64. It must be
+/// a key for one of the algorithms, which have different kinds of keys.
+pub(crate) fn read_private(algorithms: &[Algorithm], text: &str) -> Result<Secret, ConfigError> {
+    let read = |algorithm, kind| private_for(algorithm, kind, text);
+    read_for_one(algorithms, read).map_err(|refusals| refusals.error("secret", private_forms))
+}
+
+fn private_for(algorithm: Algorithm, kind: KeyKind, text: &str) -> Result<Secret, Refused> {
+    let refuse = |problem: &'static str| Err(Refused::Always(problem));
+    let malformed = || Err(Refused::Malformed);
     if text.trim().is_empty() {
         return refuse("must not be empty");
     }
@@ -89,7 +97,7 @@ pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> R
         match Jwk::read(text) {
             Some(key) if key.is_set() => return refuse(IS_SET),
             Some(key) if !key.is_private() => return refuse(IS_PUBLIC),
-            Some(key) if !key.is_for(algorithm, "sign") => return refuse(OTHER_USE),
+            Some(key) if !key.is_for(algorithm, "sign") => return Err(Refused::OtherUse),
             Some(key) => {
                 let bytes = key.private(kind);
                 let pair = bytes.as_ref().and_then(|bytes| private(kind, bytes));
@@ -110,6 +118,67 @@ pub(crate) fn read_private(algorithm: Algorithm, kind: KeyKind, text: &str) -> R
         Err(keys) if !keys.is_empty() => refuse("must be PEM: this text can be read as two keys"),
         Err(_) if decoded.iter().any(|bytes| bytes.len() > RAW && public(kind, bytes).is_some()) => refuse(IS_PUBLIC),
         Err(_) => malformed(),
+    }
+}
+
+/// Reads a text as a key for each algorithm. It must be a key for exactly one.
+fn read_for_one<K>(
+    algorithms: &[Algorithm],
+    read: impl Fn(Algorithm, KeyKind) -> Result<K, Refused>,
+) -> Result<K, Refusals> {
+    let (mut keys, mut refusals) = (Vec::new(), Refusals::default());
+    for (algorithm, kind) in algorithms.iter().filter_map(|algorithm| Some((*algorithm, algorithm.key_kind()?))) {
+        match read(algorithm, kind) {
+            Ok(key) => {
+                refusals.fitting.push(kind);
+                keys.push(key);
+            }
+            Err(refused) => refusals.refused.push((kind, refused)),
+        }
+    }
+    match <[K; 1]>::try_from(keys) {
+        Ok([key]) => Ok(key),
+        Err(_) => Err(refusals),
+    }
+}
+
+/// Why a text is not a key for an algorithm.
+enum Refused {
+    /// It does not have the form of such a key.
+    Malformed,
+    /// It is a JWK for another algorithm or use.
+    OtherUse,
+    /// It would be refused for this reason if it were malformed, too.
+    Always(&'static str),
+}
+
+/// Why a text is not the key for one of several algorithms.
+#[derive(Default)]
+struct Refusals {
+    refused: Vec<(KeyKind, Refused)>,
+    /// The kinds of keys that the text can be read as.
+    fitting: Vec<KeyKind>,
+}
+
+impl Refusals {
+    fn error(&self, field: &'static str, forms: impl Fn(KeyKind) -> &'static str) -> ConfigError {
+        if !self.fitting.is_empty() {
+            let kinds = self.fitting.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
+            return ConfigError::new(field, format!("must be PEM or JWK: this text can be {kinds}"));
+        }
+        let always = self.refused.iter().find_map(|(_, refused)| match refused {
+            Refused::Always(problem) => Some(*problem),
+            Refused::Malformed | Refused::OtherUse => None,
+        });
+        if let Some(problem) = always {
+            return ConfigError::new(field, problem);
+        }
+        // A JWK that is malformed for one algorithm is for the use of that algorithm.
+        let malformed = self.refused.iter().filter(|(_, refused)| matches!(refused, Refused::Malformed));
+        match malformed.map(|(kind, _)| forms(*kind)).collect::<Vec<_>>() {
+            possible if possible.is_empty() => ConfigError::new(field, OTHER_USE),
+            possible => ConfigError::new(field, format!("must be {}", possible.join("; or "))),
+        }
     }
 }
 
