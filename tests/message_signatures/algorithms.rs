@@ -47,7 +47,7 @@ fn verified(profile: &Profile, keys: &[&str], message: &Message) -> Result<Strin
 }
 
 #[test]
-fn each_key_verifies_with_the_algorithm_of_its_kind() {
+fn key_verifies_with_algorithm_of_its_kind() {
     let all = profile(ALL);
     let keys = [ED25519, P256, RSA];
     for (index, (algorithm, key)) in ALL.into_iter().zip(keys).enumerate() {
@@ -82,7 +82,7 @@ fn newest_key_signs_with_its_algorithm() {
     assert!(signed.iter().any(|(_, value)| value.ends_with(";alg=\"ed25519\"")));
 }
 
-/// The signature is right for the P-256 key, but the message says that it is another one's.
+/// The signature is valid, but the parameter `alg` names another algorithm.
 #[test]
 fn keys_of_another_algorithm_than_named_never_count() {
     let profile = digest_builder().algorithms(ALL).requires([Parameter::Alg]).build().unwrap();
