@@ -20,7 +20,7 @@
 //! | --- | --- | --- |
 //! | `ed25519` | [`Ed25519`](Algorithm::Ed25519) | ed25519-dalek |
 //! | `ecdsa` | [`EcdsaP256`](Algorithm::EcdsaP256), [`EcdsaP256Der`](Algorithm::EcdsaP256Der) | p256 |
-//! | `rsa` | [`RsaPkcs1`](Algorithm::RsaPkcs1), [`RsaPss`](Algorithm::RsaPss) | rsa |
+//! | `rsa` | [`RsaPkcs1`](Algorithm::RsaPkcs1), [`RsaPss`](Algorithm::RsaPss), [`RsaPssSha512`](Algorithm::RsaPssSha512) | rsa |
 //!
 //! The crates are pure Rust, need no `std`, are maintained by their communities, have permissive licences, and use the
 //! same hash functions as the HMACs, so that few crates are added. ring and aws-lc-rs are faster for RSA. They need a C
@@ -36,8 +36,8 @@
 //!   measure the time precisely. Verification uses no private key and is not affected.
 //! * **Unknown webhook ids** are verified against a fixed key whose private key was dropped. For RSA it has 2048 bits: with
 //!   larger keys, the time shows whether an id exists.
-//! * **Bodies are hashed as they arrive,** once for the identity of the delivery, and with Ed25519 also for each pair of a
-//!   signature and a valid key. A request has at most 4 signatures and a sender at most 4 keys, because verifying a
+//! * **Bodies are hashed as they arrive,** once for the identity of the delivery, and with Ed25519 and PSS with SHA-512 also for each pair
+//!   of a signature and a valid key. A request has at most 4 signatures and a sender at most 4 keys, because verifying a
 //!   signature takes about as long as hashing 100 KiB.
 
 mod algorithm;

@@ -82,9 +82,9 @@
 //!
 //! # Algorithms
 //!
-//! `hmac-sha256`, `ed25519`, `ecdsa-p256-sha256` and `rsa-v1_5-sha256` are supported: see [`ProfileBuilder::algorithms`]. A
-//! profile has either HMAC or one or more algorithms with public keys, at most one for each kind of key. The two that need SHA-384 or
-//! SHA-512, `ecdsa-p384-sha384` and `rsa-pss-sha512`, are not supported.
+//! `hmac-sha256`, `ed25519`, `ecdsa-p256-sha256`, `rsa-v1_5-sha256` and `rsa-pss-sha512` are supported: see
+//! [`ProfileBuilder::algorithms`]. A profile has either HMAC or one or more algorithms with public keys, at most one for
+//! each kind of key. `ecdsa-p384-sha384` is not supported.
 //!
 //! **Which senders exist.** A signature that no key verifies is also verified with a fixed key for each algorithm of the profile for which the
 //! sender has no key. So response times do not show the kinds of a sender's keys, and an unknown webhook id takes as long as one with one key

@@ -72,7 +72,7 @@ impl Pair {
     }
 }
 
-static PAIRS: LazyLock<[Pair; 5]> = LazyLock::new(|| {
+static PAIRS: LazyLock<[Pair; 6]> = LazyLock::new(|| {
     let ed25519 = [
         "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
         include_str!("../../tests/public_keys/keys/ed25519.pem"),
@@ -91,6 +91,7 @@ static PAIRS: LazyLock<[Pair; 5]> = LazyLock::new(|| {
         Pair::new(Algorithm::EcdsaP256Der, &signature::ECDSA_P256_SHA256_ASN1, p256),
         Pair::new(Algorithm::RsaPkcs1, &signature::RSA_PKCS1_2048_8192_SHA256, rsa),
         Pair::new(Algorithm::RsaPss, &signature::RSA_PSS_2048_8192_SHA256, rsa),
+        Pair::new(Algorithm::RsaPssSha512, &signature::RSA_PSS_2048_8192_SHA512, rsa),
     ]
 });
 

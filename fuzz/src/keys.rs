@@ -95,7 +95,9 @@ pub(crate) fn key_pair(scheme: &Scheme, secret: &[u8]) -> Option<Secret> {
     let seed = digest(&SHA256, secret);
     let text = match scheme.algorithm() {
         Algorithm::Ed25519 | Algorithm::EcdsaP256 | Algorithm::EcdsaP256Der => text::hex(seed.as_ref()),
-        Algorithm::RsaPkcs1 | Algorithm::RsaPss => RSA[usize::from(seed.as_ref()[0] % 2)].to_owned(),
+        Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::RsaPssSha512 => {
+            RSA[usize::from(seed.as_ref()[0] % 2)].to_owned()
+        }
         _ => return None,
     };
     Some(scheme.secret(&text).expect("a private key"))

@@ -116,6 +116,7 @@ fn public_key(scheme: &Scheme, secret: &[u8]) -> Option<UnparsedPublicKey<Vec<u8
         Algorithm::EcdsaP256Der => &signature::ECDSA_P256_SHA256_ASN1,
         Algorithm::RsaPkcs1 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::RsaPss => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::RsaPssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
         _ => return None,
     };
     let private = key_pair(scheme, secret)?;

@@ -98,7 +98,7 @@ fn tag_size(scheme: &Scheme) -> Option<usize> {
         Algorithm::HmacSha1 => Some(20),
         Algorithm::HmacSha256 => Some(32),
         Algorithm::HmacSha512 | Algorithm::Ed25519 | Algorithm::EcdsaP256 => Some(64),
-        Algorithm::RsaPkcs1 | Algorithm::RsaPss => Some(256),
+        Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::RsaPssSha512 => Some(256),
         _ => None,
     }
 }

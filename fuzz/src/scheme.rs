@@ -93,7 +93,8 @@ impl DrawnDescription {
             0xf500..=0xf9ff => Algorithm::EcdsaP256,
             0xfa00..=0xfdff => Algorithm::EcdsaP256Der,
             0xfe00..=0xfeff => Algorithm::RsaPkcs1,
-            0xff00.. => Algorithm::RsaPss,
+            0xff00..=0xff7f => Algorithm::RsaPss,
+            0xff80.. => Algorithm::RsaPssSha512,
         }
     }
 

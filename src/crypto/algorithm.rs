@@ -49,6 +49,11 @@ pub enum Algorithm {
     /// `rsa`.
     #[cfg_attr(feature = "serde", serde(rename = "rsa-pss-sha256"))]
     RsaPss,
+    /// RSASSA-PSS with SHA-512, MGF1 with SHA-512 and a salt of 64 bytes ([RFC
+    /// 8017](https://www.rfc-editor.org/rfc/rfc8017#section-8.1)), and a key of 2048 to 4096 bits. Needs the feature
+    /// `rsa`.
+    #[cfg_attr(feature = "serde", serde(rename = "rsa-pss-sha512"))]
+    RsaPssSha512,
 }
 
 impl Algorithm {
@@ -76,7 +81,7 @@ impl Algorithm {
             Self::HmacSha256 => 32..=32,
             Self::HmacSha512 | Self::Ed25519 | Self::EcdsaP256 => 64..=64,
             Self::EcdsaP256Der => 8..=72,
-            Self::RsaPkcs1 | Self::RsaPss => 256..=512,
+            Self::RsaPkcs1 | Self::RsaPss | Self::RsaPssSha512 => 256..=512,
         }
     }
 
@@ -86,7 +91,7 @@ impl Algorithm {
             Self::HmacSha256 | Self::HmacSha1 | Self::HmacSha512 => None,
             Self::Ed25519 => Some(KeyKind::Ed25519),
             Self::EcdsaP256 | Self::EcdsaP256Der => Some(KeyKind::P256),
-            Self::RsaPkcs1 | Self::RsaPss => Some(KeyKind::Rsa),
+            Self::RsaPkcs1 | Self::RsaPss | Self::RsaPssSha512 => Some(KeyKind::Rsa),
         }
     }
 

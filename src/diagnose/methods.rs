@@ -53,17 +53,19 @@ pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
     methods
 }
 
-/// Returns the scheme's algorithm, and another one with the same kind of key.
+/// Returns the scheme's algorithm, and the others with the same kind of key.
 fn signatures(own: Algorithm) -> Vec<Form<Method>> {
-    let other = match own {
-        Algorithm::EcdsaP256 => Some((Algorithm::EcdsaP256Der, "as ASN.1 DER", "Algorithm::EcdsaP256Der")),
-        Algorithm::EcdsaP256Der => Some((Algorithm::EcdsaP256, "as the 64 bytes of r and s", "Algorithm::EcdsaP256")),
-        Algorithm::RsaPkcs1 => Some((Algorithm::RsaPss, "with the padding PSS", "Algorithm::RsaPss")),
-        Algorithm::RsaPss => Some((Algorithm::RsaPkcs1, "with the padding PKCS#1 v1.5", "Algorithm::RsaPkcs1")),
-        _ => None,
-    };
+    let algorithms = [
+        (Algorithm::EcdsaP256, "as the 64 bytes of r and s", "Algorithm::EcdsaP256"),
+        (Algorithm::EcdsaP256Der, "as ASN.1 DER", "Algorithm::EcdsaP256Der"),
+        (Algorithm::RsaPkcs1, "with the padding PKCS#1 v1.5", "Algorithm::RsaPkcs1"),
+        (Algorithm::RsaPss, "with the padding PSS and SHA-256", "Algorithm::RsaPss"),
+        (Algorithm::RsaPssSha512, "with the padding PSS and SHA-512", "Algorithm::RsaPssSha512"),
+    ];
+    let is_other = |algorithm: Algorithm| algorithm != own && algorithm.key_kind() == own.key_kind();
+    let others = algorithms.into_iter().filter(|(algorithm, ..)| is_other(*algorithm));
     let mut methods = vec![Form::plain(Method::Signature(own))];
-    methods.extend(other.map(|(algorithm, how, setting)| {
+    methods.extend(others.map(|(algorithm, how, setting)| {
         let cause = Cause::new(
             CauseKind::AlgorithmDiffers,
             format!("the signature is right, but was made {how}, which is not the scheme's algorithm"),

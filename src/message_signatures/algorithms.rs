@@ -12,6 +12,7 @@ pub(super) const fn name(algorithm: Algorithm) -> Option<&'static str> {
         Algorithm::Ed25519 => Some("ed25519"),
         Algorithm::EcdsaP256 => Some("ecdsa-p256-sha256"),
         Algorithm::RsaPkcs1 => Some("rsa-v1_5-sha256"),
+        Algorithm::RsaPssSha512 => Some("rsa-pss-sha512"),
         _ => None,
     }
 }
@@ -22,7 +23,8 @@ pub(super) fn problem(algorithms: &[Algorithm]) -> Option<Cow<'static, str>> {
         return Some(Cow::Borrowed("must be set"));
     }
     if algorithms.iter().any(|algorithm| name(*algorithm).is_none()) {
-        let problem = "must be HMAC-SHA-256, Ed25519, ECDSA on P-256 with `r` and `s`, or RSA PKCS #1 with SHA-256";
+        let problem = "must be HMAC-SHA-256, Ed25519, ECDSA on P-256 with `r` and `s`, RSA PKCS #1 with SHA-256, or RSA-PSS \
+                       with SHA-512";
         return Some(Cow::Borrowed(problem));
     }
     let kinds: Vec<_> = algorithms.iter().map(|algorithm| algorithm.key_kind()).collect();

@@ -82,6 +82,7 @@ impl ProfileBuilder {
     /// | [`Algorithm::Ed25519`] | `ed25519` |
     /// | [`Algorithm::EcdsaP256`] | `ecdsa-p256-sha256` |
     /// | [`Algorithm::RsaPkcs1`] | `rsa-v1_5-sha256` |
+    /// | [`Algorithm::RsaPssSha512`] | `rsa-pss-sha512` |
     ///
     #[cfg_attr(all(feature = "ed25519", feature = "ecdsa"), doc = "```")]
     #[cfg_attr(not(all(feature = "ed25519", feature = "ecdsa")), doc = "```ignore")]

@@ -152,10 +152,11 @@ impl Scheme {
             let problem = alloc::format!("must be private keys for a signer, but {id} is a public key");
             return Err(ConfigError::new("keys", problem));
         }
-        if self.algorithms().contains(&Algorithm::RsaPss) && !cfg!(feature = "generate") {
+        let is_random = |algorithm| matches!(algorithm, &Algorithm::RsaPss | &Algorithm::RsaPssSha512);
+        if self.algorithms().iter().any(is_random) && !cfg!(feature = "generate") {
             return Err(ConfigError::new(
                 "algorithm",
-                "must not be rsa-pss-sha256 to sign without the feature `generate`: enable it",
+                "must not be RSA-PSS to sign without the feature `generate`: enable it",
             ));
         }
         Ok(keys)

@@ -12,12 +12,13 @@ use crate::harness::receiver::Server;
 use crate::harness::sender::{ID, PATH, Post};
 use crate::harness::site::{Site, assert_alike, later};
 
-const KEYS: [(Algorithm, [&str; 2]); 5] = [
+const KEYS: [(Algorithm, [&str; 2]); 6] = [
     (Algorithm::Ed25519, ED25519),
     (Algorithm::EcdsaP256, P256),
     (Algorithm::EcdsaP256Der, P256),
     (Algorithm::RsaPkcs1, RSA),
     (Algorithm::RsaPss, RSA),
+    (Algorithm::RsaPssSha512, RSA),
 ];
 
 const ED25519: [&str; 2] = [

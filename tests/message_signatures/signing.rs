@@ -39,6 +39,7 @@ fn signed_message_verifies_with_every_algorithm() {
         (Algorithm::Ed25519, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"),
         (Algorithm::EcdsaP256, "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"),
         (Algorithm::RsaPkcs1, include_str!("../public_keys/keys/rsa_a.pem")),
+        (Algorithm::RsaPssSha512, include_str!("../public_keys/keys/rsa_a.pem")),
     ];
     let profile = builder()
         .covers([

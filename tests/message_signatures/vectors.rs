@@ -153,6 +153,47 @@ fn b4() -> Example {
     }
 }
 
+/// RFC 9421 appendix B.1.2.
+const RSA_PSS: &str = r#"{"kty":"RSA","alg":"PS512","e":"AQAB","n":"r4tmm3r20Wd_PbqvP1s2-QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct-Lh1GH45x28Rw3Ry53mm-oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHqgDsznjPFmTOtCEcN2Z1FpWgchwuYLPL-Wokqltd11nqqzi-bJ9cvSKADYdUAAN5WUtzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4aOT9v6d-nb4bnNkQVklLQ3fVAvJm-xdDOp9LCNCN48V2pnDOkFV6-U9nV5oyc6XI2w"}"#;
+
+fn rsa_pss(label: &'static str, input: &'static str, signature: &'static str) -> Example {
+    let keys = |scheme: &Scheme| public(scheme, RSA_PSS);
+    Example { label, input, signature, algorithm: Algorithm::RsaPssSha512, keys, ..b25() }
+}
+
+#[test]
+fn b21_to_b23_rsa_pss_sha512_verify() {
+    let minimal = rsa_pss(
+        "sig-b21",
+        r#"();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd""#,
+        "d2pmTvmbncD3xQm8E9ZV2828BjQWGgiwAaw5bAkgibUopemLJcWDy/lkbbHAve4cRAtx31Iq786U7it++wgGxbtRxf8Udx7zFZsckzXaJMkA7ChG52eSkFxykJeNqsrWH5S+oxNFlD4dzVuwe8DhTSja8xxbR/Z2cOGdCbzR72rgFWhzx2VjBqJzsPLMIQKhO4DGezXehhWwE56YCE+O6c0mKZsfxVrogUvA4HELjVKWmAvtl6UnCh8jYzuVG5WSb/QEVPnP5TmcAnLH1g+s++v6d4s8m0gCw1fV5/SITLq9mhho8K3+7EPYTU8IU1bLhdxO5Nyt8C8ssinQ98Xw9Q==",
+    );
+    minimal.assert_verifies();
+    let selective = rsa_pss(
+        "sig-b22",
+        concat!(
+            r#"("@authority" "content-digest" "@query-param";name="Pet")"#,
+            r#";created=1618884473;keyid="test-key-rsa-pss";tag="header-example""#
+        ),
+        "LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjvuJyE5qH7KT8UCMkSowOB4+ECxCmT8rtAmj/0PIXxi0A0nxKyB09RNrCQibbUjsLS/2YyFYXEu4TRJQzRw1rLEuEfY17SARYhpTlaqwZVtR8NV7+4UKkjqpcAoFqWFQh62s7Cl+H2fjBSpqfZUJcsIk4N6wiKYd4je2U/lankenQ99PZfB4jY3I5rSV2DSBVkSFsURIjYErOs0tFTQosMTAoxk//0RoKUqiYY8Bh0aaUEb0rQl3/XaVe4bXTugEjHSw==",
+    );
+    let full = rsa_pss(
+        "sig-b23",
+        concat!(
+            r#"("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length")"#,
+            r#";created=1618884473;keyid="test-key-rsa-pss""#
+        ),
+        "bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+qRpRRU5p2voTp768ZrCUb38K0fUxN0O0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pFkh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH896+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKEgM4cUA==",
+    );
+    for example in [selective, full] {
+        let mut example = Example { covers_body: true, ..example };
+        example.assert_verifies();
+        let profile = example.profile().build().unwrap();
+        example.body = br#"{"hello": "World"}"#;
+        assert_eq!(example.verify(&profile, |_| {}), Err(Reason::Mismatch), "{}", example.label);
+    }
+}
+
 #[test]
 fn b25_hmac_sha256_verifies() {
     b25().assert_verifies();

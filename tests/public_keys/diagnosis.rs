@@ -80,9 +80,15 @@ fn der_and_fixed_size_ecdsa_are_distinguished() {
 
 #[test]
 fn rsa_paddings_are_distinguished() {
-    let (pkcs1, pss) = (scheme(Algorithm::RsaPkcs1), scheme(Algorithm::RsaPss));
+    let (pkcs1, pss, sha512) =
+        (scheme(Algorithm::RsaPkcs1), scheme(Algorithm::RsaPss), scheme(Algorithm::RsaPssSha512));
     let key = public(&pkcs1, crate::RSA[0]);
-    for (sender, receiver, text) in [(&pss, &pkcs1, "the padding PSS"), (&pkcs1, &pss, "the padding PKCS#1 v1.5")] {
+    for (sender, receiver, text) in [
+        (&pss, &pkcs1, "the padding PSS and SHA-256"),
+        (&pkcs1, &pss, "the padding PKCS#1 v1.5"),
+        (&sha512, &pss, "the padding PSS and SHA-512"),
+        (&pss, &sha512, "the padding PSS and SHA-256"),
+    ] {
         assert_cause(&diagnosis(sender, receiver, crate::RSA[0], &key, BODY), CauseKind::AlgorithmDiffers, text);
     }
 }

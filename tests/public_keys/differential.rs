@@ -51,6 +51,7 @@ fn oracle(algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8
         Algorithm::EcdsaP256Der => &signature::ECDSA_P256_SHA256_ASN1,
         Algorithm::RsaPkcs1 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::RsaPss => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::RsaPssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
         other => panic!("the oracle does not know {other:?}"),
     };
     UnparsedPublicKey::new(by, key.as_bytes()).verify(message, signature).is_ok()

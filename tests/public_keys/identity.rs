@@ -84,11 +84,13 @@ fn ecdsa_signature_with_another_nonce_is_a_duplicate() {
 
 #[test]
 fn pss_signature_with_another_salt_is_a_duplicate() {
-    assert_remade_signature_is_a_duplicate(Algorithm::RsaPss, RSA[0], |_| {
-        let scheme = scheme(Algorithm::RsaPss);
-        let keys = Keyring::new(scheme.secret(RSA[0]).unwrap());
-        signed_headers(&scheme, keys, b"{}", NOW)[1].1.strip_prefix("v1,").unwrap().to_owned()
-    });
+    for algorithm in [Algorithm::RsaPss, Algorithm::RsaPssSha512] {
+        assert_remade_signature_is_a_duplicate(algorithm, RSA[0], |_| {
+            let scheme = scheme(algorithm);
+            let keys = Keyring::new(scheme.secret(RSA[0]).unwrap());
+            signed_headers(&scheme, keys, b"{}", NOW)[1].1.strip_prefix("v1,").unwrap().to_owned()
+        });
+    }
 }
 
 #[test]

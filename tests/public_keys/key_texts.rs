@@ -277,12 +277,13 @@ fn jwk_for_another_use_is_refused() {
     let ed25519 = r#""kty":"OKP","crv":"Ed25519","x":"Nz0iPauQzI_UYXFo2owoCEuKMTNXXWW3ZObSLII_B_w""#;
     let p256 = r#""kty":"EC","crv":"P-256","x":"oxHRNZ_su0eb5KcA9jsX-j4se7XAd4QFDgIKE47oYuQ","y":"maqERuDZ9q1X9ACcwHedbmKaCN7idSUxxUH_7CLYgLk""#;
     let rsa = RSA_JWK.replace(r#""use":"sig","key_ops":["verify"],"#, "").replace(['{', '}'], "");
-    let algorithms: [(Algorithm, &str, &[&str]); 5] = [
+    let algorithms: [(Algorithm, &str, &[&str]); 6] = [
         (Algorithm::Ed25519, ed25519, &["EdDSA", "Ed25519"]),
         (Algorithm::EcdsaP256, p256, &["ES256"]),
         (Algorithm::EcdsaP256Der, p256, &["ES256"]),
         (Algorithm::RsaPkcs1, &rsa, &["RS256"]),
         (Algorithm::RsaPss, &rsa, &["PS256"]),
+        (Algorithm::RsaPssSha512, &rsa, &["PS512"]),
     ];
     let problem = "must be a key for the scheme's algorithm";
     for (algorithm, key, names) in algorithms {
@@ -305,7 +306,9 @@ fn jwk_for_another_use_is_refused() {
             let error = bare(algorithm).public_key(&with(member)).expect_err(member).to_string();
             assert!(error.contains(problem), "{algorithm:?}: {member}: {error}");
         }
-        for name in ["EdDSA", "Ed25519", "ES256", "RS256", "PS256", "ES384", "RSA-OAEP", "HS256", "none", ""] {
+        for name in
+            ["EdDSA", "Ed25519", "ES256", "RS256", "PS256", "PS384", "PS512", "ES384", "RSA-OAEP", "HS256", "none", ""]
+        {
             let read = bare(algorithm).public_key(&with(&format!(r#""alg":"{name}""#)));
             assert_eq!(read.is_ok(), names.contains(&name), "{algorithm:?}: {name}");
             assert!(read.is_ok() || read.unwrap_err().to_string().contains(problem), "{algorithm:?}: {name}");

@@ -23,12 +23,13 @@ use hookwarden::scheme::{Layout, SignedPart};
 use hookwarden::{Keyring, PublicKey, Reason, Scheme, Secret, Signer, Timestamp, Verifier};
 
 /// Every algorithm with public keys, with two private keys.
-pub(crate) const ALGORITHMS: [(Algorithm, [&str; 2]); 5] = [
+pub(crate) const ALGORITHMS: [(Algorithm, [&str; 2]); 6] = [
     (Algorithm::Ed25519, ED25519),
     (Algorithm::EcdsaP256, P256),
     (Algorithm::EcdsaP256Der, P256),
     (Algorithm::RsaPkcs1, RSA),
     (Algorithm::RsaPss, RSA),
+    (Algorithm::RsaPssSha512, RSA),
 ];
 
 /// RFC 8032 section 7.1, tests 1 and 2.

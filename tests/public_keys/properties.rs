@@ -92,6 +92,7 @@ fn signature_of_another_length_is_malformed() {
         (Algorithm::EcdsaP256Der, 8..=72),
         (Algorithm::RsaPkcs1, 256..=512),
         (Algorithm::RsaPss, 256..=512),
+        (Algorithm::RsaPssSha512, 256..=512),
     ] {
         let private = ALGORITHMS.into_iter().find(|(other, _)| *other == algorithm).unwrap().1[0];
         let key = public_half(&bare(algorithm).secret(private).unwrap());

