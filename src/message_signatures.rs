@@ -48,8 +48,9 @@
 //!   the `Host` header.
 //! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
 //! * **Replay.** The signature base identifies a delivery, so a copy with another label or another order of headers is the
-//!   same delivery. A retry that is signed again is another delivery, because `created` and `nonce` differ: to recognize it, use
-//!   an id in the body.
+//!   same delivery. The parameters `keyid` and `nonce` identify it, too: another message of the sender with the same values
+//!   is a duplicate, and its handler does not run. A retry that is signed again is another delivery, because `nonce` differs: to
+//!   recognize it, use an id in the body.
 //!
 //! # Components
 //!
@@ -77,7 +78,7 @@
 //!   is also valid for another, so do not choose by `Host`.
 //! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is not
 //!   limited, but no signature is accepted after the maximum age.
-//! * **A nonce that is used again in a different message is not refused.** Replay protection recognizes messages, not nonces.
+//! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin.
 //! * **`keyid` selects no key** among those of a sender: see below.
 //!
 //! # Algorithms

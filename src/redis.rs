@@ -287,10 +287,10 @@ impl fmt::Debug for RedisStore {
 }
 
 fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
-    if (1..=crate::secret::MAX_KEYS).contains(&delivery.keys.len()) {
+    if (1..=crate::replay::MAX_REPLAY_KEYS).contains(&delivery.keys.len()) {
         Ok(())
     } else {
-        Err(StoreError::new("a delivery must have 1 to 8 replay keys"))
+        Err(StoreError::new("a delivery must have 1 to 9 replay keys"))
     }
 }
 

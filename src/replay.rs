@@ -38,4 +38,6 @@ mod store;
 
 pub(crate) use local::LocalDelivery;
 pub use local::LocalReplay;
+#[cfg(feature = "redis")]
+pub(crate) use store::MAX_REPLAY_KEYS;
 pub use store::{Claim, Claimant, Delivery, DeliveryId, ReplayStore};

@@ -112,12 +112,12 @@ fn rows(delivery: &Delivery<'_>) -> Vec<(Key, Timestamp)> {
 }
 
 /// # Errors
-/// Returns an error if the delivery has no replay keys or more than eight.
+/// Returns an error if the delivery has no replay keys or more than nine.
 pub(crate) fn check_keys(delivery: &Delivery<'_>) -> Result<(), StoreError> {
     if (1..=MAX_KEYS).contains(&delivery.keys.len()) {
         Ok(())
     } else {
-        Err(StoreError::new("a delivery must have 1 to 8 replay keys"))
+        Err(StoreError::new("a delivery must have 1 to 9 replay keys"))
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) const IN_PROGRESS: i32 = 2;
 pub(crate) const OVER_QUOTA: i32 = 3;
 pub(crate) const LATE: i32 = 4;
 
-const MAX_KEYS: usize = 8;
+const MAX_KEYS: usize = 9;
 
 /// Ten years, in microseconds.
 const LONGEST: i64 = 10 * 366 * 86_400 * 1_000_000;

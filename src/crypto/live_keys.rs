@@ -190,7 +190,7 @@ impl<'k> LiveKeys<'k> {
         if self.keys.reveal(matches, &[]).is_none() {
             return Err(if self.keys.has_live(self.now) { Reason::Mismatch } else { Reason::NoLiveKey });
         }
-        Ok(Proven { matches, identity: identity.collect(), brand: PhantomData })
+        Ok(Proven { matches, identity: identity.collect(), id: None, brand: PhantomData })
     }
 }
 
@@ -220,9 +220,53 @@ impl fmt::Debug for LiveKeys<'_> {
 #[derive(Debug)]
 #[must_use = "return it from `CustomCheck::finish`"]
 pub struct Proven<'k> {
-    pub(crate) matches: Matches,
-    pub(crate) identity: SmallVec<[[u8; 16]; 2]>,
+    matches: Matches,
+    identity: SmallVec<[[u8; 16]; 2]>,
+    /// One more identity, for an id.
+    id: Option<[u8; 16]>,
     brand: Brand<'k>,
+}
+
+impl Proven<'_> {
+    /// Adds an id of the delivery, such as a nonce, that the verified message contains. Another delivery of the sender with
+    /// the same id is a duplicate, although its message is another one.
+    ///
+    /// `parts` are the parts of the id. They are hashed with their lengths, so that `["ab", "c"]` and `["a", "bc"]` are
+    /// different ids. A delivery has one such id: a second call replaces it.
+    ///
+    /// **Every part must be signed.** An id that anyone can change must not be added: with the id of a delivery
+    /// that will come, an attacker makes that delivery a duplicate.
+    ///
+    /// * The id is remembered as long as the message itself: until its timestamp is stale, or for the time that
+    ///   `warden::Replay` sets. For an id that stays the same when a retry is signed again days later, use
+    ///   [`delivery_id_header`](crate::scheme::SchemeBuilder::delivery_id_header) or
+    ///   [`delivery_id_in_body`](crate::scheme::SchemeBuilder::delivery_id_in_body).
+    /// * Ids of different senders never collide. Which key verified the message is not part of the id: if ids are only unique
+    ///   for each key, add the name of the key as a part.
+    /// * It takes one more entry of the replay store.
+    ///
+    /// ```
+    /// use hookwarden::Reason;
+    /// use hookwarden::crypto::{LiveKeys, Proven};
+    ///
+    /// fn verify<'k>(keys: &LiveKeys<'k>, nonce: &str, body: &[u8], mac: &[u8]) -> Result<Proven<'k>, Reason> {
+    ///     let proven = keys.verify(&[nonce.as_bytes(), b"\n", body], mac)?; // a nonce has no line break
+    ///     Ok(proven.with_delivery_id(&[nonce.as_bytes()]))
+    /// }
+    /// ```
+    pub fn with_delivery_id(self, parts: &[&[u8]]) -> Self {
+        let lengths: Vec<[u8; 8]> =
+            parts.iter().map(|part| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()).collect();
+        let parts = lengths.iter().zip(parts).flat_map(|(length, part)| [&length[..], part]);
+        // The domain makes it another key than that of a message, or of an id of the scheme.
+        let pieces: Vec<&[u8]> = core::iter::once(&b"hookwarden id in a verified message"[..]).chain(parts).collect();
+        Self { id: Some(digest(&pieces)), ..self }
+    }
+
+    /// Returns what matched, and everything that identifies the delivery.
+    pub(crate) fn into_parts(self) -> (Matches, impl Iterator<Item = [u8; 16]>) {
+        (self.matches, self.identity.into_iter().chain(self.id))
+    }
 }
 
 /// The message whose MACs are compared in place of two tokens.

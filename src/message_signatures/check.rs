@@ -64,10 +64,10 @@ impl Profile {
     }
 
     fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {
-        let Message { base, signature, algorithms, created, expires, digest } = message;
+        let Message { base, signature, algorithms, created, expires, digest, nonce } = message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
         let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
-        MessageCheck { base, signature, algorithms, decoys, times, digest }
+        MessageCheck { base, signature, algorithms, decoys, times, digest, nonce }
     }
 }
 
@@ -112,6 +112,7 @@ struct MessageCheck {
     times: Times,
     /// `None` only if the profile has `danger_unsigned_body`: any other profile covers the digest.
     digest: Option<DigestCheck>,
+    nonce: Option<[String; 2]>,
 }
 
 impl MessageCheck {
@@ -134,7 +135,11 @@ impl CustomCheck for MessageCheck {
         let decoys = self.decoys.as_ref();
         let proven = keys.verify_with(&self.algorithms, decoys, self.base.as_bytes(), &self.signature)?;
         self.check_rest(keys.now()).map_err(|problem| problem.reason())?;
-        Ok(proven)
+        // A nonce is unique only for its key. The parameters of a signature are always signed.
+        Ok(match &self.nonce {
+            Some(parts) => proven.with_delivery_id(&parts.each_ref().map(|part| part.as_bytes())),
+            None => proven,
+        })
     }
 }
 

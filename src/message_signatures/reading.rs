@@ -25,6 +25,8 @@ pub(super) struct Message {
     pub(super) expires: Option<Timestamp>,
     /// The digests of the body, if the signature covers them.
     pub(super) digest: Option<DigestCheck>,
+    /// The parameters `keyid` and `nonce`, if there is a nonce.
+    pub(super) nonce: Option<[String; 2]>,
 }
 
 impl Message {
@@ -55,7 +57,10 @@ impl Message {
             }
             false => None,
         };
-        Ok(Self { base, signature, algorithms, created, expires, digest })
+        let nonce = text(input, Parameter::Nonce)?;
+        let keyid = text(input, Parameter::Keyid)?.unwrap_or_default();
+        let nonce = nonce.map(|nonce| [keyid.into(), nonce.into()]);
+        Ok(Self { base, signature, algorithms, created, expires, digest, nonce })
     }
 }
 

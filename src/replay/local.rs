@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::store::MAX_REPLAY_KEYS;
 use super::{Claim, Claimant, Delivery, DeliveryId, ReplayStore};
 use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
 use crate::keyed_hash::HashedKey;
-use crate::secret::MAX_KEYS;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 use locked_keys::LockedKeys;
@@ -103,7 +103,7 @@ impl LocalReplay {
             self.ids.sweep_next(&now);
         }
         let (mut keys, mut id) =
-            self.lock(&delivery).ok_or(StoreError::new("a delivery must have one to eight keys"))?;
+            self.lock(&delivery).ok_or(StoreError::new("a delivery must have one to nine keys"))?;
 
         let mut in_progress = None;
         for state in keys.states(&now).chain(id.states(&now)) {
@@ -184,9 +184,9 @@ impl LocalReplay {
         Now::since(*self.start.get_or_init(|| now), now)
     }
 
-    /// Locks the keys and the id of a delivery, the keys first. `None` if it does not have one to eight keys.
+    /// Locks the keys and the id of a delivery, the keys first. `None` if it does not have one to nine keys.
     fn lock(&self, delivery: &LocalDelivery<'_>) -> Option<(LockedKeys<'_>, LockedKeys<'_>)> {
-        if !(1..=MAX_KEYS).contains(&delivery.keys.len()) {
+        if !(1..=MAX_REPLAY_KEYS).contains(&delivery.keys.len()) {
             return None;
         }
         let keys = self.keys.lock(delivery.webhook_id, delivery.keys);

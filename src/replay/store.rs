@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::ClockReading;
 use crate::error::StoreError;
 use crate::future::BoxFuture;
+use crate::secret::MAX_KEYS;
 use crate::time::Timestamp;
 use crate::verifier::ReplayKey;
 
@@ -14,7 +15,8 @@ use crate::verifier::ReplayKey;
 pub struct Delivery<'d> {
     /// The webhook id. The same key under another id is another delivery.
     pub webhook_id: &'d str,
-    /// One key for each valid key of an HMAC, or for each timestamp of a scheme with public keys: one to eight.
+    /// One key for each valid key of an HMAC, or for each timestamp of a scheme with public keys, one to eight; and one more
+    /// for an id that a custom scheme adds. One to nine in all.
     pub keys: &'d [ReplayKey],
     /// The last second in which the keys of a committed delivery must be remembered: after it, no replica accepts the
     /// message.
@@ -177,7 +179,7 @@ pub trait ReplayStore: Send + Sync + 'static {
     /// Claims a delivery for `lease`. A claim that is neither committed nor released by then expires.
     ///
     /// # Errors
-    /// The store is unreachable or full, or the delivery has no keys or more than eight. The request is then refused
+    /// The store is unreachable or full, or the delivery has no keys or more than nine. The request is then refused
     /// with 503. A store never removes a delivery early to make room.
     fn claim<'a>(
         &'a self,
@@ -235,6 +237,9 @@ pub trait ReplayStore: Send + Sync + 'static {
         None
     }
 }
+
+/// The maximum number of keys of a delivery: those of an HMAC, and one for an id that a custom scheme adds.
+pub(crate) const MAX_REPLAY_KEYS: usize = MAX_KEYS.saturating_add(1);
 
 impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
     fn claim<'a>(

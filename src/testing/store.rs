@@ -152,8 +152,8 @@ async fn other_claimants_change_nothing<S: ReplayStore>(case: &Case<'_, S, impl 
 }
 
 async fn any_shared_key_is_the_same_delivery<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
-    let most: [ReplayKey; 8] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
-    assert_eq!(case.claim(&most, 1).await, Claim::Granted, "a delivery of eight keys must be granted");
+    let most: [ReplayKey; 9] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
+    assert_eq!(case.claim(&most, 1).await, Claim::Granted, "a delivery of nine keys must be granted");
     for one in most {
         let claim = case.claim(&[key(100), one, key(101)], 2).await;
         assert!(
@@ -209,8 +209,8 @@ async fn race_has_one_winner<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
 }
 
 async fn delivery_without_keys_is_an_error<S: ReplayStore>(case: &Case<'_, S, impl Clock>) {
-    let nine: [ReplayKey; 9] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
-    for keys in [&[][..], &nine] {
+    let ten: [ReplayKey; 10] = std::array::from_fn(|n| key(u8::try_from(n).unwrap_or_default()));
+    for keys in [&[][..], &ten] {
         let delivery = Delivery { webhook_id: &case.id, keys, until: case.after(600), id: None };
         let claim = case.store.claim(delivery, Claimant::new(1), LONG, case.clock.now()).await;
         assert!(claim.is_err(), "a delivery of {} keys must be an error, not {claim:?}", keys.len());

@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 use super::ReplayKey;
 use super::rejection::Rejection;
 use super::verified::{Verified, verdict, verified};
+use crate::crypto::LiveKeys;
 use crate::crypto::body_hash::BodyHash;
 use crate::crypto::mac::{Candidate, KeyMac, Mac, Macs, PreparedKeys};
 use crate::crypto::public_key::SignatureChecks;
-use crate::crypto::{LiveKeys, Proven};
 use crate::encoding::EncodedTag;
 use crate::error::{Fault, Reason};
 use crate::headers::Head;
@@ -141,8 +141,8 @@ impl Verification {
     ) -> Result<Verified, Fault> {
         let skew = self.times.first().map(|stamp| self.now.seconds_since(*stamp));
         let checked = check.finish(LiveKeys::new(&self.keys, webhook_id, self.now, max_signatures));
-        let Proven { matches, identity, .. } = checked.map_err(|reason| Fault::new(reason).with_skew(skew))?;
-        let replay_keys = identity.into_iter().map(ReplayKey::from_bytes);
+        let (matches, identity) = checked.map_err(|reason| Fault::new(reason).with_skew(skew))?.into_parts();
+        let replay_keys = identity.map(ReplayKey::from_bytes);
         verified(&self.keys, matches, replay_keys, Reason::Mismatch, &self.times, self.now, |fault| fault)
     }
 }

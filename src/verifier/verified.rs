@@ -41,7 +41,8 @@ impl Verified {
     }
 
     /// The identity of this delivery: one [`ReplayKey`] for each valid key of an HMAC, one to eight, or one for each
-    /// timestamp of a scheme with public keys. A request that shares any of them is the same delivery.
+    /// timestamp of a scheme with public keys; and one for an id that a custom scheme
+    /// [adds](crate::crypto::Proven::with_delivery_id). A request that shares any of them is the same delivery.
     #[must_use]
     pub fn replay_keys(&self) -> &[ReplayKey] {
         &self.replay_keys

@@ -50,8 +50,12 @@ fn warden() -> WardenBuilder {
 
 /// A request that `key` signs under `profile`.
 fn signed(profile: &Profile, key: &str, keyid: &str, offset: i64) -> Post {
+    signed_with(profile, key, keyid, offset, &format!("nonce{offset}"))
+}
+
+fn signed_with(profile: &Profile, key: &str, keyid: &str, offset: i64, nonce: &str) -> Post {
     let own = [("Content-Type", "application/json")];
-    let parameters = SignatureParameters::new().keyid(keyid).nonce(format!("nonce{offset}"));
+    let parameters = SignatureParameters::new().keyid(keyid).nonce(nonce);
     let signer = profile.signer(keys(key)).expect("a signer");
     let head = RequestHead::new("POST", PATH, &own);
     let signed = signer.sign_at(&head, BODY.as_bytes(), &parameters, later(offset)).expect("a signed message");
@@ -143,6 +147,10 @@ async fn attacks_on_message_signatures_are_refused() {
         site.assert("another label", &relabelled.sized(), REPLAYED, DUPLICATE).await;
         let spaced = changed(&good, input, "(\"@method\"", "(  \"@method\"");
         site.assert("other whitespace", &spaced.sized(), REPLAYED, DUPLICATE).await;
+        let same_nonce = signed_with(&profile(), KEY, KEYID, 1, "nonce0");
+        site.assert("another message with the nonce", &same_nonce.sized(), REPLAYED, DUPLICATE).await;
+        let other_nonce = signed_with(&profile(), KEY, KEYID, 1, "nonce00");
+        site.assert("a retry with another nonce", &other_nonce.sized(), &handled, Outcome::Accepted).await;
         for offset in [-300, 60] {
             let post = signed(&profile(), KEY, KEYID, offset);
             site.assert("the oldest and the newest", &post.sized(), &handled, Outcome::Accepted).await;

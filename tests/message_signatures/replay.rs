@@ -67,6 +67,82 @@ fn message_with_another_nonce_is_another_delivery() {
     }
 }
 
+/// A message with a body of its own, and these parameters.
+fn with_nonce(profile: &Profile, keys: &Keyring, keyid: &str, nonce: &str, body: &str) -> Message {
+    let mut message = Message { body: body.into(), ..Message::unsigned() };
+    let parameters = SignatureParameters::new().keyid(keyid).nonce(nonce);
+    let signer = profile.signer(keys.clone()).unwrap();
+    let signed = signer.sign_at(&message.head(), &message.body, &parameters, NOW).unwrap();
+    signed.iter().for_each(|(name, value)| message.set(name, value));
+    message
+}
+
+/// A Warden that has one sender for all keys.
+fn single(profile: &Profile, keys: &Keyring, clock: &TestClock) -> Warden {
+    let scheme = profile.scheme("acme").unwrap();
+    Warden::builder(scheme).only_sender(keys.clone()).clock(clock.clone()).build().unwrap()
+}
+
+#[test]
+fn nonce_in_another_message_is_a_duplicate() {
+    let (profile, clock) = (webhooks(ORIGIN), TestClock::new(NOW));
+    let warden = single(&profile, &keys(), &clock);
+    let message = |keyid, nonce, body| with_nonce(&profile, &keys(), keyid, nonce, body);
+    assert_eq!(deliver(&warden, &message("a", "n", "1")), Ok(()));
+    assert_eq!(deliver(&warden, &message("a", "n", "2")), Err(RefusalReason::Replayed));
+    // A retry that is signed again has another nonce.
+    assert_eq!(deliver(&warden, &message("a", "m", "1")), Ok(()));
+    // Nonces are unique for a key, and both parameters together are the id.
+    assert_eq!(deliver(&warden, &message("b", "n", "2")), Ok(()));
+    assert_eq!(deliver(&warden, &message("an", "x", "3")), Ok(()));
+    assert_eq!(deliver(&warden, &message("a", "nx", "4")), Ok(()));
+    // It is remembered for as long as the message is fresh.
+    clock.advance(Duration::from_secs(300));
+    assert_eq!(deliver(&warden, &message("a", "n", "5")), Err(RefusalReason::Replayed));
+}
+
+#[test]
+fn nonce_of_a_failed_delivery_is_free() {
+    let (profile, clock) = (webhooks(ORIGIN), TestClock::new(NOW));
+    let warden = single(&profile, &keys(), &clock);
+    let [first, second] = ["1", "2"].map(|body| with_nonce(&profile, &keys(), "a", "n", body));
+    let head = first.head();
+    let mut receiving = warden.examine(&head, None).unwrap().identify_from_head(&head).unwrap();
+    receiving.update(&first.body).unwrap();
+    let admitted = receiving.finish().unwrap();
+    assert!(matches!(deliver(&warden, &second), Err(RefusalReason::InProgress)));
+    drop(admitted);
+    assert_eq!(deliver(&warden, &second), Ok(()));
+    assert_eq!(deliver(&warden, &first), Err(RefusalReason::Replayed));
+}
+
+/// Without the signature, a nonce is not used up.
+#[test]
+fn forged_message_does_not_use_the_nonce() {
+    let (profile, clock) = (webhooks(ORIGIN), TestClock::new(NOW));
+    let warden = single(&profile, &keys(), &clock);
+    let message = with_nonce(&profile, &keys(), "a", "n", "1");
+    let forged = Message { body: b"2".into(), ..message.clone() };
+    assert_eq!(deliver(&warden, &forged), Err(RefusalReason::Unverified(Reason::Mismatch)));
+    let other = Keyring::new(hookwarden::Secret::from_text("another-subscription-secret").unwrap());
+    let forged = with_nonce(&profile, &other, "a", "n", "1");
+    assert_eq!(deliver(&warden, &forged), Err(RefusalReason::Unverified(Reason::Mismatch)));
+    assert_eq!(deliver(&warden, &message), Ok(()));
+}
+
+#[test]
+fn nonce_fits_beside_eight_secrets() {
+    let (profile, clock) = (webhooks(ORIGIN), TestClock::new(NOW));
+    let key = |number: usize| {
+        let secret = hookwarden::Secret::from_text(&format!("a-subscription-secret-{number}")).unwrap();
+        hookwarden::Key::new(&format!("k{number}"), secret).unwrap()
+    };
+    let keys = Keyring::from_keys((0..8).map(key)).unwrap();
+    let warden = single(&profile, &keys, &clock);
+    assert_eq!(deliver(&warden, &with_nonce(&profile, &keys, "a", "n", "1")), Ok(()));
+    assert_eq!(deliver(&warden, &with_nonce(&profile, &keys, "a", "n", "2")), Err(RefusalReason::Replayed));
+}
+
 /// ECDSA signatures can be made again without the key: `s` can be negated. The message is what counts.
 #[test]
 fn ecdsa_signature_with_negated_s_is_a_duplicate() {

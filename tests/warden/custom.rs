@@ -13,7 +13,7 @@ use hookwarden::error::StoreError;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::headers::{FieldName, Head};
 use hookwarden::keys::{AsyncKeyStore, CachedKeys, KeyStore};
-use hookwarden::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme};
+use hookwarden::scheme::{Coverage, CustomCheck, CustomHead, CustomScheme, SignedPart};
 use hookwarden::warden::{BodyLimits, Quotas, Replay, WardenBuilder};
 use hookwarden::{BoxFuture, IdSource, Keyring, Quota, Reason, Scheme, Timestamp, Warden};
 
@@ -98,6 +98,71 @@ fn custom_scheme_gets_every_protection() {
     let outcomes: Vec<_> = scene.reports.requests.take().into_iter().map(|(outcome, _)| outcome).collect();
     assert_eq!(outcomes.len(), 9);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Accepted).count(), 2);
+}
+
+/// Signs the body. Its lines are the parts of its id.
+struct WithId;
+
+impl CustomScheme for WithId {
+    fn coverage(&self) -> Coverage {
+        Coverage::BODY
+    }
+
+    fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
+        let signature = head.header(&FieldName::new("X-Signature").expect("a header name")).required()?;
+        let signature = Encoding::Hex.decode(signature).ok_or(Reason::MalformedSignature)?;
+        Ok(CustomHead::new(WithIdCheck { signature, body: Vec::new() }))
+    }
+}
+
+struct WithIdCheck {
+    signature: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl CustomCheck for WithIdCheck {
+    fn update(&mut self, chunk: &[u8]) {
+        self.body.extend_from_slice(chunk);
+    }
+
+    fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
+        let proven = keys.verify(&[&self.body], &self.signature)?;
+        // White space distinguishes bodies with the same id.
+        let parts: Vec<&[u8]> = self.body.trim_ascii().split(|byte| *byte == b'\n').collect();
+        Ok(proven.with_delivery_id(&[b"replaced"]).with_delivery_id(&parts))
+    }
+}
+
+#[test]
+fn id_of_a_custom_scheme_identifies_deliveries() {
+    let secret = Scheme::timestamped();
+    let scheme = Scheme::custom("custom", Algorithm::HmacSha256, WithId).expect("a scheme");
+    let replay = Replay::new().lifetime(Duration::from_secs(3_600));
+    let scene = Scene::of(scheme, |warden| {
+        let warden =
+            warden.sender("acme", keyring(&secret, SECRET)).sender("globex", keyring(&secret, "another-secret"));
+        warden.replay(replay)
+    });
+    let raw =
+        Scheme::builder("raw").signature_header("X-Signature").signed([SignedPart::Body]).build().expect("a scheme");
+    let deliver = |id: &str, secret: &str, body: &str| {
+        let path = format!("/webhooks/{id}");
+        let post = Post::signed_by(&signer(raw.clone(), secret), &path, &[], body, Timestamp::from_unix(0));
+        scene.deliver(None, id, &post)
+    };
+    assert_eq!(deliver("acme", SECRET, "ab\nc"), Ok(()));
+    for (body, expected) in [
+        ("ab\nc", Err(RefusalReason::Replayed)),
+        // Other bodies with the same id.
+        ("ab\nc\n", Err(RefusalReason::Replayed)),
+        (" ab\nc ", Err(RefusalReason::Replayed)),
+        ("a\nbc", Ok(())),
+        ("abc", Ok(())),
+        ("ab\nc\n\nd", Ok(())),
+    ] {
+        assert_eq!(deliver("acme", SECRET, body), expected, "{body:?}");
+    }
+    assert_eq!(deliver("globex", "another-secret", "ab\nc"), Ok(()));
 }
 
 #[test]
