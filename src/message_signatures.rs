@@ -49,8 +49,8 @@
 //! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
 //! * **Replay.** The signature base identifies a delivery, so a copy with another label or another order of headers is the
 //!   same delivery. The parameters `keyid` and `nonce` identify it, too: another message of the sender with the same values
-//!   is a duplicate, and its handler does not run. A retry that is signed again is another delivery, because `nonce` differs: to
-//!   recognize it, use an id in the body.
+//!   is a duplicate, and its handler does not run. A retry that is signed again is another delivery, because `nonce`
+//!   differs: to recognize it, use an id in the body.
 //!
 //! # Components
 //!
@@ -87,9 +87,9 @@
 //! [`ProfileBuilder::algorithms`]. A profile has either HMAC or one or more algorithms with public keys, at most one for
 //! each kind of key. `ecdsa-p384-sha384` is not supported.
 //!
-//! **Which senders exist.** A signature that no key verifies is also verified with a fixed key for each algorithm of the profile for which the
-//! sender has no key. So response times do not show the kinds of a sender's keys, and an unknown webhook id takes as long as one with one key
-//! of each kind.
+//! **Which senders exist.** A signature that no key verifies is also verified with a fixed key for each algorithm of the
+//! profile for which the sender has no key. So response times do not show which kinds of keys a sender has, nor whether it
+//! exists. They still differ if it has several keys of one kind, or an RSA key of more than 2048 bits.
 //!
 //! # Keys by `keyid`
 //!

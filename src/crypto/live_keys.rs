@@ -244,6 +244,8 @@ impl Proven<'_> {
     /// * Ids of different senders never collide. Which key verified the message is not part of the id: if ids are only unique
     ///   for each key, add the name of the key as a part.
     /// * It takes one more entry of the replay store.
+    /// * With `warden::Replay::danger_unsigned_id_header`, deliveries with different unsigned ids are different, even if this
+    ///   id is the same.
     ///
     /// ```
     /// use hookwarden::Reason;

@@ -25,7 +25,8 @@ use table::Table;
 
 /// Stores deliveries in this process. Other processes do not see them: with several replicas, use a shared store.
 ///
-/// **Capacity.** A delivery uses one entry for each key that is valid when it arrives, of up to 64 bytes each. The
+/// **Capacity.** A delivery uses one entry for each key that is valid when it arrives, and one for an id that a custom
+/// scheme adds, such as the nonce of an HTTP Message Signature. Each has up to 64 bytes. The
 /// memory is allocated as needed and shrinks again after a burst. A store supports a rate of capacity ÷ (seconds
 /// remembered × valid keys). The default of 2²⁰ entries supports 1,747 deliveries a second, in up to 64 MiB, if each is
 /// remembered for 600 s (the maximum for a tolerance of 300 s) and one key is valid. During a rotation two keys are

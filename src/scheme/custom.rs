@@ -82,6 +82,9 @@ use crate::time::Timestamp;
 /// If the timestamp is in the body, do not add it to the coverage. Compare it with [`LiveKeys::now`] in `finish`. A Warden
 /// then also needs a `Replay` setting.
 ///
+/// If the signed content has an id that must not be used again, such as a nonce, add it with
+/// [`Proven::with_delivery_id`].
+///
 /// `finish` cannot wait, so do not fetch keys there. `keys::CachedKeys` fetches them by an id in the head, which
 /// `IdSource::closure` reads.
 pub trait CustomScheme: Send + Sync + 'static {

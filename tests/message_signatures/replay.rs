@@ -67,7 +67,7 @@ fn message_with_another_nonce_is_another_delivery() {
     }
 }
 
-/// A message with a body of its own, and these parameters.
+/// A signed message with this body and these parameters.
 fn with_nonce(profile: &Profile, keys: &Keyring, keyid: &str, nonce: &str, body: &str) -> Message {
     let mut message = Message { body: body.into(), ..Message::unsigned() };
     let parameters = SignatureParameters::new().keyid(keyid).nonce(nonce);
