@@ -22,6 +22,8 @@
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
 
+mod fault;
+
 use alloc::borrow::Cow;
 #[cfg(feature = "warden")]
 use alloc::sync::Arc;
@@ -29,6 +31,8 @@ use core::fmt;
 
 #[cfg(feature = "warden")]
 use crate::escape::Escaped;
+
+pub(crate) use fault::{Fault, Slot};
 
 /// A setting that is missing, malformed or contradicts another one. It is found while building, never while a request
 /// is verified.
@@ -187,42 +191,6 @@ impl fmt::Display for NamedShard<'_> {
     }
 }
 
-/// Why a head or a signature is refused, and the header at fault by its place in the scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) reason: Reason,
-    pub(crate) slot: Option<Slot>,
-    pub(crate) skew: Option<i64>,
-}
-
-impl Fault {
-    pub(crate) const fn new(reason: Reason) -> Self {
-        Self { reason, slot: None, skew: None }
-    }
-
-    pub(crate) const fn at(reason: Reason, slot: Slot) -> Self {
-        Self { reason, slot: Some(slot), skew: None }
-    }
-
-    pub(crate) const fn with_skew(self, skew: Option<i64>) -> Self {
-        Self { skew, ..self }
-    }
-}
-
-/// A header, by its place in the scheme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slot {
-    /// The n-th signature header.
-    Signature(u8),
-    /// The header that carries the timestamp.
-    Timestamp,
-    /// The header named by the n-th part of the signed template.
-    Part(u8),
-    /// The unsigned header by which a Warden distinguishes deliveries with equal bodies.
-    #[cfg(feature = "warden")]
-    DeliveryId,
-}
-
 /// Why a verifier rejected a request. For logs, metrics and events, never for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -242,6 +210,8 @@ pub enum Reason {
     TooManyCandidates,
     /// The scheme signs the method or the path, and the head has none.
     NoRequestLine,
+    /// The request was sent to another host than the scheme is for.
+    OtherAuthority,
     /// The timestamp is older than the tolerance.
     Stale,
     /// The timestamp is further in the future than the tolerance.
@@ -266,6 +236,7 @@ impl Reason {
             Self::MalformedHeader => "malformed_header",
             Self::TooManyCandidates => "too_many_candidates",
             Self::NoRequestLine => "no_request_line",
+            Self::OtherAuthority => "other_authority",
             Self::Stale => "stale",
             Self::Early => "early",
             Self::NoLiveKey => "no_live_key",
@@ -283,6 +254,7 @@ impl Reason {
         Self::MalformedHeader,
         Self::TooManyCandidates,
         Self::NoRequestLine,
+        Self::OtherAuthority,
         Self::Stale,
         Self::Early,
         Self::NoLiveKey,

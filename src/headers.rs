@@ -99,6 +99,13 @@ pub trait Head {
     fn path(&self) -> Option<&str> {
         None
     }
+
+    /// The authority of the request target, such as `hooks.example.com:8443`: the `:authority` of HTTP/2, or that of an
+    /// absolute URL in the request line. `None` if the request target has none, as usual in HTTP/1.1, where the header
+    /// `Host` has it. Only HTTP Message Signatures need it.
+    fn authority(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl<H: Head + ?Sized> Head for &H {
@@ -120,5 +127,9 @@ impl<H: Head + ?Sized> Head for &H {
 
     fn path(&self) -> Option<&str> {
         (**self).path()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        (**self).authority()
     }
 }

@@ -27,7 +27,8 @@
 //! let signed = signer.sign_at(&head, b"{}", &parameters, now)?;
 //!
 //! // The receiver.
-//! let headers: Vec<(&str, &str)> = signed.iter().chain([("Content-Type", "application/json")]).collect();
+//! let own = [("Host", "hooks.example.com"), ("Content-Type", "application/json")];
+//! let headers: Vec<(&str, &str)> = own.into_iter().chain(signed.iter()).collect();
 //! verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=1", &headers), b"{}", now)?;
 //! assert!(verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=2", &headers), b"{}", now).is_err());
 //! assert!(verifier.verify_at(&RequestHead::new("POST", "/webhooks/acme?v=1", &headers), b"[]", now).is_err());
@@ -44,8 +45,8 @@
 //!   kind count.
 //! * **One signature counts.** It has the label and the tag of the profile. A request with several such signatures is
 //!   refused. Signatures with another label or another tag are ignored.
-//! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, not from
-//!   the `Host` header.
+//! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, never from
+//!   the request. The host to which the request was sent must be that of the origin: see [below](#the-host-of-a-request).
 //! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
 //! * **Replay.** The signature base identifies a delivery, so a copy with another label or another order of headers is the
 //!   same delivery. The parameters `keyid` and `nonce` identify it, too: another message of the sender with the same values
@@ -71,11 +72,27 @@
 //! another implementation could use the first. A covered `content-type` with a comma outside of a quoted string is refused,
 //! because a proxy could have combined it from two lines. A request has at most 8 signatures, and a signature 32 components.
 //!
+//! Before a key is known, the work for a request is bounded: a header value or a request target has at most 8 KiB, a
+//! signature base 64 KiB without its last line, and the query and each dictionary are decoded once, however many of the
+//! components are in them.
+//!
+//! # The host of a request
+//!
+//! Without this check, a captured request for one virtual host would be valid on another with the same keys.
+//!
+//! * The host is the `Host` header, or the authority of the request target ([`Head::authority`](crate::headers::Head::authority)):
+//!   the `:authority` of HTTP/2, or that of an absolute URL in the request line. If a request has both, they must be
+//!   equal. A request without a host, or with a repeated or malformed one, is refused.
+//! * It must be the authority of the profile's origin. Case, the default port of the origin's scheme and one dot at the end of
+//!   the name do not matter. [`Problem::OtherAuthority`] names the authority that was expected.
+//! * If a proxy in front of the receiver changes `Host`, set what it sends: [`ProfileBuilder::received_as`].
+//! * `Forwarded`, `X-Forwarded-Host` and similar headers are never read, whether a proxy is declared or not, so a client
+//!   cannot choose the host with them.
+//!
+//! [`Profile::keyid`] and [`MessageSigner`] need no host.
+//!
 //! # Limits
 //!
-//! * **The `Host` header and `:authority` are not compared with the origin of the profile.** As for other schemes that sign
-//!   the URL, the origin that you declare counts. If an endpoint chooses its handler by `Host`, a request for one host
-//!   is also valid for another, so do not choose by `Host`.
 //! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is not
 //!   limited, but no signature is accepted after the maximum age.
 //! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin.
@@ -111,10 +128,12 @@
 //! ```
 
 mod algorithms;
+mod authority;
 mod builder;
 mod check;
 mod component;
 mod digest;
+mod host;
 mod origin;
 mod parser;
 mod problem;

@@ -101,6 +101,10 @@ impl<F: Framework> Head for SentHead<'_, F> {
     fn path(&self) -> Option<&str> {
         F::sent_uri(self.parts).path_and_query().map(http::uri::PathAndQuery::as_str)
     }
+
+    fn authority(&self) -> Option<&str> {
+        F::sent_uri(self.parts).authority().map(http::uri::Authority::as_str)
+    }
 }
 
 impl<F> fmt::Debug for SentHead<'_, F> {

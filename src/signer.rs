@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod message;
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,6 +31,8 @@ use crate::headers::{FieldName, Head, NoHeaders, Occurrence};
 use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
+
+use message::Message;
 
 /// Signs messages by a scheme. Cheap to clone.
 ///
@@ -266,36 +270,6 @@ impl SignedHeaders {
 impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
-}
-
-/// A message while it is signed: the sender's head and the added headers, which take precedence.
-struct Message<'m, H: ?Sized> {
-    head: &'m H,
-    added: Vec<(FieldName, String)>,
-}
-
-impl<H: Head + ?Sized> Head for Message<'_, H> {
-    fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        match self.added.iter().find(|(added, _)| added == name) {
-            Some((_, value)) => Occurrence::Once(value.as_bytes()),
-            None => self.head.header(name),
-        }
-    }
-
-    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
-        match self.header(name) {
-            Occurrence::Once(value) => Some(value).filter(|_| index == 0),
-            _ => self.head.nth_value(name, index),
-        }
-    }
-
-    fn method(&self) -> Option<&str> {
-        self.head.method()
-    }
-
-    fn path(&self) -> Option<&str> {
-        self.head.path()
     }
 }
 

@@ -48,7 +48,7 @@ impl SignedGuard {
 impl Guard for SignedGuard {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         let head = context.head();
-        let path = head.uri.path_and_query().map(|path| path.as_str());
-        self.warden.has_fresh_shape(&ActixHead { headers: &head.headers, method: head.method.as_str(), path })
+        let head = ActixHead { headers: &head.headers, method: head.method.as_str(), uri: &head.uri };
+        self.warden.has_fresh_shape(&head)
     }
 }

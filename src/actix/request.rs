@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{StatusCode, Uri};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -50,8 +50,7 @@ pub(super) fn parts_of<'r>(
     request: &'r HttpRequest,
     payload: Payload,
 ) -> (ActixHead<'r>, RequestContext, ActixBody) {
-    let path = request.uri().path_and_query().map(|path| path.as_str());
-    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path };
+    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), uri: request.uri() };
     let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request), passes_on: false };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     (head, context, ActixBody { payload, length: length.unwrap_or(0) })
@@ -127,7 +126,7 @@ fn peer(warden: &Warden, request: &HttpRequest) -> Option<IpAddr> {
 pub(super) struct ActixHead<'r> {
     pub(super) headers: &'r HeaderMap,
     pub(super) method: &'r str,
-    pub(super) path: Option<&'r str>,
+    pub(super) uri: &'r Uri,
 }
 
 impl Head for ActixHead<'_> {
@@ -148,7 +147,11 @@ impl Head for ActixHead<'_> {
     }
 
     fn path(&self) -> Option<&str> {
-        self.path
+        self.uri.path_and_query().map(|path| path.as_str())
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(|authority| authority.as_str())
     }
 }
 

@@ -51,6 +51,10 @@ impl<H: Head + ?Sized> Head for Overlay<'_, H> {
     fn path(&self) -> Option<&str> {
         self.head.path()
     }
+
+    fn authority(&self) -> Option<&str> {
+        self.head.authority()
+    }
 }
 
 /// Returns a head for each group of fields in the signature header, or the head itself in a layout without groups.

@@ -97,6 +97,7 @@ impl RefusalReason {
         Self::Unverified(Reason::MalformedHeader),
         Self::Unverified(Reason::TooManyCandidates),
         Self::Unverified(Reason::NoRequestLine),
+        Self::Unverified(Reason::OtherAuthority),
         Self::Unverified(Reason::Stale),
         Self::Unverified(Reason::Early),
         Self::Unverified(Reason::NoLiveKey),

@@ -47,6 +47,10 @@ impl Head for Parts {
     fn path(&self) -> Option<&str> {
         self.uri.path_and_query().map(http::uri::PathAndQuery::as_str)
     }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(http::uri::Authority::as_str)
+    }
 }
 
 impl<B> Head for Request<B> {
@@ -68,5 +72,9 @@ impl<B> Head for Request<B> {
 
     fn path(&self) -> Option<&str> {
         self.uri().path_and_query().map(http::uri::PathAndQuery::as_str)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri().authority().map(http::uri::Authority::as_str)
     }
 }

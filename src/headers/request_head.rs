@@ -29,6 +29,7 @@ use super::{FieldName, Head, Occurrence};
 pub struct RequestHead<'h, H: ?Sized> {
     method: &'h str,
     path: &'h str,
+    authority: Option<&'h str>,
     headers: &'h H,
 }
 
@@ -36,7 +37,14 @@ impl<'h, H: Head + ?Sized> RequestHead<'h, H> {
     /// Combines a request line with headers. `path` is the path and query as sent, such as `/hooks?id=7`.
     #[must_use]
     pub const fn new(method: &'h str, path: &'h str, headers: &'h H) -> Self {
-        Self { method, path, headers }
+        Self { method, path, authority: None, headers }
+    }
+
+    /// Sets the authority of the request target, such as `hooks.example.com`: the `:authority` of HTTP/2. By default it is
+    /// that of `headers`, usually none: then the header `Host` has it.
+    #[must_use]
+    pub const fn with_authority(self, authority: &'h str) -> Self {
+        Self { authority: Some(authority), ..self }
     }
 }
 
@@ -59,6 +67,10 @@ impl<H: Head + ?Sized> Head for RequestHead<'_, H> {
 
     fn path(&self) -> Option<&str> {
         Some(self.path)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority.or_else(|| self.headers.authority())
     }
 }
 
@@ -92,7 +104,7 @@ mod tests {
     #[test]
     fn no_headers_has_neither_headers_nor_request_line() {
         assert_eq!(NoHeaders.header(&FieldName::new("X-One").unwrap()), Occurrence::Absent);
-        assert_eq!((NoHeaders.method(), NoHeaders.path()), (None, None));
+        assert_eq!((NoHeaders.method(), NoHeaders.path(), NoHeaders.authority()), (None, None, None));
     }
 
     #[test]
@@ -106,6 +118,23 @@ mod tests {
             assert_eq!(line(&request), expected);
             assert_eq!(line(&request.into_parts().0), expected);
             assert_eq!(line(&http::HeaderMap::new()), (None, None));
+        }
+    }
+
+    #[test]
+    fn authority_is_that_of_the_request_target() {
+        let authority = |head: &dyn Head| head.authority().map(str::to_owned);
+        let head = || RequestHead::new("PUT", "/hooks?id=7", &NoHeaders);
+        assert_eq!(authority(&head()), None);
+        assert_eq!(authority(&&head().with_authority("example.com")).as_deref(), Some("example.com"));
+        #[cfg(feature = "http")]
+        {
+            let request = http::Request::put("https://example.com:8443/hooks").body(()).unwrap();
+            let expected = Some("example.com:8443");
+            assert_eq!(authority(&request).as_deref(), expected);
+            assert_eq!(authority(&RequestHead::new("PUT", "/hooks", &request)).as_deref(), expected);
+            assert_eq!(authority(&request.into_parts().0).as_deref(), expected);
+            assert_eq!(authority(&http::Request::put("/hooks").body(()).unwrap()), None);
         }
     }
 }

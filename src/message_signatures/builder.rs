@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::algorithms;
+use super::authority::Hosts;
 use super::component::Component;
 use super::origin::Origin;
 use super::problem::{Parameter, Problem};
@@ -31,6 +32,7 @@ impl Profile {
             Ok(origin) => {
                 builder.profile = Some(Self {
                     origin,
+                    hosts: Hosts::OriginOr(Vec::new()),
                     algorithms: Vec::new(),
                     covered: Vec::new(),
                     required: alloc::vec![Parameter::Created],
@@ -253,14 +255,19 @@ impl ProfileBuilder {
         }
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Profile)) -> Self {
+    /// The default port of the origin. `None` if the origin is invalid.
+    pub(super) fn default_port(&self) -> Option<u16> {
+        self.profile.as_ref().map(|profile| profile.origin.default_port())
+    }
+
+    pub(super) fn set(mut self, change: impl FnOnce(&mut Profile)) -> Self {
         if let Some(profile) = &mut self.profile {
             change(profile);
         }
         self
     }
 
-    fn keep(&mut self, field: &'static str, problem: impl Into<Cow<'static, str>>) {
+    pub(super) fn keep(&mut self, field: &'static str, problem: impl Into<Cow<'static, str>>) {
         self.fault.get_or_insert(ConfigError::new(field, problem));
     }
 }

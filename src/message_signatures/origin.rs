@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::authority::Authority;
 use crate::error::ConfigError;
 
 /// The scheme and the authority that senders use. They are settings, because a sender can put anything into a `Host`
@@ -12,25 +13,28 @@ pub(super) struct Origin {
     text: String,
     /// The length of the scheme in `text`.
     scheme: usize,
+    default_port: u16,
+    parsed: Authority,
 }
 
 impl Origin {
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let refuse = || Err(ConfigError::fixed("origin", "must be http(s)://host or http(s)://host:port"));
-        let Some((scheme, authority)) = text.split_once("://") else { return refuse() };
+        let refuse = |problem| Err(ConfigError::fixed("origin", problem));
+        let start = "must be http(s)://host or http(s)://host:port, such as https://hooks.example.com";
+        let Some((scheme, authority)) = text.split_once("://") else { return refuse(start) };
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
-            "https" => ":443",
-            "http" => ":80",
-            _ => return refuse(),
+            "https" => 443,
+            "http" => 80,
+            _ => return refuse(start),
+        };
+        let parsed = match Authority::parse(authority, default_port) {
+            Ok(parsed) => parsed,
+            Err(problem) => return refuse(problem),
         };
         let authority = authority.to_ascii_lowercase();
-        let host = authority.strip_suffix(default_port).unwrap_or(&authority);
-        let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-        if host.is_empty() || host.starts_with(':') || host.ends_with(':') || !host.bytes().all(is_host_byte) {
-            return refuse();
-        }
-        Ok(Self { text: alloc::format!("{scheme}://{host}"), scheme: scheme.len() })
+        let authority = authority.strip_suffix(&alloc::format!(":{default_port}")).unwrap_or(&authority);
+        Ok(Self { text: alloc::format!("{scheme}://{authority}"), scheme: scheme.len(), default_port, parsed })
     }
 
     /// The value of `@scheme`.
@@ -46,5 +50,15 @@ impl Origin {
     /// The scheme and the authority.
     pub(super) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The authority, to compare it with that of a request.
+    pub(super) const fn parsed(&self) -> &Authority {
+        &self.parsed
+    }
+
+    /// The port that an authority without a port has.
+    pub(super) const fn default_port(&self) -> u16 {
+        self.default_port
     }
 }

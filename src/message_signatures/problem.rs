@@ -46,6 +46,15 @@ pub enum Problem {
     /// The method or the path of the request is not known.
     #[error("request line: the head has none")]
     NoRequestLine,
+    /// `Host` occurs twice, `Host` or the authority of the request target is malformed, or they differ.
+    #[error("host: must occur once, be host or host:port, and equal the authority of the request target")]
+    AmbiguousHost,
+    /// The request was sent to another host than that of the profile's origin.
+    #[error("host: must be {expected}, the authority of the origin, or one of received_as")]
+    OtherAuthority {
+        /// The authority of the origin.
+        expected: String,
+    },
     /// A parameter that the profile requires is missing.
     #[error("parameter {0}: missing")]
     MissingParameter(Parameter),
@@ -82,7 +91,8 @@ impl Problem {
         match self {
             Self::MissingHeader(_) => Reason::MissingHeader,
             Self::TooManySignatures | Self::AmbiguousSignature => Reason::TooManyCandidates,
-            Self::ComponentValue | Self::NoSupportedDigest => Reason::MalformedHeader,
+            Self::ComponentValue | Self::NoSupportedDigest | Self::AmbiguousHost => Reason::MalformedHeader,
+            Self::OtherAuthority { .. } => Reason::OtherAuthority,
             Self::NoRequestLine => Reason::NoRequestLine,
             Self::MalformedParameter(Parameter::Created | Parameter::Expires) => Reason::MalformedTimestamp,
             Self::Early => Reason::Early,

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::authority::Hosts;
 use super::component::{Component, Kind};
 use super::origin::Origin;
 use super::problem::Parameter;
@@ -37,6 +38,7 @@ use crate::time::Tolerance;
 #[derive(Debug, Clone)]
 pub struct Profile {
     pub(super) origin: Origin,
+    pub(super) hosts: Hosts,
     /// Each is for another kind of key, and an HMAC is alone.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) covered: Vec<Component>,

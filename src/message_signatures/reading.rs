@@ -48,8 +48,8 @@ impl Message {
         if let Some(required) = uncovered {
             return Err(Problem::Uncovered(required.identifier.clone()));
         }
-        let source = Source { head, origin: &profile.origin, types: &profile.types };
-        let base = base(&components, input, &source)?;
+        profile.check_host(head)?;
+        let base = base(input, Source::new(head, &profile.origin, &profile.types, &components))?;
         let digest = match components.iter().any(Component::is_content_digest) {
             true => {
                 let field = dictionary(head, CONTENT_DIGEST)?.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?;
@@ -129,10 +129,10 @@ impl Profile {
     }
 }
 
-/// Returns the signature base of `components`, whose last line is `input`.
-pub(super) fn base(components: &[Component], input: &InnerList, source: &Source<'_>) -> Result<String, Problem> {
+/// Returns the signature base of the components of `source`, whose last line is `input`.
+pub(super) fn base(input: &InnerList, mut source: Source<'_>) -> Result<String, Problem> {
     let mut base = String::new();
-    for component in components {
+    for component in source.components {
         base.push_str(&component.identifier);
         base.push_str(": ");
         base.push_str(&source.value(&component.kind)?);

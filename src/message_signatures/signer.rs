@@ -115,8 +115,8 @@ impl MessageSigner {
         let Some(Member::InnerList(input)) = inputs.get(label) else { return Err(unwritable()) };
 
         let head = WithDigest { head, digest: digest.as_deref() };
-        let source = Source { head: &head, origin: &self.profile.origin, types: &self.profile.types };
-        let base = base(components, input, &source).map_err(|problem| unsignable(&problem))?;
+        let source = Source::new(&head, &self.profile.origin, &self.profile.types, components);
+        let base = base(input, source).map_err(|problem| unsignable(&problem))?;
         let signature = key.sign(base.as_bytes());
         let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
         let signature = Encoding::Base64.encode(&signature.ok_or_else(failed)?);
@@ -234,6 +234,10 @@ impl Head for WithDigest<'_> {
 
     fn path(&self) -> Option<&str> {
         self.head.path()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.head.authority()
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::component::{Form, Kind};
+use super::component::{Component, Form, Kind};
 use super::origin::Origin;
 use super::problem::Problem;
 use super::query;
@@ -34,16 +34,30 @@ pub enum StructuredType {
     Dictionary,
 }
 
-/// The request and the settings from which values are taken.
+/// The request and the settings from which the values of a signature's components are taken. The query and each dictionary
+/// are decoded once, however many of the components are in them.
 pub(super) struct Source<'r> {
-    pub(super) head: &'r dyn Head,
-    pub(super) origin: &'r Origin,
-    pub(super) types: &'r [(FieldName, StructuredType)],
+    head: &'r dyn Head,
+    origin: &'r Origin,
+    types: &'r [(FieldName, StructuredType)],
+    pub(super) components: &'r [Component],
+    parameters: Option<query::Parameters<'r>>,
+    /// The dictionaries of which a member is covered. `None` if the header has no usable dictionary.
+    dictionaries: Vec<(&'r FieldName, Option<Dictionary>)>,
 }
 
-impl Source<'_> {
+impl<'r> Source<'r> {
+    pub(super) const fn new(
+        head: &'r dyn Head,
+        origin: &'r Origin,
+        types: &'r [(FieldName, StructuredType)],
+        components: &'r [Component],
+    ) -> Self {
+        Self { head, origin, types, components, parameters: None, dictionaries: Vec::new() }
+    }
+
     /// Returns the value of a component.
-    pub(super) fn value(&self, kind: &Kind) -> Result<String, Problem> {
+    pub(super) fn value(&mut self, kind: &'r Kind) -> Result<String, Problem> {
         Ok(match kind {
             Kind::Method => text(self.head.method().ok_or(Problem::NoRequestLine)?)?.into(),
             Kind::TargetUri => {
@@ -56,15 +70,29 @@ impl Source<'_> {
             Kind::Path => self.target()?.0.into(),
             // An absent query has the same value as an empty one.
             Kind::Query => alloc::format!("?{}", self.target()?.1.unwrap_or_default()),
-            Kind::QueryParam(name) => {
-                query::parameter(self.target()?.1.unwrap_or_default(), name).ok_or(Problem::ComponentValue)?
-            }
+            Kind::QueryParam(name) => self.parameters()?.value(name).ok_or(Problem::ComponentValue)?.into(),
+            Kind::Field(name, Form::Member(key)) => self.member(name, key).ok_or(Problem::ComponentValue)?,
             Kind::Field(name, form) => self.field(name, form)?,
         })
     }
 
+    /// Returns the covered parameters of the query.
+    fn parameters(&mut self) -> Result<&mut query::Parameters<'r>, Problem> {
+        let parameters = match self.parameters.take() {
+            Some(parameters) => parameters,
+            None => {
+                let names = self.components.iter().filter_map(|component| match &component.kind {
+                    Kind::QueryParam(name) => Some(name.as_str()),
+                    _ => None,
+                });
+                query::Parameters::find(self.target()?.1.unwrap_or_default(), names)
+            }
+        };
+        Ok(self.parameters.insert(parameters))
+    }
+
     /// Returns the path and the query of the request target.
-    fn target(&self) -> Result<(&str, Option<&str>), Problem> {
+    fn target(&self) -> Result<(&'r str, Option<&'r str>), Problem> {
         let target = text(self.head.path().ok_or(Problem::NoRequestLine)?)?;
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         match path {
@@ -86,17 +114,20 @@ impl Source<'_> {
         if *form == Form::Bytes {
             return Ok(lines.into_iter().map(byte_sequence).collect::<Vec<_>>().join(", "));
         }
+        let text = self.combined(name, &lines)?;
+        if *form == Form::Structured {
+            return self.serialized(name, &text).ok_or(Problem::ComponentValue);
+        }
+        Ok(text)
+    }
+
+    /// Combines the lines of a header.
+    fn combined(&self, name: &FieldName, lines: &[&[u8]]) -> Result<String, Problem> {
         // The combined value of two lines equals that of one, but a handler could use only one of the lines.
         if lines.len() > 1 && !self.permits_lines(name) {
             return Err(Problem::ComponentValue);
         }
-        let text = combined(&lines).ok_or(Problem::ComponentValue)?;
-        let value = match form {
-            Form::Text | Form::Bytes => Some(text),
-            Form::Structured => self.serialized(name, &text),
-            Form::Member(key) => self.member(name, &text, key),
-        };
-        value.ok_or(Problem::ComponentValue)
+        combined(lines).ok_or(Problem::ComponentValue)
     }
 
     /// Returns the strict serialization of a structured field, or `None` if its type is not known.
@@ -110,13 +141,26 @@ impl Source<'_> {
         Some(value)
     }
 
-    fn member(&self, name: &FieldName, text: &str, key: &str) -> Option<String> {
-        if self.type_of(name).is_some_and(|known| known != StructuredType::Dictionary) {
-            return None;
-        }
+    /// Returns the member `key` of the dictionary in the header `name`.
+    fn member(&mut self, name: &'r FieldName, key: &str) -> Option<String> {
+        let dictionary = match self.dictionaries.iter().position(|(known, _)| *known == name) {
+            Some(index) => self.dictionaries.get(index),
+            None => {
+                let dictionary = self.field(name, &Form::Text).ok();
+                let dictionary = dictionary.filter(|_| self.permits_dictionary(name));
+                let dictionary = dictionary.and_then(|text| Dictionary::parse(text.as_bytes()));
+                self.dictionaries.push((name, dictionary));
+                self.dictionaries.last()
+            }
+        };
+        let (_, Some(dictionary)) = dictionary? else { return None };
         let mut value = String::new();
-        Dictionary::parse(text.as_bytes())?.get(key)?.write(&mut value);
+        dictionary.get(key)?.write(&mut value);
         Some(value)
+    }
+
+    fn permits_dictionary(&self, name: &FieldName) -> bool {
+        self.type_of(name).is_none_or(|known| known == StructuredType::Dictionary)
     }
 
     fn permits_lines(&self, name: &FieldName) -> bool {
@@ -183,7 +227,7 @@ fn is_one_value(value: &[u8]) -> bool {
     !is_quoted
 }
 
-fn trimmed(mut line: &[u8]) -> &[u8] {
+pub(super) fn trimmed(mut line: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
         line = rest;
     }

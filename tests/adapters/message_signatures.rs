@@ -1,26 +1,19 @@
 //! Attacks on a receiver of HTTP Message Signatures. All adapters must give equal answers.
 
-use std::future::IntoFuture as _;
+mod hosts;
 
-use axum::Router;
-use axum::routing::post;
-use hookwarden::axum::WardenLayer;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hookwarden::crypto::Algorithm;
 use hookwarden::event::{Outcome, RefusalReason};
 use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Profile, SignatureParameters};
 use hookwarden::warden::WardenBuilder;
-use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
-use http_body_util::Full;
-use hyper::Version;
-use hyper::body::Bytes;
-use hyper::client::conn::http2::handshake;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use hookwarden::{IdSource, Keyring, Reason, Warden};
 
 use crate::custom::{DUPLICATE, REPLAYED, UNAUTHORIZED, agree, handled, quotas, refused};
-use crate::harness::PATIENCE;
 use crate::harness::sender::Post;
 use crate::harness::site::later;
 
@@ -54,7 +47,7 @@ fn signed(profile: &Profile, key: &str, keyid: &str, offset: i64) -> Post {
 }
 
 fn signed_with(profile: &Profile, key: &str, keyid: &str, offset: i64, nonce: &str) -> Post {
-    let own = [("Content-Type", "application/json")];
+    let own = [("Host", "hooks.example.com"), ("Content-Type", "application/json")];
     let parameters = SignatureParameters::new().keyid(keyid).nonce(nonce);
     let signer = profile.signer(keys(key)).expect("a signer");
     let head = RequestHead::new("POST", PATH, &own);
@@ -62,6 +55,12 @@ fn signed_with(profile: &Profile, key: &str, keyid: &str, offset: i64, nonce: &s
     let headers = own.into_iter().chain(signed.iter());
     let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();
     Post { path: PATH.to_owned(), headers, body: BODY.into() }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("room");
+    encoder.finish().expect("room")
 }
 
 /// The request with a text in a header replaced.
@@ -90,9 +89,23 @@ async fn attacks_on_message_signatures_are_refused() {
         ("a space after the body", good.clone().carrying(format!("{BODY} ")), mismatch),
         ("another body and its digest", good.clone().carrying("{}").replacing(digest, digest_of_other), mismatch),
         ("a weak digest", good.clone().replacing(digest, "md5=:AAAA:"), refused(Reason::MalformedHeader)),
+        ("a digest more", changed(&good, digest, "sha-256", "md5=:AAAA:, sha-256"), mismatch),
+        (
+            "a digest in hexadecimal digits",
+            good.clone().replacing(digest, format!("sha-256=:{}:", "2c".repeat(32))),
+            malformed,
+        ),
+        (
+            "the digest of the decoded body",
+            good.clone().with("Content-Encoding", "gzip").carrying(gzip(BODY.as_bytes())),
+            mismatch,
+        ),
         ("no digest", good.clone().without(digest), refused(Reason::MalformedHeader)),
         ("the query in another order", good.clone().to("/webhooks/any?kind=a&id=7"), mismatch),
         ("another query", good.clone().to("/webhooks/any?id=8&kind=a"), mismatch),
+        ("another spelling of the query", good.clone().to("/webhooks/any?id=7&kind=%61"), mismatch),
+        ("a parameter twice", good.clone().to("/webhooks/any?id=7&id=7&kind=a"), mismatch),
+        ("a path in upper case", good.clone().to("/webhooks/ANY?id=7&kind=a"), mismatch),
         ("no query", good.clone().to("/webhooks/any"), mismatch),
         ("another spelling of the path", good.clone().to("/webhooks/%61ny?id=7&kind=a"), mismatch),
         ("another content type", good.clone().replacing("Content-Type", "text/plain"), mismatch),
@@ -103,11 +116,6 @@ async fn attacks_on_message_signatures_are_refused() {
             refused(Reason::MalformedHeader),
         ),
         ("signed for another host", signed(&other_origin, KEY, KEYID, 0), mismatch),
-        (
-            "a forwarded host",
-            signed(&other_origin, KEY, KEYID, 0).with("X-Forwarded-Host", "hooks.example.com"),
-            mismatch,
-        ),
         ("another key", signed(&profile(), OTHER_KEY, KEYID, 0), mismatch),
         ("another keyid", changed(&good, input, KEYID, "2027-02"), unknown),
         ("a component less", changed(&good, input, " \"content-digest\"", ""), malformed),
@@ -131,9 +139,28 @@ async fn attacks_on_message_signatures_are_refused() {
             refused(Reason::TooManyCandidates),
         ),
         ("a second list", good.clone().with(input, "sig2=()"), refused(Reason::TooManyCandidates)),
+        (
+            "two signatures, the first valid",
+            good.clone().replacing(input, two(input)).replacing(signature, format!("{}, sig2=:AAAA:", text(signature))),
+            refused(Reason::TooManyCandidates),
+        ),
+        (
+            "two signatures, the second valid",
+            good.clone()
+                .replacing(input, format!("sig0=(\"@method\");created=1, {}", text(input)))
+                .replacing(signature, format!("sig0=:AAAA:, {}", text(signature))),
+            refused(Reason::TooManyCandidates),
+        ),
+        ("a label twice", good.clone().replacing(input, format!("{0}, {0}", text(input))), malformed),
+        ("a signature with another label", changed(&good, signature, "sig1=", "sig2="), malformed),
+        ("a label in upper case", changed(&good, input, "sig1=", "SIG1="), malformed),
         ("an empty signature", good.clone().replacing(signature, "sig1=::"), mismatch),
         ("a list in upper case", changed(&good, input, "\"@method\"", "\"@METHOD\""), malformed),
         ("a component twice", changed(&good, input, "\"@method\"", "\"@method\" \"@method\""), malformed),
+        ("a parameter in upper case", changed(&good, input, ";created", ";Created"), malformed),
+        ("a tab in the list", changed(&good, input, "(\"@method\"", "(\t\"@method\""), malformed),
+        ("a space before a parameter", changed(&good, input, ";created", " ;created"), malformed),
+        ("no quotes", changed(&good, input, "\"@method\"", "@method"), malformed),
         ("more than 8 KiB", changed(&good, input, ";keyid", &format!(";x=\"{}\";keyid", "x".repeat(8_192))), malformed),
     ];
     agree(warden, async |site| {
@@ -157,30 +184,4 @@ async fn attacks_on_message_signatures_are_refused() {
         }
     })
     .await;
-}
-
-#[tokio::test]
-async fn http_2_request_verifies_like_http_1() {
-    let now = Timestamp::now().as_unix().saturating_sub(later(0).as_unix());
-    let router =
-        Router::new().route("/webhooks/any", post(async || "ok").layer(WardenLayer::new(warden().build().unwrap())));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let server = tokio::spawn(axum::serve(listener, router).into_future());
-    let (mut requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let client = tokio::spawn(connection);
-
-    let good = signed(&profile(), KEY, KEYID, now);
-    // The authority is that of the profile, and `:authority` does not matter.
-    for (url, body, expected) in [
-        ("https://hooks.example.com/webhooks/any?id=7&kind=a", "{}", 401),
-        ("https://hooks.example.com/webhooks/any?kind=a&id=7", BODY, 401),
-        ("https://other.example.com/webhooks/any?id=7&kind=a", BODY, 200),
-    ] {
-        let request = good.clone().to(url).request(Full::<Bytes>::from(body));
-        let answer = timeout(PATIENCE, requests.send_request(request)).await.unwrap().unwrap();
-        assert_eq!((answer.version(), answer.status().as_u16()), (Version::HTTP_2, expected), "{url}");
-    }
-    client.abort();
-    server.abort();
 }

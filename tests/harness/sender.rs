@@ -114,9 +114,12 @@ impl Post {
         self.head_of("POST", framing)
     }
 
-    /// The head of a request of another method.
+    /// The head of a request of another method. The host is localhost unless a header names another.
     pub(crate) fn head_of(&self, method: &str, framing: &str) -> Vec<u8> {
-        let mut bytes = format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n", self.path).into_bytes();
+        let mut bytes = format!("{method} {} HTTP/1.1\r\n", self.path).into_bytes();
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            bytes.extend_from_slice(b"Host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");

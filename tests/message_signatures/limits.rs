@@ -2,7 +2,7 @@
 
 use hookwarden::message_signatures::{Problem, Profile, StructuredType};
 
-use crate::message::{Message, builder};
+use crate::message::{Message, NOW, builder};
 
 fn profile() -> Profile {
     builder().danger_unsigned_body().build().unwrap()
@@ -110,6 +110,44 @@ fn signature_base_is_limited() {
             message.assert_problem(&profile(), &Problem::ComponentValue);
         }
     }
+}
+
+/// The bytes allocated while the head of a request is checked that covers `components`. No key is known then.
+fn allocated(message: &Message, components: &[String]) -> u64 {
+    let input = format!("sig=({});created=1800000000", components.join(" "));
+    let message = message.clone().with("Signature-Input", &input).with("Signature", "sig=:AAAA:");
+    let profile = profile();
+    let head = message.head();
+    let mut problem = None;
+    let measured = allocation_counter::measure(|| {
+        problem = Some(profile.explain_at(&head, b"", NOW));
+    });
+    assert_eq!(problem, Some(None), "all values are found");
+    measured.bytes_total
+}
+
+/// Asserts that the padding costs about as much with 32 components as with one.
+fn assert_padding_is_read_once(message: impl Fn(usize) -> Message, components: &[String]) {
+    let [one, all] = [&components[..1], components]
+        .map(|components| allocated(&message(7_500), components) - allocated(&message(1), components));
+    assert!(one > 7_500 && all < 2 * one, "{one} bytes for one component, {all} for all");
+}
+
+#[test]
+fn long_query_is_decoded_once() {
+    let parameters: String = (0..32).map(|n| format!("p{n}=1&")).collect();
+    // A name is decoded to compare it.
+    let message = |length| Message { path: format!("/?{parameters}{}=1", "a".repeat(length)), ..Message::unsigned() };
+    let components: Vec<String> = (0..32).map(|n| format!("\"@query-param\";name=\"p{n}\"")).collect();
+    assert_padding_is_read_once(message, &components);
+}
+
+#[test]
+fn long_dictionary_is_parsed_once() {
+    let members: String = (0..32).map(|n| format!("m{n}=1, ")).collect();
+    let message = |length| Message::unsigned().with("X", &format!("{members}pad=\"{}\"", "a".repeat(length)));
+    let components: Vec<String> = (0..32).map(|n| format!("\"x\";key=\"m{n}\"")).collect();
+    assert_padding_is_read_once(message, &components);
 }
 
 /// Any short text in the three headers gets an answer, and never verifies.

@@ -4,6 +4,7 @@
 mod algorithms;
 mod attacks;
 mod components;
+mod hosts;
 mod limits;
 mod message;
 mod peers;

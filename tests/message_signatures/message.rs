@@ -35,6 +35,8 @@ pub(crate) fn digest_builder() -> ProfileBuilder {
 pub(crate) struct Message {
     pub(crate) method: &'static str,
     pub(crate) path: String,
+    /// The authority of the request target.
+    pub(crate) authority: Option<&'static str>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -44,7 +46,11 @@ impl Message {
         Self {
             method: "POST",
             path: "/webhooks/acme?id=7&kind=a".into(),
-            headers: vec![("Content-Type".into(), "application/json".into())],
+            authority: None,
+            headers: vec![
+                ("Host".into(), "hooks.example.com".into()),
+                ("Content-Type".into(), "application/json".into()),
+            ],
             body: BODY.into(),
         }
     }
@@ -77,7 +83,11 @@ impl Message {
     }
 
     pub(crate) fn head(&self) -> RequestHead<'_, Vec<(String, String)>> {
-        RequestHead::new(self.method, &self.path, &self.headers)
+        let head = RequestHead::new(self.method, &self.path, &self.headers);
+        match self.authority {
+            Some(authority) => head.with_authority(authority),
+            None => head,
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> &str {

@@ -50,7 +50,8 @@ fn assert_all_verify(json: &str) {
         let keys = Keyring::new(scheme.secret(key).unwrap());
         let verifier = Verifier::new(scheme, keys).unwrap();
         let verify = |path: &str, body: &[u8]| {
-            let verified = verifier.verify_at(&RequestHead::new("POST", path, &headers), body, NOW);
+            let head = RequestHead::new("POST", path, &headers).with_authority("hooks.example.com");
+            let verified = verifier.verify_at(&head, body, NOW);
             verified.map(drop).map_err(|rejection| rejection.reason())
         };
         assert_eq!(verify(PATH, BODY), Ok(()), "{name}");
@@ -85,7 +86,7 @@ fn random_messages_of_pypi_verify() {
     let scheme = digest_builder().build().unwrap().scheme("peer").unwrap();
     let verifier = Verifier::new(scheme, keys()).unwrap();
     for RandomMessage { method, target, headers, body } in messages {
-        let head = RequestHead::new(&method, &target, &headers);
+        let head = RequestHead::new(&method, &target, &headers).with_authority("hooks.example.com");
         let verify =
             |body: &str| verifier.verify_at(&head, body.as_bytes(), NOW).map_err(|rejection| rejection.reason());
         assert_eq!(verify(&body).err(), None, "{target} {headers:?}");

@@ -32,6 +32,25 @@ fn invalid_profiles_are_config_errors() {
         "https://é",
         "https://:443",
         "https://a:",
+        "https://a:0",
+        "https://a:0443",
+        "https://a:65536",
+        "https://a:b",
+        "https://a,b",
+        "https://a%20b",
+        "https://-a",
+        "https://a..b",
+        "https://a\\b",
+        "https://256.0.0.1",
+        "https://127.1",
+        "https://0x7f.1",
+        "https://::1",
+        "https://[::1",
+        "https://[::1%25eth0]",
+        "https://[fe80]",
+        "https//a",
+        "//a",
+        " https://a",
     ] {
         assert_fault(Profile::builder(origin), "origin");
         assert_fault(Profile::webhooks(origin), "origin");
@@ -60,6 +79,35 @@ fn invalid_profiles_are_config_errors() {
     assert!(builder().max_age(Duration::from_secs(10)).build().is_ok());
     // The first fault is reported.
     assert_fault(builder().covers(["@status"]).tag("").max_age(Duration::ZERO), "covers");
+}
+
+#[test]
+fn invalid_origin_is_refused_with_what_to_write() {
+    for (origin, expected) in [
+        ("hooks.example.com", "must be http(s)://host or http(s)://host:port, such as https://hooks.example.com"),
+        (
+            "https://hooks.example.com/",
+            "must end after the host and the port, without a slash, a path, a query or a fragment",
+        ),
+        ("https://user@hooks.example.com", "must not have a user name or a password"),
+        ("https://hooks.example.com:70000", "must have a port from 1 to 65535, or none and no colon"),
+        (
+            "https://b\u{fc}cher.example",
+            "must be ASCII: write an international name with A-labels, such as xn--bcher-kva.example",
+        ),
+        (
+            "https://hooks_.example..com",
+            "must have a domain name: labels of a-z 0-9 - _, separated by dots, with at most 63 bytes each and 253 together",
+        ),
+        (
+            "https://192.0.2",
+            "must have an IPv4 address of four decimal numbers, such as 192.0.2.1, or a name that does not end in a number",
+        ),
+        ("https://[::1]8443", "must have an IPv6 address in brackets, such as [2001:db8::1] or [2001:db8::1]:8443"),
+    ] {
+        let error = Profile::builder(origin).build().unwrap_err();
+        assert_eq!(error.to_string(), format!("origin: {expected}"), "{origin}");
+    }
 }
 
 #[test]

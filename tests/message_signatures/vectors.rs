@@ -282,8 +282,9 @@ fn b4_transformations_verify_as_the_rfc_says() {
     invalid(&Example { method: "POST", ..b4() }, |_| {});
     invalid(&Example { path: "/demo/other?name1=Value1", ..b4() }, |_| {});
     invalid(&b4(), |headers| headers.swap(2, 3));
-    let other = Example { origin: "https://example.com", ..b4() }.profile().build().unwrap();
-    assert_eq!(b4().verify(&other, |_| {}), Err(Reason::Mismatch));
+    let other = || Example { origin: "https://example.com", ..b4() }.profile();
+    assert_eq!(b4().verify(&other().build().unwrap(), |_| {}), Err(Reason::OtherAuthority));
+    assert_eq!(b4().verify(&other().danger_any_host().build().unwrap(), |_| {}), Err(Reason::Mismatch));
 }
 
 /// The signer reproduces the signatures of the algorithms that are deterministic.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::event::RefusalReason;
-use crate::headers::{CAPTURE_NOTE, FieldName, Head, is_token_byte};
+use crate::headers::{CAPTURE_NOTE, FieldName, Head, Occurrence, is_token_byte};
 use crate::time::Timestamp;
 
 /// What a capture has of the body.
@@ -69,7 +69,7 @@ fn first_lines<H: Head + ?Sized>(
 
 /// Returns the lines of the headers and the empty line. The body is joined, so a complete one is not chunked any more.
 fn header_lines<H: Head + ?Sized>(head: &H, redacted: Option<&[FieldName]>, is_complete: bool) -> Vec<u8> {
-    let mut lines = Vec::new();
+    let mut lines = authority_line(head, redacted.is_some()).into_bytes();
     head.for_each_header(&mut |name, value| {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         if !is_token(name) || is(CAPTURE_NOTE) || (is_complete && is("transfer-encoding")) {
@@ -88,6 +88,21 @@ fn header_lines<H: Head + ?Sized>(head: &H, redacted: Option<&[FieldName]>, is_c
     });
     lines.extend_from_slice(b"\r\n");
     lines
+}
+
+/// Returns a line `Host` for the authority of the request target, which has no other place in a request of HTTP/1. Empty if
+/// there is none or `Host` equals it. If they differ, the capture has both, and is refused like the request.
+fn authority_line<H: Head + ?Sized>(head: &H, redacts: bool) -> String {
+    let is_host = |authority: &&str| match head.header(&FieldName::preset("host")) {
+        Occurrence::Once(host) => host.eq_ignore_ascii_case(authority.as_bytes()),
+        Occurrence::Absent | Occurrence::Repeated => false,
+    };
+    let Some(authority) = head.authority().filter(|authority| !is_host(authority)) else { return String::new() };
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) if redacts => format!("[redacted]@{host}"),
+        _ => authority.to_owned(),
+    };
+    format!("host: {}\r\n", authority.replace(char::is_control, " "))
 }
 
 fn is_token(text: &str) -> bool {
@@ -142,6 +157,23 @@ mod tests {
                         Hookwarden-Capture: reason=mismatch; time=1800000000; body=not-read\r\n\
                         X-One: 1  X-Two: 2\r\n\r\n";
         assert_eq!(written(&head, BodyState::NotRead, None, 1_000).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn authority_of_the_target_is_a_host_line() {
+        let lines = |host: Option<&str>, authority: &str, redacted: Option<&[FieldName]>| {
+            let headers: Vec<_> = host.map(|host| ("Host", host)).into_iter().collect();
+            let head = RequestHead::new("POST", "/", &headers).with_authority(authority);
+            let text = written(&head, BodyState::NotRead, redacted, 1_000).unwrap();
+            let lines = text.lines().filter_map(|line| line.get(..6).filter(|name| *name != "Hookwa").and(Some(line)));
+            lines.skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(None, "example.com:8443", None), ["host: example.com:8443"]);
+        assert_eq!(lines(Some("example.com"), "Example.com", None), ["Host: example.com"]);
+        assert_eq!(lines(Some("one"), "two", None), ["host: two", "Host: one"]);
+        assert_eq!(lines(None, "one\r\nX-Two: 2", None), ["host: one  X-Two: 2"]);
+        assert_eq!(lines(None, "user:password@one", None), ["host: user:password@one"]);
+        assert_eq!(lines(None, "user:password@one", Some(&[])), ["host: [redacted]@one"]);
     }
 
     #[test]

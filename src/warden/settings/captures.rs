@@ -55,6 +55,9 @@ use crate::warden::monitor::Monitor;
 /// | `incomplete` | the body was too large, too slow or broke off; what was received is left out |
 /// | `left-out` | the body does not fit into `max_request_bytes` |
 ///
+/// A request of HTTP/2 is written like one of HTTP/1.1, with its `:authority` in a line `host`. If a request also has another
+/// `Host`, the capture has both lines.
+///
 /// A name of a header is in lower case if the server changes it. **A capture contains what the sender sent:** personal data
 /// in the body, and bearer tokens and cookies in headers. It never contains a secret of a key or a signature that the
 /// receiver computed. But a request that was refused for another reason, such as its method, can have a valid signature:
