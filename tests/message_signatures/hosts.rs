@@ -103,6 +103,39 @@ fn malformed_host_is_refused() {
     }
 }
 
+/// Any short text gets an answer, and only the forms of the host are accepted.
+#[test]
+fn arbitrary_host_is_refused_without_a_panic() {
+    use proptest::prelude::*;
+    let pieces = [
+        "hooks.example.com",
+        "HOOKS",
+        "com",
+        ".",
+        ":",
+        "443",
+        "0",
+        "@",
+        "[",
+        "]",
+        "::1",
+        "é",
+        "%2e",
+        "-",
+        " ",
+        "/",
+        "\0",
+    ];
+    let text = prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..4).prop_map(|pieces| pieces.concat());
+    let forms = ["", ".", ":443", ".:443"].map(|end| format!("hooks.example.com{end}"));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let profile = profile();
+    proptest!(config, |(host in text)| {
+        let expected = forms.iter().any(|form| form.eq_ignore_ascii_case(host.trim()));
+        prop_assert_eq!(sent_to(Some(&host), None).verify_at(&profile, NOW).is_ok(), expected, "{:?}", host);
+    });
+}
+
 #[test]
 fn repeated_host_is_refused() {
     let mut message = sent_to(Some("hooks.example.com"), None);
