@@ -1,26 +1,31 @@
 //! Two receivers in this process, and senders that send every delivery to both until it is handled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use hookwarden::Quota;
 use hookwarden::redis::RedisStore;
 use hookwarden::warden::Replay;
+use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
 use crate::harness::redis_server::Server;
 use crate::harness::sender::Post;
+use crate::loss::Lost;
 
 /// The receivers and the senders' observations.
 pub(crate) struct Load {
     endpoints: [Endpoint; 2],
     senders: Vec<Sender>,
     handled: Handled,
+    /// The key of each delivery's entry in the database, without the part of the webhook id.
+    entries: Mutex<HashMap<Bytes, String>>,
     running: AtomicBool,
     next: AtomicU64,
     /// The timeout of the stores.
@@ -75,6 +80,7 @@ impl Load {
             endpoints: endpoints.try_into().unwrap_or_else(|_| panic!("two")),
             senders: ids.iter().map(|id| Sender { id: id.clone(), seen: Mutex::default() }).collect(),
             handled,
+            entries: Mutex::default(),
             running: AtomicBool::new(true),
             next: AtomicU64::new(0),
             timeout,
@@ -96,6 +102,14 @@ impl Load {
         }
     }
 
+    /// Creates a delivery of a sender.
+    fn delivery(&self, sender: usize, body: String) -> Post {
+        let delivery = signed_for(&self.senders[sender].id, body);
+        let entry = entry_of(&delivery);
+        self.entries.lock().unwrap().insert(delivery.body.clone().into(), entry);
+        delivery
+    }
+
     async fn send(&self, endpoint: usize, sender: usize, delivery: &Post) -> StatusCode {
         let began = Instant::now();
         let status = self.endpoints[endpoint].status(delivery).await;
@@ -113,7 +127,7 @@ impl Load {
     async fn send_all(self: Arc<Self>, sender: usize) {
         while self.running.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let delivery = signed_for(&self.senders[sender].id, format!("{number}"));
+            let delivery = self.delivery(sender, format!("{number}"));
             let first = usize::from(number.is_multiple_of(2));
             let began = Instant::now();
             loop {
@@ -197,7 +211,7 @@ impl Load {
         futures_util::future::join_all((0..self.senders.len()).map(async |sender| {
             for endpoint in [0, 1] {
                 let id = &self.senders[sender].id;
-                let delivery = signed_for(id, format!("after {endpoint} {sender} {returned:?}"));
+                let delivery = self.delivery(sender, format!("after {endpoint} {sender} {returned:?}"));
                 loop {
                     let status = self.send(endpoint, sender, &delivery).await;
                     if status == StatusCode::OK {
@@ -258,9 +272,26 @@ impl Load {
         self.handled.lock().unwrap().values().filter(|count| **count > 1).count()
     }
 
+    /// Returns the deliveries that were handled more than once, although no failover lost their entry.
+    pub(crate) fn twice_without_loss(&self, lost: &Lost) -> BTreeMap<String, u32> {
+        let (handled, entries) = (self.handled.lock().unwrap(), self.entries.lock().unwrap());
+        let twice = handled.iter().filter(|(_, count)| **count > 1);
+        let unexplained = twice.filter(|(body, _)| {
+            let entry = &entries[*body];
+            !lost.iter().any(|key| key.ends_with(entry))
+        });
+        unexplained.map(|(body, count)| (String::from_utf8_lossy(body).into_owned(), *count)).collect()
+    }
+
     pub(crate) fn longest_wait(&self) -> Duration {
         *self.longest_wait.lock().unwrap()
     }
+}
+
+/// Returns the last part of the key under which a store keeps a delivery.
+fn entry_of(delivery: &Post) -> String {
+    let signature = const_hex::decode(delivery.value("x-webhook-signature")).unwrap();
+    format!(":d:{}", const_hex::encode(&Sha256::digest(&signature[..16])[..16]))
 }
 
 async fn pause(began: Instant, number: u64) {
