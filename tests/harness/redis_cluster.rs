@@ -380,7 +380,7 @@ fn slots_of(primary: usize) -> std::ops::Range<usize> {
     start(primary)..start(primary + 1)
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");

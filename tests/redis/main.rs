@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         cluster::redirects::moved_slot_is_followed_at_once,
         cluster::redirects::slot_between_two_nodes_answers_from_both,
         cluster::redirects::request_waits_while_its_keys_move,
+        cluster::shards::refused_write_names_its_shard,
         secrets::cluster_by_tls_url_verifies_every_node,
         secrets::cluster_behind_one_name_needs_no_addresses,
         sentinel::sentinels_and_servers_have_their_own_passwords,
