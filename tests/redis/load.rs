@@ -24,8 +24,8 @@ pub(crate) struct Load {
     endpoints: [Endpoint; 2],
     senders: Vec<Sender>,
     handled: Handled,
-    /// The key of each delivery's entry in the database, without the part of the webhook id.
-    entries: Mutex<HashMap<Bytes, String>>,
+    began: Instant,
+    deliveries: Mutex<HashMap<Bytes, Delivery>>,
     running: AtomicBool,
     next: AtomicU64,
     /// The timeout of the stores.
@@ -47,6 +47,17 @@ pub(crate) struct Seen {
     pub(crate) statuses: HashMap<u16, u64>,
     pub(crate) slowest: Duration,
     slowest_unavailable: Duration,
+}
+
+/// What is known about a delivery, for a test that fails.
+#[derive(Debug)]
+#[expect(dead_code, reason = "printed")]
+struct Delivery {
+    path: String,
+    /// The last part of the key of its entry in the database.
+    entry: String,
+    /// From when to when since the start an endpoint took for an answer.
+    answers: Vec<(Duration, Duration, usize, StatusCode)>,
 }
 
 /// The tasks of a load.
@@ -80,7 +91,8 @@ impl Load {
             endpoints: endpoints.try_into().unwrap_or_else(|_| panic!("two")),
             senders: ids.iter().map(|id| Sender { id: id.clone(), seen: Mutex::default() }).collect(),
             handled,
-            entries: Mutex::default(),
+            began: Instant::now(),
+            deliveries: Mutex::default(),
             running: AtomicBool::new(true),
             next: AtomicU64::new(0),
             timeout,
@@ -105,8 +117,8 @@ impl Load {
     /// Creates a delivery of a sender.
     fn delivery(&self, sender: usize, body: String) -> Post {
         let delivery = signed_for(&self.senders[sender].id, body);
-        let entry = entry_of(&delivery);
-        self.entries.lock().unwrap().insert(delivery.body.clone().into(), entry);
+        let known = Delivery { path: delivery.path.clone(), entry: entry_of(&delivery), answers: Vec::new() };
+        self.deliveries.lock().unwrap().insert(delivery.body.clone().into(), known);
         delivery
     }
 
@@ -120,6 +132,9 @@ impl Load {
             seen.slowest_unavailable = took.max(seen.slowest_unavailable);
         }
         *seen.statuses.entry(status.as_u16()).or_default() += 1;
+        let since = began - self.began;
+        let mut deliveries = self.deliveries.lock().unwrap();
+        deliveries.get_mut(&delivery.body[..]).unwrap().answers.push((since, since + took, endpoint, status));
         status
     }
 
@@ -251,8 +266,9 @@ impl Load {
         let ids: Vec<_> = self.senders.iter().map(|sender| sender.id.clone()).collect();
         let (Seen { slowest, slowest_unavailable, statuses }, lag) = (self.take(&ids), self.take_lag());
         println!(
-            "{what}: slowest answer {slowest:?}, slowest 503 {slowest_unavailable:?}, timers up to {lag:?} late, served \
-             again after {back:?}, {statuses:?}"
+            "{what} after {:?}: slowest answer {slowest:?}, slowest 503 {slowest_unavailable:?}, timers up to {lag:?} late, served \
+             again after {back:?}, {statuses:?}",
+            self.began.elapsed()
         );
         let once = self.timeout + Duration::from_millis(50);
         for (kind, took, bound) in
@@ -273,14 +289,12 @@ impl Load {
     }
 
     /// Returns the deliveries that were handled more than once, although no failover lost their entry.
-    pub(crate) fn twice_without_loss(&self, lost: &Lost) -> BTreeMap<String, u32> {
-        let (handled, entries) = (self.handled.lock().unwrap(), self.entries.lock().unwrap());
+    pub(crate) fn twice_without_loss(&self, lost: &Lost) -> BTreeMap<String, String> {
+        let (handled, deliveries) = (self.handled.lock().unwrap(), self.deliveries.lock().unwrap());
         let twice = handled.iter().filter(|(_, count)| **count > 1);
-        let unexplained = twice.filter(|(body, _)| {
-            let entry = &entries[*body];
-            !lost.iter().any(|key| key.ends_with(entry))
-        });
-        unexplained.map(|(body, count)| (String::from_utf8_lossy(body).into_owned(), *count)).collect()
+        let twice = twice.map(|(body, _)| (String::from_utf8_lossy(body).into_owned(), &deliveries[body]));
+        let unexplained = twice.filter(|(_, delivery)| !lost.iter().any(|key| key.ends_with(&delivery.entry)));
+        unexplained.map(|(body, delivery)| (body, format!("{delivery:?}"))).collect()
     }
 
     pub(crate) fn longest_wait(&self) -> Duration {
