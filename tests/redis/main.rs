@@ -20,6 +20,7 @@ mod endpoint;
 mod failures;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod isolated;
 mod load;
 mod loss;
 mod processes;
@@ -102,6 +103,8 @@ fn main() -> ExitCode {
         sentinel::stopped_primary_does_not_hold_the_store,
         sentinel::isolated_sentinel_does_not_lead_back,
         sentinel::stopped_sentinel_delays_no_first_request,
+        isolated::isolated_primary_is_left_when_replaced,
+        isolated::isolated_primary_without_replicas_refuses_writes,
         apart::commit_while_down_is_sent_later,
         processes::copies_on_a_cluster_are_handled_once,
         processes::quota_on_a_cluster_is_one,
