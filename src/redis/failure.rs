@@ -13,8 +13,8 @@ pub(super) struct Failure {
     pub(super) error: StoreError,
     /// Whether the server is unavailable; otherwise it refused only this command.
     pub(super) outage: bool,
-    /// Whether the server refused the command for a reason of its own, such as a lack of memory. A slot that is being
-    /// migrated or has no owner is none.
+    /// Whether the server refused the command, for lack of memory for example. This does not include redirections, and
+    /// slots without an owner.
     pub(super) refused: bool,
     /// Whether the server answers, but accepts no writes: it is a replica, or its cluster is down.
     pub(super) refuses_writes: bool,
