@@ -69,8 +69,7 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
     cluster.allow_promotion(4, true);
     cluster.wait_until_serving(4);
     load.check("primary stopped and replica promoted", load.served_again().await);
-    cluster.node(1).signal("CONT");
-    cluster.wait_until_following(1);
+    load.wake(cluster.node(1), || cluster.wait_until_following(1));
     load.check("old primary continued", load.served_again().await);
     load.until_each(&ids, StatusCode::OK, 30).await;
     load.check("steady", Duration::ZERO);
