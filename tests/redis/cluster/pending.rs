@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use hookwarden::Quota;
 use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant};
 use tokio::time::sleep;
 
 use super::redirects::{TIMEOUT, claim, claim_by, commit_by};
-use super::{endpoint, recovers};
-use crate::endpoint::{RETURN, signed_for};
+use super::recovers;
+use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
 use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
 
@@ -57,7 +58,9 @@ pub(crate) async fn commits_in_a_circle_block_only_their_slot() {
     let cluster = Cluster::of_primaries();
     let ids = [cluster.ids_on(0, 2), cluster.ids_on(1, 1)].concat();
     let store = RedisStore::builder(cluster.url()).timeout(TIMEOUT).connect().await.unwrap();
-    let endpoint = endpoint(store.clone(), &ids);
+    let quota = Quota::new(1_000_000, Duration::from_micros(1)).unwrap();
+    let warden = builder().shared_store(store.clone()).quotas(quotas().accepted(quota));
+    let endpoint = Endpoint::of_senders(warden, &ids, Handled::default(), Duration::ZERO);
     for number in 0..COMMITS {
         assert_eq!(claim_by(&store, &ids[0], number, OWNER).await.unwrap(), Claim::Granted);
     }
