@@ -7,6 +7,7 @@ use hookwarden::redis::RedisStore;
 use tokio::time::sleep;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, Reports, builder};
+use crate::harness::PATIENCE;
 use crate::harness::redis_sentinel::{NAME, SentinelSet};
 use crate::harness::redis_server::{Server, patient_store};
 use crate::harness::sender::Post;
@@ -17,11 +18,13 @@ pub(crate) async fn isolated_primary_is_left_when_replaced() {
     let set = SentinelSet::start();
     let old = set.primary();
     let endpoint = Endpoint::new(builder().shared_store(store(&set, &[0, 1, 2]).await));
-    let [before, meanwhile] = ["before", "meanwhile"].map(|what| [0, 1, 2].map(|n| Post::signed(format!("{what} {n}"))));
+    let [before, meanwhile] =
+        ["before", "meanwhile"].map(|what| [0, 1, 2].map(|n| Post::signed(format!("{what} {n}"))));
     accepts(&endpoint, &before).await;
-    while !missing(&entries(&set.servers[old]), &entries(set.replicas(old)[0])).is_empty()
-        || !missing(&entries(&set.servers[old]), &entries(set.replicas(old)[1])).is_empty()
-    {
+    let behind = |replica: &&Server| !missing(&entries(&set.servers[old]), &entries(replica)).is_empty();
+    let began = Instant::now();
+    while set.replicas(old).iter().any(behind) {
+        assert!(began.elapsed() < PATIENCE, "the replicas do not follow");
         sleep(PAUSE).await;
     }
     isolate(&set.servers[old]);
@@ -31,16 +34,8 @@ pub(crate) async fn isolated_primary_is_left_when_replaced() {
     let new = set.wait_for_promotion(old);
     let lost = missing(&entries(&set.servers[old]), &entries(&set.servers[new]));
     set.wait_for_decision(old);
-    let (decided, known) = (Instant::now(), entries(&set.servers[new]).len());
-    let mut number = 0;
-    while entries(&set.servers[new]).len() == known {
-        // While the store changes the primary, it may refuse.
-        endpoint.status(&Post::signed(format!("after {number}"))).await;
-        assert!(decided.elapsed() < RETURN, "the old primary is still used");
-        number += 1;
-        sleep(PAUSE).await;
-    }
-    println!("the isolated primary was left {:?} after the Sentinels' decision", decided.elapsed());
+    let left = follows(&endpoint, &set.servers[new]).await;
+    println!("the isolated primary was left {left:?} after the Sentinels' decision");
     assert_eq!(lost.len(), meanwhile.len(), "the entries of deliveries that only the old primary has");
     let handled = endpoint.handled();
     accepts(&endpoint, &before).await;
@@ -67,9 +62,9 @@ pub(crate) async fn isolated_primary_without_replicas_refuses_writes() {
         set.sentinels[0].signal("STOP");
         isolate(&set.servers[old]);
         set.fail_over_soon(true);
-        set.wait_for_promotion(old);
+        let new = set.wait_for_promotion(old);
         set.wait_for_decision(old);
-        elsewhere.recovers().await;
+        follows(&elsewhere, &set.servers[new]).await;
         let (delivery, before) = (Post::signed("to both"), elsewhere.handled());
         let status = there.status(&delivery).await;
         assert_eq!(elsewhere.status(&delivery).await, StatusCode::OK);
@@ -84,21 +79,23 @@ pub(crate) async fn isolated_primary_without_replicas_refuses_writes() {
         // The store leaves the old primary as soon as its Sentinel knows the new one.
         set.sentinels[0].signal("CONT");
         set.wait_for_decision_of(0, old);
-        let decided = Instant::now();
-        while entries(&set.servers[old]).len() != deliveries_after(&there, &set.servers[old]).await {
-            assert!(decided.elapsed() < RETURN, "the old primary is still used");
-        }
-        there.recovers().await;
+        follows(&there, &set.servers[new]).await;
         let before = there.handled();
         accepts(&there, &[delivery]).await;
         assert_eq!(there.handled(), before, "the new primary knows the delivery");
     }
 }
 
-/// Returns how many entries a server has after another delivery.
-async fn deliveries_after(endpoint: &Endpoint, server: &Server) -> usize {
-    endpoint.status(&Post::signed(format!("{:?}", Instant::now()))).await;
-    entries(server).len()
+/// Sends deliveries until one of them is at the new primary, and returns how long that took.
+async fn follows(endpoint: &Endpoint, new: &Server) -> Duration {
+    let (began, known) = (Instant::now(), entries(new).len());
+    while entries(new).len() == known {
+        assert!(began.elapsed() < RETURN, "the old primary is still used");
+        // While the store changes the primary, it may refuse.
+        endpoint.status(&Post::signed(format!("{:?}", Instant::now()))).await;
+        sleep(PAUSE).await;
+    }
+    began.elapsed()
 }
 
 async fn accepts(endpoint: &Endpoint, deliveries: &[Post]) {

@@ -308,7 +308,8 @@ impl Load {
         let twice = twice.map(|(body, _)| (String::from_utf8_lossy(body).into_owned(), &deliveries[body]));
         let woken = self.woken.lock().unwrap();
         let was_in_flight = |delivery: &Delivery| {
-            let during = |from: Duration, to: Duration| woken.iter().any(|(began, ended)| from <= *ended && to >= *began);
+            let during =
+                |from: Duration, to: Duration| woken.iter().any(|(began, ended)| from <= *ended && to >= *began);
             delivery.answers.iter().any(|(from, to, _, status)| status.is_success() && during(*from, *to))
         };
         let unreplicated = twice.filter(|(_, delivery)| !lost.iter().any(|key| key.ends_with(&delivery.entry)));

@@ -9,8 +9,8 @@ use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant};
 use tokio::time::sleep;
 
-use super::redirects::{TIMEOUT, claim, claim_by, commit_by};
 use super::recovers;
+use super::redirects::{TIMEOUT, claim, claim_by, commit_by};
 use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
 use crate::harness::PATIENCE;
 use crate::harness::redis_cluster::Cluster;
