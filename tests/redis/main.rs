@@ -122,6 +122,7 @@ fn main() -> ExitCode {
         cluster::shards::dead_shard_falls_back_to_its_share,
         cluster::shards::cluster_that_is_down_refuses_and_recovers,
         cluster::changes::changes_under_load_duplicate_nothing,
+        cluster::changes::claim_at_a_replaced_primary_is_repeated,
         cluster::changes::delivery_that_was_not_replicated_runs_twice,
     ]);
     for program in Program::found() {

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use hookwarden::redis::RedisStore;
 use hookwarden::replay::{Claim, Claimant};
 
 use super::redirects::{claim, claim_by, commit_by};
@@ -84,6 +85,34 @@ pub(crate) async fn changes_under_load_duplicate_nothing() {
     let unexplained = load.twice_without_loss(&lost);
     assert!(unexplained.is_empty(), "handled twice although their entries were not lost: {unexplained:?}");
     assert!(before > 200, "only {before} deliveries");
+}
+
+/// A primary that was stopped and replaced runs the calls that wait for it when it continues.
+pub(crate) async fn claim_at_a_replaced_primary_is_repeated() {
+    let mut cluster = Cluster::start();
+    cluster.fail_over_soon();
+    let id = &cluster.ids_on(1, 1)[0];
+    let timeout = Duration::from_secs(2);
+    let store = RedisStore::builder(cluster.url()).timeout(timeout).connect().await.unwrap();
+    let [one, two] = [1, 2].map(Claimant::new);
+    assert_eq!(claim_by(&store, id, 0, one).await.unwrap(), Claim::Granted);
+    cluster.node(1).signal("STOP");
+    cluster.wait_until_serving(4);
+    let other = RedisStore::builder(cluster.url()).timeout(timeout).connect_later().unwrap();
+    let waiting = async {
+        tokio::time::sleep(timeout * 3 / 4).await;
+        claim_by(&store, id, 1, one).await
+    };
+    let (claimed, ()) = tokio::join!(waiting, async {
+        // This call leads the store to the new primary, while the other one still waits.
+        claim_by(&store, id, 2, one).await.unwrap_err();
+        while claim_by(&store, id, 3, one).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(claim_by(&other, id, 1, two).await.unwrap(), Claim::Granted);
+        cluster.node(1).signal("CONT");
+    });
+    assert!(matches!(claimed, Ok(Claim::InProgress { .. })), "{claimed:?}");
 }
 
 /// Replication is asynchronous: what a primary has answered and not yet sent to its replica is lost with it.
