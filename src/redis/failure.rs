@@ -13,6 +13,9 @@ pub(super) struct Failure {
     pub(super) error: StoreError,
     /// Whether the server is unavailable; otherwise it refused only this command.
     pub(super) outage: bool,
+    /// Whether the server refused the command, for lack of memory for example. This does not include redirections, and
+    /// slots without an owner.
+    pub(super) refused: bool,
     /// Whether the server answers, but accepts no writes: it is a replica, or its cluster is down.
     pub(super) refuses_writes: bool,
     /// Whether the server refused the user or the password.
@@ -49,6 +52,7 @@ impl Failure {
         Self {
             error: describe(error),
             outage: is_outage(error),
+            refused: error.code().is_some() && redirect.is_none(),
             refuses_writes: matches!(kind, ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::ClusterDown)),
             credentials: kind == ErrorKind::AuthenticationFailed || error.code() == Some("NOAUTH"),
             redirect,
@@ -81,7 +85,7 @@ impl Failure {
 /// A failure of one call only.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { error, outage: false, refuses_writes: false, credentials: false, redirect: None }
+        Self { error, outage: false, refused: false, refuses_writes: false, credentials: false, redirect: None }
     }
 }
 
@@ -138,9 +142,15 @@ mod tests {
             ("MOVED 5 10.0.0.1:7000", false, Some(Redirect::Moved("10.0.0.1:7000".into()))),
             ("ASK 5 10.0.0.1:7000", false, Some(Redirect::Ask("10.0.0.1:7000".into()))),
             ("LOADING Redis is loading the dataset in memory", true, None),
+            ("READONLY You can't write against a read only replica.", true, None),
             ("OOM command not allowed when used memory > 'maxmemory'.", false, None),
+            ("MISCONF Redis is configured to save RDB snapshots", false, None),
+            ("NOREPLICAS Not enough good replicas to write.", false, None),
+            ("NOPERM User app has no permissions to run the 'evalsha' command", false, None),
         ] {
             let failure = failure(reply);
+            // Only a node that is at fault is named.
+            assert_eq!(failure.refused, redirect.is_none(), "{reply}");
             assert_eq!((failure.outage, failure.redirect), (outage, redirect), "{reply}");
         }
     }

@@ -182,11 +182,11 @@ impl Link {
     }
 
     fn failed(&self, failure: Failure) -> Failure {
-        // The node works, except for this call: its slot may be migrated now, or have no owner.
-        if !failure.outage {
-            return failure;
+        // Otherwise the node works, except for this call: its slot may be migrated now, or have no owner.
+        if failure.outage || failure.refused {
+            return Failure { error: self.named(failure.error), ..failure };
         }
-        Failure { error: self.named(failure.error), ..failure }
+        failure
     }
 
     /// Starts the task that reopens the link, unless it runs already.

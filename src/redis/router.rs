@@ -64,7 +64,19 @@ impl Router {
         let (mut asking, mut hops, mut pause) = (false, 0_u8, SHORTEST_PAUSE);
         loop {
             let failure = match link.call(call, asking).await {
-                Ok(reply) => return Ok((reply, link)),
+                Ok(reply) => {
+                    let owner = self.map.owner(slot);
+                    let is_claim = matches!(call.script, Script::Admit);
+                    if !is_claim || asking || hops >= MOST_HOPS || Arc::ptr_eq(&owner, &link) {
+                        return Ok((reply, link));
+                    }
+                    // Another node took over the slot during the call. A primary that was stopped meanwhile does not know
+                    // that yet: it grants the claim, and loses it. The new one grants it once more to the same claimant.
+                    hops = hops.saturating_add(1);
+                    self.map.opened(&owner, call.began).await?;
+                    link = owner;
+                    continue;
+                }
                 // The caller's link is not at fault.
                 Err(failure) if !Arc::ptr_eq(&link, &first) => Failure { outage: false, ..failure },
                 Err(failure) => failure,

@@ -67,7 +67,9 @@ impl Settlement {
 pub(super) struct Queue {
     /// Commits. If one is lost, finished work is repeated.
     commits: Line,
-    /// Releases. Most of these claims were never made: every request that is refused during an outage leaves one.
+    /// Releases. Most of these claims were never sent: every request that is refused during an outage leaves one. The
+    /// caller cannot know whether its claim arrived, so they are sent all the same. They change nothing, because the
+    /// script deletes only what the claimant holds, and each request is another claimant.
     releases: Line,
 }
 

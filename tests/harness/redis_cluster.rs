@@ -318,8 +318,7 @@ impl Migration<'_> {
         let _: String = self.cluster.nodes[self.from].ask(&command);
     }
 
-    /// Moves the remaining keys and gives the slot to the new node.
-    pub(crate) fn finish(self) {
+    fn move_all(&self) {
         loop {
             let keys = self.keys();
             if keys.is_empty() {
@@ -327,6 +326,18 @@ impl Migration<'_> {
             }
             self.move_keys(&keys);
         }
+    }
+
+    /// Moves all keys, and gives the slot to the new node in the view of the old one only. Each node then sends clients to
+    /// the other one.
+    pub(crate) fn leave_half_way(&self) {
+        self.move_all();
+        self.set_slot(self.from, "NODE", self.to);
+    }
+
+    /// Moves the remaining keys and gives the slot to the new node.
+    pub(crate) fn finish(self) {
+        self.move_all();
         self.set_slot(self.to, "NODE", self.to);
         // Fails if the old node has lost its last slot already: then it has become a replica.
         let _ = self.try_set_slot(self.from, "NODE", self.to);
@@ -380,7 +391,7 @@ fn slots_of(primary: usize) -> std::ops::Range<usize> {
     start(primary)..start(primary + 1)
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");

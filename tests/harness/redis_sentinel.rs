@@ -117,12 +117,18 @@ impl SentinelSet {
 
     /// Waits until a Sentinel names another server than `old`.
     pub(crate) fn wait_for_decision(&self, old: usize) {
-        let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
-        let names_another = |sentinel: &Server| {
-            let named = sentinel.try_ask::<(String, u16)>(&question);
-            named.is_ok_and(|(_, port)| port != self.servers[old].port())
-        };
+        let names_another = |sentinel: &Server| self.names_another(sentinel, old);
         wait_until("a Sentinel names the new primary", || self.sentinels.iter().any(names_another));
+    }
+
+    /// Waits until this Sentinel does.
+    pub(crate) fn wait_for_decision_of(&self, sentinel: usize, old: usize) {
+        wait_until("the Sentinel names the new primary", || self.names_another(&self.sentinels[sentinel], old));
+    }
+
+    fn names_another(&self, sentinel: &Server, old: usize) -> bool {
+        let named = sentinel.try_ask::<(String, u16)>(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
+        named.is_ok_and(|(_, port)| port != self.servers[old].port())
     }
 
     /// Returns the servers other than `primary`.

@@ -8,6 +8,7 @@ pub(crate) mod shards;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 use hookwarden::clock::SystemClock;
 use hookwarden::redis::RedisStore;
 use hookwarden::replay::Claim;
@@ -15,8 +16,9 @@ use hookwarden::testing::{rate_limiter_contract, replay_store_contract};
 use redirects::claim;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, builder, signed_for};
-use crate::harness::redis_cluster::Cluster;
+use crate::harness::redis_cluster::{Cluster, until};
 use crate::harness::redis_server::{Server, patient_store};
+use crate::wire::Wire;
 
 /// Returns one webhook id on each of the first three nodes.
 fn one_id_on_each(cluster: &Cluster) -> Vec<String> {
@@ -153,6 +155,36 @@ pub(crate) async fn stopped_seed_delays_no_first_request() {
     cluster.node(0).signal("CONT");
     cluster.wait_until_serving(0);
     recovers(&endpoint, &ids[0]).await;
+}
+
+/// A node that is far away: a request waits for the first connection, which goes on when the request has ended.
+pub(crate) async fn slow_first_connection_is_kept() {
+    let timeout = Duration::from_secs(1);
+    for (delay, first) in [(timeout * 2 / 5, StatusCode::OK), (timeout * 7 / 5, StatusCode::SERVICE_UNAVAILABLE)] {
+        let cluster = Cluster::of_primaries();
+        let ids = one_id_on_each(&cluster);
+        let wire = Wire::slow(cluster.node(0).port(), delay).await;
+        let port = wire.port().to_string();
+        let () = cluster.node(0).ask(&["CONFIG", "SET", "cluster-announce-port", &port]);
+        until("a node that knows the announced port", || {
+            cluster.node(1).ask::<String>(&["CLUSTER", "NODES"]).contains(&format!("127.0.0.1:{port}@"))
+        });
+        cluster.reset_statistics();
+        let store = RedisStore::builder(cluster.url_of(&[1])).timeout(timeout).connect_timeout(timeout * 10);
+        let endpoint = endpoint(store.connect_later().unwrap(), &ids);
+        assert_eq!(endpoint.status(&signed_for(&ids[1], "to the seed")).await, StatusCode::OK);
+        let began = Instant::now();
+        let deliveries: Vec<_> = (0..8).map(|number| signed_for(&ids[0], format!("{number}"))).collect();
+        let answers = join_all(deliveries.iter().map(|delivery| endpoint.status(delivery))).await;
+        assert_eq!(answers, [first; 8], "{delay:?}");
+        assert!(began.elapsed() < timeout * 3 / 2, "{:?}", began.elapsed());
+        until("a connection that is open", || cluster.node(0).calls("script|load") == 3);
+        for delivery in &deliveries {
+            assert_eq!(endpoint.status(delivery).await, StatusCode::OK, "{delay:?}");
+        }
+        assert_eq!(endpoint.handled(), 9);
+        assert_eq!(["script|load", "eval"].map(|command| cluster.node(0).calls(command)), [3, 0], "one connection");
+    }
 }
 
 pub(crate) async fn late_connecting_store_serves_once_cluster_runs() {

@@ -116,6 +116,10 @@ impl Reports {
         self.0.lock().unwrap().clone()
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
     pub(crate) fn has(&self, text: &str) -> bool {
         self.all().iter().any(|reports| reports.starts_with(text))
     }

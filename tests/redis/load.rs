@@ -1,26 +1,33 @@
 //! Two receivers in this process, and senders that send every delivery to both until it is handled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use hookwarden::Quota;
 use hookwarden::redis::RedisStore;
 use hookwarden::warden::Replay;
+use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::endpoint::{Endpoint, Handled, RETURN, builder, quotas, signed_for};
 use crate::harness::redis_server::Server;
 use crate::harness::sender::Post;
+use crate::loss::Lost;
 
 /// The receivers and the senders' observations.
 pub(crate) struct Load {
     endpoints: [Endpoint; 2],
     senders: Vec<Sender>,
     handled: Handled,
+    began: Instant,
+    deliveries: Mutex<HashMap<Bytes, Delivery>>,
+    /// From when to when since the start a replaced primary may have granted deliveries.
+    woken: Mutex<Vec<(Duration, Duration)>>,
     running: AtomicBool,
     next: AtomicU64,
     /// The timeout of the stores.
@@ -42,6 +49,17 @@ pub(crate) struct Seen {
     pub(crate) statuses: HashMap<u16, u64>,
     pub(crate) slowest: Duration,
     slowest_unavailable: Duration,
+}
+
+/// What is known about a delivery, for a test that fails.
+#[derive(Debug)]
+#[expect(dead_code, reason = "printed")]
+struct Delivery {
+    path: String,
+    /// The last part of the key of its entry in the database.
+    entry: String,
+    /// From when to when since the start an endpoint took for an answer.
+    answers: Vec<(Duration, Duration, usize, StatusCode)>,
 }
 
 /// The tasks of a load.
@@ -75,6 +93,9 @@ impl Load {
             endpoints: endpoints.try_into().unwrap_or_else(|_| panic!("two")),
             senders: ids.iter().map(|id| Sender { id: id.clone(), seen: Mutex::default() }).collect(),
             handled,
+            began: Instant::now(),
+            deliveries: Mutex::default(),
+            woken: Mutex::default(),
             running: AtomicBool::new(true),
             next: AtomicU64::new(0),
             timeout,
@@ -96,6 +117,14 @@ impl Load {
         }
     }
 
+    /// Creates a delivery of a sender.
+    fn delivery(&self, sender: usize, body: String) -> Post {
+        let delivery = signed_for(&self.senders[sender].id, body);
+        let known = Delivery { path: delivery.path.clone(), entry: entry_of(&delivery), answers: Vec::new() };
+        self.deliveries.lock().unwrap().insert(delivery.body.clone().into(), known);
+        delivery
+    }
+
     async fn send(&self, endpoint: usize, sender: usize, delivery: &Post) -> StatusCode {
         let began = Instant::now();
         let status = self.endpoints[endpoint].status(delivery).await;
@@ -106,6 +135,9 @@ impl Load {
             seen.slowest_unavailable = took.max(seen.slowest_unavailable);
         }
         *seen.statuses.entry(status.as_u16()).or_default() += 1;
+        let since = began - self.began;
+        let mut deliveries = self.deliveries.lock().unwrap();
+        deliveries.get_mut(&delivery.body[..]).unwrap().answers.push((since, since + took, endpoint, status));
         status
     }
 
@@ -113,7 +145,7 @@ impl Load {
     async fn send_all(self: Arc<Self>, sender: usize) {
         while self.running.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let delivery = signed_for(&self.senders[sender].id, format!("{number}"));
+            let delivery = self.delivery(sender, format!("{number}"));
             let first = usize::from(number.is_multiple_of(2));
             let began = Instant::now();
             loop {
@@ -197,7 +229,7 @@ impl Load {
         futures_util::future::join_all((0..self.senders.len()).map(async |sender| {
             for endpoint in [0, 1] {
                 let id = &self.senders[sender].id;
-                let delivery = signed_for(id, format!("after {endpoint} {sender} {returned:?}"));
+                let delivery = self.delivery(sender, format!("after {endpoint} {sender} {returned:?}"));
                 loop {
                     let status = self.send(endpoint, sender, &delivery).await;
                     if status == StatusCode::OK {
@@ -237,8 +269,9 @@ impl Load {
         let ids: Vec<_> = self.senders.iter().map(|sender| sender.id.clone()).collect();
         let (Seen { slowest, slowest_unavailable, statuses }, lag) = (self.take(&ids), self.take_lag());
         println!(
-            "{what}: slowest answer {slowest:?}, slowest 503 {slowest_unavailable:?}, timers up to {lag:?} late, served \
-             again after {back:?}, {statuses:?}"
+            "{what} after {:?}: slowest answer {slowest:?}, slowest 503 {slowest_unavailable:?}, timers up to {lag:?} late, served \
+             again after {back:?}, {statuses:?}",
+            self.began.elapsed()
         );
         let once = self.timeout + Duration::from_millis(50);
         for (kind, took, bound) in
@@ -258,9 +291,43 @@ impl Load {
         self.handled.lock().unwrap().values().filter(|count| **count > 1).count()
     }
 
+    /// Lets a stopped primary continue that was replaced, and waits until it is `demoted`. Before it learns that it was
+    /// replaced, it runs the calls that wait for it, and these claims are lost.
+    pub(crate) fn wake(&self, primary: &Server, demoted: impl FnOnce()) {
+        let began = self.began.elapsed();
+        primary.signal("CONT");
+        demoted();
+        self.woken.lock().unwrap().push((began, self.began.elapsed()));
+    }
+
+    /// Returns the deliveries that were handled more than once, although no failover lost their entry and no replaced
+    /// primary granted them when it continued.
+    pub(crate) fn twice_without_loss(&self, lost: &Lost) -> BTreeMap<String, String> {
+        let (handled, deliveries) = (self.handled.lock().unwrap(), self.deliveries.lock().unwrap());
+        let twice = handled.iter().filter(|(_, count)| **count > 1);
+        let twice = twice.map(|(body, _)| (String::from_utf8_lossy(body).into_owned(), &deliveries[body]));
+        let woken = self.woken.lock().unwrap();
+        let was_in_flight = |delivery: &Delivery| {
+            let during =
+                |from: Duration, to: Duration| woken.iter().any(|(began, ended)| from <= *ended && to >= *began);
+            delivery.answers.iter().any(|(from, to, _, status)| status.is_success() && during(*from, *to))
+        };
+        let unreplicated = twice.filter(|(_, delivery)| !lost.iter().any(|key| key.ends_with(&delivery.entry)));
+        let (woken, unexplained): (Vec<_>, Vec<_>) = unreplicated.partition(|(_, delivery)| was_in_flight(delivery));
+        println!("{} were handled twice because a replaced primary granted them when it continued", woken.len());
+        assert!(woken.len() <= self.senders.len().max(SENDERS), "more than one of each sender: {woken:?}");
+        unexplained.into_iter().map(|(body, delivery)| (body, format!("{delivery:?}"))).collect()
+    }
+
     pub(crate) fn longest_wait(&self) -> Duration {
         *self.longest_wait.lock().unwrap()
     }
+}
+
+/// Returns the last part of the key under which a store keeps a delivery.
+fn entry_of(delivery: &Post) -> String {
+    let signature = const_hex::decode(delivery.value("x-webhook-signature")).unwrap();
+    format!(":d:{}", const_hex::encode(&Sha256::digest(&signature[..16])[..16]))
 }
 
 async fn pause(began: Instant, number: u64) {

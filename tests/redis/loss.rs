@@ -1,15 +1,15 @@
 //! What a failover loses: the entries of deliveries that a primary has and a replica does not have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::harness::redis_server::Server;
 
-/// Returns how many entries a primary that does not run any more has written, and one of its replicas has not. No replica
+/// Returns the entries that a primary that does not run any more has written, and each of its replicas has not. No replica
 /// may be promoted yet.
-pub(crate) fn unreplicated(primary: &Server, replicas: &[&Server]) -> usize {
+pub(crate) fn unreplicated(primary: &Server, replicas: &[&Server]) -> Vec<Lost> {
     let received: Vec<_> = replicas.iter().map(|replica| received_by(replica)).collect();
     // The primary's file has every write that it answered.
     let mut copy = Server::stopped(&["--appendonly", "yes"]);
@@ -19,7 +19,7 @@ pub(crate) fn unreplicated(primary: &Server, replicas: &[&Server]) -> usize {
     copy.run();
     let written = entries(&copy);
     assert!(!written.is_empty(), "the primary has written no deliveries");
-    received.iter().map(|received| missing(&written, received)).max().unwrap()
+    received.iter().map(|received| missing(&written, received)).collect()
 }
 
 /// Returns the entries of a replica after it has read all that its primary sent.
@@ -39,9 +39,9 @@ fn received_by(replica: &Server) -> Entries {
     received
 }
 
-/// Returns how many entries the other server does not have.
-pub(crate) fn missing(entries: &Entries, other: &Entries) -> usize {
-    entries.iter().filter(|(key, value)| other.get(*key) != Some(value)).count()
+/// Returns the keys of the entries that the other server does not have.
+pub(crate) fn missing(entries: &Entries, other: &Entries) -> Lost {
+    entries.iter().filter(|(key, value)| other.get(*key) != Some(value)).map(|(key, _)| key.clone()).collect()
 }
 
 /// Returns a server's entries of deliveries.
@@ -59,3 +59,6 @@ pub(crate) fn entries(server: &Server) -> Entries {
 }
 
 pub(crate) type Entries = HashMap<String, Vec<u8>>;
+
+/// The keys of entries that a failover lost.
+pub(crate) type Lost = HashSet<String>;

@@ -20,6 +20,7 @@ mod endpoint;
 mod failures;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod isolated;
 mod load;
 mod loss;
 mod processes;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         cluster::redirects::moved_slot_is_followed_at_once,
         cluster::redirects::slot_between_two_nodes_answers_from_both,
         cluster::redirects::request_waits_while_its_keys_move,
+        cluster::shards::refused_write_names_its_shard,
         secrets::cluster_by_tls_url_verifies_every_node,
         secrets::cluster_behind_one_name_needs_no_addresses,
         sentinel::sentinels_and_servers_have_their_own_passwords,
@@ -101,14 +103,18 @@ fn main() -> ExitCode {
         sentinel::stopped_primary_does_not_hold_the_store,
         sentinel::isolated_sentinel_does_not_lead_back,
         sentinel::stopped_sentinel_delays_no_first_request,
+        isolated::isolated_primary_is_left_when_replaced,
+        isolated::isolated_primary_without_replicas_refuses_writes,
         apart::commit_while_down_is_sent_later,
         processes::copies_on_a_cluster_are_handled_once,
         processes::quota_on_a_cluster_is_one,
         cluster::dead_seed_does_not_prevent_connecting,
         cluster::stopped_seed_delays_no_first_request,
+        cluster::slow_first_connection_is_kept,
         cluster::late_connecting_store_serves_once_cluster_runs,
         cluster::pending::promoted_replica_gets_pending_commits_first,
         cluster::pending::pending_commits_move_with_their_slot,
+        cluster::pending::commits_in_a_circle_block_only_their_slot,
         cluster::redirects::endless_redirection_ends_with_its_request,
         cluster::redirects::split_keys_refuse_only_their_own_requests,
         cluster::redirects::slots_of_a_removed_node_are_found_again,
@@ -116,6 +122,7 @@ fn main() -> ExitCode {
         cluster::shards::dead_shard_falls_back_to_its_share,
         cluster::shards::cluster_that_is_down_refuses_and_recovers,
         cluster::changes::changes_under_load_duplicate_nothing,
+        cluster::changes::claim_at_a_replaced_primary_is_repeated,
         cluster::changes::delivery_that_was_not_replicated_runs_twice,
     ]);
     for program in Program::found() {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// A proxy that stops on drop.
 pub(crate) struct Wire {
@@ -21,10 +23,17 @@ struct State {
     connections: AtomicU64,
     /// Data of connections with smaller numbers is held back.
     held_below: watch::Sender<u64>,
+    /// How long each connection waits before it carries data.
+    delay: Duration,
 }
 
 impl Wire {
     pub(crate) async fn to(server: u16) -> Self {
+        Self::slow(server, Duration::ZERO).await
+    }
+
+    /// A proxy whose connections take this long to be opened.
+    pub(crate) async fn slow(server: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
@@ -32,6 +41,7 @@ impl Wire {
             loses_answer: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             held_below: watch::Sender::new(0),
+            delay,
         });
         let carried = state.clone();
         let task = tokio::spawn(async move {
@@ -40,6 +50,10 @@ impl Wire {
             }
         });
         Self { port, state, task }
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -75,6 +89,7 @@ impl Drop for Wire {
 impl State {
     async fn carry(self: Arc<Self>, client: TcpStream) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        sleep(self.delay).await;
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::Relaxed))).await else { return };
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use hookwarden::Quota;
+use hookwarden::event::MetricsObserver;
 use hookwarden::redis::RedisStore;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::{endpoint, one_id_on_each, recovers};
 use crate::endpoint::{Endpoint, Handled, Reports, assert_retry_after, builder, quotas, signed_for};
-use crate::harness::redis_cluster::Cluster;
+use crate::harness::redis_cluster::{Cluster, until};
 use crate::load::{HANDLER, Load};
 
 pub(crate) async fn dead_shard_refuses_only_its_own_ids() {
@@ -85,6 +87,55 @@ pub(crate) async fn dead_shard_falls_back_to_its_share() {
         endpoint.status(&signed_for(&ids[0], format!("after the return {number}"))).await;
         number += 1;
     }
+}
+
+/// The node answers, but refuses writes: it is full, its last snapshot failed, or it has too few replicas.
+pub(crate) async fn refused_write_names_its_shard() {
+    let cluster = Cluster::of_primaries();
+    let ids = one_id_on_each(&cluster);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    // The gauge of a shard is made at its first failure.
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let node = cluster.node(0);
+    let name = format!("127.0.0.1:{}", node.port());
+    // A snapshot cannot replace a directory.
+    std::fs::create_dir_all(node.directory().join("dump.rdb/taken")).unwrap();
+    let () = node.ask(&["BGSAVE"]);
+    until("a snapshot that failed", || {
+        node.ask::<String>(&["INFO", "persistence"]).contains("rdb_last_bgsave_status:err")
+    });
+    let store = cluster.patient_store().connect().await.unwrap();
+    let reports = Reports::default();
+    let warden = builder().shared_store(store).observer(reports.clone()).observer(MetricsObserver::new());
+    let endpoint = Endpoint::of_senders(warden, &ids, Handled::default(), Duration::ZERO);
+    let up = || {
+        let start = format!("hookwarden_store_up{{store=\"replay\",shard=\"{name}\"}} ");
+        metrics.render().lines().find_map(|line| line.strip_prefix(&start)?.parse::<u8>().ok())
+    };
+    for (code, setting, value, default) in [
+        ("OOM", "maxmemory", "1mb", "0"),
+        ("MISCONF", "save", "3600 1", ""),
+        ("NOREPLICAS", "min-replicas-to-write", "1", "0"),
+    ] {
+        let () = node.ask(&["CONFIG", "SET", setting, value]);
+        let refused = signed_for(&ids[0], format!("refused with {code}"));
+        assert_eq!(endpoint.status(&refused).await, StatusCode::SERVICE_UNAVAILABLE, "{code}");
+        let expected = format!("failed Replay redis refused with {code} (shard {name})");
+        assert!(reports.has(&expected), "{expected}: {:?}", reports.all());
+        assert_eq!(up(), Some(0), "{code}");
+        for id in &ids[1..] {
+            assert_eq!(endpoint.status(&signed_for(id, format!("{id} {code}"))).await, StatusCode::OK, "{id}");
+        }
+        assert!(!reports.has("recovered"), "answers of the other shards end no outage: {:?}", reports.all());
+        let () = node.ask(&["CONFIG", "SET", setting, default]);
+        // The link stayed open, so the next request is served.
+        assert_eq!(endpoint.status(&refused).await, StatusCode::OK, "{code}");
+        assert!(reports.has(&format!("recovered Replay {name}")), "{code}: {:?}", reports.all());
+        assert_eq!(up(), Some(1), "{code}");
+        reports.clear();
+    }
+    assert_eq!(endpoint.handled(), 9);
 }
 
 /// By default a cluster serves nothing while one of its slots has no primary.
