@@ -25,5 +25,6 @@ count "rsa" 40 --features rsa
 count "message-signatures" 29 --features message-signatures
 count "providers" 34 --features providers
 count "warden" 59 --features warden
+count "hookwarden-jwks" 92 -p hookwarden-jwks
 
 exit "$over"

@@ -1,0 +1,77 @@
+//! A receiver of signed webhooks from several senders, whose keys come from their JWK Sets.
+//!
+//! ```sh
+//! HOOKWARDEN_SENDERS="acme=https://acme.example/.well-known/jwks.json" \
+//!   cargo run -p hookwarden-jwks --example jwks_receiver
+//! ```
+//!
+//! `POST /webhooks/{sender}` is answered 200 with the name of the sender and its key.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `HOOKWARDEN_SENDERS` | `NAME=URL,NAME2=URL2` | none: exit code 2 |
+//! | `HOOKWARDEN_ORIGIN` | the scheme and the host that senders use | `https://hooks.example.com` |
+//! | `HOOKWARDEN_ADDR` | the address to listen on; port 0 selects a free one | `127.0.0.1:3000` |
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use axum::{Extension, Router, routing::post};
+use hookwarden::Warden;
+use hookwarden::axum::WardenLayer;
+use hookwarden::crypto::Algorithm;
+use hookwarden::event::TracingObserver;
+use hookwarden::message_signatures::Profile;
+use hookwarden::warden::VerifiedDelivery;
+use hookwarden_jwks::{JwksKeys, Source};
+use tokio::net::TcpListener;
+
+async fn receive(Extension(delivery): Extension<VerifiedDelivery>) -> String {
+    format!("{} signed with {}\n", delivery.webhook_id(), delivery.key_id())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jwks_receiver: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Returns `acme` for `/webhooks/acme?v=1`.
+fn sender_of(path: &str) -> Option<String> {
+    path.split('?').next()?.strip_prefix("/webhooks/").map(str::to_owned)
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let origin = env::var("HOOKWARDEN_ORIGIN").unwrap_or_else(|_| "https://hooks.example.com".into());
+    let address = env::var("HOOKWARDEN_ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let profile = Profile::webhooks(&origin).algorithms([Algorithm::Ed25519, Algorithm::EcdsaP256]).build()?;
+    let scheme = profile.scheme("webhooks")?;
+
+    let mut builder = JwksKeys::builder(&scheme);
+    let senders = env::var("HOOKWARDEN_SENDERS").map_err(|_| "HOOKWARDEN_SENDERS: must be set")?;
+    for sender in senders.split(',') {
+        let (name, url) = sender.split_once('=').ok_or("HOOKWARDEN_SENDERS: must be NAME=URL,NAME2=URL2")?;
+        builder = builder.sender(name, Source::jwk_set(url));
+    }
+    let keys = builder.build()?;
+    if let Err(error) = keys.load().await {
+        eprintln!("jwks_receiver: {error}"); // this sender's requests are answered 503 until its keys can be fetched
+    }
+
+    // The signature covers the path, so the sender in it cannot be changed.
+    let id = keys.id_source_by(&profile, |head| sender_of(head.path()?));
+    let observer = TracingObserver::new();
+    let warden = Warden::builder(scheme).cached_keys(keys.cached()?).webhook_id(id).observer(observer).build()?;
+    let app = Router::new().route("/webhooks/{sender}", post(receive).layer(WardenLayer::new(warden)));
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
+}

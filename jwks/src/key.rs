@@ -1,0 +1,157 @@
+//! One key of a set.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hookwarden::secret::KeyId;
+use hookwarden::{Key, Scheme, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::json::{Json, Object};
+use crate::source::Kind;
+
+/// Why a key of a set is not used.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Unusable {
+    pub(crate) why: Cow<'static, str>,
+    /// Whether the set publishes something that must be secret.
+    pub(crate) is_secret: bool,
+}
+
+impl Unusable {
+    pub(crate) const fn new(why: &'static str) -> Self {
+        Self { why: Cow::Borrowed(why), is_secret: false }
+    }
+
+    const fn secret(why: &'static str) -> Self {
+        Self { why: Cow::Borrowed(why), is_secret: true }
+    }
+}
+
+/// Reads a key, and returns it with the `keyid` by which signatures name it.
+pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<(String, Key), Unusable> {
+    check_secrecy(jwk)?;
+    check_use(kind, jwk)?;
+    let public = Public::read(jwk)?;
+    let key =
+        scheme.public_key(&public.jwk).map_err(|error| Unusable { why: error.to_string().into(), is_secret: false })?;
+    let id = match kind {
+        Kind::WebBots => public.thumbprint.clone(),
+        _ => kid(jwk).ok_or(Unusable::new("kid: must be a text"))?.to_owned(),
+    };
+    // A thumbprint is longer than the name of a key, and has only its characters.
+    let name = KeyId::new(&id).or_else(|_| KeyId::new(public.thumbprint.get(..36).unwrap_or_default()));
+    let key = name.and_then(|name| Key::new(name.as_str(), key));
+    let key = key.map_err(|error| Unusable { why: error.to_string().into(), is_secret: false })?;
+    Ok((id, with_period(kind, jwk, key)?))
+}
+
+/// The member `kid`, if it is a text.
+pub(crate) fn kid(jwk: &Object) -> Option<&str> {
+    jwk.get("kid").and_then(Json::as_text).filter(|kid| !kid.is_empty())
+}
+
+/// Anyone can sign with a key whose private part is published.
+fn check_secrecy(jwk: &Object) -> Result<(), Unusable> {
+    if jwk.get("kty").and_then(Json::as_text) == Some("oct") || jwk.contains_key("k") {
+        return Err(Unusable::secret("must be a public key, not a symmetric one: everyone knows this secret now"));
+    }
+    if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+        return Err(Unusable::secret("must be a public key, not a private one: everyone knows this key now"));
+    }
+    Ok(())
+}
+
+fn check_use(kind: Kind, jwk: &Object) -> Result<(), Unusable> {
+    let purposes = kind.adcp_purposes();
+    match jwk.get("use") {
+        None if purposes.is_none() => {}
+        Some(Json::Text(text)) if text == "sig" => {}
+        _ => return Err(Unusable::new("use: must be sig")),
+    }
+    match jwk.get("key_ops") {
+        None if purposes.is_none() => {}
+        Some(Json::List(list)) if list.iter().any(|operation| operation.as_text() == Some("verify")) => {}
+        _ => return Err(Unusable::new("key_ops: must contain verify")),
+    }
+    let purpose = jwk.get("adcp_use").and_then(Json::as_text);
+    match purposes {
+        Some(permitted) if purpose.is_none_or(|purpose| !permitted.contains(&purpose)) => {
+            Err(Unusable::new("adcp_use: must be a purpose that the source permits"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The members that are the key itself.
+struct Public {
+    /// A JWK with these members and `alg`.
+    jwk: String,
+    /// The thumbprint of [RFC 7638](https://www.rfc-editor.org/rfc/rfc7638).
+    thumbprint: String,
+}
+
+impl Public {
+    fn read(jwk: &Object) -> Result<Self, Unusable> {
+        let family = jwk.get("kty").and_then(Json::as_text);
+        // In the order of the thumbprint.
+        let names: &[&str] = match family {
+            Some("EC") => &["crv", "kty", "x", "y"],
+            Some("OKP") => &["crv", "kty", "x"],
+            Some("RSA") => &["e", "kty", "n"],
+            _ => return Err(Unusable::new("kty: must be EC, OKP or RSA")),
+        };
+        let mut members = String::new();
+        for name in names {
+            let value = jwk.get(*name).and_then(plain).ok_or(Unusable::new("must have all members of its type"))?;
+            if !members.is_empty() {
+                members.push(',');
+            }
+            members.push_str(&format!("\"{name}\":\"{value}\""));
+        }
+        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{{{members}}}")));
+        let jwk = match jwk.get("alg") {
+            None => format!("{{{members}}}"),
+            Some(alg) => {
+                let alg = plain(alg).ok_or(Unusable::new("alg: must be the name of an algorithm"))?;
+                format!("{{{members},\"alg\":\"{alg}\"}}")
+            }
+        };
+        Ok(Self { jwk, thumbprint })
+    }
+}
+
+/// A text that is written in JSON as it is.
+fn plain(value: &Json) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    value.as_text().filter(|text| text.bytes().all(is_plain))
+}
+
+/// Keys of web bots can have a period. It is in seconds, as in a JWT, but some publish milliseconds.
+fn with_period(kind: Kind, jwk: &Object, mut key: Key) -> Result<Key, Unusable> {
+    if kind != Kind::WebBots {
+        return Ok(key);
+    }
+    let time = |name: &str| match jwk.get(name) {
+        None => Ok(None),
+        Some(Json::Integer(time @ 0..)) => {
+            let seconds = if *time < FIRST_MILLISECONDS { *time } else { time.wrapping_div(1_000) };
+            Ok(Some(Timestamp::from_unix(seconds)))
+        }
+        Some(_) => Err(Unusable::new("nbf and exp: must be whole numbers")),
+    };
+    if let Some(first) = time("nbf")? {
+        key = key.not_before(first);
+    }
+    if let Some(last) = time("exp")? {
+        key = key.not_after(last);
+    }
+    Ok(key)
+}
+
+/// The members of a private key: `d` of all types, and those of RSA.
+const PRIVATE: [&str; 7] = ["d", "dp", "dq", "oth", "p", "q", "qi"];
+
+/// In seconds, this is the year 5138.
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;

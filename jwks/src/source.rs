@@ -1,0 +1,213 @@
+//! Where the keys of a sender are published.
+
+use std::fmt;
+
+use hookwarden::ConfigError;
+use http::Uri;
+use http::uri::Authority;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+
+/// Where the keys of a sender are published, and what its keys must have.
+///
+/// The URL must be `https`. It is fetched as it is written: redirects are not followed, and no URL in the document is
+/// used. The host must have a public address.
+///
+/// ```
+/// use hookwarden_jwks::Source;
+///
+/// let plain = Source::jwk_set("https://acme.example/.well-known/jwks.json");
+/// let shop = Source::ucp("https://shop.example/.well-known/ucp");
+///
+/// // A service inside of your network, with a certificate of your own authority.
+/// let ca = "-----BEGIN CERTIFICATE-----\n…";
+/// let internal = Source::jwk_set("https://keys.internal/jwks.json")
+///     .danger_private_addresses()
+///     .danger_root_certificates(ca);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Source {
+    pub(crate) kind: Kind,
+    pub(crate) url: String,
+    pub(crate) danger_private_addresses: bool,
+    pub(crate) danger_roots: Vec<u8>,
+}
+
+/// What the keys of a source must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    JwkSet,
+    AdcpWebhooks,
+    AdcpRequests,
+    Ucp,
+    WebBots,
+}
+
+impl Kind {
+    /// The values that `adcp_use` may have, if it must be present.
+    pub(crate) const fn adcp_purposes(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::AdcpWebhooks => Some(&["request-signing", "webhook-signing"]),
+            Self::AdcpRequests => Some(&["request-signing"]),
+            Self::JwkSet | Self::Ucp | Self::WebBots => None,
+        }
+    }
+}
+
+impl Source {
+    /// A JWK Set ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517#section-5)). The `keyid` of a signature is the `kid` of
+    /// its key.
+    pub fn jwk_set(url: impl Into<String>) -> Self {
+        Self::new(Kind::JwkSet, url)
+    }
+
+    /// The JWK Set of an AdCP agent whose webhooks are verified, its `jwks_uri`. A key must have `use` `sig`, `key_ops` with
+    /// `verify`, and `adcp_use` `request-signing`, or `webhook-signing`, which AdCP deprecates.
+    ///
+    /// AdCP's list of revoked keys is not read. Call [`JwksKeys::revoke`](crate::JwksKeys::revoke) for the keys in it.
+    pub fn adcp_webhooks(url: impl Into<String>) -> Self {
+        Self::new(Kind::AdcpWebhooks, url)
+    }
+
+    /// Like [`adcp_webhooks`](Self::adcp_webhooks), for an agent whose requests are verified: `adcp_use` must be
+    /// `request-signing`.
+    pub fn adcp_requests(url: impl Into<String>) -> Self {
+        Self::new(Kind::AdcpRequests, url)
+    }
+
+    /// A UCP profile, such as `https://shop.example/.well-known/ucp`, with the list `keys` at its top level.
+    pub fn ucp(url: impl Into<String>) -> Self {
+        Self::new(Kind::Ucp, url)
+    }
+
+    /// The directory of a web bot, `https://bot.example/.well-known/http-message-signatures-directory`. The `keyid` of a
+    /// signature is the thumbprint of its key ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)); a `kid` does not count.
+    /// `nbf` and `exp` limit when a key is valid.
+    ///
+    /// The signature of the directory itself is not verified: the certificate of its host is what proves its origin.
+    pub fn web_bots(url: impl Into<String>) -> Self {
+        Self::new(Kind::WebBots, url)
+    }
+
+    /// Permits a host with a loopback, private or other special address. **Whoever controls the DNS of the host can then
+    /// have this process connect to a service inside of your network**, although only by TLS and with a certificate for
+    /// the host.
+    pub const fn danger_private_addresses(mut self) -> Self {
+        self.danger_private_addresses = true;
+        self
+    }
+
+    /// Also trusts these certificate authorities, in PEM, for this source. **Whoever has their private keys can replace the
+    /// keys of the sender.**
+    pub fn danger_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.danger_roots = pem.into();
+        self
+    }
+
+    fn new(kind: Kind, url: impl Into<String>) -> Self {
+        Self { kind, url: url.into(), danger_private_addresses: false, danger_roots: Vec::new() }
+    }
+
+    /// Returns the certificates of [`danger_root_certificates`](Self::danger_root_certificates).
+    pub(crate) fn roots(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.danger_roots).collect();
+        match read {
+            Ok(certificates) if certificates.is_empty() != self.danger_roots.is_empty() => Err(INVALID_ROOTS),
+            Ok(certificates) => Ok(certificates),
+            Err(_) => Err(INVALID_ROOTS),
+        }
+        .map_err(|problem| ConfigError::new("danger_root_certificates", problem))
+    }
+}
+
+const INVALID_ROOTS: &str = "must be certificates in PEM";
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The parts of a source's URL.
+#[derive(Debug)]
+pub(crate) struct Location {
+    pub(crate) authority: Authority,
+    /// The host without the brackets of an IPv6 address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) path: String,
+    pub(crate) name: ServerName<'static>,
+}
+
+impl Location {
+    pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
+        let refuse = |problem: &str| ConfigError::new("source", format!("{problem}, not {url:.200?}"));
+        let is_printable = url.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_printable || !url.starts_with("https://") {
+            return Err(refuse("must be a URL that starts with https://"));
+        }
+        if url.contains(['#', '@']) {
+            return Err(refuse("must be a URL without a user name and without a fragment"));
+        }
+        let uri: Uri = url.parse().map_err(|_| refuse("must be a URL"))?;
+        let authority = uri.authority().cloned().ok_or_else(|| refuse("must be a URL with a host"))?;
+        let host = authority.host();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
+        let is_default = authority.as_str().ends_with(authority.host());
+        let port = match authority.port_u16() {
+            Some(port) if port > 0 => port,
+            None if is_default => 443,
+            _ => return Err(refuse("must be a URL with a valid port or none")),
+        };
+        let name = ServerName::try_from(host.clone()).map_err(|_| refuse("must be a URL with a host name"))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Ok(Self { authority, host, port, path, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_split_into_its_parts() {
+        for (url, host, port, path) in [
+            ("https://acme.example", "acme.example", 443, "/"),
+            ("https://acme.example/.well-known/ucp?v=1", "acme.example", 443, "/.well-known/ucp?v=1"),
+            ("https://acme.example:8443/a", "acme.example", 8443, "/a"),
+            ("https://[2001:db8::1]:8443/a", "2001:db8::1", 8443, "/a"),
+            ("https://[2001:db8::1]/a", "2001:db8::1", 443, "/a"),
+            ("https://192.0.2.1/a", "192.0.2.1", 443, "/a"),
+        ] {
+            let location = Location::parse(url).unwrap();
+            assert_eq!((location.host.as_str(), location.port, location.path.as_str()), (host, port, path), "{url}");
+        }
+    }
+
+    #[test]
+    fn url_that_is_not_https_is_refused() {
+        for url in [
+            "",
+            "acme.example",
+            "http://acme.example/",
+            "HTTP://acme.example/",
+            "ftp://acme.example/",
+            "https://",
+            "https:///a",
+            "https://user@acme.example/",
+            "https://acme.example/#a",
+            "https://acme.example:0/",
+            "https://acme.example:/",
+            "https://acme.example:99999/",
+            "https://ac me.example/",
+            "https://acmé.example/",
+            "https://acme.example/\r\nx: y",
+            "file:///etc/passwd",
+            "https://[::1",
+            "https://a_.ex!ample/",
+        ] {
+            assert_eq!(Location::parse(url).unwrap_err().field(), "source", "{url:?}");
+        }
+    }
+}

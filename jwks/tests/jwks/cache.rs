@@ -1,0 +1,359 @@
+//! When keys are fetched, and how long they are used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwarden::keys::AsyncKeyStore as _;
+use hookwarden::testing::TestClock;
+use hookwarden_jwks::JwksKeys;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::server::{Reply, Server, answer_with, document};
+use crate::store::{Found, builder, find, set, source, store};
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn cached(lines: &str, seeds: &[u8]) -> Reply {
+    Reply::Send(answer_with("200 OK", lines, &set(seeds)))
+}
+
+fn failing() -> Reply {
+    Reply::Send(answer_with("500 Internal Server Error", "", ""))
+}
+
+fn is_failed(found: &Found) -> bool {
+    matches!(found, Found::Failed(_))
+}
+
+/// Lets a fetch that no request waits for end.
+async fn settled(server: &Server, requests: usize, keys: &JwksKeys) {
+    server.wait_for(requests).await;
+    // An unknown key waits for the fetch in progress. It may not start another one.
+    find(keys, "unknown").await;
+    assert_eq!(server.requests(), requests);
+}
+
+#[tokio::test]
+async fn freshness_follows_cache_control_within_limits() {
+    for (lines, fresh) in [
+        ("", 300),
+        ("Cache-Control: public, max-age=120\r\n", 120),
+        ("Cache-Control: max-age=120\r\nAge: 30\r\n", 90),
+        ("Cache-Control: max-age=1\r\n", 60),
+        ("Cache-Control: no-store\r\n", 60),
+        ("Cache-Control: max-age=31536000\r\n", 3_600),
+    ] {
+        let server = Server::start(cached(lines, &[1, 2])).await;
+        let clock = TestClock::default();
+        let keys = store(&server, &clock);
+        assert_eq!(find(&keys, "k2").await, Found::Key);
+        server.set(cached(lines, &[1]));
+        // Before three quarters of the time, and before a minute, nothing is fetched.
+        clock.advance(seconds((fresh * 3 / 4).max(60) - 1));
+        assert_eq!(find(&keys, "k2").await, Found::Key, "{lines}");
+        assert_eq!(server.requests(), 1, "{lines}");
+        clock.advance(seconds(fresh) - seconds((fresh * 3 / 4).max(60) - 1));
+        assert_eq!(find(&keys, "k2").await, Found::Unknown, "{lines}: a removed key");
+        assert_eq!(find(&keys, "k1").await, Found::Key, "{lines}");
+        assert_eq!(server.requests(), 2, "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn ageing_keys_are_refreshed_in_the_background() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    let permits = Arc::new(Semaphore::new(0));
+    server.set(Reply::Hold(permits.clone(), document(&set(&[1, 2]))));
+    clock.advance(seconds(225));
+    // The server does not answer, and no request waits for it.
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.wait_for(2).await;
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    permits.add_permits(1);
+    assert_eq!(find(&keys, "k2").await, Found::Key);
+    clock.advance(seconds(224));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    assert_eq!(server.requests(), 2);
+}
+
+fn document_of(seeds: &[u8]) -> Reply {
+    Reply::Send(document(&set(seeds)))
+}
+
+#[tokio::test]
+async fn new_key_is_found_at_its_first_use() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(document_of(&[1, 2]));
+    clock.advance(seconds(60));
+    assert_eq!(find(&keys, "k2").await, Found::Key);
+    assert_eq!((find(&keys, "k1").await, server.requests()), (Found::Key, 2));
+}
+
+#[tokio::test]
+async fn unknown_keys_start_one_fetch_each_minute() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    for second in 1..=600 {
+        clock.advance(seconds(1));
+        for number in 0..3 {
+            assert_eq!(find(&keys, &format!("invented-{second}-{number}")).await, Found::Unknown);
+        }
+        assert_eq!(server.requests(), 1 + second / 60, "after {second} s");
+    }
+}
+
+#[tokio::test]
+async fn many_requests_share_one_fetch() {
+    let permits = Arc::new(Semaphore::new(0));
+    let server = Server::start(Reply::Hold(permits.clone(), document(&set(&[1])))).await;
+    let keys = store(&server, &TestClock::default());
+    let mut waiting = JoinSet::new();
+    for number in 0..50 {
+        let keys = keys.clone();
+        waiting.spawn(async move { find(&keys, ["k1", "k2"][number % 2]).await });
+    }
+    server.wait_for(1).await;
+    permits.add_permits(50);
+    let found = waiting.join_all().await;
+    assert_eq!(found.iter().filter(|found| **found == Found::Key).count(), 25);
+    assert_eq!(found.iter().filter(|found| **found == Found::Unknown).count(), 25);
+    assert_eq!((server.requests(), server.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn fetch_outlives_the_request_that_started_it() {
+    let permits = Arc::new(Semaphore::new(0));
+    let server = Server::start(Reply::Hold(permits.clone(), document(&set(&[1])))).await;
+    let keys = store(&server, &TestClock::default());
+    let first = tokio::spawn({
+        let keys = keys.clone();
+        async move { keys.find("acme/k1").await }
+    });
+    server.wait_for(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    permits.add_permits(1);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn failing_source_is_asked_less_and_less() {
+    let server = Server::start(failing()).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert!(is_failed(&find(&keys, "k1").await));
+    let mut asked = Vec::new();
+    for second in 1..=300_u64 {
+        clock.advance(seconds(1));
+        let before = server.requests();
+        assert!(is_failed(&find(&keys, "k1").await));
+        if server.requests() > before {
+            asked.push(second);
+        }
+    }
+    assert_eq!(asked, [1, 3, 7, 15, 31, 63, 123, 183, 243]);
+    server.set(document_of(&[1]));
+    clock.advance(seconds(3));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+}
+
+#[tokio::test]
+async fn first_error_says_when_to_retry() {
+    let server = Server::start(failing()).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    for pause in [1, 2, 4] {
+        let error = keys.find("acme/k1").await.unwrap_err();
+        assert_eq!(error.retry_after(), seconds(pause));
+        clock.advance(seconds(pause));
+    }
+}
+
+#[tokio::test]
+async fn old_keys_are_used_for_a_day() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(failing());
+    let mut requests = 1;
+    for hour in 1..24 {
+        clock.advance(seconds(3_600));
+        assert_eq!(find(&keys, "k1").await, Found::Key, "after {hour} h");
+        requests += 1;
+        server.wait_for(requests).await;
+        assert!(is_failed(&find(&keys, "k2").await), "a key that may be new");
+    }
+    clock.advance(seconds(3_599));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    clock.advance(seconds(1));
+    assert!(is_failed(&find(&keys, "k1").await));
+    server.set(document_of(&[1]));
+    clock.advance(seconds(60));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+}
+
+#[tokio::test]
+async fn failing_source_does_not_delay_known_keys() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(failing());
+    clock.advance(seconds(300));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    assert_eq!(server.requests(), 2);
+    let permits = Arc::new(Semaphore::new(0));
+    server.set(Reply::Hold(permits.clone(), document(&set(&[2]))));
+    clock.advance(seconds(1));
+    // The server does not answer, and no request waits for it.
+    for _ in 0..3 {
+        assert_eq!(find(&keys, "k1").await, Found::Key);
+    }
+    server.wait_for(3).await;
+    permits.add_permits(1);
+    settled(&server, 3, &keys).await;
+    assert_eq!(find(&keys, "k1").await, Found::Unknown, "a removed key");
+    assert_eq!(find(&keys, "k2").await, Found::Key);
+}
+
+#[tokio::test]
+async fn set_without_keys_removes_all_keys() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(document_of(&[]));
+    clock.advance(seconds(300));
+    assert_eq!(find(&keys, "k1").await, Found::Unknown);
+}
+
+#[tokio::test]
+async fn removed_key_verifies_for_documented_time() {
+    let server = Server::start(document_of(&[1, 2])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let cached = keys.cached().unwrap();
+    let is_known = async |id| cached.find(id).await.unwrap().is_some();
+    // The cache looks the key up just before its removal is fetched.
+    assert!(is_known("acme/k1").await);
+    server.set(document_of(&[2]));
+    clock.advance(seconds(299));
+    assert!(is_known("acme/k1").await);
+    let mut left = 0;
+    while is_known("acme/k1").await {
+        clock.advance(seconds(1));
+        left += 1;
+        assert!(left <= 11, "a removed key stays in use");
+    }
+    assert_eq!(left, 10);
+    assert!(is_known("acme/k2").await);
+}
+
+#[tokio::test]
+async fn revoked_key_is_refused_at_once() {
+    let server = Server::start(document_of(&[1, 2])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let cached = keys.cached().unwrap();
+    let is_known = async |id| cached.find(id).await.unwrap().is_some();
+    assert!(is_known("acme/k1").await && is_known("acme/k2").await);
+    assert!(keys.revoke("acme", "k1"));
+    assert!(!keys.revoke("other", "k1"));
+    assert_eq!(find(&keys, "k1").await, Found::Unknown);
+    cached.invalidate("acme");
+    assert!(!is_known("acme/k1").await && is_known("acme/k2").await);
+    // Neither an expired document nor an outage brings it back.
+    server.set(failing());
+    clock.advance(seconds(300));
+    assert_eq!(find(&keys, "k2").await, Found::Key);
+    for _ in 0..2 {
+        assert_eq!(find(&keys, "k1").await, Found::Unknown);
+        clock.advance(seconds(60));
+    }
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn key_published_after_refusal_works_within_documented_time() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let cached = keys.cached().unwrap();
+    let is_known = async |id| cached.find(id).await.unwrap().is_some();
+    assert!(is_known("acme/k1").await);
+    assert!(!is_known("acme/k2").await);
+    server.set(document_of(&[1, 2]));
+    let mut passed = 0;
+    while !is_known("acme/k2").await {
+        clock.advance(seconds(1));
+        passed += 1;
+        assert!(passed <= 61, "a new key stays unknown");
+    }
+    assert_eq!((passed, server.requests()), (60, 2));
+}
+
+#[tokio::test]
+async fn lookup_without_a_runtime_fails() {
+    let server = Server::start(document_of(&[1])).await;
+    let keys = store(&server, &TestClock::default());
+    let found = std::thread::spawn(move || {
+        let mut lookup = keys.find("acme/k1");
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        lookup.as_mut().poll(&mut context).map(|answer| answer.unwrap_err().to_string())
+    });
+    let error = "keys are fetched only in a Tokio runtime".to_owned();
+    assert_eq!(found.join().unwrap(), std::task::Poll::Ready(error));
+}
+
+#[test]
+fn fetch_that_ends_with_its_runtime_is_repeated() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let servers = runtime();
+    let permits = Arc::new(Semaphore::new(0));
+    let server = servers.block_on(Server::start(Reply::Hold(permits.clone(), document(&set(&[1])))));
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let first = runtime();
+    let lookup = first.spawn({
+        let keys = keys.clone();
+        async move { keys.find("acme/k1").await.is_ok() }
+    });
+    servers.block_on(server.wait_for(1));
+    first.shutdown_background();
+    servers.block_on(async {
+        assert!(lookup.await.is_err());
+        permits.add_permits(2);
+        while let Found::Failed(error) = find(&keys, "k1").await {
+            assert_eq!(error, "keys of acme: the fetch was cancelled, or its task panicked");
+            clock.advance(seconds(1));
+        }
+        assert_eq!(find(&keys, "k1").await, Found::Key);
+    });
+}
+
+#[tokio::test]
+async fn load_fetches_before_the_first_request() {
+    let server = Server::start(failing()).await;
+    let clock = TestClock::default();
+    let keys = builder(&clock).sender("acme", source(&server)).build().unwrap();
+    let error = keys.load().await.unwrap_err();
+    assert_eq!(error.to_string(), "keys of acme: answered 500 Internal Server Error instead of 200");
+    server.set(document_of(&[1]));
+    keys.load().await.unwrap();
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    keys.load().await.unwrap();
+    assert_eq!(server.requests(), 2);
+}
