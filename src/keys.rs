@@ -5,6 +5,7 @@
 //! | [`StaticKeys`] | the application | replaced by the application while requests run |
 //! | `FileKeys` (feature `serde`) | a TOML file, or a directory of mounted secrets | reloaded when a file changes |
 //! | [`CachedKeys`] | a secrets manager or a database, through an [`AsyncKeyStore`] | looked up again when a cached entry expires |
+//! | `JwksKeys` ([`hookwarden-jwks`](https://docs.rs/hookwarden-jwks)) | the JWK Sets of senders, over HTTPS | fetched again when they expire, or for an unknown `keyid` |
 //! | [`KeyStore`] | your own source that answers without waiting | as you implement it |
 //!
 //! Keys are prepared for one scheme, so that requests do not repeat the key setup. The Warden checks each key's

@@ -126,6 +126,9 @@
 //! let warden = Warden::builder(scheme).sender("2027-01", keys).webhook_id(id).build()?;
 //! # Ok::<(), hookwarden::ConfigError>(())
 //! ```
+//!
+//! The package [`hookwarden-jwks`](https://docs.rs/hookwarden-jwks) loads the keys of senders from their JWK Sets over HTTPS,
+//! and selects a key by its sender and `keyid`.
 
 mod algorithms;
 mod authority;
