@@ -5,7 +5,7 @@ use alloc::string::String;
 use crate::encoding::Encoding;
 
 /// Rewrites the byte sequences of a `Signature` header to base64. One that is in base64 already belongs to another
-/// profile: it becomes a boolean, which is no signature.
+/// profile: it becomes a boolean, so it does not count.
 pub(super) fn signatures(field: &str) -> String {
     rewritten(field, |sequence, field| match sequence.bytes().any(|byte| matches!(byte, b'-' | b'_')) {
         // Neither of the two. The parser refuses it.
