@@ -35,19 +35,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Profiles
+//!
+//! Each is a builder, so every setting can be changed before [`build`](ProfileBuilder::build).
+//!
+//! | profile | for | tag |
+//! | --- | --- | --- |
+//! | [`Profile::webhooks`] | new webhooks | none |
+//! | [`Profile::adcp_webhooks`], [`Profile::adcp_requests`] | AdCP 3.2 | `adcp/webhook-signing/v1`, `adcp/request-signing/v1` |
+//! | [`Profile::ucp`] | requests and webhooks of UCP | none or `web-bot-auth` |
+//! | [`Profile::danger_web_bots`] | Web Bot Auth, which signs neither the path nor the body | `web-bot-auth` |
+//! | [`Profile::builder`] | anything else | |
+//!
 //! # What is checked
 //!
 //! * **The body belongs to the signature.** Its digests are computed while it arrives, and compared in the same call as the
-//!   signature. The signature must cover `content-digest`, also if the body is empty. At least one digest must be
-//!   `sha-256` or `sha-512`, and each of these two that is present must match. Others are ignored.
+//!   signature. The signature must cover `content-digest`, also if the body is empty; with
+//!   [`ProfileBuilder::covers_with_body`], only if there is a body. At least one digest must be `sha-256` or `sha-512`, and
+//!   each of these two that is present must match. Others are ignored.
 //! * **The profile decides, never the message:** which components and parameters are needed, and with which algorithm each
 //!   kind of key verifies. If the parameter `alg` is present, it must name one of these algorithms, and only keys of that
 //!   kind count.
-//! * **One signature counts.** It has the label and the tag of the profile. A request with several such signatures is
-//!   refused. Signatures with another label or another tag are ignored.
+//! * **One signature counts.** It has the label and the tag of the profile, and no tag if the profile has none. A request
+//!   with several such signatures is refused. Signatures with another label or another tag are ignored.
 //! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, never from
 //!   the request. The host to which the request was sent must be that of the origin: see [below](#the-host-of-a-request).
-//! * **Time.** `created` is always needed. A signature is refused when it is older than the maximum age, or expired.
+//! * **Time.** `created` is needed unless [`ProfileBuilder::created_optional`] is set. A signature is refused when it is
+//!   older than the maximum age, or expired.
 //! * **Replay.** The signature base identifies a delivery, so a copy with another label or another order of headers is the
 //!   same delivery. The parameters `keyid` and `nonce` identify it, too: another message of the sender with the same values
 //!   is a duplicate, and its handler does not run. A retry that is signed again is another delivery, because `nonce`
@@ -93,8 +107,8 @@
 //!
 //! # Limits
 //!
-//! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is not
-//!   limited, but no signature is accepted after the maximum age.
+//! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is only
+//!   limited by [`ProfileBuilder::max_validity`], but no signature is accepted after the maximum age.
 //! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin.
 //! * **`keyid` selects no key** among those of a sender: see below.
 //!
@@ -132,11 +146,14 @@
 
 mod algorithms;
 mod authority;
+mod base64url;
 mod builder;
 mod check;
 mod component;
+mod coverage;
 mod digest;
 mod host;
+mod normalized;
 mod origin;
 mod parser;
 mod problem;
@@ -144,6 +161,7 @@ mod profile;
 mod profiles;
 mod query;
 mod reading;
+mod requirements;
 mod signer;
 mod structured;
 mod values;

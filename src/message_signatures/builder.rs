@@ -10,8 +10,8 @@ use super::authority::Hosts;
 use super::component::Component;
 use super::origin::Origin;
 use super::problem::{Parameter, Problem};
-use super::profile::{MAX_COMPONENTS, Profile};
-use super::structured::{is_key, string};
+use super::profile::{MAX_COMPONENTS, Profile, TagRule};
+use super::structured::is_key;
 use super::values::StructuredType;
 use crate::crypto::Algorithm;
 use crate::error::ConfigError;
@@ -35,13 +35,20 @@ impl Profile {
                     hosts: Hosts::OriginOr(Vec::new()),
                     algorithms: Vec::new(),
                     covered: Vec::new(),
+                    covered_if_present: Vec::new(),
+                    covered_with_body: Vec::new(),
                     required: alloc::vec![Parameter::Created],
                     forbidden: Vec::new(),
+                    is_created_optional: false,
                     max_age: Tolerance::DEFAULT,
                     clock_skew: 0,
-                    tag: None,
+                    max_validity: None,
+                    min_nonce_bytes: 0,
+                    tag: TagRule::Untagged,
                     label: None,
                     types: Vec::new(),
+                    base64url_signatures: false,
+                    normalized_target: false,
                     danger_unsigned_body: false,
                     danger_unsigned_target: false,
                 });
@@ -111,28 +118,7 @@ impl ProfileBuilder {
     /// `@query-param;name="id"`, `example-dict;key="a"`. A header without parameters is also covered by its form with
     /// `sf` or `bs`, never by one of its members.
     pub fn covers<C: AsRef<str>>(mut self, components: impl IntoIterator<Item = C>) -> Self {
-        let mut covered: Vec<Component> = Vec::new();
-        for text in components {
-            match Component::parse(text.as_ref()) {
-                Ok(component) if covered.iter().any(|other| other.kind == component.kind) => {
-                    self.keep(
-                        "covers",
-                        alloc::format!("must name each component once, but {} is twice", text.as_ref()),
-                    );
-                }
-                Ok(component) => covered.push(component),
-                Err(Problem::Component(why)) => {
-                    self.keep(
-                        "covers",
-                        alloc::format!("must be components of a request, not {:?}: {why}", text.as_ref()),
-                    );
-                }
-                Err(problem) => self.keep("covers", alloc::format!("must be components of a request: {problem}")),
-            }
-        }
-        if covered.len() > MAX_COMPONENTS {
-            self.keep("covers", alloc::format!("must be at most {MAX_COMPONENTS} components"));
-        }
+        let covered = self.components("covers", components);
         self.set(|profile| profile.covered = covered)
     }
 
@@ -164,15 +150,6 @@ impl ProfileBuilder {
     pub const fn clock_skew(mut self, clock_skew: Duration) -> Self {
         self.clock_skew = Some(clock_skew);
         self
-    }
-
-    /// Sets the value that the parameter `tag` must have. Signatures with another tag or without one are ignored.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        let tag = tag.into();
-        if tag.is_empty() || string(&tag).is_none() {
-            self.keep("tag", "must be visible ASCII and spaces, and not empty");
-        }
-        self.set(|profile| profile.tag = Some(tag))
     }
 
     /// Sets the label of the signature. Signatures with other labels are ignored. A label is not signed, so anyone can
@@ -229,10 +206,19 @@ impl ProfileBuilder {
         if clock_skew.subsec_nanos() != 0 || clock_skew > self.max_age {
             self.keep("clock_skew", "must be whole seconds and at most the maximum age");
         }
-        if let Some(profile) = &self.profile {
-            let tag = profile.tag.as_ref().map(|_| Parameter::Tag);
-            if let Some(both) = profile.required.iter().copied().chain(tag).find(|p| profile.forbidden.contains(p)) {
+        if let Some(profile) = &mut self.profile {
+            if profile.is_created_optional {
+                profile.required.retain(|parameter| *parameter != Parameter::Created);
+            }
+            let tag = matches!(profile.tag, TagRule::Exactly(_)).then_some(Parameter::Tag);
+            let mut needed = profile.required.iter().copied().chain(tag);
+            let both = needed.find(|parameter| profile.forbidden.contains(parameter));
+            let needs_rule = profile.required.contains(&Parameter::Tag) && matches!(profile.tag, TagRule::Untagged);
+            if let Some(both) = both {
                 self.keep("forbids", alloc::format!("must not name {both}, which a signature must have"));
+            }
+            if needs_rule {
+                self.keep("requires", "must not name tag unless tag, optional_tag or danger_any_tag is set");
             }
         }
         let covers_body = self.profile.as_ref().is_none_or(Profile::covers_body);
@@ -258,6 +244,31 @@ impl ProfileBuilder {
     /// The default port of the origin. `None` if the origin is invalid.
     pub(super) fn default_port(&self) -> Option<u16> {
         self.profile.as_ref().map(|profile| profile.origin.default_port())
+    }
+
+    /// Reads the components of a setting, whose name is `field`.
+    pub(super) fn components<C: AsRef<str>>(
+        &mut self,
+        field: &'static str,
+        components: impl IntoIterator<Item = C>,
+    ) -> Vec<Component> {
+        let mut read: Vec<Component> = Vec::new();
+        for text in components {
+            match Component::parse(text.as_ref()) {
+                Ok(component) if read.iter().any(|other| other.kind == component.kind) => {
+                    self.keep(field, alloc::format!("must name each component once, but {} is twice", text.as_ref()));
+                }
+                Ok(component) => read.push(component),
+                Err(Problem::Component(why)) => {
+                    self.keep(field, alloc::format!("must be components of a request, not {:?}: {why}", text.as_ref()));
+                }
+                Err(problem) => self.keep(field, alloc::format!("must be components of a request: {problem}")),
+            }
+        }
+        if read.len() > MAX_COMPONENTS {
+            self.keep(field, alloc::format!("must be at most {MAX_COMPONENTS} components"));
+        }
+        read
     }
 
     pub(super) fn set(mut self, change: impl FnOnce(&mut Profile)) -> Self {

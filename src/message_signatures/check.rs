@@ -64,10 +64,10 @@ impl Profile {
     }
 
     fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {
-        let Message { base, signature, algorithms, created, expires, digest, nonce } = message;
+        let Message { base, signature, algorithms, created, expires, digest, uncovered_body, nonce } = message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
         let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
-        MessageCheck { base, signature, algorithms, decoys, times, digest, nonce }
+        MessageCheck { base, signature, algorithms, decoys, times, digest, uncovered_body, has_body: false, nonce }
     }
 }
 
@@ -80,20 +80,26 @@ struct MessageScheme {
 impl CustomScheme for MessageScheme {
     fn coverage(&self) -> Coverage {
         let requires = |kind| self.profile.covered.iter().any(|component| component.kind == kind);
+        let if_present = |kind| self.profile.covered_if_present.iter().any(|component| component.kind == kind);
         let covers_id = |kind: &Kind| matches!(kind, Kind::Field(name, Form::Text) if name.as_str().ends_with("-id"));
         Coverage {
             body: !self.profile.danger_unsigned_body,
-            timestamp: true,
+            timestamp: !self.profile.is_created_optional,
             id: self.profile.covered.iter().any(|component| covers_id(&component.kind)),
             method: requires(Kind::Method),
-            url: requires(Kind::TargetUri) || (requires(Kind::Path) && requires(Kind::Query)),
+            url: requires(Kind::TargetUri)
+                || (requires(Kind::Path) && (requires(Kind::Query) || if_present(Kind::Query))),
         }
     }
 
     fn begin(&self, head: &dyn Head) -> Result<CustomHead, Reason> {
         let message = Message::read(&self.profile, head).map_err(|problem| problem.reason())?;
-        let created = message.created;
-        Ok(CustomHead::new(self.profile.begin(message, self.decoys.clone())).with_timestamp(created))
+        let created = message.created.filter(|_| !self.profile.is_created_optional);
+        let head = CustomHead::new(self.profile.begin(message, self.decoys.clone()));
+        Ok(match created {
+            Some(created) => head.with_timestamp(created),
+            None => head,
+        })
     }
 
     /// A check only hashes the body.
@@ -110,21 +116,29 @@ struct MessageCheck {
     algorithms: Vec<Algorithm>,
     decoys: Option<PreparedKeys>,
     times: Times,
-    /// `None` only if the profile has `danger_unsigned_body`: any other profile covers the digest.
+    /// `None` if the signature does not cover the digest. Then the request must have no body, unless the profile has
+    /// `danger_unsigned_body`.
     digest: Option<DigestCheck>,
     nonce: Option<[String; 2]>,
+    /// A component that the signature must cover if the request has a body, and does not.
+    uncovered_body: Option<String>,
+    has_body: bool,
 }
 
 impl MessageCheck {
     /// Checks all but the signature.
     fn check_rest(&self, now: Timestamp) -> Result<(), Problem> {
         self.times.check(now)?;
+        if let Some(uncovered) = self.uncovered_body.as_ref().filter(|_| self.has_body) {
+            return Err(Problem::Uncovered(uncovered.clone()));
+        }
         self.digest.as_ref().map_or(Ok(()), DigestCheck::finish)
     }
 }
 
 impl CustomCheck for MessageCheck {
     fn update(&mut self, chunk: &[u8]) {
+        self.has_body |= !chunk.is_empty();
         if let Some(digest) = &mut self.digest {
             digest.update(chunk);
         }
@@ -145,7 +159,7 @@ impl CustomCheck for MessageCheck {
 
 /// The times of a signature and their limits in seconds.
 struct Times {
-    created: Timestamp,
+    created: Option<Timestamp>,
     expires: Option<Timestamp>,
     max_age: i64,
     clock_skew: i64,
@@ -155,12 +169,14 @@ impl Times {
     /// The scheme's tolerance has compared `created` already. A Warden can set another tolerance, which must not permit
     /// more than the profile, and this also limits the future.
     fn check(&self, now: Timestamp) -> Result<(), Problem> {
-        let age = now.seconds_since(self.created);
-        if age < self.clock_skew.saturating_neg() {
-            return Err(Problem::Early);
-        }
-        if age > self.max_age {
-            return Err(Problem::Stale);
+        if let Some(created) = self.created {
+            let age = now.seconds_since(created);
+            if age < self.clock_skew.saturating_neg() {
+                return Err(Problem::Early);
+            }
+            if age > self.max_age {
+                return Err(Problem::Stale);
+            }
         }
         if self.expires.is_some_and(|expires| now.seconds_since(expires) > self.clock_skew) {
             return Err(Problem::Expired);

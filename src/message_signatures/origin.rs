@@ -37,6 +37,15 @@ impl Origin {
         Ok(Self { text: alloc::format!("{scheme}://{authority}"), scheme: scheme.len(), default_port, parsed })
     }
 
+    /// Without the dot at the end of the host, which is the root of the DNS.
+    pub(super) fn without_root_dot(mut self) -> Self {
+        self.text = match self.text.rsplit_once(".:") {
+            Some((host, port)) => alloc::format!("{host}:{port}"),
+            None => self.text.strip_suffix('.').unwrap_or(&self.text).into(),
+        };
+        self
+    }
+
     /// The value of `@scheme`.
     pub(super) fn scheme(&self) -> &str {
         self.text.get(..self.scheme).unwrap_or_default()

@@ -27,8 +27,8 @@ pub enum Problem {
     /// Several signatures have the label and the tag of the profile.
     #[error("signature-input: several signatures with the label and the tag of the profile")]
     AmbiguousSignature,
-    /// `Signature` has no member with the label of the chosen signature.
-    #[error("signature: no member with the label of the signature")]
+    /// `Signature` has no byte sequence with the label of the chosen signature.
+    #[error("signature: no byte sequence with the label of the signature")]
     NoSignatureBytes,
     /// The signature covers a component that is malformed or that a request must not have.
     #[error("covered component: {0}")]
@@ -36,7 +36,7 @@ pub enum Problem {
     /// The signature covers a component twice.
     #[error("covered component: covered twice")]
     DuplicateComponent,
-    /// The signature does not cover a component that the profile requires.
+    /// The signature does not cover a component that the profile requires, or that it requires for a request with a body.
     #[error("covered components: {0} is not covered")]
     Uncovered(String),
     /// The request does not have a component that the signature covers, has it several times where only one is
@@ -64,6 +64,9 @@ pub enum Problem {
     /// A parameter has the wrong type or is out of range.
     #[error("parameter {0}: malformed")]
     MalformedParameter(Parameter),
+    /// The nonce is not base64url without padding, or has too few bytes.
+    #[error("parameter nonce: not base64url without padding, or fewer bytes than the profile demands")]
+    ShortNonce,
     /// The parameter `alg` names an algorithm that the profile does not have.
     #[error("parameter alg: not an algorithm of the profile")]
     WrongAlgorithm,
@@ -73,6 +76,9 @@ pub enum Problem {
     /// `created` is older than the maximum age of the profile.
     #[error("parameter created: older than the maximum age")]
     Stale,
+    /// `expires` is later after `created` than the maximum validity of the profile.
+    #[error("parameter expires: too long after created")]
+    LongValidity,
     /// `expires` has passed.
     #[error("parameter expires: expired")]
     Expired,
@@ -94,7 +100,9 @@ impl Problem {
             Self::ComponentValue | Self::NoSupportedDigest | Self::AmbiguousHost => Reason::MalformedHeader,
             Self::OtherAuthority { .. } => Reason::OtherAuthority,
             Self::NoRequestLine => Reason::NoRequestLine,
-            Self::MalformedParameter(Parameter::Created | Parameter::Expires) => Reason::MalformedTimestamp,
+            Self::MalformedParameter(Parameter::Created | Parameter::Expires) | Self::LongValidity => {
+                Reason::MalformedTimestamp
+            }
             Self::Early => Reason::Early,
             Self::Stale | Self::Expired => Reason::Stale,
             Self::OtherBody => Reason::Mismatch,
@@ -107,6 +115,7 @@ impl Problem {
             | Self::MissingParameter(_)
             | Self::ForbiddenParameter(_)
             | Self::MalformedParameter(_)
+            | Self::ShortNonce
             | Self::WrongAlgorithm => Reason::MalformedSignature,
         }
     }
@@ -123,7 +132,8 @@ impl Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Parameter {
-    /// The time of signing, in Unix seconds. Every signature must have it.
+    /// The time of signing, in Unix seconds. A signature must have it unless
+    /// [`created_optional`](super::ProfileBuilder::created_optional) is set.
     Created,
     /// The signature expires at this time, in Unix seconds.
     Expires,

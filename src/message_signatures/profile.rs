@@ -42,28 +42,61 @@ pub struct Profile {
     /// Each is for another kind of key, and an HMAC is alone.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) covered: Vec<Component>,
+    /// Headers and the query.
+    pub(super) covered_if_present: Vec<Component>,
+    pub(super) covered_with_body: Vec<Component>,
     pub(super) required: Vec<Parameter>,
     pub(super) forbidden: Vec<Parameter>,
+    /// Then `required` does not have `created`.
+    pub(super) is_created_optional: bool,
     pub(super) max_age: Tolerance,
     /// In seconds, at most the maximum age.
     pub(super) clock_skew: i64,
-    pub(super) tag: Option<String>,
+    /// In seconds.
+    pub(super) max_validity: Option<i64>,
+    /// `0` permits any nonce.
+    pub(super) min_nonce_bytes: usize,
+    pub(super) tag: TagRule,
     pub(super) label: Option<String>,
     pub(super) types: Vec<(FieldName, StructuredType)>,
+    pub(super) base64url_signatures: bool,
+    pub(super) normalized_target: bool,
     pub(super) danger_unsigned_body: bool,
     pub(super) danger_unsigned_target: bool,
 }
 
 impl Profile {
-    /// A signature that covers no digest would be valid with an empty body, too.
+    /// Whether no signature is valid with two bodies.
     pub(super) fn covers_body(&self) -> bool {
-        self.danger_unsigned_body || self.covered.iter().any(Component::is_content_digest)
+        let mut covered = self.covered.iter().chain(&self.covered_with_body);
+        self.danger_unsigned_body || covered.any(Component::is_content_digest)
     }
 
     pub(super) fn covers_target(&self) -> bool {
         let covers = |kind| self.covered.iter().any(|component| component.kind == kind);
         let covers_url = covers(Kind::TargetUri) || (covers(Kind::Authority) && covers(Kind::Path));
         self.danger_unsigned_target || (covers(Kind::Method) && covers_url)
+    }
+}
+
+/// Which signatures count, by their parameter `tag`.
+#[derive(Debug, Clone)]
+pub(super) enum TagRule {
+    /// Only those without a tag.
+    Untagged,
+    Exactly(String),
+    /// Those with this tag, and those without one.
+    Optional(String),
+    Any,
+}
+
+impl TagRule {
+    /// The tag that a signer writes.
+    pub(super) fn written(&self) -> Option<&str> {
+        match self {
+            Self::Exactly(tag) => Some(tag),
+            Self::Untagged | Self::Optional(_) | Self::Any => None,
+        }
     }
 }
 

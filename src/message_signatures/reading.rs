@@ -4,13 +4,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::algorithms::name;
+use super::base64url;
 use super::component::{CONTENT_DIGEST, Component};
 use super::digest::DigestCheck;
 use super::problem::{Parameter, Problem};
-use super::profile::{MAX_COMPONENTS, Profile};
+use super::profile::{MAX_COMPONENTS, Profile, TagRule};
 use super::structured::{Dictionary, InnerList, Member};
-use super::values::{Source, dictionary};
+use super::values::{Source, dictionary, rewritten_dictionary};
 use crate::crypto::Algorithm;
+use crate::encoding::Encoding;
 use crate::headers::Head;
 use crate::time::Timestamp;
 
@@ -21,19 +23,23 @@ pub(super) struct Message {
     pub(super) signature: Vec<u8>,
     /// The algorithms of the keys that can verify it.
     pub(super) algorithms: Vec<Algorithm>,
-    pub(super) created: Timestamp,
+    /// `None` only if the profile has `created_optional`.
+    pub(super) created: Option<Timestamp>,
     pub(super) expires: Option<Timestamp>,
     /// The digests of the body, if the signature covers them.
     pub(super) digest: Option<DigestCheck>,
     /// The parameters `keyid` and `nonce`, if there is a nonce.
     pub(super) nonce: Option<[String; 2]>,
+    /// A component that is not covered, which is a problem if the request has a body.
+    pub(super) uncovered_body: Option<String>,
 }
 
 impl Message {
     /// Reads the signature that counts, and checks it against the profile.
     pub(super) fn read(profile: &Profile, head: &dyn Head) -> Result<Self, Problem> {
         let inputs = dictionary(head, SIGNATURE_INPUT)?.ok_or(Problem::MissingHeader(SIGNATURE_INPUT))?;
-        let signatures = dictionary(head, SIGNATURE)?.ok_or(Problem::MissingHeader(SIGNATURE))?;
+        let signatures = profile.encoded(head, SIGNATURE, base64url::signatures)?;
+        let signatures = signatures.ok_or(Problem::MissingHeader(SIGNATURE))?;
         let (label, input) = profile.choose(&inputs)?;
         let signature = match signatures.get(label) {
             Some(Member::Item(item)) => item.value.as_bytes().filter(|_| item.parameters.is_empty()),
@@ -44,23 +50,20 @@ impl Message {
         let algorithms = profile.algorithms_of(input)?;
 
         let components = components(input)?;
-        let uncovered = profile.covered.iter().find(|required| !components.iter().any(|one| one.satisfies(required)));
-        if let Some(required) = uncovered {
-            return Err(Problem::Uncovered(required.identifier.clone()));
-        }
+        let uncovered_body = profile.check_coverage(&components, head)?;
         profile.check_host(head)?;
-        let base = base(input, Source::new(head, &profile.origin, &profile.types, &components))?;
+        let base = base(input, profile.source(head, &components))?;
         let digest = match components.iter().any(Component::is_content_digest) {
             true => {
-                let field = dictionary(head, CONTENT_DIGEST)?.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?;
-                Some(DigestCheck::new(&field)?)
+                let field = profile.encoded(head, CONTENT_DIGEST, base64url::digests)?;
+                Some(DigestCheck::new(&field.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?)?)
             }
             false => None,
         };
         let nonce = text(input, Parameter::Nonce)?;
         let keyid = text(input, Parameter::Keyid)?.unwrap_or_default();
         let nonce = nonce.map(|nonce| [keyid.into(), nonce.into()]);
-        Ok(Self { base, signature, algorithms, created, expires, digest, nonce })
+        Ok(Self { base, signature, algorithms, created, expires, digest, uncovered_body, nonce })
     }
 }
 
@@ -87,19 +90,37 @@ impl Profile {
             }
             let Member::InnerList(input) = member else { return Err(Problem::MalformedHeader(SIGNATURE_INPUT)) };
             // A signature for another receiver can have a tag of any type: it is ignored, not malformed.
-            let has_tag = match &self.tag {
-                None => true,
-                Some(tag) => text(input, Parameter::Tag).is_ok_and(|found| found == Some(tag.as_str())),
+            let tag = text(input, Parameter::Tag);
+            let counts = match &self.tag {
+                TagRule::Untagged => tag == Ok(None),
+                TagRule::Exactly(wanted) => tag == Ok(Some(wanted.as_str())),
+                TagRule::Optional(wanted) => tag == Ok(None) || tag == Ok(Some(wanted.as_str())),
+                TagRule::Any => true,
             };
-            if has_tag && chosen.replace((label, input)).is_some() {
+            if counts && chosen.replace((label, input)).is_some() {
                 return Err(Problem::AmbiguousSignature);
             }
         }
         chosen.ok_or(Problem::NoSuchSignature)
     }
 
+    /// The source of the values of these components.
+    pub(super) fn source<'r>(&'r self, head: &'r dyn Head, components: &'r [Component]) -> Source<'r> {
+        Source::new(head, &self.origin, &self.types, self.normalized_target, components)
+    }
+
+    /// Reads a dictionary of byte sequences.
+    fn encoded(
+        &self,
+        head: &dyn Head,
+        name: &'static str,
+        rewrite: fn(&str) -> String,
+    ) -> Result<Option<Dictionary>, Problem> {
+        if self.base64url_signatures { rewritten_dictionary(head, name, rewrite) } else { dictionary(head, name) }
+    }
+
     /// Checks the parameters. Returns `created` and `expires`.
-    fn check_parameters(&self, input: &InnerList) -> Result<(Timestamp, Option<Timestamp>), Problem> {
+    fn check_parameters(&self, input: &InnerList) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
         let is_present = |parameter: &Parameter| input.parameters.iter().any(|(key, _)| key == parameter.as_str());
         if let Some(missing) = self.required.iter().find(|parameter| !is_present(parameter)) {
             return Err(Problem::MissingParameter(*missing));
@@ -112,12 +133,26 @@ impl Profile {
                 return Err(Problem::MalformedParameter(parameter));
             }
         }
-        let created = time(input, Parameter::Created)?.ok_or(Problem::MissingParameter(Parameter::Created))?;
+        if text(input, Parameter::Nonce)?.is_some_and(|nonce| !self.permits_nonce(nonce)) {
+            return Err(Problem::ShortNonce);
+        }
+        let created = time(input, Parameter::Created)?;
         let expires = time(input, Parameter::Expires)?;
-        if expires.is_some_and(|expires| expires <= created) {
-            return Err(Problem::MalformedParameter(Parameter::Expires));
+        if let (Some(created), Some(expires)) = (created, expires) {
+            let validity = expires.seconds_since(created);
+            if validity <= 0 {
+                return Err(Problem::MalformedParameter(Parameter::Expires));
+            }
+            if self.max_validity.is_some_and(|max_validity| validity > max_validity) {
+                return Err(Problem::LongValidity);
+            }
         }
         Ok((created, expires))
+    }
+
+    pub(super) fn permits_nonce(&self, nonce: &str) -> bool {
+        let bytes = || Encoding::Base64UrlUnpadded.decode(nonce.as_bytes());
+        self.min_nonce_bytes == 0 || bytes().is_some_and(|bytes| bytes.len() >= self.min_nonce_bytes)
     }
 
     /// Returns the algorithm that the signature names, or those of the profile if it names none.

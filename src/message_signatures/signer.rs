@@ -12,7 +12,6 @@ use super::problem::{Parameter, Problem};
 use super::profile::Profile;
 use super::reading::{SIGNATURE_INPUT, base};
 use super::structured::{Dictionary, Member, string};
-use super::values::Source;
 use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
@@ -23,7 +22,9 @@ use crate::time::Timestamp;
 
 /// Signs requests by a [`Profile`]. Cheap to clone. The module [`message_signatures`](super) has an example.
 ///
-/// The newest valid key signs, with the algorithm of its kind. A signature covers the components of the profile.
+/// The newest valid key signs, with the algorithm of its kind. A signature covers the components of the profile:
+/// those of [`covers_if_present`](super::ProfileBuilder::covers_if_present) that the request has, and those of
+/// [`covers_with_body`](super::ProfileBuilder::covers_with_body) unless the body is empty.
 #[derive(Debug, Clone)]
 pub struct MessageSigner {
     profile: Profile,
@@ -62,7 +63,7 @@ impl SignatureParameters {
     }
 
     /// Sets the time until `expires`, in whole seconds, at least one. If the profile requires `expires`, the default is its
-    /// maximum age.
+    /// maximum age, or its maximum validity if that is shorter.
     pub fn expires_after(self, lifetime: Duration) -> Self {
         Self { expires_after: Some(lifetime), ..self }
     }
@@ -94,7 +95,7 @@ impl MessageSigner {
         parameters: &SignatureParameters,
         now: Timestamp,
     ) -> Result<SignedHeaders, SignError> {
-        let components = &self.profile.covered;
+        let components = self.profile.components(head, body);
         let mut headers = Vec::new();
         let digest = match components.iter().any(Component::is_content_digest) {
             true => content_digest(body),
@@ -115,11 +116,12 @@ impl MessageSigner {
         let Some(Member::InnerList(input)) = inputs.get(label) else { return Err(unwritable()) };
 
         let head = WithDigest { head, digest: digest.as_deref() };
-        let source = Source::new(&head, &self.profile.origin, &self.profile.types, components);
+        let source = self.profile.source(&head, &components);
         let base = base(input, source).map_err(|problem| unsignable(&problem))?;
         let signature = key.sign(base.as_bytes());
         let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
-        let signature = Encoding::Base64.encode(&signature.ok_or_else(failed)?);
+        let encoding = if self.profile.base64url_signatures { Encoding::Base64UrlUnpadded } else { Encoding::Base64 };
+        let signature = encoding.encode(&signature.ok_or_else(failed)?);
         headers.push((FieldName::preset("Signature-Input"), text));
         headers.push((FieldName::preset("Signature"), alloc::format!("{label}=:{signature}:")));
         Ok(SignedHeaders(headers))
@@ -146,11 +148,21 @@ impl MessageSigner {
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<String, SignError> {
-        let Profile { required, forbidden, tag, max_age, .. } = &self.profile;
+        let Profile { required, forbidden, tag, .. } = &self.profile;
         let is_required = |parameter| required.contains(&parameter);
-        let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(|| max_age.as_duration()));
+        let longest = self.profile.max_validity.and_then(|seconds| u64::try_from(seconds).ok());
+        let longest = longest.map_or(Duration::MAX, Duration::from_secs);
+        let default = || self.profile.max_age.as_duration().min(longest);
+        let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(default));
         if lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
             return Err(SignError::new("expires", "must be at least 1 second after created"));
+        }
+        if lifetime.is_some_and(|lifetime| lifetime > longest) {
+            return Err(SignError::new("expires", "must be at most the maximum validity of the profile after created"));
+        }
+        if given.nonce.as_ref().is_some_and(|nonce| !self.profile.permits_nonce(nonce)) {
+            let problem = "must be base64url without padding, and have at least the bytes that the profile demands";
+            return Err(SignError::new("nonce", problem));
         }
         let expires = lifetime.map(|lifetime| {
             let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
@@ -168,7 +180,7 @@ impl MessageSigner {
             (Parameter::Nonce, quoted(Parameter::Nonce, given.nonce.as_deref())?),
             (Parameter::Alg, quoted(Parameter::Alg, alg)?),
             (Parameter::Keyid, quoted(Parameter::Keyid, given.keyid.as_deref())?),
-            (Parameter::Tag, quoted(Parameter::Tag, tag.as_deref())?),
+            (Parameter::Tag, quoted(Parameter::Tag, tag.written())?),
         ];
         let mut text = String::new();
         for (parameter, value) in values {

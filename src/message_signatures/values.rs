@@ -1,9 +1,11 @@
 //! The values of covered components (RFC 9421 section 2).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::component::{Component, Form, Kind};
+use super::normalized;
 use super::origin::Origin;
 use super::problem::Problem;
 use super::query;
@@ -40,6 +42,7 @@ pub(super) struct Source<'r> {
     head: &'r dyn Head,
     origin: &'r Origin,
     types: &'r [(FieldName, StructuredType)],
+    normalized_target: bool,
     pub(super) components: &'r [Component],
     parameters: Option<query::Parameters<'r>>,
     /// The dictionaries of which a member is covered. `None` if the header has no usable dictionary.
@@ -51,9 +54,10 @@ impl<'r> Source<'r> {
         head: &'r dyn Head,
         origin: &'r Origin,
         types: &'r [(FieldName, StructuredType)],
+        normalized_target: bool,
         components: &'r [Component],
     ) -> Self {
-        Self { head, origin, types, components, parameters: None, dictionaries: Vec::new() }
+        Self { head, origin, types, normalized_target, components, parameters: None, dictionaries: Vec::new() }
     }
 
     /// Returns the value of a component.
@@ -61,13 +65,12 @@ impl<'r> Source<'r> {
         Ok(match kind {
             Kind::Method => text(self.head.method().ok_or(Problem::NoRequestLine)?)?.into(),
             Kind::TargetUri => {
-                let (path, query) = self.target()?;
-                let query = query.map_or(String::new(), |query| alloc::format!("?{query}"));
-                alloc::format!("{}{path}{query}", self.origin.as_str())
+                let query = self.target()?.1.map_or(String::new(), |query| alloc::format!("?{query}"));
+                alloc::format!("{}{}{query}", self.origin.as_str(), self.path()?)
             }
             Kind::Authority => self.origin.authority().into(),
             Kind::Scheme => self.origin.scheme().into(),
-            Kind::Path => self.target()?.0.into(),
+            Kind::Path => self.path()?.into(),
             // An absent query has the same value as an empty one.
             Kind::Query => alloc::format!("?{}", self.target()?.1.unwrap_or_default()),
             Kind::QueryParam(name) => self.parameters()?.value(name).ok_or(Problem::ComponentValue)?.into(),
@@ -91,16 +94,13 @@ impl<'r> Source<'r> {
         Ok(self.parameters.insert(parameters))
     }
 
-    /// Returns the path and the query of the request target.
+    fn path(&self) -> Result<Cow<'_, str>, Problem> {
+        let (path, _) = self.target()?;
+        Ok(if self.normalized_target { Cow::Owned(normalized::path(path)) } else { Cow::Borrowed(path) })
+    }
+
     fn target(&self) -> Result<(&'r str, Option<&'r str>), Problem> {
-        let target = text(self.head.path().ok_or(Problem::NoRequestLine)?)?;
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        match path {
-            "" => Ok(("/", query)),
-            path if path.starts_with('/') => Ok((path, query)),
-            // `*`, or a form with a host.
-            _ => Err(Problem::ComponentValue),
-        }
+        target(self.head)
     }
 
     fn field(&self, name: &FieldName, form: &Form) -> Result<String, Problem> {
@@ -173,15 +173,43 @@ impl<'r> Source<'r> {
     }
 }
 
+/// Returns the path and the query of the request target.
+pub(super) fn target(head: &dyn Head) -> Result<(&str, Option<&str>), Problem> {
+    let target = text(head.path().ok_or(Problem::NoRequestLine)?)?;
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    match path {
+        "" => Ok(("/", query)),
+        path if path.starts_with('/') => Ok((path, query)),
+        // `*`, or a form with a host.
+        _ => Err(Problem::ComponentValue),
+    }
+}
+
+/// Whether a header is a dictionary whose only member has this key.
+pub(super) fn is_only_member(head: &dyn Head, name: &FieldName, key: &str) -> bool {
+    let lines = lines(head, name).ok();
+    let dictionary = lines.and_then(|lines| Dictionary::parse(combined(&lines)?.as_bytes()));
+    dictionary.is_some_and(|dictionary| dictionary.iter().len() == 1 && dictionary.get(key).is_some())
+}
+
 /// Reads a dictionary. `None` if the request does not have the header.
 pub(super) fn dictionary(head: &dyn Head, name: &'static str) -> Result<Option<Dictionary>, Problem> {
+    rewritten_dictionary(head, name, |text| text.into())
+}
+
+/// Reads a dictionary whose text is rewritten first.
+pub(super) fn rewritten_dictionary(
+    head: &dyn Head,
+    name: &'static str,
+    rewrite: fn(&str) -> String,
+) -> Result<Option<Dictionary>, Problem> {
     let malformed = || Problem::MalformedHeader(name);
     let lines = lines(head, &FieldName::preset(name)).map_err(|_| malformed())?;
     if lines.is_empty() {
         return Ok(None);
     }
     let text = combined(&lines).ok_or_else(malformed)?;
-    Dictionary::parse(text.as_bytes()).map(Some).ok_or_else(malformed)
+    Dictionary::parse(rewrite(&text).as_bytes()).map(Some).ok_or_else(malformed)
 }
 
 /// A header is repeated although it must not be, or it is too large.

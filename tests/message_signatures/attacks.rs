@@ -380,7 +380,7 @@ fn algorithm_of_the_message_never_counts() {
 
 #[test]
 fn malformed_parameters_are_refused() {
-    let profile = builder().danger_unsigned_body().build().unwrap();
+    let profile = builder().danger_unsigned_body().danger_any_tag().build().unwrap();
     let check = |added: &str, parameter| {
         let message = Message::signed_as(&[], &format!("(){added}"));
         message.assert_problem(&profile, &Problem::MalformedParameter(parameter));

@@ -1,6 +1,7 @@
 //! HTTP Message Signatures (RFC 9421) with the digest of the body (RFC 9530).
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that overflows or panics has failed")]
 
+mod adcp;
 mod algorithms;
 mod attacks;
 mod components;
@@ -9,6 +10,10 @@ mod limits;
 mod message;
 mod peers;
 mod profiles;
+mod received;
 mod replay;
+mod requirements;
 mod signing;
+mod ucp;
 mod vectors;
+mod web_bots;

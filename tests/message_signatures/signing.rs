@@ -23,7 +23,7 @@ fn message_without_what_the_profile_needs_is_unsignable() {
     assert_unsignable(builder().covers(["@path"]), &NoHeaders, &none, "request line");
     assert_unsignable(builder().covers(["x"]), &NoHeaders, &none, "covered component");
     for (parameter, name) in [(Parameter::Nonce, "nonce"), (Parameter::Keyid, "keyid"), (Parameter::Tag, "tag")] {
-        assert_unsignable(builder().requires([parameter]), &NoHeaders, &none, name);
+        assert_unsignable(builder().danger_any_tag().requires([parameter]), &NoHeaders, &none, name);
     }
     assert_unsignable(builder().forbids([Parameter::Keyid]), &NoHeaders, &none.clone().keyid("k"), "keyid");
     assert_unsignable(builder(), &NoHeaders, &none.clone().expires_after(Duration::from_millis(999)), "expires");

@@ -65,8 +65,11 @@ struct Example {
 
 impl Example {
     fn profile(&self) -> ProfileBuilder {
-        let profile =
-            Profile::builder(self.origin).algorithms([self.algorithm]).label(self.label).danger_unsigned_target();
+        let profile = Profile::builder(self.origin)
+            .danger_any_tag()
+            .algorithms([self.algorithm])
+            .label(self.label)
+            .danger_unsigned_target();
         // Appendix B.4 has two lines of `Accept`.
         let profile = profile.structured_field("accept", StructuredType::List);
         if self.covers_body { profile.covers(["content-digest"]) } else { profile.danger_unsigned_body() }

@@ -1,0 +1,124 @@
+//! Settings of a profile that follow other specifications than RFC 9421.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use super::builder::ProfileBuilder;
+use super::component::{Form, Kind};
+use super::profile::TagRule;
+use super::structured::string;
+
+impl ProfileBuilder {
+    /// Sets the headers that a signature must cover if the request has them. `@query` can be one of them: a request has it
+    /// if its target has a `?`.
+    ///
+    /// A header is also covered by its form with `sf` or `bs`, and by one of its members if it has no other:
+    /// `"signature-agent";key="sig1"` covers `Signature-Agent: sig1="https://bot.example"`.
+    ///
+    /// ```
+    /// use hookwarden::crypto::Algorithm;
+    /// use hookwarden::message_signatures::Profile;
+    ///
+    /// let profile = Profile::builder("https://hooks.example.com")
+    ///     .algorithms([Algorithm::HmacSha256])
+    ///     .covers(["@method", "@authority", "@path", "content-digest"])
+    ///     .covers_if_present(["@query", "idempotency-key"])
+    ///     .build()?;
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    pub fn covers_if_present<C: AsRef<str>>(mut self, components: impl IntoIterator<Item = C>) -> Self {
+        let components = self.components("covers_if_present", components);
+        let can_be_absent = |kind: &Kind| match kind {
+            Kind::Query => true,
+            Kind::Field(_, form) => !matches!(form, Form::Member(_)),
+            _ => false,
+        };
+        if !components.iter().all(|component| can_be_absent(&component.kind)) {
+            self.keep("covers_if_present", "must be whole headers or @query");
+        }
+        self.set(|profile| profile.covered_if_present = components)
+    }
+
+    /// Sets the components that a signature must cover if the request has a body. With `content-digest` among them, a
+    /// signature that does not cover the digest is only valid for an empty body.
+    ///
+    /// Whether a request has a body is known when its first byte has arrived, so such a request is refused after the look-up
+    /// of its keys.
+    pub fn covers_with_body<C: AsRef<str>>(mut self, components: impl IntoIterator<Item = C>) -> Self {
+        let components = self.components("covers_with_body", components);
+        self.set(|profile| profile.covered_with_body = components)
+    }
+
+    /// Permits signatures without `created`. The age of those that have it is limited as usual, and so is `expires`.
+    ///
+    /// **A signature without either is valid for as long as its key.** The scheme then has no timestamp, so a Warden needs a
+    /// `warden::Replay` setting, which says for how long it remembers deliveries.
+    pub fn created_optional(self) -> Self {
+        self.set(|profile| profile.is_created_optional = true)
+    }
+
+    /// Sets how long after `created` `expires` may be, in whole seconds. There is no limit by default: no signature is valid
+    /// for longer than the maximum age.
+    pub fn max_validity(mut self, max_validity: Duration) -> Self {
+        let seconds = i64::try_from(max_validity.as_secs()).ok().filter(|seconds| *seconds > 0);
+        let seconds = seconds.filter(|_| max_validity.subsec_nanos() == 0);
+        if seconds.is_none() {
+            self.keep("max_validity", "must be whole seconds, at least 1 s");
+        }
+        self.set(|profile| profile.max_validity = seconds)
+    }
+
+    /// Demands that a nonce is base64url without padding (RFC 4648 section 5) of at least this many bytes: 1 to 1024. It
+    /// does not demand that there is a nonce: see [`requires`](Self::requires).
+    pub fn min_nonce_bytes(mut self, bytes: usize) -> Self {
+        if !(1..=1024).contains(&bytes) {
+            self.keep("min_nonce_bytes", "must be 1 to 1024");
+        }
+        self.set(|profile| profile.min_nonce_bytes = bytes)
+    }
+
+    /// Sets the value that the parameter `tag` must have. Signatures with another tag or without one are ignored.
+    ///
+    /// Without this setting, signatures that have a tag are ignored: a tag says for which application a message is signed.
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.tag_rule("tag", tag.into(), TagRule::Exactly)
+    }
+
+    /// Like [`tag`](Self::tag), but signatures without a tag also count. A signer writes no tag.
+    pub fn optional_tag(self, tag: impl Into<String>) -> Self {
+        self.tag_rule("optional_tag", tag.into(), TagRule::Optional)
+    }
+
+    /// Lets signatures with any tag count. **A message that is signed for another application with the same key is then
+    /// valid, too.**
+    pub fn danger_any_tag(self) -> Self {
+        self.set(|profile| profile.tag = TagRule::Any)
+    }
+
+    /// Reads and writes the signature in base64url without padding. RFC 9421 has base64, and such signatures do not count then.
+    /// In `Content-Digest` both forms are accepted, and base64 is written. AdCP signs its webhooks this way.
+    pub fn base64url_signatures(self) -> Self {
+        self.set(|profile| profile.base64url_signatures = true)
+    }
+
+    /// Normalizes URLs as AdCP's
+    /// [URL canonicalization](https://adcontextprotocol.org/docs/reference/url-canonicalization). The path has no dot
+    /// segments, its percent-encoding is in upper case, and unreserved characters are not encoded. The host of the origin has
+    /// no dot at its end. Empty segments, `%2F` and the query stay.
+    ///
+    /// Anyone can then change how the path of a signed request is written. Do not let a router treat `/a/./b`, `/c/../a/b`
+    /// or `/%61/b` as another route than `/a/b`.
+    pub fn normalized_target(self) -> Self {
+        self.set(|profile| {
+            profile.normalized_target = true;
+            profile.origin = profile.origin.clone().without_root_dot();
+        })
+    }
+
+    fn tag_rule(mut self, field: &'static str, tag: String, rule: fn(String) -> TagRule) -> Self {
+        if tag.is_empty() || string(&tag).is_none() {
+            self.keep(field, "must be visible ASCII and spaces, and not empty");
+        }
+        self.set(|profile| profile.tag = rule(tag))
+    }
+}

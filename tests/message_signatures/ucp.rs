@@ -1,0 +1,208 @@
+//! The example messages of UCP, which `vectors/ucp.py` signed, and what its Identity Resolution Algorithm refuses.
+
+use std::collections::BTreeMap;
+
+use hookwarden::encoding::Encoding;
+use hookwarden::event::RefusalReason;
+use hookwarden::message_signatures::{Parameter, Problem, Profile, SignatureParameters};
+use hookwarden::testing::TestClock;
+use hookwarden::warden::Replay;
+use hookwarden::{Key, Keyring, Timestamp, Warden};
+
+use crate::received::{Received, split};
+
+#[derive(serde::Deserialize)]
+struct Vectors {
+    keys: Vec<serde_json::Value>,
+    vectors: Vec<Vector>,
+}
+
+#[derive(serde::Deserialize)]
+struct Vector {
+    name: String,
+    method: String,
+    url: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// The time at which the example with `created` was signed, and 10 seconds.
+const NOW: i64 = 1_738_617_610;
+
+fn read() -> Vectors {
+    serde_json::from_str(include_str!("vectors/ucp.json")).unwrap()
+}
+
+fn received(name: &str) -> Received {
+    let vectors = read().vectors;
+    let Vector { method, url, headers, body, .. } = vectors.iter().find(|vector| vector.name == name).unwrap();
+    Received::new(method, url, headers, body)
+}
+
+fn profile_of(received: &Received) -> Profile {
+    Profile::ucp(&format!("https://{}", received.get("Host"))).build().unwrap()
+}
+
+fn warden(profile: &Profile) -> Warden {
+    let scheme = profile.scheme("ucp").unwrap();
+    let keys = read().keys;
+    let keys = keys.iter().enumerate().map(|(index, jwk)| {
+        let public = scheme.public_key(&jwk.to_string()).unwrap();
+        Key::new(&format!("key-{index}"), public).unwrap()
+    });
+    let keys = Keyring::from_keys(keys).unwrap();
+    let replay = Replay::new().lifetime(std::time::Duration::from_secs(86_400));
+    let clock = TestClock::new(Timestamp::from_unix(NOW));
+    let builder = Warden::builder(scheme).only_sender(keys).clock(clock).replay(replay);
+    builder.methods(["GET", "POST"]).build().unwrap()
+}
+
+#[track_caller]
+fn assert_accepted(received: &Received) {
+    let profile = profile_of(received);
+    let problem = received.problem(&profile, NOW);
+    assert_eq!((received.deliver(&warden(&profile)), problem), (Ok(()), None), "{received:?}");
+}
+
+#[track_caller]
+fn assert_refused(received: &Received, problem: &Problem) {
+    let profile = profile_of(received);
+    assert_eq!(received.problem(&profile, NOW).as_ref(), Some(problem), "{received:?}");
+    let refused = RefusalReason::Unverified(problem.reason());
+    assert_eq!(received.deliver(&warden(&profile)), Err(refused), "{received:?}");
+}
+
+fn uncovered(name: &str) -> Problem {
+    Problem::Uncovered(format!("\"{name}\""))
+}
+
+/// RFC 7638, and RFC 8037 for Ed25519.
+pub(crate) fn thumbprint(jwk: &serde_json::Value) -> String {
+    let names: &[&str] = match jwk["kty"].as_str().unwrap() {
+        "OKP" => &["crv", "kty", "x"],
+        "EC" => &["crv", "kty", "x", "y"],
+        _ => &["e", "kty", "n"],
+    };
+    let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":{}", jwk[name])).collect();
+    let json = format!("{{{}}}", members.join(","));
+    Encoding::Base64UrlUnpadded.encode(ring::digest::digest(&ring::digest::SHA256, json.as_bytes()).as_ref())
+}
+
+#[test]
+fn ucp_examples_are_accepted() {
+    let vectors = read().vectors;
+    assert_eq!(vectors.len(), 7);
+    for name in ["request", "get", "dual-audience", "mcp", "order-webhook"] {
+        assert_accepted(&received(name));
+        let changed = Received { target: "/other".into(), ..received(name) };
+        let mismatch = Err(RefusalReason::Unverified(hookwarden::Reason::Mismatch));
+        assert_eq!(changed.deliver(&warden(&profile_of(&changed))), mismatch, "{name}");
+    }
+    // A message is one delivery, with or without a time.
+    for name in ["request", "dual-audience"] {
+        let received = received(name);
+        let warden = warden(&profile_of(&received));
+        assert_eq!(received.deliver(&warden), Ok(()));
+        assert_eq!(received.deliver(&warden), Err(RefusalReason::Replayed));
+    }
+}
+
+#[test]
+fn example_keys_are_read() {
+    // The other two keys of the specification: its example of P-256, and the Ed25519 key, whose id is its thumbprint.
+    let jwk = r#"{"kid":"key-2024-01-15","kty":"EC","crv":"P-256","x":"WKn-ZIGevcwGIyyrzFoZNBdaq9_TsqzGl96oc0CWuis","y":"y77t-RvAHRKTsSGdIYUfweuOvwrvDD-Q3Hv5J0fSKbE","use":"sig","alg":"ES256"}"#;
+    let scheme = profile_of(&received("request")).scheme("ucp").unwrap();
+    assert!(scheme.public_key(jwk).is_ok());
+    let keys = read().keys;
+    assert_eq!(keys[1]["kid"], thumbprint(&keys[1]));
+    assert_eq!(keys[1]["kid"], "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U");
+}
+
+#[test]
+fn uncovered_part_of_a_ucp_message_is_refused() {
+    // The specification's example of an order webhook, against its own algorithm.
+    let example = received("order-webhook-of-the-example");
+    assert_refused(&example, &uncovered("ucp-agent"));
+    let lenient = Profile::ucp(&split("https://platform.example.com/").0);
+    let lenient = lenient.covers_if_present(["@query", "signature-agent", "idempotency-key"]).build().unwrap();
+    assert_eq!(example.deliver(&warden(&lenient)), Ok(()));
+    // The minimum of Web Bot Auth.
+    assert_refused(&received("web-bot-minimum"), &uncovered("@method"));
+
+    let get = || received("get");
+    let added = |target: &str| Received { target: target.into(), ..get() };
+    assert_refused(&added("/checkout-sessions/chk_123?a=1"), &uncovered("@query"));
+    assert_refused(&added("/checkout-sessions/chk_123?"), &uncovered("@query"));
+    assert_refused(&get().with("Idempotency-Key", "1"), &uncovered("idempotency-key"));
+    assert_refused(&get().with("UCP-Agent", "profile=\"https://other.example/\""), &uncovered("ucp-agent"));
+    assert_refused(&get().with("Signature-Agent", "sig1=\"https://other.example/\""), &uncovered("signature-agent"));
+    assert_refused(&Received { body: b"{}".into(), ..get() }, &uncovered("content-digest"));
+    let digest = "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:";
+    assert_refused(
+        &Received { body: b"{}".into(), ..get() }.with("Content-Digest", digest),
+        &uncovered("content-digest"),
+    );
+    // A member that is not signed.
+    let agents = "sig1=\"https://platform.example/.well-known/ucp\";type=jwks_uri, x=\"https://other.example/\"";
+    assert_refused(&received("dual-audience").with("Signature-Agent", agents), &uncovered("signature-agent"));
+}
+
+#[test]
+fn other_ucp_signature_is_refused() {
+    let dual = || received("dual-audience");
+    let tag = |tag: &str| dual().replacing("Signature-Input", "web-bot-auth", tag);
+    assert_refused(&tag("adcp/webhook-signing/v1"), &Problem::NoSuchSignature);
+    assert_refused(
+        &received("get").replacing("Signature-Input", ";keyid=\"test-key-ecc-p256\"", ""),
+        &Problem::MissingParameter(Parameter::Keyid),
+    );
+    let (input, signature) = (dual().get("Signature-Input").to_owned(), dual().get("Signature").to_owned());
+    let two = dual()
+        .with("Signature-Input", &format!("{input}, {}", input.replace("sig1=(", "sig2=(")))
+        .with("Signature", &format!("{signature}, {}", signature.replace("sig1=", "sig2=")));
+    assert_refused(&two, &Problem::AmbiguousSignature);
+    // If there is a time, it counts.
+    let profile = profile_of(&dual());
+    assert_eq!(dual().problem(&profile, NOW - 71), Some(Problem::Early));
+    assert_eq!(dual().problem(&profile, NOW + 3_650), None);
+    assert_eq!(dual().problem(&profile, NOW + 3_651), Some(Problem::Expired));
+}
+
+#[test]
+fn signatures_without_times_need_a_replay_setting() {
+    let profile = profile_of(&received("request"));
+    let scheme = profile.scheme("ucp").unwrap();
+    assert_eq!(scheme.coverage().to_string(), "body, method and URL");
+    let keys = Keyring::new(scheme.public_key(&read().keys[0].to_string()).unwrap());
+    let error = Warden::builder(scheme).only_sender(keys).build().unwrap_err();
+    assert!(error.to_string().contains("Replay"), "{error}");
+}
+
+#[test]
+fn signer_makes_messages_that_ucp_accepts() {
+    let key = r#"{"kty":"EC","crv":"P-256","x":"qIVYZVLCrPZHGHjP17CTW0_-D9Lfw0EkjqF7xB4FivA","y":"Mc4nN9LTDOBhfoUeg8Ye9WedFRhnZXZJA12Qp0zZ6F0","d":"UpuF81l-kOxbjf7T4mNSv0r5tN67Gim7rnf6EFpcYDs"}"#;
+    for (name, covered) in [
+        ("get", r#"sig1=("@method" "@authority" "@path");created="#),
+        (
+            "request",
+            r#"sig1=("@method" "@authority" "@path" "ucp-agent" "idempotency-key" "content-digest" "content-type");created="#,
+        ),
+        (
+            "dual-audience",
+            r#"sig1=("@method" "@authority" "@path" "ucp-agent" "signature-agent" "idempotency-key" "content-digest" "content-type");created="#,
+        ),
+    ] {
+        let mut received = received(name);
+        let profile = profile_of(&received);
+        let signer = profile.signer(Keyring::new(profile.scheme("ucp").unwrap().secret(key).unwrap())).unwrap();
+        let parameters = SignatureParameters::new().keyid("test-key-ecc-p256");
+        let now = Timestamp::from_unix(NOW);
+        let signed = signer.sign_at(&received.head(), &received.body, &parameters, now).unwrap();
+        for (name, value) in signed.iter() {
+            received = received.with(name, value);
+        }
+        assert!(received.get("Signature-Input").starts_with(covered), "{}", received.get("Signature-Input"));
+        assert!(!received.get("Signature-Input").contains("tag="), "{}", received.get("Signature-Input"));
+        assert_accepted(&received);
+    }
+}
