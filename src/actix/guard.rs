@@ -48,7 +48,8 @@ impl SignedGuard {
 impl Guard for SignedGuard {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         let head = context.head();
-        let head = ActixHead { headers: &head.headers, method: head.method.as_str(), uri: &head.uri };
+        let path = head.uri.path_and_query().map(|path| path.as_str());
+        let head = ActixHead { headers: &head.headers, method: head.method.as_str(), path, uri: &head.uri };
         self.warden.has_fresh_shape(&head)
     }
 }

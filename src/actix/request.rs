@@ -50,7 +50,9 @@ pub(super) fn parts_of<'r>(
     request: &'r HttpRequest,
     payload: Payload,
 ) -> (ActixHead<'r>, RequestContext, ActixBody) {
-    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), uri: request.uri() };
+    let uri = request.uri();
+    let path = uri.path_and_query().map(|path| path.as_str());
+    let head = ActixHead { headers: request.headers(), method: request.method().as_str(), path, uri };
     let context = RequestContext { id: path_parameter(warden, request), peer: peer(warden, request), passes_on: false };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     (head, context, ActixBody { payload, length: length.unwrap_or(0) })
@@ -126,6 +128,7 @@ fn peer(warden: &Warden, request: &HttpRequest) -> Option<IpAddr> {
 pub(super) struct ActixHead<'r> {
     pub(super) headers: &'r HeaderMap,
     pub(super) method: &'r str,
+    pub(super) path: Option<&'r str>,
     pub(super) uri: &'r Uri,
 }
 
@@ -147,7 +150,7 @@ impl Head for ActixHead<'_> {
     }
 
     fn path(&self) -> Option<&str> {
-        self.uri.path_and_query().map(|path| path.as_str())
+        self.path
     }
 
     fn authority(&self) -> Option<&str> {
