@@ -7,6 +7,7 @@ pub mod draft;
 pub mod fault;
 pub mod json;
 pub mod keys;
+pub mod messages;
 pub mod mutation;
 pub mod oracle;
 pub mod parts;

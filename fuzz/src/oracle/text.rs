@@ -4,13 +4,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u32>> = text.chars().map(|character| character.to_digit(16)).collect();
     digits?.chunks(2).map(|pair| u8::try_from(pair.first()? * 16 + pair.get(1)?).ok()).collect()
 }
 
 /// Encodes base64 of RFC 4648 section 4, with padding.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let alphabet = alphabet();
     let mut bits: Vec<u8> = Vec::new();
     for byte in bytes {
@@ -30,7 +30,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 /// Decodes the output of [`base64`].
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let alphabet = alphabet();
     let mut bits: Vec<u8> = Vec::new();
     for character in text.trim_end_matches('=').chars() {
