@@ -228,14 +228,17 @@ fn inner_list(text: &str) -> Option<(Vec<Item>, Parameters)> {
 }
 
 fn content_digest(body: &[u8], form: u8) -> Option<String> {
-    let sha256 = write_bare(&Bare::Bytes(digest(&SHA256, body).as_ref().to_vec()));
-    let sha512 = write_bare(&Bare::Bytes(digest(&SHA512, body).as_ref().to_vec()));
-    match form % 8 {
-        0..=2 => Some(format!("sha-256={sha256}")),
-        3 => Some(format!("sha-512={sha512}")),
-        4 => Some(format!("sha-512={sha512},\tmd5=:AAAA:, sha-256={sha256};x=1")),
-        5 => Some(format!("sha-256={sha512}, sha-512={sha512}")),
-        6 => Some("md5=:AAAA:".to_owned()),
+    let sha256 = |body: &[u8]| write_bare(&Bare::Bytes(digest(&SHA256, body).as_ref().to_vec()));
+    let sha512 = |body: &[u8]| write_bare(&Bare::Bytes(digest(&SHA512, body).as_ref().to_vec()));
+    match form % 16 {
+        0..=6 => Some(format!("sha-256={}", sha256(body))),
+        7 | 8 => Some(format!("sha-512={}", sha512(body))),
+        9 => Some(format!("sha-512={},\tmd5=:AAAA:, sha-256={};x=1", sha512(body), sha256(body))),
+        10 => Some(format!("sha-256={}, sha-512={}", sha256(body), sha512(b"another body"))),
+        11 => Some(format!("sha-256={}, sha-512={}", sha256(b"another body"), sha512(body))),
+        12 => Some(format!("sha-256={}", sha256(b"another body"))),
+        13 => Some(format!("sha-256={0}, sha-512={0}", sha512(body))),
+        14 => Some("md5=:AAAA:".to_owned()),
         _ => None,
     }
 }
