@@ -35,8 +35,13 @@ impl Profile {
 
     /// Returns the components that a signer covers.
     pub(super) fn components(&self, head: &dyn Head, body: &[u8]) -> Vec<Component> {
-        let present = self.covered_if_present.iter().filter(|component| is_present(&component.kind, head));
         let with_body = self.covered_with_body.iter().filter(|_| !body.is_empty());
+        // The signer adds the digest itself.
+        let adds_digest = self.covered.iter().chain(with_body.clone()).any(Component::is_content_digest);
+        let present = self
+            .covered_if_present
+            .iter()
+            .filter(|component| is_present(&component.kind, head) || (adds_digest && component.is_content_digest()));
         let mut components = self.covered.clone();
         for component in present.chain(with_body) {
             if !components.iter().any(|other| other.satisfies(component)) {

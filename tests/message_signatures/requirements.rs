@@ -252,3 +252,12 @@ fn signer_meets_the_requirements() {
     assert_eq!(Message::signed_as(&[], "()").verify_at(&optional, crate::message::NOW), Ok(()));
     assert_eq!(Message::unsigned().verify_at(&optional, crate::message::NOW), Err(Reason::MissingHeader));
 }
+
+/// The signer adds the header `Content-Digest`, so it is present for the receiver.
+#[test]
+fn digest_that_the_signer_adds_is_covered() {
+    let profile = digest_builder().covers_if_present(["content-digest;sf"]).build().unwrap();
+    let message = Message::signed(&profile);
+    assert!(message.get("Signature-Input").contains(r#"("content-digest" "content-digest";sf)"#), "{message:?}");
+    message.assert_verifies(&profile);
+}
