@@ -59,7 +59,7 @@ fn is_stricter(problem: Option<&Problem>, has_other_base: bool, has_other_digest
     match problem {
         // Only the signature is wrong: the other implementation verifies another text.
         None => has_other_base,
-        // The other implementation has no profile, and the time is the caller's here.
+        // The other implementation has no profile, ignores the header `Host`, and the time is the caller's here.
         Some(
             Problem::NoSuchSignature
             | Problem::AmbiguousSignature
@@ -69,6 +69,10 @@ fn is_stricter(problem: Option<&Problem>, has_other_base: bool, has_other_digest
             | Problem::ForbiddenParameter(_)
             | Problem::MalformedParameter(_)
             | Problem::WrongAlgorithm
+            | Problem::ShortNonce
+            | Problem::LongValidity
+            | Problem::OtherAuthority { .. }
+            | Problem::AmbiguousHost
             | Problem::Early
             | Problem::Stale
             | Problem::Expired,

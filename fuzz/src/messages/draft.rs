@@ -7,7 +7,7 @@ use hookwarden::Timestamp;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use ring::digest::{SHA256, SHA512, digest};
 
-use super::profile::{DrawnComponents, Settings, keys, mac};
+use super::profile::{DrawnComponents, Settings, TagRule, keys, mac};
 use super::reader::{Signed, base, read};
 use super::structured::{Bare, Item, Member, Parameters, is_excessive, list, write_bare};
 use super::words::{HEADERS, LABELS, METHODS, PATHS, TEXTS, VALUES, pick};
@@ -196,13 +196,17 @@ impl DrawnHand {
 /// Writes the parameters that the profile requires.
 fn required_parameters(settings: &Settings) -> String {
     let mut text = format!(";created={NOW}");
-    let tag = settings.tag.map(|_| Parameter::Tag).filter(|tag| !settings.required.contains(tag));
+    let wanted = match settings.tag {
+        TagRule::Exactly(wanted) | TagRule::Optional(wanted) => Some(wanted),
+        TagRule::Untagged | TagRule::Any => None,
+    };
+    let tag = wanted.map(|_| Parameter::Tag).filter(|tag| !settings.required.contains(tag));
     for parameter in settings.required.iter().copied().chain(tag) {
         text += &match parameter {
             Parameter::Created => continue,
             Parameter::Expires => format!(";expires={}", NOW + 60),
             Parameter::Alg => ";alg=\"hmac-sha256\"".to_owned(),
-            Parameter::Tag => format!(";tag={}", write_bare(&Bare::String(settings.tag.unwrap_or("acme").to_owned()))),
+            Parameter::Tag => format!(";tag={}", write_bare(&Bare::String(wanted.unwrap_or("acme").to_owned()))),
             other => format!(";{other}=\"2027-01\""),
         };
     }

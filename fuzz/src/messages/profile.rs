@@ -20,10 +20,35 @@ pub struct DrawnProfile {
     forbids: (u8, u8),
     max_age: Option<u16>,
     clock_skew: Option<u8>,
-    tag: Option<u8>,
+    max_validity: Option<u16>,
+    min_nonce_bytes: Option<u8>,
+    is_created_optional: bool,
+    covers_if_present: Vec<u8>,
+    tag: DrawnTag,
     label: Option<u8>,
     /// Bits of structured types.
     types: u8,
+}
+
+#[derive(Debug, Clone, Arbitrary)]
+enum DrawnTag {
+    None,
+    Exactly(u8),
+    Optional(u8),
+    Any,
+}
+
+/// The tags that a signature may have.
+#[derive(Debug, Clone, Copy)]
+pub enum TagRule {
+    /// None.
+    Untagged,
+    /// This one.
+    Exactly(&'static str),
+    /// This one or none.
+    Optional(&'static str),
+    /// Any or none.
+    Any,
 }
 
 /// Components: most requests have them, but sometimes the last one is refused or rarely present.
@@ -63,8 +88,8 @@ pub struct Settings {
     pub covered: Vec<String>,
     /// The parameters that a signature must have.
     pub required: Vec<Parameter>,
-    /// The tag, if signatures need one.
-    pub tag: Option<&'static str>,
+    /// The tags that count.
+    pub tag: TagRule,
     /// The label, if signatures need one.
     pub label: Option<&'static str>,
     /// The types of headers.
@@ -88,7 +113,12 @@ impl DrawnProfile {
             origin: pick(&["https://hooks.example.com", "http://a.example:8080"], self.origin),
             covered,
             required: of(required).collect(),
-            tag: self.tag.map(|index| pick(TEXTS, index)),
+            tag: match self.tag {
+                DrawnTag::None => TagRule::Untagged,
+                DrawnTag::Exactly(index) => TagRule::Exactly(pick(TEXTS, index)),
+                DrawnTag::Optional(index) => TagRule::Optional(pick(TEXTS, index)),
+                DrawnTag::Any => TagRule::Any,
+            },
             label: self.label.map(|index| pick(LABELS, index)),
             types: TYPES
                 .into_iter()
@@ -117,9 +147,23 @@ impl DrawnProfile {
         for (name, known) in &settings.types {
             builder = builder.structured_field(name, *known);
         }
-        if let Some(tag) = settings.tag {
-            builder = builder.tag(tag);
+        let present = self.covers_if_present.iter().take(4).map(|index| pick(COMPONENTS, *index));
+        builder = builder.covers_if_present(present.filter(|name| settings.covered.iter().all(|other| other != name)));
+        if let Some(seconds) = self.max_validity {
+            builder = builder.max_validity(Duration::from_secs(seconds.into()));
         }
+        if let Some(bytes) = self.min_nonce_bytes {
+            builder = builder.min_nonce_bytes((bytes % 12).into());
+        }
+        if self.is_created_optional {
+            builder = builder.created_optional();
+        }
+        builder = match settings.tag {
+            TagRule::Untagged => builder,
+            TagRule::Exactly(tag) => builder.tag(tag),
+            TagRule::Optional(tag) => builder.optional_tag(tag),
+            TagRule::Any => builder.danger_any_tag(),
+        };
         if let Some(label) = settings.label {
             builder = builder.label(label);
         }

@@ -2,7 +2,7 @@
 
 use hookwarden::message_signatures::StructuredType;
 
-use super::profile::Settings;
+use super::profile::{Settings, TagRule};
 use super::structured::{
     Bare, Item, Member, Parameters, dictionary, is_dictionary_excessive, is_excessive, item, list, write_bare,
     write_dictionary, write_item, write_list, write_member,
@@ -47,9 +47,14 @@ pub fn read(settings: &Settings, request: &Request) -> Option<Signed> {
             continue;
         }
         let Member::InnerList(components, parameters) = member else { return None };
-        let has_tag = settings.tag.is_none_or(|tag| {
-            parameters.iter().any(|(key, value)| key == "tag" && *value == Bare::String(tag.to_owned()))
-        });
+        let tag = parameters.iter().find(|(key, _)| key == "tag").map(|(_, value)| value);
+        let is_tag = |wanted: &str| tag == Some(&Bare::String(wanted.to_owned()));
+        let has_tag = match settings.tag {
+            TagRule::Untagged => tag.is_none(),
+            TagRule::Exactly(wanted) => is_tag(wanted),
+            TagRule::Optional(wanted) => tag.is_none() || is_tag(wanted),
+            TagRule::Any => true,
+        };
         if has_tag && chosen.replace((label, components, parameters)).is_some() {
             return None;
         }
