@@ -72,7 +72,7 @@ impl Receiver {
         })
     }
 
-    /// Asserts that the header is no dictionary of the right kind, or too large.
+    /// Asserts that the header is not a dictionary of the right kind, or that it is too large.
     fn assert_malformed(&self, request: &Request, name: &str) {
         let lines = request.values(name);
         let bytes: usize = lines.iter().map(|line| line.len()).sum();
