@@ -46,6 +46,8 @@ mod contents;
 mod form;
 mod head;
 mod incomplete;
+#[cfg(feature = "message-signatures")]
+mod message;
 mod methods;
 mod names;
 mod presets;
@@ -142,6 +144,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
         if let Verdict::Holds { secret, .. } = diagnosis.verdict {
             diagnosis.fitting_secret = Some(secret);
+        } else if self.explains_message(&mut diagnosis, now) {
+            self.hide_secrets(&mut diagnosis.causes);
         } else if self.scheme.is_custom() {
             diagnosis.causes.push(self.malformed_secret().unwrap_or_else(|| {
                 let what = "the application verifies this scheme itself, so nothing else was tried";
@@ -160,6 +164,17 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         self.diagnose_at(Timestamp::now())
+    }
+
+    /// Explains a request with message signatures. Returns `false` if the scheme is another one.
+    fn explains_message(&self, diagnosis: &mut Diagnosis, now: Timestamp) -> bool {
+        #[cfg(feature = "message-signatures")]
+        if let Some(profile) = message::profile(self.scheme) {
+            self.explain_message(profile, diagnosis, now);
+            return true;
+        }
+        let _ = (diagnosis, now);
+        false
     }
 
     fn verdict(&self, now: Timestamp) -> Verdict {

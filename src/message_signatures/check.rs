@@ -63,6 +63,12 @@ impl Profile {
         check.err()
     }
 
+    /// The profile of a scheme that [`scheme`](Self::scheme) created.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn of(scheme: &Scheme) -> Option<&Self> {
+        scheme.custom_as::<MessageScheme>().map(|scheme| &scheme.profile)
+    }
+
     fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {
         let Message { base, signature, algorithms, created, expires, digest, uncovered_body, nonce } = message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);

@@ -102,6 +102,12 @@ impl Scheme {
         self.custom.is_some()
     }
 
+    /// The application's scheme if it is a `T`.
+    #[cfg(all(feature = "diagnose", feature = "message-signatures"))]
+    pub(crate) fn custom_as<T: core::any::Any>(&self) -> Option<&T> {
+        self.custom.as_ref()?.downcast()
+    }
+
     /// Whether the check of a custom scheme keeps a copy of the body.
     #[cfg(feature = "warden")]
     pub(crate) fn keeps_body(&self) -> bool {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 
 use super::Coverage;
@@ -87,7 +88,7 @@ use crate::time::Timestamp;
 ///
 /// `finish` cannot wait, so do not fetch keys there. `keys::CachedKeys` fetches them by an id in the head, which
 /// `IdSource::closure` reads.
-pub trait CustomScheme: Send + Sync + 'static {
+pub trait CustomScheme: Any + Send + Sync {
     /// What a valid signature proves. It is called once, when the scheme is created. For a scheme that does not
     /// cover the body, `WardenBuilder::build` returns an error unless `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay`
     /// must say which deliveries are duplicates.
@@ -234,6 +235,13 @@ impl Custom {
 
     pub(super) fn token(scheme: impl CustomScheme) -> Self {
         Self { coverage: Coverage::NOTHING, is_token: true, ..Self::new(scheme) }
+    }
+
+    /// The application's scheme if it is a `T`.
+    #[cfg(all(feature = "diagnose", feature = "message-signatures"))]
+    pub(super) fn downcast<T: Any>(&self) -> Option<&T> {
+        let scheme: &dyn Any = &*self.scheme;
+        scheme.downcast_ref()
     }
 
     /// Reads a head. Returns its timestamp and its check.
