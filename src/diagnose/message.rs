@@ -59,10 +59,13 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         match found {
             Ok(Some(Fit { secret, causes: proven })) => {
                 diagnosis.fitting_secret = Some(secret);
-                // The search has read the signature, and has replaced a header that has no usable value.
-                let is_known = |cause: &Cause| cause.kind() != CauseKind::SignatureMalformed;
-                let causes = causes.into_iter().filter(is_known).map(Cause::proven);
-                diagnosis.causes = causes.chain(proven).chain(body).collect();
+                // The search says how `Signature` is written, and whether another digest was signed.
+                let causes = causes.into_iter().filter(|cause| cause.header() != Some("Signature")).map(Cause::proven);
+                let is_other_digest = proven.iter().any(|cause| {
+                    cause.kind() == CauseKind::HeaderValueDiffers && cause.header() == Some(bases::CONTENT_DIGEST)
+                });
+                let body = body.into_iter().filter(|_| !is_other_digest);
+                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).collect();
             }
             unfound => {
                 let is_complete = causes.is_empty() && body.is_empty();

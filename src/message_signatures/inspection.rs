@@ -121,9 +121,10 @@ impl Inspection<'_> {
                 None
             }
         };
-        let is_reported = self.problems.iter().any(|problem| {
-            matches!(problem, Problem::MissingHeader(SIGNATURE) | Problem::MalformedHeader(SIGNATURE))
-        });
+        let is_reported = self
+            .problems
+            .iter()
+            .any(|problem| matches!(problem, Problem::MissingHeader(SIGNATURE) | Problem::MalformedHeader(SIGNATURE)));
         if signature.is_none() && !is_reported {
             self.problems.push(Problem::NoSignatureBytes);
         }

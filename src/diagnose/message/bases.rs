@@ -70,7 +70,7 @@ fn digest(bases: &mut Bases<'_>, body: &[u8]) {
         "the sender signed the digest of the captured body, and Content-Digest is missing, or another one",
         "on the sender, send the Content-Digest that it signs; otherwise look for a proxy that changes or drops the header",
     );
-    bases.change(&change, vec![cause.at_header("Content-Digest")]);
+    bases.change(&change, vec![cause.at_header(CONTENT_DIGEST)]);
 }
 
 /// Offers other values of the covered headers.
@@ -96,7 +96,9 @@ fn headers(bases: &mut Bases<'_>, head: &dyn Head) {
                     "content-type" => format!("the sender signed content-type as {}", String::from_utf8_lossy(&other)),
                     _ => format!("the sender signed {shown} with its letters in the other case"),
                 },
-                format!("on the sender, sign {shown} exactly as it is sent; otherwise look for a proxy or a client library that changes it"),
+                format!(
+                    "on the sender, sign {shown} exactly as it is sent; otherwise look for a proxy or a client library that changes it"
+                ),
             );
             let header = Some((name.clone(), other));
             bases.change(&Change { header, ..Change::default() }, vec![cause.at_header(shown)]);
@@ -176,7 +178,9 @@ fn origins(profile: &Profile, head: &dyn Head) -> Vec<(Option<String>, Option<Ca
         let cause = Cause::new(
             CauseKind::UrlHost,
             format!("the sender signed a URL that begins with {public}, and the origin of the profile is {own}"),
-            format!("if {public} is what senders use, set it as the receiver's origin; otherwise correct the URL at the sender"),
+            format!(
+                "if {public} is what senders use, set it as the receiver's origin; otherwise correct the URL at the sender"
+            ),
         );
         origins.push((Some(public), Some(cause)));
     }
@@ -206,14 +210,38 @@ fn layouts(bases: &mut Bases<'_>, base: &str, head: &dyn Head) {
     let mut offer = |base: String, kind: CauseKind, what: &'static str| {
         bases.offer(base.into_bytes(), vec![Cause::new(kind, what, fix)], true);
     };
-    offer(base.replace('\n', "\r\n"), CauseKind::TemplateSeparator, "the sender signed the lines of the base with CRLF between them");
-    offer(format!("{base}\n"), CauseKind::TemplateSeparator, "the sender signed the base with a line feed after its last line");
-    offer(base.replace("\": ", "\":"), CauseKind::TemplateSeparator, "the sender signed the base without a space after each colon");
+    offer(
+        base.replace('\n', "\r\n"),
+        CauseKind::TemplateSeparator,
+        "the sender signed the lines of the base with CRLF between them",
+    );
+    offer(
+        format!("{base}\n"),
+        CauseKind::TemplateSeparator,
+        "the sender signed the base with a line feed after its last line",
+    );
+    offer(
+        base.replace("\": ", "\":"),
+        CauseKind::TemplateSeparator,
+        "the sender signed the base without a space after each colon",
+    );
     let unquoted: Vec<String> = base.lines().map(unquoted).collect();
-    offer(unquoted.join("\n"), CauseKind::TemplateLiteral, "the sender signed the base without quotes around the names of its lines");
+    offer(
+        unquoted.join("\n"),
+        CauseKind::TemplateLiteral,
+        "the sender signed the base without quotes around the names of its lines",
+    );
     let Some((lines, last)) = base.rsplit_once('\n') else { return };
-    offer(lines.to_owned(), CauseKind::TemplatePartMissing, "the sender signed the base without its last line, @signature-params");
-    offer(format!("{lines}\n"), CauseKind::TemplatePartMissing, "the sender signed the base without its last line, @signature-params");
+    offer(
+        lines.to_owned(),
+        CauseKind::TemplatePartMissing,
+        "the sender signed the base without its last line, @signature-params",
+    );
+    offer(
+        format!("{lines}\n"),
+        CauseKind::TemplatePartMissing,
+        "the sender signed the base without its last line, @signature-params",
+    );
     offer(
         format!("{lines}\n{}", last.replace("\"@signature-params\": ", "@signature-params: ")),
         CauseKind::TemplateLiteral,
@@ -247,7 +275,10 @@ fn orders(bases: &mut Bases<'_>) {
     for order in moved(signed.components()) {
         let cause = Cause::new(
             CauseKind::TemplateOrder,
-            format!("the sender signed the components in another order than it lists them: {}", signed.identifiers(&order)),
+            format!(
+                "the sender signed the components in another order than it lists them: {}",
+                signed.identifiers(&order)
+            ),
             "on the sender, sign the lines of the base in the order of Signature-Input",
         );
         bases.uncombined(Change { order: Some(order), ..Change::default() }, cause);
@@ -277,6 +308,9 @@ impl Bases<'_> {
         }
     }
 }
+
+/// The header with the digests of the body.
+pub(super) const CONTENT_DIGEST: &str = "Content-Digest";
 
 /// The maximum number of values of a repeated header that are tried.
 const MAX_LINES: usize = 4;

@@ -58,13 +58,16 @@ fn bare() -> Cause {
 fn other_label(label: &str) -> Cause {
     Cause::new(
         CauseKind::SignatureLabel,
-        format!("the signature is right, but has another label in Signature than {label}, its label in Signature-Input"),
+        format!(
+            "the signature is right, but has another label in Signature than {label}, its label in Signature-Input"
+        ),
         "on the sender, use the same label in Signature-Input and Signature",
     )
     .at_header("Signature")
 }
 
-const WRITE_SEQUENCE: &str = "on the sender, write the signature as a byte sequence: base64 with padding between two colons";
+const WRITE_SEQUENCE: &str =
+    "on the sender, write the signature as a byte sequence: base64 with padding between two colons";
 
 /// The maximum length of a value that is searched, in bytes.
 const MAX_VALUE: usize = 8_192;

@@ -45,8 +45,10 @@ fn unreadable_header(name: &FieldName, head: &dyn Head) -> Cause {
         .at_header(shown),
         Occurrence::Once(_) => Cause::new(
             CauseKind::HeaderMalformed,
-            format!("{shown} cannot be covered: its value is not the structured field that the signature names, is not \
-                     visible ASCII, has a comma where only one value is permitted, or is too long"),
+            format!(
+                "{shown} cannot be covered: its value is not the structured field that the signature names, is not \
+                     visible ASCII, has a comma where only one value is permitted, or is too long"
+            ),
             "on the sender, correct the header; or set its type with structured_field in the receiver's profile",
         )
         .at_header(shown),
