@@ -11,6 +11,10 @@ use clap::Args;
 use hookwarden::providers::Provider;
 use hookwarden::secret::KeyMaterial;
 use hookwarden::{ConfigError, Key, Keyring, Scheme};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -122,6 +126,17 @@ impl SecretText {
         &self.0
     }
 
+    /// The secrets or private keys, to sign with.
+    pub(crate) fn signing_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
+        self.keyring(|text| scheme.secret(text).map(Into::into))
+    }
+
+    /// The name of the first key, if it is a JWK that has one.
+    pub(crate) fn key_id(&self) -> Option<String> {
+        let key: Value = serde_json::from_str(self.each().first()?).ok()?;
+        key.get("kid")?.as_str().map(str::to_owned)
+    }
+
     /// The secrets, or the public keys if the scheme uses them, to verify with.
     pub(crate) fn verifying_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
         if scheme.algorithm().uses_public_keys() {
@@ -141,8 +156,15 @@ impl SecretText {
         Keyring::from_keys(keys).map_err(cannot)
     }
 
-    /// Each block of PEM and each other line if there are several, otherwise the whole text.
+    /// Each key of a JWK Set, or each block of PEM and each other line if there are several; otherwise the whole text.
     pub(crate) fn each(&self) -> Vec<&str> {
+        if let Ok(set) = serde_json::from_str::<KeySet<'_>>(self.as_str()) {
+            return set.keys.iter().map(|key| key.get()).collect();
+        }
+        let is_json = || serde_json::from_str::<IgnoredAny>(self.as_str()).is_ok();
+        if self.0.trim_start().starts_with('{') && is_json() {
+            return vec![self.as_str()];
+        }
         if self.0.lines().nth(1).is_none() {
             return vec![self.as_str()];
         }
@@ -156,6 +178,13 @@ impl SecretText {
         }
         entries
     }
+}
+
+/// A JWK Set.
+#[derive(Deserialize)]
+struct KeySet<'t> {
+    #[serde(borrow)]
+    keys: Vec<&'t RawValue>,
 }
 
 impl fmt::Debug for SecretText {

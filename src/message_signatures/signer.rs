@@ -130,7 +130,7 @@ impl MessageSigner {
     /// The host and port of the origin, for the `Host` header.
     #[cfg(feature = "testing")]
     pub(crate) fn authority(&self) -> &str {
-        self.profile.origin.authority()
+        self.profile.authority()
     }
 
     /// [`sign_at`](Self::sign_at) with the time of the system's clock.
