@@ -1,7 +1,5 @@
 //! `--profile`: HTTP Message Signatures in place of a scheme.
 
-use std::fmt;
-
 use clap::{Args, ValueEnum};
 use hookwarden::crypto::Algorithm;
 use hookwarden::message_signatures::{Profile, ProfileBuilder};
@@ -27,6 +25,9 @@ pub(crate) struct SigningArguments {
     /// [default: those of the profile; webhooks has none]
     #[arg(long = "algorithm", value_name = "NAME", requires = "profile")]
     algorithms: Vec<AlgorithmName>,
+    /// With --profile: also accept this host in Host, which a proxy in front of the receiver sends. Repeat it for several
+    #[arg(long, value_name = "HOST", requires = "profile")]
+    received_as: Vec<String>,
 }
 
 /// The names of the profiles.
@@ -34,6 +35,14 @@ pub(crate) struct SigningArguments {
 enum ProfileName {
     /// The profile for new webhooks.
     Webhooks,
+    /// Webhooks of AdCP.
+    AdcpWebhooks,
+    /// Signed requests of AdCP.
+    AdcpRequests,
+    /// Requests and webhooks of UCP.
+    Ucp,
+    /// Web Bot Auth: the signature covers neither the method nor the path nor the body.
+    WebBots,
 }
 
 /// The names of the algorithms in RFC 9421.
@@ -44,6 +53,7 @@ enum AlgorithmName {
     EcdsaP256Sha256,
     #[value(name = "rsa-v1_5-sha256")]
     RsaV15Sha256,
+    RsaPssSha512,
 }
 
 impl SigningArguments {
@@ -65,7 +75,7 @@ impl SigningArguments {
                            https://hooks.example.com";
             Failure::input("--origin", problem)
         })?;
-        let mut builder = name.builder(origin);
+        let mut builder = name.builder(origin).received_as(&self.received_as);
         if !self.algorithms.is_empty() {
             builder = builder.algorithms(self.algorithms.iter().map(|name| name.algorithm()));
         }
@@ -94,6 +104,7 @@ pub(crate) fn origin_of(url: &Uri) -> String {
 fn explained(error: &ConfigError) -> String {
     match error.field() {
         "algorithms" => error.to_string().replacen("algorithms", "--algorithm", 1),
+        "received_as" => error.to_string().replacen("received_as", "--received-as", 1),
         "origin" => error.to_string().replacen("origin", "--origin", 1),
         _ => error.to_string(),
     }
@@ -103,6 +114,10 @@ impl ProfileName {
     fn builder(self, origin: &str) -> ProfileBuilder {
         match self {
             Self::Webhooks => Profile::webhooks(origin),
+            Self::AdcpWebhooks => Profile::adcp_webhooks(origin),
+            Self::AdcpRequests => Profile::adcp_requests(origin),
+            Self::Ucp => Profile::ucp(origin),
+            Self::WebBots => Profile::danger_web_bots(origin),
         }
     }
 
@@ -110,6 +125,10 @@ impl ProfileName {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Webhooks => "webhooks",
+            Self::AdcpWebhooks => "adcp-webhooks",
+            Self::AdcpRequests => "adcp-requests",
+            Self::Ucp => "ucp",
+            Self::WebBots => "web-bots",
         }
     }
 }
@@ -121,12 +140,7 @@ impl AlgorithmName {
             Self::Ed25519 => Algorithm::Ed25519,
             Self::EcdsaP256Sha256 => Algorithm::EcdsaP256,
             Self::RsaV15Sha256 => Algorithm::RsaPkcs1,
+            Self::RsaPssSha512 => Algorithm::RsaPssSha512,
         }
-    }
-}
-
-impl fmt::Display for ProfileName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -248,6 +248,8 @@ kinds! {
     HeaderValueDiffers = "header-value-differs",
     /// Another method is signed.
     MethodDiffers = "method-differs",
+    /// The request was sent to another host than that of the origin of the profile.
+    HostDiffers = "host-differs",
     /// The query is signed and should not be, or the reverse.
     UrlQuery = "url-query",
     /// The URL is signed with `http` instead of `https`, or the reverse.

@@ -10,7 +10,7 @@ use super::component::{CONTENT_DIGEST, Component, Kind};
 use super::digest::{DigestCheck, content_digest};
 use super::origin::Origin;
 use super::problem::{Parameter, Problem};
-use super::profile::Profile;
+use super::profile::{Profile, TagRule};
 use super::reading::{SIGNATURE, SIGNATURE_INPUT, base, text, time};
 use super::structured::{InnerList, Member};
 use super::values::{Source, dictionary};
@@ -69,6 +69,11 @@ impl Profile {
     /// The scheme and the authority that a sender signs.
     pub(crate) fn origin(&self) -> &str {
         self.origin.as_str()
+    }
+
+    /// Whether only signatures without a tag count.
+    pub(crate) const fn refuses_tags(&self) -> bool {
+        matches!(self.tag, TagRule::Untagged)
     }
 
     /// The label of the signature, if the profile has one.

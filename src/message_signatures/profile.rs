@@ -81,7 +81,6 @@ impl Profile {
         self.origin.authority()
     }
 
-    /// A signature that covers no digest would be valid with an empty body, too.
     /// Whether no signature is valid with two bodies.
     pub(super) fn covers_body(&self) -> bool {
         let mut covered = self.covered.iter().chain(&self.covered_with_body);

@@ -120,7 +120,10 @@ impl Profile {
     }
 
     /// Checks the parameters. Returns `created` and `expires`.
-    pub(super) fn check_parameters(&self, input: &InnerList) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
+    pub(super) fn check_parameters(
+        &self,
+        input: &InnerList,
+    ) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
         let is_present = |parameter: &Parameter| input.parameters.iter().any(|(key, _)| key == parameter.as_str());
         if let Some(missing) = self.required.iter().find(|parameter| !is_present(parameter)) {
             return Err(Problem::MissingParameter(*missing));

@@ -349,6 +349,62 @@ fn label_and_tag_are_named() {
 }
 
 #[test]
+fn tag_that_the_profile_does_not_have_is_named() {
+    let message = changed(&(|m| m.parameters.push_str(";tag=\"acme\""), unchanged, &[]));
+    assert_proven(&message, builder(), &[CauseKind::SignatureTag]);
+    assert_proven(&message, builder().tag("acme"), &[]);
+}
+
+#[test]
+fn other_host_is_named_with_the_expected_one() {
+    let mut message = Message::new().signed();
+    message.set("Host", "internal:8080");
+    let diagnosis = assert_proven(&message, builder(), &[CauseKind::HostDiffers]);
+    assert!(diagnosis.causes()[0].what().contains("hooks.example.com"), "{diagnosis}");
+    assert_proven(&message, builder().received_as(["internal:8080"]), &[]);
+    message.remove("Host");
+    assert_proven(&message, builder(), &[CauseKind::HeaderMissing]);
+    message.set("Host", "two hosts");
+    assert_proven(&message, builder(), &[CauseKind::HeaderMalformed]);
+    // Sent to another host, and signed for it.
+    let mut message = Message::new();
+    message.line("@target-uri", &format!("https://other.example.com{TARGET}"));
+    let mut message = message.signed();
+    message.set("Host", "other.example.com");
+    assert_proven(&message, builder(), &[CauseKind::HostDiffers, CauseKind::UrlHost]);
+}
+
+#[test]
+fn limits_of_parameters_are_proven() {
+    let message = Message::new().signed();
+    assert_proven(&message, builder().min_nonce_bytes(16), &[CauseKind::SignatureParameter]);
+    let short = builder().max_validity(std::time::Duration::from_secs(60));
+    assert_proven(&message, short, &[CauseKind::SignatureParameter]);
+}
+
+#[test]
+fn base64_under_a_base64url_profile_is_proven() {
+    let message = Message::new().signed();
+    assert_proven(&message, builder().base64url_signatures(), &[CauseKind::SignatureEncoding]);
+}
+
+#[test]
+fn body_of_an_unsigned_digest_is_named() {
+    let mut message = Message::new();
+    message.lines.truncate(2);
+    let profile = || {
+        Profile::builder(ORIGIN)
+            .algorithms([Algorithm::HmacSha256])
+            .covers(["@method", "@target-uri"])
+            .covers_with_body(["content-digest"])
+    };
+    let mut message = message.signed();
+    assert_proven(&message, profile(), &[CauseKind::TemplatePartMissing]);
+    message.body.clear();
+    assert_proven(&message, profile(), &[]);
+}
+
+#[test]
 fn misspelt_signature_is_proven() {
     let signature = |message: &Message, value: String| {
         let mut headers = message.headers.clone();

@@ -202,6 +202,38 @@ fn jwk_signs_with_its_name() {
 }
 
 #[test]
+fn message_of_each_profile_verifies() {
+    let scratch = Scratch::new();
+    let (private, public) = jwks(1, "2027-01");
+    scratch.write("private.jwk", private);
+    scratch.write("public.jwk", public);
+    for profile in ["adcp-webhooks", "adcp-requests", "ucp", "web-bots"] {
+        let options = ["--profile", profile, "--origin", ORIGIN];
+        let ended = scratch.run([&SIGN[..5], &options, &["--secret-file", "private.jwk"]].concat()).assert_code(0);
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+        let verify = ["verify", "request.http", "--secret-file", "public.jwk"];
+        scratch.run([&verify[..], &options].concat()).assert_code(0);
+        // Web Bot Auth does not cover the body.
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", "[]"));
+        let code = i32::from(profile != "web-bots");
+        scratch.run([&verify[..], &options].concat()).assert_code(code);
+        Listener::start(&scratch, &[&options[..], &["--secret-file", "public.jwk"]].concat()).interrupt();
+    }
+}
+
+#[test]
+fn host_of_a_proxy_is_accepted_if_named() {
+    let scratch = Scratch::new();
+    scratch.write("request.http", signed_by_ring(BODY).replace("Host: hooks.example.com", "Host: internal:8080"));
+    let verify = [&["verify", "request.http", "--json"], &PROFILE[..]].concat();
+    assert_eq!(scratch.run(&verify).assert_code(1).json()["causes"][0]["kind"], "host-differs");
+    scratch.run([&verify[..], &["--received-as", "internal:8080"]].concat()).assert_code(0);
+    scratch
+        .run([&verify[..], &["--received-as", "http://internal"]].concat())
+        .assert_refused("--received-as: must be host");
+}
+
+#[test]
 fn sent_and_resent_messages_are_accepted() {
     let scratch = Scratch::new();
     let listener = Listener::start(&scratch, &[&PROFILE[..], &["--save", "captures"]].concat());

@@ -130,6 +130,19 @@ fn cause(problem: &Problem, profile: &Profile, head: &dyn Head) -> Cause {
             "on the sender, add a sha-256 digest: other algorithms prove nothing",
             Some("Content-Digest"),
         ),
+        Problem::OtherAuthority { expected } => (
+            CauseKind::HostDiffers,
+            format!("the request was sent to another host than {expected}, the authority of the profile's origin"),
+            "if a proxy changes Host, name what it sends with received_as in the receiver's profile; otherwise correct the URL \
+             at the sender",
+            Some("Host"),
+        ),
+        Problem::AmbiguousHost => (
+            CauseKind::HeaderMalformed,
+            "Host occurs twice, is not host or host:port, or is not the authority of the request target".into(),
+            "on the sender, send one Host; look for a proxy that adds it",
+            Some("Host"),
+        ),
         // The rest is a parameter that is forbidden, malformed or out of its limits. The times and the body have causes of
         // their own.
         other => (
@@ -153,6 +166,11 @@ fn no_such_signature(profile: &Profile, head: &dyn Head) -> Cause {
             CauseKind::SignatureLabel,
             format!("no signature has the label {label}, which the profile names"),
             "on the sender, use this label; or set the sender's label in the receiver's profile",
+        ),
+        None if profile.refuses_tags() => Cause::new(
+            CauseKind::SignatureTag,
+            "each signature has a tag, and the profile has none, so they are for another application",
+            "on the receiver, set the sender's tag in the profile; or on the sender, sign without a tag",
         ),
         None => Cause::new(
             CauseKind::SignatureTag,
