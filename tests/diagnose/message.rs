@@ -349,7 +349,7 @@ fn label_and_tag_are_named() {
 }
 
 #[test]
-fn tag_that_the_profile_does_not_have_is_named() {
+fn tag_without_one_in_the_profile_is_named() {
     let message = changed(&(|m| m.parameters.push_str(";tag=\"acme\""), unchanged, &[]));
     assert_proven(&message, builder(), &[CauseKind::SignatureTag]);
     assert_proven(&message, builder().tag("acme"), &[]);

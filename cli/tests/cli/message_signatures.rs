@@ -225,8 +225,8 @@ fn message_of_each_profile_verifies() {
 fn host_of_a_proxy_is_accepted_if_named() {
     let scratch = Scratch::new();
     scratch.write("request.http", signed_by_ring(BODY).replace("Host: hooks.example.com", "Host: internal:8080"));
-    let verify = [&["verify", "request.http", "--json"], &PROFILE[..]].concat();
-    assert_eq!(scratch.run(&verify).assert_code(1).json()["causes"][0]["kind"], "host-differs");
+    let verify = [&["verify", "request.http"], &PROFILE[..]].concat();
+    assert!(scratch.run(&verify).assert_code(1).stdout.contains("host-differs, proven: "));
     scratch.run([&verify[..], &["--received-as", "internal:8080"]].concat()).assert_code(0);
     scratch
         .run([&verify[..], &["--received-as", "http://internal"]].concat())
@@ -246,7 +246,8 @@ fn sent_and_resent_messages_are_accepted() {
     let reports = listener.reports(2);
     let outcome = |report: &Value| report["outcome"].as_str().unwrap().to_owned();
     assert_eq!((outcome(&reports[0]), outcome(&reports[1])), ("accepted".into(), "refused".into()), "{reports:?}");
-    assert_eq!(reports[1]["causes"][0]["kind"], "url-host", "{reports:?}");
+    let kinds = [0, 1].map(|cause| reports[1]["causes"][cause]["kind"].as_str().unwrap());
+    assert_eq!(kinds, ["host-differs", "url-host"], "{reports:?}");
 
     let mut captures: Vec<_> =
         fs::read_dir(scratch.path("captures")).unwrap().map(|entry| entry.unwrap().path()).collect();

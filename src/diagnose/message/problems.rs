@@ -133,8 +133,8 @@ fn cause(problem: &Problem, profile: &Profile, head: &dyn Head) -> Cause {
         Problem::OtherAuthority { expected } => (
             CauseKind::HostDiffers,
             format!("the request was sent to another host than {expected}, the authority of the profile's origin"),
-            "if a proxy changes Host, name what it sends with received_as in the receiver's profile; otherwise correct the URL \
-             at the sender",
+            "if a proxy changes Host, name what it sends with received_as in the receiver's profile (--received-as of the \
+             command); otherwise correct the URL at the sender",
             Some("Host"),
         ),
         Problem::AmbiguousHost => (
