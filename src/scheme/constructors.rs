@@ -110,7 +110,8 @@ impl Scheme {
     /// The application's scheme if it is a `T`.
     #[cfg(all(feature = "diagnose", feature = "message-signatures"))]
     pub(crate) fn custom_as<T: core::any::Any>(&self) -> Option<&T> {
-        self.custom.as_ref()?.downcast()
+        let scheme: &dyn core::any::Any = &*self.custom.as_ref()?.scheme;
+        scheme.downcast_ref()
     }
 
     /// Whether the check of a custom scheme keeps a copy of the body.

@@ -213,7 +213,7 @@ impl<C: CustomCheck + ?Sized> CustomCheck for Box<C> {
 /// The application's scheme.
 #[derive(Clone)]
 pub(super) struct Custom {
-    scheme: Arc<dyn CustomScheme>,
+    pub(super) scheme: Arc<dyn CustomScheme>,
     /// The algorithms of a scheme that may have several; otherwise none.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) coverage: Coverage,
@@ -235,13 +235,6 @@ impl Custom {
 
     pub(super) fn token(scheme: impl CustomScheme) -> Self {
         Self { coverage: Coverage::NOTHING, is_token: true, ..Self::new(scheme) }
-    }
-
-    /// The application's scheme if it is a `T`.
-    #[cfg(all(feature = "diagnose", feature = "message-signatures"))]
-    pub(super) fn downcast<T: Any>(&self) -> Option<&T> {
-        let scheme: &dyn Any = &*self.scheme;
-        scheme.downcast_ref()
     }
 
     /// Reads a head. Returns its timestamp and its check.
