@@ -27,6 +27,8 @@ fn digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", base64(&hash(&SHA256, body)))
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// What a sender signs, and what it sends.
 struct Message {
     lines: Vec<(String, String)>,
@@ -38,7 +40,7 @@ struct Message {
     body: Vec<u8>,
     /// Changes the base before it is signed.
     base: fn(String) -> String,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 impl Message {
