@@ -152,19 +152,20 @@ impl<H: Head + ?Sized> Capture<'_, H> {
     fn unknown_key(&self, signed: &Signed, space: &Space<'_>, tried: u32, cut: bool, is_complete: bool) -> Cause {
         let key = self.key_name();
         let names: Vec<String> = self.secrets.iter().flat_map(|text| secrets::key_ids(text)).collect();
-        let keyid = signed.keyid.as_deref().filter(|keyid| keyid.len() <= MAX_KEYID);
+        let keyid = signed.keyid.as_deref();
         if let Some(keyid) = keyid.filter(|keyid| !names.is_empty() && !names.iter().any(|name| name == keyid)) {
             return Cause::new(
                 CauseKind::KeyUnknown,
                 format!(
-                    "the signature names the key {keyid:?}, and the configured keys are named {}: none of them verifies it",
+                    "the signature names the key {:?}, and the configured keys are named {}: none of them verifies it",
+                    shown(keyid),
                     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
                 ),
                 "on the receiver, load the sender's keys again: it has probably rotated them",
             )
             .at_header("Signature-Input");
         }
-        let named = keyid.map_or_else(String::new, |keyid| format!("; the signature names the key {keyid:?}"));
+        let named = keyid.map_or_else(String::new, |keyid| format!("; the signature names the key {:?}", shown(keyid)));
         let start = match (is_complete, cut) {
             (true, false) => format!("nothing else fits, so the sender probably signs with another {key}"),
             (_, false) => "no combination fits".to_owned(),
@@ -194,5 +195,11 @@ fn public_key_as_secret() -> Cause {
     )
 }
 
-/// The maximum length of a `keyid` that is shown, in bytes.
-const MAX_KEYID: usize = 256;
+/// The start of a text of the request: a label or the names of components.
+fn shown(text: &str) -> String {
+    let is_longer = text.chars().nth(MAX_SHOWN).is_some();
+    text.chars().take(MAX_SHOWN).chain(is_longer.then_some('…')).collect()
+}
+
+/// The maximum length of a text of the request that is shown, in characters.
+const MAX_SHOWN: usize = 200;

@@ -5,6 +5,9 @@ use hookwarden::diagnose::{Capture, CauseKind, Diagnosis};
 use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder};
 use hookwarden::{Scheme, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use ring::digest::SHA256;
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -587,4 +590,59 @@ fn other_scheme_is_named_for_unsigned_request() {
     let diagnosis = message.diagnose(&scheme(builder()), SECRET, NOW);
     assert_kinds(&diagnosis, &[CauseKind::OtherScheme, CauseKind::HeaderMissing]);
     assert!(diagnosis.causes()[0].is_proven());
+}
+
+/// The documented maximum of signatures that a search computes.
+const MAX_TRIES: u32 = 60_000;
+
+fn assert_bounded(message: &Message) -> Result<(), TestCaseError> {
+    let diagnosis = message.diagnose(&scheme(builder()), SECRET, NOW);
+    prop_assert!(diagnosis.tried() <= MAX_TRIES);
+    prop_assert!(diagnosis.holds() || !diagnosis.causes().is_empty());
+    for cause in diagnosis.causes() {
+        prop_assert!(cause.what().len() < 2_000, "{cause}");
+        prop_assert!(!cause.what().contains(|c: char| c.is_control()), "{cause}");
+    }
+    assert_hidden(&diagnosis, SECRET, &[message.signature()]);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_headers_have_a_bounded_diagnosis(
+        input in "(sig1=)?\\(?(\"[@a-z-]{1,12}\" ?|\"@method\" |\"content-digest\" ){0,4}\\)?(;created=[0-9]{1,16}|;keyid=\"\\PC{0,9}\"){0,3}",
+        signature in "(sig1|x)?=?:?[A-Za-z0-9+/=_-]{0,90}:?",
+        digest in "(sha-256|md5)?=:?[A-Za-z0-9+/]{0,43}=?:?",
+        target in "[/?&=a-z%0-9*]{0,20}",
+        body in vec(any::<u8>(), 0..40),
+    ) {
+        let mut message = Message::new();
+        message.set("Signature-Input", &input);
+        message.set("Signature", &signature);
+        message.set("Content-Digest", &digest);
+        message.target = target;
+        message.body = body;
+        assert_bounded(&message)?;
+    }
+
+    #[test]
+    fn changed_byte_has_a_bounded_diagnosis(place in any::<prop::sample::Index>(), byte in any::<u8>(), header in 0..5_usize) {
+        let mut message = Message::new().signed();
+        let value = &mut message.headers[header].1;
+        let place = place.index(value.len());
+        value[place] = byte;
+        assert_bounded(&message)?;
+    }
+
+    #[test]
+    fn long_names_are_shortened(name in "[a-z]{2500}", label in "[a-z]{300}") {
+        let mut message = Message::new();
+        message.lines.push((format!("\"@query-param\";name=\"{name}\""), String::new()));
+        message.parameters = message.parameters.replace("2027-01", &name);
+        let mut message = message.signed();
+        message.set("Signature-Input", &format!("{label}={}", message.input()));
+        assert_bounded(&message)?;
+    }
 }

@@ -2,6 +2,7 @@
 
 mod places;
 
+use super::shown;
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::contents::{bases as public_bases, path_choices};
 use crate::diagnose::form::Form;
@@ -277,7 +278,7 @@ fn orders(bases: &mut Bases<'_>) {
             CauseKind::TemplateOrder,
             format!(
                 "the sender signed the components in another order than it lists them: {}",
-                signed.identifiers(&order)
+                shown(&signed.identifiers(&order))
             ),
             "on the sender, sign the lines of the base in the order of Signature-Input",
         );
@@ -286,7 +287,7 @@ fn orders(bases: &mut Bases<'_>) {
     for (order, left_out) in without_one(signed.components()) {
         let cause = Cause::new(
             CauseKind::TemplatePartMissing,
-            format!("the sender lists the component {} and did not sign it", signed.identifiers(&[left_out])),
+            format!("the sender lists the component {} and did not sign it", shown(&signed.identifiers(&[left_out]))),
             "on the sender, sign each component that Signature-Input lists",
         );
         bases.uncombined(Change { order: Some(order), ..Change::default() }, cause);

@@ -1,5 +1,6 @@
 //! The signature as it was sent, and in the forms that a verifier must refuse.
 
+use super::shown;
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::form::Form;
 use crate::diagnose::signatures::{Candidate, candidate, decoded, wrong_spelling};
@@ -35,7 +36,7 @@ pub(super) fn candidates(profile: &Profile, signed: &Signed, head: &dyn Head) ->
             let mut causes: Vec<Cause> = mistake.iter().cloned().collect();
             causes.extend(spelling.map(|cause| cause.with_fix(WRITE_SEQUENCE)));
             if !is_labelled && causes.is_empty() {
-                causes.push(other_label(&signed.label));
+                causes.push(other_label(&shown(&signed.label)));
             }
             if !causes.is_empty() {
                 found.push(Form::with_causes(candidate(bytes, &name), causes));

@@ -1,5 +1,6 @@
 //! The causes for what a verifier reads from the head and refuses.
 
+use super::shown;
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::head;
 use crate::headers::{FieldName, Head, Occurrence};
@@ -19,7 +20,10 @@ pub(super) fn causes(profile: &Profile, inspection: &Inspection<'_>, head: &dyn 
             ),
             None => Cause::new(
                 CauseKind::ComponentUnsupported,
-                format!("the request has no single value for the component {identifier}, which the signature covers"),
+                format!(
+                    "the request has no single value for the component {}, which the signature covers",
+                    shown(identifier)
+                ),
                 "on the sender, cover a component that the request has once; a query parameter must occur once, and the \
                  request target must begin with a slash",
             ),
