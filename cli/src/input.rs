@@ -77,11 +77,6 @@ impl SecretArguments {
         }
     }
 
-    /// The secrets, one per line, newest first, decoded by `scheme`.
-    pub(crate) fn keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
-        self.text()?.keyring(|text| scheme.secret(text).map(Into::into))
-    }
-
     /// Whether the secret is read from standard input.
     #[expect(clippy::wrong_self_convention, reason = "it is a question about the source, not a conversion")]
     pub(crate) fn from_standard_input(&self) -> bool {
@@ -142,7 +137,7 @@ impl SecretText {
         if scheme.algorithm().uses_public_keys() {
             self.keyring(|text| scheme.public_key(text).map(Into::into))
         } else {
-            self.keyring(|text| scheme.secret(text).map(Into::into))
+            self.signing_keyring(scheme)
         }
     }
 

@@ -21,11 +21,10 @@ pub(crate) struct SigningArguments {
     /// With --profile: the scheme and the host that senders use, such as https://hooks.example.com
     #[arg(long, value_name = "URL", requires = "profile")]
     origin: Option<String>,
-    /// With --profile: permit this algorithm. Repeat it for several kinds of public keys; the key decides which one is used
-    /// [default: those of the profile; webhooks has none]
+    /// With --profile: permit this algorithm. Repeat it for several kinds of public keys [default: those of the profile]
     #[arg(long = "algorithm", value_name = "NAME", requires = "profile")]
     algorithms: Vec<AlgorithmName>,
-    /// With --profile: also accept this host in Host, which a proxy in front of the receiver sends. Repeat it for several
+    /// With --profile: also accept this Host, which a proxy sends. Repeat it for several
     #[arg(long, value_name = "HOST", requires = "profile")]
     received_as: Vec<String>,
 }
@@ -60,27 +59,27 @@ impl SigningArguments {
     /// The scheme that verifies.
     pub(crate) fn scheme(&self) -> Result<Scheme, Failure> {
         match self.profile(None)? {
-            Some((name, profile)) => scheme(name, &profile),
+            Some((name, profile)) => scheme(&name, &profile),
             None => self.scheme.scheme(),
         }
     }
 
     /// The profile and its name, if one is set. If no origin is given, it is that of `url`.
-    pub(crate) fn profile(&self, url: Option<&Uri>) -> Result<Option<(&'static str, Profile)>, Failure> {
+    pub(crate) fn profile(&self, url: Option<&Uri>) -> Result<Option<(String, Profile)>, Failure> {
         let Some(name) = self.profile else { return Ok(None) };
         let of_url = url.map(origin_of);
         let origin = self.origin.as_deref().or(of_url.as_deref());
         let origin = origin.ok_or_else(|| {
-            let problem = "must be set with --profile: the scheme and the host that senders use, such as \
-                           https://hooks.example.com";
-            Failure::input("--origin", problem)
+            Failure::input("--origin", "must be set with --profile, such as https://hooks.example.com")
         })?;
         let mut builder = name.builder(origin).received_as(&self.received_as);
         if !self.algorithms.is_empty() {
             builder = builder.algorithms(self.algorithms.iter().map(|name| name.algorithm()));
         }
         let profile = builder.build().map_err(|error| Failure::Input(explained(&error)))?;
-        Ok(Some((name.as_str(), profile)))
+        // The scheme has the name of the command line.
+        let name = name.to_possible_value().map(|value| value.get_name().to_owned());
+        Ok(Some((name.unwrap_or_default(), profile)))
     }
 
     /// The provider whose scheme is used.
@@ -90,8 +89,8 @@ impl SigningArguments {
 }
 
 /// The scheme of a profile.
-pub(crate) fn scheme(name: &'static str, profile: &Profile) -> Result<Scheme, Failure> {
-    profile.scheme(name).map_err(|error| Failure::Input(error.to_string()))
+pub(crate) fn scheme(name: &str, profile: &Profile) -> Result<Scheme, Failure> {
+    profile.scheme(name.to_owned()).map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// The scheme and the host of a URL.
@@ -102,11 +101,12 @@ pub(crate) fn origin_of(url: &Uri) -> String {
 
 /// The error, with the option that corrects it in place of the method.
 fn explained(error: &ConfigError) -> String {
-    match error.field() {
-        "algorithms" => error.to_string().replacen("algorithms", "--algorithm", 1),
-        "received_as" => error.to_string().replacen("received_as", "--received-as", 1),
-        "origin" => error.to_string().replacen("origin", "--origin", 1),
-        _ => error.to_string(),
+    let (field, text) = (error.field(), error.to_string());
+    match field {
+        "algorithms" => text.replacen(field, "--algorithm", 1),
+        "received_as" => text.replacen(field, "--received-as", 1),
+        "origin" => text.replacen(field, "--origin", 1),
+        _ => text,
     }
 }
 
@@ -118,17 +118,6 @@ impl ProfileName {
             Self::AdcpRequests => Profile::adcp_requests(origin),
             Self::Ucp => Profile::ucp(origin),
             Self::WebBots => Profile::danger_web_bots(origin),
-        }
-    }
-
-    /// Its name on the command line, which is also that of the scheme.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhooks => "webhooks",
-            Self::AdcpWebhooks => "adcp-webhooks",
-            Self::AdcpRequests => "adcp-requests",
-            Self::Ucp => "ucp",
-            Self::WebBots => "web-bots",
         }
     }
 }

@@ -48,17 +48,22 @@ impl RequestSigner {
         url: Option<&Uri>,
     ) -> Result<Self, Failure> {
         let failed = |error: hookwarden::ConfigError| Failure::Input(error.to_string());
-        let Some((name, profile)) = signing.profile(url)? else {
-            let scheme = signing.scheme()?;
-            let keys = secret.keyring(&scheme)?;
-            return Ok(Self { kind: Kind::Scheme(Signer::new(scheme.clone(), keys).map_err(failed)?), scheme });
+        let profile = signing.profile(url)?;
+        let scheme = match &profile {
+            Some((name, profile)) => profile::scheme(name, profile)?,
+            None => signing.scheme()?,
         };
-        let scheme = profile::scheme(name, &profile)?;
         let text = secret.text()?;
-        let signer = Box::new(profile.signer(text.signing_keyring(&scheme)?).map_err(failed)?);
-        let host = HeaderValue::try_from(profile.authority()).map_err(|error| Failure::input("--origin", error))?;
-        let keyid = parameters.keyid.clone().or_else(|| text.key_id());
-        let kind = Kind::Message { signer, host, keyid, nonce: parameters.nonce.clone() };
+        let keys = text.signing_keyring(&scheme)?;
+        let kind = match profile {
+            Some((_, profile)) => Kind::Message {
+                signer: Box::new(profile.signer(keys).map_err(failed)?),
+                host: HeaderValue::try_from(profile.authority()).map_err(|error| Failure::input("--origin", error))?,
+                keyid: parameters.keyid.clone().or_else(|| text.key_id()),
+                nonce: parameters.nonce.clone(),
+            },
+            None => Kind::Scheme(Signer::new(scheme.clone(), keys).map_err(failed)?),
+        };
         Ok(Self { scheme, kind })
     }
 
@@ -89,10 +94,7 @@ impl RequestSigner {
                     None => URL_SAFE_NO_PAD.encode(*random::bytes::<NONCE>()?),
                 };
                 let parameters = SignatureParameters::new().nonce(nonce);
-                let parameters = match keyid {
-                    Some(keyid) => parameters.keyid(keyid),
-                    None => parameters,
-                };
+                let parameters = keyid.iter().fold(parameters, SignatureParameters::keyid);
                 signer.sign_at(&head, body, &parameters, time)
             }
         };
