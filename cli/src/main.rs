@@ -71,7 +71,7 @@ enum Command {
     ///
     /// The body comes from a file, from standard input or from --body. A secret file may contain several secrets, one
     /// per line, newest first. If the scheme's header takes several signatures, the message is signed with all of them,
-    /// otherwise with the first one. With --profile, the message also gets Host, Content-Type, Content-Digest and a nonce.
+    /// otherwise with the first one.
     #[command(after_help = sign::EXAMPLE)]
     Sign(sign::Sign),
     /// Send signed requests to a receiver, and report the responses.
