@@ -2,7 +2,7 @@
 //!
 //! A verifier only reports a mismatch. This module takes a captured request, tries the known mistakes between senders
 //! and receivers, and names those that explain it: a line break that an editor added, a body that a framework parsed
-//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about seventy-five others
+//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about eighty-five others
 //! ([`CauseKind`]). It is for operators, tests and the command line. Never run it on the path of a request: it is slow
 //! on purpose.
 //!
@@ -35,6 +35,9 @@
 //! most 60,000 signatures over at most 256 MiB; bodies of more than 1 MiB are not decoded or rewritten. A cause that
 //! the search found is [proven](Cause::is_proven): with the mistake corrected, the received signature verifies. A cause
 //! that no computation can confirm, such as a truncated body, is a suspicion.
+//!
+//! For HTTP Message Signatures (feature `message-signatures`), it also tries other signature bases, and compares the digest
+//! with other bodies. JWKs with `kid` are named.
 //!
 //! # What it never shows
 //! A diagnosis never shows a secret, a value decoded from a secret, or a signature: anyone who reads the expected

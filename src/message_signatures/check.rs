@@ -31,7 +31,8 @@ impl Profile {
 
     /// Says what is wrong with a request that was refused. **It does not verify the signature:** `None` only means that the
     /// rest is right, so anyone can make a request for which it returns `None`. To verify a request, use a
-    /// [`Verifier`](crate::Verifier) or a Warden.
+    /// [`Verifier`](crate::Verifier) or a Warden. `diagnose::Capture` (feature `diagnose`) has the keys, and also searches for
+    /// what was signed instead.
     ///
     /// ```
     /// use hookwarden::Timestamp;
