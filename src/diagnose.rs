@@ -2,7 +2,7 @@
 //!
 //! A verifier only reports a mismatch. This module takes a captured request, tries the known mistakes between senders
 //! and receivers, and names those that explain it: a line break that an editor added, a body that a framework parsed
-//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about seventy-five others
+//! and serialized again, a secret with quotes, a clock in the wrong time zone, and about eighty-five others
 //! ([`CauseKind`]). It is for operators, tests and the command line. Never run it on the path of a request: it is slow
 //! on purpose.
 //!
@@ -36,6 +36,9 @@
 //! the search found is [proven](Cause::is_proven): with the mistake corrected, the received signature verifies. A cause
 //! that no computation can confirm, such as a truncated body, is a suspicion.
 //!
+//! For HTTP Message Signatures (feature `message-signatures`), it also tries other signature bases, and compares the digest
+//! with other bodies. JWKs with `kid` are named.
+//!
 //! # What it never shows
 //! A diagnosis never shows a secret, a value decoded from a secret, or a signature: anyone who reads the expected
 //! signature could forge the request. Its text can be pasted into a ticket.
@@ -46,6 +49,8 @@ mod contents;
 mod form;
 mod head;
 mod incomplete;
+#[cfg(feature = "message-signatures")]
+mod message;
 mod methods;
 mod names;
 mod presets;
@@ -142,6 +147,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
         if let Verdict::Holds { secret, .. } = diagnosis.verdict {
             diagnosis.fitting_secret = Some(secret);
+        } else if self.explains_message(&mut diagnosis, now) {
+            self.hide_secrets(&mut diagnosis.causes);
         } else if self.scheme.is_custom() {
             diagnosis.causes.push(self.malformed_secret().unwrap_or_else(|| {
                 let what = "the application verifies this scheme itself, so nothing else was tried";
@@ -160,6 +167,17 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         self.diagnose_at(Timestamp::now())
+    }
+
+    /// Explains a request with message signatures. Returns `false` if the scheme is another one.
+    fn explains_message(&self, diagnosis: &mut Diagnosis, now: Timestamp) -> bool {
+        #[cfg(feature = "message-signatures")]
+        if let Some(profile) = message::profile(self.scheme) {
+            self.explain_message(profile, diagnosis, now);
+            return true;
+        }
+        let _ = (diagnosis, now);
+        false
     }
 
     fn verdict(&self, now: Timestamp) -> Verdict {

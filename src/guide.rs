@@ -7,6 +7,7 @@
 //! * [`migrate`]: from `standardwebhooks`, `svix`, `webhook-verify`, or a Django view.
 //! * [`rollout`]: switching live traffic step by step.
 //! * [`testing`]: testing your handlers.
+//! * [`message_signatures`]: HTTP Message Signatures: profiles, keys by `keyid`, proxies, AdCP and UCP.
 //! * [`handshakes`]: challenges that providers send when a webhook is registered.
 //!
 //! In production:
@@ -41,6 +42,7 @@ macro_rules! page {
         /// [page-defaults]: crate::guide::defaults
         /// [page-handshakes]: crate::guide::handshakes
         /// [page-incidents]: crate::guide::incidents
+        /// [page-message-signatures]: crate::guide::message_signatures
         /// [page-migrate-side]: crate::guide::migrate#run-both-side-by-side
         /// [page-monitoring]: https://docs.rs/crate/hookwarden/latest/source/examples/monitoring/README.md
         /// [page-providers]: crate::guide::providers
@@ -95,6 +97,10 @@ page! {
 page! {
     /// Testing your handlers.
     testing, "../docs/guide/testing.md"
+}
+page! {
+    /// HTTP Message Signatures: profiles, keys by `keyid`, proxies, AdCP and UCP.
+    message_signatures, "../docs/guide/message-signatures.md"
 }
 page! {
     /// Challenges that providers send when a webhook is registered.

@@ -153,6 +153,8 @@ mod component;
 mod coverage;
 mod digest;
 mod host;
+#[cfg(feature = "diagnose")]
+mod inspection;
 mod normalized;
 mod origin;
 mod parser;
@@ -167,6 +169,8 @@ mod structured;
 mod values;
 
 pub use builder::ProfileBuilder;
+#[cfg(feature = "diagnose")]
+pub(crate) use inspection::{Change, Inspection, Signed};
 pub use problem::{Parameter, Problem};
 pub use profile::Profile;
 pub use signer::{MessageSigner, SignatureParameters};

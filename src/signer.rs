@@ -68,7 +68,8 @@ impl Signer {
     /// Creates a signer for `scheme`.
     ///
     /// # Errors
-    /// As for [`Scheme::prepare`]. The scheme is [custom](Scheme::custom). It has a signed field or a position in the
+    /// As for [`Scheme::prepare`]. The scheme is [custom](Scheme::custom); for message signatures, use
+    /// `message_signatures::Profile::signer`. It has a signed field or a position in the
     /// signature header that is neither the timestamp nor a list of names, so that its value is unknown. With public keys, a
     /// key is not a private key; RSA-PSS also needs random numbers, and so the feature `generate`.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {

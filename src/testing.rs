@@ -27,12 +27,16 @@
 mod clock;
 mod faulty;
 mod limiter;
+#[cfg(feature = "message-signatures")]
+mod message;
 mod request;
 mod store;
 
 pub use clock::TestClock;
 pub use faulty::{FaultyStore, StoreFault};
 pub use limiter::rate_limiter_contract;
+#[cfg(feature = "message-signatures")]
+pub use message::{sign_message, sign_message_at};
 pub use request::{sign, sign_at, sign_content};
 pub use store::replay_store_contract;
 

@@ -11,6 +11,10 @@ use clap::Args;
 use hookwarden::providers::Provider;
 use hookwarden::secret::KeyMaterial;
 use hookwarden::{ConfigError, Key, Keyring, Scheme};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -73,11 +77,6 @@ impl SecretArguments {
         }
     }
 
-    /// The secrets, one per line, newest first, decoded by `scheme`.
-    pub(crate) fn keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
-        self.text()?.keyring(|text| scheme.secret(text).map(Into::into))
-    }
-
     /// Whether the secret is read from standard input.
     #[expect(clippy::wrong_self_convention, reason = "it is a question about the source, not a conversion")]
     pub(crate) fn from_standard_input(&self) -> bool {
@@ -122,12 +121,23 @@ impl SecretText {
         &self.0
     }
 
+    /// The secrets or private keys, to sign with.
+    pub(crate) fn signing_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
+        self.keyring(|text| scheme.secret(text).map(Into::into))
+    }
+
+    /// The name of the first key, if it is a JWK that has one.
+    pub(crate) fn key_id(&self) -> Option<String> {
+        let key: Value = serde_json::from_str(self.each().first()?).ok()?;
+        key.get("kid")?.as_str().map(str::to_owned)
+    }
+
     /// The secrets, or the public keys if the scheme uses them, to verify with.
     pub(crate) fn verifying_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
         if scheme.algorithm().uses_public_keys() {
             self.keyring(|text| scheme.public_key(text).map(Into::into))
         } else {
-            self.keyring(|text| scheme.secret(text).map(Into::into))
+            self.signing_keyring(scheme)
         }
     }
 
@@ -141,8 +151,15 @@ impl SecretText {
         Keyring::from_keys(keys).map_err(cannot)
     }
 
-    /// Each block of PEM and each other line if there are several, otherwise the whole text.
+    /// Each key of a JWK Set, or each block of PEM and each other line if there are several; otherwise the whole text.
     pub(crate) fn each(&self) -> Vec<&str> {
+        if let Ok(set) = serde_json::from_str::<KeySet<'_>>(self.as_str()) {
+            return set.keys.iter().map(|key| key.get()).collect();
+        }
+        let is_json = || serde_json::from_str::<IgnoredAny>(self.as_str()).is_ok();
+        if self.0.trim_start().starts_with('{') && is_json() {
+            return vec![self.as_str()];
+        }
         if self.0.lines().nth(1).is_none() {
             return vec![self.as_str()];
         }
@@ -156,6 +173,13 @@ impl SecretText {
         }
         entries
     }
+}
+
+/// A JWK Set.
+#[derive(Deserialize)]
+struct KeySet<'t> {
+    #[serde(borrow)]
+    keys: Vec<&'t RawValue>,
 }
 
 impl fmt::Debug for SecretText {

@@ -30,8 +30,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::client;
 use crate::failure::Failure;
-use crate::input::{SchemeArgument, SecretArguments};
+use crate::input::SecretArguments;
 use crate::output::{self, Output};
+use crate::profile::SigningArguments;
 use crate::when;
 use captures::Captures;
 use exchange::Exchanges;
@@ -46,7 +47,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000", value_parser = address)]
     listen: SocketAddr,
     #[command(flatten)]
-    scheme: SchemeArgument,
+    signing: SigningArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Forward accepted requests to this URL, and return the application's answers. Without a path, each request keeps
@@ -90,7 +91,7 @@ impl Listen {
 /// Receives requests until an interrupt. What was answered before is printed and saved.
 pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failure> {
     let forward = arguments.forward.as_ref().map(|url| Forward::new(arguments, url)).transpose()?;
-    let scheme = arguments.scheme.scheme()?;
+    let scheme = arguments.signing.scheme()?;
     let secret = arguments.secret.text()?;
     let warden = warden::build(arguments, &scheme, secret.verifying_keyring(&scheme)?)?;
     let captures = arguments.save.as_deref().map(|path| Captures::open(path, arguments.max_saved)).transpose()?;

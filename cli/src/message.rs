@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hookwarden::headers::Head;
 use hookwarden::{Scheme, Signer, Timestamp};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::failure::Failure;
-use crate::input::{self, HeaderArgument, SchemeArgument, SecretArguments};
+use crate::input::{self, HeaderArgument, SecretArguments};
+use crate::profile::SigningArguments;
 use crate::random;
+use crate::signer::{ParameterArguments, RequestSigner};
 
 /// The arguments of a message to sign.
 #[derive(Debug, Args)]
@@ -17,7 +20,9 @@ pub(crate) struct MessageArguments {
     #[command(flatten)]
     pub(crate) body: BodyArguments,
     #[command(flatten)]
-    scheme: SchemeArgument,
+    signing: SigningArguments,
+    #[command(flatten)]
+    parameters: ParameterArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Add a header. If the scheme signs a message id and no header has it, an id is generated
@@ -33,18 +38,19 @@ impl MessageArguments {
         self.body.bytes(&self.secret)
     }
 
-    /// The signer for the scheme, with the secrets.
-    pub(crate) fn signer(&self) -> Result<Signer, Failure> {
-        let scheme = self.scheme.scheme()?;
-        let keys = self.secret.keyring(&scheme)?;
-        Signer::new(scheme, keys).map_err(|error| Failure::Input(error.to_string()))
+    /// The signer with the secrets. A profile without an origin has that of `url`.
+    pub(crate) fn signer(&self, url: Option<&Uri>) -> Result<RequestSigner, Failure> {
+        RequestSigner::new(&self.signing, &self.secret, &self.parameters, url)
     }
 
-    /// The headers as a map. Repeated names are kept.
-    pub(crate) fn headers(&self) -> HeaderMap {
+    /// The headers as a map, with the host that `signer` expects. Repeated names are kept.
+    pub(crate) fn headers(&self, signer: &RequestSigner) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for header in &self.headers {
             headers.append(header.name.clone(), header.value.clone());
+        }
+        if let Some(host) = signer.host().filter(|_| !headers.contains_key(HOST)) {
+            headers.insert(HOST, host.clone());
         }
         headers
     }
@@ -123,6 +129,7 @@ pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, scheme: &Scheme)
             Failure::input("--path", problem)
         }
         "timestamp" | "key" => Failure::Input(error.to_string()),
+        "keyid" | "nonce" => Failure::Input(format!("--{error}")),
         _ => Failure::Input(format!("{error}; add it with --header")),
     }
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use hookwarden::Timestamp;
 use hookwarden::escape::Escaped;
-use hookwarden::{Signer, Timestamp};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -16,11 +16,12 @@ use tokio::time::timeout;
 
 use crate::client::{self, Client, Version};
 use crate::failure::{FOUND, Failure};
-use crate::input::{self, HeaderArgument, SchemeArgument, SecretArguments};
-use crate::message;
+use crate::input::{self, HeaderArgument, SecretArguments};
 use crate::note::{self, Note};
 use crate::output::Output;
+use crate::profile::SigningArguments;
 use crate::send::answer::{Answer, Kind, Trouble};
+use crate::signer::{ParameterArguments, RequestSigner};
 use crate::verify::{Captured, raw};
 use crate::when;
 
@@ -35,7 +36,9 @@ pub(crate) struct Resend {
     #[arg(long, value_name = "URL", value_parser = client::url)]
     to: Uri,
     #[command(flatten)]
-    scheme: SchemeArgument,
+    signing: SigningArguments,
+    #[command(flatten)]
+    parameters: ParameterArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Set a header, in place of the saved one
@@ -63,9 +66,7 @@ pub(crate) fn run(arguments: &Resend, output: Output) -> Result<ExitCode, Failur
     if from_input.saturating_add(usize::from(arguments.secret.from_standard_input())) > 1 {
         return Err(Failure::input("standard input", "must be only one of the secret and the requests"));
     }
-    let scheme = arguments.scheme.scheme()?;
-    let keys = arguments.secret.keyring(&scheme)?;
-    let signer = Signer::new(scheme, keys).map_err(|error| Failure::Input(error.to_string()))?;
+    let signer = RequestSigner::new(&arguments.signing, &arguments.secret, &arguments.parameters, Some(&arguments.to))?;
     let (mut requests, mut skipped) = (Vec::new(), Vec::new());
     for path in &arguments.files {
         let captured = raw::parse(&input::bytes_of(path)?).map_err(|problem| Failure::file(path, problem))?;
@@ -126,7 +127,7 @@ fn unverified(note: &Note) -> String {
 }
 
 /// The saved request without its signature and what belongs to its connection.
-fn request(arguments: &Resend, signer: &Signer, captured: Captured) -> Result<Request<Bytes>, String> {
+fn request(arguments: &Resend, signer: &RequestSigner, captured: Captured) -> Result<Request<Bytes>, String> {
     let method = captured.method.unwrap_or_default();
     let mut request = Request::new(Bytes::from(captured.body));
     *request.method_mut() = match method.parse() {
@@ -149,6 +150,9 @@ fn request(arguments: &Resend, signer: &Signer, captured: Captured) -> Result<Re
     for name in signer.scheme().signature_headers() {
         headers.remove(name.as_str());
     }
+    if let Some(host) = signer.host() {
+        headers.insert(HOST, host.clone());
+    }
     for header in &arguments.headers {
         headers.insert(header.name.clone(), header.value.clone());
     }
@@ -156,9 +160,9 @@ fn request(arguments: &Resend, signer: &Signer, captured: Captured) -> Result<Re
 }
 
 /// Signs the request now. The new signature and timestamp replace the saved ones, and a signed id is kept.
-fn signed(signer: &Signer, mut request: Request<Bytes>) -> Result<Request<Bytes>, Failure> {
-    let headers = signer.sign_at(&request, request.body(), Timestamp::now());
-    headers.map_err(|error| message::cannot_sign(&error, signer.scheme()))?.insert_into(request.headers_mut());
+fn signed(signer: &RequestSigner, mut request: Request<Bytes>) -> Result<Request<Bytes>, Failure> {
+    let headers = signer.sign_at(&request, request.body(), Timestamp::now())?;
+    headers.insert_into(request.headers_mut());
     Ok(request)
 }
 

@@ -38,20 +38,19 @@ pub(crate) struct Sign {
 /// Signs a message and prints it.
 pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure> {
     let body = arguments.message.body()?;
-    let signer = arguments.message.signer()?;
+    let signer = arguments.message.signer(arguments.url.as_ref().or(arguments.curl.as_ref()))?;
     let path = signed_path(arguments, signer.scheme())?;
     let time = arguments.message.time().unwrap_or_else(Timestamp::now);
 
-    let mut headers = arguments.message.headers();
-    if arguments.curl.is_some() && !headers.contains_key(CONTENT_TYPE) {
-        // By default curl sends the content type of a form.
+    let mut headers = arguments.message.headers(&signer);
+    if (arguments.curl.is_some() || signer.host().is_some()) && !headers.contains_key(CONTENT_TYPE) {
+        // By default curl sends the content type of a form, and message signatures cover it.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if let Some(name) = with_head(arguments, path, &headers, |head| message::missing_id(&signer, head, &headers)) {
+    if let Some(name) = with_head(arguments, path, &headers, |head| signer.missing_id(head, &headers)) {
         headers.insert(name, message::new_id()?);
     }
-    let signed = with_head(arguments, path, &headers, |head| signer.sign_at(head, &body, time))
-        .map_err(|error| message::cannot_sign(&error, signer.scheme()))?;
+    let signed = with_head(arguments, path, &headers, |head| signer.sign_at(head, &body, time))?;
     // The signer's headers replace given ones with the same name.
     let mut all: Vec<(&str, &str)> = signed.iter().collect();
     let own =

@@ -20,6 +20,11 @@ impl Cause {
         Self { kind, what: what.into(), fix: fix.into(), proven: false, header: None, seconds: None, offset: None }
     }
 
+    #[cfg(feature = "message-signatures")]
+    pub(super) fn with_fix(self, fix: impl Into<Cow<'static, str>>) -> Self {
+        Self { fix: fix.into(), ..self }
+    }
+
     pub(super) fn at_header(self, name: impl Into<String>) -> Self {
         Self { header: Some(name.into()), ..self }
     }
@@ -160,6 +165,16 @@ kinds! {
     SignatureTruncated = "signature-truncated",
     /// The sender sends the secret itself.
     SignatureIsSecret = "signature-is-secret",
+    /// No signature has the label of the profile, or `Signature` and `Signature-Input` have different labels.
+    SignatureLabel = "signature-label",
+    /// No signature has the tag of the profile.
+    SignatureTag = "signature-tag",
+    /// The time in the parameter `expires` has passed.
+    SignatureExpired = "signature-expired",
+    /// A parameter of the signature is forbidden, malformed or out of the limits of the profile.
+    SignatureParameter = "signature-parameter",
+    /// The signature covers a component that cannot be verified.
+    ComponentUnsupported = "component-unsupported",
     /// The timestamp is in milliseconds or finer units, and the scheme's is not.
     TimestampMilliseconds = "timestamp-milliseconds",
     /// The timestamp is in seconds, and the scheme's is not.
@@ -211,6 +226,8 @@ kinds! {
     SecretList = "secret-list",
     /// The secret does not have the form of the scheme.
     SecretMalformed = "secret-malformed",
+    /// The signature names a key that is not configured.
+    KeyUnknown = "key-unknown",
     /// The signed parts have another separator.
     TemplateSeparator = "template-separator",
     /// The signed parts are in another order.
@@ -231,6 +248,8 @@ kinds! {
     HeaderValueDiffers = "header-value-differs",
     /// Another method is signed.
     MethodDiffers = "method-differs",
+    /// The request was sent to another host than that of the origin of the profile.
+    HostDiffers = "host-differs",
     /// The query is signed and should not be, or the reverse.
     UrlQuery = "url-query",
     /// The URL is signed with `http` instead of `https`, or the reverse.
@@ -277,6 +296,10 @@ kinds! {
     BodyFormField = "body-form-field",
     /// The body is JSON that was made from the fields of a form, and the form was signed.
     BodyFormParsed = "body-form-parsed",
+    /// The digest of the body is made with an algorithm that proves nothing.
+    DigestUnsupported = "digest-unsupported",
+    /// The signed digest is that of another body.
+    BodyDiffers = "body-differs",
     /// The captured body is empty, or a text such as `[object Object]`: something else read the body first.
     BodyNotCaptured = "body-not-captured",
     /// The captured body is shorter than the one that was sent.

@@ -11,6 +11,9 @@ use super::search::Piece;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{NamesIn, Scheme, SignedPart};
 
+#[cfg(feature = "message-signatures")]
+pub(super) use url::{bases, path_choices};
+
 type Content = Vec<Piece>;
 
 /// A part of the template with its bytes in this request.

@@ -132,7 +132,7 @@ fn renamed(wanted: &FieldName, found: &FieldName) -> Cause {
     .at_header(wanted)
 }
 
-fn missing(name: &FieldName) -> Cause {
+pub(super) fn missing(name: &FieldName) -> Cause {
     let name = name.as_str();
     Cause::new(
         CauseKind::HeaderMissing,

@@ -84,7 +84,7 @@ impl Budget {
     }
 
     /// Charges one signature over `bytes`. Returns `false` if the budget is used up.
-    fn spend(&mut self, bytes: usize) -> bool {
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
         match self.bytes.checked_sub(bytes.saturating_add(OVERHEAD)) {
             Some(left) if self.tried < MAX_TRIES => {
                 self.bytes = left;

@@ -24,6 +24,32 @@ pub(super) fn keys(scheme: &Scheme, texts: &[Zeroizing<String>]) -> Vec<Form<Key
     keys.forms
 }
 
+/// Returns each key of a JWK Set, with the mistake that the text is a set.
+fn key_set(text: &str) -> Vec<(Zeroizing<String>, Vec<Cause>)> {
+    let Ok(serde_json::Value::Object(mut set)) = serde_json::from_str(text) else { return Vec::new() };
+    let Some(serde_json::Value::Array(keys)) = set.remove("keys") else { return Vec::new() };
+    let keys = keys.into_iter().take(MAX_SET).map(|key| {
+        let name = key.get("kid").and_then(serde_json::Value::as_str).map(|kid| format!(" {kid:?}"));
+        let cause = Cause::new(
+            CauseKind::SecretList,
+            format!("the text is a JWK Set, and the signature verifies with its key{}", name.unwrap_or_default()),
+            "on the receiver, configure each key of the set as a separate key, or load the set with hookwarden-jwks",
+        );
+        (Zeroizing::new(key.to_string()), vec![cause])
+    });
+    keys.collect()
+}
+
+/// Returns the names of the keys in a JWK or a JWK Set.
+#[cfg(feature = "message-signatures")]
+pub(super) fn key_ids(text: &str) -> Vec<String> {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return Vec::new() };
+    let set = value.get("keys").and_then(serde_json::Value::as_array);
+    let keys = set.map_or_else(|| std::slice::from_ref(&value), Vec::as_slice);
+    let ids = keys.iter().filter_map(|key| key.get("kid")?.as_str());
+    ids.filter(|id| id.len() <= MAX_KEY_ID).take(MAX_SET).map(str::to_owned).collect()
+}
+
 struct Keys {
     forms: Vec<Form<KeyForm>>,
 }
@@ -32,7 +58,7 @@ impl Keys {
     fn read(&mut self, scheme: &Scheme, secret: usize, text: &str) {
         if scheme.algorithm().uses_public_keys() {
             let whole = (Zeroizing::new(text.to_owned()), Vec::new());
-            for (text, causes) in std::iter::once(whole).chain(readings(text)) {
+            for (text, causes) in std::iter::once(whole).chain(readings(text)).chain(key_set(text)) {
                 if let Ok(material) = scheme.key_material(&text) {
                     self.offer(secret, material.identity(), causes);
                 }
@@ -224,3 +250,10 @@ fn loose_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         .filter(|bytes| !bytes.is_empty())
         .map(Zeroizing::new)
 }
+
+/// The maximum number of keys of a JWK Set that are tried.
+const MAX_SET: usize = 16;
+
+/// The maximum length of the name of a key that is shown, in bytes.
+#[cfg(feature = "message-signatures")]
+const MAX_KEY_ID: usize = 256;

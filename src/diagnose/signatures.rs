@@ -6,7 +6,9 @@ use super::cause::{Cause, CauseKind};
 use super::form::Form;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
-use spelling::{Spelling, decoded, wrong_spelling};
+use spelling::Spelling;
+
+pub(super) use spelling::{decoded, wrong_spelling};
 
 /// A possible signature.
 #[derive(Clone)]
@@ -154,7 +156,7 @@ fn not_canonical(name: &FieldName) -> Cause {
     .at_header(name.as_str())
 }
 
-fn candidate(bytes: Vec<u8>, name: &FieldName) -> Candidate {
+pub(super) fn candidate(bytes: Vec<u8>, name: &FieldName) -> Candidate {
     Candidate { bytes, header: name.as_str().to_owned() }
 }
 

@@ -31,7 +31,8 @@ impl Profile {
 
     /// Says what is wrong with a request that was refused. **It does not verify the signature:** `None` only means that the
     /// rest is right, so anyone can make a request for which it returns `None`. To verify a request, use a
-    /// [`Verifier`](crate::Verifier) or a Warden.
+    /// [`Verifier`](crate::Verifier) or a Warden. `diagnose::Capture` (feature `diagnose`) has the keys, and also searches for
+    /// what was signed instead.
     ///
     /// ```
     /// use hookwarden::Timestamp;
@@ -61,6 +62,12 @@ impl Profile {
             check.check_rest(now)
         });
         check.err()
+    }
+
+    /// The profile of a scheme that [`scheme`](Self::scheme) created.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn of(scheme: &Scheme) -> Option<&Self> {
+        scheme.custom_as::<MessageScheme>().map(|scheme| &scheme.profile)
     }
 
     fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {

@@ -66,6 +66,21 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The host and the port of the origin, as clients send them in `Host`: in lower case, without the default port.
+    ///
+    /// ```
+    /// use hookwarden::crypto::Algorithm;
+    /// use hookwarden::message_signatures::Profile;
+    ///
+    /// let profile = Profile::webhooks("https://Hooks.example.com:443").algorithms([Algorithm::HmacSha256]).build()?;
+    /// assert_eq!(profile.authority(), "hooks.example.com");
+    /// # Ok::<(), hookwarden::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.origin.authority()
+    }
+
     /// Whether no signature is valid with two bodies.
     pub(super) fn covers_body(&self) -> bool {
         let mut covered = self.covered.iter().chain(&self.covered_with_body);

@@ -79,7 +79,7 @@ impl Profile {
 
     /// Returns the signature with the label and the tag of the profile. There must be exactly one: if a message could
     /// choose between several, it would choose the weakest.
-    fn choose<'i>(&self, inputs: &'i Dictionary) -> Result<(&'i str, &'i InnerList), Problem> {
+    pub(super) fn choose<'i>(&self, inputs: &'i Dictionary) -> Result<(&'i str, &'i InnerList), Problem> {
         if inputs.iter().len() > MAX_SIGNATURES {
             return Err(Problem::TooManySignatures);
         }
@@ -110,7 +110,7 @@ impl Profile {
     }
 
     /// Reads a dictionary of byte sequences.
-    fn encoded(
+    pub(super) fn encoded(
         &self,
         head: &dyn Head,
         name: &'static str,
@@ -120,7 +120,10 @@ impl Profile {
     }
 
     /// Checks the parameters. Returns `created` and `expires`.
-    fn check_parameters(&self, input: &InnerList) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
+    pub(super) fn check_parameters(
+        &self,
+        input: &InnerList,
+    ) -> Result<(Option<Timestamp>, Option<Timestamp>), Problem> {
         let is_present = |parameter: &Parameter| input.parameters.iter().any(|(key, _)| key == parameter.as_str());
         if let Some(missing) = self.required.iter().find(|parameter| !is_present(parameter)) {
             return Err(Problem::MissingParameter(*missing));
@@ -156,7 +159,7 @@ impl Profile {
     }
 
     /// Returns the algorithm that the signature names, or those of the profile if it names none.
-    fn algorithms_of(&self, input: &InnerList) -> Result<Vec<Algorithm>, Problem> {
+    pub(super) fn algorithms_of(&self, input: &InnerList) -> Result<Vec<Algorithm>, Problem> {
         let named = text(input, Parameter::Alg)?;
         let is_meant = |algorithm: &Algorithm| named.is_none_or(|alg| Some(alg) == name(*algorithm));
         let algorithms: Vec<Algorithm> = self.algorithms.iter().copied().filter(is_meant).collect();
@@ -181,7 +184,7 @@ pub(super) fn base(input: &InnerList, mut source: Source<'_>) -> Result<String, 
     Ok(base)
 }
 
-fn components(input: &InnerList) -> Result<Vec<Component>, Problem> {
+pub(super) fn components(input: &InnerList) -> Result<Vec<Component>, Problem> {
     if input.items.len() > MAX_COMPONENTS {
         return Err(Problem::MalformedHeader(SIGNATURE_INPUT));
     }
@@ -196,14 +199,14 @@ fn components(input: &InnerList) -> Result<Vec<Component>, Problem> {
     Ok(components)
 }
 
-fn text(input: &InnerList, parameter: Parameter) -> Result<Option<&str>, Problem> {
+pub(super) fn text(input: &InnerList, parameter: Parameter) -> Result<Option<&str>, Problem> {
     match input.parameters.iter().find(|(key, _)| key == parameter.as_str()) {
         None => Ok(None),
         Some((_, value)) => value.as_str().map(Some).ok_or(Problem::MalformedParameter(parameter)),
     }
 }
 
-fn time(input: &InnerList, parameter: Parameter) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn time(input: &InnerList, parameter: Parameter) -> Result<Option<Timestamp>, Problem> {
     match input.parameters.iter().find(|(key, _)| key == parameter.as_str()) {
         None => Ok(None),
         Some((_, value)) => {

@@ -127,6 +127,12 @@ impl MessageSigner {
         Ok(SignedHeaders(headers))
     }
 
+    /// The host and port of the origin, for the `Host` header.
+    #[cfg(feature = "testing")]
+    pub(crate) fn authority(&self) -> &str {
+        self.profile.authority()
+    }
+
     /// [`sign_at`](Self::sign_at) with the time of the system's clock.
     ///
     /// # Errors

@@ -102,6 +102,18 @@ impl Scheme {
         self.custom.is_some()
     }
 
+    /// Whether it verifies HTTP Message Signatures: only these name several algorithms.
+    pub(crate) fn is_message_signature(&self) -> bool {
+        self.custom.as_ref().is_some_and(|custom| !custom.algorithms.is_empty())
+    }
+
+    /// The application's scheme if it is a `T`.
+    #[cfg(all(feature = "diagnose", feature = "message-signatures"))]
+    pub(crate) fn custom_as<T: core::any::Any>(&self) -> Option<&T> {
+        let scheme: &dyn core::any::Any = &*self.custom.as_ref()?.scheme;
+        scheme.downcast_ref()
+    }
+
     /// Whether the check of a custom scheme keeps a copy of the body.
     #[cfg(feature = "warden")]
     pub(crate) fn keeps_body(&self) -> bool {

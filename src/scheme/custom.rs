@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 
 use super::Coverage;
@@ -87,7 +88,7 @@ use crate::time::Timestamp;
 ///
 /// `finish` cannot wait, so do not fetch keys there. `keys::CachedKeys` fetches them by an id in the head, which
 /// `IdSource::closure` reads.
-pub trait CustomScheme: Send + Sync + 'static {
+pub trait CustomScheme: Any + Send + Sync {
     /// What a valid signature proves. It is called once, when the scheme is created. For a scheme that does not
     /// cover the body, `WardenBuilder::build` returns an error unless `danger_unsigned_body` is set. If the scheme does not cover a timestamp, `warden::Replay`
     /// must say which deliveries are duplicates.
@@ -212,7 +213,7 @@ impl<C: CustomCheck + ?Sized> CustomCheck for Box<C> {
 /// The application's scheme.
 #[derive(Clone)]
 pub(super) struct Custom {
-    scheme: Arc<dyn CustomScheme>,
+    pub(super) scheme: Arc<dyn CustomScheme>,
     /// The algorithms of a scheme that may have several; otherwise none.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) coverage: Coverage,

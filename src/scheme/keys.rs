@@ -137,6 +137,13 @@ impl Scheme {
 
     /// Like [`prepare`](Self::prepare), for keys that must be able to sign.
     pub(crate) fn prepare_to_sign(&self, keyring: &Keyring) -> Result<PreparedKeys, ConfigError> {
+        if self.is_message_signature() {
+            let problem = alloc::format!(
+                "must not be {}, which verifies message signatures: sign with a MessageSigner, from Profile::signer",
+                self.name
+            );
+            return Err(ConfigError::new("scheme", problem));
+        }
         if self.is_custom() {
             let problem =
                 alloc::format!("must not be a custom scheme, but {} is one: only its own code can sign", self.name);

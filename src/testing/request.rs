@@ -108,7 +108,8 @@ pub fn sign_at<B: AsRef<[u8]>>(signer: &Signer, mut request: Request<B>, now: Ti
 }
 
 /// Returns the bytes of a signature for `content`, made with the algorithm of `scheme` and the key `secret`, for tests of a
-/// [custom scheme](crate::scheme::CustomScheme). The content is the concatenation of its pieces.
+/// [custom scheme](crate::scheme::CustomScheme). The content is the concatenation of its pieces. For HTTP Message
+/// Signatures, use `sign_message` (feature `message-signatures`).
 ///
 /// ```
 /// use hookwarden::encoding::Encoding;

@@ -8,6 +8,8 @@
 
 mod body;
 mod head;
+#[cfg(all(feature = "ecdsa", feature = "ed25519", feature = "message-signatures"))]
+mod message;
 mod properties;
 #[cfg(feature = "providers")]
 mod providers;

@@ -44,6 +44,9 @@ pub(super) fn build(arguments: &Listen, scheme: &Scheme, keys: Keyring) -> Resul
     if arguments.handshake {
         builder = builder.handshake(handshake(arguments)?);
     }
+    if !scheme.coverage().body {
+        builder = builder.danger_unsigned_body();
+    }
     builder.build().map_err(|error| Failure::Input(explained(&error)))
 }
 
@@ -58,7 +61,7 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
     if scheme.is_timestamped() {
         return Replay::new();
     }
-    let provider = arguments.scheme.provider();
+    let provider = arguments.signing.provider();
     let Some(duplicates) = provider.as_ref().and_then(|provider| provider.duplicates()) else {
         return Replay::new().lifetime(UNSTAMPED_LIFETIME);
     };
@@ -73,7 +76,7 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
 }
 
 fn handshake(arguments: &Listen) -> Result<Handshake, Failure> {
-    let provider = arguments.scheme.provider();
+    let provider = arguments.signing.provider();
     let provider = provider.ok_or_else(|| {
         Failure::input(
             "--handshake",

@@ -1,6 +1,6 @@
 //! The template of a run's requests.
 
-use hookwarden::{Signer, Timestamp};
+use hookwarden::Timestamp;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use hyper::body::Bytes;
@@ -8,11 +8,12 @@ use hyper::body::Bytes;
 use super::Send;
 use crate::failure::Failure;
 use crate::message;
+use crate::signer::RequestSigner;
 
 /// A request without its number and its signature.
 #[derive(Debug)]
 pub(super) struct Template {
-    signer: Signer,
+    signer: RequestSigner,
     method: Method,
     url: Uri,
     headers: HeaderMap,
@@ -26,8 +27,8 @@ pub(super) struct Template {
 impl Template {
     /// Creates a template and signs one request, so that invalid input is reported before the first one is sent.
     pub(super) fn new(arguments: &Send, body: Bytes) -> Result<Self, Failure> {
-        let signer = arguments.message.signer()?;
-        let mut headers = arguments.message.headers();
+        let signer = arguments.message.signer(Some(&arguments.url))?;
+        let mut headers = arguments.message.headers(&signer);
         if let Some(name) = FRAMING.iter().find(|name| headers.contains_key(*name)) {
             return Err(Failure::input(name, "must not be set; the client writes it"));
         }
@@ -39,7 +40,7 @@ impl Template {
         let (method, url, unique) = (arguments.method.clone(), arguments.url.clone(), arguments.unique);
         let time = arguments.message.time();
         let mut template = Self { signer, method, url, headers, id: None, body, unique, time };
-        let id = message::missing_id(&template.signer, &template.unsigned(1)?, &template.headers);
+        let id = template.signer.missing_id(&template.unsigned(1)?, &template.headers);
         match id {
             Some(name) if unique => template.id = Some(name),
             Some(name) => drop(template.headers.insert(name, message::new_id()?)),
@@ -58,8 +59,8 @@ impl Template {
     pub(super) fn request(&self, number: u32) -> Result<Request<Bytes>, Failure> {
         let mut request = self.unsigned(number)?;
         let time = self.time.unwrap_or_else(Timestamp::now);
-        let signed = self.signer.sign_at(&request, request.body(), time);
-        signed.map_err(|error| message::cannot_sign(&error, self.signer.scheme()))?.insert_into(request.headers_mut());
+        let signed = self.signer.sign_at(&request, request.body(), time)?;
+        signed.insert_into(request.headers_mut());
         Ok(request)
     }
 

@@ -9,8 +9,10 @@ use crate::failure::Failure;
 /// Returns an error if the scheme signs the method or the path, and neither the capture nor an argument has it.
 pub(super) fn request_line(scheme: &Scheme, captured: &Captured) -> Result<(), Failure> {
     let signs = |wanted: fn(&SignedPart) -> bool| scheme.signed().iter().any(wanted);
-    let method = captured.method.is_none() && signs(|part| matches!(part, SignedPart::Method));
-    let path = captured.path.is_none() && signs(|part| matches!(part, SignedPart::Path | SignedPart::Url { .. }));
+    let coverage = scheme.coverage();
+    let signs_method = coverage.method || signs(|part| matches!(part, SignedPart::Method));
+    let signs_path = coverage.url || signs(|part| matches!(part, SignedPart::Path | SignedPart::Url { .. }));
+    let (method, path) = (captured.method.is_none() && signs_method, captured.path.is_none() && signs_path);
     let (what, it) = match (method, path) {
         (false, false) => return Ok(()),
         (true, true) => ("--method and --path", "them"),

@@ -77,6 +77,8 @@ impl Captured {
         match (pseudo, name) {
             (true, "method") => self.method = Some(value.into()),
             (true, "path") => self.path = Some(value.into()),
+            // HTTP/1.1 has it in `Host`.
+            (true, "authority") => self.push("Host", value)?,
             (true, _) => {}
             (false, _) => self.push(name, value)?,
         }

@@ -25,6 +25,7 @@ mod json;
 mod listen;
 mod listen_limits;
 mod listener;
+mod message_signatures;
 mod mistakes;
 mod providers;
 mod public_keys;

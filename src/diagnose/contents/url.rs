@@ -31,7 +31,7 @@ fn methods(contents: &mut Contents, elements: &[Element<'_>], index: usize) {
 }
 
 /// The bytes of one part, with the mistake that they mean. The captured bytes come first, without a mistake.
-type Choice = (Vec<u8>, Option<Cause>);
+pub(in crate::diagnose) type Choice = (Vec<u8>, Option<Cause>);
 
 fn paths<H: Head + ?Sized>(contents: &mut Contents, elements: &[Element<'_>], index: usize, head: &H) {
     let path = captured(elements, index);
@@ -67,7 +67,7 @@ fn captured(elements: &[Element<'_>], index: usize) -> Vec<u8> {
     }
 }
 
-fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
+pub(in crate::diagnose) fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
     let mut choices = vec![(path.to_vec(), None)];
     let middle = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
     let (bare, query) = path.split_at_checked(middle).unwrap_or((path, b""));
@@ -93,8 +93,7 @@ fn path_choices<H: Head + ?Sized>(path: &[u8], head: &H) -> Vec<Choice> {
     let cause = Cause::new(
         CauseKind::UrlForm,
         "the sender signed the path with its percent-encoding decoded",
-        "on the receiver, list the decoded characters in the scheme's SignedPart::Url; or have the sender sign the \
-         path as sent",
+        "on the sender, sign the path as it is sent; a scheme with SignedPart::Url can list the decoded characters",
     );
     choices.push((decoded.into_owned(), Some(cause)));
     for name in ["X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"] {
@@ -148,7 +147,7 @@ fn base_choices<H: Head + ?Sized>(base: &str, head: &H) -> Vec<Choice> {
 }
 
 /// Returns each scheme and host to which the request may have been sent.
-fn bases<H: Head + ?Sized>(head: &H) -> Vec<String> {
+pub(in crate::diagnose) fn bases<H: Head + ?Sized>(head: &H) -> Vec<String> {
     let hosts = ["X-Forwarded-Host", "X-Original-Host", "Host"];
     let hosts = hosts.iter().filter_map(|name| core::str::from_utf8(header_value(head, name)?).ok());
     hosts

@@ -10,7 +10,7 @@ use crate::headers::FieldName;
 
 /// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub(in crate::diagnose) enum Spelling {
     Hex,
     Base64,
     Base64Unpadded,
@@ -23,7 +23,7 @@ pub(super) enum Spelling {
 }
 
 /// Returns the cause for a spelling other than the one that the scheme expects.
-pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
+pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
     let (found, setting) = match spelling {
         Spelling::Hex if expected == Encoding::Hex => return None,
         Spelling::Base64 if expected == Encoding::Base64 => return None,
@@ -62,7 +62,7 @@ pub(super) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &Fiel
 }
 
 /// Decodes `text` in every known spelling. A text that has several spellings has the expected one.
-pub(super) fn decoded(text: &[u8], expected: Encoding) -> Vec<(Vec<u8>, Spelling)> {
+pub(in crate::diagnose) fn decoded(text: &[u8], expected: Encoding) -> Vec<(Vec<u8>, Spelling)> {
     let mut found = decoded_once(text, expected);
     if let Some(digits) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
         found.extend(hex(digits).map(|bytes| (bytes, Spelling::HexPrefixed)));

@@ -1,0 +1,135 @@
+//! `--profile`: HTTP Message Signatures in place of a scheme.
+
+use clap::{Args, ValueEnum};
+use hookwarden::crypto::Algorithm;
+use hookwarden::message_signatures::{Profile, ProfileBuilder};
+use hookwarden::providers::Provider;
+use hookwarden::{ConfigError, Scheme};
+use http::Uri;
+
+use crate::failure::Failure;
+use crate::input::SchemeArgument;
+
+/// `--scheme`, or `--profile` with its settings.
+#[derive(Debug, Args)]
+pub(crate) struct SigningArguments {
+    #[command(flatten)]
+    scheme: SchemeArgument,
+    /// Use HTTP Message Signatures (RFC 9421) by this profile, in place of --scheme
+    #[arg(long, value_name = "NAME", conflicts_with = "scheme")]
+    profile: Option<ProfileName>,
+    /// With --profile: the scheme and the host that senders use, such as https://hooks.example.com
+    #[arg(long, value_name = "URL", requires = "profile")]
+    origin: Option<String>,
+    /// With --profile: permit this algorithm. Repeat it for several kinds of public keys [default: those of the profile]
+    #[arg(long = "algorithm", value_name = "NAME", requires = "profile")]
+    algorithms: Vec<AlgorithmName>,
+    /// With --profile: also accept this Host, which a proxy sends. Repeat it for several
+    #[arg(long, value_name = "HOST", requires = "profile")]
+    received_as: Vec<String>,
+}
+
+/// The names of the profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    /// The profile for new webhooks.
+    Webhooks,
+    /// Webhooks of AdCP.
+    AdcpWebhooks,
+    /// Signed requests of AdCP.
+    AdcpRequests,
+    /// Requests and webhooks of UCP.
+    Ucp,
+    /// Web Bot Auth: the signature covers neither the method nor the path nor the body.
+    WebBots,
+}
+
+/// The names of the algorithms in RFC 9421.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AlgorithmName {
+    HmacSha256,
+    Ed25519,
+    EcdsaP256Sha256,
+    #[value(name = "rsa-v1_5-sha256")]
+    RsaV15Sha256,
+    RsaPssSha512,
+}
+
+impl SigningArguments {
+    /// The scheme that verifies.
+    pub(crate) fn scheme(&self) -> Result<Scheme, Failure> {
+        match self.profile(None)? {
+            Some((name, profile)) => scheme(&name, &profile),
+            None => self.scheme.scheme(),
+        }
+    }
+
+    /// The profile and its name, if one is set. If no origin is given, it is that of `url`.
+    pub(crate) fn profile(&self, url: Option<&Uri>) -> Result<Option<(String, Profile)>, Failure> {
+        let Some(name) = self.profile else { return Ok(None) };
+        let of_url = url.map(origin_of);
+        let origin = self.origin.as_deref().or(of_url.as_deref());
+        let origin = origin.ok_or_else(|| {
+            Failure::input("--origin", "must be set with --profile, such as https://hooks.example.com")
+        })?;
+        let mut builder = name.builder(origin).received_as(&self.received_as);
+        if !self.algorithms.is_empty() {
+            builder = builder.algorithms(self.algorithms.iter().map(|name| name.algorithm()));
+        }
+        let profile = builder.build().map_err(|error| Failure::Input(explained(&error)))?;
+        // The scheme has the name of the command line.
+        let name = name.to_possible_value().map(|value| value.get_name().to_owned());
+        Ok(Some((name.unwrap_or_default(), profile)))
+    }
+
+    /// The provider whose scheme is used.
+    pub(crate) fn provider(&self) -> Option<Provider> {
+        if self.profile.is_some() { None } else { self.scheme.provider() }
+    }
+}
+
+/// The scheme of a profile.
+pub(crate) fn scheme(name: &str, profile: &Profile) -> Result<Scheme, Failure> {
+    profile.scheme(name.to_owned()).map_err(|error| Failure::Input(error.to_string()))
+}
+
+/// The scheme and the host of a URL.
+pub(crate) fn origin_of(url: &Uri) -> String {
+    let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    format!("{}://{authority}", url.scheme_str().unwrap_or_default())
+}
+
+/// The error, with the option that corrects it in place of the method.
+fn explained(error: &ConfigError) -> String {
+    let (field, text) = (error.field(), error.to_string());
+    match field {
+        "algorithms" => text.replacen(field, "--algorithm", 1),
+        "received_as" => text.replacen(field, "--received-as", 1),
+        "origin" => text.replacen(field, "--origin", 1),
+        _ => text,
+    }
+}
+
+impl ProfileName {
+    fn builder(self, origin: &str) -> ProfileBuilder {
+        match self {
+            Self::Webhooks => Profile::webhooks(origin),
+            Self::AdcpWebhooks => Profile::adcp_webhooks(origin),
+            Self::AdcpRequests => Profile::adcp_requests(origin),
+            Self::Ucp => Profile::ucp(origin),
+            Self::WebBots => Profile::danger_web_bots(origin),
+        }
+    }
+}
+
+impl AlgorithmName {
+    const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::HmacSha256 => Algorithm::HmacSha256,
+            Self::Ed25519 => Algorithm::Ed25519,
+            Self::EcdsaP256Sha256 => Algorithm::EcdsaP256,
+            Self::RsaV15Sha256 => Algorithm::RsaPkcs1,
+            Self::RsaPssSha512 => Algorithm::RsaPssSha512,
+        }
+    }
+}

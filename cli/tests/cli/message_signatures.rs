@@ -1,0 +1,261 @@
+//! `--profile`: HTTP Message Signatures on the command line.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hookwarden::crypto::Algorithm;
+use hookwarden::headers::RequestHead;
+use hookwarden::message_signatures::Profile;
+use hookwarden::{Keyring, Timestamp, Verifier};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::{digest, hmac};
+use serde_json::Value;
+
+use super::listener::Listener;
+use super::scratch::{CommandOutput, SECRET, Scratch};
+
+const BODY: &str = "{\"id\":7}";
+const ORIGIN: &str = "https://hooks.example.com";
+const PROFILE: [&str; 6] = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "hmac-sha256"];
+const SIGN: [&str; 7] = ["sign", "--body", BODY, "--path", "/webhooks/acme?v=1", "--keyid", "2027-01"];
+
+fn request(headers: &[(String, String)], path: &str, body: &str) -> String {
+    let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("POST {path} HTTP/1.1\r\n{head}\r\n{body}")
+}
+
+/// The raw bytes of a request that `ring` signs now.
+fn signed_by_ring(body: &str) -> String {
+    let digest = STANDARD.encode(digest::digest(&digest::SHA256, body.as_bytes()));
+    let created = Timestamp::now().as_unix();
+    let input = format!(
+        "(\"@method\" \"@target-uri\" \"content-type\" \"content-digest\");created={created};expires={};nonce=\"n\";keyid=\"k\"",
+        created + 60
+    );
+    let base = format!(
+        "\"@method\": POST\n\"@target-uri\": {ORIGIN}/hooks\n\"content-type\": application/json\n\
+         \"content-digest\": sha-256=:{digest}:\n\"@signature-params\": {input}"
+    );
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), base.as_bytes());
+    let headers = [
+        ("Host", "hooks.example.com".to_owned()),
+        ("Content-Type", "application/json".to_owned()),
+        ("Content-Digest", format!("sha-256=:{digest}:")),
+        ("Signature-Input", format!("acme={input}")),
+        ("Signature", format!("acme=:{}:", STANDARD.encode(signature.as_ref()))),
+    ];
+    request(&headers.map(|(name, value)| (name.to_owned(), value)), "/hooks", body)
+}
+
+fn verify(scratch: &Scratch, capture: &str) -> CommandOutput {
+    scratch.run([&["verify", capture], &PROFILE[..]].concat())
+}
+
+#[test]
+fn signed_message_verifies_with_the_library() {
+    let scratch = Scratch::new();
+    let ended = scratch.run([&SIGN[..], &PROFILE].concat()).assert_code(0);
+    let headers = ended.headers();
+    assert!(headers.contains(&("host".into(), "hooks.example.com".into())), "{ended:?}");
+    let profile = Profile::webhooks(ORIGIN).algorithms([Algorithm::HmacSha256]).build().unwrap();
+    let scheme = profile.scheme("acme").unwrap();
+    let keys = Keyring::new(scheme.secret(SECRET).unwrap());
+    let verifier = Verifier::new(scheme, keys).unwrap();
+    verifier.verify(&RequestHead::new("POST", "/webhooks/acme?v=1", &headers), BODY.as_bytes()).unwrap();
+    assert!(verifier.verify(&RequestHead::new("POST", "/webhooks/acme?v=2", &headers), BODY.as_bytes()).is_err());
+    // Each message has another nonce.
+    let nonce =
+        |ended: &CommandOutput| ended.stdout.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let second = scratch.run([&SIGN[..], &PROFILE].concat()).assert_code(0);
+    assert_ne!(nonce(&ended), nonce(&second));
+    assert_eq!(URL_SAFE_NO_PAD.decode(nonce(&second)).unwrap().len(), 16);
+}
+
+#[test]
+fn curl_command_has_the_host_of_the_origin() {
+    let scratch = Scratch::new();
+    let arguments = ["sign", "--body", BODY, "--curl", "http://127.0.0.1:3000/hooks", "--keyid", "k", "--nonce", "n"];
+    let ended = scratch.run([&arguments[..], &PROFILE].concat()).assert_code(0);
+    for part in ["host: hooks.example.com", "nonce=\"n\"", "Content-Digest: sha-256=:"] {
+        assert!(ended.stdout.contains(part), "{part}: {ended:?}");
+    }
+    // Without --origin, the URL has it.
+    let ended = scratch.run([&arguments[..], &["--profile", "webhooks", "--algorithm", "hmac-sha256"]].concat());
+    assert!(ended.assert_code(0).stdout.contains("host: 127.0.0.1:3000"));
+}
+
+#[test]
+fn message_of_another_signer_verifies() {
+    let scratch = Scratch::new();
+    scratch.write("request.http", signed_by_ring(BODY));
+    let ended = verify(&scratch, "request.http").assert_code(0);
+    assert!(ended.stdout.starts_with("holds: the signature verifies with secret 1"), "{ended:?}");
+}
+
+#[test]
+fn refused_messages_are_explained() {
+    let scratch = Scratch::new();
+    let valid = signed_by_ring(BODY);
+    let cases = [
+        (valid.replace("{\"id\":7}", "{\"id\": 7}"), "body-json-rewritten", true),
+        (valid.replace("{\"id\":7}", "{\"id\":8}"), "body-differs", true),
+        (valid.replace("POST", "PUT"), "method-differs", true),
+        (valid.replace("Content-Digest", "X-Digest"), "header-missing", true),
+        (valid.replace("Signature-Input", "X-Input"), "header-missing", false),
+        (valid.replace("acme=:", "other=:"), "signature-label", true),
+    ];
+    for (capture, kind, is_proven) in cases {
+        scratch.write("request.http", capture);
+        let ended = scratch.run([&["verify", "request.http", "--json"], &PROFILE[..]].concat()).assert_code(1);
+        let cause = &ended.json()["causes"][0];
+        assert_eq!((&cause["kind"], &cause["proven"]), (&kind.into(), &is_proven.into()), "{ended:?}");
+        assert!(!ended.stdout.contains(SECRET));
+    }
+    // Another secret.
+    scratch.write("request.http", valid);
+    let ended = scratch.run_with_secret("another-secret", [&["verify", "request.http"], &PROFILE[..]].concat());
+    assert!(ended.assert_code(1).stdout.contains("the signature names the key \"k\""));
+}
+
+#[test]
+fn directory_of_messages_is_grouped_by_cause() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("captures")).unwrap();
+    let valid = signed_by_ring(BODY);
+    scratch.write("captures/a.http", &valid);
+    scratch.write("captures/b.http", format!("{valid}\n"));
+    let ended = scratch.run([&["verify", "captures", "--json"], &PROFILE[..]].concat()).assert_code(1);
+    let report = ended.json();
+    assert_eq!(report["verified"], serde_json::json!(["a.http"]));
+    assert_eq!(report["groups"][0]["causes"][0]["kind"], "body-newline-added", "{report}");
+}
+
+#[test]
+fn headers_without_a_request_line_need_one() {
+    let scratch = Scratch::new();
+    let headers = scratch.run([&SIGN[..], &PROFILE].concat()).assert_code(0).stdout;
+    scratch.write("headers", headers);
+    scratch.write("body", BODY);
+    let arguments = ["verify", "--headers", "headers", "--body", "body"];
+    scratch.run([&arguments[..], &PROFILE].concat()).assert_refused("--method and --path: must be set");
+    let line = ["--method", "POST", "--path", "/webhooks/acme?v=1"];
+    scratch.run([&arguments[..], &PROFILE, &line].concat()).assert_code(0);
+    let line = ["--method", "POST", "--path", "/webhooks/acme"];
+    scratch.run([&arguments[..], &PROFILE, &line].concat()).assert_code(1);
+}
+
+#[test]
+fn wrong_combinations_are_refused() {
+    let scratch = Scratch::new();
+    let profile = |more: &[&'static str]| [&SIGN[..], &["--profile", "webhooks"], more].concat();
+    let cases: [(Vec<&str>, &str); 9] = [
+        (profile(&[]), "--origin: must be set with --profile"),
+        (profile(&["--origin", ORIGIN]), "--algorithm: must be set"),
+        (profile(&["--origin", "hooks.example.com", "--algorithm", "hmac-sha256"]), "--origin: must be http(s)://"),
+        (
+            profile(&["--origin", ORIGIN, "--algorithm", "hmac-sha256", "--algorithm", "ed25519"]),
+            "--algorithm: must be HMAC-SHA-256 alone",
+        ),
+        (profile(&["--origin", ORIGIN, "--algorithm", "ed25519"]), "must be an Ed25519 private key"),
+        (profile(&["--scheme", "stripe", "--origin", ORIGIN]), "cannot be used with"),
+        ([&SIGN[..], &["--origin", ORIGIN]].concat(), "arguments: the following required arguments were not provided"),
+        ([&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(), "--path: must be set, or --url"),
+        ([&SIGN[..5], &PROFILE].concat(), "--keyid: must be given, because the profile requires it"),
+    ];
+    for (arguments, problem) in cases {
+        scratch.run(arguments).assert_refused(problem);
+    }
+}
+
+/// A private and a public JWK with the name `kid`.
+fn jwks(seed: u8, kid: &str) -> (String, String) {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    let (d, x) = (URL_SAFE_NO_PAD.encode([seed; 32]), URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()));
+    // On several lines, as tools print it.
+    let head = format!("{{\n  \"kty\": \"OKP\",\n  \"crv\": \"Ed25519\",\n  \"kid\": \"{kid}\",\n  \"x\": \"{x}\"");
+    (format!("{head},\n  \"d\": \"{d}\"\n}}\n"), format!("{head}\n}}\n"))
+}
+
+#[test]
+fn jwk_signs_with_its_name() {
+    let scratch = Scratch::new();
+    let (private, public) = jwks(1, "2027-01");
+    scratch.write("private.jwk", private);
+    scratch.write("public.jwk", &public);
+    let profile =
+        ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519", "--algorithm", "ecdsa-p256-sha256"];
+    let ended = scratch.run([&SIGN[..5], &profile, &["--secret-file", "private.jwk"]].concat()).assert_code(0);
+    assert!(ended.stdout.contains("keyid=\"2027-01\""), "{ended:?}");
+    scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+    let verify =
+        |keys: &str| scratch.run([&["verify", "request.http", "--json", "--secret-file", keys], &profile[..]].concat());
+    verify("public.jwk").assert_code(0);
+    verify("private.jwk").assert_code(0);
+    // The second key of a set.
+    let (_, other) = jwks(2, "2026-07");
+    scratch.write("set.json", format!("{{\"keys\": [{other}, {public}]}}"));
+    assert_eq!(verify("set.json").assert_code(0).json()["secret"], 2);
+    scratch.write("other.jwk", other);
+    let ended = verify("other.jwk").assert_code(1);
+    assert_eq!(ended.json()["causes"][0]["kind"], "key-unknown", "{ended:?}");
+}
+
+#[test]
+fn message_of_each_profile_verifies() {
+    let scratch = Scratch::new();
+    let (private, public) = jwks(1, "2027-01");
+    scratch.write("private.jwk", private);
+    scratch.write("public.jwk", public);
+    for profile in ["adcp-webhooks", "adcp-requests", "ucp", "web-bots"] {
+        let options = ["--profile", profile, "--origin", ORIGIN];
+        let ended = scratch.run([&SIGN[..5], &options, &["--secret-file", "private.jwk"]].concat()).assert_code(0);
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+        let verify = ["verify", "request.http", "--secret-file", "public.jwk"];
+        scratch.run([&verify[..], &options].concat()).assert_code(0);
+        // Web Bot Auth does not cover the body.
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", "[]"));
+        let code = i32::from(profile != "web-bots");
+        scratch.run([&verify[..], &options].concat()).assert_code(code);
+        Listener::start(&scratch, &[&options[..], &["--secret-file", "public.jwk"]].concat()).interrupt();
+    }
+}
+
+#[test]
+fn host_of_a_proxy_is_accepted_if_named() {
+    let scratch = Scratch::new();
+    scratch.write("request.http", signed_by_ring(BODY).replace("Host: hooks.example.com", "Host: internal:8080"));
+    let verify = [&["verify", "request.http"], &PROFILE[..]].concat();
+    assert!(scratch.run(&verify).assert_code(1).stdout.contains("host-differs, proven: "));
+    scratch.run([&verify[..], &["--received-as", "internal:8080"]].concat()).assert_code(0);
+    scratch
+        .run([&verify[..], &["--received-as", "http://internal"]].concat())
+        .assert_refused("--received-as: must be host");
+}
+
+#[test]
+fn sent_and_resent_messages_are_accepted() {
+    let scratch = Scratch::new();
+    let listener = Listener::start(&scratch, &[&PROFILE[..], &["--save", "captures"]].concat());
+    let url = listener.url("/webhooks/acme");
+    let send = ["send", &url, "--body", BODY, "--keyid", "2027-01"];
+    scratch.run([&send[..], &PROFILE].concat()).assert_code(0);
+    // A message that is signed for another origin.
+    let other = ["--profile", "webhooks", "--origin", "https://other.example.com", "--algorithm", "hmac-sha256"];
+    scratch.run([&send[..], &other].concat()).assert_code(1);
+    let reports = listener.reports(2);
+    let outcome = |report: &Value| report["outcome"].as_str().unwrap().to_owned();
+    assert_eq!((outcome(&reports[0]), outcome(&reports[1])), ("accepted".into(), "refused".into()), "{reports:?}");
+    let kinds = [0, 1].map(|cause| reports[1]["causes"][cause]["kind"].as_str().unwrap());
+    assert_eq!(kinds, ["host-differs", "url-host"], "{reports:?}");
+
+    let mut captures: Vec<_> =
+        fs::read_dir(scratch.path("captures")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    captures.sort();
+    let capture = captures[0].to_str().unwrap();
+    verify(&scratch, capture).assert_code(0);
+    let resend = ["resend", capture, "--to", &listener.url(""), "--keyid", "2027-01"];
+    scratch.run([&resend[..], &PROFILE].concat()).assert_code(0);
+    assert_eq!(outcome(&listener.reports(3)[2]), "accepted");
+    listener.interrupt();
+}

@@ -1,0 +1,45 @@
+//! The times of a signature.
+
+use crate::diagnose::cause::{Cause, CauseKind};
+use crate::diagnose::time;
+use crate::message_signatures::{Profile, Signed};
+use crate::time::{Timestamp, TimestampFormat, Tolerance};
+
+/// Returns what is wrong with `created` and `expires` at the time `now`.
+pub(super) fn causes(profile: &Profile, signed: &Signed, tolerance: Tolerance, now: Timestamp) -> Vec<Cause> {
+    let skew = profile.clock_skew();
+    let created = signed.created.and_then(|created| {
+        let text = created.as_unix().to_string();
+        let wrong = time::wrong(text.as_bytes(), TimestampFormat::Seconds, tolerance, now, HEADER);
+        wrong.or_else(|| early(created, skew, now))
+    });
+    let expired = signed.expires.filter(|expires| now.seconds_since(*expires) > skew).map(|expires| {
+        let age = now.seconds_since(expires);
+        Cause::new(
+            CauseKind::SignatureExpired,
+            format!("the signature expired {age} s ago (parameter expires), and {skew} s are tolerated"),
+            "if this request was stored, diagnose it at the time it arrived; otherwise have the sender sign each retry \
+             again, and give its signatures more time",
+        )
+        .at_header(HEADER)
+        .of_seconds(age)
+    });
+    // A time in milliseconds is also too early, so `wrong` comes first.
+    created.into_iter().chain(expired).collect()
+}
+
+/// Returns the cause for a time within the tolerance, but further in the future than the clocks may differ.
+fn early(created: Timestamp, skew: i64, now: Timestamp) -> Option<Cause> {
+    let seconds = created.seconds_since(now);
+    (seconds > skew).then(|| {
+        Cause::new(
+            CauseKind::TimestampEarly,
+            format!("the signature was created {seconds} s in the future, and {skew} s are tolerated"),
+            "synchronize both clocks by NTP: the sender's is ahead, or the receiver's is behind",
+        )
+        .at_header(HEADER)
+        .of_seconds(seconds.saturating_neg())
+    })
+}
+
+const HEADER: &str = "Signature-Input";

@@ -1,0 +1,648 @@
+//! Requests with HTTP Message Signatures, whose sender is `ring` and builds the signature base by hand.
+
+use hookwarden::crypto::Algorithm;
+use hookwarden::diagnose::{Capture, CauseKind, Diagnosis};
+use hookwarden::headers::RequestHead;
+use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder};
+use hookwarden::{Scheme, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use ring::digest::SHA256;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, KeyPair as _,
+};
+
+use crate::sender::{Headers, NOW, SECRET, assert_hidden, assert_kinds, base64, hash, hex, mac, sha256};
+
+const ORIGIN: &str = "https://hooks.example.com";
+const TARGET: &str = "/webhooks/acme?id=7&kind=a";
+const BODY: &[u8] = br#"{"event":"user.created"}"#;
+const PARAMETERS: &str = r#";created=1800000000;expires=1800000300;nonce="4Ym1aA3bQ9v8w2k0";keyid="2027-01""#;
+
+fn builder() -> ProfileBuilder {
+    Profile::webhooks(ORIGIN).algorithms([Algorithm::HmacSha256])
+}
+
+fn digest(body: &[u8]) -> String {
+    format!("sha-256=:{}:", base64(&hash(&SHA256, body)))
+}
+
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// What a sender signs, and what it sends.
+struct Message {
+    lines: Vec<(String, String)>,
+    parameters: String,
+    label: &'static str,
+    method: &'static str,
+    target: String,
+    headers: Headers,
+    body: Vec<u8>,
+    /// Changes the base before it is signed.
+    base: fn(String) -> String,
+    sign: Sign,
+}
+
+impl Message {
+    fn new() -> Self {
+        let lines = [
+            ("\"@method\"", "POST".to_owned()),
+            ("\"@target-uri\"", format!("{ORIGIN}{TARGET}")),
+            ("\"content-type\"", "application/json".to_owned()),
+            ("\"content-digest\"", digest(BODY)),
+        ];
+        let mut message = Self {
+            lines: lines.map(|(name, value)| (name.to_owned(), value)).into(),
+            parameters: PARAMETERS.to_owned(),
+            label: "sig1",
+            method: "POST",
+            target: TARGET.to_owned(),
+            headers: Vec::new(),
+            body: BODY.to_vec(),
+            base: |base| base,
+            sign: Box::new(|base| sha256(SECRET.as_bytes(), base)),
+        };
+        message.set("Host", "hooks.example.com");
+        message.set("Content-Type", "application/json");
+        message.set("Content-Digest", &digest(BODY));
+        message
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    }
+
+    fn line(&mut self, name: &str, value: &str) {
+        let line = self.lines.iter_mut().find(|(known, _)| known.trim_matches('"') == name);
+        value.clone_into(&mut line.unwrap().1);
+    }
+
+    fn input(&self) -> String {
+        let names: Vec<&str> = self.lines.iter().map(|(name, _)| name.as_str()).collect();
+        format!("({}){}", names.join(" "), self.parameters)
+    }
+
+    fn signature(&self) -> Vec<u8> {
+        let mut base: String = self.lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        base.push_str(&format!("\"@signature-params\": {}", self.input()));
+        (self.sign)((self.base)(base).as_bytes())
+    }
+
+    fn signed(mut self) -> Self {
+        let signature = format!("{}=:{}:", self.label, base64(&self.signature()));
+        self.set("Signature-Input", &format!("{}={}", self.label, self.input()));
+        self.set("Signature", &signature);
+        self
+    }
+
+    fn diagnose(&self, scheme: &Scheme, secret: &str, now: Timestamp) -> Diagnosis {
+        let head = RequestHead::new(self.method, &self.target, &self.headers);
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value));
+        Capture::new(scheme, secret, &head, &self.body).with_headers(headers).diagnose_at(now)
+    }
+}
+
+fn scheme(profile: ProfileBuilder) -> Scheme {
+    profile.build().unwrap().scheme("acme").unwrap()
+}
+
+/// A change before signing or after it, and the causes, all proven.
+type Case = (fn(&mut Message), fn(&mut Message), &'static [CauseKind]);
+
+fn unchanged(_: &mut Message) {}
+
+fn changed(case: &Case) -> Message {
+    let mut message = Message::new();
+    (case.0)(&mut message);
+    let mut message = message.signed();
+    (case.1)(&mut message);
+    message
+}
+
+#[track_caller]
+fn assert_message(message: &Message, profile: ProfileBuilder, kinds: &[CauseKind]) -> Diagnosis {
+    let diagnosis = message.diagnose(&scheme(profile), SECRET, NOW);
+    assert_kinds(&diagnosis, kinds);
+    assert_hidden(&diagnosis, SECRET, &[message.signature()]);
+    diagnosis
+}
+
+#[track_caller]
+fn assert_proven(message: &Message, profile: ProfileBuilder, kinds: &[CauseKind]) -> Diagnosis {
+    let diagnosis = assert_message(message, profile, kinds);
+    assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
+    assert_eq!(diagnosis.fitting_secret(), Some(0), "{diagnosis}");
+    diagnosis
+}
+
+#[test]
+fn correct_request_has_no_cause() {
+    assert_proven(&Message::new().signed(), builder(), &[]);
+}
+
+#[test]
+fn changed_body_is_proven_by_its_digest() {
+    let cases: [(&[u8], &[u8], CauseKind); 7] = [
+        (BODY, br#"{"event": "user.created"}"#, CauseKind::BodyJsonRewritten),
+        (BODY, b"{\"event\":\"user.created\"}\n", CauseKind::BodyNewlineAdded),
+        (b"{}\n", b"{}", CauseKind::BodyNewlineLost),
+        (b"a\r\nb", b"a\nb", CauseKind::BodyCrlfLost),
+        (b"{}", b"\xef\xbb\xbf{}", CauseKind::BodyBomAdded),
+        (b"{}", b"e30=", CauseKind::BodyEncoded),
+        (BODY, b"something else", CauseKind::BodyDiffers),
+    ];
+    for (sent, captured, kind) in cases {
+        let mut message = Message::new();
+        message.line("content-digest", &digest(sent));
+        message.set("Content-Digest", &digest(sent));
+        let mut message = message.signed();
+        message.body = captured.to_vec();
+        assert_proven(&message, builder(), &[kind]);
+    }
+}
+
+#[test]
+fn compressed_body_is_proven_by_its_digest() {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(BODY).unwrap();
+    let mut message = Message::new().signed();
+    message.body = encoder.finish().unwrap();
+    assert_proven(&message, builder(), &[CauseKind::BodyCompressed]);
+}
+
+#[test]
+fn other_request_than_signed_is_proven() {
+    let cases: &[Case] = &[
+        (
+            |m| m.line("@target-uri", "http://hooks.example.com/webhooks/acme?id=7&kind=a"),
+            unchanged,
+            &[CauseKind::UrlScheme],
+        ),
+        (
+            |m| m.line("@target-uri", "https://public.example.com/webhooks/acme?id=7&kind=a"),
+            |m| m.set("X-Forwarded-Host", "public.example.com"),
+            &[CauseKind::UrlHost],
+        ),
+        (|m| m.line("@target-uri", &format!("{ORIGIN}:443{TARGET}")), unchanged, &[CauseKind::UrlHost]),
+        (|m| m.line("@target-uri", &format!("{ORIGIN}/webhooks/acme")), unchanged, &[CauseKind::UrlQuery]),
+        (
+            |m| m.line("@target-uri", &format!("{ORIGIN}/webhooks/acme/?id=7&kind=a")),
+            unchanged,
+            &[CauseKind::UrlTrailingSlash],
+        ),
+        (|m| m.line("@target-uri", &format!("{ORIGIN}/webhooks/acme?kind=a&id=7")), unchanged, &[CauseKind::UrlForm]),
+        (
+            unchanged,
+            |m| {
+                m.target = "/acme?id=7&kind=a".into();
+                m.set("X-Forwarded-Prefix", "/webhooks");
+            },
+            &[CauseKind::UrlForm],
+        ),
+        (unchanged, |m| m.method = "PUT", &[CauseKind::MethodDiffers]),
+        (unchanged, |m| m.set("Content-Type", "application/json; charset=utf-8"), &[CauseKind::HeaderValueDiffers]),
+        (unchanged, |m| m.set("Content-Digest", &digest(b"x")), &[CauseKind::HeaderValueDiffers]),
+        (unchanged, |m| m.remove("Content-Digest"), &[CauseKind::HeaderMissing, CauseKind::HeaderValueDiffers]),
+        (
+            unchanged,
+            |m| m.headers.push(("content-type".into(), b"text/plain".to_vec())),
+            &[CauseKind::HeaderDuplicated, CauseKind::HeaderDuplicated],
+        ),
+        (
+            |m| m.line("@target-uri", "http://hooks.example.com/webhooks/acme"),
+            unchanged,
+            &[CauseKind::UrlScheme, CauseKind::UrlQuery],
+        ),
+    ];
+    for case in cases {
+        assert_proven(&changed(case), builder(), case.2);
+    }
+}
+
+#[test]
+fn other_signature_base_is_proven() {
+    let cases: &[Case] = &[
+        (|m| m.base = |base| base.replace('\n', "\r\n"), unchanged, &[CauseKind::TemplateSeparator]),
+        (|m| m.base = |base| format!("{base}\n"), unchanged, &[CauseKind::TemplateSeparator]),
+        (|m| m.base = |base| base.replace("\": ", "\":"), unchanged, &[CauseKind::TemplateSeparator]),
+        (
+            |m| {
+                m.base = |base| {
+                    base.replace("\"content-type\"", "content-type")
+                        .replace("\"@method\"", "@method")
+                        .replace("\"@target-uri\"", "@target-uri")
+                        .replace("\"content-digest\":", "content-digest:")
+                        .replace("\"@signature-params\"", "@signature-params")
+                        .replace(
+                            "(@method @target-uri content-type \"content-digest\")",
+                            "(\"@method\" \"@target-uri\" \"content-type\" \"content-digest\")",
+                        )
+                }
+            },
+            unchanged,
+            &[CauseKind::TemplateLiteral],
+        ),
+        (|m| m.base = |base| base.rsplit_once('\n').unwrap().0.into(), unchanged, &[CauseKind::TemplatePartMissing]),
+        (|m| m.base = |base| base.replace("params\": (", "params\": sig1=("), unchanged, &[CauseKind::TemplateLiteral]),
+        (
+            |m| {
+                m.base = |base| {
+                    let (first, rest) = base.split_once('\n').unwrap();
+                    let (second, rest) = rest.split_once('\n').unwrap();
+                    format!("{second}\n{first}\n{rest}")
+                }
+            },
+            unchanged,
+            &[CauseKind::TemplateOrder],
+        ),
+        (|m| m.base = |base| base.split_once('\n').unwrap().1.into(), unchanged, &[CauseKind::TemplatePartMissing]),
+        (
+            |m| {
+                m.base = |base| {
+                    base.replace(";created=1800000000;expires=1800000300", ";expires=1800000300;created=1800000000")
+                }
+            },
+            unchanged,
+            &[CauseKind::TemplateOrder],
+        ),
+        (|m| m.base = |_| String::from_utf8(BODY.to_vec()).unwrap(), unchanged, &[CauseKind::TemplateBodyAlone]),
+        (
+            |m| {
+                m.lines.remove(0);
+            },
+            unchanged,
+            &[CauseKind::TemplatePartMissing],
+        ),
+    ];
+    for (place, case) in cases.iter().enumerate() {
+        let diagnosis = assert_proven(&changed(case), builder(), case.2);
+        assert!(!diagnosis.holds(), "case {place}");
+    }
+}
+
+#[test]
+fn wrong_parameters_are_proven() {
+    let cases: &[Case] = &[
+        (
+            |m| m.parameters = m.parameters.replace(r#";nonce="4Ym1aA3bQ9v8w2k0""#, ""),
+            unchanged,
+            &[CauseKind::FieldMissing],
+        ),
+        (|m| m.parameters.push_str(";alg=\"ed25519\""), unchanged, &[CauseKind::AlgorithmDiffers]),
+        (|m| m.parameters = m.parameters.replace("\"2027-01\"", "\"\""), unchanged, &[CauseKind::SignatureParameter]),
+        (
+            |m| m.parameters = m.parameters.replace("=1800000000", "=\"2027\""),
+            unchanged,
+            &[CauseKind::TimestampMalformed],
+        ),
+        (
+            |m| m.parameters = m.parameters.replace("created=1800000000", "created=1799999600"),
+            unchanged,
+            &[CauseKind::TimestampStale],
+        ),
+        (
+            |m| m.parameters = m.parameters.replace("created=1800000000", "created=1800000100"),
+            unchanged,
+            &[CauseKind::TimestampEarly],
+        ),
+        (
+            |m| {
+                m.parameters = m
+                    .parameters
+                    .replace("created=1800000000", "created=1800000000000")
+                    .replace("1800000300", "1800000300000")
+            },
+            unchanged,
+            &[CauseKind::TimestampMilliseconds],
+        ),
+        (
+            |m| m.parameters = m.parameters.replace("1800000000", "1799999800").replace("1800000300", "1799999900"),
+            unchanged,
+            &[CauseKind::SignatureExpired],
+        ),
+    ];
+    for case in cases {
+        assert_proven(&changed(case), builder(), case.2);
+    }
+    let forbidden = || builder().forbids([Parameter::Alg]);
+    let message = changed(&(|m| m.parameters.push_str(";alg=\"hmac-sha256\""), unchanged, &[]));
+    assert_proven(&message, forbidden(), &[CauseKind::SignatureParameter]);
+}
+
+#[test]
+fn label_and_tag_are_named() {
+    let message = Message::new().signed();
+    assert_proven(&message, builder().label("acme"), &[CauseKind::SignatureLabel]);
+    assert_proven(&message, builder().label("sig1").tag("acme"), &[CauseKind::SignatureTag]);
+    assert_proven(&message, builder().tag("acme"), &[CauseKind::SignatureTag]);
+    let mut message = Message::new().signed();
+    let value = format!("other=:{}:", base64(&message.signature()));
+    message.set("Signature", &value);
+    assert_proven(&message, builder(), &[CauseKind::SignatureLabel]);
+    let input = format!("sig1={0}, sig2={0}", message.input());
+    message.set("Signature-Input", &input);
+    assert_message(&message, builder(), &[CauseKind::SignatureCount]);
+}
+
+#[test]
+fn tag_without_one_in_the_profile_is_named() {
+    let message = changed(&(|m| m.parameters.push_str(";tag=\"acme\""), unchanged, &[]));
+    assert_proven(&message, builder(), &[CauseKind::SignatureTag]);
+    assert_proven(&message, builder().tag("acme"), &[]);
+}
+
+#[test]
+fn other_host_is_named_with_the_expected_one() {
+    let mut message = Message::new().signed();
+    message.set("Host", "internal:8080");
+    let diagnosis = assert_proven(&message, builder(), &[CauseKind::HostDiffers]);
+    assert!(diagnosis.causes()[0].what().contains("hooks.example.com"), "{diagnosis}");
+    assert_proven(&message, builder().received_as(["internal:8080"]), &[]);
+    message.remove("Host");
+    assert_proven(&message, builder(), &[CauseKind::HeaderMissing]);
+    message.set("Host", "two hosts");
+    assert_proven(&message, builder(), &[CauseKind::HeaderMalformed]);
+    // Sent to another host, and signed for it.
+    let mut message = Message::new();
+    message.line("@target-uri", &format!("https://other.example.com{TARGET}"));
+    let mut message = message.signed();
+    message.set("Host", "other.example.com");
+    assert_proven(&message, builder(), &[CauseKind::HostDiffers, CauseKind::UrlHost]);
+}
+
+#[test]
+fn limits_of_parameters_are_proven() {
+    let message = Message::new().signed();
+    assert_proven(&message, builder().min_nonce_bytes(16), &[CauseKind::SignatureParameter]);
+    let short = builder().max_validity(std::time::Duration::from_secs(60));
+    assert_proven(&message, short, &[CauseKind::SignatureParameter]);
+}
+
+#[test]
+fn base64_under_a_base64url_profile_is_proven() {
+    let message = Message::new().signed();
+    assert_proven(&message, builder().base64url_signatures(), &[CauseKind::SignatureEncoding]);
+}
+
+#[test]
+fn body_of_an_unsigned_digest_is_named() {
+    let mut message = Message::new();
+    message.lines.truncate(2);
+    let profile = || {
+        Profile::builder(ORIGIN)
+            .algorithms([Algorithm::HmacSha256])
+            .covers(["@method", "@target-uri"])
+            .covers_with_body(["content-digest"])
+    };
+    let mut message = message.signed();
+    assert_proven(&message, profile(), &[CauseKind::TemplatePartMissing]);
+    message.body.clear();
+    assert_proven(&message, profile(), &[]);
+}
+
+#[test]
+fn misspelt_signature_is_proven() {
+    let signature = |message: &Message, value: String| {
+        let mut headers = message.headers.clone();
+        headers.retain(|(name, _)| name != "Signature");
+        headers.push(("Signature".into(), value.into_bytes()));
+        headers
+    };
+    let url = |text: &str| text.replace('+', "-").replace('/', "_");
+    // Its base64 has both letters in which the alphabets differ.
+    let mut message = (0..)
+        .map(|number| {
+            let mut message = Message::new();
+            message.parameters = message.parameters.replace("4Ym1aA3bQ9v8w2k0", &format!("nonce-{number}"));
+            message.signed()
+        })
+        .find(|message| base64(&message.signature()).contains('+') && base64(&message.signature()).contains('/'))
+        .unwrap();
+    let text = base64(&message.signature());
+    let spellings = [
+        (format!("sig1=:{}:", url(&text)), CauseKind::SignatureEncoding),
+        (format!("sig1=:{}:", url(text.trim_end_matches('='))), CauseKind::SignatureEncoding),
+        (format!("sig1=\"{text}\""), CauseKind::SignatureQuoted),
+        (format!("sig1={text}"), CauseKind::SignaturePrefixMissing),
+        (text.clone(), CauseKind::SignaturePrefixMissing),
+    ];
+    for (value, kind) in spellings {
+        message.headers = signature(&message, value);
+        assert_proven(&message, builder(), &[kind]);
+    }
+    message.headers = signature(&message, format!("sig1=:{}:", hex(&message.signature())));
+    assert_proven(&message, builder(), &[CauseKind::SignatureEncoding]);
+}
+
+#[test]
+fn unreadable_message_is_described() {
+    let cases: &[Case] = &[
+        (unchanged, |m| m.headers.retain(|(name, _)| !name.starts_with("Signature")), &[CauseKind::HeaderMissing]),
+        (unchanged, |m| m.remove("Signature"), &[CauseKind::HeaderMissing, CauseKind::Unexplained]),
+        (unchanged, |m| m.set("Signature-Input", "sig1=("), &[CauseKind::HeaderMalformed]),
+        (
+            |m| m.lines.push(("\"@request-target\"".into(), String::new())),
+            unchanged,
+            &[CauseKind::ComponentUnsupported],
+        ),
+        (
+            |m| m.lines.push(("\"@query-param\";name=\"none\"".into(), String::new())),
+            unchanged,
+            &[CauseKind::ComponentUnsupported],
+        ),
+        (|m| m.lines.push(("\"x-missing\"".into(), String::new())), unchanged, &[CauseKind::HeaderMissing]),
+        (
+            |m| {
+                m.set("Content-Digest", "md5=:AAAA:");
+                m.line("content-digest", "md5=:AAAA:");
+            },
+            unchanged,
+            &[CauseKind::DigestUnsupported],
+        ),
+    ];
+    for case in cases {
+        assert_message(&changed(case), builder(), case.2);
+    }
+    let message = Message::new().signed();
+    let diagnosis = Capture::new(&scheme(builder()), SECRET, &message.headers, BODY).diagnose_at(NOW);
+    assert_kinds(&diagnosis, &[CauseKind::RequestLineMissing]);
+}
+
+#[test]
+fn wrong_secret_names_the_keyid() {
+    let mut message = Message::new();
+    message.sign = Box::new(|base| sha256(b"another-secret", base));
+    let diagnosis = assert_message(&message.signed(), builder(), &[CauseKind::Unexplained]);
+    let cause = &diagnosis.causes()[0];
+    assert!(cause.what().contains("the signature names the key \"2027-01\""), "{diagnosis}");
+    assert!(!cause.is_proven());
+}
+
+#[test]
+fn other_body_under_another_secret_is_described() {
+    let mut message = Message::new();
+    message.sign = Box::new(|base| sha256(b"another-secret", base));
+    let mut message = message.signed();
+    message.body.push(b'\n');
+    let diagnosis = assert_message(&message, builder(), &[CauseKind::BodyNewlineAdded, CauseKind::Unexplained]);
+    assert!(diagnosis.causes().iter().all(|cause| !cause.is_proven()), "{diagnosis}");
+}
+
+#[test]
+fn wrong_secret_and_hash_are_proven() {
+    let mut message = Message::new();
+    message.sign = Box::new(|base| sha256(format!("{SECRET}\n").as_bytes(), base));
+    assert_proven(&message.signed(), builder(), &[CauseKind::SecretWhiteSpace]);
+    let mut message = Message::new();
+    message.sign = Box::new(|base| mac(ring::hmac::HMAC_SHA512, SECRET.as_bytes(), base));
+    assert_proven(&message.signed(), builder(), &[CauseKind::AlgorithmDiffers]);
+}
+
+fn p256(algorithm: &'static EcdsaSigningAlgorithm) -> (EcdsaKeyPair, SystemRandom) {
+    let random = SystemRandom::new();
+    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    (EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap(), random)
+}
+
+fn public_key_builder() -> ProfileBuilder {
+    Profile::webhooks(ORIGIN).algorithms([Algorithm::EcdsaP256, Algorithm::Ed25519])
+}
+
+#[track_caller]
+fn assert_public_key(message: &Message, text: &str, kinds: &[CauseKind]) -> Diagnosis {
+    let diagnosis = message.diagnose(&scheme(public_key_builder()), text, NOW);
+    assert_kinds(&diagnosis, kinds);
+    let is_proven = kinds.iter().all(|kind| !matches!(kind, CauseKind::Unexplained | CauseKind::KeyUnknown));
+    assert!(diagnosis.causes().iter().all(|cause| cause.is_proven() == is_proven), "{diagnosis}");
+    diagnosis
+}
+
+#[test]
+fn ecdsa_signature_in_der_is_proven() {
+    for (algorithm, kinds) in
+        [(&ECDSA_P256_SHA256_FIXED_SIGNING, &[][..]), (&ECDSA_P256_SHA256_ASN1_SIGNING, &[CauseKind::AlgorithmDiffers])]
+    {
+        let (pair, random) = p256(algorithm);
+        let text = hex(pair.public_key().as_ref());
+        let mut message = Message::new();
+        message.sign = Box::new(move |base| pair.sign(&random, base).unwrap().as_ref().to_vec());
+        assert_public_key(&message.signed(), &text, kinds);
+    }
+}
+
+/// The JWK of a key with this seed, and a message that it signed.
+fn ed25519(seed: u8, kid: &str) -> (String, Message) {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    let x = base64(pair.public_key().as_ref()).replace('+', "-").replace('/', "_").replace('=', "");
+    let mut message = Message::new();
+    message.sign = Box::new(move |base| pair.sign(base).as_ref().to_vec());
+    (format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{kid}","x":"{x}"}}"#), message)
+}
+
+#[test]
+fn public_key_used_as_secret_is_proven() {
+    let (text, mut message) = ed25519(1, "2027-01");
+    let secret = text.clone();
+    assert_public_key(&message.signed(), &text, &[]);
+    message = Message::new();
+    message.sign = Box::new(move |base| sha256(secret.as_bytes(), base));
+    let diagnosis = assert_public_key(&message.signed(), &text, &[CauseKind::AlgorithmDiffers]);
+    assert!(diagnosis.causes()[0].what().contains("HMAC with the text of the public key"), "{diagnosis}");
+}
+
+#[test]
+fn key_that_is_not_configured_is_named() {
+    let (other, _) = ed25519(2, "2026-07");
+    let (_, message) = ed25519(1, "2027-01");
+    let message = message.signed();
+    let diagnosis = assert_public_key(&message, &other, &[CauseKind::KeyUnknown]);
+    for name in ["2027-01", "2026-07"] {
+        assert!(diagnosis.causes()[0].what().contains(name), "{diagnosis}");
+    }
+    // The key of this name is another one.
+    let (same_name, _) = ed25519(2, "2027-01");
+    assert_public_key(&message, &same_name, &[CauseKind::Unexplained]);
+}
+
+#[test]
+fn key_of_a_set_is_proven() {
+    let ((first, _), (second, message)) = (ed25519(2, "2026-07"), ed25519(1, "2027-01"));
+    let diagnosis =
+        assert_public_key(&message.signed(), &format!(r#"{{"keys":[{first},{second}]}}"#), &[CauseKind::SecretList]);
+    assert!(diagnosis.causes()[0].what().contains("2027-01"), "{diagnosis}");
+}
+
+#[test]
+fn other_scheme_is_named_for_unsigned_request() {
+    let mut message = Message::new();
+    let signature = hex(&sha256(SECRET.as_bytes(), &[b"1800000000.".as_slice(), BODY].concat()));
+    message.set("X-Webhook-Timestamp", "1800000000");
+    message.set("X-Webhook-Signature", &signature);
+    let diagnosis = message.diagnose(&scheme(builder()), SECRET, NOW);
+    assert_kinds(&diagnosis, &[CauseKind::OtherScheme, CauseKind::HeaderMissing]);
+    assert!(diagnosis.causes()[0].is_proven());
+}
+
+/// The documented maximum of signatures that a search computes.
+const MAX_TRIES: u32 = 60_000;
+
+fn assert_bounded(message: &Message) -> Result<(), TestCaseError> {
+    let diagnosis = message.diagnose(&scheme(builder()), SECRET, NOW);
+    prop_assert!(diagnosis.tried() <= MAX_TRIES);
+    prop_assert!(diagnosis.holds() || !diagnosis.causes().is_empty());
+    for cause in diagnosis.causes() {
+        prop_assert!(cause.what().len() < 2_000, "{cause}");
+        prop_assert!(!cause.what().contains(|c: char| c.is_control()), "{cause}");
+    }
+    assert_hidden(&diagnosis, SECRET, &[message.signature()]);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_headers_have_a_bounded_diagnosis(
+        input in "(sig1=)?\\(?(\"[@a-z-]{1,12}\" ?|\"@method\" |\"content-digest\" ){0,4}\\)?(;created=[0-9]{1,16}|;keyid=\"\\PC{0,9}\"){0,3}",
+        signature in "(sig1|x)?=?:?[A-Za-z0-9+/=_-]{0,90}:?",
+        digest in "(sha-256|md5)?=:?[A-Za-z0-9+/]{0,43}=?:?",
+        target in "[/?&=a-z%0-9*]{0,20}",
+        body in vec(any::<u8>(), 0..40),
+    ) {
+        let mut message = Message::new();
+        message.set("Signature-Input", &input);
+        message.set("Signature", &signature);
+        message.set("Content-Digest", &digest);
+        message.target = target;
+        message.body = body;
+        assert_bounded(&message)?;
+    }
+
+    #[test]
+    fn changed_byte_has_a_bounded_diagnosis(place in any::<prop::sample::Index>(), byte in any::<u8>(), header in 0..5_usize) {
+        let mut message = Message::new().signed();
+        let value = &mut message.headers[header].1;
+        let place = place.index(value.len());
+        value[place] = byte;
+        assert_bounded(&message)?;
+    }
+
+    #[test]
+    fn long_names_are_shortened(name in "[a-z]{2500}", label in "[a-z]{300}") {
+        let mut message = Message::new();
+        message.lines.push((format!("\"@query-param\";name=\"{name}\""), String::new()));
+        message.parameters = message.parameters.replace("2027-01", &name);
+        let mut message = message.signed();
+        message.set("Signature-Input", &format!("{label}={}", message.input()));
+        assert_bounded(&message)?;
+    }
+}
