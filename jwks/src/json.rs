@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_core::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::text::start_of;
+
 /// A JSON value. Values that no member of a key has are not kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
@@ -100,7 +102,7 @@ impl<'de> Visitor<'de> for Value {
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
                 members.next_value::<IgnoredAny>()?;
-                return Err(A::Error::custom(format_args!("two members have the name {name:.32?}")));
+                return Err(A::Error::custom(format_args!("two members have the name {:?}", start_of(&name, 32))));
             }
             let value = members.next_value_seed(self.inner()?)?;
             object.insert(name, value);

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwarden::secret::KeyId;
-use hookwarden::{Key, Scheme, Timestamp};
+use hookwarden::{ConfigError, Key, Scheme, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{Json, Object};
 use crate::source::Kind;
+use crate::text::{MAX_PROBLEM, start_of};
 
 /// Why a key of a set is not used.
 #[derive(Debug, PartialEq)]
@@ -24,18 +25,31 @@ impl Unusable {
         Self { why: Cow::Borrowed(why), is_secret: false }
     }
 
-    const fn secret(why: &'static str) -> Self {
+    pub(crate) const fn secret(why: &'static str) -> Self {
         Self { why: Cow::Borrowed(why), is_secret: true }
+    }
+
+    /// An error can quote the key.
+    fn because(error: ConfigError) -> Self {
+        let why = start_of(&error.to_string(), MAX_PROBLEM).to_owned();
+        Self { why: why.into(), is_secret: false }
     }
 }
 
-/// Reads a key, and returns it with the `keyid` by which signatures name it.
-pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<(String, Key), Unusable> {
+/// A key that can be used.
+pub(crate) struct Found {
+    /// The `keyid` by which signatures name it.
+    pub(crate) id: String,
+    pub(crate) thumbprint: String,
+    pub(crate) key: Key,
+}
+
+/// Reads a key.
+pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<Found, Unusable> {
     check_secrecy(jwk)?;
     check_use(kind, jwk)?;
     let public = Public::read(jwk)?;
-    let key =
-        scheme.public_key(&public.jwk).map_err(|error| Unusable { why: error.to_string().into(), is_secret: false })?;
+    let key = scheme.public_key(&public.jwk).map_err(Unusable::because)?;
     let id = match kind {
         Kind::WebBots => public.thumbprint.clone(),
         _ => kid(jwk).ok_or(Unusable::new("kid: must be a text"))?.to_owned(),
@@ -43,8 +57,14 @@ pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<(String,
     // A thumbprint is longer than the name of a key, and has only its characters.
     let name = KeyId::new(&id).or_else(|_| KeyId::new(public.thumbprint.get(..36).unwrap_or_default()));
     let key = name.and_then(|name| Key::new(name.as_str(), key));
-    let key = key.map_err(|error| Unusable { why: error.to_string().into(), is_secret: false })?;
-    Ok((id, with_period(kind, jwk, key)?))
+    let key = with_period(kind, jwk, key.map_err(Unusable::because)?)?;
+    Ok(Found { id, thumbprint: public.thumbprint, key })
+}
+
+/// Returns the thumbprint of a key that the set publishes with its private part.
+pub(crate) fn leaked(jwk: &Object) -> Option<String> {
+    check_secrecy(jwk).err()?;
+    members(jwk).ok().map(|members| thumbprint(&members))
 }
 
 /// The member `kid`, if it is a text.
@@ -94,23 +114,8 @@ struct Public {
 
 impl Public {
     fn read(jwk: &Object) -> Result<Self, Unusable> {
-        let family = jwk.get("kty").and_then(Json::as_text);
-        // In the order of the thumbprint.
-        let names: &[&str] = match family {
-            Some("EC") => &["crv", "kty", "x", "y"],
-            Some("OKP") => &["crv", "kty", "x"],
-            Some("RSA") => &["e", "kty", "n"],
-            _ => return Err(Unusable::new("kty: must be EC, OKP or RSA")),
-        };
-        let mut members = String::new();
-        for name in names {
-            let value = jwk.get(*name).and_then(plain).ok_or(Unusable::new("must have all members of its type"))?;
-            if !members.is_empty() {
-                members.push(',');
-            }
-            members.push_str(&format!("\"{name}\":\"{value}\""));
-        }
-        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{{{members}}}")));
+        let members = members(jwk)?;
+        let thumbprint = thumbprint(&members);
         let jwk = match jwk.get("alg") {
             None => format!("{{{members}}}"),
             Some(alg) => {
@@ -120,6 +125,29 @@ impl Public {
         };
         Ok(Self { jwk, thumbprint })
     }
+}
+
+/// Returns the members of the thumbprint, in its order.
+fn members(jwk: &Object) -> Result<String, Unusable> {
+    let names: &[&str] = match jwk.get("kty").and_then(Json::as_text) {
+        Some("EC") => &["crv", "kty", "x", "y"],
+        Some("OKP") => &["crv", "kty", "x"],
+        Some("RSA") => &["e", "kty", "n"],
+        _ => return Err(Unusable::new("kty: must be EC, OKP or RSA")),
+    };
+    let mut members = String::new();
+    for name in names {
+        let value = jwk.get(*name).and_then(plain).ok_or(Unusable::new("must have all members of its type"))?;
+        if !members.is_empty() {
+            members.push(',');
+        }
+        members.push_str(&format!("\"{name}\":\"{value}\""));
+    }
+    Ok(members)
+}
+
+fn thumbprint(members: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{{{members}}}")))
 }
 
 /// A text that is written in JSON as it is.

@@ -13,6 +13,7 @@ mod resolver;
 mod sender;
 mod set;
 mod source;
+mod text;
 
 pub use builder::JwksKeysBuilder;
 pub use keys::JwksKeys;

@@ -1,12 +1,14 @@
 //! The keys of a document.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use hookwarden::{Keyring, Scheme};
 
 use crate::json::{Json, Object};
-use crate::key::{Unusable, kid, read};
+use crate::key::{Found, Unusable, kid, leaked, read};
 use crate::source::Kind;
+use crate::text::start_of;
 
 /// The keys of one source.
 #[derive(Debug, Default)]
@@ -38,9 +40,11 @@ impl KeySet {
             return Err(format!("must have at most {MAX_KEYS} keys"));
         }
         let mut set = Self::default();
+        // The same key can be in the set a second time, without its private part.
+        let leaked: HashSet<String> = list.iter().filter_map(as_object).filter_map(leaked).collect();
         let mut found: Vec<(String, Keyring)> = Vec::new();
         for (place, jwk) in list.iter().enumerate() {
-            match keyring(kind, scheme, sender, jwk) {
+            match keyring(kind, scheme, sender, &leaked, jwk) {
                 Ok(key) => found.push(key),
                 Err(problem) => set.skipped.push(Skipped { key: name_of(place, jwk), problem }),
             }
@@ -64,9 +68,29 @@ impl KeySet {
     }
 }
 
-fn keyring(kind: Kind, scheme: &Scheme, sender: &str, jwk: &Json) -> Result<(String, Keyring), Unusable> {
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.problem.why)
+    }
+}
+
+fn keyring(
+    kind: Kind,
+    scheme: &Scheme,
+    sender: &str,
+    leaked: &HashSet<String>,
+    jwk: &Json,
+) -> Result<(String, Keyring), Unusable> {
     let jwk = as_object(jwk).ok_or(Unusable::new("must be an object"))?;
-    let (id, key) = read(kind, scheme, jwk)?;
+    let Found { id, thumbprint, key } = read(kind, scheme, jwk)?;
+    if leaked.contains(&thumbprint) {
+        return Err(Unusable::secret("must be a key whose private part is secret: another entry of the set has it"));
+    }
+    if sender.len().saturating_add(1).saturating_add(id.len()) > MAX_WEBHOOK_ID {
+        return Err(Unusable::new(
+            "kid: must have at most 256 bytes, together with the name of the sender and a slash",
+        ));
+    }
     let keyring = Keyring::from_keys([key]).map_err(|_| Unusable::new("exp: must not be before nbf"))?;
     Ok((id, keyring.with_webhook_id(sender)))
 }
@@ -89,11 +113,14 @@ fn name_of(place: usize, jwk: &Json) -> String {
 
 /// The start of a text from a document, for logs.
 fn quoted(text: &str) -> String {
-    format!("{text:.64?}")
+    format!("{:?}", start_of(text, 64))
 }
 
 /// The maximum number of keys in a set.
 pub(crate) const MAX_KEYS: usize = 100;
+
+/// `CachedKeys` does not look up a longer webhook id.
+const MAX_WEBHOOK_ID: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -171,6 +171,38 @@ fn private_or_symmetric_key_is_refused_loudly() {
 }
 
 #[test]
+fn key_published_with_private_part_is_never_used() {
+    let public = format!("{{\"kid\":\"b\",{KEY}}}");
+    for private in [
+        r#"{"kid":"a","d":"AAAA",KEY}"#,
+        r#"{"kid":"a","use":"enc","d":"AAAA",KEY}"#,
+        r#"{"kid":"a","alg":"?","d":null,KEY}"#,
+        r#"{"d":"AAAA",KEY}"#,
+        r#"{"kid":"a","k":"AAAA",KEY}"#,
+    ] {
+        let private = private.replace("KEY", KEY);
+        for kind in [Kind::JwkSet, Kind::WebBots] {
+            for keys in [[&private, &public], [&public, &private]] {
+                let set = read(kind, &keys.map(String::as_str).join(","));
+                assert!(set.keys.is_empty(), "{keys:?}");
+                assert!(set.skipped.iter().filter(|skipped| skipped.problem.is_secret).count() == 2, "{keys:?}");
+            }
+        }
+    }
+    let other = format!("{{\"kid\":\"a\",\"d\":\"AAAA\",{}}}", KEY.replace("11qY", "11qZ"));
+    assert_eq!(read(Kind::JwkSet, &format!("{public},{other}")).keys.len(), 1);
+}
+
+#[test]
+fn keyid_too_long_for_the_cache_is_skipped() {
+    let kid = "k".repeat(251);
+    assert_used(Kind::JwkSet, &format!("\"kid\":\"{kid}\""), &kid);
+    let set = read(Kind::JwkSet, &format!("{{\"kid\":\"{kid}k\",{KEY}}}"));
+    assert!(set.keys.is_empty());
+    assert!(set.skipped[0].problem.why.starts_with("kid: must have at most 256 bytes"), "{:?}", set.skipped);
+}
+
+#[test]
 fn kid_of_several_keys_is_not_used() {
     let key = |kid: &str, members: &str| format!("{{\"kid\":\"{kid}\"{members},{KEY}}}");
     for keys in [
