@@ -8,6 +8,7 @@ use std::time::Duration;
 use hookwarden::clock::{Clock, SystemClock};
 use hookwarden::crypto::Algorithm;
 use hookwarden::{ConfigError, Scheme};
+use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -64,14 +65,16 @@ impl JwksKeysBuilder {
     }
 
     /// Sets the longest time for which fetched keys are fresh: at least 60 seconds. The default is 1 hour. The server
-    /// declares the time with `Cache-Control: max-age`; without it, it is 5 minutes. It is never less than 60 seconds.
+    /// declares the time with `Cache-Control: max-age`; without it, it is 5 minutes. It is never less than 60 seconds. Keys
+    /// of AdCP are fresh for at most 30 minutes.
     pub const fn max_age(mut self, max_age: Duration) -> Self {
         self.ages.fresh = max_age;
         self
     }
 
     /// Sets how old keys may become while the source fails. The default is 24 hours. It must be at least the maximum age.
-    /// An attacker who has a removed key, and can make the source fail, can use the key for this time.
+    /// An attacker who has a removed key, and can make the source fail, can use the key for this time. Keys of AdCP are not
+    /// used for more than 30 minutes.
     pub const fn max_stale(mut self, max_stale: Duration) -> Self {
         self.ages.stale = max_stale;
         self
@@ -83,7 +86,8 @@ impl JwksKeysBuilder {
         self
     }
 
-    /// Sets the time limit for a whole fetch. The default is 5 seconds. A request waits at most this time for keys.
+    /// Sets the time limit for a whole fetch. The default is 5 seconds. A request waits at most this time for keys,
+    /// or 1 second longer if the runtime in which the fetch began does not run.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.total = timeout;
         self
@@ -120,12 +124,12 @@ impl JwksKeysBuilder {
         let system = Roots::of_system();
         let mut senders: HashMap<String, Arc<Sender>> = HashMap::new();
         for (name, source) in &self.senders {
-            if senders.values().any(|other| other.url == source.url) {
-                let problem = format!("must each have another URL, but two have {:?}", source.url);
-                return Err(ConfigError::new("sender", problem));
+            let location = Location::parse(&source.url)?;
+            if senders.values().any(|other| other.fetcher.location.is_same(&location)) {
+                return Err(ConfigError::new("sender", format!("must each have another URL, but two have {location}")));
             }
             let fetcher = Fetcher {
-                location: Location::parse(&source.url)?,
+                location,
                 tls: system.config(source)?,
                 resolver: self.resolver.clone(),
                 limits: self.limits,
@@ -137,7 +141,7 @@ impl JwksKeysBuilder {
                 url: source.url.clone(),
                 scheme: self.scheme.clone(),
                 fetcher,
-                ages: self.ages,
+                ages: self.ages.limited(source.kind.max_age()),
                 clock: self.clock.clone(),
                 state: Mutex::new(State::default()),
             };
@@ -211,6 +215,8 @@ impl Roots {
             builder.map_err(|error| ConfigError::new("source", format!("must be reachable by TLS: {error}")))?;
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A resumed session would not check the certificate, which can have expired since.
+        config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
 }

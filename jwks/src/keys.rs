@@ -84,8 +84,9 @@ impl JwksKeys {
         result
     }
 
-    /// Refuses a key in this process from now on, even if its source still publishes it: because it leaked, or because it is
-    /// in a list of revoked keys, such as AdCP's. Returns whether the sender exists.
+    /// Refuses a `keyid` in this process from now on, even if its source still publishes it: because its key leaked, or
+    /// because it is in a list of revoked keys, such as AdCP's. Returns whether the sender exists. If the source has the same
+    /// key under another `keyid`, revoke that one too.
     ///
     /// A cache in front of this store knows the key until its entry expires, 10 seconds with [`cached`](Self::cached). To make
     /// it effective at once, call [`CachedKeys::invalidate`] with the name of the sender.
@@ -128,7 +129,8 @@ impl JwksKeys {
     ///
     /// /// `/webhooks/acme`
     /// fn by_path(keys: &JwksKeys, profile: &Profile) -> IdSource {
-    ///     keys.id_source_by(profile, |head| Some(head.path()?.strip_prefix("/webhooks/")?.to_owned()))
+    ///     // The path of a head contains the query.
+    ///     keys.id_source_by(profile, |head| head.path()?.split('?').next()?.strip_prefix("/webhooks/").map(str::to_owned))
     /// }
     ///
     /// /// `UCP-Agent: profile="https://shop.example/.well-known/ucp"`

@@ -1,20 +1,29 @@
 //! The keys of one sender: when they are fetched, and which of them count.
 
-use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
+use hookwarden::Scheme;
 use hookwarden::clock::Clock;
 use hookwarden::error::StoreError;
-use hookwarden::{Keyring, Scheme};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::fetch::{Document, Fetcher};
 use crate::freshness::declared;
 use crate::report;
-use crate::set::KeySet;
+use crate::set::{KeySet, Skipped};
 use crate::source::Kind;
+use crate::text::{MAX_PROBLEM, start_of};
+
+pub(crate) use state::{Ages, State};
+use state::{Answer, Failure, Flight, Loaded};
+
+mod state;
 
 /// One sender, and what is known about its keys.
 pub(crate) struct Sender {
@@ -28,48 +37,6 @@ pub(crate) struct Sender {
     pub(crate) state: Mutex<State>,
 }
 
-/// How old keys may be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ages {
-    /// The longest time for which a document is fresh.
-    pub(crate) fresh: Duration,
-    /// The age at which keys are not used any more.
-    pub(crate) stale: Duration,
-}
-
-#[derive(Default)]
-pub(crate) struct State {
-    loaded: Option<Loaded>,
-    /// When the last fetch began.
-    began: Option<Duration>,
-    failure: Option<Failure>,
-    flight: Option<Flight>,
-    /// The keys that the application refuses.
-    revoked: BTreeSet<String>,
-    /// The skipped keys that are in the log.
-    reported: BTreeSet<String>,
-}
-
-struct Loaded {
-    set: KeySet,
-    /// When the fetch began.
-    since: Duration,
-    fresh_for: Duration,
-}
-
-/// The last fetch failed.
-struct Failure {
-    error: StoreError,
-    in_a_row: u32,
-    /// When the next fetch may begin.
-    retry_at: Duration,
-}
-
-/// A fetch. It has ended when the other side is dropped.
-type Flight = watch::Receiver<()>;
-
-type Answer = Result<Option<Keyring>, StoreError>;
-
 enum Step {
     Answer(Answer),
     /// Wait for the fetch, then answer from what is known.
@@ -82,7 +49,7 @@ impl Sender {
         match self.step(keyid) {
             Step::Answer(answer) => answer,
             Step::Wait(flight) => {
-                ended(flight).await;
+                self.wait(flight).await;
                 self.lock().answer(keyid, self.clock.monotonic(), self.ages)
             }
         }
@@ -91,13 +58,14 @@ impl Sender {
     /// Starts a fetch unless there are fresh keys. The future waits for it.
     pub(crate) fn begin_load(self: &Arc<Self>) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (sender, now) = (self.clone(), self.clock.monotonic());
-        let flight = {
+        let joined = {
             let mut state = self.lock();
             if state.is_fresh(now) { None } else { Some(self.join(&mut state, now)) }
         };
+        let flight = joined.map(|joined| joined.map(Joined::start));
         async move {
             if let Some(flight) = flight {
-                ended(flight?).await;
+                sender.wait(flight?).await;
             }
             let state = sender.lock();
             if state.is_fresh(sender.clock.monotonic()) { Ok(()) } else { Err(state.error()) }
@@ -119,59 +87,96 @@ impl Sender {
         let is_known = state.usable(now, self.ages).is_some_and(|set| set.keys.contains_key(keyid));
         let is_fresh = state.is_fresh(now);
         // Known keys are used at once while they are fresh or the source fails. Everything else can wait for a fetch.
-        let is_enough = is_known && (is_fresh || state.failure.is_some());
+        let is_enough = is_known && (is_fresh || state.fails(now));
         let is_due = match (is_fresh, is_known) {
             (false, _) => true,
             (true, true) => state.is_ageing(now),
-            // The last fetch could have been too early for this key.
-            (true, false) => state.began.is_none_or(|began| now.saturating_sub(began) >= MIN_INTERVAL),
+            (true, false) => state.may_have_new_keys(now),
         };
-        let may_retry = state.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
-        let flight = if is_due && may_retry { self.join(state, now).map(Some) } else { Ok(state.flight()) };
-        match flight {
-            Ok(Some(flight)) if !is_enough => Step::Wait(flight),
-            Err(error) if !is_enough => Step::Answer(Err(error)),
+        let joined = if is_due && state.may_retry(now) {
+            self.join(state, now).map(Some)
+        } else {
+            Ok(state.flight().map(|flight| Joined { flight, fetch: None }))
+        };
+        let step = match &joined {
+            Ok(Some(joined)) if !is_enough => Step::Wait(joined.flight.clone()),
+            Err(error) if !is_enough => Step::Answer(Err(error.clone())),
             _ => Step::Answer(state.answer(keyid, now, self.ages)),
+        };
+        drop(guard);
+        if let Ok(Some(joined)) = joined {
+            joined.start();
+        }
+        step
+    }
+
+    /// Joins the fetch in progress, or begins one.
+    fn join(self: &Arc<Self>, state: &mut State, now: Duration) -> Result<Joined, StoreError> {
+        if let Some(flight) = state.flight() {
+            return Ok(Joined { flight, fetch: None });
+        }
+        let runtime = Handle::try_current().map_err(|_| StoreError::new("keys are fetched only in a Tokio runtime"))?;
+        let (done, end) = watch::channel(());
+        state.fetches = state.fetches.wrapping_add(1);
+        let number = state.fetches;
+        let began = Instant::now();
+        let deadline = began.checked_add(self.patience()).unwrap_or(began);
+        let flight = Flight { number, end, deadline };
+        state.flight = Some(flight.clone());
+        state.began = Some(now);
+        let task = Task { sender: self.clone(), number, began: now, is_settled: false, done };
+        Ok(Joined { flight, fetch: Some((runtime, task)) })
+    }
+
+    /// Waits for a fetch. One that does not end, because its runtime does not run, has failed.
+    async fn wait(&self, flight: Flight) {
+        let number = flight.number;
+        if !ended(flight).await {
+            self.fail(number, &format!("the runtime of the fetch did not run for {:?}", self.patience()));
         }
     }
 
-    /// Joins the fetch in progress, or begins one. It runs as a task, because requests that wait for it can be cancelled.
-    fn join(self: &Arc<Self>, state: &mut State, now: Duration) -> Result<Flight, StoreError> {
-        if let Some(flight) = state.flight() {
-            return Ok(flight);
-        }
-        let runtime = Handle::try_current().map_err(|_| StoreError::new("keys are fetched only in a Tokio runtime"))?;
-        let (done, flight) = watch::channel(());
-        state.flight = Some(flight.clone());
-        state.began = Some(now);
-        let task = Task { sender: self.clone(), began: now, is_settled: false, done };
-        runtime.spawn(task.run());
-        Ok(flight)
+    /// How long a request waits. It is longer than the time limit of the fetch, which says more about the problem.
+    fn patience(&self) -> Duration {
+        self.fetcher.limits.total.saturating_add(GRACE)
     }
 
     /// Uses the keys of a document.
     fn accept(&self, began: Duration, document: &Document) -> Result<(), String> {
-        let set = KeySet::read(self.kind, &self.scheme, &self.name, &document.bytes)?;
+        let mut set = KeySet::read(self.kind, &self.scheme, &self.name, &document.bytes)?;
         let fresh_for = declared(&document.headers).unwrap_or(UNDECLARED).clamp(MIN_INTERVAL, self.ages.fresh);
+        let (skipped, keys) = (std::mem::take(&mut set.skipped), set.keys.len());
         let mut state = self.lock();
-        let reported = std::mem::take(&mut state.reported);
-        state.reported = report::skipped(self, &set, &reported);
+        // A fetch whose runtime did not run can end after a later one.
+        if state.loaded.as_ref().is_some_and(|loaded| loaded.since > began) {
+            return Ok(());
+        }
+        let reported = skipped.iter().map(Skipped::to_string).collect();
+        let before = std::mem::replace(&mut state.reported, reported);
         let failures = state.failure.take().map_or(0, |failure| failure.in_a_row);
-        report::loaded(self, &set, failures);
         state.loaded = Some(Loaded { set, since: began, fresh_for });
+        drop(state);
+        report::skipped(self, &skipped, &before);
+        report::loaded(self, keys, failures);
         Ok(())
     }
 
-    fn fail(&self, problem: &str) {
+    /// Records that a fetch failed, unless a later one began or it has failed already.
+    fn fail(&self, number: u64, problem: &str) {
+        let problem = start_of(problem, MAX_PROBLEM);
         let now = self.clock.monotonic();
         let mut state = self.lock();
+        if state.flight.take_if(|flight| flight.number == number).is_none() {
+            return;
+        }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
         let exponent = in_a_row.saturating_sub(1).min(16);
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(exponent)).min(MIN_INTERVAL);
         let error = StoreError::new(format!("keys of {}: {problem}", self.name)).with_retry_after(pause);
         let age = state.loaded.as_ref().map(|loaded| now.saturating_sub(loaded.since));
-        report::failed(self, problem, in_a_row, age.filter(|age| *age < self.ages.stale));
         state.failure = Some(Failure { error, in_a_row, retry_at: now.saturating_add(pause) });
+        drop(state);
+        report::failed(self, problem, in_a_row, age.filter(|age| *age < self.ages.stale));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,52 +184,28 @@ impl Sender {
     }
 }
 
-impl State {
-    /// Returns what the keys that are there say about a signature.
-    fn answer(&self, keyid: &str, now: Duration, ages: Ages) -> Answer {
-        if self.revoked.contains(keyid) {
-            return Ok(None);
+/// A fetch to wait for, which can be still to be started.
+#[must_use]
+struct Joined {
+    flight: Flight,
+    fetch: Option<(Handle, Task)>,
+}
+
+impl Joined {
+    /// Starts the fetch as a task, because requests that wait for it can be cancelled. The state must not be locked: a
+    /// runtime that was shut down drops the task here, and the task then locks the state.
+    fn start(self) -> Flight {
+        if let Some((runtime, task)) = self.fetch {
+            runtime.spawn(task.run());
         }
-        let Some(set) = self.usable(now, ages) else { return Err(self.error()) };
-        match (set.keys.get(keyid), &self.failure) {
-            (Some(keys), _) => Ok(Some(keys.clone())),
-            // The key may be new. The sender can try again when the source answers.
-            (None, Some(failure)) => Err(failure.error.clone()),
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn usable(&self, now: Duration, ages: Ages) -> Option<&KeySet> {
-        let loaded = self.loaded.as_ref()?;
-        (now.saturating_sub(loaded.since) < ages.stale).then_some(&loaded.set)
-    }
-
-    fn is_fresh(&self, now: Duration) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.since) < loaded.fresh_for)
-    }
-
-    /// Whether fresh keys are fetched again, so that no request has to wait when they expire.
-    fn is_ageing(&self, now: Duration) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| {
-            let quarter = loaded.fresh_for.checked_div(4).unwrap_or_default();
-            now.saturating_sub(loaded.since) >= loaded.fresh_for.saturating_sub(quarter).max(MIN_INTERVAL)
-        })
-    }
-
-    /// The fetch in progress.
-    fn flight(&self) -> Option<Flight> {
-        self.flight.clone().filter(|flight| flight.has_changed().is_ok())
-    }
-
-    fn error(&self) -> StoreError {
-        let failure = self.failure.as_ref().map(|failure| failure.error.clone());
-        failure.unwrap_or_else(|| StoreError::new("keys are not fetched yet"))
+        self.flight
     }
 }
 
 /// A fetch as a task.
 struct Task {
     sender: Arc<Sender>,
+    number: u64,
     began: Duration,
     is_settled: bool,
     /// Ends the flight, after the state is changed.
@@ -238,7 +219,7 @@ impl Task {
         let accepted = document.and_then(|document| self.sender.accept(self.began, &document));
         self.is_settled = true;
         if let Err(problem) = accepted {
-            self.sender.fail(&problem);
+            self.sender.fail(self.number, &problem);
         }
     }
 }
@@ -246,14 +227,27 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.sender.fail("the fetch was cancelled, or its task panicked");
+            self.sender.fail(self.number, "the fetch was cancelled, or its task panicked");
         }
     }
 }
 
-async fn ended(mut flight: Flight) {
+/// Waits for the end of a fetch or its deadline. Returns whether the fetch has ended.
+async fn ended(Flight { mut end, deadline, .. }: Flight) -> bool {
     // Nothing is sent: an error means that the fetch has ended.
-    while flight.changed().await.is_ok() {}
+    let mut end = pin!(async move { while end.changed().await.is_ok() {} });
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|context| {
+        if end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        if Handle::try_current().is_err() {
+            return Poll::Pending;
+        }
+        // Requests of several runtimes can share a lookup. The timer must be that of a runtime that runs.
+        timer.insert(Box::pin(sleep_until(deadline.into()))).as_mut().poll(context).map(|()| false)
+    })
+    .await
 }
 
 /// The shortest time for which a document is fresh, and between two fetches for unknown keys.
@@ -264,3 +258,6 @@ const UNDECLARED: Duration = Duration::from_secs(300);
 
 /// The pause after a first failure. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much longer than the time limit of a fetch requests wait for it.
+const GRACE: Duration = Duration::from_secs(1);

@@ -1,12 +1,15 @@
 //! Where the keys of a sender are published.
 
 use std::fmt;
+use std::time::Duration;
 
 use hookwarden::ConfigError;
 use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+
+use crate::text::start_of;
 
 /// Where the keys of a sender are published, and what its keys must have.
 ///
@@ -45,6 +48,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The maximum age of keys, if a specification limits it. In AdCP it is the longest interval at which the list of revoked
+    /// keys is fetched.
+    pub(crate) const fn max_age(self) -> Option<Duration> {
+        match self {
+            Self::AdcpWebhooks | Self::AdcpRequests => Some(Duration::from_secs(1_800)),
+            Self::JwkSet | Self::Ucp | Self::WebBots => None,
+        }
+    }
+
     /// The values that `adcp_use` may have, if it must be present.
     pub(crate) const fn adcp_purposes(self) -> Option<&'static [&'static str]> {
         match self {
@@ -65,7 +77,12 @@ impl Source {
     /// The JWK Set of an AdCP agent whose webhooks are verified, its `jwks_uri`. A key must have `use` `sig`, `key_ops` with
     /// `verify`, and `adcp_use` `request-signing`, or `webhook-signing`, which AdCP deprecates.
     ///
-    /// AdCP's list of revoked keys is not read. Call [`JwksKeys::revoke`](crate::JwksKeys::revoke) for the keys in it.
+    /// Its keys are used for at most 30 minutes after they were fetched, which is the maximum of AdCP, even if
+    /// [`max_age`](crate::JwksKeysBuilder::max_age) and [`max_stale`](crate::JwksKeysBuilder::max_stale) are longer.
+    ///
+    /// **The list of revoked keys is not read: AdCP obliges your application to do it.** Fetch the list at its `next_update`,
+    /// every 1 to 30 minutes, and call [`JwksKeys::revoke`](crate::JwksKeys::revoke) for each of its keys. If the list could
+    /// not be fetched for `next_update` and 4 more intervals, refuse all deliveries until it can be.
     pub fn adcp_webhooks(url: impl Into<String>) -> Self {
         Self::new(Kind::AdcpWebhooks, url)
     }
@@ -125,7 +142,7 @@ const INVALID_ROOTS: &str = "must be certificates in PEM";
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("kind", &self.kind).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Source").field("kind", &self.kind).field("url", &shown(&self.url)).finish_non_exhaustive()
     }
 }
 
@@ -142,7 +159,7 @@ pub(crate) struct Location {
 
 impl Location {
     pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
-        let refuse = |problem: &str| ConfigError::new("source", format!("{problem}, not {url:.200?}"));
+        let refuse = |problem: &str| ConfigError::new("source", format!("{problem}, not {:?}", shown(url)));
         let is_printable = url.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_printable || !url.starts_with("https://") {
             return Err(refuse("must be a URL that starts with https://"));
@@ -166,9 +183,48 @@ impl Location {
     }
 }
 
+impl Location {
+    /// Whether two URLs are for the same document.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port && self.path == other.path
+    }
+}
+
+/// The URL for logs.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", shown(&format!("https://{}{}", self.authority, self.path)))
+    }
+}
+
+/// The start of a URL for errors and logs. A password or a token in it is left out.
+fn shown(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let without_user = url.split_once("://").zip(url.rsplit_once('@'));
+    let url = without_user.map_or_else(|| url.to_owned(), |((scheme, _), (_, rest))| format!("{scheme}://{rest}"));
+    start_of(&url, 200).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shown_url_has_no_password_or_token() {
+        for (url, expected) in [
+            ("https://acme.example/a?token=secret", "https://acme.example/a"),
+            ("https://acme.example#secret?", "https://acme.example"),
+            ("https://user:secret@acme.example/a", "https://acme.example/a"),
+            ("https://user:sec@ret@acme.example/a", "https://acme.example/a"),
+        ] {
+            assert_eq!(shown(url), expected);
+            assert!(!format!("{:?}", Source::ucp(url)).contains("secret"), "{url}");
+        }
+        let error = Location::parse("https://user:secret@acme.example/").unwrap_err().to_string();
+        assert!(error.ends_with("not \"https://acme.example/\""), "{error}");
+        let long = Location::parse(&format!("http://{}", "a".repeat(100_000))).unwrap_err().to_string();
+        assert!(long.len() < 300, "{} bytes", long.len());
+    }
 
     #[test]
     fn url_is_split_into_its_parts() {

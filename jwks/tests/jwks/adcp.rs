@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookwarden::testing::TestClock;
 use hookwarden_jwks::{JwksKeys, Source};
 
-use crate::server::{Reply, Server, document};
+use crate::server::{Reply, Server, answer_with, document};
 use crate::store::{Found, builder, find};
 
 /// The members of a key in `keys.json` but `kid`, `adcp_use` and `key_ops`.
@@ -61,6 +61,27 @@ async fn adcp_vector_020_key_that_only_signs() {
     let server = Server::start(set(&[key("test-ed25519-webhook-2026", "webhook-signing", "sign", WEBHOOK)])).await;
     let keys = keys(&server, &TestClock::default(), Source::adcp_webhooks);
     assert_eq!(find(&keys, "test-ed25519-webhook-2026").await, Found::Unknown);
+}
+
+#[tokio::test]
+async fn adcp_key_is_used_for_half_an_hour() {
+    let body = format!(r#"{{"keys":[{}]}}"#, key("k1", "request-signing", "verify", REQUEST));
+    let long = Reply::Send(answer_with("200 OK", "Cache-Control: max-age=86400\r\n", &body));
+    for kind in [Source::adcp_webhooks, Source::adcp_requests] {
+        let server = Server::start(long.clone()).await;
+        let clock = TestClock::default();
+        let keys = keys(&server, &clock, kind);
+        assert_eq!(find(&keys, "k1").await, Found::Key);
+        // Three quarters of the time are over at 1,350 seconds.
+        clock.advance(Duration::from_secs(1_349));
+        assert_eq!((find(&keys, "k1").await, server.requests()), (Found::Key, 1));
+        server.set(Reply::Send(answer_with("500 Internal Server Error", "", "")));
+        clock.advance(Duration::from_secs(450));
+        assert_eq!(find(&keys, "k1").await, Found::Key);
+        server.wait_for(2).await;
+        clock.advance(Duration::from_secs(1));
+        assert!(matches!(find(&keys, "k1").await, Found::Failed(_)));
+    }
 }
 
 #[tokio::test]

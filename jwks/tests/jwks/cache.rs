@@ -1,15 +1,21 @@
 //! When keys are fetched, and how long they are used.
 
+use std::fmt::Debug;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use hookwarden::error::StoreError;
 use hookwarden::keys::AsyncKeyStore as _;
 use hookwarden::testing::TestClock;
 use hookwarden_jwks::JwksKeys;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::server::{Reply, Server, answer_with, document};
+use crate::server::{PATIENCE, Reply, Server, answer_with, document};
 use crate::store::{Found, builder, find, set, source, store};
 
 const fn seconds(count: u64) -> Duration {
@@ -230,6 +236,38 @@ async fn failing_source_does_not_delay_known_keys() {
 }
 
 #[tokio::test]
+async fn old_failure_does_not_keep_removed_key() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(failing());
+    clock.advance(seconds(300));
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(document_of(&[2]));
+    // One second of pause and a minute after the failure, the source can be healthy again.
+    clock.advance(seconds(61));
+    assert_eq!(find(&keys, "k1").await, Found::Unknown);
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test]
+async fn failed_fetch_for_new_key_is_repeated_soon() {
+    let server = Server::start(document_of(&[1])).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set(failing());
+    clock.advance(seconds(60));
+    let error = keys.find("acme/k2").await.unwrap_err();
+    assert_eq!((error.retry_after(), server.requests()), (seconds(1), 2));
+    server.set(document_of(&[1, 2]));
+    clock.advance(seconds(1));
+    assert_eq!(find(&keys, "k2").await, Found::Key);
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test]
 async fn set_without_keys_removes_all_keys() {
     let server = Server::start(document_of(&[1])).await;
     let clock = TestClock::default();
@@ -288,39 +326,118 @@ async fn revoked_key_is_refused_at_once() {
 
 #[tokio::test]
 async fn key_published_after_refusal_works_within_documented_time() {
-    let server = Server::start(document_of(&[1])).await;
-    let clock = TestClock::default();
-    let keys = store(&server, &clock);
-    let cached = keys.cached().unwrap();
-    let is_known = async |id| cached.find(id).await.unwrap().is_some();
-    assert!(is_known("acme/k1").await);
-    assert!(!is_known("acme/k2").await);
-    server.set(document_of(&[1, 2]));
-    let mut passed = 0;
-    while !is_known("acme/k2").await {
-        clock.advance(seconds(1));
-        passed += 1;
-        assert!(passed <= 61, "a new key stays unknown");
+    // The cache knows an unknown id for a second, and the last of these seconds can begin just before the fetch.
+    for offset in [0, 500, 999].map(Duration::from_millis) {
+        let server = Server::start(document_of(&[1])).await;
+        let clock = TestClock::default();
+        let keys = store(&server, &clock);
+        let cached = keys.cached().unwrap();
+        let is_known = async |id| cached.find(id).await.unwrap().is_some();
+        assert!(is_known("acme/k1").await);
+        assert!(!is_known("acme/k2").await);
+        server.set(document_of(&[1, 2]));
+        clock.advance(offset);
+        let mut passed = offset;
+        while !is_known("acme/k2").await {
+            clock.advance(seconds(1));
+            passed += seconds(1);
+            assert!(passed <= seconds(61), "a new key stays unknown");
+        }
+        assert_eq!((passed, server.requests()), (seconds(60) + offset, 2));
     }
-    assert_eq!((passed, server.requests()), (60, 2));
 }
 
 #[tokio::test]
 async fn lookup_without_a_runtime_fails() {
     let server = Server::start(document_of(&[1])).await;
     let keys = store(&server, &TestClock::default());
-    let found = std::thread::spawn(move || {
-        let mut lookup = keys.find("acme/k1");
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        lookup.as_mut().poll(&mut context).map(|answer| answer.unwrap_err().to_string())
-    });
+    let found = std::thread::spawn(move || poll_once(pin!(keys.find("acme/k1"))));
     let error = "keys are fetched only in a Tokio runtime".to_owned();
-    assert_eq!(found.join().unwrap(), std::task::Poll::Ready(error));
+    assert_eq!(found.join().unwrap(), Poll::Ready(error));
+}
+
+/// Polls a lookup that fails, or does not end.
+fn poll_once<T: Debug>(lookup: Pin<&mut (impl Future<Output = Result<T, StoreError>> + ?Sized)>) -> Poll<String> {
+    let mut context = Context::from_waker(Waker::noop());
+    lookup.poll(&mut context).map(|answer| answer.unwrap_err().to_string())
+}
+
+/// Calls `poll` in a runtime, which does not run.
+fn within<T>(runtime: &Runtime, poll: impl FnOnce() -> T) -> T {
+    let _guard = runtime.enter();
+    poll()
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[test]
+fn lookup_in_a_runtime_that_ended_fails() {
+    let servers = runtime();
+    let server = servers.block_on(Server::start(document_of(&[1])));
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    ended.shutdown_background();
+    let (found, answer) = std::sync::mpsc::channel();
+    std::thread::spawn({
+        let keys = keys.clone();
+        move || {
+            let _guard = handle.enter();
+            found.send(poll_once(pin!(keys.find("acme/k1"))))
+        }
+    });
+    let error = "keys of acme: the fetch was cancelled, or its task panicked".to_owned();
+    assert_eq!(answer.recv_timeout(PATIENCE).expect("the lookup hangs"), Poll::Ready(error));
+    clock.advance(seconds(1));
+    assert_eq!(servers.block_on(find(&keys, "k1")), Found::Key);
+}
+
+#[test]
+fn fetch_in_stopped_runtime_does_not_block_others() {
+    let servers = runtime();
+    let server = servers.block_on(Server::start(document_of(&[1])));
+    let clock = TestClock::default();
+    let limit = seconds(1);
+    let keys = builder(&clock).connect_timeout(limit).timeout(limit).sender("acme", source(&server)).build().unwrap();
+    let cached = keys.cached().unwrap();
+    // Nothing runs the tasks and timers of this runtime.
+    let stopped = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // All requests for one key share the lookup.
+    let mut lookup = pin!(cached.find("acme/k1"));
+    assert_eq!(within(&stopped, || poll_once(lookup.as_mut())), Poll::Pending);
+    let error = servers.block_on(async { timeout(PATIENCE, cached.find("acme/k1")).await.expect("the lookup hangs") });
+    let expected = "keys of acme: the runtime of the fetch did not run for 2s";
+    assert_eq!(error.unwrap_err().to_string(), expected);
+
+    // A fetch that is too old is not waited for at all.
+    clock.advance(seconds(1));
+    let mut abandoned = keys.find("acme/k1");
+    assert_eq!(within(&stopped, || poll_once(abandoned.as_mut())), Poll::Pending);
+    servers.block_on(async {
+        // Time limits use the system's clock.
+        tokio::time::sleep(seconds(2)).await;
+        clock.advance(seconds(1));
+        assert_eq!(find(&keys, "k1").await, Found::Key);
+    });
+    assert_eq!(server.requests(), 1);
+    // The fetches that end too late change nothing.
+    server.set(document_of(&[2]));
+    stopped.block_on(async {
+        assert!(lookup.await.is_err());
+        assert!(abandoned.await.is_ok());
+        server.wait_for(3).await;
+        while Handle::current().metrics().num_alive_tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert_eq!(servers.block_on(find(&keys, "k1")), Found::Key);
 }
 
 #[test]
 fn fetch_that_ends_with_its_runtime_is_repeated() {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let servers = runtime();
     let permits = Arc::new(Semaphore::new(0));
     let server = servers.block_on(Server::start(Reply::Hold(permits.clone(), document(&set(&[1])))));

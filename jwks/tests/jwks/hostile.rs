@@ -221,6 +221,19 @@ async fn certificate_that_is_not_valid_is_refused() {
 }
 
 #[tokio::test]
+async fn certificate_is_checked_at_each_fetch() {
+    let server = Server::start(Reply::Send(document(&set(&[1])))).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    server.set_certificate(NAME, -1);
+    clock.advance(Duration::from_secs(300));
+    let Found::Failed(error) = find(&keys, "k2").await else { panic!("the certificate was not checked") };
+    assert!(error.starts_with("keys of acme: TLS failed: ") && error.contains("expired"), "{error}");
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
 async fn host_with_private_address_is_not_connected_to() {
     let server = Server::start(Reply::Send(document(&set(&[1])))).await;
     let public = IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34));
@@ -268,8 +281,8 @@ async fn systems_resolver_is_checked_too() {
     let server = Server::start(Reply::Send(document(&set(&[1])))).await;
     let url = format!("https://localhost:{}/", server.address.port());
     let scheme = crate::store::scheme();
-    let keys = JwksKeys::builder(&scheme).sender("acme", Source::jwk_set(url)).build();
-    let Ok(keys) = keys else { return }; // this machine has no root certificates
+    let source = Source::jwk_set(url).danger_root_certificates(server.authority.pem.clone());
+    let keys = JwksKeys::builder(&scheme).sender("acme", source).build().unwrap();
     let Found::Failed(error) = find(&keys, "k1").await else { panic!("a key was found") };
     assert!(error.contains("which is not public"), "{error}");
     assert_eq!(server.connections(), 0);

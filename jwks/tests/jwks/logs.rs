@@ -10,7 +10,7 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::server::{Reply, Server, answer_with, document};
-use crate::store::{Found, find, jwk, store};
+use crate::store::{Found, builder, find, jwk, store};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -74,6 +74,62 @@ async fn skipped_key_is_logged_once() {
              private one: everyone knows this key now",
         ]
     );
+}
+
+#[tokio::test]
+async fn texts_from_documents_are_cut() {
+    let long = "n".repeat(100_000);
+    let server = Server::start(Reply::Send(document(&format!("{{\"{long}\":1,\"{long}\":2}}")))).await;
+    let clock = TestClock::default();
+    let keys = store(&server, &clock);
+    let (log, _guard) = collect();
+    let Found::Failed(error) = find(&keys, "k1").await else { panic!("a key was found") };
+    let problem = format!("must be JSON: two members have the name \"{}\" at line 1 column ", &long[..32]);
+    assert!(error.starts_with(&format!("keys of acme: {problem}")) && error.len() < 200, "{error:.300}");
+    let lines = log.take();
+    assert!(lines.len() == 1 && lines[0].contains(&problem) && lines[0].len() < 400, "{:.500}", lines.concat());
+
+    // A character can need 10 characters in a log.
+    let long = "\u{10ffff}".repeat(25_000);
+    server.set(Reply::Send(document(&format!("{{\"{long}\":1,\"{long}\":2}}"))));
+    clock.advance(Duration::from_secs(1));
+    let Found::Failed(error) = find(&keys, "k1").await else { panic!("a key was found") };
+    assert_eq!(error.len(), "keys of acme: ".len() + 300, "{error:.500}");
+    assert!(log.take().concat().len() < 600);
+
+    let (kid, alg) = ("k".repeat(70_000), format!(r#","alg":"{}""#, "a".repeat(70_000)));
+    let skipped = [jwk(&kid, 1, r#","use":"enc""#), jwk("k2", 2, &alg)];
+    server.set(Reply::Send(document(&format!("{{\"keys\":[{}]}}", skipped.join(",")))));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(find(&keys, "k2").await, Found::Unknown);
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| line.contains("is not used")).count(), 2);
+    let expected = format!("key=\"{}\" problem=use: ", &kid[..64]);
+    assert!(lines[0].contains(&expected), "{:.500}", lines[0]);
+    assert!(lines.iter().all(|line| line.len() < 600), "{:.1000}", lines.concat());
+}
+
+#[tokio::test]
+async fn query_of_the_url_is_not_logged() {
+    let server = Server::start(Reply::Send(answer_with("404 Not Found", "", ""))).await;
+    let url = format!("{}?token=secret", server.url());
+    let source = hookwarden_jwks::Source::jwk_set(&url).danger_private_addresses();
+    let source = source.danger_root_certificates(server.authority.pem.clone());
+    let clock = TestClock::default();
+    let keys = builder(&clock).sender("acme", source.clone()).build().unwrap();
+    let (log, _guard) = collect();
+    find(&keys, "k1").await;
+    server.set(Reply::Send(document("{\"keys\":[]}")));
+    for _ in 0..2 {
+        clock.advance(Duration::from_secs(300));
+        find(&keys, "k1").await;
+    }
+    assert!(server.last_head().starts_with("GET /jwks.json?token=secret "), "{}", server.last_head());
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| line.contains(&format!("url={} ", server.url()))).count(), 1, "{lines:?}");
+    assert!(lines.len() == 3 && lines[2].ends_with(&format!("url={}", server.url())), "{lines:?}");
+    let twice = builder(&clock).sender("a", source.clone()).sender("b", source).build().unwrap_err().to_string();
+    assert_eq!(twice, format!("sender: must each have another URL, but two have {}", server.url()));
 }
 
 #[tokio::test]

@@ -56,6 +56,18 @@ async fn keyid_with_slashes_is_one_keyid() {
     assert_eq!(find(&keys, "https:").await, Found::Unknown);
 }
 
+#[tokio::test]
+async fn longest_keyid_is_found_through_the_cache() {
+    for (length, is_found) in [(251, true), (252, false)] {
+        let kid = "k".repeat(length);
+        let server = Server::start(Reply::Send(document(&set(&[1]).replace("k1", &kid)))).await;
+        let keys = store(&server, &TestClock::default());
+        assert_eq!(find(&keys, &kid).await == Found::Key, is_found, "{length}");
+        let cached = keys.cached().unwrap();
+        assert_eq!(cached.find(&format!("acme/{kid}")).await.unwrap().is_some(), is_found, "{length}");
+    }
+}
+
 fn agents() -> JwksKeys {
     let keys = JwksKeys::builder(&scheme());
     let root = crate::certificates::Authority::new().pem;
@@ -114,7 +126,14 @@ fn invalid_setting_is_a_config_error() {
         one().sender("acme", Source::jwk_set("https://b.test/").danger_root_certificates(root.clone())),
         "sender: must each have another name",
     );
-    refuse(one().sender("b", acme()), "sender: must each have another URL");
+    for url in ["https://acme.test/", "https://ACME.test", "https://acme.test:443/"] {
+        let same = Source::jwk_set(url).danger_root_certificates(root.clone());
+        refuse(one().sender("b", same), "sender: must each have another URL");
+    }
+    for url in ["https://acme.test/A", "https://acme.test:444/", "https://acme.test/?a", "https://b.test/"] {
+        let other = Source::jwk_set(url).danger_root_certificates(root.clone());
+        assert!(one().sender("b", other).build().is_ok(), "{url}");
+    }
     refuse(one().sender("b", Source::jwk_set("http://b.test/")), "source: must be a URL that starts with https://");
     for pem in [
         "no certificate",

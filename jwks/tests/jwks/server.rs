@@ -41,6 +41,7 @@ pub(crate) struct Server {
     /// The head of the last request.
     head: Arc<Mutex<String>>,
     sent: Arc<AtomicUsize>,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
 }
 
 /// The name in the server's certificate.
@@ -63,13 +64,23 @@ impl Server {
             connections: Arc::default(),
             head: Arc::default(),
             sent: Arc::default(),
+            config: Arc::new(Mutex::new(config)),
         };
-        tokio::spawn(server.serve(listener, config));
+        tokio::spawn(server.serve(listener));
         server
     }
 
     pub(crate) fn set(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
+    }
+
+    /// Changes the certificate to one that expires at `days` from now. Sessions that began before can be resumed.
+    pub(crate) fn set_certificate(&self, name: &str, days: i64) {
+        let mut config = ServerConfig::clone(&self.authority.server(name, days));
+        let mut current = self.config.lock().unwrap();
+        config.session_storage = current.session_storage.clone();
+        config.ticketer = current.ticketer.clone();
+        *current = Arc::new(config);
     }
 
     /// The URL of the document.
@@ -106,14 +117,14 @@ impl Server {
         timeout(PATIENCE, waiting).await.expect("the server has not had the requests");
     }
 
-    fn serve(&self, listener: TcpListener, config: Arc<ServerConfig>) -> impl Future<Output = ()> + Send + use<> {
+    fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + use<> {
         let (reply, requests, connections) = (self.reply.clone(), self.requests.clone(), self.connections.clone());
-        let (head, sent) = (self.head.clone(), self.sent.clone());
+        let (head, sent, config) = (self.head.clone(), self.sent.clone(), self.config.clone());
         async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (reply, requests, config) = (reply.clone(), requests.clone(), config.clone());
+                let (reply, requests, config) = (reply.clone(), requests.clone(), config.lock().unwrap().clone());
                 let (head, sent) = (head.clone(), sent.clone());
                 tokio::spawn(async move {
                     let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else { return };

@@ -204,9 +204,11 @@ async fn sender_comes_from_the_path() {
     let clock = TestClock::default();
     let keys = builder(&clock).sender("one", source(&one)).sender("two", source(&two)).build().unwrap();
     keys.load().await.unwrap();
-    let id = keys.id_source_by(&profile(), |head| Some(head.path()?.strip_prefix("/webhooks/")?.to_owned()));
+    let id = keys
+        .id_source_by(&profile(), |head| head.path()?.split('?').next()?.strip_prefix("/webhooks/").map(str::to_owned));
     let receiver = Receiver::start(&clock, keys.cached().unwrap(), id).await;
     assert_eq!(receiver.send("/webhooks/one", "k1", 1, "a").await, (200, "one k1".into()));
+    assert_eq!(receiver.send("/webhooks/one?v=1", "k1", 1, "d").await, (200, "one k1".into()));
     assert_eq!(receiver.send("/webhooks/two", "k1", 1, "a").await, (200, "two k1".into()));
     assert_eq!(receiver.send("/webhooks/two", "k2", 2, "b").await, (200, "two k2".into()));
     assert_eq!(receiver.send("/webhooks/one", "k2", 2, "b").await.0, 401);
