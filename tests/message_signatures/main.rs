@@ -8,7 +8,6 @@ mod components;
 mod hosts;
 mod limits;
 mod message;
-mod peers;
 mod profiles;
 mod received;
 mod replay;

@@ -10,6 +10,7 @@
 
 mod bodies;
 mod exchange;
+mod message_signatures;
 mod script;
 #[expect(dead_code, reason = "the other helpers are for tests with servers")]
 #[path = "../harness/trial.rs"]
@@ -48,7 +49,10 @@ fn main() -> ExitCode {
     // Alternate between the registries, because their scripts run in parallel.
     let positions = (0..npm.len().max(pypi.len())).flat_map(|position| registries.map(|pair| (position, pair)));
     let trials = positions.filter_map(|(position, (registry, names))| Some(provider(registry, names.get(position)?)));
-    let trials = trials.chain(registries.map(|(registry, names)| complete(registry, names.clone()))).collect();
+    let trials = trials.chain(registries.map(|(registry, names)| complete(registry, names.clone())));
+    let trials = trials.chain(registries.map(|(registry, _)| standard(registry, "", message_signatures::exchange)));
+    let random = standard(&script::PYPI, "::random_components", message_signatures::random_components);
+    let trials = trials.chain([random]).collect();
     let arguments = trial::arguments();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if is_enough(&arguments, conclusion.num_failed) { conclusion.exit_code() } else { ExitCode::FAILURE }
@@ -67,9 +71,17 @@ fn provider(registry: &'static Registry, name: &'static str) -> Trial {
     ready(registry, &trial, test)
 }
 
+/// Creates a trial with a registry's package for HTTP Message Signatures.
+fn standard(registry: &'static Registry, suffix: &str, test: fn(&'static Registry)) -> Trial {
+    let name = format!("{}::{}{suffix}", registry.name, message_signatures::NAME);
+    ready(registry, &name, move || test(registry))
+}
+
 /// Creates the trial that fails if a script has a provider without a trial.
-fn complete(registry: &'static Registry, names: Vec<&'static str>) -> Trial {
+fn complete(registry: &'static Registry, mut names: Vec<&'static str>) -> Trial {
     let trial = format!("{}::every_provider_has_a_trial", registry.name);
+    names.push(message_signatures::NAME);
+    names.sort_unstable();
     ready(registry, &trial, move || assert_eq!(registry.script().names(), names))
 }
 

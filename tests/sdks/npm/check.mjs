@@ -7,7 +7,7 @@
 // call the SDK as its documentation says. Nothing here computes or compares a signature.
 
 import { Console } from 'node:console';
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
@@ -31,12 +31,13 @@ const placeholder = 'unused'; // API keys and ids that constructors need and che
 
 // A request as Node's HTTP server passes it on: header names are in lower case.
 class Delivery {
-  constructor({ headers, body, secret, url, method }) {
+  constructor({ headers, body, secret, url, method, algorithm, components, parameters }) {
     this.headers = Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
     this.bytes = Buffer.from(body ?? '', 'base64');
     this.secret = secret;
     this.url = url ?? 'https://hooks.example.com/';
     this.method = method ?? 'POST';
+    Object.assign(this, { algorithm, components, parameters });
   }
 
   get text() {
@@ -50,6 +51,10 @@ class Delivery {
   get path() {
     const { pathname, search } = new URL(this.url);
     return pathname + search;
+  }
+
+  get message() {
+    return { method: this.method, url: this.url, headers: this.headers, body: this.text };
   }
 
   // Returns the header's value, or an empty string: most SDKs take only strings.
@@ -222,6 +227,27 @@ const PROVIDERS = {
     verify: async ({ verifyWebhookSignature }, d) =>
       (await verifyWebhookSignature({ headers: d.headers, rawBody: d.text, signingSecret: d.secret })).isValidSignature,
     secret: () => alphanumeric(48),
+  },
+  // The caller of this package computes and compares Content-Digest.
+  http_message_signatures: {
+    package: 'http-message-signatures',
+    load: async () => require('http-message-signatures'),
+    verify: ({ createVerifier, httpbis }, d) => httpbis.verifyMessage({
+      keyLookup: async () => ({ algs: [d.algorithm], verify: createVerifier(d.secret, d.algorithm) }),
+      requiredFields: ['content-digest'],
+    }, d.message),
+    sign: async ({ createSigner, httpbis }, d) => {
+      const digest = `sha-256=:${createHash('sha256').update(d.bytes).digest('base64')}:`;
+      const { nonce, label, key_id: keyid } = d.parameters;
+      const { headers } = await httpbis.signMessage({
+        key: createSigner(d.secret, d.algorithm, keyid),
+        name: label,
+        fields: [...d.components, 'content-digest'],
+        params: ['created', 'expires', 'nonce', 'keyid', 'alg'],
+        paramValues: { created: new Date(d.now * 1000), expires: new Date((d.now + 300) * 1000), nonce },
+      }, { ...d.message, headers: { ...d.headers, 'content-digest': digest } });
+      return headers;
+    },
   },
   imagekit: {
     ...standard,

@@ -81,6 +81,11 @@ class Delivery:
         self.url = request.get("url") or "https://hooks.example.com/"
         self.method = request.get("method") or "POST"
         self.now = request.get("now")
+        # For HTTP Message Signatures.
+        self.algorithm = request.get("algorithm")
+        self.components = request.get("components")
+        self.parameters = request.get("parameters")
+        self.check_body = request.get("check_body")
 
     @property
     def text(self):
@@ -100,6 +105,24 @@ def standard_headers(prefix, webhook, d):
     message = f"msg_{alphanumeric(27)}"
     at = datetime.datetime.fromtimestamp(d.now, datetime.UTC)
     return {f"{prefix}-id": message, f"{prefix}-timestamp": str(d.now), f"{prefix}-signature": webhook.sign(message, at, d.text)}
+
+
+def message_signature(sdk, role, d):
+    """Returns the package's signer or verifier with the key and the algorithm of the request."""
+    key = d.secret.encode()
+    keys = type("Keys", (sdk.HTTPSignatureKeyResolver,), {
+        "resolve_private_key": lambda _self, _key_id: key, "resolve_public_key": lambda _self, _key_id: key})
+    algorithm = d.algorithm.upper().replace("-", "_")
+    return getattr(sdk, f"HTTPMessage{role}")(
+        signature_algorithm=getattr(sdk.algorithms, algorithm), key_resolver=keys())
+
+
+def message_signature_headers(sdk, d):
+    at = lambda seconds: datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    d.headers = dict(d.headers)
+    message_signature(sdk, "Signer", d).sign(
+        d, created=at(d.now), expires=at(d.now + 300), covered_component_ids=d.components, body=d.body, **d.parameters)
+    return d.headers
 
 
 def attribute(path):
@@ -217,6 +240,13 @@ PROVIDERS = {
         "load": lambda: attribute("hook0:verify_webhook_signature"),
         "verify": lambda verify, d: verify(d.header("X-Hook0-Signature"), d.body, d.headers, d.secret, 300),
         "secret": lambda: str(uuid.uuid4()),
+    },
+    "http_message_signatures": {
+        "package": "http-message-signatures",
+        "load": lambda: module("http_message_signatures"),
+        "verify": lambda sdk, d: accepts(message_signature(sdk, "Verifier", d).verify(
+            d, body=d.body if d.check_body else None)),
+        "sign": message_signature_headers,
     },
     "hubspot_v3": {
         "package": "hubspot-api-client", "tolerance": True,
