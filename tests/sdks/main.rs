@@ -1,4 +1,5 @@
 //! The SDKs of providers as independent implementations: they verify what Hookwarden signs, and the other way round.
+//! So do two packages for HTTP Message Signatures.
 //!
 //! `tests/sdks/install` installs the SDKs. Without them, or without `node` or `python3`, the tests are reported as ignored.
 //! With `HOOKWARDEN_REQUIRE_SDKS=1` they fail instead.

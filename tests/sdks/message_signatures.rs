@@ -220,7 +220,8 @@ fn fail(answer: &Answer) -> TestCaseError {
 type RandomRequest = (&'static str, String, Headers, String, Vec<&'static str>, Value);
 
 fn random_request() -> impl Strategy<Value = RandomRequest> {
-    let member = (select(vec!["a=", "b=", "c=", "a%20b=", "x+y="]), ENCODED).prop_map(|(name, value)| name.to_owned() + &value);
+    let member =
+        (select(vec!["a=", "b=", "c=", "a%20b=", "x+y="]), ENCODED).prop_map(|(name, value)| name.to_owned() + &value);
     let query = prop::collection::vec(member, 0..5).prop_map(|members| format!("?{}", members.join("&")));
     let target = (ENCODED, prop_oneof![Just(String::new()), query]).prop_map(|(path, query)| format!("/{path}{query}"));
     let headers = (TEXT, select(DICTIONARIES)).prop_map(|(text, dictionary)| {
@@ -255,13 +256,8 @@ const COMPONENTS: &[&str] = &[
     "\"x-dict\";key=\"a\"",
     "\"x-dict\";key=\"b\"",
 ];
-const DICTIONARIES: &[&str] = &[
-    "a=1, b=2;x=1;y=2, c=(a   b   c)",
-    "a, b=?0",
-    "a=:AAAA:;q=1.5",
-    "a=\"x\\\"y\", b=tok/en;z",
-    "a=(1 2);p, b=1.0",
-];
+const DICTIONARIES: &[&str] =
+    &["a=1, b=2;x=1;y=2, c=(a   b   c)", "a, b=?0", "a=:AAAA:;q=1.5", "a=\"x\\\"y\", b=tok/en;z", "a=(1 2);p, b=1.0"];
 /// Letters of a path or a query, of which some are encoded.
 const ENCODED: &str = "([a-cX-Z019._~+*!$',;:@-]|%20|%22|%25|%2B|%41){0,6}";
 const TEXT: &str = "[abcXYZ019 ,;=\"\\\\:()/*?_~\t-]{0,20}";

@@ -7,10 +7,12 @@ import check
 
 sys.stdout = check.answers
 
-# The SDK of Pusher compares a time in the body with the clock, and a header that is not signed with the key. The others take
-# seconds to import, and many of them verify with the package of Standard Webhooks.
+# The SDK of Pusher compares a time in the body with the clock, and a header that is not signed with the key. HTTP Message
+# Signatures are not of a provider. The others take seconds to import, and many of them verify with the package of Standard
+# Webhooks.
 LEFT_OUT = set("""
     pusher
+    http_message_signatures
     airtable anthropic composio dodo_payments imagekit increase line lithic modern_treasury onfido openai polar retell
     sinch_numbers telnyx
 """.split())
