@@ -105,7 +105,8 @@ impl MessageSigner {
             headers.push((FieldName::preset("Content-Digest"), digest.clone()));
         }
 
-        let label = self.profile.label.as_ref().or(self.profile.preferred_label.as_ref()).map_or(DEFAULT_LABEL, |label| label);
+        let label =
+            self.profile.label.as_ref().or(self.profile.preferred_label.as_ref()).map_or(DEFAULT_LABEL, |label| label);
         let identifiers: Vec<&str> = components.iter().map(|component| component.identifier.as_str()).collect();
         let key = self.keys.newest(now).ok_or(SignError::new("key", "must be valid at the time of signing"))?;
         let written = self.parameters(parameters, key.algorithm(), now)?;
