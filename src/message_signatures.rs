@@ -57,7 +57,9 @@
 //!   kind of key verifies. If the parameter `alg` is present, it must name one of these algorithms, and only keys of that
 //!   kind count.
 //! * **One signature counts.** It has the label and the tag of the profile, and no tag if the profile has none. A request
-//!   with several such signatures is refused. Signatures with another label or another tag are ignored.
+//!   with several such signatures is refused, unless [`ProfileBuilder::preferred_label`] or
+//!   [`ProfileBuilder::ignores_insufficient_signatures`] leaves one of them. Signatures with another label or another tag
+//!   are ignored.
 //! * **Where the request went.** `@authority`, `@target-uri` and `@scheme` come from the origin of the profile, never from
 //!   the request. The host to which the request was sent must be that of the origin: see [below](#the-host-of-a-request).
 //! * **Time.** `created` is needed unless [`ProfileBuilder::created_optional`] is set. A signature is refused when it is
@@ -149,6 +151,7 @@ mod authority;
 mod base64url;
 mod builder;
 mod check;
+mod choice;
 mod component;
 mod coverage;
 mod digest;

@@ -1,4 +1,5 @@
-//! Byte sequences in base64url without padding, as AdCP writes the signatures of webhooks. RFC 9651 only has base64.
+//! The encodings of byte sequences: base64 as in RFC 9651, or base64url without padding, as AdCP writes the signatures of
+//! webhooks.
 
 use alloc::string::String;
 
@@ -7,21 +8,37 @@ use crate::encoding::Encoding;
 /// Rewrites the byte sequences of a `Signature` header to base64. One that is in base64 already belongs to another
 /// profile: it becomes a boolean, so it does not count.
 pub(super) fn signatures(field: &str) -> String {
-    rewritten(field, |sequence, field| match sequence.bytes().any(|byte| matches!(byte, b'-' | b'_')) {
+    rewritten(field, |sequence, field| match from_base64url(sequence) {
+        Some(base64) => push(field, &base64),
         // Neither of the two. The parser refuses it.
-        true => push(field, sequence),
-        false => field.push_str("?0"),
+        None if sequence.bytes().any(|byte| matches!(byte, b'-' | b'_')) => push(field, sequence),
+        None => field.push_str("?0"),
+    })
+}
+
+/// Rewrites the byte sequences of a `Signature` header that are in base64 without its padding or with other bits at the
+/// end: each becomes a boolean, so it does not count. The parser would accept them.
+pub(super) fn padded(field: &str) -> String {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    rewritten(field, |sequence, field| match Encoding::Base64.decode(sequence.as_bytes()) {
+        None if sequence.bytes().all(is_base64) => field.push_str("?0"),
+        // If it is not base64, the parser refuses it.
+        Some(_) | None => push(field, sequence),
     })
 }
 
 /// Rewrites the byte sequences of a `Content-Digest` header to base64. Those in base64 stay: senders write digests in
 /// either form.
 pub(super) fn digests(field: &str) -> String {
-    rewritten(field, |sequence, field| push(field, sequence))
+    rewritten(field, |sequence, field| push(field, from_base64url(sequence).as_deref().unwrap_or(sequence)))
 }
 
-/// Rewrites every byte sequence in base64url, and calls `other` for the rest.
-fn rewritten(field: &str, other: impl Fn(&str, &mut String)) -> String {
+fn from_base64url(sequence: &str) -> Option<String> {
+    Encoding::Base64UrlUnpadded.decode(sequence.as_bytes()).map(|bytes| Encoding::Base64.encode(&bytes))
+}
+
+/// Calls `write` with the text of each byte sequence, and copies the rest.
+fn rewritten(field: &str, write: impl Fn(&str, &mut String)) -> String {
     let mut rewritten = String::with_capacity(field.len());
     let mut rest = field;
     while let Some(start) = rest.find(['"', ':']) {
@@ -30,10 +47,7 @@ fn rewritten(field: &str, other: impl Fn(&str, &mut String)) -> String {
         let length = match after.strip_prefix(':') {
             Some(sequence) => match sequence.split_once(':') {
                 Some((sequence, _)) => {
-                    match Encoding::Base64UrlUnpadded.decode(sequence.as_bytes()) {
-                        Some(bytes) => push(&mut rewritten, &Encoding::Base64.encode(&bytes)),
-                        None => other(sequence, &mut rewritten),
-                    }
+                    write(sequence, &mut rewritten);
                     sequence.len().saturating_add(2)
                 }
                 None => copied(&mut rewritten, after, after.len()),
@@ -77,7 +91,7 @@ fn string_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{digests, signatures};
+    use super::{digests, padded, signatures};
 
     #[test]
     fn sequences_in_base64url_are_rewritten() {
@@ -98,5 +112,18 @@ mod tests {
             assert_eq!(signatures(received), expected, "{received}");
         }
         assert_eq!(digests("sha-256=:_-8:, sha-512=:/+8=:, x=:A+B-:"), "sha-256=:/+8=:, sha-512=:/+8=:, x=:A+B-:");
+    }
+
+    #[test]
+    fn only_padded_base64_stays() {
+        for (received, expected) in [
+            ("a=:AAAA:, b=:AA==:, c=::", "a=:AAAA:, b=:AA==:, c=::"),
+            ("a=:AA:, b=:AAA:;p=:AA:", "a=?0, b=?0;p=?0"),
+            // Bits after the last byte, and too much padding.
+            ("a=:AB==:, b=:AAB=:, c=:AAAA=:", "a=?0, b=?0, c=?0"),
+            ("a=\":AA:\", b=:A_-A:, c=:?:", "a=\":AA:\", b=:A_-A:, c=:?:"),
+        ] {
+            assert_eq!(padded(received), expected, "{received}");
+        }
     }
 }

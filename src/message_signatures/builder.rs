@@ -46,6 +46,8 @@ impl Profile {
                     min_nonce_bytes: 0,
                     tag: TagRule::Untagged,
                     label: None,
+                    preferred_label: None,
+                    ignores_insufficient: false,
                     types: Vec::new(),
                     base64url_signatures: false,
                     normalized_target: false,

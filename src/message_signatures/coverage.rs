@@ -2,23 +2,64 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use super::component::{Component, Form, Kind};
 use super::problem::Problem;
 use super::profile::Profile;
-use super::values::{is_only_member, target};
-use crate::headers::{Head, Occurrence};
+use super::structured::Dictionary;
+use super::values::{as_dictionary, target};
+use crate::headers::{FieldName, Head, Occurrence};
+
+/// The headers of `covers_if_present` in a request. Each is parsed at most once, for all signatures.
+pub(super) struct PresentHeaders<'r> {
+    head: &'r dyn Head,
+    /// `None` if the header is not a dictionary.
+    dictionaries: Vec<(&'r FieldName, OnceCell<Option<Dictionary>>)>,
+}
+
+impl<'r> PresentHeaders<'r> {
+    pub(super) fn new(profile: &'r Profile, head: &'r dyn Head) -> Self {
+        let names = profile.covered_if_present.iter().filter_map(|component| match &component.kind {
+            Kind::Field(name, _) => Some((name, OnceCell::new())),
+            _ => None,
+        });
+        Self { head, dictionaries: names.collect() }
+    }
+
+    /// Whether the member `key` is all that a header says to the receiver of the signature `label`: it is the only one, or
+    /// the one that belongs to this signature.
+    fn is_whole(&self, name: &FieldName, key: &str, label: &str) -> bool {
+        let mut headers = self.dictionaries.iter();
+        let dictionary = headers.find(|(known, _)| *known == name).and_then(|(name, dictionary)| {
+            let dictionary = dictionary.get_or_init(|| as_dictionary(self.head, name));
+            dictionary.as_ref().filter(|dictionary| dictionary.get(key).is_some())
+        });
+        dictionary.is_some_and(|dictionary| dictionary.iter().len() == 1 || key == label)
+    }
+}
 
 impl Profile {
     /// Checks that a signature of `components` covers all that it must. Returns what it must also cover if the request has a
     /// body.
-    pub(super) fn check_coverage(&self, components: &[Component], head: &dyn Head) -> Result<Option<String>, Problem> {
-        let is_uncovered = |required: &&Component| !components.iter().any(|one| one.satisfies(required));
-        // If it is the only member, its value is all that the header says.
+    pub(super) fn check_coverage(
+        &self,
+        components: &[Component],
+        label: &str,
+        headers: &PresentHeaders<'_>,
+    ) -> Result<Option<String>, Problem> {
+        let head = headers.head;
+        let requires_target = self.covered.iter().any(|component| component.kind == Kind::TargetUri);
+        // The target contains the authority.
+        let contains = |one: &Component, required: &Component| {
+            one.kind == Kind::TargetUri && required.kind == Kind::Authority && !requires_target
+        };
+        let is_uncovered =
+            |required: &&Component| !components.iter().any(|one| one.satisfies(required) || contains(one, required));
         let is_covered_by_member = |required: &Component| {
             components.iter().any(|one| match (&one.kind, &required.kind) {
                 (Kind::Field(name, Form::Member(key)), Kind::Field(required, _)) => {
-                    name == required && is_only_member(head, name, key)
+                    name == required && headers.is_whole(name, key, label)
                 }
                 _ => false,
             })

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::algorithms::name;
-use super::base64url;
 use super::component::{CONTENT_DIGEST, Component, Kind};
+use super::coverage::PresentHeaders;
 use super::digest::{DigestCheck, content_digest};
 use super::origin::Origin;
 use super::problem::{Parameter, Problem};
@@ -101,7 +101,8 @@ impl Inspection<'_> {
     /// Reads the signature, and keeps each problem that does not prevent it. Returns the one that does.
     fn read(&mut self, has_body: bool) -> Result<Signed, Problem> {
         let inputs = dictionary(self.head, SIGNATURE_INPUT)?.ok_or(Problem::MissingHeader(SIGNATURE_INPUT))?;
-        let (label, input) = match (self.profile.choose(&inputs), inputs.iter().next()) {
+        let headers = PresentHeaders::new(self.profile, self.head);
+        let (label, input) = match (self.profile.choose(&inputs, &headers), inputs.iter().next()) {
             (Ok(chosen), _) => chosen,
             // The only signature is the one that the sender means.
             (Err(problem @ Problem::NoSuchSignature), Some((label, Member::InnerList(input))))
@@ -112,7 +113,7 @@ impl Inspection<'_> {
             }
             (Err(problem), _) => return Err(problem),
         };
-        let signature = match self.profile.encoded(self.head, SIGNATURE, base64url::signatures) {
+        let signature = match self.profile.signatures(self.head) {
             Ok(Some(signatures)) => match signatures.get(label) {
                 Some(Member::Item(item)) if item.parameters.is_empty() => item.value.as_bytes().map(<[u8]>::to_vec),
                 _ => None,
@@ -136,7 +137,7 @@ impl Inspection<'_> {
         self.problems.extend(self.profile.check_parameters(input).err());
         self.problems.extend(self.profile.algorithms_of(input).err());
         let components = super::reading::components(input)?;
-        match self.profile.check_coverage(&components, self.head) {
+        match self.profile.check_coverage(&components, label, &headers) {
             Ok(uncovered) => self.problems.extend(uncovered.filter(|_| has_body).map(Problem::Uncovered)),
             Err(problem) => self.problems.push(problem),
         }
@@ -185,7 +186,7 @@ impl Inspection<'_> {
     }
 
     fn digest(&self) -> Result<DigestCheck, Problem> {
-        let field = self.profile.encoded(self.head, CONTENT_DIGEST, base64url::digests)?;
+        let field = self.profile.digests(self.head)?;
         DigestCheck::new(&field.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?)
     }
 

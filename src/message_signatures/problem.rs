@@ -27,7 +27,8 @@ pub enum Problem {
     /// Several signatures have the label and the tag of the profile.
     #[error("signature-input: several signatures with the label and the tag of the profile")]
     AmbiguousSignature,
-    /// `Signature` has no byte sequence with the label of the chosen signature.
+    /// `Signature` has no byte sequence with the label of the chosen signature, or it is not in the encoding of the profile:
+    /// base64 with padding, or base64url without.
     #[error("signature: no byte sequence with the label of the signature")]
     NoSignatureBytes,
     /// The signature covers a component that is malformed or that a request must not have.

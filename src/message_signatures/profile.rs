@@ -58,6 +58,8 @@ pub struct Profile {
     pub(super) min_nonce_bytes: usize,
     pub(super) tag: TagRule,
     pub(super) label: Option<String>,
+    pub(super) preferred_label: Option<String>,
+    pub(super) ignores_insufficient: bool,
     pub(super) types: Vec<(FieldName, StructuredType)>,
     pub(super) base64url_signatures: bool,
     pub(super) normalized_target: bool,

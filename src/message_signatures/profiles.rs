@@ -31,7 +31,7 @@ impl Profile {
     /// Starts the profile of [AdCP](https://adcontextprotocol.org/docs/building/by-layer/L1/security) webhooks,
     /// `adcp/webhook-signing/v1`. `origin` is that of the URL that you registered.
     ///
-    /// The signature with the label `sig1` counts. It covers `@method`, `@target-uri`, `@authority`, `content-type` and
+    /// The signature with the tag counts; if there are several, the one with the label `sig1`. It covers `@method`, `@target-uri`, `@authority`, `content-type` and
     /// `content-digest`. It has `created`, `expires` at most 300 seconds later, a `nonce` of at least 16 bytes, `keyid`,
     /// `alg` and the tag. Keys are Ed25519 or ECDSA P-256, for which the features `ed25519` and `ecdsa` are needed. The signature
     /// is in base64url, as in all 3.x versions of AdCP.
@@ -65,6 +65,9 @@ impl Profile {
     /// with a body must cover `content-type` and `content-digest`. The same checks are yours, and `adcp_use` must be
     /// `request-signing`.
     ///
+    /// To refuse requests with an `Authorization` header that is not signed, which the specification recommends, add
+    /// `covers_if_present(["authorization"])`.
+    ///
     /// Versions 3.0 and 3.1 write the signature in base64url: for them, add
     /// [`base64url_signatures`](ProfileBuilder::base64url_signatures), at an endpoint of its own.
     pub fn adcp_requests(origin: &str) -> ProfileBuilder {
@@ -76,7 +79,7 @@ impl Profile {
         Self::builder(origin)
             .algorithms([Algorithm::Ed25519, Algorithm::EcdsaP256])
             .requires([Parameter::Expires, Parameter::Nonce, Parameter::Keyid, Parameter::Alg])
-            .label("sig1")
+            .preferred_label("sig1")
             // The specification limits the age by `expires`, which has 60 seconds of grace.
             .max_validity(Duration::from_secs(300))
             .max_age(Duration::from_secs(360))
@@ -94,13 +97,21 @@ impl Profile {
     /// `ed25519`); P-384 is not supported.
     ///
     /// * **Replay.** `created` is optional, so a signature can be valid for as long as its key. If it is present, it is at
-    ///   most a day old. Give a Warden a `warden::Replay` lifetime. Use the `Idempotency-Key` of requests and the id of a
-    ///   webhook's event as the specification says; this profile only demands that the header is signed if it is present.
+    ///   most a day old. A Warden needs a `warden::Replay` setting:
+    ///   * For webhooks, set `Replay::lifetime` to at least a day and a minute, the maximum age and the clock skew.
+    ///   * For requests, set `Replay::danger_simultaneous_only` or `Replay::danger_off`. A `GET` that is sent again and a retry
+    ///     with the same `Idempotency-Key` can have the same signature, and must reach the handler. The handler must
+    ///     answer a retry from what it stored for the `Idempotency-Key`, and must have no effect for a `GET`. This
+    ///     profile only demands that the header is signed if it is present.
     /// * **Who signed.** Look the key up in the UCP profile of a party that you know, and compare `UCP-Agent` with it. With the tag
     ///   `web-bot-auth`, the `keyid` must be the RFC 7638 thumbprint of the key. Check that an order belongs to the business
     ///   that signed its webhook.
-    /// * **One signature.** The specification accepts a request if one of several signatures is valid. This profile
-    ///   refuses several: set a [`label`](ProfileBuilder::label) if a sender makes them.
+    ///   If `Signature-Agent` has several members, use the one whose key is the label of the signature, and compare it with
+    ///   the party. The profile does not verify the others.
+    /// * **One signature.** Signatures that cover too little, such as the minimum of Web Bot Auth, are
+    ///   [ignored](ProfileBuilder::ignores_insufficient_signatures) if there are others. The specification
+    ///   accepts a request if one of several sufficient signatures is valid. This profile refuses several: set a
+    ///   [`label`](ProfileBuilder::label) if a sender makes them.
     ///
     /// The example of a webhook in the specification of orders does not cover `ucp-agent`, although its
     /// algorithm demands it. For such senders, set [`covers_if_present`](ProfileBuilder::covers_if_present) without it.
@@ -121,6 +132,7 @@ impl Profile {
             .covers_with_body(["content-digest", "content-type"])
             .requires([Parameter::Keyid])
             .created_optional()
+            .ignores_insufficient_signatures()
             .max_age(DAY)
             .optional_tag(WEB_BOT_AUTH)
     }
@@ -131,12 +143,16 @@ impl Profile {
     /// same host until it expires. Do not act on such requests; for that, the sender must cover more, and
     /// [`covers`](ProfileBuilder::covers) must demand it.
     ///
-    /// A signature covers `@authority`, and `signature-agent` if the request has this header. It has `created`, at most a day
+    /// A signature covers `@authority` or `@target-uri`, and `signature-agent` if the request has this header. It has `created`, at most a day
     /// ago, `expires`, `keyid` and the tag `web-bot-auth`. The algorithm is Ed25519; set
     /// [`algorithms`](ProfileBuilder::algorithms) for others.
     ///
-    /// Look the key up in the directory of a bot that you know. Its `keyid` must be the RFC 7638 thumbprint of the key. A
-    /// Warden also needs `danger_unsigned_body`.
+    /// Look the key up in the directory of a bot that you know. Its `keyid` must be the RFC 7638 thumbprint of the key. If
+    /// `Signature-Agent` has several members, compare the one whose key is the label of the signature with the bot: the
+    /// others are not verified.
+    ///
+    /// A Warden also needs `danger_unsigned_body` and `Replay::danger_off()`: bots use a signature for several requests, and two
+    /// requests in one second have the same one. With replay protection, all but the first are answered as duplicates.
     ///
     #[cfg_attr(feature = "ed25519", doc = "```")]
     #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use super::algorithms::name;
 use super::base64url;
 use super::component::{CONTENT_DIGEST, Component};
+use super::coverage::PresentHeaders;
 use super::digest::DigestCheck;
 use super::problem::{Parameter, Problem};
-use super::profile::{MAX_COMPONENTS, Profile, TagRule};
+use super::profile::{MAX_COMPONENTS, Profile};
 use super::structured::{Dictionary, InnerList, Member};
 use super::values::{Source, dictionary, rewritten_dictionary};
 use crate::crypto::Algorithm;
@@ -38,9 +39,9 @@ impl Message {
     /// Reads the signature that counts, and checks it against the profile.
     pub(super) fn read(profile: &Profile, head: &dyn Head) -> Result<Self, Problem> {
         let inputs = dictionary(head, SIGNATURE_INPUT)?.ok_or(Problem::MissingHeader(SIGNATURE_INPUT))?;
-        let signatures = profile.encoded(head, SIGNATURE, base64url::signatures)?;
-        let signatures = signatures.ok_or(Problem::MissingHeader(SIGNATURE))?;
-        let (label, input) = profile.choose(&inputs)?;
+        let signatures = profile.signatures(head)?.ok_or(Problem::MissingHeader(SIGNATURE))?;
+        let headers = PresentHeaders::new(profile, head);
+        let (label, input) = profile.choose(&inputs, &headers)?;
         let signature = match signatures.get(label) {
             Some(Member::Item(item)) => item.value.as_bytes().filter(|_| item.parameters.is_empty()),
             Some(Member::InnerList(_)) | None => None,
@@ -50,12 +51,12 @@ impl Message {
         let algorithms = profile.algorithms_of(input)?;
 
         let components = components(input)?;
-        let uncovered_body = profile.check_coverage(&components, head)?;
+        let uncovered_body = profile.check_coverage(&components, label, &headers)?;
         profile.check_host(head)?;
         let base = base(input, profile.source(head, &components))?;
         let digest = match components.iter().any(Component::is_content_digest) {
             true => {
-                let field = profile.encoded(head, CONTENT_DIGEST, base64url::digests)?;
+                let field = profile.digests(head)?;
                 Some(DigestCheck::new(&field.ok_or(Problem::MissingHeader(CONTENT_DIGEST))?)?)
             }
             false => None,
@@ -68,55 +69,23 @@ impl Message {
 }
 
 impl Profile {
-    /// The value of the parameter `keyid` of the signature that counts, to look up its keys: see
-    /// [`IdSource::closure`](crate::IdSource::closure). It is not verified. `None` if the head has no such signature.
-    #[must_use]
-    pub fn keyid(&self, head: &dyn Head) -> Option<String> {
-        let inputs = dictionary(head, SIGNATURE_INPUT).ok()??;
-        let (_, input) = self.choose(&inputs).ok()?;
-        text(input, Parameter::Keyid).ok()?.map(String::from)
-    }
-
-    /// Returns the signature with the label and the tag of the profile. There must be exactly one: if a message could
-    /// choose between several, it would choose the weakest.
-    pub(super) fn choose<'i>(&self, inputs: &'i Dictionary) -> Result<(&'i str, &'i InnerList), Problem> {
-        if inputs.iter().len() > MAX_SIGNATURES {
-            return Err(Problem::TooManySignatures);
-        }
-        let mut chosen = None;
-        for (label, member) in inputs.iter() {
-            if self.label.as_deref().is_some_and(|wanted| wanted != label) {
-                continue;
-            }
-            let Member::InnerList(input) = member else { return Err(Problem::MalformedHeader(SIGNATURE_INPUT)) };
-            // A signature for another receiver can have a tag of any type: it is ignored, not malformed.
-            let tag = text(input, Parameter::Tag);
-            let counts = match &self.tag {
-                TagRule::Untagged => tag == Ok(None),
-                TagRule::Exactly(wanted) => tag == Ok(Some(wanted.as_str())),
-                TagRule::Optional(wanted) => tag == Ok(None) || tag == Ok(Some(wanted.as_str())),
-                TagRule::Any => true,
-            };
-            if counts && chosen.replace((label, input)).is_some() {
-                return Err(Problem::AmbiguousSignature);
-            }
-        }
-        chosen.ok_or(Problem::NoSuchSignature)
-    }
-
     /// The source of the values of these components.
     pub(super) fn source<'r>(&'r self, head: &'r dyn Head, components: &'r [Component]) -> Source<'r> {
         Source::new(head, &self.origin, &self.types, self.normalized_target, components)
     }
 
-    /// Reads a dictionary of byte sequences.
-    pub(super) fn encoded(
-        &self,
-        head: &dyn Head,
-        name: &'static str,
-        rewrite: fn(&str) -> String,
-    ) -> Result<Option<Dictionary>, Problem> {
-        if self.base64url_signatures { rewritten_dictionary(head, name, rewrite) } else { dictionary(head, name) }
+    /// Reads `Signature`. Byte sequences that are not in the encoding of the profile do not count.
+    pub(super) fn signatures(&self, head: &dyn Head) -> Result<Option<Dictionary>, Problem> {
+        let rewrite = if self.base64url_signatures { base64url::signatures } else { base64url::padded };
+        rewritten_dictionary(head, SIGNATURE, rewrite)
+    }
+
+    /// Reads `Content-Digest`.
+    pub(super) fn digests(&self, head: &dyn Head) -> Result<Option<Dictionary>, Problem> {
+        match self.base64url_signatures {
+            true => rewritten_dictionary(head, CONTENT_DIGEST, base64url::digests),
+            false => dictionary(head, CONTENT_DIGEST),
+        }
     }
 
     /// Checks the parameters. Returns `created` and `expires`.
@@ -218,9 +187,6 @@ pub(super) fn time(input: &InnerList, parameter: Parameter) -> Result<Option<Tim
 
 pub(super) const SIGNATURE_INPUT: &str = "signature-input";
 pub(super) const SIGNATURE: &str = "signature";
-
-/// The maximum number of signatures in a request. Only one of them is verified.
-const MAX_SIGNATURES: usize = 8;
 
 /// The maximum length of a signature base in bytes, without its last line. A header can be covered in several forms.
 const MAX_BASE_BYTES: usize = 65_536;

@@ -6,14 +6,16 @@ use core::time::Duration;
 use super::builder::ProfileBuilder;
 use super::component::{Form, Kind};
 use super::profile::TagRule;
-use super::structured::string;
+use super::structured::{is_key, string};
 
 impl ProfileBuilder {
     /// Sets the headers that a signature must cover if the request has them. `@query` can be one of them: a request has it
     /// if its target has a `?`.
     ///
-    /// A header is also covered by its form with `sf` or `bs`, and by one of its members if it has no other:
-    /// `"signature-agent";key="sig1"` covers `Signature-Agent: sig1="https://bot.example"`.
+    /// A header is also covered by its form with `sf` or `bs`, by its only member, and by the member whose key is the label
+    /// of the signature: for a signature with the label `sig1`, `"signature-agent";key="sig1"` covers
+    /// `Signature-Agent: sig1="https://bot.example", other="https://other.example"`. **The other members are then not
+    /// verified:** a handler that reads such a header must only use the member that is signed.
     ///
     /// ```
     /// use hookwarden::crypto::Algorithm;
@@ -52,9 +54,34 @@ impl ProfileBuilder {
     /// Permits signatures without `created`. The age of those that have it is limited as usual, and so is `expires`.
     ///
     /// **A signature without either is valid for as long as its key.** The scheme then has no timestamp, so a Warden needs a
-    /// `warden::Replay` setting, which says for how long it remembers deliveries.
+    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age and the clock skew together, or a
+    /// signature with `created` can be replayed when its delivery has expired in the replay store. Signatures without
+    /// `created` need as long as the time until `expires`, or as long as a key is used.
     pub fn created_optional(self) -> Self {
         self.set(|profile| profile.is_created_optional = true)
+    }
+
+    /// Sets which signature counts if several have the tag of the profile: the one with this label. If none of them has it,
+    /// there must be exactly one. A signer writes this label.
+    ///
+    /// A label is not signed: see [`label`](Self::label). If a sender makes several signatures that meet the profile, anyone
+    /// can choose the one that counts.
+    pub fn preferred_label(mut self, label: impl Into<String>) -> Self {
+        let label = label.into();
+        if !is_key(&label) {
+            self.keep("preferred_label", "must start with a-z or `*`, followed by a-z 0-9 _ - . *");
+        }
+        self.set(|profile| profile.preferred_label = Some(label))
+    }
+
+    /// If several signatures have the label and the tag of the profile, ignores those that lack a parameter or a component
+    /// that the profile demands, or whose parameters it refuses: for example, the minimum of Web Bot Auth beside a signature
+    /// of the whole request. If exactly one is left, it counts; if several are left, the request is refused.
+    ///
+    /// The components of [`covers_with_body`](Self::covers_with_body) are not compared, because signatures are chosen
+    /// before the body arrives.
+    pub fn ignores_insufficient_signatures(self) -> Self {
+        self.set(|profile| profile.ignores_insufficient = true)
     }
 
     /// Sets how long after `created` `expires` may be, in whole seconds. There is no limit by default: no signature is valid

@@ -105,7 +105,8 @@ impl MessageSigner {
             headers.push((FieldName::preset("Content-Digest"), digest.clone()));
         }
 
-        let label = self.profile.label.as_deref().unwrap_or(DEFAULT_LABEL);
+        let label =
+            self.profile.label.as_ref().or(self.profile.preferred_label.as_ref()).map_or(DEFAULT_LABEL, |label| label);
         let identifiers: Vec<&str> = components.iter().map(|component| component.identifier.as_str()).collect();
         let key = self.keys.newest(now).ok_or(SignError::new("key", "must be valid at the time of signing"))?;
         let written = self.parameters(parameters, key.algorithm(), now)?;
@@ -174,6 +175,8 @@ impl MessageSigner {
             let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
             now.as_unix().saturating_add(seconds).to_string()
         });
+        // Only a profile with `created_optional` can forbid it.
+        let created = (!forbidden.contains(&Parameter::Created)).then(|| now.as_unix().to_string());
         let alg = algorithms::name(algorithm).filter(|_| is_required(Parameter::Alg));
         let quoted = |parameter: Parameter, text: Option<&str>| match text.map(string) {
             None => Ok(None),
@@ -181,7 +184,7 @@ impl MessageSigner {
             Some(_) => Err(SignError::new(parameter.as_str(), "must be visible ASCII and spaces, and not empty")),
         };
         let values = [
-            (Parameter::Created, Some(now.as_unix().to_string())),
+            (Parameter::Created, created),
             (Parameter::Expires, expires),
             (Parameter::Nonce, quoted(Parameter::Nonce, given.nonce.as_deref())?),
             (Parameter::Alg, quoted(Parameter::Alg, alg)?),

@@ -185,11 +185,10 @@ pub(super) fn target(head: &dyn Head) -> Result<(&str, Option<&str>), Problem> {
     }
 }
 
-/// Whether a header is a dictionary whose only member has this key.
-pub(super) fn is_only_member(head: &dyn Head, name: &FieldName, key: &str) -> bool {
-    let lines = lines(head, name).ok();
-    let dictionary = lines.and_then(|lines| Dictionary::parse(combined(&lines)?.as_bytes()));
-    dictionary.is_some_and(|dictionary| dictionary.iter().len() == 1 && dictionary.get(key).is_some())
+/// Reads a header as a dictionary. `None` if it is not one.
+pub(super) fn as_dictionary(head: &dyn Head, name: &FieldName) -> Option<Dictionary> {
+    let lines = lines(head, name).ok()?;
+    Dictionary::parse(combined(&lines)?.as_bytes())
 }
 
 /// Reads a dictionary. `None` if the request does not have the header.

@@ -63,7 +63,7 @@ pub struct WardenBuilder {
     tolerance: Option<Tolerance>,
     body: BodyLimits,
     quotas: Quotas,
-    replay: Replay,
+    replay: Option<Replay>,
     shared_store: Option<Arc<dyn SharedStore>>,
     proxies: Proxies,
     clock: Arc<dyn Clock>,
@@ -93,7 +93,7 @@ impl WardenBuilder {
             tolerance: None,
             body: BodyLimits::new(),
             quotas: Quotas::new(),
-            replay: Replay::new(),
+            replay: None,
             shared_store: None,
             proxies: Proxies::default(),
             clock: Arc::new(SystemClock::default()),
@@ -180,7 +180,7 @@ impl WardenBuilder {
     /// Sets where deliveries are stored and for how long. The default is the [`shared_store`](Self::shared_store) if
     /// one is set, otherwise this process.
     pub fn replay(self, replay: Replay) -> Self {
-        Self { replay, ..self }
+        Self { replay: Some(replay), ..self }
     }
 
     /// Stores deliveries and counts accepted requests in `store`, which several processes share, with one call for
@@ -245,7 +245,7 @@ impl WardenBuilder {
     ///   secret does not have the scheme's form; a store's keys are prepared for another scheme;
     /// * [`IdSource::fixed`] or [`Quotas::accepted_for`] names an id that no sender has;
     /// * the scheme signs no timestamp and [`Replay`] does not say which deliveries are duplicates, or a setting
-    ///   requires a signed timestamp;
+    ///   requires a signed timestamp; the scheme signs neither the body nor the URL, and [`replay`](Self::replay) is not set;
     /// * the directory of [`Captures`] cannot be used;
     /// * a setting has no effect, such as [`Quotas::replicas`] without a shared store or limiter.
     pub fn build(mut self) -> Result<Warden, ConfigError> {
@@ -261,9 +261,10 @@ impl WardenBuilder {
         let (keys, id_source) = self.senders.build(&self.rules.scheme, &self.quotas)?;
         let handshakes =
             Handshakes::new(self.handshakes, self.quotas.handshake_quota(), &self.rules.scheme, &self.accept)?;
-        let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), self.replay.is_off(), &self.clock)?;
-        let duplicates_conflict = self.replay.is_conflict();
-        let replay = self.replay.build(&self.rules, self.body.deadline, self.shared_store)?;
+        let replay = Self::chosen_replay(self.replay, &self.rules)?;
+        let (quotas, rejected) = self.quotas.build(self.shared_store.as_ref(), replay.is_off(), &self.clock)?;
+        let duplicates_conflict = replay.is_conflict();
+        let replay = replay.build(&self.rules, self.body.deadline, self.shared_store)?;
         check_name(is_unnamed, replay.as_ref())?;
         let monitor = Arc::new(Monitor::new(self.clock, self.observers, self.report_only));
         let captures = self.captures.map(|captures| captures.build(&monitor)).transpose()?;

@@ -122,7 +122,7 @@ fn requests() -> Vec<(&'static str, &'static str, Expected)> {
         ("009-key-ops-missing-verify", "signature_key_purpose_invalid", Elsewhere(PURPOSE)),
         ("010-content-digest-mismatch", "signature_digest_mismatch", AfterSignature(Problem::OtherBody)),
         // It is a dictionary with another label.
-        ("011-malformed-header", "signature_header_malformed", Head(Problem::NoSuchSignature)),
+        ("011-malformed-header", "signature_header_malformed", Head(Problem::MalformedHeader("signature-input"))),
         (
             "012-missing-expires-param",
             "signature_params_incomplete",

@@ -60,6 +60,11 @@ fn header_must_be_covered_if_present() {
     let member = || covered("\"x\";key=\"a\": 1", "\"x\";key=\"a\"");
     member().with("X", "a=1").assert_verifies(&profile);
     member().with("X", "a=1, b=2").assert_problem(&profile, &uncovered("x"));
+    // Or if its key is the label of the signature.
+    let labelled = || covered("\"x\";key=\"sig\": 1", "\"x\";key=\"sig\"").with("X", "sig=1, b=2");
+    labelled().assert_verifies(&profile);
+    let other = labelled().replacing("Signature-Input", "sig=(", "b=(").replacing("Signature", "sig=", "b=");
+    other.assert_problem(&profile, &uncovered("x"));
     // A header that is required without a condition is never covered by a member.
     member().with("X", "a=1").assert_problem(&unsigned().covers(["x"]).build().unwrap(), &uncovered("x"));
 }
@@ -194,6 +199,77 @@ fn only_base64url_signatures_count_if_set() {
     Message { body: b"{}".into(), ..message.clone() }.assert_problem(&profile, &Problem::OtherBody);
     message.clone().with("Content-Digest", DIGEST).assert_mismatch(&profile);
     assert!(message.verify_at(&digest_builder().build().unwrap(), crate::message::NOW).is_err());
+}
+
+#[test]
+fn unpadded_signature_does_not_count() {
+    let profile = digest_builder().build().unwrap();
+    let message = Message::signed(&profile);
+    let text = message.get("Signature").strip_suffix("=:").unwrap().to_owned();
+    message.clone().with("Signature", &format!("{text}:")).assert_problem(&profile, &Problem::NoSignatureBytes);
+    // One of another signature is ignored.
+    message.clone().with("Signature", &format!("{text}=:, x=:AA:")).assert_verifies(&profile);
+    // The last character has two bits too many.
+    let last = text.bytes().last().unwrap();
+    let other = format!("{}{}=:", &text[..text.len() - 1], char::from(last + 1));
+    message.with("Signature", &other).assert_problem(&profile, &Problem::NoSignatureBytes);
+}
+
+#[test]
+fn target_uri_covers_the_authority() {
+    let line = "\"@target-uri\": https://hooks.example.com/webhooks/acme?id=7&kind=a";
+    let message = Message::signed_as(&[line], r#"("@target-uri");created=1800000000"#);
+    message.assert_verifies(&unsigned().covers(["@authority"]).build().unwrap());
+    // Unless both are demanded.
+    let both = unsigned().covers(["@authority", "@target-uri"]).build().unwrap();
+    message.assert_problem(&both, &uncovered("@authority"));
+    let path = unsigned().covers(["@authority", "@path"]).build().unwrap();
+    message.assert_problem(&path, &uncovered("@path"));
+}
+
+#[test]
+fn preferred_label_is_chosen_among_several() {
+    let profile = unsigned().tag("a").preferred_label("p").build().unwrap();
+    let signed = Message::signed_as(&[], "();created=1800000000;tag=\"a\"");
+    let with = |label: &str, other: Option<&str>| {
+        let value = |name: &str, added: &str| {
+            let value = signed.get(name).replacen("sig=", &format!("{label}="), 1);
+            other.map_or(value.clone(), |other| format!("{other}={added}, {value}"))
+        };
+        let input = value("Signature-Input", "();created=1800000001;tag=\"a\"");
+        signed.clone().with("Signature-Input", &input).with("Signature", &value("Signature", ":AAAA:"))
+    };
+    with("x", None).assert_verifies(&profile);
+    with("p", None).assert_verifies(&profile);
+    with("p", Some("x")).assert_verifies(&profile);
+    with("x", Some("p")).assert_mismatch(&profile);
+    with("x", Some("y")).assert_problem(&profile, &Problem::AmbiguousSignature);
+    // The label of a signature with another tag says nothing.
+    let other_tag = with("x", Some("p")).replacing("Signature-Input", "1800000001;tag=\"a\"", "1800000001;tag=\"b\"");
+    other_tag.assert_verifies(&profile);
+    assert!(Message::signed(&profile).get("Signature-Input").starts_with("p="));
+    assert_fault(unsigned().preferred_label("P"), "preferred_label");
+}
+
+#[test]
+fn adcp_signature_counts_with_another_label() {
+    for builder in [Profile::adcp_webhooks(crate::message::ORIGIN), Profile::adcp_requests(crate::message::ORIGIN)] {
+        let profile = builder.build().unwrap();
+        // From RFC 8037.
+        let keys = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let keys = hookwarden::Keyring::new(profile.scheme("adcp").unwrap().secret(keys).unwrap());
+        let parameters = SignatureParameters::new().keyid("a").nonce("KXYnfEfJ0PBRZXQyVXfVQA");
+        let mut message = Message::unsigned();
+        let signer = profile.signer(keys).unwrap();
+        let signed = signer.sign_at(&message.head(), BODY, &parameters, crate::message::NOW).unwrap();
+        signed.iter().for_each(|(name, value)| message.set(name, value));
+        assert!(message.get("Signature").starts_with("sig1="), "{message:?}");
+        for label in ["sig1=", "other="] {
+            let message = message.clone().replacing("Signature-Input", "sig1=", label);
+            let message = message.replacing("Signature", "sig1=", label);
+            assert_eq!(profile.explain_at(&message.head(), BODY, crate::message::NOW), None, "{label}");
+        }
+    }
 }
 
 #[test]

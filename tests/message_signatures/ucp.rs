@@ -44,6 +44,10 @@ fn profile_of(received: &Received) -> Profile {
 }
 
 fn warden(profile: &Profile) -> Warden {
+    warden_with(profile, Replay::new().lifetime(std::time::Duration::from_secs(86_460)))
+}
+
+fn warden_with(profile: &Profile, replay: Replay) -> Warden {
     let scheme = profile.scheme("ucp").unwrap();
     let keys = read().keys;
     let keys = keys.iter().enumerate().map(|(index, jwk)| {
@@ -51,7 +55,6 @@ fn warden(profile: &Profile) -> Warden {
         Key::new(&format!("key-{index}"), public).unwrap()
     });
     let keys = Keyring::from_keys(keys).unwrap();
-    let replay = Replay::new().lifetime(std::time::Duration::from_secs(86_400));
     let clock = TestClock::new(Timestamp::from_unix(NOW));
     let builder = Warden::builder(scheme).only_sender(keys).clock(clock).replay(replay);
     builder.methods(["GET", "POST"]).build().unwrap()
@@ -107,6 +110,23 @@ fn ucp_examples_are_accepted() {
     }
 }
 
+/// Without `created`, it has the same signature.
+#[test]
+fn repeated_ucp_request_reaches_the_handler() {
+    for name in ["get", "request"] {
+        let received = received(name);
+        let profile = profile_of(&received);
+        for replay in [Replay::new().danger_simultaneous_only(), Replay::danger_off()] {
+            let warden = warden_with(&profile, replay);
+            assert_eq!([received.deliver(&warden), received.deliver(&warden)], [Ok(()), Ok(())], "{name}");
+        }
+        // A lifetime is for webhooks.
+        let warden = warden(&profile);
+        let replayed = Err(RefusalReason::Replayed);
+        assert_eq!([received.deliver(&warden), received.deliver(&warden)], [Ok(()), replayed], "{name}");
+    }
+}
+
 #[test]
 fn example_keys_are_read() {
     // The other two keys of the specification: its example of P-256, and the Ed25519 key, whose id is its thumbprint.
@@ -142,9 +162,13 @@ fn uncovered_part_of_a_ucp_message_is_refused() {
         &Received { body: b"{}".into(), ..get() }.with("Content-Digest", digest),
         &uncovered("content-digest"),
     );
-    // A member that is not signed.
-    let agents = "sig1=\"https://platform.example/.well-known/ucp\";type=jwks_uri, x=\"https://other.example/\"";
-    assert_refused(&received("dual-audience").with("Signature-Agent", agents), &uncovered("signature-agent"));
+    // Of several members, the one of this signature must be signed.
+    let dual = || received("dual-audience");
+    let agents = format!("{}, x=\"https://other.example/\"", dual().get("Signature-Agent"));
+    let several = || dual().with("Signature-Agent", &agents);
+    assert_accepted(&several());
+    let relabelled = several().replacing("Signature-Input", "sig1=(", "x=(").replacing("Signature", "sig1=", "x=");
+    assert_refused(&relabelled, &uncovered("signature-agent"));
 }
 
 #[test]
@@ -166,6 +190,42 @@ fn other_ucp_signature_is_refused() {
     assert_eq!(dual().problem(&profile, NOW - 71), Some(Problem::Early));
     assert_eq!(dual().problem(&profile, NOW + 3_650), None);
     assert_eq!(dual().problem(&profile, NOW + 3_651), Some(Problem::Expired));
+}
+
+#[test]
+fn insufficient_signature_beside_a_sufficient_one_is_ignored() {
+    let dual = || received("dual-audience");
+    let (input, signature) = (dual().get("Signature-Input").to_owned(), dual().get("Signature").to_owned());
+    let beside = |other: &str, is_first: bool| {
+        let order =
+            |one: &str, other: String| if is_first { format!("{other}, {one}") } else { format!("{one}, {other}") };
+        dual()
+            .with("Signature-Input", &order(&input, format!("x={other}")))
+            .with("Signature", &order(&signature, "x=:AAAA:".into()))
+    };
+    let whole = input.strip_prefix("sig1=").unwrap();
+    for other in [
+        // The minimum of Web Bot Auth.
+        r#"("@authority");created=1738617600;expires=1738621200;keyid="x";tag="web-bot-auth""#,
+        "();keyid=\"x\"",
+        "(\"@unknown\");keyid=\"x\"",
+        &whole.replace(";keyid=", ";x="),
+        &format!("{whole};alg=\"ecdsa-p384-sha384\""),
+        &format!("{whole};nonce=1"),
+    ] {
+        for is_first in [true, false] {
+            assert_accepted(&beside(other, is_first));
+        }
+    }
+    let insufficient = beside("();keyid=\"x\"", true).replacing("Signature-Input", "\"@path\"", "\"x\"");
+    assert_refused(&insufficient, &uncovered("@method"));
+    assert_refused(&beside(whole, false), &Problem::AmbiguousSignature);
+    // Other profiles refuse several.
+    let strict =
+        Profile::builder(&format!("https://{}", dual().get("Host"))).covers(["@method", "@authority", "@path"]);
+    let strict = strict.covers_with_body(["content-digest"]).requires([Parameter::Keyid]).danger_any_tag();
+    let strict = strict.algorithms([hookwarden::crypto::Algorithm::EcdsaP256]).build().unwrap();
+    assert_eq!(beside("();keyid=\"x\"", false).problem(&strict, NOW), Some(Problem::AmbiguousSignature));
 }
 
 #[test]
@@ -203,6 +263,17 @@ fn signer_makes_messages_that_ucp_accepts() {
         }
         assert!(received.get("Signature-Input").starts_with(covered), "{}", received.get("Signature-Input"));
         assert!(!received.get("Signature-Input").contains("tag="), "{}", received.get("Signature-Input"));
+        assert_accepted(&received);
+
+        // As in the examples.
+        let timeless = Profile::ucp(&format!("https://{}", received.get("Host"))).forbids([Parameter::Created]);
+        let timeless = timeless.build().unwrap();
+        let signer = timeless.signer(Keyring::new(timeless.scheme("ucp").unwrap().secret(key).unwrap())).unwrap();
+        let signed = signer.sign_at(&received.head(), &received.body, &parameters, now).unwrap();
+        for (name, value) in signed.iter() {
+            received = received.with(name, value);
+        }
+        assert!(received.get("Signature-Input").ends_with(");keyid=\"test-key-ecc-p256\""), "{received:?}");
         assert_accepted(&received);
     }
 }

@@ -1,8 +1,11 @@
 //! The vectors of Web Bot Auth.
 
 use hookwarden::crypto::Algorithm;
+use hookwarden::event::RefusalReason;
 use hookwarden::message_signatures::{Problem, Profile};
-use hookwarden::{Keyring, Timestamp, Verifier};
+use hookwarden::testing::TestClock;
+use hookwarden::warden::Replay;
+use hookwarden::{Keyring, Timestamp, Verifier, Warden};
 
 use crate::received::{Received, split};
 use crate::ucp::thumbprint;
@@ -95,10 +98,35 @@ fn changed_web_bot_request_is_refused() {
         if vector.signature_agent.is_none() {
             refused(|bot| bot.with("Signature-Agent", "\"https://other.test\""), 10, agent);
         } else if vector.name.starts_with("v2") {
-            // The other member is not signed.
+            // The only signed member has another key than the label.
             let member = "agent2=\"https://signature-agent.test\", x=\"https://other.test\"";
             let received = vector.received().with("Signature-Agent", member);
             assert_eq!(vector.verify(&received, 10), Err(Some(agent)), "{}", vector.name);
         }
     }
+}
+
+#[test]
+fn requests_with_one_signature_are_handled() {
+    let vector = &vectors()[2];
+    let profile = vector.profile();
+    let warden = |replay: Option<Replay>| {
+        let scheme = profile.scheme("web-bots").unwrap();
+        let keys = Keyring::new(scheme.public_key(&vector.jwk.to_string()).unwrap());
+        let clock = TestClock::new(Timestamp::from_unix(vector.created));
+        let builder = Warden::builder(scheme).only_sender(keys).clock(clock).methods(["GET"]).danger_unsigned_body();
+        match replay {
+            Some(replay) => builder.replay(replay).build(),
+            None => builder.build(),
+        }
+    };
+    let error = warden(None).unwrap_err();
+    assert!(error.to_string().starts_with("replay: must be set, because web-bots covers neither"), "{error}");
+    let other = Received { target: "/other".into(), ..vector.received() };
+    let every = warden(Some(Replay::danger_off())).unwrap();
+    assert_eq!([vector.received().deliver(&every), other.deliver(&every)], [Ok(()), Ok(())]);
+    // What the error prevents.
+    let once = warden(Some(Replay::new())).unwrap();
+    let replayed = Err(RefusalReason::Replayed);
+    assert_eq!([vector.received().deliver(&once), other.deliver(&once)], [Ok(()), replayed]);
 }

@@ -6,6 +6,8 @@ use super::WardenBuilder;
 use crate::error::ConfigError;
 use crate::handshake::Handshake;
 use crate::time::Tolerance;
+use crate::verifier::Rules;
+use crate::warden::settings::Replay;
 
 impl WardenBuilder {
     /// Sets the accepted methods, in uppercase. The default is only `POST`. `GET` does not include `HEAD`. Any other
@@ -87,6 +89,22 @@ impl WardenBuilder {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the replay setting. The default does not fit if two different requests can have the same signed content.
+    pub(super) fn chosen_replay(replay: Option<Replay>, rules: &Rules) -> Result<Replay, ConfigError> {
+        let (scheme, coverage) = (rules.scheme.name(), rules.scheme.coverage());
+        // Without a timestamp, `Replay` itself demands a choice.
+        let covers_message = coverage.body || coverage.url || coverage.id || !coverage.timestamp;
+        if covers_message || replay.is_some() {
+            return Ok(replay.unwrap_or_default());
+        }
+        let problem = format!(
+            "must be set, because {scheme} covers neither the body nor the URL: different requests with one signature are \
+             duplicates, and their handlers do not run. Set `Replay::danger_off` to handle each of them, or \
+             `Replay::new` if every signature is used once, for example because it has a nonce"
+        );
+        Err(ConfigError::new("replay", problem))
     }
 }
 

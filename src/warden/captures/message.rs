@@ -91,7 +91,9 @@ fn header_lines<H: Head + ?Sized>(head: &H, redacted: Option<&[FieldName]>, is_c
 }
 
 /// Returns a line `Host` for the authority of the request target, which has no other place in a request of HTTP/1. Empty if
-/// there is none or `Host` equals it. If they differ, the capture has both, and is refused like the request.
+/// there is none or `Host` has the same text. Otherwise the capture has both, and is refused for two hosts. The request itself
+/// can be valid, if the two are forms of one host such as `a.example:443` and `a.example`: which port is the default depends
+/// on the scheme of the URL, which a head does not have.
 fn authority_line<H: Head + ?Sized>(head: &H, redacts: bool) -> String {
     let is_host = |authority: &&str| match head.header(&FieldName::preset("host")) {
         Occurrence::Once(host) => host.eq_ignore_ascii_case(authority.as_bytes()),

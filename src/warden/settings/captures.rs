@@ -56,7 +56,7 @@ use crate::warden::monitor::Monitor;
 /// | `left-out` | the body does not fit into `max_request_bytes` |
 ///
 /// A request of HTTP/2 is written like one of HTTP/1.1, with its `:authority` in a line `host`. If a request also has another
-/// `Host`, the capture has both lines.
+/// `Host`, the capture has both lines, even if the two are forms of one host such as `a.example:443` and `a.example`.
 ///
 /// A name of a header is in lower case if the server changes it. **A capture contains what the sender sent:** personal data
 /// in the body, and bearer tokens and cookies in headers. It never contains a secret of a key or a signature that the
