@@ -6,7 +6,7 @@ use hookwarden::crypto::Algorithm;
 use hookwarden::event::RefusalReason;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use hookwarden::testing::TestClock;
-use hookwarden::warden::BodyLimits;
+use hookwarden::warden::{BodyLimits, Replay};
 use hookwarden::{IdSource, Keyring, Reason, Timestamp, Warden};
 
 use crate::message::{Message, NOW, ORIGIN, digest_builder, keys, webhooks};
@@ -24,7 +24,7 @@ pub(crate) fn deliver(warden: &Warden, message: &Message) -> Result<(), RefusalR
     let receive = || {
         let mut receiving = warden.examine(&head, None)?.identify_from_head(&head)?;
         message.body.chunks(5).try_for_each(|chunk| receiving.update(chunk))?;
-        receiving.finish()
+        receiving.finish_request(&head, &message.body)
     };
     receive().map(hookwarden::warden::Admitted::commit).map_err(|refused| refused.reason())
 }
@@ -99,6 +99,20 @@ fn nonce_in_another_message_is_a_duplicate() {
     // It is remembered for as long as the message is fresh.
     clock.advance(Duration::from_secs(300));
     assert_eq!(deliver(&warden, &message("a", "n", "5")), Err(RefusalReason::Replayed));
+}
+
+#[test]
+fn retry_with_same_body_id_is_a_duplicate() {
+    let (profile, clock) = (webhooks(ORIGIN), TestClock::new(NOW));
+    let scheme = profile.scheme("acme").unwrap();
+    let scheme = scheme.into_builder().delivery_id_in_body("/idempotency_key").build().unwrap();
+    let warden = Warden::builder(scheme).only_sender(keys()).replay(Replay::new().body_delivery_id());
+    let warden = warden.clock(clock).build().unwrap();
+    let message = |nonce, body| with_nonce(&profile, &keys(), "a", nonce, body);
+    assert_eq!(deliver(&warden, &message("1", r#"{"idempotency_key":"whk_1"}"#)), Ok(()));
+    let retry = message("2", r#"{"idempotency_key":"whk_1","attempt":2}"#);
+    assert_eq!(deliver(&warden, &retry), Err(RefusalReason::Replayed));
+    assert_eq!(deliver(&warden, &message("3", r#"{"idempotency_key":"whk_2"}"#)), Ok(()));
 }
 
 #[test]
