@@ -61,11 +61,11 @@ fn axum(work: Work) -> Work {
 }
 
 #[library_benchmark]
-#[bench::plain_0(args = (0), setup = actix_plain, config = at_most(19_280))]
+#[bench::plain_0(args = (0), setup = actix_plain, config = at_most(19_500))]
 #[bench::guarded_0(args = (0), setup = actix_guarded, config = at_most(37_250))]
-#[bench::plain_1k(args = (KIB), setup = actix_plain, config = at_most(19_740))]
+#[bench::plain_1k(args = (KIB), setup = actix_plain, config = at_most(19_960))]
 #[bench::guarded_1k(args = (KIB), setup = actix_guarded, config = at_most(39_220))]
-#[bench::plain_64k(args = (64 * KIB), setup = actix_plain, config = at_most(94_550))]
+#[bench::plain_64k(args = (64 * KIB), setup = actix_plain, config = at_most(94_800))]
 #[bench::guarded_64k(args = (64 * KIB), setup = actix_guarded, config = at_most(112_980))]
 fn actix(work: Work) -> Work {
     handle(work)
