@@ -1,4 +1,7 @@
 //! The vectors of AdCP 3.2.4 for webhooks, requests and URLs.
+//!
+//! Other files of AdCP's folder are not here: `body-integrity-policy.json` combines states of these vectors and has no
+//! messages, and `a2a` and `protocol-method-names.json` are about finding the operation in a body, which the application does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -301,6 +304,8 @@ impl Vector {
 
 #[test]
 fn positive_vectors_are_accepted() {
+    // The shipped profile refuses these: versions 3.0 and 3.1 permit bodies that are not signed.
+    let mut without_digest = 0;
     for suite in suites() {
         let Vectors { keys, vectors } = suite.read();
         let positive: Vec<&Vector> = vectors.iter().filter(|vector| vector.error_code.is_none()).collect();
@@ -317,9 +322,15 @@ fn positive_vectors_are_accepted() {
             let other_body = Received { body: [&received.body, &b" "[..]].concat(), ..received.clone() };
             if received.get("Signature-Input").contains("\"content-digest\"") {
                 assert_eq!(deliver(&other_body), MISMATCH, "{}", vector.name);
+            } else {
+                let shipped = (suite.profile)(&split(&vector.url).0).build().unwrap();
+                let problem = received.problem(&shipped, vector.now);
+                assert_eq!(problem, Some(uncovered("content-digest")), "{}", vector.name);
+                without_digest += 1;
             }
         }
     }
+    assert_eq!(without_digest, 13);
 }
 
 const MISMATCH: Result<(), RefusalReason> = Err(RefusalReason::Unverified(Reason::Mismatch));
@@ -345,8 +356,7 @@ fn negative_vectors_are_refused_for_their_reasons() {
 
 fn assert_refused(suite: &Suite, vector: &Vector, keys: &[TestKey], expected: &Expected) {
     let name = format!("{}{}", suite.prefix, vector.name);
-    if let Elsewhere(reason) = expected {
-        assert!(!reason.is_empty());
+    if let Elsewhere(_) = expected {
         return;
     }
     let profile = suite.profile(vector);
@@ -354,7 +364,15 @@ fn assert_refused(suite: &Suite, vector: &Vector, keys: &[TestKey], expected: &E
         let scheme = profile.scheme("adcp").unwrap();
         assert!(!vector.jwks.is_empty());
         for jwk in &vector.jwks {
-            assert!(scheme.public_key(&jwk.to_string()).is_err(), "{name}");
+            assert_eq!(scheme.public_key(&jwk.to_string()).unwrap_err().field(), "public_key", "{name}");
+            // The published key of 025 is also incomplete. This one is whole.
+            let member = |name: &str| jwk.get(name).unwrap().clone();
+            let mut whole = keys.iter().find(|key| key.jwk.get("crv") == jwk.get("crv")).unwrap().jwk.clone();
+            scheme.public_key(&whole.to_string()).unwrap();
+            for name in ["alg", "key_ops"] {
+                whole.as_object_mut().unwrap().insert(name.into(), member(name));
+            }
+            assert_eq!(scheme.public_key(&whole.to_string()).unwrap_err().field(), "public_key", "{name}");
         }
         return;
     }

@@ -316,15 +316,22 @@ fn deterministic_signatures_are_reproduced() {
     }
 }
 
-/// RFC 9530 appendix B and section 2: digests of JSON with and without a line feed, and of empty content.
+/// RFC 9530 appendix B and section 2: digests of JSON with and without a line feed, of empty content, and of content that is
+/// compressed with Brotli; one algorithm and both.
 #[test]
 fn digests_of_rfc_9530_verify() {
     let profile = digest_builder().build().unwrap();
-    let bodies: [(&[u8], &str); 4] = [
+    let bodies: [(&[u8], &str); 6] = [
         (b"{\"hello\": \"world\"}\n", "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"),
         (b"{\"hello\": \"world\"}", "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"),
         (b"{\"hello\": \"world\"}", CONTENT_DIGEST),
         (b"", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
+        (b"\x8b\x08\x80{\"hello\": \"world\"}\x03", "sha-256=:4REjxQ4yrqUVicfSKYNO/cF9zNj5ANbzgDZt3/h3Qxo=:"),
+        (
+            b"{\"hello\": \"world\"}",
+            "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:, \
+             sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        ),
     ];
     for (body, digest) in bodies {
         let line = format!("\"content-digest\": {digest}");

@@ -246,18 +246,17 @@ async fn http_2_request_verifies_like_http_1() {
 #[tokio::test]
 async fn copy_over_another_version_is_a_duplicate() {
     let now = now();
-    let warden = warden().build().unwrap();
-    let head = |post: &Post| post.request(());
-    let post = signed(&profile(), KEY, KEYID, now);
-    let http_2 = http_2(now, HOST, PATH);
-    let deliver = |post: &Post| {
-        let head = head(post);
-        let mut receiving = warden.examine(&head, None).unwrap().identify_from_head(&head).unwrap();
-        receiving.update(BODY.as_bytes()).unwrap();
-        receiving.finish().map(Admitted::commit).map_err(|refused| refused.reason())
-    };
-    assert_eq!(deliver(&http_2), Ok(()));
-    assert_eq!(deliver(&post), Err(RefusalReason::Replayed));
+    let heads = [http_2(now, HOST, PATH), signed(&profile(), KEY, KEYID, now)].map(|post| post.request(()));
+    for [first, copy] in [[0, 1], [1, 0]] {
+        let warden = warden().build().unwrap();
+        let deliver = |head: &http::Request<()>| {
+            let mut receiving = warden.examine(head, None).unwrap().identify_from_head(head).unwrap();
+            receiving.update(BODY.as_bytes()).unwrap();
+            receiving.finish().map(Admitted::commit).map_err(|refused| refused.reason())
+        };
+        assert_eq!(deliver(&heads[first]), Ok(()));
+        assert_eq!(deliver(&heads[copy]), Err(RefusalReason::Replayed));
+    }
 }
 
 /// A capture has the host of a request of HTTP/2, so that its explanation is that of the request.
