@@ -10,6 +10,7 @@
 //! | variable | meaning | default |
 //! | --- | --- | --- |
 //! | `HOOKWARDEN_SENDERS` | `NAME=URL,NAME2=URL2` | none: exit code 2 |
+//! | `HOOKWARDEN_PROFILE` | `webhooks`, `adcp-webhooks` or `ucp`: what the senders sign, and where their keys are | `webhooks` |
 //! | `HOOKWARDEN_ORIGIN` | the scheme and the host that senders use | `https://hooks.example.com` |
 //! | `HOOKWARDEN_ADDR` | the address to listen on; port 0 selects a free one | `127.0.0.1:3000` |
 
@@ -17,6 +18,7 @@ use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::{Extension, Router, routing::post};
 use hookwarden::Warden;
@@ -24,7 +26,7 @@ use hookwarden::axum::WardenLayer;
 use hookwarden::crypto::Algorithm;
 use hookwarden::event::TracingObserver;
 use hookwarden::message_signatures::Profile;
-use hookwarden::warden::VerifiedDelivery;
+use hookwarden::warden::{Replay, VerifiedDelivery};
 use hookwarden_jwks::{JwksKeys, Source};
 use tokio::net::TcpListener;
 
@@ -52,14 +54,24 @@ fn sender_of(path: &str) -> Option<String> {
 async fn serve() -> Result<(), Box<dyn Error>> {
     let origin = env::var("HOOKWARDEN_ORIGIN").unwrap_or_else(|_| "https://hooks.example.com".into());
     let address = env::var("HOOKWARDEN_ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());
-    let profile = Profile::webhooks(&origin).algorithms([Algorithm::Ed25519, Algorithm::EcdsaP256]).build()?;
-    let scheme = profile.scheme("webhooks")?;
+    let name = env::var("HOOKWARDEN_PROFILE").unwrap_or_else(|_| "webhooks".into());
+    let algorithms = [Algorithm::Ed25519, Algorithm::EcdsaP256];
+    let (profile, source): (_, fn(&str) -> Source) = match name.as_str() {
+        "webhooks" => (Profile::webhooks(&origin).algorithms(algorithms), |url| Source::jwk_set(url)),
+        "adcp-webhooks" => (Profile::adcp_webhooks(&origin), |url| Source::adcp_webhooks(url)),
+        "ucp" => (Profile::ucp(&origin), |url| Source::ucp(url)),
+        _ => return Err("HOOKWARDEN_PROFILE: must be webhooks, adcp-webhooks or ucp".into()),
+    };
+    let profile = profile.build()?;
+    let scheme = profile.scheme(name)?;
+    // UCP signatures need no time. For webhooks, three days are enough.
+    let replay = if scheme.coverage().timestamp { Replay::new() } else { Replay::new().lifetime(DAYS_3) };
 
     let mut builder = JwksKeys::builder(&scheme);
     let senders = env::var("HOOKWARDEN_SENDERS").map_err(|_| "HOOKWARDEN_SENDERS: must be set")?;
     for sender in senders.split(',') {
         let (name, url) = sender.split_once('=').ok_or("HOOKWARDEN_SENDERS: must be NAME=URL,NAME2=URL2")?;
-        builder = builder.sender(name, Source::jwk_set(url));
+        builder = builder.sender(name, source(url));
     }
     let keys = builder.build()?;
     if let Err(error) = keys.load().await {
@@ -69,9 +81,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     // The signature covers the path, so the sender in it cannot be changed.
     let id = keys.id_source_by(&profile, |head| sender_of(head.path()?));
     let observer = TracingObserver::new();
-    let warden = Warden::builder(scheme).cached_keys(keys.cached()?).webhook_id(id).observer(observer).build()?;
+    let warden = Warden::builder(scheme).cached_keys(keys.cached()?).webhook_id(id).replay(replay).observer(observer);
+    let warden = warden.build()?;
     let app = Router::new().route("/webhooks/{sender}", post(receive).layer(WardenLayer::new(warden)));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
 }
+
+const DAYS_3: Duration = Duration::from_secs(3 * 86_400);
