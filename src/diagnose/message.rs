@@ -16,6 +16,7 @@ use super::methods;
 use super::presets;
 use super::search::{Budget, Fit, KeyForm, Space};
 use super::secrets;
+use super::signatures::MIN_BYTES;
 use super::{Capture, Diagnosis};
 use crate::crypto::Algorithm;
 use crate::crypto::wrong_mac::Method;
@@ -71,6 +72,9 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                 let is_complete = causes.is_empty() && body.is_empty();
                 causes.extend(body);
                 causes.extend(self.malformed_secret());
+                causes.extend(
+                    signed.signature.as_ref().filter(|bytes| bytes.len() < MIN_BYTES).map(|bytes| short(bytes)),
+                );
                 if inspection.base(signed, &Default::default()).is_some() {
                     causes.push(self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete));
                 }
@@ -85,8 +89,16 @@ impl<H: Head + ?Sized> Capture<'_, H> {
     }
 
     fn message_space(&self, profile: &Profile, inspection: &Inspection<'_>, signed: &Signed) -> Space<'static> {
-        let mut methods: Vec<Form<Method>> =
-            self.scheme.algorithms().iter().flat_map(|algorithm| methods::methods(*algorithm)).collect();
+        let mut methods: Vec<Form<Method>> = Vec::new();
+        for algorithm in self.scheme.algorithms() {
+            let forms = methods::methods(*algorithm);
+            match profile.may_use(signed, *algorithm) {
+                true => methods.extend(forms),
+                // The first form is the algorithm itself.
+                false => methods
+                    .extend(forms.into_iter().take(1).map(|form| Form::with_causes(form.value, [other_than_named()]))),
+            }
+        }
         let mut keys = secrets::keys(self.scheme, &self.secrets);
         if self.scheme.algorithm().uses_public_keys() {
             methods.push(Form::with_causes(Method::Hmac(Algorithm::HmacSha256), [public_key_as_secret()]));
@@ -184,6 +196,24 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         );
         Cause::new(CauseKind::Unexplained, what, fix)
     }
+}
+
+fn other_than_named() -> Cause {
+    Cause::new(
+        CauseKind::AlgorithmDiffers,
+        "the parameter alg names another algorithm than that of the key and the signature",
+        "on the sender, write the name of the key's algorithm, or leave alg out if the profile permits it",
+    )
+    .at_header("Signature-Input")
+}
+
+fn short(signature: &[u8]) -> Cause {
+    Cause::new(
+        CauseKind::SignatureMalformed,
+        format!("the signature has {} bytes, fewer than any algorithm makes", signature.len()),
+        "on the sender, write the whole signature",
+    )
+    .at_header("Signature")
 }
 
 fn public_key_as_secret() -> Cause {

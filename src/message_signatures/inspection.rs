@@ -14,9 +14,10 @@ use super::profile::{Profile, TagRule};
 use super::reading::{SIGNATURE, SIGNATURE_INPUT, base, text, time};
 use super::structured::{InnerList, Member};
 use super::values::{Source, dictionary};
+use crate::crypto::Algorithm;
 use crate::encoding::Encoding;
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Tolerance};
 
 /// A request, with all that a verifier would refuse. A verifier stops at the first problem.
 pub(crate) struct Inspection<'r> {
@@ -89,6 +90,16 @@ impl Profile {
     /// The maximum time, in seconds, for which `created` may be in the future, and `expires` in the past.
     pub(crate) const fn clock_skew(&self) -> i64 {
         self.clock_skew
+    }
+
+    /// The maximum age of a signature.
+    pub(crate) const fn max_age(&self) -> Tolerance {
+        self.max_age
+    }
+
+    /// Whether the signature may be made with this algorithm of the profile: it names no other one of them.
+    pub(crate) fn may_use(&self, signed: &Signed, algorithm: Algorithm) -> bool {
+        self.algorithms_of(&signed.input).map_or(true, |named| named.contains(&algorithm))
     }
 
     /// The names of the algorithms in the parameter `alg`.

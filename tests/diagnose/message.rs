@@ -4,7 +4,7 @@ use hookwarden::crypto::Algorithm;
 use hookwarden::diagnose::{Capture, CauseKind, Diagnosis};
 use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{Parameter, Profile, ProfileBuilder};
-use hookwarden::{Scheme, Timestamp};
+use hookwarden::{Scheme, Timestamp, Tolerance};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -410,6 +410,32 @@ fn body_of_an_unsigned_digest_is_named() {
 }
 
 #[test]
+fn short_signature_proves_nothing() {
+    for bytes in [0, 1, 7] {
+        let mut message = Message::new().signed();
+        let start = base64(&message.signature()[..bytes]);
+        message.headers.retain(|(name, _)| name != "Signature");
+        message.headers.push(("Signature".into(), format!("{}=:{start}:", message.label).into_bytes()));
+        let diagnosis = message.diagnose(&scheme(builder()), "another-subscription-secret", NOW);
+        assert!(diagnosis.causes().iter().all(|cause| !cause.is_proven()), "{diagnosis}");
+        assert!(diagnosis.causes().iter().any(|cause| cause.kind() == CauseKind::SignatureMalformed), "{diagnosis}");
+    }
+}
+
+#[test]
+fn tolerance_does_not_exceed_the_profile() {
+    let mut message = Message::new();
+    message.parameters = message.parameters.replace("1800000000", "1799999000");
+    let message = message.signed();
+    let scheme = scheme(builder());
+    let head = RequestHead::new(message.method, &message.target, &message.headers);
+    let capture = Capture::new(&scheme, SECRET, &head, &message.body);
+    let tolerance = Tolerance::new(std::time::Duration::from_secs(86_400)).unwrap();
+    let diagnosis = capture.with_tolerance(tolerance).diagnose_at(NOW);
+    assert!(diagnosis.causes().iter().any(|cause| cause.kind() == CauseKind::TimestampStale), "{diagnosis}");
+}
+
+#[test]
 fn misspelt_signature_is_proven() {
     let signature = |message: &Message, value: String| {
         let mut headers = message.headers.clone();
@@ -537,6 +563,17 @@ fn ecdsa_signature_in_der_is_proven() {
         message.sign = Box::new(move |base| pair.sign(&random, base).unwrap().as_ref().to_vec());
         assert_public_key(&message.signed(), &text, kinds);
     }
+}
+
+#[test]
+fn other_algorithm_than_named_is_proven() {
+    let (pair, random) = p256(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let text = hex(pair.public_key().as_ref());
+    let mut message = Message::new();
+    message.parameters.push_str(";alg=\"ed25519\"");
+    message.sign = Box::new(move |base| pair.sign(&random, base).unwrap().as_ref().to_vec());
+    let diagnosis = assert_public_key(&message.signed(), &text, &[CauseKind::AlgorithmDiffers]);
+    assert_eq!(diagnosis.causes()[0].header(), Some("Signature-Input"));
 }
 
 /// The JWK of a key with this seed, and a message that it signed.

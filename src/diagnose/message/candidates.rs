@@ -3,7 +3,7 @@
 use super::shown;
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::form::Form;
-use crate::diagnose::signatures::{Candidate, candidate, decoded, wrong_spelling};
+use crate::diagnose::signatures::{Candidate, MIN_BYTES, candidate, decoded, wrong_spelling};
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::message_signatures::{Profile, Signed};
 
@@ -12,7 +12,8 @@ pub(super) fn candidates(profile: &Profile, signed: &Signed, head: &dyn Head) ->
     let name = FieldName::preset("Signature");
     let expected = profile.signature_encoding();
     let mut found: Vec<Form<Candidate>> = Vec::new();
-    found.extend(signed.signature.iter().map(|bytes| Form::plain(candidate(bytes.clone(), &name))));
+    let long_enough = signed.signature.iter().filter(|bytes| bytes.len() >= MIN_BYTES);
+    found.extend(long_enough.map(|bytes| Form::plain(candidate(bytes.clone(), &name))));
     let Occurrence::Once(value) = head.header(&name) else { return found };
     let members = value.get(..MAX_VALUE).unwrap_or(value).split(|byte| *byte == b',');
     for member in members.take(MAX_MEMBERS) {

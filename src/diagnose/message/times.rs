@@ -8,6 +8,9 @@ use crate::time::{Timestamp, TimestampFormat, Tolerance};
 /// Returns what is wrong with `created` and `expires` at the time `now`.
 pub(super) fn causes(profile: &Profile, signed: &Signed, tolerance: Tolerance, now: Timestamp) -> Vec<Cause> {
     let skew = profile.clock_skew();
+    // A receiver cannot permit more than the profile.
+    let tolerance =
+        if tolerance.as_duration() < profile.max_age().as_duration() { tolerance } else { profile.max_age() };
     let created = signed.created.and_then(|created| {
         let text = created.as_unix().to_string();
         let wrong = time::wrong(text.as_bytes(), TimestampFormat::Seconds, tolerance, now, HEADER);

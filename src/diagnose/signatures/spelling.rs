@@ -121,7 +121,7 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true);
 
 /// The minimum length of a signature or its start, in bytes: fewer could match by chance.
-const MIN_BYTES: usize = 8;
+pub(in crate::diagnose) const MIN_BYTES: usize = 8;
 
 /// The maximum length of a signature, or of the hex of one, in bytes.
 const MAX_BYTES: usize = 1024;
