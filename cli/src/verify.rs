@@ -82,6 +82,8 @@ impl FromStr for At {
 pub(crate) struct Captured {
     pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
+    /// Added to the headers as `Host`, unless they have it.
+    authority: Option<String>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
 }

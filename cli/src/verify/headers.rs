@@ -65,7 +65,16 @@ fn from_json(text: &str) -> Result<Captured, String> {
 }
 
 impl Captured {
-    fn checked(self) -> Result<Self, String> {
+    fn checked(mut self) -> Result<Self, String> {
+        let same = |(name, value): &(String, Vec<u8>), host: &str| {
+            name.eq_ignore_ascii_case("host") && value.eq_ignore_ascii_case(host.as_bytes())
+        };
+        // HTTP/1.1 has it in `Host`. Some senders write both over HTTP/2.
+        if let Some(host) = self.authority.take()
+            && !self.headers.iter().any(|header| same(header, &host))
+        {
+            self.push("Host", &host)?;
+        }
         if self.headers.is_empty() { Err("must contain headers".into()) } else { Ok(self) }
     }
 
@@ -77,8 +86,7 @@ impl Captured {
         match (pseudo, name) {
             (true, "method") => self.method = Some(value.into()),
             (true, "path") => self.path = Some(value.into()),
-            // HTTP/1.1 has it in `Host`.
-            (true, "authority") => self.push("Host", value)?,
+            (true, "authority") => self.authority = Some(value.into()),
             (true, _) => {}
             (false, _) => self.push(name, value)?,
         }

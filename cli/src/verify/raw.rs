@@ -24,7 +24,7 @@ pub(crate) fn parse(message: &[u8]) -> Result<Captured, String> {
     let headers: Vec<_> =
         request.headers.iter().map(|header| (header.name.to_owned(), header.value.trim_ascii().to_vec())).collect();
     let body = body(&headers, message.get(size..).unwrap_or_default());
-    Ok(Captured { method: request.method.map(Into::into), path, headers, body })
+    Ok(Captured { method: request.method.map(Into::into), path, authority: None, headers, body })
 }
 
 fn body(headers: &[(String, Vec<u8>)], rest: &[u8]) -> Vec<u8> {

@@ -146,6 +146,19 @@ fn headers_without_a_request_line_need_one() {
 }
 
 #[test]
+fn authority_of_http_2_counts_as_host() {
+    let scratch = Scratch::new();
+    let headers = scratch.run([&SIGN[..], &PROFILE].concat()).assert_code(0).stdout;
+    scratch.write("body", BODY);
+    let arguments = ["verify", "--headers", "headers", "--body", "body"];
+    let line = ":method: POST\n:path: /webhooks/acme?v=1\n";
+    for (authority, code) in [("hooks.example.com", 0), ("HOOKS.example.com", 0), ("other.example.com", 1)] {
+        scratch.write("headers", format!("{line}:authority: {authority}\n{headers}"));
+        scratch.run([&arguments[..], &PROFILE].concat()).assert_code(code);
+    }
+}
+
+#[test]
 fn wrong_combinations_are_refused() {
     let scratch = Scratch::new();
     let profile = |more: &[&'static str]| [&SIGN[..], &["--profile", "webhooks"], more].concat();
