@@ -380,7 +380,7 @@ fn lookup_in_a_runtime_that_ended_fails() {
     let keys = store(&server, &clock);
     let ended = runtime();
     let handle = ended.handle().clone();
-    ended.shutdown_background();
+    ended.shutdown_timeout(PATIENCE); // so that it takes no tasks any more
     let (found, answer) = std::sync::mpsc::channel();
     std::thread::spawn({
         let keys = keys.clone();
