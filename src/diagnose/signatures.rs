@@ -8,7 +8,9 @@ use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
 use spelling::Spelling;
 
-pub(super) use spelling::{MIN_BYTES, decoded, wrong_spelling};
+#[cfg(feature = "message-signatures")]
+pub(super) use spelling::MIN_BYTES;
+pub(super) use spelling::{decoded, wrong_spelling};
 
 /// A possible signature.
 #[derive(Clone)]
