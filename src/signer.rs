@@ -32,7 +32,7 @@ use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
 
-use message::Message;
+pub(crate) use message::UnsignedMessage;
 
 /// Signs messages by a scheme. Cheap to clone.
 ///
@@ -88,7 +88,7 @@ impl Signer {
     /// line is missing; `now` cannot be written in the scheme's format; or no key is valid.
     pub fn sign_at<H: Head + ?Sized>(&self, head: &H, body: &[u8], now: Timestamp) -> Result<SignedHeaders, SignError> {
         let scheme = &*self.scheme;
-        let mut message = Message { head, added: Vec::new() };
+        let mut message = UnsignedMessage { head, added: Vec::new() };
         let mut fields = Vec::new();
         let mut timestamp = String::new();
         if let Some(place) = scheme.timestamp() {

@@ -84,8 +84,8 @@ pub struct ProfileBuilder {
 }
 
 impl ProfileBuilder {
-    /// Sets the algorithms: HMAC-SHA-256 alone, or algorithms with public keys, of which each needs another kind of key. The
-    /// kind of a key decides with which algorithm it is used, never the message. There is no default.
+    /// Sets the algorithms: HMAC-SHA-256 alone, or algorithms with public keys, at most one for each kind of key. A key is
+    /// used with the algorithm of its kind. The message cannot choose another. There is no default.
     ///
     /// | algorithm | name in the RFC |
     /// | --- | --- |

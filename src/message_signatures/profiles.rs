@@ -68,9 +68,9 @@ impl Profile {
     /// To refuse requests with an `Authorization` header that is not signed, which the specification recommends, add
     /// `covers_if_present(["authorization"])`.
     ///
-    /// Versions 3.0 and 3.1 write the signature in base64url: for them, add
-    /// [`base64url_signatures`](ProfileBuilder::base64url_signatures), at an endpoint of its own. They also permit bodies that
-    /// are not signed. Such requests stay refused.
+    /// Versions 3.0 and 3.1 write the signature in base64url. Give their senders a separate endpoint, and add
+    /// [`base64url_signatures`](ProfileBuilder::base64url_signatures) to its profile. These versions permit unsigned bodies,
+    /// but the profile refuses requests that have them.
     pub fn adcp_requests(origin: &str) -> ProfileBuilder {
         let profile = Self::adcp(origin).covers(["@method", "@target-uri", "@authority"]);
         profile.covers_with_body(["content-type", "content-digest"]).tag("adcp/request-signing/v1")

@@ -84,8 +84,8 @@ impl ProfileBuilder {
         self.set(|profile| profile.ignores_insufficient = true)
     }
 
-    /// Sets how long after `created` `expires` may be, in whole seconds. There is no limit by default: no signature is valid
-    /// for longer than the maximum age.
+    /// Sets the maximum time from `created` to `expires`, in whole seconds. By default it is not limited, but every signature
+    /// ends with the maximum age.
     pub fn max_validity(mut self, max_validity: Duration) -> Self {
         let seconds = i64::try_from(max_validity.as_secs()).ok().filter(|seconds| *seconds > 0);
         let seconds = seconds.filter(|_| max_validity.subsec_nanos() == 0);

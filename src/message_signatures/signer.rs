@@ -6,7 +6,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use super::algorithms;
-use super::component::{CONTENT_DIGEST, Component};
+use super::component::Component;
 use super::digest::content_digest;
 use super::problem::{Parameter, Problem};
 use super::profile::Profile;
@@ -15,9 +15,9 @@ use super::structured::{Dictionary, Member, string};
 use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
-use crate::headers::{FieldName, Head, Occurrence};
+use crate::headers::{FieldName, Head};
 use crate::secret::Keyring;
-use crate::signer::SignedHeaders;
+use crate::signer::{SignedHeaders, UnsignedMessage};
 use crate::time::Timestamp;
 
 /// Signs requests by a [`Profile`]. Cheap to clone. The module [`message_signatures`](super) has an example.
@@ -101,9 +101,7 @@ impl MessageSigner {
             true => content_digest(body),
             false => None,
         };
-        if let Some(digest) = &digest {
-            headers.push((FieldName::preset("Content-Digest"), digest.clone()));
-        }
+        headers.extend(digest.map(|digest| (FieldName::preset("Content-Digest"), digest)));
 
         let label =
             self.profile.label.as_ref().or(self.profile.preferred_label.as_ref()).map_or(DEFAULT_LABEL, |label| label);
@@ -116,7 +114,7 @@ impl MessageSigner {
         let inputs = Dictionary::parse(text.as_bytes()).ok_or_else(unwritable)?;
         let Some(Member::InnerList(input)) = inputs.get(label) else { return Err(unwritable()) };
 
-        let head = WithDigest { head, digest: digest.as_deref() };
+        let head = UnsignedMessage { head, added: headers.clone() };
         let source = self.profile.source(&head, &components);
         let base = base(input, source).map_err(|problem| unsignable(&problem))?;
         let signature = key.sign(base.as_bytes());
@@ -222,43 +220,6 @@ fn unsignable(problem: &Problem) -> SignError {
             "covered component",
             "must be given once and be visible ASCII, because the profile covers it",
         ),
-    }
-}
-
-/// A head with the digest of the body.
-struct WithDigest<'h> {
-    head: &'h dyn Head,
-    digest: Option<&'h str>,
-}
-
-impl WithDigest<'_> {
-    fn replaced(&self, name: &FieldName) -> Option<&[u8]> {
-        self.digest.map(str::as_bytes).filter(|_| name.as_str().eq_ignore_ascii_case(CONTENT_DIGEST))
-    }
-}
-
-impl Head for WithDigest<'_> {
-    fn header(&self, name: &FieldName) -> Occurrence<'_> {
-        self.replaced(name).map_or_else(|| self.head.header(name), Occurrence::Once)
-    }
-
-    fn nth_value(&self, name: &FieldName, index: usize) -> Option<&[u8]> {
-        match self.replaced(name) {
-            Some(digest) => Some(digest).filter(|_| index == 0),
-            None => self.head.nth_value(name, index),
-        }
-    }
-
-    fn method(&self) -> Option<&str> {
-        self.head.method()
-    }
-
-    fn path(&self) -> Option<&str> {
-        self.head.path()
-    }
-
-    fn authority(&self) -> Option<&str> {
-        self.head.authority()
     }
 }
 

@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use crate::headers::{FieldName, Head, Occurrence};
 
 /// A message while it is signed: the sender's head and the added headers, which take precedence.
-pub(super) struct Message<'m, H: ?Sized> {
-    pub(super) head: &'m H,
-    pub(super) added: Vec<(FieldName, String)>,
+pub(crate) struct UnsignedMessage<'m, H: ?Sized> {
+    pub(crate) head: &'m H,
+    pub(crate) added: Vec<(FieldName, String)>,
 }
 
-impl<H: Head + ?Sized> Head for Message<'_, H> {
+impl<H: Head + ?Sized> Head for UnsignedMessage<'_, H> {
     fn header(&self, name: &FieldName) -> Occurrence<'_> {
         match self.added.iter().find(|(added, _)| added == name) {
             Some((_, value)) => Occurrence::Once(value.as_bytes()),

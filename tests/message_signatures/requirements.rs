@@ -56,7 +56,7 @@ fn header_must_be_covered_if_present() {
     let covered = |line: &str, input: &str| Message::signed_as(&[line], &format!("({input});created=1800000000"));
     covered("\"x\": a=1", "\"x\"").with("X", "a=1").assert_verifies(&profile);
     covered("\"x\";bs: :YT0x:", "\"x\";bs").with("X", "a=1").assert_verifies(&profile);
-    // A member covers the header if there is no other.
+    // A covered member covers the whole header if the header has no other member.
     let member = || covered("\"x\";key=\"a\": 1", "\"x\";key=\"a\"");
     member().with("X", "a=1").assert_verifies(&profile);
     member().with("X", "a=1, b=2").assert_problem(&profile, &uncovered("x"));
@@ -93,7 +93,7 @@ fn body_needs_its_components() {
     let digest = format!("\"content-digest\": {DIGEST}");
     let digested = || Message::signed_as(&[&digest], r#"("content-digest");created=1800000000"#);
     digested().assert_problem(&profile, &uncovered("content-type"));
-    // The digest is compared even if there is no body.
+    // A covered digest is compared with an empty body, too.
     Message { body: Vec::new(), ..digested() }.assert_problem(&profile, &Problem::OtherBody);
     let lines = [digest.as_str(), "\"content-type\": application/json"];
     let covered = Message::signed_as(&lines, r#"("content-digest" "content-type");created=1800000000"#);
