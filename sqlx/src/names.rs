@@ -47,7 +47,7 @@ impl Names {
         for (name, suffix) in [("{table}", ""), ("{quotas}", "_quotas")] {
             text = text.replace(name, &self.qualified(suffix));
         }
-        for function in ["admit", "commit", "release", "sweep"] {
+        for function in ["admit", "commit", "release", "forget", "sweep", "require_own_transaction"] {
             text = text.replace(&format!("{{{function}}}"), &self.qualified(&format!("_{function}")));
         }
         text

@@ -4,20 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Pool, Postgres, Row as _};
 
 use crate::call::{Admit, Admitted, Call, Commit, Committed, Reply};
 use crate::dialect::{Dialect, SWEEP_BATCH};
 use crate::names::{Key, Names, hex};
 
+/// The names of the functions.
 #[derive(Debug)]
 pub struct Statements {
-    admit: Arc<str>,
-    commit: Arc<str>,
-    release: Arc<str>,
-    forget: Arc<str>,
-    sweep: Arc<str>,
+    admit: String,
+    commit: String,
+    release: String,
+    forget: String,
+    sweep: String,
 }
 
 impl Dialect for Postgres {
@@ -31,13 +32,13 @@ impl Dialect for Postgres {
     }
 
     fn statements(names: &Names) -> Statements {
-        let fill = |template| Arc::from(names.fill(template));
+        let name = |function| names.qualified(&format!("_{function}"));
         Statements {
-            admit: fill("SELECT outcome, wait, ahead, clock FROM {admit}($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
-            commit: fill("SELECT {commit}($1, $2, $3, $4, $5, $6)"),
-            release: fill("SELECT {release}($1, $2, $3)"),
-            forget: fill("DELETE FROM {table} WHERE key = $1 AND claimant IS NULL AND expires_at > clock_timestamp()"),
-            sweep: fill("SELECT {sweep}($1)"),
+            admit: name("admit"),
+            commit: name("commit"),
+            release: name("release"),
+            forget: name("forget"),
+            sweep: name("sweep"),
         }
     }
 
@@ -57,66 +58,106 @@ impl Dialect for Postgres {
         call: Call<'_>,
         patience: Option<Duration>,
     ) -> sqlx::Result<Reply> {
-        let patience = patience.map_or(0, |patience| i64::try_from(patience.as_millis()).unwrap_or(i64::MAX).max(1));
-        let query = |sql: &Arc<str>| sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-        match call {
-            Call::Admit(Admit { label, keys, by, lease, quota, deadline }) => {
-                let (key, burst, period) =
-                    quota.map_or((None, 0, 0), |quota| (Some(quota.key), quota.burst, quota.period));
-                let query = query(&statements.admit).bind(keys).bind(label).bind(by).bind(lease);
-                let query = query.bind(key).bind(burst).bind(period).bind(deadline).bind(patience);
-                let row = query.fetch_one(connection).await?;
-                Ok(Reply::Admitted(Admitted {
-                    outcome: row.try_get(0)?,
-                    wait: row.try_get(1)?,
-                    ahead: row.try_get(2)?,
-                    clock: row.try_get(3)?,
-                }))
+        let sql: Arc<str> = statements.sql(call, patience).into();
+        let once = async |connection: &mut PgConnection| {
+            let row = sqlx::raw_sql(AssertSqlSafe(Arc::clone(&sql))).fetch_one(connection).await?;
+            read(call, &row)
+        };
+        match once(connection).await {
+            Err(error) if patience.is_some() && is_in_open_transaction(&error) => {
+                // No borrower of the connection ends it: sqlx 0.9.0 leaves one open if `begin` is dropped.
+                sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+                once(connection).await
             }
-            Call::Commit(Commit { must_hold, label, keys, lifetimes, by }) => {
-                let query = query(&statements.commit).bind(keys).bind(label).bind(by).bind(lifetimes);
-                let query = query.bind(patience).bind(must_hold);
-                match query.execute(connection).await {
-                    Ok(_) => Ok(Reply::Committed(Committed::Done)),
-                    Err(error) => match error.as_database_error().and_then(|error| error.code()).as_deref() {
-                        Some("WH001") => Ok(Reply::Committed(Committed::ClaimedByAnother)),
-                        Some("WH002") => Ok(Reply::Committed(Committed::AlreadyFinished)),
-                        _ => Err(error),
-                    },
-                }
-            }
-            Call::Release(claims) => {
-                let (keys, holders): (Vec<Key>, Vec<Key>) = claims.iter().copied().unzip();
-                let row =
-                    query(&statements.release).bind(keys).bind(holders).bind(patience).fetch_one(connection).await?;
-                rows(row.try_get(0)?)
-            }
-            Call::Forget(key) => {
-                // Planned each time: a plan from the time when the table was small would read all of it.
-                let query = query(&statements.forget).persistent(false).bind(key);
-                Ok(Reply::Rows(query.execute(connection).await?.rows_affected()))
-            }
-            Call::Sweep => rows(query(&statements.sweep).bind(SWEEP_BATCH).fetch_one(connection).await?.try_get(0)?),
+            Err(error) => refusal(&error).map(Reply::Committed).ok_or(error),
+            outcome => outcome,
         }
     }
 
     fn commit_sql(statements: &Statements, commit: &Commit) -> String {
-        let bytes = |bytes: &[u8]| format!("'\\x{}'::bytea", hex(bytes));
-        let keys: Vec<String> = commit.keys.iter().map(|key| bytes(key)).collect();
-        let lifetimes: Vec<String> = commit.lifetimes.iter().map(ToString::to_string).collect();
-        let arguments = [
-            format!("ARRAY[{}]", keys.join(", ")),
-            format!("convert_from({}, 'UTF8')", bytes(commit.label.as_bytes())),
-            bytes(&commit.by),
-            format!("ARRAY[{}]::bigint[]", lifetimes.join(", ")),
-        ];
-        statements.commit.replace("$1, $2, $3, $4, $5, $6", &format!("{}, 0, true", arguments.join(", ")))
+        statements.sql(Call::Commit(commit), None)
     }
 }
 
-const fn rows(count: i64) -> sqlx::Result<Reply> {
-    Ok(Reply::Rows(count.unsigned_abs()))
+impl Statements {
+    /// Returns a call as one statement without parameters, for the simple protocol. With it, the times of the statement and
+    /// of its transaction are equal unless the transaction was open before, which the functions check.
+    fn sql(&self, call: Call<'_>, patience: Option<Duration>) -> String {
+        let patience = patience.map_or(0, |patience| i64::try_from(patience.as_millis()).unwrap_or(i64::MAX).max(1));
+        match call {
+            Call::Admit(Admit { label, keys, by, lease, quota, deadline }) => {
+                let (quota, burst, period) =
+                    quota.map_or(("NULL".into(), 0, 0), |quota| (bytes(&quota.key), quota.burst, quota.period));
+                let (function, keys, label, by) = (&self.admit, array(keys), text(label), bytes(&by));
+                format!(
+                    "SELECT outcome, wait, ahead, clock FROM \
+                     {function}({keys}, {label}, {by}, {lease}, {quota}, {burst}, {period}, {deadline}, {patience})"
+                )
+            }
+            Call::Commit(Commit { must_hold, label, keys, lifetimes, by }) => {
+                let lifetimes: Vec<String> = lifetimes.iter().map(ToString::to_string).collect();
+                let lifetimes = lifetimes.join(", ");
+                let (function, keys, label, by) = (&self.commit, array(keys), text(label), bytes(by));
+                format!(
+                    "SELECT {function}({keys}, {label}, {by}, ARRAY[{lifetimes}]::bigint[], {patience}, {must_hold})"
+                )
+            }
+            Call::Release(claims) => {
+                let (keys, holders): (Vec<Key>, Vec<Key>) = claims.iter().copied().unzip();
+                format!("SELECT {}({}, {}, {patience})", self.release, array(&keys), array(&holders))
+            }
+            Call::Forget(key) => format!("SELECT {}({})", self.forget, bytes(&key)),
+            Call::Sweep => format!("SELECT {}({SWEEP_BATCH})", self.sweep),
+        }
+    }
 }
+
+fn array(keys: &[Key]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| bytes(key)).collect();
+    format!("ARRAY[{}]::bytea[]", keys.join(", "))
+}
+
+fn text(text: &str) -> String {
+    format!("convert_from({}, 'UTF8')", bytes(text.as_bytes()))
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    format!("decode('{}', 'hex')", hex(bytes))
+}
+
+fn read(call: Call<'_>, row: &PgRow) -> sqlx::Result<Reply> {
+    Ok(match call {
+        Call::Admit(_) => Reply::Admitted(Admitted {
+            outcome: row.try_get(0)?,
+            wait: row.try_get(1)?,
+            ahead: row.try_get(2)?,
+            clock: row.try_get(3)?,
+        }),
+        Call::Commit(_) => Reply::Committed(Committed::Done),
+        Call::Release(_) | Call::Forget(_) | Call::Sweep => Reply::Rows(row.try_get::<i64, _>(0)?.unsigned_abs()),
+    })
+}
+
+/// Returns why a commit was refused.
+fn refusal(error: &sqlx::Error) -> Option<Committed> {
+    match error.as_database_error()?.code()?.as_ref() {
+        "WH001" => Some(Committed::ClaimedByAnother),
+        "WH002" => Some(Committed::AlreadyFinished),
+        _ => None,
+    }
+}
+
+/// Whether the call failed because the connection has a transaction that another borrower left open.
+fn is_in_open_transaction(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| [OPEN_TRANSACTION, FAILED_TRANSACTION].contains(&&*code))
+}
+
+/// The error code of the function `require_own_transaction`.
+const OPEN_TRANSACTION: &str = "WH003";
+
+/// PostgreSQL: a statement in the transaction has failed.
+const FAILED_TRANSACTION: &str = "25P02";
 
 const MIGRATION: &str = include_str!("postgres/migration.sql");
 

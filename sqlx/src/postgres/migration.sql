@@ -36,6 +36,15 @@ BEGIN
   END IF;
 END $$;
 
+-- Fails (WH003) unless the statement is a transaction of its own, sent with the simple protocol. A connection can come
+-- out of a pool with an abandoned transaction: what a call changes in it would stay locked, and be lost in the end.
+CREATE OR REPLACE FUNCTION {require_own_transaction}() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF transaction_timestamp() <> statement_timestamp() THEN
+    RAISE EXCEPTION 'the connection has an open transaction' USING ERRCODE = 'WH003';
+  END IF;
+END $$;
+
 -- Claims all keys of a delivery or none, then counts the request against the quota.
 --
 -- keys: ascending; empty to count only. lease, period: microseconds. burst: 0 without a quota. deadline: microseconds
@@ -62,6 +71,7 @@ DECLARE
   held_until timestamptz;
   full_again timestamptz;
 BEGIN
+  PERFORM {require_own_transaction}();
   outcome := 0;
   wait := 0;
   ahead := 0;
@@ -145,8 +155,8 @@ BEGIN
 END $$;
 
 -- Finishes all keys of a delivery, each for its lifetime in microseconds. Fails, and so aborts the transaction, if
--- another request has claimed the delivery (WH001) or finished it (WH002). patience: as above; 0 leaves the
--- transaction's own lock_timeout.
+-- another request has claimed the delivery (WH001) or finished it (WH002). patience: as above; 0 is for a call inside
+-- the application's transaction, and leaves its lock_timeout.
 CREATE OR REPLACE FUNCTION {commit}(
   keys bytea[], sender text, holder bytea, lifetimes bigint[], patience bigint, must_hold boolean
 ) RETURNS void LANGUAGE plpgsql
@@ -157,6 +167,7 @@ DECLARE
   is_finished boolean;
 BEGIN
   IF patience > 0 THEN
+    PERFORM {require_own_transaction}();
     PERFORM set_config('lock_timeout', patience::text, true);
   END IF;
   FOR n IN 1 .. cardinality(keys) LOOP
@@ -187,11 +198,25 @@ AS $$
 DECLARE
   released bigint;
 BEGIN
+  PERFORM {require_own_transaction}();
   PERFORM set_config('lock_timeout', patience::text, true);
   DELETE FROM {table} d USING unnest(keys, holders) AS claims (key, holder)
     WHERE d.key = claims.key AND d.claimant = claims.holder AND d.expires_at > clock_timestamp();
   GET DIAGNOSTICS released = ROW_COUNT;
   RETURN released;
+END $$;
+
+-- Removes a finished delivery's row. Returns how many there were.
+CREATE OR REPLACE FUNCTION {forget}(one_key bytea) RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $$
+DECLARE
+  forgotten bigint;
+BEGIN
+  PERFORM {require_own_transaction}();
+  DELETE FROM {table} d WHERE d.key = one_key AND d.claimant IS NULL AND d.expires_at > clock_timestamp();
+  GET DIAGNOSTICS forgotten = ROW_COUNT;
+  RETURN forgotten;
 END $$;
 
 -- Removes at most `batch` expired rows of each table, the oldest first. Rows that are locked are left for later.
@@ -205,6 +230,7 @@ DECLARE
   deliveries bigint;
   quotas bigint;
 BEGIN
+  PERFORM {require_own_transaction}();
   DELETE FROM {table} WHERE key = ANY (ARRAY(
     SELECT d.key FROM {table} d WHERE d.expires_at <= cutoff
       -- A handler that is late can still commit its claim.

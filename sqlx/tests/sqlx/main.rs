@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         plans::every_statement_reads_by_an_index,
         plans::claim_and_quota_are_one_statement,
         outages::migration_does_not_wait_for_handlers,
+        outages::call_ends_an_abandoned_transaction,
     ]);
     trials.extend(trials![on_sqlite, in_parallel:
         example::retry_that_is_signed_again_is_paid_once,

@@ -13,7 +13,7 @@ use axum::routing::post;
 use axum::{Extension, Router};
 use hookwarden::axum::WardenLayer;
 use hookwarden::clock::{Clock as _, ClockReading, SystemClock};
-use hookwarden::replay::{Claim, Claimant, Delivery, ReplayStore as _};
+use hookwarden::replay::{Claim, Claimant, Delivery, DeliveryId, ReplayStore as _};
 use hookwarden::verifier::ReplayKey;
 use hookwarden::warden::{Quotas, VerifiedDelivery};
 use hookwarden::{Quota, Scheme, Timestamp, Warden};
@@ -295,6 +295,37 @@ pub(crate) async fn release_behind_an_open_transaction_is_sent_later() {
     while hasty.claim(delivery, Claimant::new(3), LEASE, now).await != Ok(Claim::Granted) {
         assert!(began.elapsed() < RECOVERY, "the release is not sent");
         sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// sqlx 0.9.0 gives a connection back to the pool with an open transaction if `begin` is dropped, as when a sender closes
+/// its connection.
+pub(crate) async fn call_ends_an_abandoned_transaction() {
+    let database = OnPostgres::open(PoolOptions::new().max_connections(1)).await;
+    let store = database.store().await;
+    let others = PgPool::connect_with((*database.pool().connect_options()).clone()).await.unwrap();
+    let process: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(database.pool()).await.unwrap();
+    let now = SystemClock::default().now();
+    for (number, abandoned) in [(1, "BEGIN"), (2, "BEGIN; SELECT 1 / 0")] {
+        let keys = [ReplayKey::from_bytes([number; 16])];
+        let remembered = delivery(&keys, now);
+        let id = DeliveryId { key: ReplayKey::from_bytes([number + 2; 16]), until: remembered.until };
+        let (delivery, by) = (Delivery { id: Some(id), ..remembered }, Claimant::new(1));
+        for call in ["claim", "release", "claim", "commit", "forget", "sweep"] {
+            // It fails if a statement in it does.
+            let _ = sqlx::raw_sql(abandoned).execute(database.pool()).await;
+            let is_done = match call {
+                "claim" => store.claim(delivery, by, LEASE, now).await == Ok(Claim::Granted),
+                "release" => store.release(delivery, by, now).await == Ok(true),
+                "commit" => store.commit(delivery, by, now).await == Ok(true),
+                "forget" => store.forget(delivery.webhook_id, id.key, now).await == Ok(true),
+                _ => store.sweep().await == Ok(0),
+            };
+            assert!(is_done, "{call} after {abandoned}");
+            let state = sqlx::query_scalar("SELECT state FROM pg_stat_activity WHERE pid = $1");
+            let state: String = state.bind(process).fetch_one(&others).await.unwrap();
+            assert_eq!(state, "idle", "{call} after {abandoned}");
+        }
     }
 }
 
