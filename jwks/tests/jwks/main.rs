@@ -7,6 +7,7 @@ mod cache;
 mod certificates;
 mod hostile;
 mod logs;
+mod revocation;
 mod senders;
 mod server;
 mod store;
