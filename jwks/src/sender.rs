@@ -271,8 +271,8 @@ async fn ended(Flight { mut end, deadline, .. }: Flight) -> bool {
 /// The shortest time for which a document is fresh.
 pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The shortest time between a fetch and another one for an unknown key.
-const COOLDOWN: Duration = Duration::from_secs(60);
+/// The shortest time between a fetch and another one for an unknown key. It is that of AdCP.
+const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// How long a document is fresh if the server does not say.
 const UNDECLARED: Duration = Duration::from_secs(300);
