@@ -11,4 +11,5 @@ mod revocation;
 mod senders;
 mod server;
 mod store;
+mod vectors;
 mod warden;

@@ -69,12 +69,11 @@ fn general([protected, payload, signature]: &[String; 3]) -> String {
 }
 
 /// A time `offset` seconds from now, in RFC 3339.
-fn time(clock: &TestClock, offset: i64) -> String {
-    // The clock of a test begins at 2027-01-15T08:00:00Z.
-    let midnight = 1_800_000_000 - 8 * 3_600;
-    let second = clock.now().wall.as_unix() + offset - midnight;
-    let (day, second) = (15 + second.div_euclid(86_400), second.rem_euclid(86_400));
-    format!("2027-01-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+pub(crate) fn time(clock: &TestClock, offset: i64) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp(clock.now().wall.as_unix() + offset).unwrap();
+    let (date, clock) = (time.date(), time.time());
+    let (hour, minute, second) = clock.as_hms();
+    format!("{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", date.year(), u8::from(date.month()), date.day())
 }
 
 /// What a list says: it was updated now.
@@ -151,8 +150,12 @@ fn governance() -> ListKey {
 
 fn source(keys: &Server, list: &Server) -> Source {
     let roots = format!("{}{}", keys.authority.pem, list.authority.pem);
-    let list = format!("https://{NAME}:{}/.well-known/governance-revocations.json", list.address.port());
+    let list = list_url(list);
     Source::adcp_webhooks(keys.url()).revocation_list(list).danger_private_addresses().danger_root_certificates(roots)
+}
+
+pub(crate) fn list_url(list: &Server) -> String {
+    format!("https://{NAME}:{}/.well-known/governance-revocations.json", list.address.port())
 }
 
 fn adcp(kid: &str, seed: u8, purpose: &str) -> String {
@@ -342,7 +345,7 @@ async fn list_of_another_issuer_is_refused() {
             governance().list(&payload.json())
         })
         .await;
-        let url = format!("https://{NAME}:{}/.well-known/governance-revocations.json", setup.list.address.port());
+        let url = list_url(&setup.list);
         assert_eq!(problem, format!("issuer: must have the host and port of {url}"));
     }
     let not_a_url = "issuer: must be a URL that starts with https://, not \"gov\"";
