@@ -105,10 +105,10 @@ impl Payload {
 const GOVERNANCE: u8 = 7;
 
 /// A sender with the keys `k1` and `k2` for webhooks, and others that sign lists or not.
-struct Setup {
-    keys_server: Server,
+pub(crate) struct Setup {
+    pub(crate) keys_server: Server,
     list: Server,
-    clock: TestClock,
+    pub(crate) clock: TestClock,
     keys: JwksKeys,
 }
 
@@ -124,7 +124,7 @@ impl Setup {
     }
 
     /// With this list.
-    async fn with(kids: &[&'static str]) -> Self {
+    pub(crate) async fn with(kids: &[&'static str]) -> Self {
         let setup = Self::start().await;
         setup.publish(kids);
         setup.keys.load().await.unwrap();
@@ -135,11 +135,11 @@ impl Setup {
         self.list.set(governance().list(&Payload::new(self, kids).json()));
     }
 
-    fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.list.set(Reply::Send(answer_with("500 Internal Server Error", "", "")));
     }
 
-    async fn find(&self, keyid: &str) -> Found {
+    pub(crate) async fn find(&self, keyid: &str) -> Found {
         find(&self.keys, keyid).await
     }
 }
