@@ -94,7 +94,7 @@ impl JwksKeysBuilder {
         self
     }
 
-    /// Sets the maximum size of a document. The default is 262,144 bytes.
+    /// Sets the maximum size of a document, also of a list of revoked keys. The default is 262,144 bytes.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self

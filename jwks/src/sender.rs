@@ -234,10 +234,11 @@ impl Task {
         // The keys of this document can be those that signed the list.
         let list = self.sender.end_list(list).await;
         self.is_settled = true;
-        match list.and(keys) {
-            Ok(Some(keys)) => self.sender.succeed(keys),
-            Ok(None) => {}
-            Err(problem) => self.sender.fail(self.number, &problem),
+        match (keys, list) {
+            (Ok(Some(keys)), Ok(())) => self.sender.succeed(keys),
+            (Ok(None), Ok(())) => {}
+            (Err(problem), Ok(())) | (Ok(_), Err(problem)) => self.sender.fail(self.number, &problem),
+            (Err(keys), Err(list)) => self.sender.fail(self.number, &format!("{keys}; {list}")),
         }
     }
 }

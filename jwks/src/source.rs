@@ -90,7 +90,8 @@ impl Source {
     /// Its keys are used for at most 30 minutes after they were fetched, which is the maximum of AdCP, even if
     /// [`max_age`](crate::JwksKeysBuilder::max_age) and [`max_stale`](crate::JwksKeysBuilder::max_stale) are longer.
     ///
-    /// AdCP obliges receivers to read the agent's list of revoked keys: set [`revocation_list`](Self::revocation_list).
+    /// **AdCP obliges receivers to read the agent's list of revoked keys:** set [`revocation_list`](Self::revocation_list).
+    /// Without it, no list is read.
     pub fn adcp_webhooks(url: impl Into<String>) -> Self {
         Self::new(Kind::AdcpWebhooks, url)
     }
@@ -116,7 +117,8 @@ impl Source {
     }
 
     /// Sets the URL of AdCP's signed list of revoked keys, `/.well-known/governance-revocations.json` at the origin of the
-    /// agent's operator. It is fetched together with the keys, under the same rules as they are.
+    /// agent's `brand.json`. It is fetched together with the keys, under the same rules, and with the same settings of this
+    /// source.
     ///
     /// A key whose `kid` is in `revoked_kids` is refused. The list is fetched again at its `next_update`, but at least every
     /// 30 minutes and at most every 60 seconds. **While there is no list, or it is stale, all keys of the sender are
@@ -129,7 +131,10 @@ impl Source {
     ///   `adcp-gov-revocation+jws`;
     /// - its key is in the key document of this source, has an `adcp_use` of this source or `governance-signing`, and is not
     ///   revoked;
-    /// - its `issuer` has the host and the port of `url`, and it is not older than the list before it.
+    /// - its `issuer` has the host and the port of `url`, its `next_update` is at most 30 minutes in the future, and it is not
+    ///   older than the list before it.
+    ///
+    /// [`JwksKeysBuilder::build`](crate::JwksKeysBuilder::build) refuses it for sources that are not AdCP's.
     ///
     /// ```
     /// use hookwarden_jwks::Source;

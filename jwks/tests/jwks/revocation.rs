@@ -163,9 +163,10 @@ fn adcp(kid: &str, seed: u8, purpose: &str) -> String {
 }
 
 fn ecdsa_key() -> String {
-    let public =
-        list_scheme(Algorithm::EcdsaP256).secret(&"05".repeat(32)).unwrap().public_key().unwrap().as_bytes().to_vec();
-    let [x, y] = [&public[1..33], &public[33..]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let secret = list_scheme(Algorithm::EcdsaP256).secret(&"05".repeat(32)).unwrap();
+    // The point begins with a byte for its form.
+    let (x, y) = secret.public_key().unwrap().as_bytes().split_at(1).1.split_at(32);
+    let [x, y] = [x, y].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
     format!(
         r#"{{"kid":"es256","kty":"EC","crv":"P-256","x":"{x}","y":"{y}","alg":"ES256","use":"sig","key_ops":["verify"],"adcp_use":"governance-signing"}}"#
     )
@@ -549,9 +550,8 @@ async fn list_with_private_address_is_not_fetched() {
     let keys = builder(&setup.clock).sender("acme", source).build().unwrap();
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let error = keys.load().await.unwrap_err().to_string();
-    let problem =
-        format!("keys of acme: list of revoked keys: {NAME} has the address {address}, which is not public. ");
-    assert!(error.starts_with(&problem), "{error}");
+    let problem = format!("{NAME} has the address {address}, which is not public");
+    assert!(error.starts_with(&format!("keys of acme: {problem}; list of revoked keys: {problem}. ")), "{error}");
     assert_eq!(setup.list.connections(), 0);
 }
 
@@ -583,4 +583,15 @@ fn invalid_list_setting_is_a_config_error() {
         let problem = "revocation_list: must be a URL that starts with https://, not \"http://a.test/list\"";
         refuse(kind("https://a.test/".to_owned()).revocation_list("http://a.test/list?token=secret"), problem);
     }
+}
+
+#[tokio::test]
+async fn list_is_not_fetched_for_other_senders() {
+    let setup = Setup::start().await;
+    let other = Source::adcp_webhooks(setup.keys_server.url());
+    let other = other.danger_private_addresses().danger_root_certificates(setup.keys_server.authority.pem.clone());
+    let keys = builder(&setup.clock).sender("acme", other).build().unwrap();
+    keys.load().await.unwrap();
+    assert_eq!(find(&keys, "k1").await, Found::Key);
+    assert_eq!(setup.list.connections(), 0);
 }

@@ -29,6 +29,14 @@ struct Setup {
     clock: TestClock,
 }
 
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap()
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value.get(name).and_then(Value::as_array).unwrap()
+}
+
 /// What happens to the request.
 type Outcome = Result<(), RefusalReason>;
 
@@ -38,17 +46,17 @@ const MISMATCH: Outcome = Err(RefusalReason::Unverified(Reason::Mismatch));
 impl Setup {
     async fn start(json: &str, name: &str) -> Self {
         let file: Value = serde_json::from_str(json).unwrap();
-        let vectors = file["vectors"].as_array().unwrap();
-        let vector = vectors.iter().find(|vector| vector["name"] == name).unwrap().clone();
+        let vectors = list(&file, "vectors");
+        let vector = vectors.iter().find(|vector| text(vector, "name") == name).unwrap().clone();
         let own = vector.get("jwks").and_then(Value::as_array).cloned();
-        let keys = file["keys"].as_array().unwrap().iter().map(|key| key["jwk"].clone()).collect();
+        let keys = list(&file, "keys").iter().map(|key| key.get("jwk").unwrap().clone()).collect();
         let unset = || Reply::Send(answer_with("500 Internal Server Error", "", ""));
         let setup = Self {
             keys: own.unwrap_or(keys),
             is_webhook: json == WEBHOOKS,
             server: Server::start(unset()).await,
             list: Server::start(unset()).await,
-            clock: TestClock::new(Timestamp::from_unix(vector["now"].as_i64().unwrap())),
+            clock: TestClock::new(Timestamp::from_unix(vector.get("now").and_then(Value::as_i64).unwrap())),
             vector,
         };
         setup.publish_keys();
@@ -64,8 +72,8 @@ impl Setup {
     fn publish_list(&self, kids: &[&str]) {
         let file: Value = serde_json::from_str(if self.is_webhook { WEBHOOKS } else { REQUESTS }).unwrap();
         let kid = if self.is_webhook { "test-wrong-purpose-2026" } else { "test-gov-2026" };
-        let key = file["keys"].as_array().unwrap().iter().find(|key| key["jwk"]["kid"] == kid).unwrap();
-        let key = ListKey::new(kid, Algorithm::Ed25519, key["d"].as_str().unwrap());
+        let key = list(&file, "keys").iter().find(|key| key.pointer("/jwk/kid").unwrap() == kid).unwrap();
+        let key = ListKey::new(kid, Algorithm::Ed25519, text(key, "d"));
         let payload = serde_json::json!({
             "version": 1,
             "issuer": format!("https://{NAME}:{}", self.list.address.port()),
@@ -79,7 +87,7 @@ impl Setup {
 
     /// A receiver with or without the list.
     fn receiver(&self, has_list: bool) -> Receiver {
-        let origin = self.vector["url"].as_str().unwrap().split('/').take(3).collect::<Vec<_>>().join("/");
+        let origin = text(&self.vector, "url").split('/').take(3).collect::<Vec<_>>().join("/");
         let (profile, source): (_, fn(String) -> Source) = if self.is_webhook {
             (Profile::adcp_webhooks(&origin), Source::adcp_webhooks)
         } else {
@@ -99,13 +107,18 @@ impl Setup {
     }
 
     async fn deliver(&self, receiver: &Receiver) -> Outcome {
-        let text = |name: &str| self.vector[name].as_str().unwrap();
+        let text = |name: &str| text(&self.vector, name);
         let (_, rest) = text("url").split_once("://").unwrap();
         let (host, path) = rest.split_once('/').unwrap();
         let target = format!("/{path}");
         let mut headers = vec![("Host", host)];
         headers.extend(
-            self.vector["headers"].as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap())),
+            self.vector
+                .get("headers")
+                .and_then(Value::as_object)
+                .unwrap()
+                .iter()
+                .map(|(name, value)| (&**name, value.as_str().unwrap())),
         );
         let head = RequestHead::new(text("method"), &target, &headers);
         let receive = async {
