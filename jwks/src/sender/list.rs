@@ -48,7 +48,7 @@ impl Sender {
         let Some(mut fetch) = fetch else { return Ok(()) };
         let document = match fetch.tasks.join_next().await {
             Some(Ok(document)) => document,
-            _ => Err("its task panicked".into()),
+            _ => Err("the fetch was cancelled, or its task panicked".into()),
         };
         let accepted = document.and_then(|document| self.accept_list(&fetch, &document));
         accepted.map_err(|problem| format!("list of revoked keys: {problem}"))

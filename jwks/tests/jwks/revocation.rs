@@ -1,6 +1,7 @@
 //! AdCP's signed lists of revoked keys.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,6 +13,8 @@ use hookwarden::scheme::SignedPart;
 use hookwarden::testing::TestClock;
 use hookwarden::{Keyring, Scheme, Signer, Timestamp};
 use hookwarden_jwks::{JwksKeys, Source};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::server::{NAME, Reply, Server, answer_with, document};
 use crate::store::{Found, builder, find, jwk};
@@ -594,4 +597,44 @@ async fn list_is_not_fetched_for_other_senders() {
     keys.load().await.unwrap();
     assert_eq!(find(&keys, "k1").await, Found::Key);
     assert_eq!(setup.list.connections(), 0);
+}
+
+#[tokio::test]
+async fn many_requests_share_one_list_fetch() {
+    let setup = Setup::start().await;
+    let permits = Arc::new(Semaphore::new(0));
+    let Reply::Send(list) = governance().list(&Payload::new(&setup, &["k1"]).json()) else { unreachable!() };
+    setup.list.set(Reply::Hold(permits.clone(), list));
+    let mut waiting = JoinSet::new();
+    for number in 0..50 {
+        let keys = setup.keys.clone();
+        waiting.spawn(async move { find(&keys, ["k1", "k2"][number % 2]).await });
+    }
+    // The keys are there, but none is used before the list.
+    setup.keys_server.wait_for(1).await;
+    setup.list.wait_for(1).await;
+    permits.add_permits(1);
+    let found = waiting.join_all().await;
+    assert_eq!(found.iter().filter(|found| **found == Found::Key).count(), 25);
+    assert_eq!(found.iter().filter(|found| **found == Found::Unknown).count(), 25);
+    assert_eq!((setup.keys_server.requests(), setup.list.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn listed_key_is_refused_within_documented_time() {
+    let setup = Setup::with(&[]).await;
+    let cached = setup.keys.cached().unwrap();
+    let is_known = async |id| cached.find(id).await.unwrap().is_some();
+    // The cache looks the key up just before the list is due.
+    setup.clock.advance(seconds(899));
+    assert!(is_known("acme/k1").await && is_known("acme/k2").await);
+    setup.publish(&["k1"]);
+    let mut passed = 0;
+    while is_known("acme/k1").await {
+        setup.clock.advance(seconds(1));
+        passed += 1;
+        assert!(passed <= 11, "a revoked key stays in use");
+    }
+    assert_eq!(passed, 10);
+    assert!(is_known("acme/k2").await);
 }
