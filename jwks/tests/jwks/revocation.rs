@@ -638,3 +638,14 @@ async fn listed_key_is_refused_within_documented_time() {
     assert_eq!(passed, 10);
     assert!(is_known("acme/k2").await);
 }
+
+#[tokio::test]
+async fn list_that_revokes_its_key_is_the_last() {
+    let setup = Setup::with(&["k1", "gov"]).await;
+    assert_eq!(setup.find("k1").await, Found::Unknown);
+    setup.clock.advance(seconds(60));
+    setup.publish(&[]);
+    let problem = "keys of acme: list of revoked keys: kid: must not be that of a revoked key";
+    assert_eq!(setup.find("unknown").await, Found::Failed(problem.into()));
+    assert_eq!((setup.find("k1").await, setup.find("k2").await), (Found::Unknown, Found::Key));
+}
