@@ -114,8 +114,19 @@ pub enum TimestampFormat {
 }
 
 impl TimestampFormat {
+    /// Reads a time that is written in this format. `None` if the text has another form.
+    ///
+    /// ```
+    /// use hookwarden::Timestamp;
+    /// use hookwarden::time::TimestampFormat;
+    ///
+    /// let time = TimestampFormat::Rfc3339.parse(b"2027-01-15T08:00:00Z");
+    /// assert_eq!(time, Some(Timestamp::from_unix(1_800_000_000)));
+    /// assert_eq!(TimestampFormat::Rfc3339.parse(b"1800000000"), None);
+    /// ```
     #[inline]
-    pub(crate) fn parse(self, text: &[u8]) -> Option<Timestamp> {
+    #[must_use]
+    pub fn parse(self, text: &[u8]) -> Option<Timestamp> {
         match self {
             Self::Seconds => digits(text).map(Timestamp),
             Self::Milliseconds => digits(text).map(|ms| Timestamp(ms.div_euclid(1000))),

@@ -10,10 +10,12 @@
 //! | variable | meaning | default |
 //! | --- | --- | --- |
 //! | `HOOKWARDEN_SENDERS` | `NAME=URL,NAME2=URL2` | none: exit code 2 |
+//! | `HOOKWARDEN_REVOCATION_LISTS` | `NAME=URL,NAME2=URL2`: AdCP's lists of revoked keys of these senders | none |
 //! | `HOOKWARDEN_PROFILE` | `webhooks`, `adcp-webhooks` or `ucp`: what the senders sign, and where their keys are | `webhooks` |
 //! | `HOOKWARDEN_ORIGIN` | the scheme and the host that senders use | `https://hooks.example.com` |
 //! | `HOOKWARDEN_ADDR` | the address to listen on; port 0 selects a free one | `127.0.0.1:3000` |
 
+use std::collections::HashMap;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -69,9 +71,20 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     let mut builder = JwksKeys::builder(&scheme);
     let senders = env::var("HOOKWARDEN_SENDERS").map_err(|_| "HOOKWARDEN_SENDERS: must be set")?;
+    let lists = env::var("HOOKWARDEN_REVOCATION_LISTS").unwrap_or_default();
+    let lists: Option<HashMap<&str, &str>> =
+        lists.split(',').filter(|list| !list.is_empty()).map(|list| list.split_once('=')).collect();
+    let mut lists = lists.ok_or("HOOKWARDEN_REVOCATION_LISTS: must be NAME=URL,NAME2=URL2")?;
     for sender in senders.split(',') {
         let (name, url) = sender.split_once('=').ok_or("HOOKWARDEN_SENDERS: must be NAME=URL,NAME2=URL2")?;
-        builder = builder.sender(name, source(url));
+        let mut source = source(url);
+        if let Some(list) = lists.remove(name) {
+            source = source.revocation_list(list);
+        }
+        builder = builder.sender(name, source);
+    }
+    if !lists.is_empty() {
+        return Err("HOOKWARDEN_REVOCATION_LISTS: must name only senders of HOOKWARDEN_SENDERS".into());
     }
     let keys = builder.build()?;
     if let Err(error) = keys.load().await {

@@ -15,7 +15,8 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::fetch::{Fetcher, Limits};
 use crate::keys::{JwksKeys, Shared};
 use crate::resolver::{Resolver, SystemResolver};
-use crate::sender::{Ages, MIN_INTERVAL, Sender, State};
+use crate::revocation::ListVerifier;
+use crate::sender::{Ages, MIN_INTERVAL, RevocationSource, Sender, State};
 use crate::source::{Location, Source};
 
 /// Builds [`JwksKeys`]. Errors are reported by [`build`](Self::build).
@@ -93,7 +94,7 @@ impl JwksKeysBuilder {
         self
     }
 
-    /// Sets the maximum size of a document. The default is 262,144 bytes.
+    /// Sets the maximum size of a document, also of a list of revoked keys. The default is 262,144 bytes.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
@@ -118,32 +119,46 @@ impl JwksKeysBuilder {
     ///
     /// # Errors
     /// There are no senders; two have the same name or URL; a name or a URL is invalid; the scheme has no public keys; a
-    /// duration or size is zero or contradicts another; or there are no root certificates.
+    /// duration or size is zero or contradicts another; there are no root certificates; or a source that is not AdCP's has a
+    /// revocation list, or an algorithm of AdCP needs a feature of Hookwarden that is off.
     pub fn build(self) -> Result<JwksKeys, ConfigError> {
         self.check()?;
         let system = Roots::of_system();
         let mut senders: HashMap<String, Arc<Sender>> = HashMap::new();
         for (name, source) in &self.senders {
-            let location = Location::parse(&source.url)?;
+            let location = Location::parse("source", &source.url)?;
             if senders.values().any(|other| other.fetcher.location.is_same(&location)) {
                 return Err(ConfigError::new("sender", format!("must each have another URL, but two have {location}")));
             }
-            let fetcher = Fetcher {
+            let tls = system.config(source)?;
+            let fetcher = |location| Fetcher {
                 location,
-                tls: system.config(source)?,
+                tls: tls.clone(),
                 resolver: self.resolver.clone(),
                 limits: self.limits,
                 private_addresses: source.danger_private_addresses,
+            };
+            let revocations = match &source.revocation_list {
+                None => None,
+                Some(_) if source.kind.list_purposes().is_none() => {
+                    let problem = "must be set only for Source::adcp_webhooks and Source::adcp_requests";
+                    return Err(ConfigError::new("revocation_list", problem));
+                }
+                Some(url) => {
+                    let fetcher = fetcher(Location::parse("revocation_list", url)?);
+                    Some(Arc::new(RevocationSource { fetcher, verifier: ListVerifier::new()? }))
+                }
             };
             let sender = Sender {
                 name: name.clone(),
                 kind: source.kind,
                 url: source.url.clone(),
                 scheme: self.scheme.clone(),
-                fetcher,
+                fetcher: fetcher(location),
                 ages: self.ages.limited(source.kind.max_age()),
                 clock: self.clock.clone(),
-                state: Mutex::new(State::default()),
+                state: Mutex::new(State::new(revocations.is_some())),
+                revocations,
             };
             if senders.insert(name.clone(), Arc::new(sender)).is_some() {
                 return Err(ConfigError::new("sender", format!("must each have another name, but two are {name:?}")));

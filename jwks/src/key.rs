@@ -47,7 +47,7 @@ pub(crate) struct Found {
 /// Reads a key.
 pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<Found, Unusable> {
     check_secrecy(jwk)?;
-    check_use(kind, jwk)?;
+    check_use(kind.adcp_purposes(), jwk)?;
     let public = Public::read(jwk)?;
     let key = scheme.public_key(&public.jwk).map_err(Unusable::because)?;
     let id = match kind {
@@ -59,6 +59,23 @@ pub(crate) fn read(kind: Kind, scheme: &Scheme, jwk: &Object) -> Result<Found, U
     let key = name.and_then(|name| Key::new(name.as_str(), key));
     let key = with_period(kind, jwk, key.map_err(Unusable::because)?)?;
     Ok(Found { id, thumbprint: public.thumbprint, key })
+}
+
+/// A key that can sign a list of revoked keys.
+pub(crate) struct ListKey {
+    pub(crate) kid: String,
+    pub(crate) thumbprint: String,
+    /// A JWK with the members that are the key itself, and `alg`.
+    pub(crate) jwk: String,
+}
+
+/// Reads a key that can sign a list of revoked keys, if it is one.
+pub(crate) fn list_key(kind: Kind, jwk: &Object) -> Option<ListKey> {
+    let purposes = kind.list_purposes()?;
+    check_secrecy(jwk).ok()?;
+    check_use(Some(purposes), jwk).ok()?;
+    let Public { jwk: public, thumbprint } = Public::read(jwk).ok()?;
+    Some(ListKey { kid: kid(jwk)?.to_owned(), thumbprint, jwk: public })
 }
 
 /// Returns the thumbprint of a key that the set publishes with its private part.
@@ -83,8 +100,8 @@ fn check_secrecy(jwk: &Object) -> Result<(), Unusable> {
     Ok(())
 }
 
-fn check_use(kind: Kind, jwk: &Object) -> Result<(), Unusable> {
-    let purposes = kind.adcp_purposes();
+/// Checks what a key is for. `purposes` are the permitted values of `adcp_use`.
+fn check_use(purposes: Option<&[&str]>, jwk: &Object) -> Result<(), Unusable> {
     match jwk.get("use") {
         None if purposes.is_none() => {}
         Some(Json::Text(text)) if text == "sig" => {}

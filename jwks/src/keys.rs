@@ -72,8 +72,8 @@ impl JwksKeys {
     /// otherwise that request waits, or is answered 503 if the source fails.
     ///
     /// # Errors
-    /// The keys of a sender could not be fetched. Requests of this sender start new fetches, so it is not necessary to call
-    /// it again.
+    /// The keys of a sender, or its list of revoked keys, could not be fetched. Requests of this sender start new fetches, so
+    /// it is not necessary to call it again.
     pub async fn load(&self) -> Result<(), StoreError> {
         // Start all fetches before waiting for the first one.
         let loading: Vec<_> = self.shared.senders.values().map(|sender| sender.begin_load()).collect();
@@ -84,9 +84,9 @@ impl JwksKeys {
         result
     }
 
-    /// Refuses a `keyid` in this process from now on, even if its source still publishes it: because its key leaked, or
-    /// because it is in a list of revoked keys, such as AdCP's. Returns whether the sender exists. If the source has the same
-    /// key under another `keyid`, revoke that one too.
+    /// Refuses a `keyid` in this process from now on, even if its source still publishes it, for example because its key
+    /// leaked. Returns whether the sender exists. If the source has the same key under another `keyid`, revoke that one too.
+    /// AdCP's list of revoked keys needs no call: see [`Source::revocation_list`](crate::Source::revocation_list).
     ///
     /// A cache in front of this store knows the key until its entry expires, 10 seconds with [`cached`](Self::cached). To make
     /// it effective at once, call [`CachedKeys::invalidate`] with the name of the sender.

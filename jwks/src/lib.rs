@@ -10,6 +10,7 @@ mod key;
 mod keys;
 mod report;
 mod resolver;
+mod revocation;
 mod sender;
 mod set;
 mod source;

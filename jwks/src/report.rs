@@ -33,12 +33,11 @@ pub(crate) fn loaded(sender: &Sender, keys: usize, failures: u32) {
     }
 }
 
-/// Logs a failure. `age` is that of the keys that are still used.
-pub(crate) fn failed(sender: &Sender, problem: &str, in_a_row: u32, age: Option<Duration>) {
+/// Logs a failure, as a warning if it is news. `age` is that of the keys that are still used.
+pub(crate) fn failed(sender: &Sender, problem: &str, in_a_row: u32, age: Option<Duration>, is_news: bool) {
     let (source, url) = (&sender.name, &sender.fetcher.location);
     let keys_age = age.map(|age| age.as_secs());
-    // A source that fails for a day fails more than a thousand times.
-    if in_a_row.is_power_of_two() {
+    if is_news {
         let what = if age.is_some() { "old keys are used" } else { "requests are answered 503" };
         warn!(sender = %source, url = %url, problem = %problem, failures = in_a_row, keys_age, "the key set cannot be fetched: {what}");
     } else {

@@ -20,9 +20,11 @@ use crate::set::{KeySet, Skipped};
 use crate::source::Kind;
 use crate::text::{MAX_PROBLEM, start_of};
 
+pub(crate) use list::RevocationSource;
 pub(crate) use state::{Ages, State};
 use state::{Answer, Failure, Flight, Loaded};
 
+mod list;
 mod state;
 
 /// One sender, and what is known about its keys.
@@ -35,6 +37,7 @@ pub(crate) struct Sender {
     pub(crate) ages: Ages,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: Mutex<State>,
+    pub(crate) revocations: Option<Arc<RevocationSource>>,
 }
 
 enum Step {
@@ -68,7 +71,8 @@ impl Sender {
                 sender.wait(flight?).await;
             }
             let state = sender.lock();
-            if state.is_fresh(sender.clock.monotonic()) { Ok(()) } else { Err(state.error()) }
+            let now = sender.clock.monotonic();
+            if state.is_fresh(now) { Ok(()) } else { Err(state.error(now)) }
         }
     }
 
@@ -84,7 +88,8 @@ impl Sender {
         if state.revoked.contains(keyid) {
             return Step::Answer(Ok(None));
         }
-        let is_known = state.usable(now, self.ages).is_some_and(|set| set.keys.contains_key(keyid));
+        let is_known =
+            state.usable(now, self.ages).is_some_and(|set| set.keys.contains_key(keyid) || state.is_revoked(keyid));
         let is_fresh = state.is_fresh(now);
         // Known keys are used at once while they are fresh or the source fails. Everything else can wait for a fetch.
         let is_enough = is_known && (is_fresh || state.fails(now));
@@ -141,24 +146,28 @@ impl Sender {
         self.fetcher.limits.total.saturating_add(GRACE)
     }
 
-    /// Uses the keys of a document.
-    fn accept(&self, began: Duration, document: &Document) -> Result<(), String> {
+    /// Uses the keys of a document. Returns their number, or `None` if later ones are in use.
+    fn accept(&self, began: Duration, document: &Document) -> Result<Option<usize>, String> {
         let mut set = KeySet::read(self.kind, &self.scheme, &self.name, &document.bytes)?;
         let fresh_for = declared(&document.headers).unwrap_or(UNDECLARED).clamp(MIN_INTERVAL, self.ages.fresh);
         let (skipped, keys) = (std::mem::take(&mut set.skipped), set.keys.len());
         let mut state = self.lock();
         // A fetch whose runtime did not run can end after a later one.
         if state.loaded.as_ref().is_some_and(|loaded| loaded.since > began) {
-            return Ok(());
+            return Ok(None);
         }
         let reported = skipped.iter().map(Skipped::to_string).collect();
         let before = std::mem::replace(&mut state.reported, reported);
-        let failures = state.failure.take().map_or(0, |failure| failure.in_a_row);
         state.loaded = Some(Loaded { set, since: began, fresh_for });
         drop(state);
         report::skipped(self, &skipped, &before);
+        Ok(Some(keys))
+    }
+
+    /// Records that a fetch succeeded.
+    fn succeed(&self, keys: usize) {
+        let failures = self.lock().failure.take().map_or(0, |failure| failure.in_a_row);
         report::loaded(self, keys, failures);
-        Ok(())
     }
 
     /// Records that a fetch failed, unless a later one began or it has failed already.
@@ -169,14 +178,18 @@ impl Sender {
         if state.flight.take_if(|flight| flight.number == number).is_none() {
             return;
         }
-        let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
+        let before = state.failure.as_ref();
+        let in_a_row = before.map_or(0, |failure| failure.in_a_row).saturating_add(1);
         let exponent = in_a_row.saturating_sub(1).min(16);
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(exponent)).min(MIN_INTERVAL);
         let error = StoreError::new(format!("keys of {}: {problem}", self.name)).with_retry_after(pause);
+        let is_usable = state.usable(now, self.ages).is_some();
+        // A source that fails for a day fails more than a thousand times.
+        let is_news = in_a_row.is_power_of_two() || before.is_some_and(|failure| failure.is_usable != is_usable);
         let age = state.loaded.as_ref().map(|loaded| now.saturating_sub(loaded.since));
-        state.failure = Some(Failure { error, in_a_row, retry_at: now.saturating_add(pause) });
+        state.failure = Some(Failure { error, in_a_row, retry_at: now.saturating_add(pause), is_usable });
         drop(state);
-        report::failed(self, problem, in_a_row, age.filter(|age| *age < self.ages.stale));
+        report::failed(self, problem, in_a_row, age.filter(|_| is_usable), is_news);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -215,11 +228,17 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
+        let list = self.sender.begin_list(self.began);
         let document = self.sender.fetcher.fetch().await;
-        let accepted = document.and_then(|document| self.sender.accept(self.began, &document));
+        let keys = document.and_then(|document| self.sender.accept(self.began, &document));
+        // The keys of this document can be those that signed the list.
+        let list = self.sender.end_list(list).await;
         self.is_settled = true;
-        if let Err(problem) = accepted {
-            self.sender.fail(self.number, &problem);
+        match (keys, list) {
+            (Ok(Some(keys)), Ok(())) => self.sender.succeed(keys),
+            (Ok(None), Ok(())) => {}
+            (Err(problem), Ok(())) | (Ok(_), Err(problem)) => self.sender.fail(self.number, &problem),
+            (Err(keys), Err(list)) => self.sender.fail(self.number, &format!("{keys}; {list}")),
         }
     }
 }
@@ -250,8 +269,11 @@ async fn ended(Flight { mut end, deadline, .. }: Flight) -> bool {
     .await
 }
 
-/// The shortest time for which a document is fresh, and between two fetches for unknown keys.
+/// The shortest time for which a document is fresh.
 pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The shortest time between a fetch and another one for an unknown key. It is that of AdCP.
+const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// How long a document is fresh if the server does not say.
 const UNDECLARED: Duration = Duration::from_secs(300);

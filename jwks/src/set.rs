@@ -6,7 +6,7 @@ use std::fmt;
 use hookwarden::{Keyring, Scheme};
 
 use crate::json::{Json, Object};
-use crate::key::{Found, Unusable, kid, leaked, read};
+use crate::key::{Found, ListKey, Unusable, kid, leaked, list_key, read};
 use crate::source::Kind;
 use crate::text::start_of;
 
@@ -15,6 +15,8 @@ use crate::text::start_of;
 pub(crate) struct KeySet {
     /// By the `keyid` of a signature. Each keyring has one key and the sender as its canonical id.
     pub(crate) keys: HashMap<String, Keyring>,
+    /// The keys that can sign the list of revoked keys, as JWKs, by their `kid`.
+    pub(crate) list_keys: HashMap<String, String>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
@@ -62,6 +64,12 @@ impl KeySet {
                 set.skipped.push(Skipped { key: quoted(id), problem });
             } else {
                 set.keys.insert(id.clone(), keys.clone());
+            }
+        }
+        for ListKey { kid, thumbprint, jwk } in list.iter().filter_map(as_object).filter_map(|jwk| list_key(kind, jwk))
+        {
+            if uses.get(kid.as_str()) == Some(&1) && !leaked.contains(&thumbprint) {
+                set.list_keys.insert(kid, jwk);
             }
         }
         Ok(set)

@@ -33,6 +33,7 @@ use crate::text::start_of;
 pub struct Source {
     pub(crate) kind: Kind,
     pub(crate) url: String,
+    pub(crate) revocation_list: Option<String>,
     pub(crate) danger_private_addresses: bool,
     pub(crate) danger_roots: Vec<u8>,
 }
@@ -65,6 +66,15 @@ impl Kind {
             Self::JwkSet | Self::Ucp | Self::WebBots => None,
         }
     }
+
+    /// The values of `adcp_use` with which a key can sign the list of revoked keys, if there can be one.
+    pub(crate) const fn list_purposes(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::AdcpWebhooks => Some(&["governance-signing", "request-signing", "webhook-signing"]),
+            Self::AdcpRequests => Some(&["governance-signing", "request-signing"]),
+            Self::JwkSet | Self::Ucp | Self::WebBots => None,
+        }
+    }
 }
 
 impl Source {
@@ -80,9 +90,8 @@ impl Source {
     /// Its keys are used for at most 30 minutes after they were fetched, which is the maximum of AdCP, even if
     /// [`max_age`](crate::JwksKeysBuilder::max_age) and [`max_stale`](crate::JwksKeysBuilder::max_stale) are longer.
     ///
-    /// **The list of revoked keys is not read: AdCP obliges your application to do it.** Fetch the list at its `next_update`,
-    /// every 1 to 30 minutes, and call [`JwksKeys::revoke`](crate::JwksKeys::revoke) for each of its keys. If the list could
-    /// not be fetched for `next_update` and 4 more intervals, refuse all deliveries until it can be.
+    /// **AdCP obliges receivers to read the agent's list of revoked keys:** set [`revocation_list`](Self::revocation_list).
+    /// Without it, no list is read.
     pub fn adcp_webhooks(url: impl Into<String>) -> Self {
         Self::new(Kind::AdcpWebhooks, url)
     }
@@ -107,6 +116,37 @@ impl Source {
         Self::new(Kind::WebBots, url)
     }
 
+    /// Sets the URL of AdCP's signed list of revoked keys, `/.well-known/governance-revocations.json` at the origin of the
+    /// agent's `brand.json`. It is fetched together with the keys, under the same rules, and with the same settings of this
+    /// source.
+    ///
+    /// A key whose `kid` is in `revoked_kids` is refused. The list is fetched again at its `next_update`, but at least every
+    /// 30 minutes and at most every 60 seconds. **While there is no list, or it is stale, all keys of the sender are
+    /// refused:** requests are answered 503, and the log says why. A list is stale 4 intervals after its `next_update`. An
+    /// interval is the time from `updated` to `next_update`: at least 60 seconds and at most 30 minutes.
+    ///
+    /// The list counts only if
+    ///
+    /// - it is a JWS ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)) with one signature, by EdDSA or ES256, and the type
+    ///   `adcp-gov-revocation+jws`;
+    /// - its key is in the key document of this source, has an `adcp_use` of this source or `governance-signing`, and is not
+    ///   revoked;
+    /// - its `issuer` has the host and the port of `url`, its `next_update` is at most 30 minutes in the future, and it is not
+    ///   older than the list before it.
+    ///
+    /// [`JwksKeysBuilder::build`](crate::JwksKeysBuilder::build) refuses it for sources that are not AdCP's.
+    ///
+    /// ```
+    /// use hookwarden_jwks::Source;
+    ///
+    /// let source = Source::adcp_webhooks("https://seller.example/.well-known/jwks.json")
+    ///     .revocation_list("https://seller.example/.well-known/governance-revocations.json");
+    /// ```
+    pub fn revocation_list(mut self, url: impl Into<String>) -> Self {
+        self.revocation_list = Some(url.into());
+        self
+    }
+
     /// Permits a host with a loopback, private or other special address. **Whoever controls the DNS of the host can then
     /// have this process connect to a service inside of your network**, although only by TLS and with a certificate for
     /// the host.
@@ -123,7 +163,7 @@ impl Source {
     }
 
     fn new(kind: Kind, url: impl Into<String>) -> Self {
-        Self { kind, url: url.into(), danger_private_addresses: false, danger_roots: Vec::new() }
+        Self { kind, url: url.into(), revocation_list: None, danger_private_addresses: false, danger_roots: Vec::new() }
     }
 
     /// Returns the certificates of [`danger_root_certificates`](Self::danger_root_certificates).
@@ -158,8 +198,9 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
-        let refuse = |problem: &str| ConfigError::new("source", format!("{problem}, not {:?}", shown(url)));
+    /// Parses the URL that the setting `field` has.
+    pub(crate) fn parse(field: &'static str, url: &str) -> Result<Self, ConfigError> {
+        let refuse = |problem: &str| ConfigError::new(field, format!("{problem}, not {:?}", shown(url)));
         let is_printable = url.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_printable || !url.starts_with("https://") {
             return Err(refuse("must be a URL that starts with https://"));
@@ -186,7 +227,12 @@ impl Location {
 impl Location {
     /// Whether two URLs are for the same document.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port && self.path == other.path
+        self.is_same_origin(other) && self.path == other.path
+    }
+
+    /// Whether two URLs have the same host and port.
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.port == other.port
     }
 }
 
@@ -220,9 +266,9 @@ mod tests {
             assert_eq!(shown(url), expected);
             assert!(!format!("{:?}", Source::ucp(url)).contains("secret"), "{url}");
         }
-        let error = Location::parse("https://user:secret@acme.example/").unwrap_err().to_string();
+        let error = Location::parse("source", "https://user:secret@acme.example/").unwrap_err().to_string();
         assert!(error.ends_with("not \"https://acme.example/\""), "{error}");
-        let long = Location::parse(&format!("http://{}", "a".repeat(100_000))).unwrap_err().to_string();
+        let long = Location::parse("source", &format!("http://{}", "a".repeat(100_000))).unwrap_err().to_string();
         assert!(long.len() < 300, "{} bytes", long.len());
     }
 
@@ -236,7 +282,7 @@ mod tests {
             ("https://[2001:db8::1]/a", "2001:db8::1", 443, "/a"),
             ("https://192.0.2.1/a", "192.0.2.1", 443, "/a"),
         ] {
-            let location = Location::parse(url).unwrap();
+            let location = Location::parse("source", url).unwrap();
             assert_eq!((location.host.as_str(), location.port, location.path.as_str()), (host, port, path), "{url}");
         }
     }
@@ -263,7 +309,7 @@ mod tests {
             "https://[::1",
             "https://a_.ex!ample/",
         ] {
-            assert_eq!(Location::parse(url).unwrap_err().field(), "source", "{url:?}");
+            assert_eq!(Location::parse("source", url).unwrap_err().field(), "source", "{url:?}");
         }
     }
 }

@@ -7,7 +7,8 @@ use hookwarden::Keyring;
 use hookwarden::error::StoreError;
 use tokio::sync::watch;
 
-use super::MIN_INTERVAL;
+use super::{COOLDOWN, MIN_INTERVAL};
+use crate::revocation::RevocationList;
 use crate::set::KeySet;
 
 /// How old keys may be.
@@ -30,6 +31,9 @@ impl Ages {
 #[derive(Default)]
 pub(crate) struct State {
     pub(super) loaded: Option<Loaded>,
+    /// Whether keys are used only with a list of revoked keys.
+    needs_list: bool,
+    pub(super) list: Option<LoadedList>,
     /// When the last fetch began.
     pub(super) began: Option<Duration>,
     pub(super) failure: Option<Failure>,
@@ -49,12 +53,30 @@ pub(super) struct Loaded {
     pub(super) fresh_for: Duration,
 }
 
+pub(super) struct LoadedList {
+    pub(super) list: RevocationList,
+    /// When the fetch began.
+    pub(super) since: Duration,
+}
+
+impl LoadedList {
+    fn is_fresh(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) < self.list.fresh_for
+    }
+
+    fn is_stale(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= self.list.stale_after
+    }
+}
+
 /// The last fetch failed.
 pub(super) struct Failure {
     pub(super) error: StoreError,
     pub(super) in_a_row: u32,
     /// When the next fetch may begin.
     pub(super) retry_at: Duration,
+    /// Whether there were usable keys.
+    pub(super) is_usable: bool,
 }
 
 /// A fetch.
@@ -70,12 +92,16 @@ pub(super) struct Flight {
 pub(super) type Answer = Result<Option<Keyring>, StoreError>;
 
 impl State {
+    pub(crate) fn new(needs_list: bool) -> Self {
+        Self { needs_list, ..Self::default() }
+    }
+
     /// Returns what the keys that are there say about a signature.
     pub(super) fn answer(&self, keyid: &str, now: Duration, ages: Ages) -> Answer {
-        if self.revoked.contains(keyid) {
+        if self.is_revoked(keyid) {
             return Ok(None);
         }
-        let Some(set) = self.usable(now, ages) else { return Err(self.error()) };
+        let Some(set) = self.usable(now, ages) else { return Err(self.error(now)) };
         match (set.keys.get(keyid), &self.failure) {
             (Some(keys), _) => Ok(Some(keys.clone())),
             // The key may be new. The sender can try again when the source answers.
@@ -84,13 +110,30 @@ impl State {
         }
     }
 
+    /// Whether the application or the list of revoked keys refuses a key.
+    pub(super) fn is_revoked(&self, keyid: &str) -> bool {
+        self.revoked.contains(keyid) || self.list.as_ref().is_some_and(|loaded| loaded.list.kids.contains(keyid))
+    }
+
     pub(super) fn usable(&self, now: Duration, ages: Ages) -> Option<&KeySet> {
         let loaded = self.loaded.as_ref()?;
-        (now.saturating_sub(loaded.since) < ages.stale).then_some(&loaded.set)
+        (now.saturating_sub(loaded.since) < ages.stale && self.has_list(now)).then_some(&loaded.set)
+    }
+
+    /// Whether there is the list of revoked keys, if keys are used only with it.
+    fn has_list(&self, now: Duration) -> bool {
+        !self.needs_list || self.list.as_ref().is_some_and(|list| !list.is_stale(now))
     }
 
     pub(super) fn is_fresh(&self, now: Duration) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.since) < loaded.fresh_for)
+        let has_fresh_list = !self.needs_list || self.list.as_ref().is_some_and(|list| list.is_fresh(now));
+        has_fresh_list && self.loaded.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.since) < loaded.fresh_for)
+    }
+
+    /// Whether the list of revoked keys is fetched with the keys.
+    pub(super) fn is_list_due(&self, now: Duration) -> bool {
+        let is_new = |list: &LoadedList| list.is_fresh(now) && now.saturating_sub(list.since) < MIN_INTERVAL;
+        self.needs_list && !self.list.as_ref().is_some_and(is_new)
     }
 
     /// Whether fresh keys are fetched again, so that no request has to wait when they expire.
@@ -104,7 +147,7 @@ impl State {
     /// Whether the document may have a key that the fresh set does not have.
     pub(super) fn may_have_new_keys(&self, now: Duration) -> bool {
         // The last fetch could have been too early for the key, or have failed.
-        self.failure.is_some() || self.began.is_none_or(|began| now.saturating_sub(began) >= MIN_INTERVAL)
+        self.failure.is_some() || self.began.is_none_or(|began| now.saturating_sub(began) >= COOLDOWN)
     }
 
     /// Whether the source failed so recently that requests do not wait for another attempt. Later it can be healthy
@@ -124,8 +167,16 @@ impl State {
         self.flight.clone().filter(is_in_progress)
     }
 
-    pub(super) fn error(&self) -> StoreError {
+    pub(super) fn error(&self, now: Duration) -> StoreError {
         let failure = self.failure.as_ref().map(|failure| failure.error.clone());
-        failure.unwrap_or_else(|| StoreError::new("keys are not fetched yet"))
+        let failure = failure.unwrap_or_else(|| StoreError::new("keys are not fetched yet"));
+        if self.has_list(now) {
+            return failure;
+        }
+        StoreError::new(format!("{failure}. {NO_LIST}")).with_retry_after(failure.retry_after())
     }
 }
+
+/// What keys need if there is no list of revoked keys.
+const NO_LIST: &str =
+    "All keys are refused until the list of revoked keys can be fetched: there is none, or it is stale";

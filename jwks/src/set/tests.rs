@@ -272,3 +272,27 @@ fn keys_of_all_kinds_are_used_together() {
     assert!(thumbprints.contains(&THUMBPRINT.to_owned()) && thumbprints.contains(&RSA_THUMBPRINT.to_owned()));
     assert_eq!(thumbprints.len(), 3);
 }
+
+#[test]
+fn list_key_needs_purpose_and_its_own_kid() {
+    let key = |kid: &str, purpose: &str, members: &str| {
+        format!(r#"{{"kid":"{kid}","use":"sig","key_ops":["verify"],"adcp_use":"{purpose}"{members},{KEY}}}"#)
+    };
+    let found = |kind, keys: &[String]| {
+        let mut found: Vec<String> = read(kind, &keys.join(",")).list_keys.into_keys().collect();
+        found.sort_unstable();
+        found
+    };
+    let all = ["governance-signing", "request-signing", "webhook-signing", "response-signing", ""];
+    let all = all.map(|purpose| key(purpose, purpose, ""));
+    assert_eq!(found(Kind::AdcpWebhooks, &all), ["governance-signing", "request-signing", "webhook-signing"]);
+    assert_eq!(found(Kind::AdcpRequests, &all), ["governance-signing", "request-signing"]);
+    for kind in [Kind::JwkSet, Kind::Ucp, Kind::WebBots] {
+        assert_eq!(found(kind, &all), [""; 0]);
+    }
+    let gov = |kid, members| key(kid, "governance-signing", members);
+    let unused = gov("a", "").replace("\"use\":\"sig\"", "\"use\":\"enc\"");
+    for keys in [[gov("a", ""), gov("a", "")], [gov("a", ""), unused], [gov("a", ""), gov("b", r#","d":"AAAA""#)]] {
+        assert_eq!(found(Kind::AdcpWebhooks, &keys), [""; 0], "{keys:?}");
+    }
+}

@@ -9,6 +9,7 @@ use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::revocation::Setup;
 use crate::server::{Reply, Server, answer_with, document};
 use crate::store::{Found, builder, find, jwk, store};
 
@@ -168,4 +169,32 @@ async fn outage_is_logged_with_its_end() {
     let lines = log.take();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[1].starts_with("WARN the key set has no key that can be used"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn stale_list_is_logged_at_once() {
+    let setup = Setup::with(&[]).await;
+    setup.fail();
+    let (log, _guard) = collect();
+    setup.clock.advance(Duration::from_secs(900));
+    loop {
+        // An unknown key waits for the fetch.
+        setup.find("unknown").await;
+        if setup.find("k1").await != Found::Key {
+            break;
+        }
+        setup.clock.advance(Duration::from_secs(60));
+    }
+    let failed = |what, failures, age| {
+        format!(
+            "WARN the key set cannot be fetched: {what} sender=acme url={} problem=list of revoked keys: answered 500 \
+             Internal Server Error instead of 200 failures={failures}{age}",
+            setup.keys_server.url(),
+        )
+    };
+    let mut expected: Vec<String> =
+        [1, 2, 4, 8, 16, 32].map(|failures| failed("old keys are used", failures, " keys_age=0")).into();
+    // 900 seconds after the list was due, and 4 intervals later.
+    expected.push(failed("requests are answered 503", 61, ""));
+    assert_eq!(log.take(), expected);
 }

@@ -60,7 +60,11 @@ pub(crate) fn source(server: &Server) -> Source {
 }
 
 pub(crate) fn builder(clock: &TestClock) -> JwksKeysBuilder {
-    JwksKeys::builder(&scheme()).clock(clock.clone()).resolver(Fixed(vec![Ipv4Addr::LOCALHOST.into()]))
+    builder_for(&scheme(), clock)
+}
+
+pub(crate) fn builder_for(scheme: &Scheme, clock: &TestClock) -> JwksKeysBuilder {
+    JwksKeys::builder(scheme).clock(clock.clone()).resolver(Fixed(vec![Ipv4Addr::LOCALHOST.into()]))
 }
 
 pub(crate) fn store(server: &Server, clock: &TestClock) -> JwksKeys {
