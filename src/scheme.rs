@@ -71,6 +71,8 @@ pub(crate) use custom::RunningCheck;
 #[cfg(feature = "providers")]
 pub(crate) use document::SchemeDocument;
 #[cfg(feature = "diagnose")]
+#[cfg(all(feature = "diagnose", feature = "message-signatures"))]
+pub(crate) use keys::MAX_KEY_PAIRS;
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]
 pub(crate) use limits::MAX_VALUE_BYTES;

@@ -1,0 +1,88 @@
+//! The keys that a signature may name.
+
+use zeroize::Zeroizing;
+
+use super::shown;
+use crate::diagnose::Capture;
+use crate::diagnose::cause::{Cause, CauseKind};
+use crate::diagnose::search::Space;
+use crate::diagnose::secrets;
+use crate::headers::Head;
+use crate::message_signatures::{Profile, Signed};
+use crate::scheme::MAX_KEY_PAIRS;
+use crate::secret::MAX_KEYS;
+
+impl<H: Head + ?Sized> Capture<'_, H> {
+    /// The secrets to verify with. A verifier has a limited number of keys. Of more than that, only those with the `keyid` of
+    /// the signature are returned, or the first ones if it names none of them.
+    pub(in crate::diagnose) fn named_secrets(&self, profile: &Profile) -> Vec<(usize, &Zeroizing<String>)> {
+        let most = if self.scheme.algorithm().uses_public_keys() { MAX_KEY_PAIRS } else { MAX_KEYS };
+        let all = || self.secrets.iter().enumerate();
+        if self.secrets.len() > most
+            && let Some(keyid) = profile.keyid(&self.head)
+        {
+            let is_named = |text: &str| secrets::key_ids(text).contains(&keyid);
+            let named: Vec<_> = all().filter(|(_, text)| is_named(text)).take(most).collect();
+            if !named.is_empty() {
+                return named;
+            }
+        }
+        all().take(most).collect()
+    }
+
+    /// Returns the cause for a request whose signature verifies with no key.
+    pub(super) fn unknown_key(
+        &self,
+        signed: &Signed,
+        space: &Space<'_>,
+        tried: u32,
+        cut: bool,
+        is_complete: bool,
+    ) -> Cause {
+        let key = self.key_name();
+        let names: Vec<String> = self.secrets.iter().flat_map(|text| secrets::key_ids(text)).collect();
+        let keyid = signed.keyid.as_deref();
+        if let Some(keyid) = keyid.filter(|keyid| !names.is_empty() && !names.iter().any(|name| name == keyid)) {
+            return Cause::new(
+                CauseKind::KeyUnknown,
+                format!(
+                    "the signature names the key {:?}, and the configured keys are named {}: none of them verifies it",
+                    shown(keyid),
+                    listed(&names)
+                ),
+                "on the receiver, load the sender's keys again: it has probably rotated them",
+            )
+            .at_header("Signature-Input");
+        }
+        let named = keyid.map_or_else(String::new, |keyid| format!("; the signature names the key {:?}", shown(keyid)));
+        let start = match (is_complete, cut) {
+            (true, false) => format!("nothing else fits, so the sender probably signs with another {key}"),
+            (_, false) => "no combination fits".to_owned(),
+            (_, true) => "no combination fits, but the search reached its limit before it tried all".to_owned(),
+        };
+        let what = format!(
+            "{start}{named}; tried {} forms of the {key}, {} of the signature base and {} of the algorithm, in all {tried} \
+             signatures",
+            space.keys.len(),
+            space.contents.len(),
+            space.methods.len(),
+        );
+        let fix = format!(
+            "compare the {key} on both sides first: it may be that of another environment, endpoint or rotation; then have \
+             the sender print its signature base, and compare it with RFC 9421 section 2.5"
+        );
+        Cause::new(CauseKind::Unexplained, what, fix)
+    }
+}
+
+/// The first names, in quotes.
+fn listed(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().take(MAX_NAMES).map(|name| format!("{:?}", shown(name))).collect();
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} others", quoted.join(", ")),
+    }
+}
+
+/// The maximum number of names that are shown.
+const MAX_NAMES: usize = 8;
