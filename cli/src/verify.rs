@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::input::{self, SecretArguments, SecretText};
 use crate::note::Note;
 use crate::output::Output;
-use crate::profile::SigningArguments;
+use crate::profile::VerifyingArguments;
 use crate::when;
 use verdict::Verification;
 
@@ -38,7 +38,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE", requires = "headers")]
     body: Option<PathBuf>,
     #[command(flatten)]
-    signing: SigningArguments,
+    verifying: VerifyingArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Use this method instead of the capture's, if the scheme signs it
@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
             "must be only one of the secret, the message, its headers and its body",
         ));
     }
-    let scheme = arguments.signing.scheme()?;
+    let (scheme, _) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
     if let Some(directory) = arguments.message.as_deref().filter(|path| path.is_dir()) {
         return directory::run(directory, arguments, &scheme, &secret, output);
