@@ -238,7 +238,8 @@ fn announce(arguments: &Listen, scheme: &str, address: SocketAddr, output: Outpu
         Some(path) => format!("requests are saved in {}", Escaped::line(&path.display().to_string())),
         None => "requests are not saved; to save them, add --save DIR".into(),
     };
-    let listening = format!("listening on {listening} for requests of the scheme {scheme}; to stop, press Ctrl-C");
+    let kind = if arguments.verifying.is_profile() { "profile" } else { "scheme" };
+    let listening = format!("listening on {listening} for requests of the {kind} {scheme}; to stop, press Ctrl-C");
     output::print(&format!("{listening}\n{forwarded}\n{saved}\n"))
         .map_err(|error| Failure::outside("standard output", error))
 }

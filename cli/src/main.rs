@@ -12,6 +12,7 @@ mod input;
 mod keys_file;
 mod listen;
 mod message;
+mod named_keys;
 mod note;
 mod output;
 mod private_file;

@@ -72,6 +72,11 @@ impl VerifyingArguments {
         Ok((scheme(&name, &profile)?, Some(profile)))
     }
 
+    /// Whether a profile is set.
+    pub(crate) const fn is_profile(&self) -> bool {
+        self.signing.profile.is_some()
+    }
+
     /// The provider whose scheme is used.
     pub(crate) fn provider(&self) -> Option<Provider> {
         if self.signing.profile.is_some() { None } else { self.signing.scheme.provider() }
@@ -115,6 +120,11 @@ pub(crate) fn scheme(name: &str, profile: &Profile) -> Result<Scheme, Failure> {
     profile.scheme(name.to_owned()).map_err(|error| Failure::Input(error.to_string()))
 }
 
+/// The failure for a key that the algorithms of a profile cannot use.
+pub(crate) fn unusable_key(error: &ConfigError) -> Failure {
+    Failure::Input(format!("{error}; with a profile, the key must be one for --algorithm"))
+}
+
 /// The scheme and the host of a URL.
 pub(crate) fn origin_of(url: &Uri) -> String {
     let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
@@ -125,6 +135,9 @@ pub(crate) fn origin_of(url: &Uri) -> String {
 fn explained(error: &ConfigError) -> String {
     let (field, text) = (error.field(), error.to_string());
     match field {
+        "algorithms" if text == "algorithms: must be set" => {
+            "--algorithm: must be set with this profile, such as ed25519 or hmac-sha256".into()
+        }
         "algorithms" => text.replacen(field, "--algorithm", 1),
         "received_as" => text.replacen(field, "--received-as", 1),
         "origin" => text.replacen(field, "--origin", 1),

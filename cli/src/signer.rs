@@ -11,8 +11,9 @@ use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::failure::Failure;
-use crate::input::{self, HeaderArgument, SecretArguments};
+use crate::input::{HeaderArgument, SecretArguments};
 use crate::message;
+use crate::named_keys;
 use crate::profile::{self, SigningArguments};
 use crate::random;
 
@@ -70,12 +71,12 @@ impl RequestSigner {
         let kind = match profile {
             Some((_, profile)) => {
                 let key = text.message_key(parameters.keyid.as_deref())?;
-                let keys = Keyring::new(scheme.secret(key).map_err(failed)?);
+                let keys = Keyring::new(scheme.secret(key).map_err(|error| profile::unusable_key(&error))?);
                 Kind::Message {
                     signer: Box::new(profile.signer(keys).map_err(failed)?),
                     host: HeaderValue::try_from(profile.authority())
                         .map_err(|error| Failure::input("--origin", error))?,
-                    keyid: parameters.keyid.clone().or_else(|| input::key_id(key)),
+                    keyid: parameters.keyid.clone().or_else(|| named_keys::key_id(key)),
                     nonce: parameters.nonce.clone(),
                 }
             }

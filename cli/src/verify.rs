@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::input::{self, SecretArguments, SecretText};
 use crate::note::Note;
 use crate::output::Output;
-use crate::profile::VerifyingArguments;
+use crate::profile::{self, VerifyingArguments};
 use crate::when;
 use verdict::Verification;
 
@@ -108,7 +108,10 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     let now = Timestamp::now();
     let verification = verification(arguments, &scheme, &secret, captured, now)?;
     if let (Verdict::SecretRefused(error), false) = (verification.diagnosis.verdict(), verification.is_explained()) {
-        return Err(Failure::Input(error.to_string()));
+        return Err(match arguments.verifying.is_profile() {
+            true => profile::unusable_key(error),
+            false => Failure::Input(error.to_string()),
+        });
     }
     verification.report(now, output)
 }

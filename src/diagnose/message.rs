@@ -78,7 +78,12 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     signed.signature.as_ref().filter(|bytes| bytes.len() < MIN_BYTES).map(|bytes| short(bytes)),
                 );
                 if inspection.base(signed, &Default::default()).is_some() {
-                    causes.push(self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete));
+                    let other = self.other_key(&inspection, signed);
+                    diagnosis.fitting_secret = other.as_ref().map(|(secret, _)| *secret);
+                    causes.push(other.map_or_else(
+                        || self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete),
+                        |(_, cause)| cause,
+                    ));
                 }
                 diagnosis.causes = causes;
             }

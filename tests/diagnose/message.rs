@@ -693,6 +693,14 @@ fn key_of_many_is_chosen_by_keyid() {
     let diagnosis = diagnose(&texts);
     assert!(diagnosis.holds(), "{diagnosis}");
     assert_eq!(diagnosis.fitting_secret(), Some(12));
+    // The signature names another one of the keys.
+    texts[12] = texts[12].replace("2027-01", "key-1");
+    texts[5] = texts[5].replace("key-7", "2027-01");
+    let diagnosis = diagnose(&texts);
+    assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
+    let cause = &diagnosis.causes()[0];
+    assert!(cause.is_proven() && cause.what().ends_with("was made with the key \"key-1\""), "{diagnosis}");
+    assert_eq!(diagnosis.fitting_secret(), Some(12));
 }
 
 #[test]

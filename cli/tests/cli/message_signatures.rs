@@ -165,13 +165,16 @@ fn wrong_combinations_are_refused() {
     let profile = |more: &[&'static str]| [&SIGN[..], &["--profile", "webhooks"], more].concat();
     let cases: [(Vec<&str>, &str); 9] = [
         (profile(&[]), "--origin: must be set with --profile"),
-        (profile(&["--origin", ORIGIN]), "--algorithm: must be set"),
+        (profile(&["--origin", ORIGIN]), "--algorithm: must be set with this profile, such as"),
         (profile(&["--origin", "hooks.example.com", "--algorithm", "hmac-sha256"]), "--origin: must be http(s)://"),
         (
             profile(&["--origin", ORIGIN, "--algorithm", "hmac-sha256", "--algorithm", "ed25519"]),
             "--algorithm: must be HMAC-SHA-256 alone",
         ),
-        (profile(&["--origin", ORIGIN, "--algorithm", "ed25519"]), "must be an Ed25519 private key"),
+        (
+            profile(&["--origin", ORIGIN, "--algorithm", "ed25519"]),
+            "with a profile, the key must be one for --algorithm",
+        ),
         (profile(&["--scheme", "stripe", "--origin", ORIGIN]), "cannot be used with"),
         ([&SIGN[..], &["--origin", ORIGIN]].concat(), "arguments: the following required arguments were not provided"),
         ([&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(), "--path: must be set, or --url"),
@@ -251,6 +254,13 @@ fn key_of_many_is_chosen_by_keyid() {
     let unnamed = ["send", &listener.url("/"), "--body", BODY, "--secret-file", "other.jwk", "--keyid", "key-2"];
     scratch.write("other.jwk", jwks(1, "key-1").0);
     scratch.run([&unnamed[..], &profile].concat()).assert_code(1);
+    let unknown = [&unnamed[..unnamed.len() - 1], &["unknown"]].concat();
+    scratch.run([&unknown[..], &profile].concat()).assert_code(1);
+    let reports = listener.reports(4);
+    for (report, what) in [(&reports[2], "was made with the key \"key-1\""), (&reports[3], "\"unknown\"")] {
+        assert_eq!(report["causes"][0]["kind"], "key-unknown", "{report}");
+        assert!(report["causes"][0]["what"].as_str().is_some_and(|text| text.contains(what)), "{report}");
+    }
     listener.interrupt();
     // Without a name, a key cannot be chosen.
     scratch.write("public.json", scratch.read("public.json").replace("\"kid\": \"key-3\",", ""));

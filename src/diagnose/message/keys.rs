@@ -1,14 +1,20 @@
 //! The keys that a signature may name.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use super::shown;
+use crate::crypto::Algorithm;
+use crate::crypto::wrong_mac::Method;
 use crate::diagnose::Capture;
 use crate::diagnose::cause::{Cause, CauseKind};
-use crate::diagnose::search::Space;
+use crate::diagnose::form::Form;
+use crate::diagnose::search::{Budget, Fit, Piece, Space};
 use crate::diagnose::secrets;
-use crate::headers::Head;
-use crate::message_signatures::{Profile, Signed};
+use crate::diagnose::signatures::{MIN_BYTES, candidate};
+use crate::headers::{FieldName, Head};
+use crate::message_signatures::{Change, Inspection, Profile, Signed};
 use crate::scheme::MAX_KEY_PAIRS;
 use crate::secret::MAX_KEYS;
 
@@ -28,6 +34,36 @@ impl<H: Head + ?Sized> Capture<'_, H> {
             }
         }
         all().take(most).collect()
+    }
+
+    /// Returns the key that made the signature, if it is one that the signature does not name and that was not used.
+    pub(super) fn other_key(&self, inspection: &Inspection<'_>, signed: &Signed) -> Option<(usize, Cause)> {
+        let used: Vec<usize> = self.chosen_secrets().into_iter().map(|(place, _)| place).collect();
+        let others = self.secrets.iter().enumerate().filter(|(place, _)| !used.contains(place));
+        let base = inspection.base(signed, &Change::default())?;
+        let signature = signed.signature.as_ref().filter(|bytes| bytes.len() >= MIN_BYTES)?;
+        let algorithms = self.scheme.algorithms().iter();
+        let space = Space {
+            keys: secrets::keys(self.scheme, others).into_iter().filter(|form| form.causes.is_empty()).collect(),
+            bodies: vec![Form::plain(Cow::Borrowed(b"".as_slice()))],
+            omitted: Vec::new(),
+            contents: vec![Form::plain(vec![Piece::Bytes(base.into_bytes())])],
+            methods: algorithms.map(|algorithm| Form::plain(method(*algorithm))).collect(),
+            candidates: vec![Form::plain(candidate(signature.clone(), &FieldName::preset("Signature")))],
+        };
+        let Fit { secret, causes } = space.search(&mut Budget::new()).ok().flatten()?;
+        let name = secrets::key_ids(self.secrets.get(secret)?).into_iter().next();
+        let what = format!(
+            "the signature names the key {:?}, and was made with the key {}",
+            shown(signed.keyid.as_deref().unwrap_or_default()),
+            name.map_or_else(
+                || format!("{} of the configured ones", secret.saturating_add(1)),
+                |name| format!("{:?}", shown(&name))
+            )
+        );
+        let fix = "on the sender, write the name of the key that signs into keyid, or sign with the key that it names";
+        let cause = Cause::new(CauseKind::KeyUnknown, what, fix).at_header("Signature-Input");
+        causes.is_empty().then(|| (secret, cause.proven()))
     }
 
     /// Returns the cause for a request whose signature verifies with no key.
@@ -73,6 +109,10 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         );
         Cause::new(CauseKind::Unexplained, what, fix)
     }
+}
+
+fn method(algorithm: Algorithm) -> Method {
+    if algorithm.uses_public_keys() { Method::Signature(algorithm) } else { Method::Hmac(algorithm) }
 }
 
 /// The first names, in quotes.
