@@ -182,6 +182,10 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     }
 
     fn verdict(&self, now: Timestamp) -> Verdict {
+        if self.chosen_secrets().is_empty() {
+            // Of many keys, the signature names none.
+            return Verdict::Refused { reason: Reason::Mismatch, header: None, skew: None };
+        }
         let (verifier, places) = match self.verifier() {
             Ok(verifier) => verifier,
             Err(error) => return Verdict::SecretRefused(error),

@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failur
     let secret = arguments.secret.text()?;
     let named = profile.map(|profile| Ok((profile, secret.keyrings_by_name(&scheme)?))).transpose()?;
     let keys = match named {
-        Some((profile, Some(keyrings))) => Keys::ByName(profile, keyrings),
+        Some((profile, Some(keyrings))) => Keys::ByName(Box::new(profile), keyrings),
         _ => Keys::All(secret.verifying_keyring(&scheme)?),
     };
     let warden = warden::build(arguments, &scheme, keys)?;

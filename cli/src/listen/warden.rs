@@ -31,7 +31,7 @@ tokio::task_local! {
 pub(super) enum Keys {
     All(Keyring),
     /// Of a request those that its signature names.
-    ByName(Profile, Vec<(String, Keyring)>),
+    ByName(Box<Profile>, Vec<(String, Keyring)>),
 }
 
 /// A Warden with the library's default limits and replay protection. Quotas would refuse the requests of a developer who

@@ -257,7 +257,9 @@ fn key_of_many_is_chosen_by_keyid() {
     let unknown = [&unnamed[..unnamed.len() - 1], &["unknown"]].concat();
     scratch.run([&unknown[..], &profile].concat()).assert_code(1);
     let reports = listener.reports(4);
-    for (report, what) in [(&reports[2], "was made with the key \"key-1\""), (&reports[3], "\"unknown\"")] {
+    for (report, what) in
+        [(&reports[2], "names the key \"key-2\", and was"), (&reports[3], "\"unknown\", and was made")]
+    {
         assert_eq!(report["causes"][0]["kind"], "key-unknown", "{report}");
         assert!(report["causes"][0]["what"].as_str().is_some_and(|text| text.contains(what)), "{report}");
     }

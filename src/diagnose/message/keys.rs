@@ -20,7 +20,7 @@ use crate::secret::MAX_KEYS;
 
 impl<H: Head + ?Sized> Capture<'_, H> {
     /// The secrets to verify with. A verifier has a limited number of keys. Of more than that, only those with the `keyid` of
-    /// the signature are returned, or the first ones if it names none of them.
+    /// the signature are returned, and without a `keyid` the first ones.
     pub(in crate::diagnose) fn named_secrets(&self, profile: &Profile) -> Vec<(usize, &Zeroizing<String>)> {
         let most = if self.scheme.algorithm().uses_public_keys() { MAX_KEY_PAIRS } else { MAX_KEYS };
         let all = || self.secrets.iter().enumerate();
@@ -28,10 +28,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
             && let Some(keyid) = profile.keyid(&self.head)
         {
             let is_named = |text: &str| secrets::key_ids(text).contains(&keyid);
-            let named: Vec<_> = all().filter(|(_, text)| is_named(text)).take(most).collect();
-            if !named.is_empty() {
-                return named;
-            }
+            return all().filter(|(_, text)| is_named(text)).take(most).collect();
         }
         all().take(most).collect()
     }

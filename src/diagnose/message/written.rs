@@ -52,7 +52,7 @@ pub(super) fn unreadable(profile: &Profile, label: Option<&str>, head: &dyn Head
     let members = members(head);
     let is_meant = |member: &&Member<'_>| label.is_none_or(|label| member.label == label.as_bytes());
     // A single text without a label is the signature too.
-    let member = members.iter().find(is_meant).or_else(|| match members.as_slice() {
+    let member = members.iter().find(is_meant).or(match members.as_slice() {
         [only] if only.label.is_empty() => Some(only),
         _ => None,
     })?;
