@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hookwarden::headers::{FieldName, Head, Occurrence};
-use hookwarden::{Scheme, Signer, Timestamp};
+use hookwarden::{Signer, Timestamp};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
@@ -130,17 +130,18 @@ pub(crate) fn random_digits() -> Result<String, Failure> {
     random::hex::<12>()
 }
 
-/// The failure for an error when a request with `head` is signed, with the option that fixes it.
+/// The failure for an error when a request with `head` is signed, with the option that fixes it. `signed_by` is the scheme or
+/// the profile.
 pub(crate) fn cannot_sign(
     error: &hookwarden::error::SignError,
     head: &(impl Head + ?Sized),
-    scheme: &Scheme,
+    signed_by: &str,
 ) -> Failure {
     let is_missing =
         |part: &str| FieldName::new(part).is_ok_and(|name| matches!(head.header(&name), Occurrence::Absent));
     match error.part() {
         "request line" => {
-            let problem = format!("must be set, or --url, because the scheme {} signs the path", scheme.name());
+            let problem = format!("must be set, or --url, because the {signed_by} signs the path");
             Failure::input("--path", problem)
         }
         "keyid" | "nonce" => Failure::Input(format!("--{error}")),

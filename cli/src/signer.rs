@@ -137,7 +137,10 @@ impl RequestSigner {
                 signer.sign_at(&head, body, &parameters, time)
             }
         };
-        signed.map_err(|error| message::cannot_sign(&error, head, &self.scheme))
+        signed.map_err(|error| {
+            let kind = if matches!(&self.kind, Kind::Scheme(_)) { "scheme" } else { "profile" };
+            message::cannot_sign(&error, head, &format!("{kind} {}", self.scheme.name()))
+        })
     }
 
     /// The name of the message id header, if the scheme signs one and `headers`, the headers of `head`, do not have it.

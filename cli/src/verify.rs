@@ -127,7 +127,7 @@ fn verification(
 ) -> Result<Verification, Failure> {
     captured.method = arguments.method.clone().or(captured.method);
     captured.path = arguments.path.clone().or(captured.path);
-    check::request_line(scheme, &captured)?;
+    check::request_line(scheme, arguments.verifying.is_profile(), &captured)?;
 
     let verify_at = |time| match (&captured.method, &captured.path) {
         // Only a value that the scheme does not sign can be missing here.

@@ -139,7 +139,9 @@ fn headers_without_a_request_line_need_one() {
     scratch.write("headers", headers);
     scratch.write("body", BODY);
     let arguments = ["verify", "--headers", "headers", "--body", "body"];
-    scratch.run([&arguments[..], &PROFILE].concat()).assert_refused("--method and --path: must be set");
+    scratch
+        .run([&arguments[..], &PROFILE].concat())
+        .assert_refused("--method and --path: must be set, because the profile webhooks");
     let line = ["--method", "POST", "--path", "/webhooks/acme?v=1"];
     scratch.run([&arguments[..], &PROFILE, &line].concat()).assert_code(0);
     let line = ["--method", "POST", "--path", "/webhooks/acme"];
@@ -177,7 +179,10 @@ fn wrong_combinations_are_refused() {
         ),
         (profile(&["--scheme", "stripe", "--origin", ORIGIN]), "cannot be used with"),
         ([&SIGN[..], &["--origin", ORIGIN]].concat(), "arguments: the following required arguments were not provided"),
-        ([&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(), "--path: must be set, or --url"),
+        (
+            [&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(),
+            "--path: must be set, or --url, because the profile webhooks signs the path",
+        ),
         ([&SIGN[..5], &PROFILE].concat(), "--keyid: must be given, because the profile requires it"),
     ];
     for (arguments, problem) in cases {
