@@ -37,7 +37,7 @@
 //! that no computation can confirm, such as a truncated body, is a suspicion.
 //!
 //! For HTTP Message Signatures (feature `message-signatures`), it also tries other signature bases, and compares the digest
-//! with other bodies. JWKs with `kid` are named.
+//! with other bodies, of at most another 256 MiB. JWKs with `kid` are named.
 //!
 //! # What it never shows
 //! A diagnosis never shows a secret, a value decoded from a secret, or a signature: anyone who reads the expected
@@ -115,9 +115,10 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         Self { scheme, secrets, head, headers: Vec::new(), body, tolerance: scheme.tolerance() }
     }
 
-    /// Adds another secret that is valid during a rotation. At most eight are used.
+    /// Adds another secret that is valid during a rotation. At most eight are used. For HTTP Message Signatures, these may
+    /// be the JWKs of a whole set, up to 64: those with the `keyid` of the signature are used.
     pub fn with_secret(mut self, secret: &str) -> Self {
-        if self.secrets.len() < MAX_KEYS {
+        if self.secrets.len() < MAX_SECRETS {
             self.secrets.push(Zeroizing::new(secret.to_owned()));
         }
         self
@@ -181,6 +182,10 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
     }
 
     fn verdict(&self, now: Timestamp) -> Verdict {
+        if self.chosen_secrets().is_empty() {
+            // Of many keys, the signature names none.
+            return Verdict::Refused { reason: Reason::Mismatch, header: None, skew: None };
+        }
         let (verifier, places) = match self.verifier() {
             Ok(verifier) => verifier,
             Err(error) => return Verdict::SecretRefused(error),
@@ -198,12 +203,22 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
     }
 
-    /// A verifier with every secret that the scheme accepts, and the index of each by its key id.
+    /// The secrets to verify with, and the place of each. Of many keys for message signatures, they are those that the
+    /// signature names.
+    fn chosen_secrets(&self) -> Vec<(usize, &Zeroizing<String>)> {
+        #[cfg(feature = "message-signatures")]
+        if let Some(profile) = message::profile(self.scheme) {
+            return self.named_secrets(profile);
+        }
+        self.secrets.iter().enumerate().take(MAX_KEYS).collect()
+    }
+
+    /// A verifier with every chosen secret that the scheme accepts, and the index of each by its key id.
     fn verifier(&self) -> Result<(Verifier, Vec<(String, usize)>), ConfigError> {
         let mut ring: Option<Keyring> = None;
         let mut places = Vec::new();
         let mut fault = None;
-        for (place, text) in self.secrets.iter().enumerate() {
+        for (place, text) in self.chosen_secrets() {
             let id = format!("secret-{}", place.saturating_add(1));
             let added =
                 self.scheme.key_material(text).and_then(|material| Key::new(&id, material)).and_then(
@@ -329,11 +344,11 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         let contents = contents::contents(self.scheme, head);
         let bodies = bodies::bodies(self.body, head::declared_length(self.head));
         Space {
-            keys: secrets::keys(self.scheme, &self.secrets),
+            keys: secrets::keys(self.scheme, self.chosen_secrets()),
             bodies: bodies.forms,
             omitted: bodies.omitted,
             contents,
-            methods: methods::methods(self.scheme.algorithm()),
+            methods: methods::methods(self.scheme.algorithm(), methods::SCHEME),
             candidates: signatures::candidates(self.scheme, head),
         }
     }
@@ -360,9 +375,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
 
     fn malformed_secret(&self) -> Option<Cause> {
         let (place, error) = self
-            .secrets
-            .iter()
-            .enumerate()
+            .chosen_secrets()
+            .into_iter()
             .find_map(|(place, text)| Some((place.saturating_add(1), self.scheme.key_material(text).err()?)))?;
         Some(Cause::new(
             CauseKind::SecretMalformed,
@@ -380,7 +394,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
 
     /// Replaces the texts of causes that would show a secret.
     fn hide_secrets(&self, causes: &mut [Cause]) {
-        let keys = secrets::keys(self.scheme, &self.secrets);
+        let keys = secrets::keys(self.scheme, self.secrets.iter().enumerate());
         let written = keys.iter().flat_map(|form| {
             let bytes = &*form.value.bytes;
             let text = core::str::from_utf8(bytes).unwrap_or_default().trim().to_owned();
@@ -407,6 +421,9 @@ impl<H: ?Sized> fmt::Debug for Capture<'_, H> {
             .finish_non_exhaustive()
     }
 }
+
+/// The maximum number of secrets that are stored.
+const MAX_SECRETS: usize = 64;
 
 /// The maximum number of headers.
 const MAX_HEADERS: usize = 256;

@@ -171,6 +171,8 @@ mod signer;
 mod structured;
 mod values;
 
+#[cfg(feature = "diagnose")]
+pub(crate) use algorithms::name as algorithm_name;
 pub use builder::ProfileBuilder;
 #[cfg(feature = "diagnose")]
 pub(crate) use inspection::{Change, Inspection, Signed};

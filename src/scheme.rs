@@ -70,6 +70,8 @@ use custom::Custom;
 pub(crate) use custom::RunningCheck;
 #[cfg(feature = "providers")]
 pub(crate) use document::SchemeDocument;
+#[cfg(all(feature = "diagnose", feature = "message-signatures"))]
+pub(crate) use keys::MAX_KEY_PAIRS;
 #[cfg(feature = "diagnose")]
 pub(crate) use layout::Entry;
 #[cfg(any(feature = "diagnose", feature = "warden"))]

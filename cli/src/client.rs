@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use http::header::{CONNECTION, HeaderMap, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use http_body_util::combinators::BoxBody;
 use hyper::body::Bytes;
@@ -64,6 +65,36 @@ pub(crate) fn client(version: Version, idle: usize, tls: bool) -> Result<Client,
         // A retry would distort the counts.
         .retry_canceled_requests(false)
         .build(connector))
+}
+
+/// The version for requests to `url` with these values of `Host`. A request of HTTP/2 has the host of its URL in
+/// `:authority`, and receivers refuse one that has another host in `Host`.
+pub(crate) fn version_for<'h>(
+    version: Version,
+    url: &Uri,
+    hosts: impl IntoIterator<Item = &'h HeaderValue>,
+) -> Result<Version, Failure> {
+    match (version, hosts.into_iter().find(|host| !is_host_of(url, host))) {
+        (Version::Http2, Some(host)) => {
+            let problem = format!(
+                "must be 1.1 or auto to send Host {} to {}, because HTTP/2 sends the host of the URL",
+                String::from_utf8_lossy(host.as_bytes()),
+                url.authority().map(Authority::as_str).unwrap_or_default()
+            );
+            Err(Failure::input("--http", problem))
+        }
+        (Version::Auto, Some(_)) => Ok(Version::Http1),
+        (version, _) => Ok(version),
+    }
+}
+
+/// Whether a request to `url` has this `Host` without an argument.
+pub(crate) fn is_host_of(url: &Uri, host: &HeaderValue) -> bool {
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    let (Some(own), Some(host)) = (url.authority(), host) else { return false };
+    let default = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
+    own.host().eq_ignore_ascii_case(host.host()) && port(own) == port(&host)
 }
 
 /// Parses the URL of a receiver. It must not contain a user name or password, because process lists and reports show
@@ -138,6 +169,26 @@ mod tests {
             assert_eq!(url_for(&base.parse().unwrap(), request).unwrap(), expected, "{base} {request}");
         }
         assert_eq!(url_for(&"http://a".parse().unwrap(), "/b c").unwrap_err(), "must have a path that a URL permits");
+    }
+
+    #[test]
+    fn other_host_needs_http_1() {
+        let url: Uri = "https://127.0.0.1:8443/a".parse().unwrap();
+        let version = |version, host: &'static str| {
+            version_for(version, &url, &[HeaderValue::from_static(host)]).map_err(|failure| failure.to_string())
+        };
+        for own in [Version::Auto, Version::Http1, Version::Http2] {
+            assert_eq!(version(own, "127.0.0.1:8443"), Ok(own));
+        }
+        for other in ["hooks.example.com", "127.0.0.1", "127.0.0.1:443", "a b"] {
+            assert_eq!(version(Version::Auto, other), Ok(Version::Http1), "{other}");
+            assert_eq!(version(Version::Http1, other), Ok(Version::Http1), "{other}");
+            let problem = version(Version::Http2, other).unwrap_err();
+            assert!(problem.starts_with(&format!("--http: must be 1.1 or auto to send Host {other} to")), "{problem}");
+        }
+        for (url, host) in [("http://A", "a:80"), ("https://a:443", "A")] {
+            assert!(is_host_of(&url.parse().unwrap(), &HeaderValue::from_static(host)), "{url} {host}");
+        }
     }
 
     #[test]

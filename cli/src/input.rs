@@ -13,7 +13,6 @@ use hookwarden::secret::KeyMaterial;
 use hookwarden::{ConfigError, Key, Keyring, Scheme};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -124,12 +123,6 @@ impl SecretText {
     /// The secrets or private keys, to sign with.
     pub(crate) fn signing_keyring(&self, scheme: &Scheme) -> Result<Keyring, Failure> {
         self.keyring(|text| scheme.secret(text).map(Into::into))
-    }
-
-    /// The name of the first key, if it is a JWK that has one.
-    pub(crate) fn key_id(&self) -> Option<String> {
-        let key: Value = serde_json::from_str(self.each().first()?).ok()?;
-        key.get("kid")?.as_str().map(str::to_owned)
     }
 
     /// The secrets, or the public keys if the scheme uses them, to verify with.

@@ -32,12 +32,13 @@ use crate::client;
 use crate::failure::Failure;
 use crate::input::SecretArguments;
 use crate::output::{self, Output};
-use crate::profile::SigningArguments;
+use crate::profile::VerifyingArguments;
 use crate::when;
 use captures::Captures;
 use exchange::Exchanges;
 use forward::Forward;
 use report::Reporter;
+use warden::Keys;
 
 /// The arguments of `hookwarden listen`.
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000", value_parser = address)]
     listen: SocketAddr,
     #[command(flatten)]
-    signing: SigningArguments,
+    verifying: VerifyingArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Forward accepted requests to this URL, and return the application's answers. Without a path, each request keeps
@@ -91,9 +92,14 @@ impl Listen {
 /// Receives requests until an interrupt. What was answered before is printed and saved.
 pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failure> {
     let forward = arguments.forward.as_ref().map(|url| Forward::new(arguments, url)).transpose()?;
-    let scheme = arguments.signing.scheme()?;
+    let (scheme, profile) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
-    let warden = warden::build(arguments, &scheme, secret.verifying_keyring(&scheme)?)?;
+    let named = profile.map(|profile| Ok((profile, secret.keyrings_by_name(&scheme)?))).transpose()?;
+    let keys = match named {
+        Some((profile, Some(keyrings))) => Keys::ByName(Box::new(profile), keyrings),
+        _ => Keys::All(secret.verifying_keyring(&scheme)?),
+    };
+    let warden = warden::build(arguments, &scheme, keys)?;
     let captures = arguments.save.as_deref().map(|path| Captures::open(path, arguments.max_saved)).transpose()?;
     let captures = Arc::new(Mutex::new(captures));
     let name = scheme.name().to_owned();
@@ -232,7 +238,8 @@ fn announce(arguments: &Listen, scheme: &str, address: SocketAddr, output: Outpu
         Some(path) => format!("requests are saved in {}", Escaped::line(&path.display().to_string())),
         None => "requests are not saved; to save them, add --save DIR".into(),
     };
-    let listening = format!("listening on {listening} for requests of the scheme {scheme}; to stop, press Ctrl-C");
+    let kind = if arguments.verifying.is_profile() { "profile" } else { "scheme" };
+    let listening = format!("listening on {listening} for requests of the {kind} {scheme}; to stop, press Ctrl-C");
     output::print(&format!("{listening}\n{forwarded}\n{saved}\n"))
         .map_err(|error| Failure::outside("standard output", error))
 }

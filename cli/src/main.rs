@@ -12,6 +12,7 @@ mod input;
 mod keys_file;
 mod listen;
 mod message;
+mod named_keys;
 mod note;
 mod output;
 mod private_file;
@@ -32,7 +33,7 @@ mod when;
 use std::error::Error as _;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 /// Generate and rotate webhook secrets, sign, send and verify requests, and audit receivers.
@@ -168,6 +169,13 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     {
         // Does not quote the value: a URL or a header may contain a secret, and errors are logged.
         return output.failure(&failure::Failure::input(argument, why));
+    }
+    if error.get(ContextKind::InvalidArg) == Some(&ContextValue::String("--received-as".into()))
+        && error.kind() == ErrorKind::UnknownArgument
+    {
+        let problem = "must be omitted here, because it is a setting of receivers: of verify and listen; requests are \
+                       signed for the host of --origin, and have it in Host";
+        return output.failure(&failure::Failure::input("--received-as", problem));
     }
     let text = error.to_string();
     // The usage follows the first empty line.

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hookwarden::headers::Head;
-use hookwarden::{Scheme, Signer, Timestamp};
+use hookwarden::headers::{FieldName, Head, Occurrence};
+use hookwarden::{Signer, Timestamp};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use crate::client;
 use crate::failure::Failure;
 use crate::input::{self, HeaderArgument, SecretArguments};
 use crate::profile::SigningArguments;
@@ -43,16 +44,24 @@ impl MessageArguments {
         RequestSigner::new(&self.signing, &self.secret, &self.parameters, url)
     }
 
-    /// The headers as a map, with the host that `signer` expects. Repeated names are kept.
-    pub(crate) fn headers(&self, signer: &RequestSigner) -> HeaderMap {
+    /// Returns an error if several requests would have the same nonce.
+    pub(crate) fn check_repeat(&self, repeat: u32) -> Result<(), Failure> {
+        self.parameters.check_repeat(repeat > 1)
+    }
+
+    /// The headers as a map, with the host that `signer` expects unless the client writes it for `url`. Repeated names are
+    /// kept.
+    pub(crate) fn headers(&self, signer: &RequestSigner, url: Option<&Uri>) -> Result<HeaderMap, Failure> {
+        signer.check_host(&self.headers)?;
         let mut headers = HeaderMap::new();
         for header in &self.headers {
             headers.append(header.name.clone(), header.value.clone());
         }
-        if let Some(host) = signer.host().filter(|_| !headers.contains_key(HOST)) {
+        let is_written = |host: &HeaderValue| url.is_some_and(|url| client::is_host_of(url, host));
+        if let Some(host) = signer.host().filter(|host| !headers.contains_key(HOST) && !is_written(host)) {
             headers.insert(HOST, host.clone());
         }
-        headers
+        Ok(headers)
     }
 
     /// The time of signing, if it is not the current time.
@@ -121,22 +130,32 @@ pub(crate) fn random_digits() -> Result<String, Failure> {
     random::hex::<12>()
 }
 
-/// The failure for a signing error, with the option that fixes it.
-pub(crate) fn cannot_sign(error: &hookwarden::error::SignError, scheme: &Scheme) -> Failure {
+/// The failure for an error when a request with `head` is signed, with the option that fixes it. `signed_by` is the scheme or
+/// the profile.
+pub(crate) fn cannot_sign(
+    error: &hookwarden::error::SignError,
+    head: &(impl Head + ?Sized),
+    signed_by: &str,
+) -> Failure {
+    let is_missing =
+        |part: &str| FieldName::new(part).is_ok_and(|name| matches!(head.header(&name), Occurrence::Absent));
     match error.part() {
         "request line" => {
-            let problem = format!("must be set, or --url, because the scheme {} signs the path", scheme.name());
+            let problem = format!("must be set, or --url, because the {signed_by} signs the path");
             Failure::input("--path", problem)
         }
-        "timestamp" | "key" => Failure::Input(error.to_string()),
         "keyid" | "nonce" => Failure::Input(format!("--{error}")),
-        _ => Failure::Input(format!("{error}; add it with --header")),
+        part if !PARTS.contains(&part) && is_missing(part) => Failure::Input(format!("{error}; add it with --header")),
+        _ => Failure::Input(error.to_string()),
     }
 }
 
 fn seconds(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "must be Unix seconds, such as 1800000000".into())
 }
+
+/// The parts of a signing error that are neither headers nor options.
+const PARTS: [&str; 7] = ["timestamp", "key", "created", "expires", "alg", "tag", "signature-input"];
 
 /// The header of Standard Webhooks, and its older name at Svix.
 const MESSAGE_IDS: [&str; 2] = ["webhook-id", "svix-id"];

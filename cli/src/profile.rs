@@ -24,6 +24,13 @@ pub(crate) struct SigningArguments {
     /// With --profile: permit this algorithm. Repeat it for several kinds of public keys [default: those of the profile]
     #[arg(long = "algorithm", value_name = "NAME", requires = "profile")]
     algorithms: Vec<AlgorithmName>,
+}
+
+/// What a receiver verifies with.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyingArguments {
+    #[command(flatten)]
+    signing: SigningArguments,
     /// With --profile: also accept this Host, which a proxy sends. Repeat it for several
     #[arg(long, value_name = "HOST", requires = "profile")]
     received_as: Vec<String>,
@@ -55,42 +62,67 @@ enum AlgorithmName {
     RsaPssSha512,
 }
 
+impl VerifyingArguments {
+    /// The scheme, and the profile if one is set.
+    pub(crate) fn scheme(&self) -> Result<(Scheme, Option<Profile>), Failure> {
+        let Some((name, builder)) = self.signing.builder(None)? else {
+            return Ok((self.signing.scheme()?, None));
+        };
+        let profile = built(builder.received_as(&self.received_as))?;
+        Ok((scheme(&name, &profile)?, Some(profile)))
+    }
+
+    /// Whether a profile is set.
+    pub(crate) const fn is_profile(&self) -> bool {
+        self.signing.profile.is_some()
+    }
+
+    /// The provider whose scheme is used.
+    pub(crate) fn provider(&self) -> Option<Provider> {
+        if self.signing.profile.is_some() { None } else { self.signing.scheme.provider() }
+    }
+}
+
 impl SigningArguments {
-    /// The scheme that verifies.
+    /// The scheme of `--scheme`.
     pub(crate) fn scheme(&self) -> Result<Scheme, Failure> {
-        match self.profile(None)? {
-            Some((name, profile)) => scheme(&name, &profile),
-            None => self.scheme.scheme(),
-        }
+        self.scheme.scheme()
     }
 
     /// The profile and its name, if one is set. If no origin is given, it is that of `url`.
     pub(crate) fn profile(&self, url: Option<&Uri>) -> Result<Option<(String, Profile)>, Failure> {
+        self.builder(url)?.map(|(name, builder)| Ok((name, built(builder)?))).transpose()
+    }
+
+    fn builder(&self, url: Option<&Uri>) -> Result<Option<(String, ProfileBuilder)>, Failure> {
         let Some(name) = self.profile else { return Ok(None) };
         let of_url = url.map(origin_of);
         let origin = self.origin.as_deref().or(of_url.as_deref());
         let origin = origin.ok_or_else(|| {
             Failure::input("--origin", "must be set with --profile, such as https://hooks.example.com")
         })?;
-        let mut builder = name.builder(origin).received_as(&self.received_as);
+        let mut builder = name.builder(origin);
         if !self.algorithms.is_empty() {
             builder = builder.algorithms(self.algorithms.iter().map(|name| name.algorithm()));
         }
-        let profile = builder.build().map_err(|error| Failure::Input(explained(&error)))?;
         // The scheme has the name of the command line.
         let name = name.to_possible_value().map(|value| value.get_name().to_owned());
-        Ok(Some((name.unwrap_or_default(), profile)))
+        Ok(Some((name.unwrap_or_default(), builder)))
     }
+}
 
-    /// The provider whose scheme is used.
-    pub(crate) fn provider(&self) -> Option<Provider> {
-        if self.profile.is_some() { None } else { self.scheme.provider() }
-    }
+fn built(builder: ProfileBuilder) -> Result<Profile, Failure> {
+    builder.build().map_err(|error| Failure::Input(explained(&error)))
 }
 
 /// The scheme of a profile.
 pub(crate) fn scheme(name: &str, profile: &Profile) -> Result<Scheme, Failure> {
     profile.scheme(name.to_owned()).map_err(|error| Failure::Input(error.to_string()))
+}
+
+/// The failure for a key that the algorithms of a profile cannot use.
+pub(crate) fn unusable_key(error: &ConfigError) -> Failure {
+    Failure::Input(format!("{error}; with a profile, the key must be one for --algorithm"))
 }
 
 /// The scheme and the host of a URL.
@@ -103,6 +135,9 @@ pub(crate) fn origin_of(url: &Uri) -> String {
 fn explained(error: &ConfigError) -> String {
     let (field, text) = (error.field(), error.to_string());
     match field {
+        "algorithms" if text == "algorithms: must be set" => {
+            "--algorithm: must be set with this profile, such as ed25519 or hmac-sha256".into()
+        }
         "algorithms" => text.replacen(field, "--algorithm", 1),
         "received_as" => text.replacen(field, "--received-as", 1),
         "origin" => text.replacen(field, "--origin", 1),

@@ -67,6 +67,8 @@ pub(crate) fn run(arguments: &Resend, output: Output) -> Result<ExitCode, Failur
         return Err(Failure::input("standard input", "must be only one of the secret and the requests"));
     }
     let signer = RequestSigner::new(&arguments.signing, &arguments.secret, &arguments.parameters, Some(&arguments.to))?;
+    arguments.parameters.check_repeat(arguments.files.len() > 1)?;
+    signer.check_host(&arguments.headers)?;
     let (mut requests, mut skipped) = (Vec::new(), Vec::new());
     for path in &arguments.files {
         let captured = raw::parse(&input::bytes_of(path)?).map_err(|problem| Failure::file(path, problem))?;
@@ -90,7 +92,9 @@ pub(crate) fn run(arguments: &Resend, output: Output) -> Result<ExitCode, Failur
     if let (true, Some(Skipped { file, why })) = (requests.is_empty(), skipped.first()) {
         return Err(Failure::input("no request is sent", format!("{file} is skipped {why}")));
     }
-    let client = client::client(Version::Auto, 1, arguments.to.scheme_str() == Some("https"))?;
+    let hosts = requests.iter().flat_map(|(_, request)| request.headers().get_all(HOST));
+    let version = client::version_for(Version::Auto, &arguments.to, hosts)?;
+    let client = client::client(version, 1, arguments.to.scheme_str() == Some("https"))?;
     if !output.is_json() {
         skipped.iter().for_each(Skipped::print);
     }
@@ -150,7 +154,7 @@ fn request(arguments: &Resend, signer: &RequestSigner, captured: Captured) -> Re
     for name in signer.scheme().signature_headers() {
         headers.remove(name.as_str());
     }
-    if let Some(host) = signer.host() {
+    if let Some(host) = signer.host().filter(|host| !client::is_host_of(&arguments.to, host)) {
         headers.insert(HOST, host.clone());
     }
     for header in &arguments.headers {

@@ -34,7 +34,8 @@ pub(crate) struct Send {
     #[arg(long, default_value = "POST", value_parser = method)]
     method: Method,
     /// Make each request a new delivery: in the body and in headers, replace {number} by the request's number and {id}
-    /// by 24 random hexadecimal digits. If the scheme signs a message id, generate one for each request
+    /// by 24 random hexadecimal digits. If the scheme signs a message id, generate one for each request. With --profile,
+    /// each request has its own nonce anyway
     #[arg(long)]
     unique: bool,
     /// Send this many requests, up to 1,000,000 [default: 1, or with --duration as many as it allows]
@@ -53,7 +54,7 @@ pub(crate) struct Send {
     /// Stop starting requests after this time, up to a day [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = when::parse_wait)]
     duration: Option<Duration>,
-    /// Use this version of HTTP
+    /// Use this version of HTTP. A Host that is not that of the URL is sent over HTTP/1.1
     #[arg(long, value_enum, default_value_t)]
     http: Version,
     /// Confirm that you own the receiver, to send several requests to another host
@@ -69,10 +70,12 @@ pub(crate) fn run(arguments: &Send, output: Output) -> Result<ExitCode, Failure>
         let problem = format!("must be set to send several requests to {host}, which is another host");
         return Err(Failure::input("--yes-i-own-this", problem));
     }
+    arguments.message.check_repeat(repeat)?;
     let body = arguments.message.body()?;
     let template = Template::new(arguments, body.into())?;
     let is_tls = arguments.url.scheme_str() == Some("https");
-    let client = client::client(arguments.http, usize::from(arguments.concurrency), is_tls)?;
+    let version = client::version_for(arguments.http, &arguments.url, template.hosts())?;
+    let client = client::client(version, usize::from(arguments.concurrency), is_tls)?;
     let plan = Plan {
         repeat,
         concurrency: arguments.concurrency,

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Sign, output: Output) -> Result<ExitCode, Failure>
     let path = signed_path(arguments, signer.scheme())?;
     let time = arguments.message.time().unwrap_or_else(Timestamp::now);
 
-    let mut headers = arguments.message.headers(&signer);
+    let mut headers = arguments.message.headers(&signer, None)?;
     if (arguments.curl.is_some() || signer.host().is_some()) && !headers.contains_key(CONTENT_TYPE) {
         // By default curl sends the content type of a form, and message signatures cover it.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -6,24 +6,38 @@ use clap::Args;
 use hookwarden::headers::Head;
 use hookwarden::message_signatures::{MessageSigner, SignatureParameters};
 use hookwarden::signer::SignedHeaders;
-use hookwarden::{Scheme, Signer, Timestamp};
+use hookwarden::{Keyring, Scheme, Signer, Timestamp};
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::failure::Failure;
-use crate::input::SecretArguments;
+use crate::input::{HeaderArgument, SecretArguments};
 use crate::message;
+use crate::named_keys;
 use crate::profile::{self, SigningArguments};
 use crate::random;
 
 /// The parameters of a message signature.
 #[derive(Debug, Args)]
 pub(crate) struct ParameterArguments {
-    /// With --profile: the name of the key [default: the kid of a JWK]
+    /// With --profile: the name of the key [default: the kid of a JWK]. Of several JWKs, the one with this name signs
     #[arg(long, value_name = "TEXT", requires = "profile")]
     keyid: Option<String>,
     /// With --profile: use this nonce in place of a random one for each request
     #[arg(long, value_name = "TEXT", requires = "profile")]
     nonce: Option<String>,
+}
+
+impl ParameterArguments {
+    /// Returns an error if several requests would have the same nonce.
+    pub(crate) fn check_repeat(&self, is_repeated: bool) -> Result<(), Failure> {
+        if is_repeated && self.nonce.is_some() {
+            let problem = "must be omitted to send several requests: then each has its own random nonce; to send a \
+                           duplicate, run the command again with the same --nonce";
+            return Err(Failure::input("--nonce", problem));
+        }
+        Ok(())
+    }
 }
 
 /// Signs requests.
@@ -54,15 +68,19 @@ impl RequestSigner {
             None => signing.scheme()?,
         };
         let text = secret.text()?;
-        let keys = text.signing_keyring(&scheme)?;
         let kind = match profile {
-            Some((_, profile)) => Kind::Message {
-                signer: Box::new(profile.signer(keys).map_err(failed)?),
-                host: HeaderValue::try_from(profile.authority()).map_err(|error| Failure::input("--origin", error))?,
-                keyid: parameters.keyid.clone().or_else(|| text.key_id()),
-                nonce: parameters.nonce.clone(),
-            },
-            None => Kind::Scheme(Signer::new(scheme.clone(), keys).map_err(failed)?),
+            Some((_, profile)) => {
+                let key = text.message_key(parameters.keyid.as_deref())?;
+                let keys = Keyring::new(scheme.secret(key).map_err(|error| profile::unusable_key(&error))?);
+                Kind::Message {
+                    signer: Box::new(profile.signer(keys).map_err(failed)?),
+                    host: HeaderValue::try_from(profile.authority())
+                        .map_err(|error| Failure::input("--origin", error))?,
+                    keyid: parameters.keyid.clone().or_else(|| named_keys::key_id(key)),
+                    nonce: parameters.nonce.clone(),
+                }
+            }
+            None => Kind::Scheme(Signer::new(scheme.clone(), text.signing_keyring(&scheme)?).map_err(failed)?),
         };
         Ok(Self { scheme, kind })
     }
@@ -77,6 +95,27 @@ impl RequestSigner {
             Kind::Scheme(_) => None,
             Kind::Message { host, .. } => Some(host),
         }
+    }
+
+    /// Whether each request gets its own nonce, so that none is a copy of another one.
+    pub(crate) const fn adds_nonces(&self) -> bool {
+        matches!(&self.kind, Kind::Message { nonce: None, .. })
+    }
+
+    /// Returns an error if one of the headers is a `Host` other than the one that is signed.
+    pub(crate) fn check_host(&self, headers: &[HeaderArgument]) -> Result<(), Failure> {
+        let Some(own) = self.host() else { return Ok(()) };
+        let is_other =
+            |given: &HeaderArgument| given.name == HOST && !given.value.as_bytes().eq_ignore_ascii_case(own.as_bytes());
+        if headers.iter().any(is_other) {
+            let own = String::from_utf8_lossy(own.as_bytes());
+            let problem = format!(
+                "must not set Host to another host than {own}, which is signed; the signed host is that of --origin, or \
+                 without it that of the URL"
+            );
+            return Err(Failure::input("--header", problem));
+        }
+        Ok(())
     }
 
     /// The headers to add to a request.
@@ -98,7 +137,10 @@ impl RequestSigner {
                 signer.sign_at(&head, body, &parameters, time)
             }
         };
-        signed.map_err(|error| message::cannot_sign(&error, &self.scheme))
+        signed.map_err(|error| {
+            let kind = if matches!(&self.kind, Kind::Scheme(_)) { "scheme" } else { "profile" };
+            message::cannot_sign(&error, head, &format!("{kind} {}", self.scheme.name()))
+        })
     }
 
     /// The name of the message id header, if the scheme signs one and `headers`, the headers of `head`, do not have it.

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::input::{self, SecretArguments, SecretText};
 use crate::note::Note;
 use crate::output::Output;
-use crate::profile::SigningArguments;
+use crate::profile::{self, VerifyingArguments};
 use crate::when;
 use verdict::Verification;
 
@@ -38,7 +38,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE", requires = "headers")]
     body: Option<PathBuf>,
     #[command(flatten)]
-    signing: SigningArguments,
+    verifying: VerifyingArguments,
     #[command(flatten)]
     secret: SecretArguments,
     /// Use this method instead of the capture's, if the scheme signs it
@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
             "must be only one of the secret, the message, its headers and its body",
         ));
     }
-    let scheme = arguments.signing.scheme()?;
+    let (scheme, _) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
     if let Some(directory) = arguments.message.as_deref().filter(|path| path.is_dir()) {
         return directory::run(directory, arguments, &scheme, &secret, output);
@@ -108,7 +108,10 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     let now = Timestamp::now();
     let verification = verification(arguments, &scheme, &secret, captured, now)?;
     if let (Verdict::SecretRefused(error), false) = (verification.diagnosis.verdict(), verification.is_explained()) {
-        return Err(Failure::Input(error.to_string()));
+        return Err(match arguments.verifying.is_profile() {
+            true => profile::unusable_key(error),
+            false => Failure::Input(error.to_string()),
+        });
     }
     verification.report(now, output)
 }
@@ -124,7 +127,7 @@ fn verification(
 ) -> Result<Verification, Failure> {
     captured.method = arguments.method.clone().or(captured.method);
     captured.path = arguments.path.clone().or(captured.path);
-    check::request_line(scheme, &captured)?;
+    check::request_line(scheme, arguments.verifying.is_profile(), &captured)?;
 
     let verify_at = |time| match (&captured.method, &captured.path) {
         // Only a value that the scheme does not sign can be missing here.

@@ -2,15 +2,16 @@
 
 mod bases;
 mod candidates;
+mod digests;
+mod keys;
 mod problems;
 mod times;
+mod written;
 
 use std::borrow::Cow;
 
-use super::bodies;
 use super::cause::{Cause, CauseKind};
 use super::form::Form;
-use super::head;
 use super::incomplete;
 use super::methods;
 use super::presets;
@@ -21,7 +22,7 @@ use super::{Capture, Diagnosis};
 use crate::crypto::Algorithm;
 use crate::crypto::wrong_mac::Method;
 use crate::headers::{FieldName, Head, Occurrence};
-use crate::message_signatures::{Inspection, Profile, Signed};
+use crate::message_signatures::{Inspection, Profile, Signed, algorithm_name};
 use crate::scheme::Scheme;
 use crate::time::Timestamp;
 use zeroize::Zeroizing;
@@ -55,7 +56,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let mut budget = Budget::new();
         let space = self.message_space(profile, &inspection, signed);
         let found = space.search(&mut budget);
-        let body = self.other_body(&inspection, signed, matches!(found, Ok(Some(_))), &mut budget);
+        let body = self.other_body(&inspection, signed, matches!(found, Ok(Some(_))));
         diagnosis.tried = budget.tried;
         match found {
             Ok(Some(Fit { secret, causes: proven })) => {
@@ -69,6 +70,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                 diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).collect();
             }
             unfound => {
+                causes.extend(written::probable_hex(profile, signed, &self.head));
                 let is_complete = causes.is_empty() && body.is_empty();
                 causes.extend(body);
                 causes.extend(self.malformed_secret());
@@ -76,7 +78,12 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     signed.signature.as_ref().filter(|bytes| bytes.len() < MIN_BYTES).map(|bytes| short(bytes)),
                 );
                 if inspection.base(signed, &Default::default()).is_some() {
-                    causes.push(self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete));
+                    let other = self.other_key(&inspection, signed);
+                    diagnosis.fitting_secret = other.as_ref().map(|(secret, _)| *secret);
+                    causes.push(other.map_or_else(
+                        || self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete),
+                        |(_, cause)| cause,
+                    ));
                 }
                 diagnosis.causes = causes;
             }
@@ -91,7 +98,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
     fn message_space(&self, profile: &Profile, inspection: &Inspection<'_>, signed: &Signed) -> Space<'static> {
         let mut methods: Vec<Form<Method>> = Vec::new();
         for algorithm in self.scheme.algorithms() {
-            let forms = methods::methods(*algorithm);
+            let forms = methods::methods(*algorithm, PROFILE);
             match profile.may_use(signed, *algorithm) {
                 true => methods.extend(forms),
                 // The first form is the algorithm itself.
@@ -99,7 +106,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     .extend(forms.into_iter().take(1).map(|form| Form::with_causes(form.value, [other_than_named()]))),
             }
         }
-        let mut keys = secrets::keys(self.scheme, &self.secrets);
+        let mut keys = secrets::keys(self.scheme, self.chosen_secrets());
         if self.scheme.algorithm().uses_public_keys() {
             methods.push(Form::with_causes(Method::Hmac(Algorithm::HmacSha256), [public_key_as_secret()]));
             keys.extend(self.public_texts());
@@ -116,87 +123,32 @@ impl<H: Head + ?Sized> Capture<'_, H> {
 
     /// The texts of public keys, as an HMAC would use them.
     fn public_texts(&self) -> Vec<Form<KeyForm>> {
-        let texts = self.secrets.iter().enumerate();
+        let texts = self.chosen_secrets().into_iter();
         texts
             .map(|(secret, text)| {
                 Form::plain(KeyForm { bytes: Zeroizing::new(text.trim().as_bytes().to_vec()), secret })
             })
             .collect()
     }
-
-    /// Explains a digest that is not that of the captured body.
-    fn other_body(
-        &self,
-        inspection: &Inspection<'_>,
-        signed: &Signed,
-        is_signed: bool,
-        budget: &mut Budget,
-    ) -> Vec<Cause> {
-        if inspection.is_digest_of(signed, self.body) != Some(false) {
-            return Vec::new();
-        }
-        let proven = |causes: Vec<Cause>| match is_signed {
-            true => causes.into_iter().map(Cause::proven).collect(),
-            false => causes,
-        };
-        let bodies = bodies::bodies(self.body, head::declared_length(self.head));
-        let mut forms: Vec<_> = bodies.forms.iter().skip(1).collect();
-        forms.sort_by_key(|form| form.weight);
-        let is_original = |form: &&&Form<Cow<'_, [u8]>>| {
-            budget.spend(form.value.len()) && inspection.is_digest_of(signed, &form.value) == Some(true)
-        };
-        if let Some(form) = forms.iter().find(is_original) {
-            return proven(form.causes.clone());
-        }
-        let mut causes = head::suspicions(self);
-        causes.extend(proven(vec![
-            Cause::new(
-                CauseKind::BodyDiffers,
-                "Content-Digest is that of another body, and no known change of the captured body has this digest",
-                "compare the captured body with the sent one, byte by byte: something between the sender and the receiver \
-                 changed it, or the sender computed the digest of something else",
-            )
-            .at_header("Content-Digest"),
-        ]));
-        causes
-    }
-
-    fn unknown_key(&self, signed: &Signed, space: &Space<'_>, tried: u32, cut: bool, is_complete: bool) -> Cause {
-        let key = self.key_name();
-        let names: Vec<String> = self.secrets.iter().flat_map(|text| secrets::key_ids(text)).collect();
-        let keyid = signed.keyid.as_deref();
-        if let Some(keyid) = keyid.filter(|keyid| !names.is_empty() && !names.iter().any(|name| name == keyid)) {
-            return Cause::new(
-                CauseKind::KeyUnknown,
-                format!(
-                    "the signature names the key {:?}, and the configured keys are named {}: none of them verifies it",
-                    shown(keyid),
-                    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-                ),
-                "on the receiver, load the sender's keys again: it has probably rotated them",
-            )
-            .at_header("Signature-Input");
-        }
-        let named = keyid.map_or_else(String::new, |keyid| format!("; the signature names the key {:?}", shown(keyid)));
-        let start = match (is_complete, cut) {
-            (true, false) => format!("nothing else fits, so the sender probably signs with another {key}"),
-            (_, false) => "no combination fits".to_owned(),
-            (_, true) => "no combination fits, but the search reached its limit before it tried all".to_owned(),
-        };
-        let what = format!(
-            "{start}{named}; tried {} forms of the {key}, {} of the signature base and {} of the algorithm, in all {tried} \
-             signatures",
-            space.keys.len(),
-            space.contents.len(),
-            space.methods.len(),
-        );
-        let fix = format!(
-            "compare the {key} on both sides first: it may be that of another environment, endpoint or rotation; then have \
-             the sender print its signature base, and compare it with RFC 9421 section 2.5"
-        );
-        Cause::new(CauseKind::Unexplained, what, fix)
-    }
 }
+
+/// A profile has its algorithms by their names in RFC 9421.
+const PROFILE: methods::Settings = methods::Settings {
+    name: "profile",
+    fix: |algorithm, setting, own| {
+        let sender = match algorithm_name(own) {
+            Some(own) => format!("on the sender, sign with {own}"),
+            None => "on the sender, sign with an algorithm of the profile".to_owned(),
+        };
+        match algorithm_name(algorithm) {
+            Some(name) => format!(
+                "on the receiver, set {setting} in the profile's `algorithms` (--algorithm {name} of the command), which then \
+                 replaces the one for the same kind of key; or {sender}"
+            ),
+            None => format!("{sender}: a profile cannot permit an algorithm that has no name in RFC 9421"),
+        }
+    },
+};
 
 fn other_than_named() -> Cause {
     Cause::new(

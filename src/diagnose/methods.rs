@@ -5,11 +5,28 @@ use super::form::Form;
 use crate::crypto::Algorithm;
 use crate::crypto::wrong_mac::{KeyPlace, Method};
 
-/// Returns every algorithm to try, the scheme's first.
-pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
+/// Where a receiver sets its algorithm.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) name: &'static str,
+    /// Says how to correct a request that is signed with the first algorithm, which has this name in the library, and not
+    /// with the second, which the receiver has.
+    pub(super) fix: fn(Algorithm, &str, Algorithm) -> String,
+}
+
+pub(super) const SCHEME: Settings = Settings {
+    name: "scheme",
+    fix: |_, setting, _| {
+        format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's algorithm")
+    },
+};
+
+/// Returns every algorithm to try, first that of the receiver's settings.
+pub(super) fn methods(own: Algorithm, settings: Settings) -> Vec<Form<Method>> {
     if own.uses_public_keys() {
-        return signatures(own);
+        return signatures(own, settings);
     }
+    let name = settings.name;
     let algorithms = [
         (Algorithm::HmacSha256, "SHA-256", "Algorithm::HmacSha256"),
         (Algorithm::HmacSha1, "SHA-1", "Algorithm::HmacSha1"),
@@ -19,15 +36,15 @@ pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
     for (algorithm, hash, setting) in algorithms.into_iter().filter(|(algorithm, ..)| *algorithm != own) {
         let cause = Cause::new(
             CauseKind::AlgorithmDiffers,
-            format!("the sender signs with HMAC-{hash}, which is not the scheme's algorithm"),
-            format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's algorithm"),
+            format!("the sender signs with HMAC-{hash}, which is not the {name}'s algorithm"),
+            (settings.fix)(algorithm, setting, own),
         );
         methods.push(Form::with_causes(Method::Hmac(algorithm), [cause]));
     }
     let cause = Cause::new(
         CauseKind::AlgorithmDiffers,
         "the sender signs with HMAC-SHA-384, which this library does not support",
-        "on the sender, sign with the scheme's algorithm",
+        format!("on the sender, sign with the {name}'s algorithm"),
     );
     methods.push(Form::with_causes(Method::HmacSha384, [cause]));
     for (algorithm, hash, _) in algorithms {
@@ -53,8 +70,8 @@ pub(super) fn methods(own: Algorithm) -> Vec<Form<Method>> {
     methods
 }
 
-/// Returns the scheme's algorithm, and the others with the same kind of key.
-fn signatures(own: Algorithm) -> Vec<Form<Method>> {
+/// Returns the algorithm of the settings, and the others with the same kind of key.
+fn signatures(own: Algorithm, settings: Settings) -> Vec<Form<Method>> {
     let algorithms = [
         (Algorithm::EcdsaP256, "as the 64 bytes of r and s", "Algorithm::EcdsaP256"),
         (Algorithm::EcdsaP256Der, "as ASN.1 DER", "Algorithm::EcdsaP256Der"),
@@ -68,8 +85,8 @@ fn signatures(own: Algorithm) -> Vec<Form<Method>> {
     methods.extend(others.map(|(algorithm, how, setting)| {
         let cause = Cause::new(
             CauseKind::AlgorithmDiffers,
-            format!("the signature is right, but was made {how}, which is not the scheme's algorithm"),
-            format!("on the receiver, set the scheme's algorithm to {setting}; or change the sender's algorithm"),
+            format!("the signature is right, but was made {how}, which is not the {}'s algorithm", settings.name),
+            (settings.fix)(algorithm, setting, own),
         );
         Form::with_causes(Method::Signature(algorithm), [cause])
     }));

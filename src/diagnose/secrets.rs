@@ -15,10 +15,13 @@ use crate::scheme::{Scheme, SecretFormat};
 use crate::secret::WHSEC;
 use readings::readings;
 
-/// Returns every key to try, first those that the scheme makes from the texts.
-pub(super) fn keys(scheme: &Scheme, texts: &[Zeroizing<String>]) -> Vec<Form<KeyForm>> {
+/// Returns every key to try, first those that the scheme makes from the texts. Each text has its place.
+pub(super) fn keys<'t>(
+    scheme: &Scheme,
+    texts: impl IntoIterator<Item = (usize, &'t Zeroizing<String>)>,
+) -> Vec<Form<KeyForm>> {
     let mut keys = Keys { forms: Vec::new() };
-    for (secret, text) in texts.iter().enumerate() {
+    for (secret, text) in texts {
         keys.read(scheme, secret, text);
     }
     keys.forms

@@ -6,11 +6,10 @@ use super::cause::{Cause, CauseKind};
 use super::form::Form;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::scheme::{Entry, Layout, Scheme};
-use spelling::Spelling;
 
 #[cfg(feature = "message-signatures")]
 pub(super) use spelling::MIN_BYTES;
-pub(super) use spelling::{decoded, wrong_spelling};
+pub(super) use spelling::{Spelling, decoded, wrong_spelling};
 
 /// A possible signature.
 #[derive(Clone)]

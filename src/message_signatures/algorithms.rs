@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::crypto::Algorithm;
 
 /// The name of an algorithm in the registry of RFC 9421 section 6.2, or `None` if it is not there.
-pub(super) const fn name(algorithm: Algorithm) -> Option<&'static str> {
+pub(crate) const fn name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::HmacSha256 => Some("hmac-sha256"),
         Algorithm::Ed25519 => Some("ed25519"),

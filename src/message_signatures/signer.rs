@@ -6,12 +6,13 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use super::algorithms;
-use super::component::Component;
+use super::component::{Component, Kind};
 use super::digest::content_digest;
 use super::problem::{Parameter, Problem};
 use super::profile::Profile;
 use super::reading::{SIGNATURE_INPUT, base};
 use super::structured::{Dictionary, Member, string};
+use super::values::Source;
 use crate::crypto::{Algorithm, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
@@ -116,7 +117,8 @@ impl MessageSigner {
 
         let head = UnsignedMessage { head, added: headers.clone() };
         let source = self.profile.source(&head, &components);
-        let base = base(input, source).map_err(|problem| unsignable(&problem))?;
+        let base = base(input, source)
+            .map_err(|problem| unsignable(&problem, self.profile.source(&head, &components), &components))?;
         let signature = key.sign(base.as_bytes());
         let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
         let encoding = if self.profile.base64url_signatures { Encoding::Base64UrlUnpadded } else { Encoding::Base64 };
@@ -211,15 +213,22 @@ impl MessageSigner {
     }
 }
 
-fn unsignable(problem: &Problem) -> SignError {
+/// Returns the error for a request without a base, which names the first component without a value.
+fn unsignable<'a>(problem: &Problem, mut source: Source<'a>, components: &'a [Component]) -> SignError {
     match problem {
         Problem::NoRequestLine => {
             SignError::new("request line", "must be given with the head, because the profile covers it")
         }
-        _ => SignError::new(
-            "covered component",
-            "must be given once and be visible ASCII, because the profile covers it",
-        ),
+        _ => {
+            let without_value = components.iter().find(|component| source.value(&component.kind).is_err());
+            let part = match without_value {
+                Some(Component { kind: Kind::Field(name, _), .. }) => name.as_str(),
+                Some(component) => &*component.identifier,
+                None => "covered component",
+            };
+            let problem = "must be given once and be visible ASCII, because the profile covers it";
+            SignError::new(String::from(part), problem)
+        }
     }
 }
 

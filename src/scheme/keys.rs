@@ -172,4 +172,4 @@ impl Scheme {
 
 /// The maximum number of keys of a sender for a scheme with public keys. A request has at most as many signatures, and
 /// each is verified with each key.
-const MAX_KEY_PAIRS: usize = 4;
+pub(crate) const MAX_KEY_PAIRS: usize = 4;

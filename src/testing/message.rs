@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the request cannot be signed: covered component")]
+    #[should_panic(expected = "the request cannot be signed: content-type: must be given")]
     fn message_without_a_covered_header_panics() {
         let (signer, ..) = sides();
         let _ = sign_message(&signer, &parameters(), Request::post("/").body("").unwrap());

@@ -629,6 +629,127 @@ fn other_scheme_is_named_for_unsigned_request() {
     assert!(diagnosis.causes()[0].is_proven());
 }
 
+#[test]
+fn large_body_is_not_fully_searched() {
+    let large = vec![b'a'; (1 << 20) + 1];
+    for (captured, is_searched) in [(&large[..], false), (b"something else", true)] {
+        let mut message = Message::new().signed();
+        message.body = captured.to_vec();
+        let diagnosis = assert_proven(&message, builder(), &[CauseKind::BodyDiffers]);
+        let what = diagnosis.causes()[0].what();
+        assert_eq!(what.contains("no known change of the captured body has this digest"), is_searched, "{what}");
+        let untried = "not all known changes of the captured body were tried: a body of more than 1 MiB is not decoded";
+        assert_eq!(what.contains(untried), !is_searched, "{what}");
+    }
+}
+
+#[test]
+fn fixes_name_settings_of_profiles() {
+    let mut messages = Vec::new();
+    for algorithm in [ring::hmac::HMAC_SHA512, ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, ring::hmac::HMAC_SHA384] {
+        let mut message = Message::new();
+        message.sign = Box::new(move |base| mac(algorithm, SECRET.as_bytes(), base));
+        messages.push((message.signed(), "sign with"));
+    }
+    let mut message = Message::new();
+    message.parameters = message.parameters.replace(";created=1800000000;expires=1800000300", ";created=1800000000000");
+    let profile = || builder().requires([Parameter::Nonce]);
+    messages.push((message.signed(), "write created in Unix seconds"));
+    for (message, fix) in messages {
+        let diagnosis = message.diagnose(&scheme(profile()), SECRET, NOW);
+        let texts = format!("{diagnosis}");
+        assert!(diagnosis.causes().iter().any(|cause| cause.fix().contains(fix)), "{diagnosis}");
+        assert!(!texts.contains("scheme's algorithm") && !texts.contains("TimestampFormat"), "{diagnosis}");
+    }
+}
+
+#[test]
+fn der_of_ecdsa_has_no_setting() {
+    let (pair, random) = p256(&ECDSA_P256_SHA256_ASN1_SIGNING);
+    let text = hex(pair.public_key().as_ref());
+    let mut message = Message::new();
+    message.sign = Box::new(move |base| pair.sign(&random, base).unwrap().as_ref().to_vec());
+    let diagnosis = assert_public_key(&message.signed(), &text, &[CauseKind::AlgorithmDiffers]);
+    let fix = diagnosis.causes()[0].fix();
+    assert!(fix.contains("on the sender, sign with ecdsa-p256-sha256") && !fix.contains("Der"), "{diagnosis}");
+}
+
+#[test]
+fn key_of_many_is_chosen_by_keyid() {
+    let (text, message) = ed25519(1, "2027-01");
+    let message = message.signed();
+    let scheme = scheme(public_key_builder());
+    let diagnose = |texts: &[String]| {
+        let head = RequestHead::new(message.method, &message.target, &message.headers);
+        let capture = Capture::new(&scheme, &texts[0], &head, &message.body);
+        texts[1..].iter().fold(capture, |capture, text| capture.with_secret(text)).diagnose_at(NOW)
+    };
+    let mut texts: Vec<String> = (2..14).map(|seed| ed25519(seed, &format!("key-{seed}")).0).collect();
+    let diagnosis = diagnose(&texts);
+    assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
+    let what = diagnosis.causes()[0].what();
+    assert!(what.contains("\"key-2\"") && what.contains("and 4 others"), "{what}");
+    texts.push(text);
+    let diagnosis = diagnose(&texts);
+    assert!(diagnosis.holds(), "{diagnosis}");
+    assert_eq!(diagnosis.fitting_secret(), Some(12));
+    // The signature names another key than the one that made it: first none of the keys, then one of them.
+    texts[12] = texts[12].replace("2027-01", "key-1");
+    texts.swap(0, 12);
+    for renamed in [None, Some(5)] {
+        if let Some(text) = renamed.and_then(|place: usize| texts.get_mut(place)) {
+            *text = text.replace("key-7", "2027-01");
+        }
+        let diagnosis = diagnose(&texts);
+        assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
+        let cause = &diagnosis.causes()[0];
+        assert!(cause.is_proven() && cause.what().ends_with("was made with the key \"key-1\""), "{diagnosis}");
+        assert_eq!(diagnosis.fitting_secret(), Some(0));
+    }
+}
+
+#[test]
+fn unreadable_signature_says_how_it_looks() {
+    let mut message = Message::new();
+    message.sign = Box::new(|base| sha256(b"another-secret", base));
+    let mut message = message.signed();
+    let bytes = message.signature();
+    let base64 = base64(&bytes);
+    let url = base64.replace('+', "-").replace('/', "_").replace('=', "");
+    let cases = [
+        (format!("sig1=\"{base64}\""), CauseKind::SignatureQuoted, "looks like base64 with padding"),
+        (format!("sig1={base64}"), CauseKind::SignaturePrefixMissing, "looks like base64 with padding"),
+        (base64.clone(), CauseKind::SignaturePrefixMissing, "looks like base64 with padding"),
+        (format!("sig1={}", hex(&bytes)), CauseKind::SignaturePrefixMissing, "looks like hex"),
+        (format!("sig1=:{}:", hex(&bytes)), CauseKind::SignatureEncoding, "probably hex"),
+        (
+            format!("sig1=:{}:", base64.trim_end_matches('=')),
+            CauseKind::SignatureEncoding,
+            "is base64 without its padding",
+        ),
+        (format!("sig1=:-_{}:", &url[2..]), CauseKind::SignatureEncoding, "is URL-safe base64 without its padding"),
+    ];
+    for (value, kind, what) in cases {
+        message.headers.retain(|(name, _)| name != "Signature");
+        message.headers.push(("Signature".into(), value.into_bytes()));
+        let diagnosis = assert_message(&message, builder(), &[kind, CauseKind::Unexplained]);
+        let cause = &diagnosis.causes()[0];
+        assert!(cause.what().contains(what) && !cause.is_proven(), "{diagnosis}");
+        assert!(cause.fix().contains("base64 with padding between two colons"), "{diagnosis}");
+    }
+    // The profile of AdCP has the other encoding.
+    message.headers.retain(|(name, _)| name != "Signature");
+    message.headers.push(("Signature".into(), format!("sig1=:{base64}:").into_bytes()));
+    let diagnosis = assert_message(
+        &message,
+        builder().base64url_signatures(),
+        &[CauseKind::SignatureEncoding, CauseKind::Unexplained],
+    );
+    let cause = &diagnosis.causes()[0];
+    assert!(cause.what().contains("base64 with padding"), "{diagnosis}");
+    assert!(cause.fix().contains("URL-safe base64 without padding between two colons"), "{diagnosis}");
+}
+
 /// The documented maximum of signatures that a search computes.
 const MAX_TRIES: u32 = 60_000;
 

@@ -21,7 +21,7 @@ fn message_without_what_the_profile_needs_is_unsignable() {
     let none = SignatureParameters::new();
     assert_unsignable(builder().covers(["@method"]), &NoHeaders, &none, "request line");
     assert_unsignable(builder().covers(["@path"]), &NoHeaders, &none, "request line");
-    assert_unsignable(builder().covers(["x"]), &NoHeaders, &none, "covered component");
+    assert_unsignable(builder().covers(["x"]), &NoHeaders, &none, "x");
     for (parameter, name) in [(Parameter::Nonce, "nonce"), (Parameter::Keyid, "keyid"), (Parameter::Tag, "tag")] {
         assert_unsignable(builder().danger_any_tag().requires([parameter]), &NoHeaders, &none, name);
     }

@@ -90,7 +90,8 @@ impl Reporter {
 
     /// Explains why a request does not verify.
     fn diagnosis(&self, finished: &Finished) -> Option<Diagnosis> {
-        let Some(RefusalReason::Unverified(_)) = finished.reason() else { return None };
+        // The id is that of the key, if a key is chosen by its name.
+        let Some(RefusalReason::Unverified(_) | RefusalReason::UnknownId) = finished.reason() else { return None };
         let (Parts { method, headers, .. }, body) = (&finished.parts, finished.body.as_ref()?);
         let target = finished.parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let head = RequestHead::new(method.as_str(), target, headers);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::handshake::Handshake;
+use hookwarden::message_signatures::Profile;
 use hookwarden::secret::KeyId;
 use hookwarden::warden::{BodyLimits, Quotas, Replay};
-use hookwarden::{ConfigError, Keyring, Scheme, Warden};
+use hookwarden::{ConfigError, IdSource, Keyring, Scheme, Warden};
 
 use super::Listen;
 use crate::failure::Failure;
@@ -26,17 +27,31 @@ tokio::task_local! {
     pub(super) static SEEN: OnceCell<Seen>;
 }
 
+/// The keys of the sender.
+pub(super) enum Keys {
+    All(Keyring),
+    /// Of a request those that its signature names.
+    ByName(Box<Profile>, Vec<(String, Keyring)>),
+}
+
 /// A Warden with the library's default limits and replay protection. Quotas would refuse the requests of a developer who
 /// tries many times.
-pub(super) fn build(arguments: &Listen, scheme: &Scheme, keys: Keyring) -> Result<Warden, Failure> {
+pub(super) fn build(arguments: &Listen, scheme: &Scheme, keys: Keys) -> Result<Warden, Failure> {
     let observer = |event: &SecurityEvent<'_>| {
         let header = event.header.map(str::to_owned);
         let seen = Seen { outcome: event.outcome, key_id: event.key_id, header, skew: event.skew };
         // Every request has its task and one event.
         let _ = SEEN.try_with(|slot| slot.set(seen));
     };
-    let mut builder = Warden::builder(scheme.clone())
-        .only_sender(keys)
+    let builder = Warden::builder(scheme.clone());
+    let builder = match keys {
+        Keys::All(keys) => builder.only_sender(keys),
+        Keys::ByName(profile, keyrings) => keyrings
+            .into_iter()
+            .fold(builder, |builder, (name, keys)| builder.sender(name, keys))
+            .webhook_id(IdSource::closure(move |head| profile.keyid(head))),
+    };
+    let mut builder = builder
         .quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected())
         .body(BodyLimits::new().max_bytes(arguments.max_body()))
         .replay(replay(arguments, scheme))
@@ -61,7 +76,7 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
     if scheme.is_timestamped() {
         return Replay::new();
     }
-    let provider = arguments.signing.provider();
+    let provider = arguments.verifying.provider();
     let Some(duplicates) = provider.as_ref().and_then(|provider| provider.duplicates()) else {
         return Replay::new().lifetime(UNSTAMPED_LIFETIME);
     };
@@ -76,7 +91,7 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
 }
 
 fn handshake(arguments: &Listen) -> Result<Handshake, Failure> {
-    let provider = arguments.signing.provider();
+    let provider = arguments.verifying.provider();
     let provider = provider.ok_or_else(|| {
         Failure::input(
             "--handshake",
@@ -141,7 +156,7 @@ mod tests {
         let Arguments { listen } = Arguments::parse_from(["listen", "--timeout", "24h"]);
         let scheme = Scheme::timestamped();
         let keys = Keyring::new(scheme.secret("only-for-this-test").unwrap());
-        let warden = build(&listen, &scheme, keys).unwrap();
+        let warden = build(&listen, &scheme, Keys::All(keys)).unwrap();
         assert_eq!(warden.body_limit(), 1_048_576);
     }
 }

@@ -1,7 +1,7 @@
 //! The template of a run's requests.
 
 use hookwarden::Timestamp;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use hyper::body::Bytes;
 
@@ -28,7 +28,7 @@ impl Template {
     /// Creates a template and signs one request, so that invalid input is reported before the first one is sent.
     pub(super) fn new(arguments: &Send, body: Bytes) -> Result<Self, Failure> {
         let signer = arguments.message.signer(Some(&arguments.url))?;
-        let mut headers = arguments.message.headers(&signer);
+        let mut headers = arguments.message.headers(&signer, Some(&arguments.url))?;
         if let Some(name) = FRAMING.iter().find(|name| headers.contains_key(*name)) {
             return Err(Failure::input(name, "must not be set; the client writes it"));
         }
@@ -46,13 +46,18 @@ impl Template {
             Some(name) => drop(template.headers.insert(name, message::new_id()?)),
             None => {}
         }
-        if unique && template.id.is_none() && !template.has_placeholder() {
+        if unique && template.id.is_none() && !template.signer.adds_nonces() && !template.has_placeholder() {
             let problem =
                 "must have {number} or {id} in the body or in a header, because the scheme signs no new message id";
             return Err(Failure::input("--unique", problem));
         }
         template.request(1)?;
         Ok(template)
+    }
+
+    /// The values of `Host`, unless the client writes it.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.headers.get_all(HOST).iter()
     }
 
     /// The request with this number, signed now.

@@ -7,7 +7,7 @@ use super::{Captured, headers};
 use crate::failure::Failure;
 
 /// Returns an error if the scheme signs the method or the path, and neither the capture nor an argument has it.
-pub(super) fn request_line(scheme: &Scheme, captured: &Captured) -> Result<(), Failure> {
+pub(super) fn request_line(scheme: &Scheme, is_profile: bool, captured: &Captured) -> Result<(), Failure> {
     let signs = |wanted: fn(&SignedPart) -> bool| scheme.signed().iter().any(wanted);
     let coverage = scheme.coverage();
     let signs_method = coverage.method || signs(|part| matches!(part, SignedPart::Method));
@@ -19,8 +19,8 @@ pub(super) fn request_line(scheme: &Scheme, captured: &Captured) -> Result<(), F
         (true, false) => ("--method", "it"),
         (false, true) => ("--path", "it"),
     };
-    let problem =
-        format!("must be set, because the scheme {} signs {it}, and the capture has no request line", scheme.name());
+    let (kind, name) = (if is_profile { "profile" } else { "scheme" }, scheme.name());
+    let problem = format!("must be set, because the {kind} {name} signs {it}, and the capture has no request line");
     Err(Failure::input(what, problem))
 }
 

@@ -12,6 +12,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use ring::{digest, hmac};
 use serde_json::Value;
 
+use super::endpoint::Endpoint;
 use super::listener::Listener;
 use super::scratch::{CommandOutput, SECRET, Scratch};
 
@@ -138,7 +139,9 @@ fn headers_without_a_request_line_need_one() {
     scratch.write("headers", headers);
     scratch.write("body", BODY);
     let arguments = ["verify", "--headers", "headers", "--body", "body"];
-    scratch.run([&arguments[..], &PROFILE].concat()).assert_refused("--method and --path: must be set");
+    scratch
+        .run([&arguments[..], &PROFILE].concat())
+        .assert_refused("--method and --path: must be set, because the profile webhooks");
     let line = ["--method", "POST", "--path", "/webhooks/acme?v=1"];
     scratch.run([&arguments[..], &PROFILE, &line].concat()).assert_code(0);
     let line = ["--method", "POST", "--path", "/webhooks/acme"];
@@ -164,16 +167,22 @@ fn wrong_combinations_are_refused() {
     let profile = |more: &[&'static str]| [&SIGN[..], &["--profile", "webhooks"], more].concat();
     let cases: [(Vec<&str>, &str); 9] = [
         (profile(&[]), "--origin: must be set with --profile"),
-        (profile(&["--origin", ORIGIN]), "--algorithm: must be set"),
+        (profile(&["--origin", ORIGIN]), "--algorithm: must be set with this profile, such as"),
         (profile(&["--origin", "hooks.example.com", "--algorithm", "hmac-sha256"]), "--origin: must be http(s)://"),
         (
             profile(&["--origin", ORIGIN, "--algorithm", "hmac-sha256", "--algorithm", "ed25519"]),
             "--algorithm: must be HMAC-SHA-256 alone",
         ),
-        (profile(&["--origin", ORIGIN, "--algorithm", "ed25519"]), "must be an Ed25519 private key"),
+        (
+            profile(&["--origin", ORIGIN, "--algorithm", "ed25519"]),
+            "with a profile, the key must be one for --algorithm",
+        ),
         (profile(&["--scheme", "stripe", "--origin", ORIGIN]), "cannot be used with"),
         ([&SIGN[..], &["--origin", ORIGIN]].concat(), "arguments: the following required arguments were not provided"),
-        ([&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(), "--path: must be set, or --url"),
+        (
+            [&SIGN[..3], &PROFILE, &["--keyid", "k"]].concat(),
+            "--path: must be set, or --url, because the profile webhooks signs the path",
+        ),
         ([&SIGN[..5], &PROFILE].concat(), "--keyid: must be given, because the profile requires it"),
     ];
     for (arguments, problem) in cases {
@@ -212,6 +221,137 @@ fn jwk_signs_with_its_name() {
     scratch.write("other.jwk", other);
     let ended = verify("other.jwk").assert_code(1);
     assert_eq!(ended.json()["causes"][0]["kind"], "key-unknown", "{ended:?}");
+}
+
+#[test]
+fn key_of_many_is_chosen_by_keyid() {
+    let scratch = Scratch::new();
+    let keys: Vec<_> = (1..=12).map(|seed| jwks(seed, &format!("key-{seed}"))).collect();
+    let set = |texts: Vec<&str>| format!("{{\"keys\": [{}]}}", texts.join(","));
+    scratch.write("private.json", set(keys.iter().map(|(private, _)| &**private).collect()));
+    scratch.write("public.json", set(keys.iter().map(|(_, public)| &**public).collect()));
+    scratch.write("others.json", set(keys[..9].iter().map(|(_, public)| &**public).collect()));
+    let profile = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519"];
+    let sign = |keyid: &str| {
+        let key = ["--secret-file", "private.json", "--keyid", keyid];
+        scratch.run([&SIGN[..5], &profile, &key].concat())
+    };
+    sign("key-13").assert_refused("--keyid: must be the kid of a JWK, because there are several keys: key-1, key-2");
+    let ended = sign("key-10").assert_code(0);
+    assert!(ended.stdout.contains("keyid=\"key-10\""), "{ended:?}");
+    scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+    let verify =
+        |keys: &str| scratch.run([&["verify", "request.http", "--json", "--secret-file", keys], &profile[..]].concat());
+    assert_eq!(verify("public.json").assert_code(0).json()["secret"], 10);
+    let ended = verify("others.json").assert_code(1);
+    assert_eq!(ended.json()["causes"][0]["kind"], "key-unknown", "{ended:?}");
+
+    let listener = Listener::start(&scratch, &[&profile[..], &["--secret-file", "public.json"]].concat());
+    let send = |keyid: &str| {
+        let url = listener.url("/webhooks/acme");
+        let arguments = ["send", &url, "--body", BODY, "--secret-file", "private.json", "--keyid", keyid];
+        scratch.run([&arguments[..], &profile].concat())
+    };
+    for keyid in ["key-1", "key-12"] {
+        send(keyid).assert_code(0);
+    }
+    // A key with the name of another one.
+    let unnamed = ["send", &listener.url("/"), "--body", BODY, "--secret-file", "other.jwk", "--keyid", "key-2"];
+    scratch.write("other.jwk", jwks(1, "key-1").0);
+    scratch.run([&unnamed[..], &profile].concat()).assert_code(1);
+    let unknown = [&unnamed[..unnamed.len() - 1], &["unknown"]].concat();
+    scratch.run([&unknown[..], &profile].concat()).assert_code(1);
+    let reports = listener.reports(4);
+    for (report, what) in
+        [(&reports[2], "names the key \"key-2\", and was"), (&reports[3], "\"unknown\", and was made")]
+    {
+        assert_eq!(report["causes"][0]["kind"], "key-unknown", "{report}");
+        assert!(report["causes"][0]["what"].as_str().is_some_and(|text| text.contains(what)), "{report}");
+    }
+    listener.interrupt();
+    // Without a name, a key cannot be chosen.
+    scratch.write("public.json", scratch.read("public.json").replace("\"kid\": \"key-3\",", ""));
+    let listen = ["listen", "--listen", "127.0.0.1:0", "--secret-file", "public.json"];
+    scratch
+        .run([&listen[..], &profile].concat())
+        .assert_refused("public keys: must be JWKs with a kid, because there are more than 4; key 3 has none");
+}
+
+#[test]
+fn repeated_messages_have_their_own_nonces() {
+    let scratch = Scratch::new();
+    let listener = Listener::start(&scratch, &PROFILE);
+    let url = listener.url("/webhooks/acme");
+    let send = |more: &[&str]| {
+        let send = ["send", &url, "--body", BODY, "--keyid", "2027-01", "--repeat", "3"];
+        scratch.run([&send[..], &PROFILE, more].concat())
+    };
+    send(&[]).assert_code(0);
+    send(&["--unique"]).assert_code(0);
+    send(&["--nonce", "n"]).assert_refused("--nonce: must be omitted to send several requests");
+    let reports = listener.reports(6);
+    assert!(reports.iter().all(|report| report["outcome"] == "accepted"), "{reports:?}");
+    scratch.write("request.http", signed_by_ring(BODY));
+    let resend = ["resend", "request.http", "request.http", "--to", &url, "--keyid", "2027-01"];
+    scratch.run([&resend[..], &PROFILE].concat()).assert_code(0);
+    scratch.run([&resend[..], &PROFILE, &["--nonce", "n"]].concat()).assert_refused("--nonce: must be omitted");
+    // One request may have it.
+    scratch.run([&resend[..2], &resend[3..], &PROFILE, &["--nonce", "n"]].concat()).assert_code(0);
+    listener.interrupt();
+}
+
+#[test]
+fn other_origin_is_refused_over_http_2() {
+    let scratch = Scratch::new();
+    let endpoint = Endpoint::http2();
+    let send = |origin: &str| {
+        let url = endpoint.url("/open");
+        let send = ["send", &url, "--http", "2", "--body", BODY, "--keyid", "k", "--profile", "webhooks"];
+        scratch.run([&send[..], &["--algorithm", "hmac-sha256", "--origin", origin]].concat())
+    };
+    send(ORIGIN).assert_refused("--http: must be 1.1 or auto to send Host hooks.example.com to 127.0.0.1:");
+    assert_eq!(endpoint.seen().count(), 0);
+    send(&endpoint.url("")).assert_code(0);
+    // The host is in `:authority` only.
+    assert!(endpoint.seen().headers.lock().unwrap().iter().all(|headers| !headers.contains_key("host")));
+    let header = ["send", &endpoint.url("/open"), "--http", "2", "--body", BODY, "-H", "Host: hooks.example.com"];
+    scratch.run(header).assert_refused("--http: must be 1.1 or auto");
+}
+
+#[test]
+fn host_other_than_the_signed_one_is_refused() {
+    let scratch = Scratch::new();
+    let url = "http://127.0.0.1:9/hooks";
+    scratch.write("request.http", signed_by_ring(BODY));
+    let commands: [&[&str]; 3] = [
+        &["sign", "--body", BODY, "--path", "/"],
+        &["send", url, "--body", BODY],
+        &["resend", "request.http", "--to", url],
+    ];
+    for command in commands {
+        let with = |more: &[&str]| scratch.run([command, &PROFILE, &["--keyid", "k"], more].concat());
+        with(&["-H", "Host: internal:8080"])
+            .assert_refused("--header: must not set Host to another host than hooks.example.com, which is signed");
+        with(&["--received-as", "internal:8080"])
+            .assert_refused("--received-as: must be omitted here, because it is a setting of receivers");
+    }
+    let same = ["-H", "Host: Hooks.example.com"];
+    scratch.run([commands[0], &PROFILE, &["--keyid", "k"], &same].concat()).assert_code(0);
+}
+
+#[test]
+fn only_missing_headers_are_to_be_added() {
+    let scratch = Scratch::new();
+    scratch.write("request.http", signed_by_ring(BODY).replace("Content-Type: application/json\r\n", ""));
+    let resend = ["resend", "request.http", "--to", "http://127.0.0.1:9", "--keyid", "k"];
+    scratch.run([&resend[..], &PROFILE].concat()).assert_refused(
+        "content-type: must be given once and be visible ASCII, because the profile covers it; add it with --header",
+    );
+    let twice = ["-H", "Content-Type: a/b", "-H", "Content-Type: c/d"];
+    let ended = scratch.run([&SIGN[..], &PROFILE, &twice].concat());
+    let ended = ended.assert_code(2);
+    assert!(!ended.stderr.contains("--header"), "{ended:?}");
+    scratch.run([&SIGN[..], &PROFILE, &["--nonce", ""]].concat()).assert_refused("--nonce: must be visible ASCII");
 }
 
 #[test]

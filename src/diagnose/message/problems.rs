@@ -1,6 +1,6 @@
 //! The causes for what a verifier reads from the head and refuses.
 
-use super::shown;
+use super::{shown, written};
 use crate::diagnose::cause::{Cause, CauseKind};
 use crate::diagnose::head;
 use crate::headers::{FieldName, Head, Occurrence};
@@ -8,7 +8,14 @@ use crate::message_signatures::{Inspection, Parameter, Problem, Profile};
 
 /// Returns a cause for each problem of the head.
 pub(super) fn causes(profile: &Profile, inspection: &Inspection<'_>, head: &dyn Head) -> Vec<Cause> {
-    let mut causes: Vec<Cause> = inspection.problems.iter().map(|problem| cause(problem, profile, head)).collect();
+    let label = inspection.signed.as_ref().map(|signed| signed.label.as_str());
+    let of = |problem: &Problem| match problem {
+        Problem::NoSignatureBytes | Problem::MalformedHeader("signature") => {
+            written::unreadable(profile, label, head).unwrap_or_else(|| cause(problem, profile, head))
+        }
+        _ => cause(problem, profile, head),
+    };
+    let mut causes: Vec<Cause> = inspection.problems.iter().map(of).collect();
     let Some(signed) = &inspection.signed else { return causes };
     for (identifier, field) in inspection.without_value(signed) {
         let cause = match field {

@@ -14,7 +14,7 @@ pub(super) fn causes(profile: &Profile, signed: &Signed, tolerance: Tolerance, n
     let created = signed.created.and_then(|created| {
         let text = created.as_unix().to_string();
         let wrong = time::wrong(text.as_bytes(), TimestampFormat::Seconds, tolerance, now, HEADER);
-        wrong.or_else(|| early(created, skew, now))
+        wrong.map(|cause| in_profile(cause, parameters(signed))).or_else(|| early(created, skew, now))
     });
     let expired = signed.expires.filter(|expires| now.seconds_since(*expires) > skew).map(|expires| {
         let age = now.seconds_since(expires);
@@ -29,6 +29,20 @@ pub(super) fn causes(profile: &Profile, signed: &Signed, tolerance: Tolerance, n
     });
     // A time in milliseconds is also too early, so `wrong` comes first.
     created.into_iter().chain(expired).collect()
+}
+
+fn parameters(signed: &Signed) -> &'static str {
+    if signed.expires.is_some() { "created and expires" } else { "created" }
+}
+
+/// The cause for a time in another unit without the settings of schemes, which a profile does not have.
+fn in_profile(cause: Cause, parameters: &str) -> Cause {
+    match cause.kind() {
+        CauseKind::TimestampMilliseconds => {
+            cause.with_fix(format!("on the sender, write {parameters} in Unix seconds: RFC 9421 permits nothing else"))
+        }
+        _ => cause,
+    }
 }
 
 /// Returns the cause for a time within the tolerance, but further in the future than the clocks may differ.

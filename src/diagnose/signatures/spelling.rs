@@ -22,21 +22,34 @@ pub(in crate::diagnose) enum Spelling {
     SpaceForPlus,
 }
 
+impl Spelling {
+    pub(in crate::diagnose) const fn describe(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+            Self::Base64Unpadded => "base64 without its padding",
+            Self::Base64Url => "URL-safe base64",
+            Self::Base64UrlUnpadded => "URL-safe base64 without its padding",
+            Self::Base64OfHex => "base64 of the hex text",
+            Self::HexPrefixed => "hex after 0x",
+            Self::PercentEncoded => "percent-encoded text",
+            Self::SpaceForPlus => "base64 with spaces for its +",
+        }
+    }
+}
+
 /// Returns the cause for a spelling other than the one that the scheme expects.
 pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
-    let (found, setting) = match spelling {
+    let setting = match spelling {
         Spelling::Hex if expected == Encoding::Hex => return None,
         Spelling::Base64 if expected == Encoding::Base64 => return None,
         Spelling::Base64Url if expected == Encoding::Base64Url => return None,
         Spelling::Base64UrlUnpadded if expected == Encoding::Base64UrlUnpadded => return None,
-        Spelling::Hex => ("hex", Some("Encoding::Hex")),
-        Spelling::Base64 => ("base64", Some("Encoding::Base64")),
-        Spelling::Base64Unpadded => ("base64 without its padding", None),
-        Spelling::Base64Url => ("URL-safe base64", Some("Encoding::Base64Url")),
-        Spelling::Base64UrlUnpadded => ("URL-safe base64 without its padding", Some("Encoding::Base64UrlUnpadded")),
-        Spelling::Base64OfHex => ("base64 of the hex text", None),
-        Spelling::HexPrefixed => ("hex after 0x", None),
-        Spelling::PercentEncoded => ("percent-encoded text", None),
+        Spelling::Hex => Some("Encoding::Hex"),
+        Spelling::Base64 => Some("Encoding::Base64"),
+        Spelling::Base64Url => Some("Encoding::Base64Url"),
+        Spelling::Base64UrlUnpadded => Some("Encoding::Base64UrlUnpadded"),
+        Spelling::Base64Unpadded | Spelling::Base64OfHex | Spelling::HexPrefixed | Spelling::PercentEncoded => None,
         Spelling::SpaceForPlus => {
             let what = "the signature is right, but each + of its base64 became a space: something decoded the header \
                         as if it were a form";
@@ -57,6 +70,7 @@ pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding
         }
         None => format!("on the sender, write the signature's bytes once, in {wanted}"),
     };
+    let found = spelling.describe();
     let what = format!("the signature is right, but is written as {found}, and the scheme expects {wanted}");
     Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()))
 }
