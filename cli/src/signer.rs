@@ -18,7 +18,7 @@ use crate::random;
 /// The parameters of a message signature.
 #[derive(Debug, Args)]
 pub(crate) struct ParameterArguments {
-    /// With --profile: the name of the key [default: the kid of a JWK]
+    /// With --profile: the name of the key [default: the kid of a JWK; for web-bots, its thumbprint]
     #[arg(long, value_name = "TEXT", requires = "profile")]
     keyid: Option<String>,
     /// With --profile: use this nonce in place of a random one for each request
@@ -55,11 +55,12 @@ impl RequestSigner {
         };
         let text = secret.text()?;
         let keys = text.signing_keyring(&scheme)?;
+        let kid = text.key_id().filter(|_| !signing.names_keys_by_thumbprint());
         let kind = match profile {
             Some((_, profile)) => Kind::Message {
                 signer: Box::new(profile.signer(keys).map_err(failed)?),
                 host: HeaderValue::try_from(profile.authority()).map_err(|error| Failure::input("--origin", error))?,
-                keyid: parameters.keyid.clone().or_else(|| text.key_id()),
+                keyid: parameters.keyid.clone().or(kid),
                 nonce: parameters.nonce.clone(),
             },
             None => Kind::Scheme(Signer::new(scheme.clone(), keys).map_err(failed)?),

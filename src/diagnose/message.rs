@@ -66,7 +66,8 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     cause.kind() == CauseKind::HeaderValueDiffers && cause.header() == Some(bases::CONTENT_DIGEST)
                 });
                 let body = body.into_iter().filter(|_| !is_other_digest);
-                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).collect();
+                let name = self.other_thumbprint(profile, signed, secret);
+                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).chain(name).collect();
             }
             unfound => {
                 let is_complete = causes.is_empty() && body.is_empty();
@@ -159,6 +160,24 @@ impl<H: Head + ?Sized> Capture<'_, H> {
             .at_header("Content-Digest"),
         ]));
         causes
+    }
+
+    /// Explains a `keyid` that is the thumbprint of another key than the one that verifies.
+    fn other_thumbprint(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
+        let named = profile.named_thumbprint(signed)?;
+        let key = self.scheme.key_material(self.secrets.get(secret)?).ok()?;
+        let thumbprint = key.public_key()?.thumbprint();
+        let cause = || {
+            Cause::new(
+                CauseKind::KeyUnknown,
+                format!(
+                    "keyid is {named:?}, and the thumbprint of the key that verifies the signature is {thumbprint:?}"
+                ),
+                "on the sender, write the JWK thumbprint (RFC 7638) of the key in keyid: the tag demands it",
+            )
+            .at_header("Signature-Input")
+        };
+        (named != thumbprint).then(cause).map(Cause::proven)
     }
 
     fn unknown_key(&self, signed: &Signed, space: &Space<'_>, tried: u32, cut: bool, is_complete: bool) -> Cause {
