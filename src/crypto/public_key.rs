@@ -40,7 +40,7 @@ pub(crate) use checks::{Signature, SignatureChecks};
 pub(crate) use text::is_visibly_private;
 pub(crate) use text::{read_private, read_public};
 #[cfg(feature = "message-signatures")]
-pub(crate) use thumbprint::{is_thumbprint, thumbprint};
+pub(crate) use thumbprint::is_thumbprint;
 
 /// A public key, with its private key if that is known, set up for one algorithm.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl KeyPair {
                 verifying,
                 signing,
                 #[cfg(feature = "message-signatures")]
-                thumbprint: thumbprint(public),
+                thumbprint: public.thumbprint(),
             })
         };
         pair().ok_or(ConfigError::fixed("public_key", "must be a valid key of the scheme's algorithm"))

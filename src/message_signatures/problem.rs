@@ -68,7 +68,7 @@ pub enum Problem {
     /// The nonce is not base64url without padding, or has too few bytes.
     #[error("parameter nonce: not base64url without padding, or fewer bytes than the profile demands")]
     ShortNonce,
-    /// The tag demands that `keyid` is the thumbprint of the key, and it is no thumbprint.
+    /// The tag demands that `keyid` is the thumbprint of the key, and it does not have the form of one.
     #[error("parameter keyid: not a JWK thumbprint (RFC 7638), which the tag demands")]
     NoThumbprint,
     /// The parameter `alg` names an algorithm that the profile does not have.

@@ -41,24 +41,6 @@ impl PublicKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
-
-    /// The JWK thumbprint of the key with SHA-256 ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), in base64url without
-    /// padding. Web Bot Auth names keys by it. For a private key, use [`Secret::public_key`](crate::Secret::public_key).
-    ///
-    #[cfg_attr(feature = "ed25519", doc = "```")]
-    #[cfg_attr(not(feature = "ed25519"), doc = "```ignore")]
-    /// use hookwarden::message_signatures::Profile;
-    ///
-    /// let scheme = Profile::danger_web_bots("https://example.com").build()?.scheme("web-bots")?;
-    /// let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-    /// assert_eq!(scheme.public_key(jwk)?.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    /// # Ok::<(), hookwarden::ConfigError>(())
-    /// ```
-    #[cfg(feature = "message-signatures")]
-    #[must_use]
-    pub fn thumbprint(&self) -> alloc::string::String {
-        crate::crypto::public_key::thumbprint(self)
-    }
 }
 
 impl fmt::Debug for PublicKey {

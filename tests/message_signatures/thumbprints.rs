@@ -86,7 +86,7 @@ fn refused(problem: Problem) -> (Result<(), RefusalReason>, Option<Problem>) {
 }
 
 #[test]
-fn tagged_keyid_that_is_no_thumbprint_is_refused() {
+fn tagged_keyid_other_than_a_thumbprint_is_refused() {
     for profile in [ucp, web_bots] {
         let longer = format!("{THUMBPRINT}A");
         for keyid in [

@@ -223,6 +223,8 @@ fn message_of_each_profile_verifies() {
     for profile in ["adcp-webhooks", "adcp-requests", "ucp", "web-bots"] {
         let options = ["--profile", profile, "--origin", ORIGIN];
         let ended = scratch.run([&SIGN[..5], &options, &["--secret-file", "private.jwk"]].concat()).assert_code(0);
+        // Web Bot Auth demands the thumbprint of the key.
+        assert_eq!(ended.stdout.contains("keyid=\"2027-01\""), profile != "web-bots", "{ended:?}");
         scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
         let verify = ["verify", "request.http", "--secret-file", "public.jwk"];
         scratch.run([&verify[..], &options].concat()).assert_code(0);
