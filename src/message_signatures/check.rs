@@ -25,7 +25,11 @@ impl Profile {
         let algorithms = self.algorithms.clone();
         let decoys = PreparedKeys::public_key_decoy(&algorithms, algorithms.len());
         let scheme = MessageScheme { profile: self.clone(), decoys };
-        let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme)?;
+        // A signature with `created` can arrive for the first time when its clock is ahead.
+        let max_age = self.max_age.as_duration().as_secs();
+        let validity = u64::try_from(self.clock_skew).unwrap_or_default().saturating_add(max_age);
+        let min_lifetime = self.is_created_optional.then(|| u32::try_from(validity).unwrap_or(u32::MAX));
+        let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme, min_lifetime)?;
         scheme.into_builder().signature_header(SIGNATURE).tolerance(self.max_age).build()
     }
 

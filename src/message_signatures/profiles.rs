@@ -99,7 +99,8 @@ impl Profile {
     ///
     /// * **Replay.** `created` is optional, so a signature can be valid for as long as its key. If it is present, it is at
     ///   most a day old. A Warden needs a `warden::Replay` setting:
-    ///   * For webhooks, set `Replay::lifetime` to at least a day and a minute, the maximum age and the clock skew.
+    ///   * For webhooks, set `Replay::lifetime`. A Warden demands at least the maximum age, the clock skew and its deadline for
+    ///     the body together: a little more than a day. A signature without `created` is accepted again after this time.
     ///   * For requests, set `Replay::danger_simultaneous_only` or `Replay::danger_off`. A `GET` that is sent again and a retry
     ///     with the same `Idempotency-Key` can have the same signature, and must reach the handler. The handler must
     ///     answer a retry from what it stored for the `Idempotency-Key`, and must have no effect for a `GET`. This

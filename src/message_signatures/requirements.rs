@@ -54,9 +54,9 @@ impl ProfileBuilder {
     /// Permits signatures without `created`. The age of those that have it is limited as usual, and so is `expires`.
     ///
     /// **A signature without either is valid for as long as its key.** The scheme then has no timestamp, so a Warden needs a
-    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age and the clock skew together, or a
-    /// signature with `created` can be replayed when its delivery has expired in the replay store. Signatures without
-    /// `created` need as long as the time until `expires`, or as long as a key is used.
+    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age, the clock skew and the deadline of
+    /// the body together, for which a signature with `created` can arrive again: a Warden refuses a shorter one. **Signatures without `created` need as long as the
+    /// time until `expires`, or as long as a key is used.**
     pub fn created_optional(self) -> Self {
         self.set(|profile| profile.is_created_optional = true)
     }
