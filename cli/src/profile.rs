@@ -64,6 +64,11 @@ impl SigningArguments {
         }
     }
 
+    /// Whether requests are signed by a profile, in place of a scheme.
+    pub(crate) fn has_profile(&self) -> bool {
+        self.profile.is_some()
+    }
+
     /// Whether a signature names its key by a thumbprint, which the signer writes.
     pub(crate) fn names_keys_by_thumbprint(&self) -> bool {
         self.profile == Some(ProfileName::WebBots)

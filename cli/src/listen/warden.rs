@@ -63,7 +63,8 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
     }
     let provider = arguments.signing.provider();
     let Some(duplicates) = provider.as_ref().and_then(|provider| provider.duplicates()) else {
-        return Replay::new().lifetime(UNSTAMPED_LIFETIME);
+        let is_profile = arguments.signing.has_profile();
+        return Replay::new().lifetime(if is_profile { PROFILE_LIFETIME } else { UNSTAMPED_LIFETIME });
     };
     let replay = match duplicates.lifetime {
         Some(lifetime) => Replay::new().lifetime(lifetime),
@@ -105,6 +106,9 @@ fn explained(error: &ConfigError) -> String {
 
 /// How long an equal body is a duplicate if the scheme has no timestamp and the provider's file recommends nothing.
 const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// It must be longer than a signature of the profile with a time is valid: a day for UCP.
+const PROFILE_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
 
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
