@@ -56,3 +56,5 @@ pub use algorithm::Algorithm;
 pub use body_hash::HashAlgorithm;
 pub use live_keys::{LiveKeys, Proven};
 pub use mac::PreparedKeys;
+#[cfg(feature = "message-signatures")]
+pub(crate) use newest::NewestKey;

@@ -112,7 +112,8 @@
 //! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is only
 //!   limited by [`ProfileBuilder::max_validity`], but no signature is accepted after the maximum age.
 //! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin.
-//! * **`keyid` selects no key** among those of a sender: see below.
+//! * **`keyid` selects no key** among those of a sender: see below. A tag can demand that it is the thumbprint of the key:
+//!   [`ProfileBuilder::thumbprint_keyid`].
 //!
 //! # Algorithms
 //!
@@ -126,8 +127,8 @@
 //!
 //! # Keys by `keyid`
 //!
-//! All valid keys of the sender are tried; `keyid` does not select one. [`Profile::keyid`] reads it as a webhook id, so that
-//! each `keyid` has its own keys:
+//! All valid keys of the sender are tried; `keyid` does not select one, unless the tag demands a thumbprint.
+//! [`Profile::keyid`] reads it as a webhook id, so that each `keyid` has its own keys:
 //!
 #![cfg_attr(feature = "warden", doc = "```")]
 #![cfg_attr(not(feature = "warden"), doc = "```ignore")]

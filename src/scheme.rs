@@ -139,6 +139,12 @@ impl Scheme {
         }
     }
 
+    /// For how many seconds a request can be valid that has a timestamp although it needs none.
+    #[cfg(feature = "warden")]
+    pub(crate) fn min_replay_lifetime(&self) -> Option<u32> {
+        self.custom.as_ref()?.min_lifetime
+    }
+
     /// The signature algorithm. If there are several, it is the first one.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {

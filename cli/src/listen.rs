@@ -94,9 +94,9 @@ pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failur
     let forward = arguments.forward.as_ref().map(|url| Forward::new(arguments, url)).transpose()?;
     let (scheme, profile) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
-    let named = profile.map(|profile| Ok((profile, secret.keyrings_by_name(&scheme)?))).transpose()?;
+    let named = profile.map(|profile| Ok((profile, secret.named_keys(&scheme)?))).transpose()?;
     let keys = match named {
-        Some((profile, Some(keyrings))) => Keys::ByName(Box::new(profile), keyrings),
+        Some((profile, Some(named))) => Keys::ByName(Box::new(profile), named),
         _ => Keys::All(secret.verifying_keyring(&scheme)?),
     };
     let warden = warden::build(arguments, &scheme, keys)?;

@@ -89,6 +89,11 @@ impl SigningArguments {
         self.scheme.scheme()
     }
 
+    /// Whether a signature names its key by a thumbprint, which the signer writes.
+    pub(crate) fn names_keys_by_thumbprint(&self) -> bool {
+        self.profile == Some(ProfileName::WebBots)
+    }
+
     /// The profile and its name, if one is set. If no origin is given, it is that of `url`.
     pub(crate) fn profile(&self, url: Option<&Uri>) -> Result<Option<(String, Profile)>, Failure> {
         self.builder(url)?.map(|(name, builder)| Ok((name, built(builder)?))).transpose()

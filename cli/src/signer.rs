@@ -20,7 +20,8 @@ use crate::random;
 /// The parameters of a message signature.
 #[derive(Debug, Args)]
 pub(crate) struct ParameterArguments {
-    /// With --profile: the name of the key [default: the kid of a JWK]. Of several JWKs, the one with this name signs
+    /// With --profile: the name of the key [default: the kid of a JWK; for web-bots, its thumbprint]. Of several JWKs,
+    /// the one with this name signs
     #[arg(long, value_name = "TEXT", requires = "profile")]
     keyid: Option<String>,
     /// With --profile: use this nonce in place of a random one for each request
@@ -70,13 +71,14 @@ impl RequestSigner {
         let text = secret.text()?;
         let kind = match profile {
             Some((_, profile)) => {
-                let key = text.message_key(parameters.keyid.as_deref())?;
+                let key = text.message_key(&scheme, parameters.keyid.as_deref())?;
+                let kid = || named_keys::key_id(key).filter(|_| !signing.names_keys_by_thumbprint());
                 let keys = Keyring::new(scheme.secret(key).map_err(|error| profile::unusable_key(&error))?);
                 Kind::Message {
                     signer: Box::new(profile.signer(keys).map_err(failed)?),
                     host: HeaderValue::try_from(profile.authority())
                         .map_err(|error| Failure::input("--origin", error))?,
-                    keyid: parameters.keyid.clone().or_else(|| named_keys::key_id(key)),
+                    keyid: parameters.keyid.clone().or_else(kid),
                     nonce: parameters.nonce.clone(),
                 }
             }

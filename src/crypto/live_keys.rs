@@ -103,7 +103,8 @@ impl<'k> LiveKeys<'k> {
         self.proven(matches, digests.iter().filter_map(|digest| digest.first_chunk().copied()))
     }
 
-    /// Like [`verify`](Self::verify), with only those keys that are for one of `algorithms`.
+    /// Like [`verify`](Self::verify), with only those keys that are for one of `algorithms`, and have this thumbprint if one
+    /// is given.
     ///
     /// If no key verifies, each of the algorithms without a key also verifies with its key of `decoys`. Otherwise response
     /// times reveal for which algorithms a sender has keys, and so which webhook ids exist.
@@ -112,12 +113,17 @@ impl<'k> LiveKeys<'k> {
         &self,
         algorithms: &[Algorithm],
         decoys: Option<&PreparedKeys>,
+        thumbprint: Option<&str>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<Proven<'k>, Reason> {
         // An HMAC is the only algorithm of its scheme.
         let Some(decoys) = decoys else { return self.verify(&[message], signature) };
-        let live = || self.keys.live_pairs(self.now).filter(|(_, pair)| algorithms.contains(&pair.algorithm()));
+        let is_named = |pair: &KeyPair| thumbprint.is_none_or(|thumbprint| pair.thumbprint() == thumbprint);
+        let live = || {
+            let fitting = self.keys.live_pairs(self.now).filter(|(_, pair)| algorithms.contains(&pair.algorithm()));
+            fitting.filter(|(_, pair)| is_named(pair))
+        };
         let check = |keys: &mut dyn Iterator<Item = (u8, &KeyPair)>, all: &PreparedKeys| {
             let signature = Signature { bytes: signature.to_vec(), stamp: 0 };
             let mut checks = SignatureChecks::with_keys(keys, alloc::vec![signature], 1);

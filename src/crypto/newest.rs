@@ -30,6 +30,14 @@ impl NewestKey<'_> {
         }
     }
 
+    /// The thumbprint of the public key. An HMAC has none.
+    pub(crate) fn thumbprint(&self) -> Option<&str> {
+        match self {
+            Self::Mac(_) => None,
+            Self::Pair(pair) => Some(pair.thumbprint()),
+        }
+    }
+
     /// Returns the signature of `message`. `None` if the key is public, or there are no random numbers.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match self {

@@ -14,6 +14,8 @@ mod missing;
 #[cfg(feature = "rsa")]
 mod rsa;
 mod text;
+#[cfg(feature = "message-signatures")]
+mod thumbprint;
 
 #[cfg(not(feature = "ecdsa"))]
 use missing as ecdsa;
@@ -22,6 +24,8 @@ use missing as ed25519;
 #[cfg(not(feature = "rsa"))]
 use missing as rsa;
 
+#[cfg(feature = "message-signatures")]
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -35,6 +39,8 @@ pub(crate) use checks::{Signature, SignatureChecks};
 #[cfg(any(feature = "diagnose", all(feature = "serde", feature = "warden")))]
 pub(crate) use text::is_visibly_private;
 pub(crate) use text::{read_private, read_public};
+#[cfg(feature = "message-signatures")]
+pub(crate) use thumbprint::is_thumbprint;
 
 /// A public key, with its private key if that is known, set up for one algorithm.
 #[derive(Clone)]
@@ -43,13 +49,17 @@ pub(crate) struct KeyPair {
     algorithm: Algorithm,
     verifying: Arc<dyn VerifyingKey>,
     signing: Option<Arc<dyn SigningKey>>,
+    /// Empty for a decoy, so that no `keyid` equals it.
+    #[cfg(feature = "message-signatures")]
+    thumbprint: String,
 }
 
 impl KeyPair {
     /// `material` is a key of the algorithm's kind.
     pub(super) fn new(algorithm: Algorithm, material: &KeyMaterial) -> Result<Self, ConfigError> {
         let pair = || {
-            let verifying = verifying(algorithm, material.public_key()?.as_bytes())?;
+            let public = material.public_key()?;
+            let verifying = verifying(algorithm, public.as_bytes())?;
             let signing = match material.secret() {
                 Some(secret) => Some(signing(algorithm, secret.expose())?),
                 None => None,
@@ -59,6 +69,8 @@ impl KeyPair {
                 algorithm,
                 verifying,
                 signing,
+                #[cfg(feature = "message-signatures")]
+                thumbprint: public.thumbprint(),
             })
         };
         pair().ok_or(ConfigError::fixed("public_key", "must be a valid key of the scheme's algorithm"))
@@ -72,12 +84,24 @@ impl KeyPair {
             KeyKind::P256 => ecdsa::DECOY,
             KeyKind::Rsa => rsa::DECOY,
         };
-        Some(Self { algorithm, verifying: verifying(algorithm, public)?, signing: None })
+        Some(Self {
+            algorithm,
+            verifying: verifying(algorithm, public)?,
+            signing: None,
+            #[cfg(feature = "message-signatures")]
+            thumbprint: String::new(),
+        })
     }
 
     #[cfg(any(feature = "message-signatures", feature = "warden"))]
     pub(crate) const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The thumbprint of the public key.
+    #[cfg(feature = "message-signatures")]
+    pub(crate) fn thumbprint(&self) -> &str {
+        &self.thumbprint
     }
 
     pub(super) const fn can_sign(&self) -> bool {

@@ -67,7 +67,8 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     cause.kind() == CauseKind::HeaderValueDiffers && cause.header() == Some(bases::CONTENT_DIGEST)
                 });
                 let body = body.into_iter().filter(|_| !is_other_digest);
-                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).collect();
+                let name = self.other_thumbprint(profile, signed, secret);
+                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).chain(name).collect();
             }
             unfound => {
                 causes.extend(written::probable_hex(profile, signed, &self.head));

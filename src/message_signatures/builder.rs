@@ -45,6 +45,7 @@ impl Profile {
                     max_validity: None,
                     min_nonce_bytes: 0,
                     tag: TagRule::Untagged,
+                    thumbprint_tag: None,
                     label: None,
                     preferred_label: None,
                     ignores_insufficient: false,
@@ -213,7 +214,9 @@ impl ProfileBuilder {
                 profile.required.retain(|parameter| *parameter != Parameter::Created);
             }
             let tag = matches!(profile.tag, TagRule::Exactly(_)).then_some(Parameter::Tag);
-            let mut needed = profile.required.iter().copied().chain(tag);
+            let keyid = profile.thumbprint_tag.as_ref().map(|_| Parameter::Keyid);
+            let has_hmac = profile.algorithms.iter().any(|algorithm| algorithm.key_kind().is_none());
+            let mut needed = profile.required.iter().copied().chain(tag).chain(keyid);
             let both = needed.find(|parameter| profile.forbidden.contains(parameter));
             let needs_rule = profile.required.contains(&Parameter::Tag) && matches!(profile.tag, TagRule::Untagged);
             if let Some(both) = both {
@@ -221,6 +224,12 @@ impl ProfileBuilder {
             }
             if needs_rule {
                 self.keep("requires", "must not name tag unless tag, optional_tag or danger_any_tag is set");
+            }
+            if keyid.is_some() && has_hmac {
+                self.keep(
+                    "algorithms",
+                    "must be algorithms with public keys, or set danger_any_keyid: a secret has no thumbprint",
+                );
             }
         }
         let covers_body = self.profile.as_ref().is_none_or(Profile::covers_body);

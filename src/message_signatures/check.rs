@@ -25,7 +25,11 @@ impl Profile {
         let algorithms = self.algorithms.clone();
         let decoys = PreparedKeys::public_key_decoy(&algorithms, algorithms.len());
         let scheme = MessageScheme { profile: self.clone(), decoys };
-        let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme)?;
+        // A signature with `created` can arrive for the first time when its clock is ahead.
+        let max_age = self.max_age.as_duration().as_secs();
+        let validity = u64::try_from(self.clock_skew).unwrap_or_default().saturating_add(max_age);
+        let min_lifetime = self.is_created_optional.then(|| u32::try_from(validity).unwrap_or(u32::MAX));
+        let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme, min_lifetime)?;
         scheme.into_builder().signature_header(SIGNATURE).tolerance(self.max_age).build()
     }
 
@@ -71,10 +75,12 @@ impl Profile {
     }
 
     fn begin(&self, message: Message, decoys: Option<PreparedKeys>) -> MessageCheck {
-        let Message { base, signature, algorithms, created, expires, digest, uncovered_body, nonce } = message;
+        let Message { base, signature, algorithms, thumbprint, created, expires, digest, uncovered_body, nonce } =
+            message;
         let max_age = i64::try_from(self.max_age.as_duration().as_secs()).unwrap_or(i64::MAX);
         let times = Times { created, expires, max_age, clock_skew: self.clock_skew };
-        MessageCheck { base, signature, algorithms, decoys, times, digest, uncovered_body, has_body: false, nonce }
+        let has_body = false;
+        MessageCheck { base, signature, algorithms, thumbprint, decoys, times, digest, uncovered_body, has_body, nonce }
     }
 }
 
@@ -121,6 +127,8 @@ struct MessageCheck {
     signature: Vec<u8>,
     /// Only keys for these algorithms count.
     algorithms: Vec<Algorithm>,
+    /// Only the key with this thumbprint counts.
+    thumbprint: Option<String>,
     decoys: Option<PreparedKeys>,
     times: Times,
     /// `None` if the signature does not cover the digest. Then the request must have no body, unless the profile has
@@ -154,7 +162,9 @@ impl CustomCheck for MessageCheck {
     fn finish(self: Box<Self>, keys: LiveKeys<'_>) -> Result<Proven<'_>, Reason> {
         // The signature first, so that response times do not show which webhook ids exist.
         let decoys = self.decoys.as_ref();
-        let proven = keys.verify_with(&self.algorithms, decoys, self.base.as_bytes(), &self.signature)?;
+        let thumbprint = self.thumbprint.as_deref();
+        let base = self.base.as_bytes();
+        let proven = keys.verify_with(&self.algorithms, decoys, thumbprint, base, &self.signature)?;
         self.check_rest(keys.now()).map_err(|problem| problem.reason())?;
         // A nonce is unique only for its key. The parameters of a signature are always signed.
         Ok(match &self.nonce {

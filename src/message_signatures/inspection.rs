@@ -102,6 +102,11 @@ impl Profile {
         self.algorithms_of(&signed.input).map_or(true, |named| named.contains(&algorithm))
     }
 
+    /// The thumbprint that the signature gives as its `keyid`, if its tag demands one.
+    pub(crate) fn named_thumbprint<'s>(&self, signed: &'s Signed) -> Option<&'s str> {
+        self.thumbprint(&signed.input).ok().flatten()
+    }
+
     /// The names of the algorithms in the parameter `alg`.
     pub(crate) fn algorithm_names(&self) -> Vec<&'static str> {
         self.algorithms.iter().filter_map(|algorithm| name(*algorithm)).collect()

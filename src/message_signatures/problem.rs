@@ -68,6 +68,9 @@ pub enum Problem {
     /// The nonce is not base64url without padding, or has too few bytes.
     #[error("parameter nonce: not base64url without padding, or fewer bytes than the profile demands")]
     ShortNonce,
+    /// The tag demands that `keyid` is the thumbprint of the key, and it does not have the form of one.
+    #[error("parameter keyid: not a JWK thumbprint (RFC 7638), which the tag demands")]
+    NoThumbprint,
     /// The parameter `alg` names an algorithm that the profile does not have.
     #[error("parameter alg: not an algorithm of the profile")]
     WrongAlgorithm,
@@ -117,6 +120,7 @@ impl Problem {
             | Self::ForbiddenParameter(_)
             | Self::MalformedParameter(_)
             | Self::ShortNonce
+            | Self::NoThumbprint
             | Self::WrongAlgorithm => Reason::MalformedSignature,
         }
     }

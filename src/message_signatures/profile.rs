@@ -57,6 +57,8 @@ pub struct Profile {
     /// `0` permits any nonce.
     pub(super) min_nonce_bytes: usize,
     pub(super) tag: TagRule,
+    /// With this tag, `keyid` is the thumbprint of the key.
+    pub(super) thumbprint_tag: Option<String>,
     pub(super) label: Option<String>,
     pub(super) preferred_label: Option<String>,
     pub(super) ignores_insufficient: bool,

@@ -99,14 +99,16 @@ impl Profile {
     ///
     /// * **Replay.** `created` is optional, so a signature can be valid for as long as its key. If it is present, it is at
     ///   most a day old. A Warden needs a `warden::Replay` setting:
-    ///   * For webhooks, set `Replay::lifetime` to at least a day and a minute, the maximum age and the clock skew.
+    ///   * For webhooks, set `Replay::lifetime`. A Warden demands at least the maximum age, the clock skew and its deadline for
+    ///     the body together: a little more than a day. A signature without `created` is accepted again after this time.
     ///   * For requests, set `Replay::danger_simultaneous_only` or `Replay::danger_off`. A `GET` that is sent again and a retry
     ///     with the same `Idempotency-Key` can have the same signature, and must reach the handler. The handler must
     ///     answer a retry from what it stored for the `Idempotency-Key`, and must have no effect for a `GET`. This
     ///     profile only demands that the header is signed if it is present.
     /// * **Who signed.** Look the key up in the UCP profile of a party that you know, and compare `UCP-Agent` with it. With the tag
-    ///   `web-bot-auth`, the `keyid` must be the RFC 7638 thumbprint of the key. Check that an order belongs to the business
-    ///   that signed its webhook.
+    ///   `web-bot-auth`, the `keyid` must be the RFC 7638 thumbprint of the key
+    ///   ([`thumbprint_keyid`](ProfileBuilder::thumbprint_keyid)); without a tag, any `keyid` is valid. Check that an order
+    ///   belongs to the business that signed its webhook.
     ///   If `Signature-Agent` has several members, use the one whose key is the label of the signature, and compare it with
     ///   the party. The profile does not verify the others.
     /// * **One signature.** Signatures that cover too little, such as the minimum of Web Bot Auth, are
@@ -136,6 +138,7 @@ impl Profile {
             .ignores_insufficient_signatures()
             .max_age(DAY)
             .optional_tag(WEB_BOT_AUTH)
+            .thumbprint_keyid(WEB_BOT_AUTH)
     }
 
     /// Starts the profile of [Web Bot
@@ -148,8 +151,8 @@ impl Profile {
     /// ago, `expires`, `keyid` and the tag `web-bot-auth`. The algorithm is Ed25519; set
     /// [`algorithms`](ProfileBuilder::algorithms) for others.
     ///
-    /// Look the key up in the directory of a bot that you know. Its `keyid` must be the RFC 7638 thumbprint of the key. If
-    /// `Signature-Agent` has several members, compare the one whose key is the label of the signature with the bot: the
+    /// Look the key up in the directory of a bot that you know. The `keyid` must be the RFC 7638 thumbprint of the key
+    /// ([`thumbprint_keyid`](ProfileBuilder::thumbprint_keyid)). If `Signature-Agent` has several members, compare the one whose key is the label of the signature with the bot: the
     /// others are not verified.
     ///
     /// A Warden also needs `danger_unsigned_body` and `Replay::danger_off()`: bots use a signature for several requests, and two
@@ -171,6 +174,7 @@ impl Profile {
             .requires([Parameter::Expires, Parameter::Keyid])
             .max_age(DAY)
             .tag(WEB_BOT_AUTH)
+            .thumbprint_keyid(WEB_BOT_AUTH)
             .danger_unsigned_body()
             .danger_unsigned_target()
     }

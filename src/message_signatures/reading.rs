@@ -13,6 +13,7 @@ use super::profile::{MAX_COMPONENTS, Profile};
 use super::structured::{Dictionary, InnerList, Member};
 use super::values::{Source, dictionary, rewritten_dictionary};
 use crate::crypto::Algorithm;
+use crate::crypto::public_key::is_thumbprint;
 use crate::encoding::Encoding;
 use crate::headers::Head;
 use crate::time::Timestamp;
@@ -24,6 +25,8 @@ pub(super) struct Message {
     pub(super) signature: Vec<u8>,
     /// The algorithms of the keys that can verify it.
     pub(super) algorithms: Vec<Algorithm>,
+    /// The thumbprint of the only key that can verify it.
+    pub(super) thumbprint: Option<String>,
     /// `None` only if the profile has `created_optional`.
     pub(super) created: Option<Timestamp>,
     pub(super) expires: Option<Timestamp>,
@@ -49,6 +52,7 @@ impl Message {
         let signature = signature.ok_or(Problem::NoSignatureBytes)?.to_vec();
         let (created, expires) = profile.check_parameters(input)?;
         let algorithms = profile.algorithms_of(input)?;
+        let thumbprint = profile.thumbprint(input)?.map(String::from);
 
         let components = components(input)?;
         let uncovered_body = profile.check_coverage(&components, label, &headers)?;
@@ -64,7 +68,7 @@ impl Message {
         let nonce = text(input, Parameter::Nonce)?;
         let keyid = text(input, Parameter::Keyid)?.unwrap_or_default();
         let nonce = nonce.map(|nonce| [keyid.into(), nonce.into()]);
-        Ok(Self { base, signature, algorithms, created, expires, digest, uncovered_body, nonce })
+        Ok(Self { base, signature, algorithms, thumbprint, created, expires, digest, uncovered_body, nonce })
     }
 }
 
@@ -108,6 +112,7 @@ impl Profile {
         if text(input, Parameter::Nonce)?.is_some_and(|nonce| !self.permits_nonce(nonce)) {
             return Err(Problem::ShortNonce);
         }
+        self.thumbprint(input)?;
         let created = time(input, Parameter::Created)?;
         let expires = time(input, Parameter::Expires)?;
         if let (Some(created), Some(expires)) = (created, expires) {
@@ -120,6 +125,16 @@ impl Profile {
             }
         }
         Ok((created, expires))
+    }
+
+    /// Returns the thumbprint that `keyid` is, if the tag of the signature demands one.
+    pub(super) fn thumbprint<'i>(&self, input: &'i InnerList) -> Result<Option<&'i str>, Problem> {
+        let tag = text(input, Parameter::Tag)?;
+        if tag.is_none() || tag != self.thumbprint_tag.as_deref() {
+            return Ok(None);
+        }
+        let keyid = text(input, Parameter::Keyid)?.ok_or(Problem::MissingParameter(Parameter::Keyid))?;
+        if is_thumbprint(keyid) { Ok(Some(keyid)) } else { Err(Problem::NoThumbprint) }
     }
 
     pub(super) fn permits_nonce(&self, nonce: &str) -> bool {

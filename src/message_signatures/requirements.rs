@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::builder::ProfileBuilder;
 use super::component::{Form, Kind};
-use super::profile::TagRule;
+use super::profile::{Profile, TagRule};
 use super::structured::{is_key, string};
 
 impl ProfileBuilder {
@@ -54,9 +54,9 @@ impl ProfileBuilder {
     /// Permits signatures without `created`. The age of those that have it is limited as usual, and so is `expires`.
     ///
     /// **A signature without either is valid for as long as its key.** The scheme then has no timestamp, so a Warden needs a
-    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age and the clock skew together, or a
-    /// signature with `created` can be replayed when its delivery has expired in the replay store. Signatures without
-    /// `created` need as long as the time until `expires`, or as long as a key is used.
+    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age, the clock skew and the deadline of
+    /// the body together, for which a signature with `created` can arrive again: a Warden refuses a shorter one. **Signatures without `created` need as long as the
+    /// time until `expires`, or as long as a key is used.**
     pub fn created_optional(self) -> Self {
         self.set(|profile| profile.is_created_optional = true)
     }
@@ -108,18 +108,35 @@ impl ProfileBuilder {
     ///
     /// Without this setting, signatures that have a tag are ignored: a tag says for which application a message is signed.
     pub fn tag(self, tag: impl Into<String>) -> Self {
-        self.tag_rule("tag", tag.into(), TagRule::Exactly)
+        self.tag_setting("tag", tag.into(), |profile, tag| profile.tag = TagRule::Exactly(tag))
     }
 
     /// Like [`tag`](Self::tag), but signatures without a tag also count. A signer writes no tag.
     pub fn optional_tag(self, tag: impl Into<String>) -> Self {
-        self.tag_rule("optional_tag", tag.into(), TagRule::Optional)
+        self.tag_setting("optional_tag", tag.into(), |profile, tag| profile.tag = TagRule::Optional(tag))
     }
 
     /// Lets signatures with any tag count. **A message that is signed for another application with the same key is then
     /// valid, too.**
     pub fn danger_any_tag(self) -> Self {
         self.set(|profile| profile.tag = TagRule::Any)
+    }
+
+    /// Demands of signatures with this tag that `keyid` is the JWK thumbprint of the key
+    /// ([`PublicKey::thumbprint`](crate::PublicKey::thumbprint)). No other key of the sender then verifies them, whatever the
+    /// names of the keys are. A signer that writes the tag writes the thumbprint by default. Signatures without the tag may
+    /// have any `keyid`.
+    ///
+    /// [`Profile::ucp`](super::Profile::ucp) and [`Profile::danger_web_bots`](super::Profile::danger_web_bots) set it.
+    pub fn thumbprint_keyid(self, tag: impl Into<String>) -> Self {
+        self.tag_setting("thumbprint_keyid", tag.into(), |profile, tag| profile.thumbprint_tag = Some(tag))
+    }
+
+    /// Permits any `keyid`, also with the tag of [`thumbprint_keyid`](Self::thumbprint_keyid). **A sender can then give two keys
+    /// the same name, or use another name than the one by which others know its key.** A key of the sender must still verify
+    /// the signature.
+    pub fn danger_any_keyid(self) -> Self {
+        self.set(|profile| profile.thumbprint_tag = None)
     }
 
     /// Reads and writes the signature in base64url without padding. RFC 9421 has base64, and such signatures do not count then.
@@ -142,10 +159,10 @@ impl ProfileBuilder {
         })
     }
 
-    fn tag_rule(mut self, field: &'static str, tag: String, rule: fn(String) -> TagRule) -> Self {
+    fn tag_setting(mut self, field: &'static str, tag: String, change: impl FnOnce(&mut Profile, String)) -> Self {
         if tag.is_empty() || string(&tag).is_none() {
             self.keep(field, "must be visible ASCII and spaces, and not empty");
         }
-        self.set(|profile| profile.tag = rule(tag))
+        self.set(|profile| change(profile, tag))
     }
 }

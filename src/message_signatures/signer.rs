@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::reading::{SIGNATURE_INPUT, base};
 use super::structured::{Dictionary, Member, string};
 use super::values::Source;
-use crate::crypto::{Algorithm, PreparedKeys};
+use crate::crypto::{NewestKey, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
 use crate::headers::{FieldName, Head};
@@ -53,7 +53,7 @@ impl SignatureParameters {
         Self { keyid: None, nonce: None, expires_after: None }
     }
 
-    /// Sets the name of the key.
+    /// Sets the name of the key. If the tag demands the thumbprint of the key, it is the default.
     pub fn keyid(self, keyid: impl Into<String>) -> Self {
         Self { keyid: Some(keyid.into()), ..self }
     }
@@ -108,7 +108,7 @@ impl MessageSigner {
             self.profile.label.as_ref().or(self.profile.preferred_label.as_ref()).map_or(DEFAULT_LABEL, |label| label);
         let identifiers: Vec<&str> = components.iter().map(|component| component.identifier.as_str()).collect();
         let key = self.keys.newest(now).ok_or(SignError::new("key", "must be valid at the time of signing"))?;
-        let written = self.parameters(parameters, key.algorithm(), now)?;
+        let written = self.parameters(parameters, &key, now)?;
         let text = alloc::format!("{label}=({}){written}", identifiers.join(" "));
         // The signature base has the form that a verifier reads from this text.
         let unwritable = || SignError::new(SIGNATURE_INPUT, "must have fewer components and parameters");
@@ -152,7 +152,7 @@ impl MessageSigner {
     fn parameters(
         &self,
         given: &SignatureParameters,
-        algorithm: Algorithm,
+        key: &NewestKey<'_>,
         now: Timestamp,
     ) -> Result<String, SignError> {
         let Profile { required, forbidden, tag, .. } = &self.profile;
@@ -177,7 +177,14 @@ impl MessageSigner {
         });
         // Only a profile with `created_optional` can forbid it.
         let created = (!forbidden.contains(&Parameter::Created)).then(|| now.as_unix().to_string());
-        let alg = algorithms::name(algorithm).filter(|_| is_required(Parameter::Alg));
+        let alg = algorithms::name(key.algorithm()).filter(|_| is_required(Parameter::Alg));
+        let needs_thumbprint = tag.written().is_some() && tag.written() == self.profile.thumbprint_tag.as_deref();
+        let thumbprint = key.thumbprint().filter(|_| needs_thumbprint);
+        let keyid = given.keyid.as_deref().or(thumbprint);
+        if thumbprint.is_some() && keyid != thumbprint {
+            let problem = "must be the RFC 7638 thumbprint of the key, which the tag demands, or not be given";
+            return Err(SignError::new("keyid", problem));
+        }
         let quoted = |parameter: Parameter, text: Option<&str>| match text.map(string) {
             None => Ok(None),
             Some(Some(text)) if text != "\"\"" => Ok(Some(text)),
@@ -188,7 +195,7 @@ impl MessageSigner {
             (Parameter::Expires, expires),
             (Parameter::Nonce, quoted(Parameter::Nonce, given.nonce.as_deref())?),
             (Parameter::Alg, quoted(Parameter::Alg, alg)?),
-            (Parameter::Keyid, quoted(Parameter::Keyid, given.keyid.as_deref())?),
+            (Parameter::Keyid, quoted(Parameter::Keyid, keyid)?),
             (Parameter::Tag, quoted(Parameter::Tag, tag.written())?),
         ];
         let mut text = String::new();

@@ -36,9 +36,11 @@ impl Scheme {
         name: impl Into<Cow<'static, str>>,
         algorithms: Vec<Algorithm>,
         scheme: impl CustomScheme,
+        min_lifetime: Option<u32>,
     ) -> Result<Self, ConfigError> {
         let first = algorithms.first().copied().unwrap_or_default();
-        Self::builder(name).algorithm(first).custom(Custom::with_algorithms(scheme, algorithms)).build()
+        let custom = Custom { min_lifetime, ..Custom::with_algorithms(scheme, algorithms) };
+        Self::builder(name).algorithm(first).custom(custom).build()
     }
 
     /// Creates a scheme without a signature: a request contains the secret itself, for example as a password. Its checks

@@ -219,12 +219,15 @@ pub(super) struct Custom {
     pub(super) coverage: Coverage,
     pub(super) keeps_body: bool,
     pub(super) is_token: bool,
+    /// For how many seconds a request can be valid that has a timestamp although it needs none.
+    pub(super) min_lifetime: Option<u32>,
 }
 
 impl Custom {
     pub(super) fn new(scheme: impl CustomScheme) -> Self {
         let (coverage, keeps_body) = (scheme.coverage(), scheme.keeps_body());
-        Self { scheme: Arc::new(scheme), algorithms: Vec::new(), coverage, keeps_body, is_token: false }
+        let (algorithms, scheme) = (Vec::new(), Arc::new(scheme));
+        Self { scheme, algorithms, coverage, keeps_body, is_token: false, min_lifetime: None }
     }
 
     /// `algorithms` are for different kinds of keys.
@@ -250,9 +253,10 @@ impl Custom {
 
 impl fmt::Debug for Custom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { coverage, keeps_body, is_token, .. } = self;
+        let Self { coverage, keeps_body, is_token, min_lifetime, .. } = self;
         let mut custom = f.debug_struct("Custom");
-        custom.field("coverage", coverage).field("keeps_body", keeps_body).field("is_token", is_token).finish()
+        custom.field("coverage", coverage).field("keeps_body", keeps_body).field("is_token", is_token);
+        custom.field("min_lifetime", min_lifetime).finish()
     }
 }
 

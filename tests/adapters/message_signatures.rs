@@ -100,6 +100,13 @@ async fn attacks_on_message_signatures_are_refused() {
             good.clone().with("Content-Encoding", "gzip").carrying(gzip(BODY.as_bytes())),
             mismatch,
         ),
+        (
+            "the digest of the representation",
+            good.clone().without(digest).with("Repr-Digest", text(digest)),
+            refused(Reason::MalformedHeader),
+        ),
+        ("a digest without its padding", changed(&good, digest, "=:", ":"), malformed),
+        ("the name of the digest in upper case", changed(&good, digest, "sha-256", "SHA-256"), malformed),
         ("no digest", good.clone().without(digest), refused(Reason::MalformedHeader)),
         ("the query in another order", good.clone().to("/webhooks/any?kind=a&id=7"), mismatch),
         ("another query", good.clone().to("/webhooks/any?id=8&kind=a"), mismatch),

@@ -611,6 +611,29 @@ fn key_that_is_not_configured_is_named() {
 }
 
 #[test]
+fn keyid_that_is_not_the_thumbprint_is_proven() {
+    let named = |keyid: &str| {
+        let (text, mut message) = ed25519(1, "2027-01");
+        message.parameters = message.parameters.replace("2027-01", keyid) + ";tag=\"web-bot-auth\"";
+        let profile = || public_key_builder().tag("web-bot-auth").thumbprint_keyid("web-bot-auth");
+        let thumbprint = scheme(profile()).public_key(&text).unwrap().thumbprint();
+        let diagnosis = message.signed().diagnose(&scheme(profile()), &text, NOW);
+        assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
+        (diagnosis, thumbprint)
+    };
+    let (diagnosis, thumbprint) = named("2027-01");
+    assert_kinds(&diagnosis, &[CauseKind::SignatureParameter]);
+    assert!(diagnosis.causes()[0].what().contains("thumbprint"), "{diagnosis}");
+    let other = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let (diagnosis, _) = named(other);
+    assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
+    for text in [other, &thumbprint] {
+        assert!(diagnosis.causes()[0].what().contains(text), "{diagnosis}");
+    }
+    assert_kinds(&named(&thumbprint).0, &[]);
+}
+
+#[test]
 fn key_of_a_set_is_proven() {
     let ((first, _), (second, message)) = (ed25519(2, "2026-07"), ed25519(1, "2027-01"));
     let diagnosis =

@@ -1,7 +1,9 @@
 //! The vectors of AdCP 3.2.4 for webhooks, requests and URLs.
 //!
-//! Other files of AdCP's folder are not here: `body-integrity-policy.json` combines states of these vectors and has no
-//! messages, and `a2a` and `protocol-method-names.json` are about finding the operation in a body, which the application does.
+//! Other files of AdCP's folder are not here: `body-integrity-policy.json` has no messages, but [`bodies`] makes some for its
+//! cases of rewritten bodies, and `a2a` and `protocol-method-names.json` are about finding the operation in a body, which the application does.
+
+mod bodies;
 
 use std::collections::{BTreeMap, BTreeSet};
 

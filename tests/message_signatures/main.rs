@@ -13,6 +13,7 @@ mod received;
 mod replay;
 mod requirements;
 mod signing;
+mod thumbprints;
 mod ucp;
 mod vectors;
 mod web_bots;

@@ -44,7 +44,7 @@ fn profile_of(received: &Received) -> Profile {
 }
 
 fn warden(profile: &Profile) -> Warden {
-    warden_with(profile, Replay::new().lifetime(std::time::Duration::from_secs(86_460)))
+    warden_with(profile, Replay::new().lifetime(std::time::Duration::from_secs(86_471)))
 }
 
 fn warden_with(profile: &Profile, replay: Replay) -> Warden {
@@ -236,6 +236,26 @@ fn signatures_without_times_need_a_replay_setting() {
     let keys = Keyring::new(scheme.public_key(&read().keys[0].to_string()).unwrap());
     let error = Warden::builder(scheme).only_sender(keys).build().unwrap_err();
     assert!(error.to_string().contains("Replay"), "{error}");
+}
+
+/// What the error prevents: a copy would arrive when its delivery is forgotten, and its signature still valid.
+#[test]
+fn replay_lifetime_shorter_than_validity_is_refused() {
+    let build = |profile: &Profile, seconds| {
+        let scheme = profile.scheme("ucp").unwrap();
+        let keys = Keyring::new(scheme.public_key(&read().keys[0].to_string()).unwrap());
+        let replay = Replay::new().lifetime(std::time::Duration::from_secs(seconds));
+        Warden::builder(scheme).only_sender(keys).replay(replay).build()
+    };
+    let error = build(&profile_of(&received("request")), 86_470).unwrap_err();
+    let expected =
+        "replay.lifetime: must be at least 86471 s for ucp: a message with a time can arrive again for so long";
+    assert_eq!(error.to_string(), expected);
+    assert!(build(&profile_of(&received("request")), 86_471).is_ok());
+    let shorter = Profile::ucp("https://platform.example.com").max_age(std::time::Duration::from_secs(300));
+    let shorter = shorter.clock_skew(std::time::Duration::from_secs(5)).build().unwrap();
+    assert_eq!(build(&shorter, 315).unwrap_err().field(), "replay.lifetime");
+    assert!(build(&shorter, 316).is_ok());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use hookwarden::{ConfigError, IdSource, Keyring, Scheme, Warden};
 
 use super::Listen;
 use crate::failure::Failure;
+use crate::named_keys::NamedKeys;
 
 /// The event of one request.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ tokio::task_local! {
 pub(super) enum Keys {
     All(Keyring),
     /// Of a request those that its signature names.
-    ByName(Box<Profile>, Vec<(String, Keyring)>),
+    ByName(Box<Profile>, NamedKeys),
 }
 
 /// A Warden with the library's default limits and replay protection. Quotas would refuse the requests of a developer who
@@ -46,10 +47,13 @@ pub(super) fn build(arguments: &Listen, scheme: &Scheme, keys: Keys) -> Result<W
     let builder = Warden::builder(scheme.clone());
     let builder = match keys {
         Keys::All(keys) => builder.only_sender(keys),
-        Keys::ByName(profile, keyrings) => keyrings
-            .into_iter()
-            .fold(builder, |builder, (name, keys)| builder.sender(name, keys))
-            .webhook_id(IdSource::closure(move |head| profile.keyid(head))),
+        Keys::ByName(profile, NamedKeys { keyrings, thumbprints }) => {
+            let names = move |keyid: String| thumbprints.get(&keyid).cloned().unwrap_or(keyid);
+            keyrings
+                .into_iter()
+                .fold(builder, |builder, (name, keys)| builder.sender(name, keys))
+                .webhook_id(IdSource::closure(move |head| profile.keyid(head).map(&names)))
+        }
     };
     let mut builder = builder
         .quotas(Quotas::new().danger_unlimited_accepted().danger_unlimited_rejected())
@@ -78,7 +82,8 @@ fn duplicates(arguments: &Listen, scheme: &Scheme) -> Replay {
     }
     let provider = arguments.verifying.provider();
     let Some(duplicates) = provider.as_ref().and_then(|provider| provider.duplicates()) else {
-        return Replay::new().lifetime(UNSTAMPED_LIFETIME);
+        let is_profile = arguments.verifying.is_profile();
+        return Replay::new().lifetime(if is_profile { PROFILE_LIFETIME } else { UNSTAMPED_LIFETIME });
     };
     let replay = match duplicates.lifetime {
         Some(lifetime) => Replay::new().lifetime(lifetime),
@@ -120,6 +125,9 @@ fn explained(error: &ConfigError) -> String {
 
 /// How long an equal body is a duplicate if the scheme has no timestamp and the provider's file recommends nothing.
 const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// It must be longer than a signature of the profile with a time is valid: a day for UCP.
+const PROFILE_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
 
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 

@@ -278,6 +278,28 @@ fn key_of_many_is_chosen_by_keyid() {
 }
 
 #[test]
+fn key_of_many_is_chosen_by_thumbprint() {
+    let scratch = Scratch::new();
+    let keys: Vec<_> = (1..=5).map(|seed| jwks(seed, &format!("key-{seed}"))).collect();
+    let set = |texts: Vec<&str>| format!("{{\"keys\": [{}]}}", texts.join(","));
+    scratch.write("private.json", set(keys.iter().map(|(private, _)| &**private).collect()));
+    scratch.write("public.json", set(keys.iter().map(|(_, public)| &**public).collect()));
+    scratch.write("third.jwk", &keys[2].0);
+    let profile = ["--profile", "web-bots", "--origin", ORIGIN];
+    let ended = scratch.run([&SIGN[..5], &profile, &["--secret-file", "third.jwk"]].concat()).assert_code(0);
+    let thumbprint = ended.stdout.split("keyid=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let key = ["--secret-file", "private.json", "--keyid", thumbprint];
+    let ended = scratch.run([&SIGN[..5], &profile, &key].concat()).assert_code(0);
+    scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+    let verify = ["verify", "request.http", "--json", "--secret-file", "public.json"];
+    assert_eq!(scratch.run([&verify[..], &profile].concat()).assert_code(0).json()["secret"], 3);
+    let listener = Listener::start(&scratch, &[&profile[..], &["--secret-file", "public.json"]].concat());
+    let url = listener.url("/webhooks/acme");
+    scratch.run([&["send", &url, "--body", BODY], &key[..], &profile].concat()).assert_code(0);
+    listener.interrupt();
+}
+
+#[test]
 fn repeated_messages_have_their_own_nonces() {
     let scratch = Scratch::new();
     let listener = Listener::start(&scratch, &PROFILE);
@@ -363,6 +385,8 @@ fn message_of_each_profile_verifies() {
     for profile in ["adcp-webhooks", "adcp-requests", "ucp", "web-bots"] {
         let options = ["--profile", profile, "--origin", ORIGIN];
         let ended = scratch.run([&SIGN[..5], &options, &["--secret-file", "private.jwk"]].concat()).assert_code(0);
+        // Web Bot Auth demands the thumbprint of the key.
+        assert_eq!(ended.stdout.contains("keyid=\"2027-01\""), profile != "web-bots", "{ended:?}");
         scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
         let verify = ["verify", "request.http", "--secret-file", "public.jwk"];
         scratch.run([&verify[..], &options].concat()).assert_code(0);

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use hookwarden::crypto::Algorithm;
 use hookwarden::headers::RequestHead;
 use hookwarden::keys::AsyncKeyStore as _;
+use hookwarden::message_signatures::{Profile, SignatureParameters};
 use hookwarden::testing::TestClock;
+use hookwarden::{Keyring, Reason, Timestamp, Verifier};
 use hookwarden_jwks::{JwksKeys, JwksKeysBuilder, Source};
 
 use crate::server::{Reply, Server, document};
-use crate::store::{Found, builder, find, profile, scheme, set, source, store};
+use crate::store::{Found, builder, find, jwk, profile, scheme, set, source, store};
 
 #[tokio::test]
 async fn each_sender_has_only_its_own_keys() {
@@ -180,5 +183,39 @@ async fn documents_of_ucp_and_web_bots_have_keys() {
         let keys = builder(&TestClock::default()).sender("acme", source).build().unwrap();
         assert_eq!(find(&keys, keyid).await, Found::Key);
         assert_eq!(find(&keys, other).await, Found::Unknown);
+    }
+}
+
+/// The key that `keyid` names must also have this thumbprint.
+#[tokio::test]
+async fn tagged_signature_under_another_kid_is_refused() {
+    let (tag, now) = ("web-bot-auth", Timestamp::from_unix(1_800_000_000));
+    let ucp = || Profile::ucp("https://hooks.example.com").algorithms([Algorithm::Ed25519]);
+    let seed = |seed: u8| scheme().secret(&format!("{seed:02x}").repeat(32)).unwrap();
+    let thumbprint = |name: u8| seed(name).public_key().unwrap().thumbprint();
+    let document = |kid: &str| document(&format!(r#"{{"keys":[{}]}}"#, jwk(kid, 1, "")));
+    let (own, other) = (thumbprint(1), thumbprint(2));
+    for (kid, tag, expected) in [
+        ("2026", Some(tag), Err(Reason::MalformedSignature)),
+        (&other, Some(tag), Err(Reason::Mismatch)),
+        (&own, Some(tag), Ok(())),
+        ("2026", None, Ok(())),
+        (&other, None, Ok(())),
+    ] {
+        let server = Server::start(Reply::Send(document(kid))).await;
+        let source = Source::ucp(server.url()).danger_private_addresses();
+        let source = source.danger_root_certificates(server.authority.pem.clone());
+        let profile = ucp().build().unwrap();
+        let store = builder(&TestClock::default()).sender("acme", source).build().unwrap();
+        let keys = store.find(&format!("acme/{kid}")).await.unwrap().expect("the key");
+        let sender = tag.map_or(ucp(), |tag| ucp().tag(tag)).danger_any_keyid().build().unwrap();
+        let head = RequestHead::new("GET", "/orders", &[("Host", "hooks.example.com")]);
+        let parameters = SignatureParameters::new().keyid(kid);
+        let signer = sender.signer(Keyring::new(seed(1))).unwrap();
+        let signed = signer.sign_at(&head, b"", &parameters, now).unwrap();
+        let headers: Vec<_> = [("Host", "hooks.example.com")].into_iter().chain(signed.iter()).collect();
+        let verifier = Verifier::new(profile.scheme("ucp").unwrap(), keys).unwrap();
+        let verified = verifier.verify_at(&RequestHead::new("GET", "/orders", &headers), b"", now);
+        assert_eq!(verified.map(drop).map_err(|rejection| rejection.reason()), expected, "{kid} {tag:?}");
     }
 }

@@ -19,6 +19,11 @@ pub(super) const fn public_of_parts(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+#[cfg(all(feature = "message-signatures", not(feature = "rsa")))]
+pub(super) const fn parts(_: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    None
+}
+
 pub(super) const fn verifying(_: Algorithm, _: &[u8]) -> Option<Arc<dyn VerifyingKey>> {
     None
 }

@@ -37,6 +37,13 @@ pub(super) fn public_of_parts(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>
     key_bytes(&rsa::PublicKey::new(modulus, exponent).ok()?)
 }
 
+/// Returns the modulus and the exponent of a key that [`public`] returned, in big-endian bytes without leading zeros.
+#[cfg(feature = "message-signatures")]
+pub(super) fn parts(public: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let key = rsa::PublicKey::from_pkcs1_der(public).ok()?;
+    Some((key.n_bytes().to_vec(), key.e_bytes().to_vec()))
+}
+
 /// Returns the DER of PKCS#1 if the key has 2048 to 4096 bits.
 fn key_bytes(key: &rsa::PublicKey) -> Option<Vec<u8>> {
     let is_sized = (2048..=4096).contains(&key.n().bit_width_vartime());

@@ -1,6 +1,7 @@
 //! The signature bases that a sender may have signed.
 
 mod places;
+mod rewritten;
 
 use super::shown;
 use crate::diagnose::cause::{Cause, CauseKind};
@@ -22,6 +23,7 @@ pub(super) fn bases(
     let mut bases = Bases { inspection, signed, forms: Vec::new() };
     bases.change(&Change::default(), Vec::new());
     digest(&mut bases, body);
+    rewritten::offer(&mut bases, body);
     headers(&mut bases, head);
     methods(&mut bases);
     urls(&mut bases, profile, head);

@@ -27,7 +27,8 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         if self.secrets.len() > most
             && let Some(keyid) = profile.keyid(&self.head)
         {
-            let is_named = |text: &str| secrets::key_ids(text).contains(&keyid);
+            let is_named =
+                |text: &str| secrets::key_ids(text).contains(&keyid) || self.thumbprint(text).as_ref() == Some(&keyid);
             return all().filter(|(_, text)| is_named(text)).take(most).collect();
         }
         all().take(most).collect()
@@ -61,6 +62,27 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let fix = "on the sender, write the name of the key that signs into keyid, or sign with the key that it names";
         let cause = Cause::new(CauseKind::KeyUnknown, what, fix).at_header("Signature-Input");
         causes.is_empty().then(|| (secret, cause.proven()))
+    }
+
+    /// Explains a `keyid` that is the thumbprint of another key than the one that verifies.
+    pub(super) fn other_thumbprint(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
+        let named = profile.named_thumbprint(signed)?;
+        let thumbprint = self.thumbprint(self.secrets.get(secret)?)?;
+        let cause = || {
+            Cause::new(
+                CauseKind::KeyUnknown,
+                format!(
+                    "keyid is {named:?}, and the thumbprint of the key that verifies the signature is {thumbprint:?}"
+                ),
+                "on the sender, write the JWK thumbprint (RFC 7638) of the key in keyid: the tag demands it",
+            )
+            .at_header("Signature-Input")
+        };
+        (named != thumbprint).then(cause).map(Cause::proven)
+    }
+
+    fn thumbprint(&self, text: &str) -> Option<String> {
+        Some(self.scheme.key_material(text).ok()?.public_key()?.thumbprint().to_owned())
     }
 
     /// Returns the cause for a request whose signature verifies with no key.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::headers::FieldName;
+use crate::scheme::Scheme;
 use crate::verifier::Rules;
 use crate::warden::settings::whole_seconds;
 use crate::warden::stores::Lifetime;
@@ -25,7 +26,7 @@ impl Retention {
         if rules.scheme.is_timestamped() {
             self.while_fresh(rules, deadline).map(|lifetime| (lifetime, None))
         } else {
-            self.chosen(rules.scheme.name())
+            self.chosen(&rules.scheme, deadline)
         }
     }
 
@@ -46,14 +47,13 @@ impl Retention {
             let problem = format!("must be whole seconds from 0 s to {} s", u32::MAX);
             return Err(ConfigError::new("replay.margin", problem));
         };
-        // If the head arrives in its last fresh second, its body may still arrive until the deadline.
-        let body = u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        Ok(Lifetime::WhileFresh { tolerance: rules.tolerance, margin: margin.saturating_add(body) })
+        Ok(Lifetime::WhileFresh { tolerance: rules.tolerance, margin: margin.saturating_add(until_body(deadline)) })
     }
 
     /// Returns the choice for `scheme`, which signs no timestamp. A signed header that differs between messages does
     /// not replace the choice: the message still never expires.
-    fn chosen(self, scheme: &str) -> Result<(Lifetime, Option<FieldName>), ConfigError> {
+    fn chosen(self, rules: &Scheme, deadline: Duration) -> Result<(Lifetime, Option<FieldName>), ConfigError> {
+        let scheme = rules.name();
         let fault = |field, problem: String| Err(ConfigError::new(field, problem));
         if self.margin.is_some() {
             let problem = format!("must not be set for {scheme}, because it signs no timestamp: remove `margin`");
@@ -80,6 +80,13 @@ impl Retention {
                 let Some(seconds @ 1..) = whole_seconds(lifetime) else {
                     return fault("replay.lifetime", format!("must be whole seconds from 1 s to {} s", u32::MAX));
                 };
+                let shortest = rules.min_replay_lifetime().map(|seconds| seconds.saturating_add(until_body(deadline)));
+                if let Some(shortest) = shortest.filter(|shortest| seconds < *shortest) {
+                    let problem = format!(
+                        "must be at least {shortest} s for {scheme}: a message with a time can arrive again for so long"
+                    );
+                    return fault("replay.lifetime", problem);
+                }
                 let unsigned_id = unsigned_id.map(FieldName::new).transpose().map_err(|error| {
                     ConfigError::new("replay.danger_unsigned_id_header", format!("must be a header's name: {error}"))
                 })?;
@@ -87,6 +94,11 @@ impl Retention {
             }
         }
     }
+}
+
+/// If a head arrives in its last fresh second, its body can still arrive until the deadline.
+fn until_body(deadline: Duration) -> u32 {
+    u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 const DEFAULT_MARGIN: Duration = Duration::from_secs(10);
