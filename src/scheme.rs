@@ -261,27 +261,6 @@ impl Scheme {
         })
     }
 
-    /// Returns a field whose value a signer cannot know, and the setting that names it: a field that a message must
-    /// have, and that is neither the timestamp nor a list of names.
-    pub(crate) fn unknown_field(&self) -> Option<(&'static str, &str)> {
-        let timestamp = self.timestamp.as_ref().map(|place| &place.source);
-        let signed = self.signed.iter().filter_map(|part| match part {
-            SignedPart::Field(key) => Some(("signed.field", key)),
-            _ => None,
-        });
-        // A message must have a value at every position.
-        let placed = match &self.layout {
-            Layout::Positional { fields, .. } => fields.as_slice(),
-            _ => &[],
-        };
-        let is_known = |key: &Cow<'static, str>| {
-            timestamp == Some(&TimestampSource::Field(key.clone()))
-                || self.lists().any(|listed| listed.names_in == NamesIn::Field(key.clone()))
-        };
-        let placed = placed.iter().map(|key| ("layout.fields", key));
-        signed.chain(placed).find(|(_, key)| !is_known(key)).map(|(setting, key)| (setting, &**key))
-    }
-
     pub(crate) fn header_in(&self, slot: Slot) -> Option<&str> {
         let name = match slot {
             Slot::Signature(index) => self.signature_headers.get(usize::from(index)),

@@ -20,6 +20,7 @@
 
 mod message;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,7 +29,7 @@ use core::fmt;
 use crate::crypto::mac::PreparedKeys;
 use crate::error::{ConfigError, Fault, Reason, SignError};
 use crate::headers::{FieldName, Head, NoHeaders, Occurrence};
-use crate::scheme::{Content, NamesIn, Scheme, TimestampSource};
+use crate::scheme::{Content, Layout, NamesIn, Scheme, SignedPart, TimestampSource};
 use crate::secret::Keyring;
 use crate::time::Timestamp;
 
@@ -74,7 +75,7 @@ impl Signer {
     /// key is not a private key; RSA-PSS also needs random numbers, and so the feature `generate`.
     pub fn new(scheme: Scheme, keys: Keyring) -> Result<Self, ConfigError> {
         let keys = scheme.prepare_to_sign(&keys)?;
-        if let Some((setting, key)) = scheme.unknown_field() {
+        if let Some((setting, key)) = unknown_field(&scheme) {
             return Err(ConfigError::new(setting, alloc::format!("must not be {key}: a signer cannot know its value")));
         }
         Ok(Self { scheme: Arc::new(scheme), keys })
@@ -272,6 +273,26 @@ impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
+}
+
+/// Returns a field whose value a signer cannot know, and the setting that names it: a field that a message must have, and
+/// that is neither the timestamp nor a list of names.
+fn unknown_field(scheme: &Scheme) -> Option<(&'static str, &str)> {
+    let signed = scheme.signed().iter().filter_map(|part| match part {
+        SignedPart::Field(key) => Some(("signed.field", key)),
+        _ => None,
+    });
+    // A message must have a value at every position.
+    let placed = match scheme.layout() {
+        Layout::Positional { fields, .. } => fields.as_slice(),
+        _ => &[],
+    };
+    let is_known = |key: &Cow<'static, str>| {
+        scheme.timestamp_source() == Some(&TimestampSource::Field(key.clone()))
+            || scheme.lists().any(|listed| listed.names_in == NamesIn::Field(key.clone()))
+    };
+    let placed = placed.iter().map(|key| ("layout.fields", key));
+    signed.chain(placed).find(|(_, key)| !is_known(key)).map(|(setting, key)| (setting, &**key))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Names {
         for (name, suffix) in [("{table}", ""), ("{quotas}", "_quotas")] {
             text = text.replace(name, &self.qualified(suffix));
         }
-        for function in ["admit", "commit", "release", "forget", "sweep", "require_own_transaction"] {
+        for function in ["admit", "commit", "release", "forget", "sweep", "require_own_tx"] {
             text = text.replace(&format!("{{{function}}}"), &self.qualified(&format!("_{function}")));
         }
         text
@@ -98,7 +98,7 @@ fn hash(parts: &[&[u8]]) -> Key {
     hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
-/// PostgreSQL's names have at most 63 bytes, and the longest suffix is `_quotas_full_at`.
+/// PostgreSQL's names have at most 63 bytes, and the longest suffixes are `_quotas_full_at` and `_require_own_tx`.
 const MAX_NAME: usize = 48;
 
 const MAX_LABEL: usize = 64;

@@ -63,15 +63,15 @@ impl Dialect for Postgres {
             let row = sqlx::raw_sql(AssertSqlSafe(Arc::clone(&sql))).fetch_one(connection).await?;
             read(call, &row)
         };
-        match once(connection).await {
+        let outcome = match once(connection).await {
             Err(error) if patience.is_some() && is_in_open_transaction(&error) => {
                 // No borrower of the connection ends it: sqlx 0.9.0 leaves one open if `begin` is dropped.
                 sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
                 once(connection).await
             }
-            Err(error) => refusal(&error).map(Reply::Committed).ok_or(error),
             outcome => outcome,
-        }
+        };
+        outcome.or_else(|error| refusal(&error).map(Reply::Committed).ok_or(error))
     }
 
     fn commit_sql(statements: &Statements, commit: &Commit) -> String {
@@ -153,7 +153,7 @@ fn is_in_open_transaction(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| [OPEN_TRANSACTION, FAILED_TRANSACTION].contains(&&*code))
 }
 
-/// The error code of the function `require_own_transaction`.
+/// The error code of the function `require_own_tx`.
 const OPEN_TRANSACTION: &str = "WH003";
 
 /// PostgreSQL: a statement in the transaction has failed.

@@ -38,7 +38,7 @@ END $$;
 
 -- Fails (WH003) unless the statement is a transaction of its own, sent with the simple protocol. A connection can come
 -- out of a pool with an abandoned transaction: what a call changes in it would stay locked, and be lost in the end.
-CREATE OR REPLACE FUNCTION {require_own_transaction}() RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {require_own_tx}() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF transaction_timestamp() <> statement_timestamp() THEN
     RAISE EXCEPTION 'the connection has an open transaction' USING ERRCODE = 'WH003';
@@ -71,7 +71,7 @@ DECLARE
   held_until timestamptz;
   full_again timestamptz;
 BEGIN
-  PERFORM {require_own_transaction}();
+  PERFORM {require_own_tx}();
   outcome := 0;
   wait := 0;
   ahead := 0;
@@ -167,7 +167,7 @@ DECLARE
   is_finished boolean;
 BEGIN
   IF patience > 0 THEN
-    PERFORM {require_own_transaction}();
+    PERFORM {require_own_tx}();
     PERFORM set_config('lock_timeout', patience::text, true);
   END IF;
   FOR n IN 1 .. cardinality(keys) LOOP
@@ -198,7 +198,7 @@ AS $$
 DECLARE
   released bigint;
 BEGIN
-  PERFORM {require_own_transaction}();
+  PERFORM {require_own_tx}();
   PERFORM set_config('lock_timeout', patience::text, true);
   DELETE FROM {table} d USING unnest(keys, holders) AS claims (key, holder)
     WHERE d.key = claims.key AND d.claimant = claims.holder AND d.expires_at > clock_timestamp();
@@ -213,7 +213,7 @@ AS $$
 DECLARE
   forgotten bigint;
 BEGIN
-  PERFORM {require_own_transaction}();
+  PERFORM {require_own_tx}();
   DELETE FROM {table} d WHERE d.key = one_key AND d.claimant IS NULL AND d.expires_at > clock_timestamp();
   GET DIAGNOSTICS forgotten = ROW_COUNT;
   RETURN forgotten;
@@ -230,7 +230,7 @@ DECLARE
   deliveries bigint;
   quotas bigint;
 BEGIN
-  PERFORM {require_own_transaction}();
+  PERFORM {require_own_tx}();
   DELETE FROM {table} WHERE key = ANY (ARRAY(
     SELECT d.key FROM {table} d WHERE d.expires_at <= cutoff
       -- A handler that is late can still commit its claim.
