@@ -21,15 +21,15 @@
 //!
 //! Reference:
 //!
-//! * [`providers`]: the providers that have a name.
-//! * [`defaults`]: the default of each step, and the answer to each request.
+//! * [`providers`]: the providers that `Scheme::provider` knows by name.
+//! * [`defaults`]: the default of each check, and the status of each outcome.
 //! * [`command`]: the command `hookwarden`.
 //! * [`corpus`]: test vectors and near misses for other languages.
 //! * [`architecture`]: layers and modules.
 //! * [`comparison`]: other crates.
 
-/// A page from a file. The links of the file lead to other files. The first definition of a link takes precedence, so here
-/// they lead to pages instead.
+/// Includes a page. In the file its links lead to other files. The definitions below come first and take precedence, so in
+/// rustdoc the links lead to pages.
 macro_rules! page {
     ($(#[$summary:meta])+ $name:ident, $file:literal) => {
         $(#[$summary])+
@@ -83,7 +83,7 @@ page! {
     recipes, "../docs/guide/recipes.md"
 }
 page! {
-    /// The providers that have a name.
+    /// The providers that `Scheme::provider` knows by name.
     providers, "../docs/guide/providers.md"
 }
 page! {

@@ -38,7 +38,7 @@
 //! | verify a provider's requests with my own code | [`scheme::CustomScheme`] | |
 //! | answer a provider's challenge | [`handshake`] | `warden` |
 //! | choose where a request names its sender (the webhook id) | [`IdSource`] | `warden` |
-//! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` |
+//! | rotate keys | [`Keyring`], [`keys::StaticKeys`] | `warden` for `StaticKeys` |
 //! | load keys from a file or mounted secrets | [`keys::FileKeys`] | `warden`, `serde` |
 //! | load keys from a secrets manager | [`keys::CachedKeys`] | `warden` |
 //! | run behind a proxy or a load balancer | [`proxies`] | `warden` |
@@ -55,14 +55,16 @@
 //! # What a signature proves
 //!
 //! A signature proves only the content that the scheme signs. The presets, for example, do not sign the path. A message
-//! without a signed timestamp, such as GitHub's, never expires. For such a scheme, `warden::Replay` must set how equal
-//! bodies are treated. The body is verified as the bytes that were received, before it is decoded.
+//! without a signed timestamp, such as GitHub's, never expires. For such a scheme, you must choose with `warden::Replay`
+//! how equal bodies are treated. Hookwarden verifies the received bytes of the body. Decode or parse the body only
+//! afterwards.
 //!
 //! # Features
 //!
-//! The default is `std`, for verifying and signing. With `default-features = false` the crate is `no_std` with `alloc`,
-//! does no I/O, and takes the time from its caller. On `wasm32-unknown-unknown`, which has no clock, the methods that read
-//! it do not exist: pass the host's time to `verify_at`. `warden` and `generate` are not available there.
+//! The default feature is `std`, which adds the methods that read the clock. With `default-features = false` the crate is
+//! `no_std` with `alloc`, does no I/O, and takes the time from its caller. On `wasm32-unknown-unknown`, which has no
+//! clock, the methods that read it do not exist: pass the host's time to `verify_at`. `warden` and `generate` are not
+//! available there.
 //!
 //! | feature | adds |
 //! | --- | --- |
@@ -81,7 +83,7 @@
 //! | `generate` | secrets from the operating system's random number generator |
 //! | `testing` | signed requests and a clock for tests, and acceptance suites for stores |
 //!
-//! <!-- Links to items of features that are off lead to the list of features. -->
+//! <!-- If a feature is off, links to its items lead to the list of features. -->
 //!
 #![cfg_attr(not(feature = "warden"), doc = "[`warden`]: #features")]
 #![cfg_attr(not(feature = "warden"), doc = "[`IdSource`]: #features")]

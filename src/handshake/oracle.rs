@@ -1,4 +1,4 @@
-//! Prevents that the MAC of a challenge is the signature of a delivery.
+//! Ensures that the MAC of a challenge is never the signature of a delivery.
 
 use crate::error::ConfigError;
 use crate::scheme::{Scheme, SignedPart};

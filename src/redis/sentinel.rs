@@ -293,7 +293,7 @@ mod tests {
             (&[("a", 1)], Some(("b", 2)), Some("b")),
             (&[("a", 1)], None, Some("a")),
             (&[("b", 2)], Some(("a", 1)), Some("b")),
-            // The Sentinels were set up again, and count from zero.
+            // The Sentinels were set up again, so their epochs start from zero.
             (&[("c", 0), ("c", 0), ("c", 0)], Some(("b", 2)), Some("c")),
             // Two Sentinels don't know the failover yet, and the third one is slow.
             (&[("a", 1), ("a", 1)], Some(("b", 2)), Some("b")),

@@ -183,7 +183,7 @@ const LAYERS: [Layer; 8] = [
         strip: without_separator,
         kind: CauseKind::SecretList,
         what: "the secret's text ends with a separator, which is not part of it",
-        fix: "on the receiver, remove the last character: it was copied from a list",
+        fix: "on the receiver, remove the separator at the end of the secret: it was probably copied from a list of secrets",
     },
     Layer {
         strip: unversioned,
