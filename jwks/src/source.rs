@@ -70,8 +70,8 @@ impl Kind {
     /// The values of `adcp_use` with which a key can sign the list of revoked keys, if there can be one.
     pub(crate) const fn list_purposes(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::AdcpWebhooks => Some(&["governance-signing", "request-signing", "webhook-signing"]),
-            Self::AdcpRequests => Some(&["governance-signing", "request-signing"]),
+            Self::AdcpWebhooks => Some(&[GOVERNANCE, "request-signing", "webhook-signing"]),
+            Self::AdcpRequests => Some(&[GOVERNANCE, "request-signing"]),
             Self::JwkSet | Self::Ucp | Self::WebBots => None,
         }
     }
@@ -177,6 +177,9 @@ impl Source {
         .map_err(|problem| ConfigError::new("danger_root_certificates", problem))
     }
 }
+
+/// The `adcp_use` of keys that sign no requests.
+pub(crate) const GOVERNANCE: &str = "governance-signing";
 
 const INVALID_ROOTS: &str = "must be certificates in PEM";
 
