@@ -103,6 +103,10 @@ impl Sender {
         } else {
             Ok(state.flight().map(|flight| Joined { flight, fetch: None }))
         };
+        // Without an unknown key, there would be no fetch.
+        if is_fresh && !is_known && matches!(&joined, Ok(Some(Joined { fetch: Some(_), .. }))) {
+            state.searched = Some(now.monotonic);
+        }
         let step = match &joined {
             Ok(Some(joined)) if !is_enough => Step::Wait(joined.flight.clone()),
             Err(error) if !is_enough => Step::Answer(Err(error.clone())),
@@ -128,7 +132,6 @@ impl Sender {
         let deadline = began.checked_add(self.patience()).unwrap_or(began);
         let flight = Flight { number, end, deadline };
         state.flight = Some(flight.clone());
-        state.began = Some(now);
         let task = Task { sender: self.clone(), number, began: now, is_settled: false, done };
         Ok(Joined { flight, fetch: Some((runtime, task)) })
     }
@@ -272,7 +275,7 @@ async fn ended(Flight { mut end, deadline, .. }: Flight) -> bool {
 /// The shortest time for which a document is fresh.
 pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The shortest time between a fetch and another one for an unknown key. It is that of AdCP.
+/// The shortest time between two fetches for unknown keys. It is that of AdCP.
 const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// How long a document is fresh if the server does not say.

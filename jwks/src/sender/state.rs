@@ -35,8 +35,8 @@ pub(crate) struct State {
     /// Whether keys are used only with a list of revoked keys.
     needs_list: bool,
     pub(super) list: Option<LoadedList>,
-    /// When the last fetch began.
-    pub(super) began: Option<Duration>,
+    /// When the last fetch for an unknown key began.
+    pub(super) searched: Option<Duration>,
     pub(super) failure: Option<Failure>,
     pub(super) flight: Option<Flight>,
     /// The number of fetches so far, which is the number of the last one.
@@ -153,7 +153,7 @@ impl State {
     /// Whether the document may have a key that the fresh set does not have.
     pub(super) fn may_have_new_keys(&self, now: Duration) -> bool {
         // The last fetch could have been too early for the key, or have failed.
-        self.failure.is_some() || self.began.is_none_or(|began| now.saturating_sub(began) >= COOLDOWN)
+        self.failure.is_some() || self.searched.is_none_or(|searched| now.saturating_sub(searched) >= COOLDOWN)
     }
 
     /// Whether the source failed so recently that requests do not wait for another attempt. Later it can be healthy
