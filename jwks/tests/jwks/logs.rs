@@ -216,7 +216,7 @@ async fn frozen_list_is_logged_once() {
          sender=acme url={} stale_in=3481",
         setup.list_url()
     );
-    assert_eq!(log.take(), [expected.clone()]);
+    assert_eq!(log.take(), [expected]);
     setup.publish(&[]);
     setup.clock.advance(Duration::from_secs(60));
     setup.find("k1").await;
