@@ -120,8 +120,9 @@ impl Source {
     /// agent's `brand.json`. It is fetched together with the keys, under the same rules, and with the same settings of this
     /// source.
     ///
-    /// **First check that the list's `kid` is in the key document of this source. If it is not, do not set the list:** it
-    /// cannot be verified, so all requests would be answered 503.
+    /// **First check that the list's `kid` is in the key document of this source, and that this key is for
+    /// `governance-signing` if any key of the document is. If not, do not set the list:** it cannot be verified, so all
+    /// requests would be answered 503.
     ///
     /// A key whose `kid` is in `revoked_kids` is refused. The list is fetched again at its `next_update`, but at least every
     /// 30 minutes and at most every 60 seconds; after a failure as for keys, after 1 s, 2 s, 4 s and so on up to 60 s.
