@@ -9,7 +9,7 @@ use hookwarden::{ConfigError, Key, Scheme, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{Json, Object};
-use crate::source::Kind;
+use crate::source::{GOVERNANCE, Kind};
 use crate::text::{MAX_PROBLEM, start_of};
 
 /// Why a key of a set is not used.
@@ -67,6 +67,8 @@ pub(crate) struct ListKey {
     pub(crate) thumbprint: String,
     /// A JWK with the members that are the key itself, and `alg`.
     pub(crate) jwk: String,
+    /// Whether it signs no requests.
+    pub(crate) is_governance: bool,
 }
 
 /// Reads a key that can sign a list of revoked keys, if it is one.
@@ -75,7 +77,8 @@ pub(crate) fn list_key(kind: Kind, jwk: &Object) -> Option<ListKey> {
     check_secrecy(jwk).ok()?;
     check_use(Some(purposes), jwk).ok()?;
     let Public { jwk: public, thumbprint } = Public::read(jwk).ok()?;
-    Some(ListKey { kid: kid(jwk)?.to_owned(), thumbprint, jwk: public })
+    let is_governance = jwk.get("adcp_use").and_then(Json::as_text) == Some(GOVERNANCE);
+    Some(ListKey { kid: kid(jwk)?.to_owned(), thumbprint, jwk: public, is_governance })
 }
 
 /// Returns the thumbprint of a key that the set publishes with its private part.

@@ -8,6 +8,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::sender::Sender;
 use crate::set::Skipped;
+use crate::source::Location;
 
 /// Logs the skipped keys that were not logged before.
 pub(crate) fn skipped(sender: &Sender, skipped: &[Skipped], before: &BTreeSet<String>) {
@@ -31,6 +32,12 @@ pub(crate) fn loaded(sender: &Sender, keys: usize, failures: u32) {
     } else {
         debug!(sender = %source, keys, "the key set was fetched");
     }
+}
+
+/// Logs that a list of revoked keys was accepted although its sender has not replaced it in time.
+pub(crate) fn overdue(sender: &Sender, url: &Location, stale_after: Duration) {
+    let (source, stale_in) = (&sender.name, stale_after.as_secs());
+    warn!(sender = %source, url = %url, stale_in, "the list of revoked keys was not replaced at its next_update: all requests are answered 503 when it is stale");
 }
 
 /// Logs a failure, as a warning if it is news. `age` is that of the keys that are still used.

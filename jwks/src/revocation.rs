@@ -23,6 +23,11 @@ pub(crate) struct RevocationList {
     pub(crate) fresh_for: Duration,
     /// How long after it was read the list is stale.
     pub(crate) stale_after: Duration,
+    /// The ends of both times by the wall clock: the monotonic clock stops while the machine is suspended.
+    pub(crate) fresh_until: Timestamp,
+    pub(crate) stale_at: Timestamp,
+    /// Whether the sender has not replaced the list in time.
+    pub(crate) is_overdue: bool,
 }
 
 /// Verifies lists.
@@ -126,7 +131,16 @@ impl RevocationList {
         }
         let fresh_for = until.clamp(MIN_INTERVAL, MAX_INTERVAL).min(stale_after);
         let duration = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
-        Ok(Self { kids, updated, fresh_for: duration(fresh_for), stale_after: duration(stale_after) })
+        let at = |seconds: i64| Timestamp::from_unix(now.as_unix().saturating_add(seconds));
+        Ok(Self {
+            kids,
+            updated,
+            fresh_for: duration(fresh_for),
+            stale_after: duration(stale_after),
+            fresh_until: at(fresh_for),
+            stale_at: at(stale_after),
+            is_overdue: seconds(next_update, now) >= CLOCK_SKEW,
+        })
     }
 }
 
@@ -200,5 +214,5 @@ const MAX_INTERVAL: i64 = 1_800;
 /// The number of intervals after which a list that was not replaced is stale.
 const GRACE: i64 = 4;
 
-/// How far the sender's clock can be ahead.
+/// How far the sender's clock can be ahead, or behind.
 const CLOCK_SKEW: i64 = 60;

@@ -53,17 +53,17 @@ impl Sender {
             Step::Answer(answer) => answer,
             Step::Wait(flight) => {
                 self.wait(flight).await;
-                self.lock().answer(keyid, self.clock.monotonic(), self.ages)
+                self.lock().answer(keyid, self.clock.now(), self.ages)
             }
         }
     }
 
     /// Starts a fetch unless there are fresh keys. The future waits for it.
     pub(crate) fn begin_load(self: &Arc<Self>) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        let (sender, now) = (self.clone(), self.clock.monotonic());
+        let (sender, now) = (self.clone(), self.clock.now());
         let joined = {
             let mut state = self.lock();
-            if state.is_fresh(now) { None } else { Some(self.join(&mut state, now)) }
+            if state.is_fresh(now) { None } else { Some(self.join(&mut state, now.monotonic)) }
         };
         let flight = joined.map(|joined| joined.map(Joined::start));
         async move {
@@ -71,7 +71,7 @@ impl Sender {
                 sender.wait(flight?).await;
             }
             let state = sender.lock();
-            let now = sender.clock.monotonic();
+            let now = sender.clock.now();
             if state.is_fresh(now) { Ok(()) } else { Err(state.error(now)) }
         }
     }
@@ -82,7 +82,7 @@ impl Sender {
     }
 
     fn step(self: &Arc<Self>, keyid: &str) -> Step {
-        let now = self.clock.monotonic();
+        let now = self.clock.now();
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.revoked.contains(keyid) {
@@ -92,17 +92,21 @@ impl Sender {
             state.usable(now, self.ages).is_some_and(|set| set.keys.contains_key(keyid) || state.is_revoked(keyid));
         let is_fresh = state.is_fresh(now);
         // Known keys are used at once while they are fresh or the source fails. Everything else can wait for a fetch.
-        let is_enough = is_known && (is_fresh || state.fails(now));
+        let is_enough = is_known && (is_fresh || state.fails(now.monotonic));
         let is_due = match (is_fresh, is_known) {
             (false, _) => true,
-            (true, true) => state.is_ageing(now),
-            (true, false) => state.may_have_new_keys(now),
+            (true, true) => state.is_ageing(now.monotonic),
+            (true, false) => state.may_have_new_keys(now.monotonic),
         };
-        let joined = if is_due && state.may_retry(now) {
-            self.join(state, now).map(Some)
+        let joined = if is_due && state.may_retry(now.monotonic) {
+            self.join(state, now.monotonic).map(Some)
         } else {
             Ok(state.flight().map(|flight| Joined { flight, fetch: None }))
         };
+        // Without an unknown key, there would be no fetch.
+        if is_fresh && !is_known && matches!(&joined, Ok(Some(Joined { fetch: Some(_), .. }))) {
+            state.searched = Some(now.monotonic);
+        }
         let step = match &joined {
             Ok(Some(joined)) if !is_enough => Step::Wait(joined.flight.clone()),
             Err(error) if !is_enough => Step::Answer(Err(error.clone())),
@@ -128,7 +132,6 @@ impl Sender {
         let deadline = began.checked_add(self.patience()).unwrap_or(began);
         let flight = Flight { number, end, deadline };
         state.flight = Some(flight.clone());
-        state.began = Some(now);
         let task = Task { sender: self.clone(), number, began: now, is_settled: false, done };
         Ok(Joined { flight, fetch: Some((runtime, task)) })
     }
@@ -173,7 +176,7 @@ impl Sender {
     /// Records that a fetch failed, unless a later one began or it has failed already.
     fn fail(&self, number: u64, problem: &str) {
         let problem = start_of(problem, MAX_PROBLEM);
-        let now = self.clock.monotonic();
+        let now = self.clock.now();
         let mut state = self.lock();
         if state.flight.take_if(|flight| flight.number == number).is_none() {
             return;
@@ -186,8 +189,8 @@ impl Sender {
         let is_usable = state.usable(now, self.ages).is_some();
         // A source that fails for a day fails more than a thousand times.
         let is_news = in_a_row.is_power_of_two() || before.is_some_and(|failure| failure.is_usable != is_usable);
-        let age = state.loaded.as_ref().map(|loaded| now.saturating_sub(loaded.since));
-        state.failure = Some(Failure { error, in_a_row, retry_at: now.saturating_add(pause), is_usable });
+        let age = state.loaded.as_ref().map(|loaded| now.monotonic.saturating_sub(loaded.since));
+        state.failure = Some(Failure { error, in_a_row, retry_at: now.monotonic.saturating_add(pause), is_usable });
         drop(state);
         report::failed(self, problem, in_a_row, age.filter(|_| is_usable), is_news);
     }
@@ -272,7 +275,7 @@ async fn ended(Flight { mut end, deadline, .. }: Flight) -> bool {
 /// The shortest time for which a document is fresh.
 pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The shortest time between a fetch and another one for an unknown key. It is that of AdCP.
+/// The shortest time between two fetches for unknown keys. It is that of AdCP.
 const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// How long a document is fresh if the server does not say.

@@ -66,12 +66,14 @@ impl KeySet {
                 set.keys.insert(id.clone(), keys.clone());
             }
         }
-        for ListKey { kid, thumbprint, jwk } in list.iter().filter_map(as_object).filter_map(|jwk| list_key(kind, jwk))
-        {
-            if uses.get(kid.as_str()) == Some(&1) && !leaked.contains(&thumbprint) {
-                set.list_keys.insert(kid, jwk);
-            }
+        let list_keys = list.iter().filter_map(as_object).filter_map(|jwk| list_key(kind, jwk));
+        let is_usable = |key: &ListKey| uses.get(key.kid.as_str()) == Some(&1) && !leaked.contains(&key.thumbprint);
+        let mut list_keys: Vec<ListKey> = list_keys.filter(is_usable).collect();
+        // The list revokes keys that sign requests. If possible, none of them can sign a list without itself.
+        if list_keys.iter().any(|key| key.is_governance) {
+            list_keys.retain(|key| key.is_governance);
         }
+        set.list_keys = list_keys.into_iter().map(|key| (key.kid, key.jwk)).collect();
         Ok(set)
     }
 }

@@ -70,8 +70,8 @@ impl Kind {
     /// The values of `adcp_use` with which a key can sign the list of revoked keys, if there can be one.
     pub(crate) const fn list_purposes(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::AdcpWebhooks => Some(&["governance-signing", "request-signing", "webhook-signing"]),
-            Self::AdcpRequests => Some(&["governance-signing", "request-signing"]),
+            Self::AdcpWebhooks => Some(&[GOVERNANCE, "request-signing", "webhook-signing"]),
+            Self::AdcpRequests => Some(&[GOVERNANCE, "request-signing"]),
             Self::JwkSet | Self::Ucp | Self::WebBots => None,
         }
     }
@@ -120,19 +120,30 @@ impl Source {
     /// agent's `brand.json`. It is fetched together with the keys, under the same rules, and with the same settings of this
     /// source.
     ///
+    /// **First check that the list's `kid` is in the key document of this source, and that this key is for
+    /// `governance-signing` if any key of the document is. If not, do not set the list:** it cannot be verified, so all
+    /// requests would be answered 503.
+    ///
     /// A key whose `kid` is in `revoked_kids` is refused. The list is fetched again at its `next_update`, but at least every
-    /// 30 minutes and at most every 60 seconds. **While there is no list, or it is stale, all keys of the sender are
-    /// refused:** requests are answered 503, and the log says why. A list is stale 4 intervals after its `next_update`. An
-    /// interval is the time from `updated` to `next_update`: at least 60 seconds and at most 30 minutes.
+    /// 30 minutes and at most every 60 seconds; after a failure as for keys, after 1 s, 2 s, 4 s and so on up to 60 s.
+    /// **While there is no list, or it is stale, all keys of the sender are refused:** requests are answered 503, and the log
+    /// says why. A list is stale 4 intervals after its `next_update`, so at most about 2.5 hours after it was fetched. An
+    /// interval is the time from `updated` to `next_update`: at least 60 seconds and at most 30 minutes. Time for which the
+    /// machine is suspended counts.
+    ///
+    /// With [`danger_serve_stale_for`](hookwarden::keys::CachedKeysBuilder::danger_serve_stale_for), keys are used for its
+    /// time although the list is stale.
     ///
     /// The list counts only if
     ///
     /// - it is a JWS ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)) with one signature, by EdDSA or ES256, and the type
     ///   `adcp-gov-revocation+jws`;
-    /// - its key is in the key document of this source, has an `adcp_use` of this source or `governance-signing`, and is not
-    ///   revoked;
+    /// - its key is in the key document of this source, has the `adcp_use` `governance-signing`, or an `adcp_use` of this
+    ///   source if no usable key of the document has `governance-signing`, and is not revoked;
     /// - its `issuer` has the host and the port of `url`, its `next_update` is at most 30 minutes in the future, and it is not
-    ///   older than the list before it.
+    ///   older than the list in use. While that one is fresh, an older list is ignored without an error.
+    ///
+    /// The list in use is kept in memory only: a process that starts accepts any list that is not stale.
     ///
     /// [`JwksKeysBuilder::build`](crate::JwksKeysBuilder::build) refuses it for sources that are not AdCP's.
     ///
@@ -177,6 +188,9 @@ impl Source {
         .map_err(|problem| ConfigError::new("danger_root_certificates", problem))
     }
 }
+
+/// The `adcp_use` of keys that sign no requests.
+pub(crate) const GOVERNANCE: &str = "governance-signing";
 
 const INVALID_ROOTS: &str = "must be certificates in PEM";
 

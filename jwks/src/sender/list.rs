@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwarden::Timestamp;
+use hookwarden::clock::ClockReading;
 use tokio::task::JoinSet;
 
 use super::Sender;
 use super::state::LoadedList;
 use crate::fetch::{Document, Fetcher};
+use crate::report;
 use crate::revocation::{ListVerifier, Signed};
 
 /// Where the list of a sender is published.
@@ -31,13 +33,14 @@ pub(super) struct ListFetch {
 impl Sender {
     /// Starts to fetch the list, if there is one and it is due.
     pub(super) fn begin_list(&self, began: Duration) -> Option<ListFetch> {
-        let source = self.revocations.clone().filter(|_| self.lock().is_list_due(began))?;
+        let now = ClockReading { monotonic: began, ..self.clock.now() };
+        let source = self.revocations.clone().filter(|_| self.lock().is_list_due(now))?;
         let mut tasks = JoinSet::new();
         tasks.spawn({
             let source = source.clone();
             async move { source.fetcher.fetch().await }
         });
-        Some(ListFetch { source, tasks, began, wall: self.clock.now().wall })
+        Some(ListFetch { source, tasks, began, wall: now.wall })
     }
 
     /// Waits for the list and uses it.
@@ -58,18 +61,32 @@ impl Sender {
         let keys = self.lock().loaded.as_ref().map(|loaded| loaded.set.list_keys.clone()).unwrap_or_default();
         let RevocationSource { fetcher, verifier } = &*fetch.source;
         let Signed { kid, list } = verifier.read(&document.bytes, &fetcher.location, &keys, fetch.wall)?;
+        let now = self.clock.now();
         let mut state = self.lock();
         // Whoever has a revoked key could otherwise sign a list without it.
         if state.is_revoked(&kid) {
             return Err("kid: must not be that of a revoked key".into());
         }
-        match &state.list {
+        // The same list can be accepted again and again.
+        let is_news = list.is_overdue && !state.list.as_ref().is_some_and(|current| current.list.is_overdue);
+        let stale_after = list.stale_after;
+        match &mut state.list {
             // A fetch whose runtime did not run can end after a later one.
             Some(current) if current.since > fetch.began => {}
             Some(current) if current.list.updated > list.updated => {
-                return Err("updated: must not be before that of the list in use".into());
+                // The servers of one network have different lists for a while.
+                if !current.is_fresh(now) {
+                    return Err("updated: must not be before that of the list in use".into());
+                }
+                current.checked = fetch.began;
             }
-            _ => state.list = Some(LoadedList { list, since: fetch.began }),
+            _ => {
+                state.list = Some(LoadedList { list, since: fetch.began, checked: fetch.began });
+                drop(state);
+                if is_news {
+                    report::overdue(self, &fetcher.location, stale_after);
+                }
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use hookwarden::Keyring;
+use hookwarden::clock::ClockReading;
 use hookwarden::error::StoreError;
 use tokio::sync::watch;
 
@@ -34,8 +35,8 @@ pub(crate) struct State {
     /// Whether keys are used only with a list of revoked keys.
     needs_list: bool,
     pub(super) list: Option<LoadedList>,
-    /// When the last fetch began.
-    pub(super) began: Option<Duration>,
+    /// When the last fetch for an unknown key began.
+    pub(super) searched: Option<Duration>,
     pub(super) failure: Option<Failure>,
     pub(super) flight: Option<Flight>,
     /// The number of fetches so far, which is the number of the last one.
@@ -57,15 +58,18 @@ pub(super) struct LoadedList {
     pub(super) list: RevocationList,
     /// When the fetch began.
     pub(super) since: Duration,
+    /// When the last fetch began that found a list. It can have found an older one.
+    pub(super) checked: Duration,
 }
 
+/// The wall clock has whole seconds, so that a time is over for certain only in the next one.
 impl LoadedList {
-    fn is_fresh(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) < self.list.fresh_for
+    pub(super) fn is_fresh(&self, now: ClockReading) -> bool {
+        now.monotonic.saturating_sub(self.since) < self.list.fresh_for && now.wall <= self.list.fresh_until
     }
 
-    fn is_stale(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) >= self.list.stale_after
+    fn is_stale(&self, now: ClockReading) -> bool {
+        now.monotonic.saturating_sub(self.since) >= self.list.stale_after || now.wall > self.list.stale_at
     }
 }
 
@@ -97,7 +101,7 @@ impl State {
     }
 
     /// Returns what the keys that are there say about a signature.
-    pub(super) fn answer(&self, keyid: &str, now: Duration, ages: Ages) -> Answer {
+    pub(super) fn answer(&self, keyid: &str, now: ClockReading, ages: Ages) -> Answer {
         if self.is_revoked(keyid) {
             return Ok(None);
         }
@@ -115,24 +119,26 @@ impl State {
         self.revoked.contains(keyid) || self.list.as_ref().is_some_and(|loaded| loaded.list.kids.contains(keyid))
     }
 
-    pub(super) fn usable(&self, now: Duration, ages: Ages) -> Option<&KeySet> {
+    pub(super) fn usable(&self, now: ClockReading, ages: Ages) -> Option<&KeySet> {
         let loaded = self.loaded.as_ref()?;
-        (now.saturating_sub(loaded.since) < ages.stale && self.has_list(now)).then_some(&loaded.set)
+        (now.monotonic.saturating_sub(loaded.since) < ages.stale && self.has_list(now)).then_some(&loaded.set)
     }
 
     /// Whether there is the list of revoked keys, if keys are used only with it.
-    fn has_list(&self, now: Duration) -> bool {
+    fn has_list(&self, now: ClockReading) -> bool {
         !self.needs_list || self.list.as_ref().is_some_and(|list| !list.is_stale(now))
     }
 
-    pub(super) fn is_fresh(&self, now: Duration) -> bool {
+    pub(super) fn is_fresh(&self, now: ClockReading) -> bool {
         let has_fresh_list = !self.needs_list || self.list.as_ref().is_some_and(|list| list.is_fresh(now));
-        has_fresh_list && self.loaded.as_ref().is_some_and(|loaded| now.saturating_sub(loaded.since) < loaded.fresh_for)
+        let is_fresh = |loaded: &Loaded| now.monotonic.saturating_sub(loaded.since) < loaded.fresh_for;
+        has_fresh_list && self.loaded.as_ref().is_some_and(is_fresh)
     }
 
     /// Whether the list of revoked keys is fetched with the keys.
-    pub(super) fn is_list_due(&self, now: Duration) -> bool {
-        let is_new = |list: &LoadedList| list.is_fresh(now) && now.saturating_sub(list.since) < MIN_INTERVAL;
+    pub(super) fn is_list_due(&self, now: ClockReading) -> bool {
+        let is_new =
+            |list: &LoadedList| list.is_fresh(now) && now.monotonic.saturating_sub(list.checked) < MIN_INTERVAL;
         self.needs_list && !self.list.as_ref().is_some_and(is_new)
     }
 
@@ -147,7 +153,7 @@ impl State {
     /// Whether the document may have a key that the fresh set does not have.
     pub(super) fn may_have_new_keys(&self, now: Duration) -> bool {
         // The last fetch could have been too early for the key, or have failed.
-        self.failure.is_some() || self.began.is_none_or(|began| now.saturating_sub(began) >= COOLDOWN)
+        self.failure.is_some() || self.searched.is_none_or(|searched| now.saturating_sub(searched) >= COOLDOWN)
     }
 
     /// Whether the source failed so recently that requests do not wait for another attempt. Later it can be healthy
@@ -167,7 +173,7 @@ impl State {
         self.flight.clone().filter(is_in_progress)
     }
 
-    pub(super) fn error(&self, now: Duration) -> StoreError {
+    pub(super) fn error(&self, now: ClockReading) -> StoreError {
         let failure = self.failure.as_ref().map(|failure| failure.error.clone());
         let failure = failure.unwrap_or_else(|| StoreError::new("keys are not fetched yet"));
         if self.has_list(now) {

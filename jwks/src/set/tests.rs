@@ -285,8 +285,12 @@ fn list_key_needs_purpose_and_its_own_kid() {
     };
     let all = ["governance-signing", "request-signing", "webhook-signing", "response-signing", ""];
     let all = all.map(|purpose| key(purpose, purpose, ""));
-    assert_eq!(found(Kind::AdcpWebhooks, &all), ["governance-signing", "request-signing", "webhook-signing"]);
-    assert_eq!(found(Kind::AdcpRequests, &all), ["governance-signing", "request-signing"]);
+    let [_, others @ ..] = &all;
+    assert_eq!(found(Kind::AdcpWebhooks, others), ["request-signing", "webhook-signing"]);
+    assert_eq!(found(Kind::AdcpRequests, others), ["request-signing"]);
+    // The key that is to be revoked must not sign the list.
+    assert_eq!(found(Kind::AdcpWebhooks, &all), ["governance-signing"]);
+    assert_eq!(found(Kind::AdcpRequests, &all), ["governance-signing"]);
     for kind in [Kind::JwkSet, Kind::Ucp, Kind::WebBots] {
         assert_eq!(found(kind, &all), [""; 0]);
     }

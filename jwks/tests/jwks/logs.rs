@@ -198,3 +198,29 @@ async fn stale_list_is_logged_at_once() {
     expected.push(failed("requests are answered 503", 61, ""));
     assert_eq!(log.take(), expected);
 }
+
+#[tokio::test]
+async fn frozen_list_is_logged_once() {
+    let setup = Setup::with(&[]).await;
+    let (log, _guard) = collect();
+    // It is replaced a little late.
+    setup.clock.advance(Duration::from_secs(900 + 59));
+    assert_eq!(setup.find("k1").await, Found::Key);
+    assert_eq!(log.take(), [""; 0]);
+    for _ in 0..10 {
+        setup.clock.advance(Duration::from_secs(60));
+        assert_eq!(setup.find("k1").await, Found::Key);
+    }
+    let expected = format!(
+        "WARN the list of revoked keys was not replaced at its next_update: all requests are answered 503 when it is stale \
+         sender=acme url={} stale_in=3481",
+        setup.list_url()
+    );
+    assert_eq!(log.take(), [expected]);
+    setup.publish(&[]);
+    setup.clock.advance(Duration::from_secs(60));
+    setup.find("k1").await;
+    setup.clock.advance(Duration::from_secs(1_000));
+    setup.find("k1").await;
+    assert_eq!(log.take().len(), 1, "another list");
+}

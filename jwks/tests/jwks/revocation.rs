@@ -117,9 +117,19 @@ pub(crate) struct Setup {
 
 impl Setup {
     async fn start() -> Self {
+        Self::of_keys(&published()).await
+    }
+
+    /// Without keys that are only for lists.
+    async fn without_governance() -> Self {
+        let keys = [adcp("k1", 1, "request-signing"), adcp("k2", 2, "request-signing")];
+        Self::of_keys(&format!(r#"{{"keys":[{}]}}"#, keys.join(","))).await
+    }
+
+    async fn of_keys(keys: &str) -> Self {
         let failing = Reply::Send(answer_with("500 Internal Server Error", "", ""));
         let keys_server =
-            Server::start(Reply::Send(answer_with("200 OK", "Cache-Control: max-age=1800\r\n", &published()))).await;
+            Server::start(Reply::Send(answer_with("200 OK", "Cache-Control: max-age=1800\r\n", keys))).await;
         let list = Server::start(failing).await;
         let clock = TestClock::default();
         let keys = builder(&clock).sender("acme", source(&keys_server, &list)).build().unwrap();
@@ -134,12 +144,16 @@ impl Setup {
         setup
     }
 
-    fn publish(&self, kids: &[&'static str]) {
+    pub(crate) fn publish(&self, kids: &[&'static str]) {
         self.list.set(governance().list(&Payload::new(self, kids).json()));
     }
 
     pub(crate) fn fail(&self) {
         self.list.set(Reply::Send(answer_with("500 Internal Server Error", "", "")));
+    }
+
+    pub(crate) fn list_url(&self) -> String {
+        list_url(&self.list)
     }
 
     pub(crate) async fn find(&self, keyid: &str) -> Found {
@@ -206,7 +220,7 @@ async fn list_in_each_form_is_read() {
     let es256 = ListKey::new("es256", Algorithm::EcdsaP256, &"05".repeat(32));
     for key in [governance(), es256, ListKey::of_seed("k2", 2)] {
         for form in 0..3 {
-            let setup = Setup::start().await;
+            let setup = if key.kid == "k2" { Setup::without_governance().await } else { Setup::start().await };
             let parts = key.sign(&key.header(), &Payload::new(&setup, &["k1"]).json());
             let [protected, payload, signature] = &parts;
             let body = match form {
@@ -237,11 +251,11 @@ async fn list_is_fetched_at_its_next_update() {
 #[tokio::test]
 async fn list_is_fetched_at_most_each_minute() {
     let setup = Setup::with(&[]).await;
-    for second in 1..=600 {
+    for second in 1..=600_usize {
         setup.clock.advance(seconds(1));
         assert_eq!(setup.find(&format!("invented-{second}")).await, Found::Unknown);
-        assert_eq!(setup.keys_server.requests(), 1 + second / 30);
-        assert_eq!(setup.list.requests(), 1 + second / 60);
+        assert_eq!(setup.keys_server.requests(), 1 + second.div_ceil(30));
+        assert_eq!(setup.list.requests(), 1 + (second - 1) / 60);
     }
     // A list that was due when it was fetched.
     let mut payload = Payload::new(&setup, &[]);
@@ -364,11 +378,6 @@ async fn list_with_wrong_times_is_refused() {
     )
     .await;
     assert_payload_refused(
-        |setup, payload| payload.updated = time(&setup.clock, -61),
-        "updated: must not be before that of the list in use",
-    )
-    .await;
-    assert_payload_refused(
         |setup, payload| payload.next_update = time(&setup.clock, 0),
         "next_update: must be after updated",
     )
@@ -425,7 +434,7 @@ async fn list_with_invalid_signature_is_refused() {
         ("kid", "\"gov\"", "\"response\"", NO_KEY),
         ("kid", "\"gov\"", "\"twice\"", NO_KEY),
         ("kid", "\"gov\"", "\"signs\"", NO_KEY),
-        ("kid", "\"gov\"", "\"k2\"", invalid),
+        ("kid", "\"gov\"", "\"k2\"", NO_KEY),
         ("kid", "\"kid\":\"gov\",", "", "kid: must be a text"),
         ("crit", "{", "{\"crit\":[\"b64\"],", "crit: must be absent"),
     ] {
@@ -493,20 +502,96 @@ async fn payload_without_a_member_is_refused() {
 
 #[tokio::test]
 async fn revoked_key_cannot_sign_a_list() {
-    let signed_by = |kid: &'static str, seed| {
-        move |setup: &Setup| ListKey::of_seed(kid, seed).list(&Payload::new(setup, &[]).json())
-    };
-    assert_refused(signed_by("k1", 1), "kid: must not be that of a revoked key").await;
     let revoked_here = |setup: &Setup| {
         setup.keys.revoke("acme", "gov");
-        signed_by("gov", GOVERNANCE)(setup)
+        governance().list(&Payload::new(setup, &[]).json())
     };
     assert_refused(revoked_here, "kid: must not be that of a revoked key").await;
-    let setup = Setup::with(&["k1"]).await;
+    let setup = Setup::without_governance().await;
+    let publish = |kid, seed, kids: &[&'static str]| {
+        setup.list.set(ListKey::of_seed(kid, seed).list(&Payload::new(&setup, kids).json()));
+    };
+    publish("k2", 2, &["k1"]);
+    setup.keys.load().await.unwrap();
     setup.clock.advance(seconds(60));
-    setup.list.set(signed_by("k2", 2)(&setup));
+    publish("k1", 1, &[]);
+    let problem = "keys of acme: list of revoked keys: kid: must not be that of a revoked key";
+    assert_eq!(setup.find("k9").await, Found::Failed(problem.into()));
+    assert_eq!((setup.find("k1").await, setup.find("k2").await), (Found::Unknown, Found::Key));
+    setup.clock.advance(seconds(60));
+    publish("k2", 2, &[]);
     setup.find("k9").await;
     assert_eq!(setup.find("k1").await, Found::Key, "a list without it");
+}
+
+#[tokio::test]
+async fn request_key_cannot_sign_beside_governance_key() {
+    // Whoever has the key that is to be revoked, and can answer for the URL of the list, could keep the key in use.
+    let setup = Setup::start().await;
+    setup.list.set(ListKey::of_seed("k1", 1).list(&Payload::new(&setup, &[]).json()));
+    let Found::Failed(error) = setup.find("k1").await else { panic!("the list is used") };
+    assert!(error.starts_with(&format!("keys of acme: list of revoked keys: {NO_KEY}. ")), "{error}");
+    // A governance key that is revoked does not permit the other keys again.
+    let setup = Setup::with(&["gov"]).await;
+    setup.clock.advance(seconds(60));
+    setup.list.set(ListKey::of_seed("k1", 1).list(&Payload::new(&setup, &[]).json()));
+    let Found::Failed(error) = setup.find("k9").await else { panic!("the list is used") };
+    assert_eq!(error, format!("keys of acme: list of revoked keys: {NO_KEY}"));
+}
+
+#[tokio::test]
+async fn older_list_is_ignored_while_newer_is_fresh() {
+    let setup = Setup::start().await;
+    let older = governance().list(&Payload::new(&setup, &[]).json());
+    setup.clock.advance(seconds(1));
+    setup.publish(&["k1"]);
+    setup.keys.load().await.unwrap();
+    // Another server of the same network has the older list.
+    setup.list.set(older.clone());
+    setup.clock.advance(seconds(60));
+    assert_eq!(setup.find("k9").await, Found::Unknown, "the fetch has not failed");
+    assert_eq!((setup.find("k1").await, setup.find("k2").await), (Found::Unknown, Found::Key));
+    assert_eq!(setup.list.requests(), 2);
+    setup.clock.advance(seconds(59));
+    assert_eq!(setup.find("k9").await, Found::Unknown);
+    assert_eq!((setup.keys_server.requests(), setup.list.requests()), (3, 2), "at most once a minute");
+    setup.clock.advance(seconds(781));
+    let error = setup.keys.load().await.unwrap_err().to_string();
+    let problem = "keys of acme: list of revoked keys: updated: must not be before that of the list in use";
+    assert_eq!(error, problem, "the newer list is due");
+    assert_eq!((setup.find("k1").await, setup.find("k2").await), (Found::Unknown, Found::Key));
+}
+
+#[tokio::test]
+async fn suspended_time_counts_for_the_list() {
+    let setup = Setup::with(&[]).await;
+    setup.publish(&["k1"]);
+    // The monotonic clock stops while the machine is suspended.
+    setup.clock.step_wall(900);
+    assert_eq!(setup.find("k1").await, Found::Key);
+    setup.publish(&["k1"]);
+    setup.clock.step_wall(1);
+    assert_eq!(setup.find("k1").await, Found::Unknown, "the list is due");
+    assert_eq!((setup.find("k2").await, setup.list.requests()), (Found::Key, 2));
+    setup.fail();
+    // The list is a second old.
+    setup.clock.step_wall(899 + 4 * 900);
+    assert_eq!(setup.find("k2").await, Found::Key);
+    setup.clock.step_wall(1);
+    setup.clock.advance(seconds(1));
+    let Found::Failed(error) = setup.find("k2").await else { panic!("a stale list is used") };
+    assert!(error.contains("All keys are refused until the list of revoked keys can be fetched"), "{error}");
+}
+
+#[tokio::test]
+async fn list_is_due_although_wall_clock_went_back() {
+    let setup = Setup::with(&[]).await;
+    setup.publish(&["k1"]);
+    setup.clock.step_wall(-50);
+    setup.clock.advance(seconds(899));
+    assert_eq!(setup.find("k1").await, Found::Key);
+    setup.clock.advance(seconds(1));
+    assert_eq!((setup.find("k1").await, setup.list.requests()), (Found::Unknown, 2));
 }
 
 #[tokio::test]
@@ -541,7 +626,8 @@ async fn slow_list_ends_at_the_time_limit() {
     let keys = keys.sender("acme", source(&setup.keys_server, &setup.list)).build().unwrap();
     setup.list.set(Reply::Hang(b"HTTP/1.1 200 OK\r\n".to_vec()));
     let error = keys.load().await.unwrap_err().to_string();
-    assert!(error.starts_with("keys of acme: list of revoked keys: took longer than 1s. "), "{error}");
+    // On a busy machine the keys can take as long.
+    assert!(error.contains("list of revoked keys: took longer than 1s"), "{error}");
 }
 
 #[tokio::test]

@@ -76,8 +76,9 @@ impl CachedKeysBuilder {
     }
 
     /// Uses expired entries for `extra` longer while the store fails. A key that was removed from the store because it
-    /// leaked is then accepted for that much longer, and an attacker who can make the store fail decides when. By
-    /// default, requests are answered with 503 meanwhile.
+    /// leaked is then accepted for that much longer, and an attacker who can make the store fail decides when. The
+    /// same applies if the store is `hookwarden-jwks` and fails because a list of revoked keys is stale: keys are then
+    /// accepted without the list. By default, requests are answered with 503 meanwhile.
     pub fn danger_serve_stale_for(mut self, extra: Duration) -> Self {
         self.settings.stale_for = Some(extra);
         self
