@@ -195,7 +195,7 @@ impl DrawnProfile {
     }
 
     /// Public keys are slow, so few inputs have them. The hash has no pattern, so the inputs that a fuzzer derives from these
-    /// do not all have them, too.
+    /// do not all have them.
     fn algorithms(&self, message: &DrawnMessage) -> &'static [Algorithm] {
         let mut hasher = DefaultHasher::new();
         (self, message).hash(&mut hasher);
