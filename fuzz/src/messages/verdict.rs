@@ -128,9 +128,8 @@ impl Receiver {
                 | Problem::WrongAlgorithm,
             ) => {
                 let is_met = chosen.is_some_and(|chosen| {
-                    let has_body = !request.body.is_empty();
-                    is_sufficient(&self.settings, request, chosen)
-                        && !(has_body && !is_sufficient_with_body(&self.settings, chosen.1))
+                    let is_met_with_body = request.body.is_empty() || is_sufficient_with_body(&self.settings, chosen.1);
+                    is_met_with_body && is_sufficient(&self.settings, request, chosen)
                 });
                 assert!(!is_met, "{problem:?} of {request:?}");
             }
