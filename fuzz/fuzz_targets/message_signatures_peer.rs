@@ -8,7 +8,7 @@ use hookwarden_fuzz::clock::NOW;
 use hookwarden_fuzz::messages::draft::{DrawnMessage, DrawnSigning};
 use hookwarden_fuzz::messages::mutation::DrawnMutation;
 use hookwarden_fuzz::messages::peer::{has_other_base, has_other_digests, has_right_digest, signatures};
-use hookwarden_fuzz::messages::profile::{DrawnProfile, verifier};
+use hookwarden_fuzz::messages::profile::DrawnProfile;
 use hookwarden_fuzz::messages::reader::read;
 use hookwarden_fuzz::messages::verdict::Receiver;
 use libfuzzer_sys::fuzz_target;
@@ -23,18 +23,18 @@ struct Case {
 }
 
 fuzz_target!(|case: Case| {
-    let Ok((profile, settings)) = case.profile.build() else { return };
+    let Ok((profile, settings)) = case.profile.build(&case.message) else { return };
     let Some(sent) = case.message.sign(&case.signing, &profile, &settings) else { return };
     let mut request = sent.request.clone();
     case.mutations.iter().for_each(|mutation| mutation.apply(&mut request));
-    let receiver = Receiver { verifier: verifier(&profile), profile, settings };
+    let receiver = Receiver::new(profile, settings);
     let now = NOW.saturating_add(case.later.into());
     let is_accepted = receiver.accepts(&request, &sent, &[], now);
     let Some(theirs) = signatures(&receiver.settings, &request) else { return };
 
     let ours = read(&receiver.settings, &request);
     let of_label = ours.as_ref().and_then(|ours| theirs.iter().find(|theirs| theirs.label == ours.label));
-    let is_known_to_differ = ours.as_ref().is_none_or(|ours| has_other_base(&request, ours));
+    let is_known_to_differ = ours.as_ref().is_none_or(|ours| has_other_base(&receiver.settings, &request, ours));
     if let (Some(ours), Some(theirs)) = (&ours, of_label) {
         assert!(ours.base == theirs.base || is_known_to_differ, "{theirs:?}, but {ours:?} of {request:?}");
     }

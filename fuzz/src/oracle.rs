@@ -156,7 +156,7 @@ fn written(encoding: Encoding, bytes: &[u8]) -> String {
         Encoding::Hex => text::hex(bytes),
         Encoding::Base64 => text::base64(bytes),
         Encoding::Base64Url => text::base64url(bytes),
-        Encoding::Base64UrlUnpadded => text::base64url(bytes).trim_end_matches('=').to_owned(),
+        Encoding::Base64UrlUnpadded => text::base64url_unpadded(bytes),
         other => panic!("the oracle does not know {other:?}"),
     }
 }

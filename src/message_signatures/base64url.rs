@@ -11,7 +11,7 @@ pub(super) fn signatures(field: &str) -> String {
     rewritten(field, |sequence, field| match from_base64url(sequence) {
         Some(base64) => push(field, &base64),
         // Neither of the two. The parser refuses it.
-        None if sequence.bytes().any(|byte| matches!(byte, b'-' | b'_')) => push(field, sequence),
+        None if !has_base64_alphabet(sequence) => push(field, sequence),
         None => field.push_str("?0"),
     })
 }
@@ -19,9 +19,8 @@ pub(super) fn signatures(field: &str) -> String {
 /// Rewrites the byte sequences of a `Signature` header that are in base64 without its padding or with other bits at the
 /// end: each becomes a boolean, so it does not count. The parser would accept them.
 pub(super) fn padded(field: &str) -> String {
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     rewritten(field, |sequence, field| match Encoding::Base64.decode(sequence.as_bytes()) {
-        None if sequence.bytes().all(is_base64) => field.push_str("?0"),
+        None if has_base64_alphabet(sequence) => field.push_str("?0"),
         // If it is not base64, the parser refuses it.
         Some(_) | None => push(field, sequence),
     })
@@ -31,6 +30,10 @@ pub(super) fn padded(field: &str) -> String {
 /// either form.
 pub(super) fn digests(field: &str) -> String {
     rewritten(field, |sequence, field| push(field, from_base64url(sequence).as_deref().unwrap_or(sequence)))
+}
+
+fn has_base64_alphabet(sequence: &str) -> bool {
+    sequence.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
 fn from_base64url(sequence: &str) -> Option<String> {
@@ -105,6 +108,7 @@ mod tests {
             ("sig1=:A+B-:", "sig1=:A+B-:"),
             ("sig1=:_-9:", "sig1=:_-9:"),
             ("sig1=:_-8=:", "sig1=:_-8=:"),
+            ("sig1=:_-8:, sig2=:!?:", "sig1=:/+8=:, sig2=:!?:"),
             ("sig1=:AAAA", "sig1=:AAAA"),
             ("sig1=\":AAAA", "sig1=\":AAAA"),
             ("", ""),

@@ -7,15 +7,17 @@ use hookwarden::Timestamp;
 use hookwarden::message_signatures::{Parameter, Profile, SignatureParameters};
 use ring::digest::{SHA256, SHA512, digest};
 
-use super::profile::{DrawnComponents, Settings, TagRule, keys, mac};
+use super::keys::{SENDER, name};
+use super::profile::{DrawnComponents, Settings, TagRule};
 use super::reader::{Signed, base, read};
 use super::structured::{Bare, Item, Member, Parameters, is_excessive, list, write_bare};
 use super::words::{HEADERS, LABELS, METHODS, PATHS, TEXTS, VALUES, pick};
 use crate::clock::NOW;
+use crate::oracle::text::base64url_unpadded;
 use crate::request::Request;
 
 /// A request before it is signed.
-#[derive(Debug, Clone, Arbitrary)]
+#[derive(Debug, Clone, Hash, Arbitrary)]
 pub struct DrawnMessage {
     method: u8,
     path: DrawnText,
@@ -25,7 +27,7 @@ pub struct DrawnMessage {
     body: Vec<u8>,
 }
 
-#[derive(Debug, Clone, Arbitrary)]
+#[derive(Debug, Clone, Hash, Arbitrary)]
 enum DrawnText {
     Usual(u8),
     Any(String),
@@ -72,6 +74,8 @@ enum DrawnParameter {
 struct DrawnSecond {
     label: u8,
     is_before: bool,
+    /// Whether it is the first one with another label.
+    is_copy: bool,
     parameters: Vec<DrawnParameter>,
 }
 
@@ -118,7 +122,7 @@ impl DrawnMessage {
         };
         let line = Some((pick(METHODS, self.method).to_owned(), path));
         let mut request = Request { line, ..Request::default() };
-        request.set("Host", settings.authority());
+        request.set("Host", settings.host);
         for (at, (name, value)) in FILLED.into_iter().enumerate() {
             if (self.lacks.0 & self.lacks.1 & self.lacks.2) >> at & 1 == 0 {
                 request.set(name, value);
@@ -148,7 +152,7 @@ impl DrawnMessage {
                 if let Some(seconds) = lifetime {
                     parameters = parameters.expires_after(Duration::from_secs((*seconds).into()));
                 }
-                let signer = profile.signer(keys()).expect("a key for HMAC");
+                let signer = profile.signer(SENDER.private(settings.algorithms)).expect("a key for each algorithm");
                 let now = Timestamp::from_unix(NOW);
                 let signed = request.with_head(|head| signer.sign_at(head, &request.body, &parameters, now)).ok()?;
                 signed.iter().for_each(|(name, value)| request.set(name, value));
@@ -160,9 +164,30 @@ impl DrawnMessage {
     }
 }
 
+impl Sent {
+    /// Returns the request with another signature, which the profile ignores. `None` if it does not ignore it.
+    pub fn beside_another(&self, settings: &Settings) -> Option<Request> {
+        let is_ignored =
+            settings.label.is_some() || settings.preferred_label.is_some() || settings.ignores_insufficient;
+        let covers_signatures = self.signed.as_ref()?.components.iter().any(|(name, _)| match name {
+            Bare::String(name) => name.starts_with("signature"),
+            _ => false,
+        });
+        if !is_ignored || covers_signatures {
+            return None;
+        }
+        let mut request = self.request.clone();
+        for (name, member) in [("Signature-Input", "another=(\"@status\")"), ("Signature", "another=:AAAA:")] {
+            let value = [request.single(name)?, b", ", member.as_bytes()].concat();
+            request.set(name, value);
+        }
+        Some(request)
+    }
+}
+
 impl DrawnHand {
     fn sign(&self, mut request: Request, settings: &Settings) -> Sent {
-        if let Some(digests) = content_digest(&request.body, self.digest) {
+        if let Some(digests) = content_digest(settings, &request.body, self.digest) {
             request.set("Content-Digest", digests);
         }
         let required = if self.is_thin { &[][..] } else { &settings.covered };
@@ -173,19 +198,25 @@ impl DrawnHand {
         let input = format!("({}){given}{parameters}", components.join(" "));
         let label = settings.label.unwrap_or(pick(LABELS, self.label));
 
+        let sign = |base: &str| SENDER.sign(settings.algorithms[0], base);
         let signed = inner_list(&input).and_then(|(components, parameters)| {
             let base = base(settings, &request, &components, &parameters)?;
-            Some(Signed { label: label.to_owned(), components, parameters, signature: mac(&base), base })
+            Some(Signed { label: label.to_owned(), components, parameters, signature: sign(&base), base })
         });
         let signature = signed.as_ref().map_or(vec![0; 32], |signed| signed.signature.clone());
         let mut inputs = vec![format!("{label}={input}")];
-        let mut signatures = vec![format!("{label}={}", write_bare(&Bare::Bytes(signature)))];
+        let signature = sequence(settings.is_base64url, signature);
+        let mut signatures = vec![format!("{label}={signature}")];
         if let Some(second) = &self.second {
             let label = pick(LABELS, second.label);
             let parameters: String = second.parameters.iter().take(8).map(DrawnParameter::text).collect();
             let at = usize::from(!second.is_before);
-            inputs.insert(at, format!("{label}=(\"@method\"){parameters}"));
-            signatures.insert(at, format!("{label}=:AAAA:"));
+            let (other_input, signature) = match second.is_copy {
+                true => (&input, signature.as_str()),
+                false => (&format!("(\"@method\"){parameters}"), ":AAAA:"),
+            };
+            inputs.insert(at, format!("{label}={other_input}"));
+            signatures.insert(at, format!("{label}={signature}"));
         }
         request.set("Signature-Input", inputs.join(", "));
         request.set("Signature", signatures.join(", "));
@@ -205,7 +236,7 @@ fn required_parameters(settings: &Settings) -> String {
         text += &match parameter {
             Parameter::Created => continue,
             Parameter::Expires => format!(";expires={}", NOW + 60),
-            Parameter::Alg => ";alg=\"hmac-sha256\"".to_owned(),
+            Parameter::Alg => format!(";alg=\"{}\"", name(settings.algorithms[0])),
             Parameter::Tag => format!(";tag={}", write_bare(&Bare::String(wanted.unwrap_or("acme").to_owned()))),
             other => format!(";{other}=\"2027-01\""),
         };
@@ -214,7 +245,7 @@ fn required_parameters(settings: &Settings) -> String {
 }
 
 /// Returns the identifier of a component that is written as in a profile.
-fn identifier(text: &str) -> String {
+pub(super) fn identifier(text: &str) -> String {
     let (name, parameters) = text.split_at(text.find(';').unwrap_or(text.len()));
     if name.starts_with('"') { text.to_owned() } else { format!("\"{name}\"{parameters}") }
 }
@@ -231,9 +262,15 @@ fn inner_list(text: &str) -> Option<(Vec<Item>, Parameters)> {
     }
 }
 
-fn content_digest(body: &[u8], form: u8) -> Option<String> {
-    let sha256 = |body: &[u8]| write_bare(&Bare::Bytes(digest(&SHA256, body).as_ref().to_vec()));
-    let sha512 = |body: &[u8]| write_bare(&Bare::Bytes(digest(&SHA512, body).as_ref().to_vec()));
+/// Writes a byte sequence.
+fn sequence(is_base64url: bool, bytes: Vec<u8>) -> String {
+    if is_base64url { format!(":{}:", base64url_unpadded(&bytes)) } else { write_bare(&Bare::Bytes(bytes)) }
+}
+
+fn content_digest(settings: &Settings, body: &[u8], form: u8) -> Option<String> {
+    let is_base64url = settings.is_base64url && form >= 128;
+    let sha256 = |body: &[u8]| sequence(is_base64url, digest(&SHA256, body).as_ref().to_vec());
+    let sha512 = |body: &[u8]| sequence(is_base64url, digest(&SHA512, body).as_ref().to_vec());
     match form % 16 {
         0..=6 => Some(format!("sha-256={}", sha256(body))),
         7 | 8 => Some(format!("sha-512={}", sha512(body))),

@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use hookwarden::crypto::Algorithm;
 use http_body_util::Full;
+use httpsig_hyper::prelude::{AlgorithmName, PublicKey, SecretKey, SharedKey, VerifyingKey as _};
 use httpsig_hyper::{MessageSignatureReq, RequestContentDigest};
 
-use super::profile::{Settings, mac};
-use super::reader::{Signed, combined, encoded, query_parameter, read_dictionary};
-use super::structured::{Bare, Item};
+use super::keys::SENDER;
+use super::profile::Settings;
+use super::reader::{Signed, combined, encoded, query_parameter, read_dictionary, read_sequences};
+use super::structured::{Bare, Item, write_dictionary};
+use crate::oracle::text::{base64, from_base64, from_hex};
 use crate::request::Request;
 
 /// What the other implementation reads of a signature.
@@ -20,30 +25,33 @@ pub struct PeerSignature {
     pub label: String,
     /// The text that it verifies.
     pub base: String,
-    /// Whether its signature is that of the text.
+    /// Whether its signature is that of the text, with a key of the sender.
     pub is_genuine: bool,
 }
 
 /// Returns the signatures that the other implementation reads. `None` if it refuses the request, or its types cannot
 /// represent it.
 pub fn signatures(settings: &Settings, request: &Request) -> Option<Vec<PeerSignature>> {
-    let read = to_http(settings, request)?.extract_signatures().ok()?;
+    let read = to_http(settings, &in_base64(settings, request, "Signature"))?.extract_signatures().ok()?;
     let read = read.into_iter().map(|(label, (base, headers))| {
-        let base = base.to_string();
-        let signature = Bare::Bytes(mac(&base));
-        let is_genuine = super::structured::write_bare(&signature) == format!(":{}:", headers.signature());
-        PeerSignature { label, base, is_genuine }
+        let text = base.to_string();
+        let signature = from_base64(&headers.signature().to_string()).unwrap_or_default();
+        let is_named = |key: &TheirKey| base.alg().is_none_or(|alg| alg == key.alg().as_str());
+        let mut keys = settings.algorithms.iter().map(|algorithm| KEYS.of(*algorithm));
+        let is_genuine = keys.any(|key| is_named(key) && key.verifies(text.as_bytes(), &signature));
+        PeerSignature { label, base: text, is_genuine }
     });
     Some(read.collect())
 }
 
 /// Whether the other implementation finds that `Content-Digest` is that of the body.
 pub fn has_right_digest(settings: &Settings, request: &Request) -> bool {
-    to_http(settings, request).is_some_and(|http| ready(http.verify_content_digest()).is_ok())
+    let request = in_base64(settings, request, "Content-Digest");
+    to_http(settings, &request).is_some_and(|http| ready(http.verify_content_digest()).is_ok())
 }
 
 /// Whether the other implementation is known to build another base for this signature, or none.
-pub fn has_other_base(request: &Request, signed: &Signed) -> bool {
+pub fn has_other_base(settings: &Settings, request: &Request, signed: &Signed) -> bool {
     // It writes the parameters in one order, without those that it does not know, and without escapes.
     let mut written: Vec<&str> = signed.parameters.iter().map(|(key, _)| key.as_str()).collect();
     written.retain(|key| PARAMETERS.contains(key));
@@ -57,10 +65,10 @@ pub fn has_other_base(request: &Request, signed: &Signed) -> bool {
     if !(is_ordered && is_known && signed.parameters.iter().all(is_plain)) {
         return true;
     }
-    signed.components.iter().any(|component| is_other_component(request, component))
+    signed.components.iter().any(|component| is_other_component(settings, request, component))
 }
 
-fn is_other_component(request: &Request, (name, parameters): &Item) -> bool {
+fn is_other_component(settings: &Settings, request: &Request, (name, parameters): &Item) -> bool {
     let Bare::String(name) = name else { return true };
     let Some((method, target)) = &request.line else { return true };
     let parameter = |wanted: &str| parameters.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
@@ -76,6 +84,11 @@ fn is_other_component(request: &Request, (name, parameters): &Item) -> bool {
     match name.as_str() {
         // It writes every method in upper case.
         "@method" => method.bytes().any(|byte| byte.is_ascii_lowercase()),
+        // It does not normalize paths.
+        "@path" | "@target-uri" if settings.is_normalized => {
+            let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+            !path.is_empty() && settings.path(path) != path
+        }
         // It does not decode queries, and combines the values of a repeated parameter.
         "@query-param" => {
             let Some(Bare::String(wanted)) = parameter("name") else { return true };
@@ -103,6 +116,67 @@ pub fn has_other_digests(request: &Request) -> bool {
         || read_dictionary(request, "content-digest").is_none_or(|digests| digests.len() != 1)
 }
 
+/// The other implementation has no base64url: returns the request with this header in base64, if it can be read.
+fn in_base64(settings: &Settings, request: &Request, name: &str) -> Request {
+    let mut request = request.clone();
+    let read = read_sequences(settings, &request, &name.to_ascii_lowercase());
+    if let Some(read) = read.filter(|read| settings.is_base64url && !read.is_empty()) {
+        request.set(name, write_dictionary(&read));
+    }
+    request
+}
+
+/// A key of the sender in their types.
+enum TheirKey {
+    Shared(SharedKey),
+    Public(PublicKey),
+}
+
+impl TheirKey {
+    fn alg(&self) -> AlgorithmName {
+        match self {
+            Self::Shared(key) => key.alg(),
+            Self::Public(key) => key.alg(),
+        }
+    }
+
+    fn verifies(&self, base: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Shared(key) => key.verify(base, signature).is_ok(),
+            Self::Public(key) => key.verify(base, signature).is_ok(),
+        }
+    }
+}
+
+struct TheirKeys {
+    hmac: TheirKey,
+    ed25519: TheirKey,
+    p256: TheirKey,
+}
+
+impl TheirKeys {
+    fn of(&self, algorithm: Algorithm) -> &TheirKey {
+        match algorithm {
+            Algorithm::Ed25519 => &self.ed25519,
+            Algorithm::EcdsaP256 => &self.p256,
+            _ => &self.hmac,
+        }
+    }
+}
+
+static KEYS: LazyLock<TheirKeys> = LazyLock::new(|| {
+    let bytes = |algorithm| from_hex(SENDER.text(algorithm)).expect("hex");
+    let public = |name: AlgorithmName, algorithm| {
+        TheirKey::Public(SecretKey::from_bytes(&name, &bytes(algorithm)).expect("a private key").public_key())
+    };
+    let hmac = SharedKey::from_base64(&AlgorithmName::HmacSha256, &base64(&bytes(Algorithm::HmacSha256)));
+    TheirKeys {
+        hmac: TheirKey::Shared(hmac.expect("base64")),
+        ed25519: public(AlgorithmName::Ed25519, Algorithm::Ed25519),
+        p256: public(AlgorithmName::EcdsaP256Sha256, Algorithm::EcdsaP256),
+    }
+});
+
 fn to_http(settings: &Settings, request: &Request) -> Option<http::Request<Full<Bytes>>> {
     let (method, target) = request.line.as_ref()?;
     let uri: http::Uri = format!("{}{target}", settings.origin).parse().ok()?;
@@ -129,16 +203,14 @@ const PARAMETERS: [&str; 6] = ["created", "expires", "nonce", "alg", "keyid", "t
 /// with `rsa` 0.10.
 #[cfg(test)]
 mod tests {
-    use hookwarden::crypto::Algorithm;
     use hookwarden::message_signatures::{Problem, Profile, SignatureParameters};
     use hookwarden::{Keyring, Reason, Timestamp, Verifier};
     use http_body_util::combinators::BoxBody;
+    use httpsig_hyper::prelude::HttpSignatureParams;
     use httpsig_hyper::prelude::message_component::HttpMessageComponentId;
-    use httpsig_hyper::prelude::{AlgorithmName, HttpSignatureParams, PublicKey, SecretKey, SharedKey};
     use httpsig_hyper::{ContentDigestType, HyperDigestError};
 
     use super::*;
-    use crate::oracle::text::{base64, from_hex};
 
     type Http = http::Request<BoxBody<Bytes, HyperDigestError>>;
 
@@ -146,10 +218,10 @@ mod tests {
     struct Peer {
         algorithm: Algorithm,
         text: &'static str,
-        keys: TheirKeys,
+        keys: PeerKeys,
     }
 
-    enum TheirKeys {
+    enum PeerKeys {
         Shared(SharedKey),
         Pair(SecretKey, PublicKey),
     }
@@ -160,12 +232,12 @@ mod tests {
         let pair = |name: AlgorithmName, text: &str| {
             let private = SecretKey::from_bytes(&name, &from_hex(text).unwrap()).unwrap();
             let public = private.public_key();
-            TheirKeys::Pair(private, public)
+            PeerKeys::Pair(private, public)
         };
         let ed25519 = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
         let p256 = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
         [
-            Peer { algorithm: Algorithm::HmacSha256, text: secret, keys: TheirKeys::Shared(shared) },
+            Peer { algorithm: Algorithm::HmacSha256, text: secret, keys: PeerKeys::Shared(shared) },
             Peer { algorithm: Algorithm::Ed25519, text: ed25519, keys: pair(AlgorithmName::Ed25519, ed25519) },
             Peer { algorithm: Algorithm::EcdsaP256, text: p256, keys: pair(AlgorithmName::EcdsaP256Sha256, p256) },
         ]
@@ -189,8 +261,8 @@ mod tests {
         /// Whether their signature check accepts.
         fn do_they_accept(&self, request: &Http) -> bool {
             match &self.keys {
-                TheirKeys::Shared(key) => ready(request.verify_message_signature(key, Some("2027-01"))).is_ok(),
-                TheirKeys::Pair(_, key) => ready(request.verify_message_signature(key, Some("2027-01"))).is_ok(),
+                PeerKeys::Shared(key) => ready(request.verify_message_signature(key, Some("2027-01"))).is_ok(),
+                PeerKeys::Pair(_, key) => ready(request.verify_message_signature(key, Some("2027-01"))).is_ok(),
             }
         }
 
@@ -203,11 +275,11 @@ mod tests {
             let mut parameters = HttpSignatureParams::try_new(&components).unwrap();
             parameters.set_created(created).set_expires(created + 300).set_random_nonce();
             match &self.keys {
-                TheirKeys::Shared(key) => {
+                PeerKeys::Shared(key) => {
                     parameters.set_key_info(key).set_keyid("2027-01");
                     ready(request.set_message_signature(&parameters, key, None)).unwrap();
                 }
-                TheirKeys::Pair(key, _) => {
+                PeerKeys::Pair(key, _) => {
                     parameters.set_key_info(key).set_keyid("2027-01");
                     ready(request.set_message_signature(&parameters, key, None)).unwrap();
                 }

@@ -4,9 +4,10 @@ use hookwarden::message_signatures::StructuredType;
 
 use super::profile::{Settings, TagRule};
 use super::structured::{
-    Bare, Item, Member, Parameters, dictionary, is_dictionary_excessive, is_excessive, item, list, write_bare,
-    write_dictionary, write_item, write_list, write_member,
+    Bare, Item, Member, Parameters, Sequences, dictionary, dictionary_of, is_dictionary_excessive, is_excessive, item,
+    list, write_bare, write_dictionary, write_item, write_list, write_member,
 };
+use super::sufficient::is_sufficient;
 use crate::request::Request;
 
 /// A signature and what it is for.
@@ -38,11 +39,13 @@ impl Signed {
     }
 }
 
-/// Reads the one signature that has the label and the tag of the settings.
-pub fn read(settings: &Settings, request: &Request) -> Option<Signed> {
-    let inputs = read_dictionary(request, "signature-input")?;
-    let mut chosen = None;
-    for (label, member) in &inputs {
+/// The label, the components and the parameters of a signature.
+pub type Candidate<'i> = (&'i String, &'i [Item], &'i Parameters);
+
+/// Returns the one signature that counts.
+pub fn choose<'i>(settings: &Settings, request: &Request, inputs: &'i [(String, Member)]) -> Option<Candidate<'i>> {
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for (label, member) in inputs {
         if settings.label.is_some_and(|wanted| wanted != label) {
             continue;
         }
@@ -55,19 +58,32 @@ pub fn read(settings: &Settings, request: &Request) -> Option<Signed> {
             TagRule::Optional(wanted) => tag.is_none() || is_tag(wanted),
             TagRule::Any => true,
         };
-        if has_tag && chosen.replace((label, components, parameters)).is_some() {
-            return None;
+        if has_tag {
+            candidates.push((label, components, parameters));
         }
     }
-    let (label, components, parameters) = chosen?;
-    let signatures = read_dictionary(request, "signature")?;
+    if settings.ignores_insufficient && candidates.len() > 1 {
+        candidates.retain(|candidate| is_sufficient(settings, request, *candidate));
+    }
+    let preferred = candidates.iter().find(|(label, _, _)| settings.preferred_label == Some(label.as_str()));
+    match (preferred, &candidates[..]) {
+        (Some(one), _) | (None, [one]) => Some(*one),
+        _ => None,
+    }
+}
+
+/// Reads the one signature that counts.
+pub fn read(settings: &Settings, request: &Request) -> Option<Signed> {
+    let inputs = read_dictionary(request, "signature-input")?;
+    let (label, components, parameters) = choose(settings, request, &inputs)?;
+    let signatures = read_sequences(settings, request, "signature")?;
     let signature = signatures.into_iter().find_map(|(key, member)| match member {
         Member::Item((Bare::Bytes(bytes), parameters)) if key == *label && parameters.is_empty() => Some(bytes),
         _ => None,
     });
     Some(Signed {
         label: label.clone(),
-        components: components.clone(),
+        components: components.to_vec(),
         parameters: parameters.clone(),
         base: base(settings, request, components, parameters)?,
         signature: signature.unwrap_or_default(),
@@ -87,6 +103,17 @@ pub fn base(settings: &Settings, request: &Request, components: &[Item], paramet
 /// Parses a header as a dictionary. `None` if a key occurs twice.
 pub fn read_dictionary(request: &Request, name: &str) -> Option<Vec<(String, Member)>> {
     dictionary(&combined(request, name)?).filter(|dictionary| !is_dictionary_excessive(dictionary))
+}
+
+/// Parses `Signature` or `Content-Digest` with the byte sequences of the profile.
+pub fn read_sequences(settings: &Settings, request: &Request, name: &str) -> Option<Vec<(String, Member)>> {
+    let sequences = match name {
+        "signature" if settings.is_base64url => Sequences::Base64Url,
+        "content-digest" if settings.is_base64url => Sequences::Either,
+        _ => Sequences::Base64,
+    };
+    let read = dictionary_of(sequences, &combined(request, name)?);
+    read.filter(|dictionary| !is_dictionary_excessive(dictionary))
 }
 
 /// Returns the values of a header, combined.
@@ -124,10 +151,10 @@ fn value(settings: &Settings, request: &Request, (name, parameters): &Item) -> O
     }
     let (method, target) = request.line.as_ref()?;
     let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
-    let path = if path.is_empty() { "/" } else { path };
+    let path = settings.path(path);
     match name.as_str() {
         "@method" => Some(method.clone()),
-        "@path" => Some(path.to_owned()),
+        "@path" => Some(path),
         "@query" => Some(format!("?{}", query.unwrap_or_default())),
         "@target-uri" => {
             Some(format!("{scheme}://{authority}{path}{}", query.map(|query| format!("?{query}")).unwrap_or_default()))

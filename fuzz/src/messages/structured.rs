@@ -1,6 +1,6 @@
 //! A simple parser and serializer of structured fields (RFC 9651). The crate uses another one.
 
-use crate::oracle::text::{base64, from_base64, from_hex};
+use crate::oracle::text::{base64, from_base64, from_base64url_unpadded, from_hex};
 
 /// A bare item.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,9 +31,25 @@ pub enum Member {
     InnerList(Vec<Item>, Parameters),
 }
 
+/// The encodings of byte sequences.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sequences {
+    /// Base64, as in the RFC.
+    Base64,
+    /// Base64url without padding. What can be base64 is read as a false boolean.
+    Base64Url,
+    /// Both.
+    Either,
+}
+
 /// Parses a dictionary. Keys that occur twice are kept.
 pub fn dictionary(text: &str) -> Option<Vec<(String, Member)>> {
-    all(text, |reader| reader.separated(Reader::entry))
+    dictionary_of(Sequences::Base64, text)
+}
+
+/// Parses a dictionary with byte sequences in these encodings.
+pub fn dictionary_of(sequences: Sequences, text: &str) -> Option<Vec<(String, Member)>> {
+    all_of(sequences, text, |reader| reader.separated(Reader::entry))
 }
 
 /// Parses a list.
@@ -139,13 +155,17 @@ pub fn write_parameters(parameters: &Parameters) -> String {
 }
 
 fn all<'t, T>(text: &'t str, read: impl FnOnce(&mut Reader<'t>) -> Option<T>) -> Option<T> {
-    let mut reader = Reader(text.trim_matches(' '));
+    all_of(Sequences::Base64, text, read)
+}
+
+fn all_of<'t, T>(sequences: Sequences, text: &'t str, read: impl FnOnce(&mut Reader<'t>) -> Option<T>) -> Option<T> {
+    let mut reader = Reader(text.trim_matches(' '), sequences);
     let value = read(&mut reader)?;
     reader.0.is_empty().then_some(value)
 }
 
 /// The rest of a text.
-struct Reader<'t>(&'t str);
+struct Reader<'t>(&'t str, Sequences);
 
 impl<'t> Reader<'t> {
     fn eat(&mut self, wanted: char) -> bool {
@@ -245,7 +265,12 @@ impl<'t> Reader<'t> {
                 self.next();
                 let (text, rest) = self.0.split_once(':')?;
                 self.0 = rest;
-                bytes(text).map(Bare::Bytes)
+                let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+                match (self.1, from_base64url_unpadded(text)) {
+                    (Sequences::Base64Url | Sequences::Either, Some(bytes)) => Some(Bare::Bytes(bytes)),
+                    (Sequences::Base64Url, None) => text.bytes().all(is_base64).then_some(Bare::Boolean(false)),
+                    (Sequences::Base64 | Sequences::Either, _) => bytes(text).map(Bare::Bytes),
+                }
             }
             '@' => {
                 self.next();

@@ -1,13 +1,16 @@
 //! The crate's verdict on a request, compared with the simple reader.
 
+use hookwarden::crypto::Algorithm;
 use hookwarden::message_signatures::{Problem, Profile};
-use hookwarden::{Timestamp, Verifier};
+use hookwarden::{Keyring, Scheme, Timestamp, Verifier};
 use ring::digest::{SHA256, SHA512, digest};
 
 use super::draft::Sent;
-use super::profile::{Settings, mac};
-use super::reader::{combined, read, read_dictionary};
-use super::structured::{Bare, Member};
+use super::keys::{OTHER, SENDER, name};
+use super::profile::Settings;
+use super::reader::{Signed, choose, combined, read, read_dictionary, read_sequences};
+use super::structured::{Bare, Item, Member};
+use super::sufficient::{is_sufficient, is_sufficient_with_body};
 use crate::request::Request;
 use crate::verdict;
 
@@ -18,11 +21,18 @@ pub struct Receiver {
     pub profile: Profile,
     /// What the reader must know of it.
     pub settings: Settings,
-    /// The verifier.
-    pub verifier: Verifier,
+    scheme: Scheme,
+    verifier: Verifier,
 }
 
 impl Receiver {
+    /// Creates a receiver with the keys of the sender.
+    pub fn new(profile: Profile, settings: Settings) -> Self {
+        let scheme = profile.scheme("fuzz").expect("a valid name");
+        let verifier = verifier(&scheme, SENDER.public(settings.algorithms));
+        Self { profile, settings, scheme, verifier }
+    }
+
     /// Returns whether the request is accepted, and checks what must hold for each request: `sent` is the only one that
     /// was signed.
     ///
@@ -30,35 +40,51 @@ impl Receiver {
     /// It does not hold.
     pub fn accepts(&self, request: &Request, sent: &Sent, sizes: &[u8], now: i64) -> bool {
         let problem = self.explain(request, now);
-        let is_accepted = verdict::verdict(&self.verifier, request, sizes, now).is_ok();
+        let at = Timestamp::from_unix(now);
+        let verify = |verifier: &Verifier| request.with_head(|head| verifier.verify_at(head, &request.body, at));
+        // Public keys are slow. The algorithm makes no difference to the ways to verify.
+        let verdict = match self.scheme.algorithm().uses_public_keys() {
+            true => verify(&self.verifier),
+            false => verdict::verdict(&self.verifier, request, sizes, now),
+        };
+        let is_accepted = verdict.is_ok();
         let signed = read(&self.settings, request);
         match &problem {
             // All is right but perhaps the signature: the signature decides, over the base of the reader.
             None => {
                 let signed = signed.as_ref().unwrap_or_else(|| panic!("the reader finds no signature in {request:?}"));
-                let is_genuine = mac(&signed.base) == signed.signature;
-                assert_eq!(is_accepted, is_genuine, "{request:?}: {signed:?}");
+                let genuine = genuine(&self.settings, signed).map(name);
+                let key = verdict.as_ref().ok().map(|verified| verified.key_id());
+                assert_eq!(key.as_ref().map(|key| key.as_str()), genuine, "{request:?}: {signed:?}");
             }
             Some(problem) => assert!(!is_accepted, "{request:?} is accepted, but {problem}"),
         }
         if let Some(Problem::MalformedHeader(name)) = problem {
             self.assert_malformed(request, name);
         }
+        self.assert_reason(request, problem.as_ref());
         if is_accepted {
+            let other = verifier(&self.scheme, OTHER.public(self.settings.algorithms));
+            assert!(verify(&other).is_err(), "other keys accept {request:?}");
             let signed = signed.expect("it is accepted");
+            self.assert_meets_profile(request, &signed);
             let of_sender = sent.signed.as_ref().expect("the sender signed nothing");
             assert_eq!(signed.base, of_sender.base, "{request:?}");
             if signed.covers("@method") {
                 assert_eq!(method(request), method(&sent.request));
             }
             if signed.covers("@target-uri") {
-                assert_eq!(target(request), target(&sent.request));
+                assert_eq!(self.target(request), self.target(&sent.request));
+            }
+            if signed.covers("@path") {
+                let path = |request| self.target(request).map(|(path, _)| path);
+                assert_eq!(path(request), path(&sent.request));
             }
             if signed.covers_header("content-digest") {
                 assert_eq!(request.body, sent.request.body, "{request:?}");
-                assert!(has_right_digests(request), "{request:?}");
+                assert!(self.has_right_digests(request), "{request:?}");
             } else {
-                assert!(self.settings.covered.iter().all(|component| component != "content-digest"), "{request:?}");
+                assert!(request.body.is_empty() || self.settings.has_optional_body, "{request:?}");
             }
         }
         is_accepted
@@ -72,11 +98,80 @@ impl Receiver {
         })
     }
 
+    /// Asserts that an accepted request meets the profile.
+    fn assert_meets_profile(&self, request: &Request, signed: &Signed) {
+        let candidate = (&signed.label, &signed.components[..], &signed.parameters);
+        assert!(is_sufficient(&self.settings, request, candidate), "{signed:?} of {request:?}");
+        assert!(request.body.is_empty() || is_sufficient_with_body(&self.settings, &signed.components), "{request:?}");
+        let host = request.single("host").and_then(|host| std::str::from_utf8(host).ok());
+        let host = host.map(|host| host.trim_matches([' ', '\t']));
+        assert!(host.is_some_and(|host| self.settings.permits_host(host)), "{request:?}");
+    }
+
+    /// Asserts that a request lacks what the problem says.
+    fn assert_reason(&self, request: &Request, problem: Option<&Problem>) {
+        let inputs = read_dictionary(request, "signature-input").unwrap_or_default();
+        let chosen = choose(&self.settings, request, &inputs);
+        match problem {
+            Some(Problem::NoSuchSignature | Problem::AmbiguousSignature) => {
+                assert_eq!(chosen, None, "{problem:?} of {request:?}");
+            }
+            Some(
+                Problem::Component(_)
+                | Problem::DuplicateComponent
+                | Problem::Uncovered(_)
+                | Problem::MissingParameter(_)
+                | Problem::ForbiddenParameter(_)
+                | Problem::MalformedParameter(_)
+                | Problem::ShortNonce
+                | Problem::LongValidity
+                | Problem::WrongAlgorithm,
+            ) => {
+                let is_met = chosen.is_some_and(|chosen| {
+                    let is_met_with_body = request.body.is_empty() || is_sufficient_with_body(&self.settings, chosen.1);
+                    is_met_with_body && is_sufficient(&self.settings, request, chosen)
+                });
+                assert!(!is_met, "{problem:?} of {request:?}");
+            }
+            Some(Problem::OtherAuthority { .. }) => {
+                let host = request.single("host").and_then(|host| std::str::from_utf8(host).ok());
+                let host = host.map(|host| host.trim_matches([' ', '\t']));
+                assert!(host.is_none_or(|host| !self.settings.permits_host(host)), "{request:?}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether each supported digest is that of the body, and there is one.
+    fn has_right_digests(&self, request: &Request) -> bool {
+        let digests = read_sequences(&self.settings, request, "content-digest").unwrap_or_default();
+        let supported = digests.iter().filter_map(|(key, member)| {
+            let algorithm = match key.as_str() {
+                "sha-256" => &SHA256,
+                "sha-512" => &SHA512,
+                _ => return None,
+            };
+            let expected = Bare::Bytes(digest(algorithm, &request.body).as_ref().to_vec());
+            Some(matches!(member, Member::Item((bytes, _)) if *bytes == expected))
+        });
+        let supported: Vec<bool> = supported.collect();
+        !supported.is_empty() && supported.iter().all(|is_right| *is_right)
+    }
+
+    /// The path as it is signed, and the query.
+    fn target(&self, request: &Request) -> Option<(String, Option<String>)> {
+        let (_, target) = request.line.as_ref()?;
+        let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
+        Some((self.settings.path(path), query.map(str::to_owned)))
+    }
+
     /// Asserts that the header is not a dictionary of the right kind, or that it is too large.
     fn assert_malformed(&self, request: &Request, name: &str) {
         let lines = request.values(name);
         let bytes: usize = lines.iter().map(|line| line.len()).sum();
-        let Some(read) = read_dictionary(request, name).filter(|_| lines.len() <= 32 && bytes <= 8_192) else { return };
+        let read = read_sequences(&self.settings, request, name).filter(|_| lines.len() <= 32 && bytes <= 8_192);
+        // The crate takes colons in a token or in a display string for a byte sequence, and can refuse the header.
+        let Some(read) = read.filter(|read| !has_other_colons(read)) else { return };
         let is_sound = match name {
             "content-digest" => read.iter().all(|(key, member)| match (key.as_str(), member) {
                 ("sha-256", Member::Item((Bare::Bytes(bytes), _))) => bytes.len() == 32,
@@ -93,28 +188,35 @@ impl Receiver {
     }
 }
 
-/// Whether each supported digest is that of the body, and there is one.
-fn has_right_digests(request: &Request) -> bool {
-    let digests = read_dictionary(request, "content-digest").unwrap_or_default();
-    let supported = digests.iter().filter_map(|(key, member)| {
-        let algorithm = match key.as_str() {
-            "sha-256" => &SHA256,
-            "sha-512" => &SHA512,
-            _ => return None,
-        };
-        let expected = Bare::Bytes(digest(algorithm, &request.body).as_ref().to_vec());
-        Some(matches!(member, Member::Item((bytes, _)) if *bytes == expected))
-    });
-    let supported: Vec<bool> = supported.collect();
-    !supported.is_empty() && supported.iter().all(|is_right| *is_right)
+/// The algorithm with whose key the signature was made.
+fn genuine(settings: &Settings, signed: &Signed) -> Option<Algorithm> {
+    let alg = signed.parameters.iter().find(|(key, _)| key == "alg").map(|(_, value)| value);
+    settings.algorithms.iter().copied().find(|algorithm| {
+        alg.is_none_or(|alg| *alg == Bare::String(name(*algorithm).to_owned()))
+            && SENDER.is_genuine(*algorithm, &signed.base, &signed.signature)
+    })
+}
+
+fn verifier(scheme: &Scheme, keys: Keyring) -> Verifier {
+    Verifier::new(scheme.clone(), keys).expect("a key for each algorithm")
+}
+
+/// Whether there is a token with a colon, or a display string.
+fn has_other_colons(dictionary: &[(String, Member)]) -> bool {
+    let is_other = |bare: &Bare| match bare {
+        Bare::Token(token) => token.contains(':'),
+        Bare::Display(_) => true,
+        _ => false,
+    };
+    let has_other = |(bare, parameters): &Item| is_other(bare) || parameters.iter().any(|(_, value)| is_other(value));
+    dictionary.iter().any(|(_, member)| match member {
+        Member::Item(item) => has_other(item),
+        Member::InnerList(items, parameters) => {
+            items.iter().any(has_other) || parameters.iter().any(|(_, value)| is_other(value))
+        }
+    })
 }
 
 fn method(request: &Request) -> Option<&str> {
     request.line.as_ref().map(|(method, _)| method.as_str())
-}
-
-/// The request target. An empty path is `/`.
-fn target(request: &Request) -> Option<String> {
-    let (_, target) = request.line.as_ref()?;
-    Some(if target.starts_with('/') { target.clone() } else { format!("/{target}") })
 }

@@ -76,6 +76,7 @@ pub(super) const VALUES: &[&str] = &[
     "application/json",
     "text/plain; charset=\"a,b\"",
     "hooks.example.com",
+    "HOOKS.internal.:8080",
     "Fri, 15 Jan 2027 08:00:00 GMT",
     "a, b",
     "a;x=1;y, (b \"c\");z,1.50",
@@ -104,6 +105,9 @@ pub(super) const PATHS: &[&str] = &[
     "",
     "?id=7",
     "//a/b",
+    "/a/./b/../c/%7e%2e?id=/../7",
+    "/%61/..//%2E%2e/b/..",
+    "/hooks/./acme",
 ];
 
 /// Request targets that profiles which cover the URL refuse.
@@ -112,7 +116,10 @@ pub(super) const OTHER_PATHS: &[&str] =
 
 /// The values of text parameters.
 pub(super) const TEXTS: &[&str] =
-    &["acme", "2027-01", "b3k2pp5k7z", "other", "a \"q\\", "hmac-sha256", "ed25519", " ", ""];
+    &["acme", "2027-01", "b3k2pp5k7z", "other", "a \"q\\", "hmac-sha256", "ed25519", "ecdsa-p256-sha256", " ", ""];
+
+/// Hosts that a proxy can put into `Host`.
+pub(super) const HOSTS: &[&str] = &["hooks.internal:8080", "Hooks.Example.com", "a.example.:443", "a.example:80"];
 
 /// Labels of signatures.
 pub(super) const LABELS: &[&str] = &["sig1", "sig2", "*", "a.b-c_1"];
@@ -153,6 +160,7 @@ pub(super) const WORDS: &[&str] = &[
     ";created=1800000000",
     ";keyid=\"2027-01\"",
     ";alg=\"hmac-sha256\"",
+    ";alg=\"ed25519\"",
     ";tag=\"acme\"",
     ";x",
     "\"@method\"",
@@ -171,6 +179,9 @@ pub(super) const WORDS: &[&str] = &[
     "SHA-256",
     "\\",
     "\"",
+    "/./",
+    "/../",
+    "%2e",
     "a",
     "A",
     "b",

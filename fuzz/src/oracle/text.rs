@@ -52,6 +52,16 @@ pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     if text.contains(['+', '/']) { None } else { from_base64(&text.replace('-', "+").replace('_', "/")) }
 }
 
+/// Encodes base64 of RFC 4648 section 5, without padding.
+pub(crate) fn base64url_unpadded(bytes: &[u8]) -> String {
+    base64url(bytes).trim_end_matches('=').to_owned()
+}
+
+/// Decodes the output of [`base64url_unpadded`], and nothing else.
+pub(crate) fn from_base64url_unpadded(text: &str) -> Option<Vec<u8>> {
+    from_base64url(text).filter(|bytes| base64url_unpadded(bytes) == text)
+}
+
 fn alphabet() -> Vec<char> {
     ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect()
 }
