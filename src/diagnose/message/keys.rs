@@ -20,7 +20,8 @@ use crate::secret::MAX_KEYS;
 
 impl<H: Head + ?Sized> Capture<'_, H> {
     /// The secrets to verify with. A verifier has a limited number of keys. If every public key has a name, they are those
-    /// that `keyid` names, as if they were looked up by it. Otherwise, and without a `keyid`, they are the first ones.
+    /// that `keyid` names, as for a receiver that looks up keys by `keyid`. Otherwise they are the first ones, as they are
+    /// without a `keyid`.
     pub(in crate::diagnose) fn named_secrets(&self, profile: &Profile) -> Vec<(usize, &Zeroizing<String>)> {
         let inspection = profile.inspect(&self.head, !self.body.is_empty());
         let signed = inspection.signed.as_ref();
