@@ -115,8 +115,13 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         Self { scheme, secrets, head, headers: Vec::new(), body, tolerance: scheme.tolerance() }
     }
 
-    /// Adds another secret that is valid during a rotation. At most eight are used. For HTTP Message Signatures, these may
-    /// be the JWKs of a whole set, up to 64: those with the `keyid` of the signature are used.
+    /// Adds another secret that is valid during a rotation. At most eight are used, and four public keys for HTTP Message
+    /// Signatures. At most 64 are stored.
+    ///
+    /// For HTTP Message Signatures, the secrets may be the JWKs of a whole set. JWKs that the scheme cannot use are skipped.
+    /// If each of the others has a `kid`, only those with the `keyid` of the signature are used, even if there are few: this
+    /// is how keys that are looked up by `keyid` are verified. A thumbprint (RFC 7638) is also a name. To diagnose a receiver
+    /// that ignores `keyid`, because it has a fixed keyring, remove the `kid`.
     pub fn with_secret(mut self, secret: &str) -> Self {
         if self.secrets.len() < MAX_SECRETS {
             self.secrets.push(Zeroizing::new(secret.to_owned()));
@@ -183,7 +188,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
 
     fn verdict(&self, now: Timestamp) -> Verdict {
         if self.chosen_secrets().is_empty() {
-            // Of many keys, the signature names none.
+            // The signature names none of the keys.
             return Verdict::Refused { reason: Reason::Mismatch, header: None, skew: None };
         }
         let (verifier, places) = match self.verifier() {
@@ -203,8 +208,8 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
         }
     }
 
-    /// The secrets to verify with, and the place of each. Of many keys for message signatures, they are those that the
-    /// signature names.
+    /// The secrets to verify with, and the place of each. If all keys for message signatures have names, they are those
+    /// that the signature names.
     fn chosen_secrets(&self) -> Vec<(usize, &Zeroizing<String>)> {
         #[cfg(feature = "message-signatures")]
         if let Some(profile) = message::profile(self.scheme) {

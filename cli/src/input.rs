@@ -138,7 +138,7 @@ impl SecretText {
     fn keyring(&self, decode: impl Fn(&str) -> Result<KeyMaterial, ConfigError>) -> Result<Keyring, Failure> {
         let cannot = |error: ConfigError| Failure::Input(error.to_string());
         let mut keys = Vec::new();
-        for (number, text) in (1_u32..).zip(self.each()) {
+        for (number, text) in self.usable(&decode) {
             keys.push(Key::new(&format!("secret-{number}"), decode(text).map_err(cannot)?).map_err(cannot)?);
         }
         Keyring::from_keys(keys).map_err(cannot)

@@ -94,7 +94,14 @@ pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failur
     let forward = arguments.forward.as_ref().map(|url| Forward::new(arguments, url)).transpose()?;
     let (scheme, profile) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
-    let named = profile.map(|profile| Ok((profile, secret.named_keys(&scheme)?))).transpose()?;
+    secret.check_count()?;
+    let named = match profile {
+        Some(profile) => {
+            secret.check_message_keys(&scheme)?;
+            Some((profile, secret.named_keys(&scheme)?))
+        }
+        None => None,
+    };
     let keys = match named {
         Some((profile, Some(named))) => Keys::ByName(Box::new(profile), named),
         _ => Keys::All(secret.verifying_keyring(&scheme)?),

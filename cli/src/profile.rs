@@ -77,6 +77,11 @@ impl VerifyingArguments {
         self.signing.profile.is_some()
     }
 
+    /// The failure for a key that the algorithms of the profile cannot use.
+    pub(crate) fn unusable_key(&self, error: &ConfigError) -> Failure {
+        self.signing.unusable_key(error)
+    }
+
     /// The provider whose scheme is used.
     pub(crate) fn provider(&self) -> Option<Provider> {
         if self.signing.profile.is_some() { None } else { self.signing.scheme.provider() }
@@ -92,6 +97,24 @@ impl SigningArguments {
     /// Whether a signature names its key by a thumbprint, which the signer writes.
     pub(crate) fn names_keys_by_thumbprint(&self) -> bool {
         self.profile == Some(ProfileName::WebBots)
+    }
+
+    /// The failure for a key that the algorithms of the profile cannot use.
+    pub(crate) fn unusable_key(&self, error: &ConfigError) -> Failure {
+        let algorithms = if self.algorithms.is_empty() {
+            "an algorithm of the profile, or --algorithm must permit its kind"
+        } else {
+            "--algorithm"
+        };
+        Failure::Input(format!("{error}; with a profile, the key must be one for {algorithms}"))
+    }
+
+    /// The URL with the host that a profile signs.
+    pub(crate) fn origin(&self, url: Option<&Uri>) -> Option<Uri> {
+        match &self.origin {
+            Some(origin) => origin.parse().ok(),
+            None => url.cloned(),
+        }
     }
 
     /// The profile and its name, if one is set. If no origin is given, it is that of `url`.
@@ -123,11 +146,6 @@ fn built(builder: ProfileBuilder) -> Result<Profile, Failure> {
 /// The scheme of a profile.
 pub(crate) fn scheme(name: &str, profile: &Profile) -> Result<Scheme, Failure> {
     profile.scheme(name.to_owned()).map_err(|error| Failure::Input(error.to_string()))
-}
-
-/// The failure for a key that the algorithms of a profile cannot use.
-pub(crate) fn unusable_key(error: &ConfigError) -> Failure {
-    Failure::Input(format!("{error}; with a profile, the key must be one for --algorithm"))
 }
 
 /// The scheme and the host of a URL.

@@ -10,6 +10,7 @@ use hookwarden::{Keyring, Scheme, Signer, Timestamp};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use crate::client;
 use crate::failure::Failure;
 use crate::input::{HeaderArgument, SecretArguments};
 use crate::message;
@@ -24,7 +25,7 @@ pub(crate) struct ParameterArguments {
     /// the one with this name signs
     #[arg(long, value_name = "TEXT", requires = "profile")]
     keyid: Option<String>,
-    /// With --profile: use this nonce in place of a random one for each request
+    /// With --profile: use this nonce in place of a random one. It is refused if the command sends several requests
     #[arg(long, value_name = "TEXT", requires = "profile")]
     nonce: Option<String>,
 }
@@ -51,7 +52,7 @@ pub(crate) struct RequestSigner {
 #[derive(Debug)]
 enum Kind {
     Scheme(Signer),
-    Message { signer: Box<MessageSigner>, host: HeaderValue, keyid: Option<String>, nonce: Option<String> },
+    Message { signer: Box<MessageSigner>, host: HeaderValue, origin: Uri, keyid: Option<String>, nonce: Option<String> },
 }
 
 impl RequestSigner {
@@ -73,11 +74,12 @@ impl RequestSigner {
             Some((_, profile)) => {
                 let key = text.message_key(&scheme, parameters.keyid.as_deref())?;
                 let kid = || named_keys::key_id(key).filter(|_| !signing.names_keys_by_thumbprint());
-                let keys = Keyring::new(scheme.secret(key).map_err(|error| profile::unusable_key(&error))?);
+                let keys = Keyring::new(scheme.secret(key).map_err(|error| signing.unusable_key(&error))?);
                 Kind::Message {
                     signer: Box::new(profile.signer(keys).map_err(failed)?),
                     host: HeaderValue::try_from(profile.authority())
                         .map_err(|error| Failure::input("--origin", error))?,
+                    origin: signing.origin(url).ok_or_else(|| Failure::input("--origin", "must be a URL"))?,
                     keyid: parameters.keyid.clone().or_else(kid),
                     nonce: parameters.nonce.clone(),
                 }
@@ -106,10 +108,12 @@ impl RequestSigner {
 
     /// Returns an error if one of the headers is a `Host` other than the one that is signed.
     pub(crate) fn check_host(&self, headers: &[HeaderArgument]) -> Result<(), Failure> {
-        let Some(own) = self.host() else { return Ok(()) };
-        let is_other =
-            |given: &HeaderArgument| given.name == HOST && !given.value.as_bytes().eq_ignore_ascii_case(own.as_bytes());
-        if headers.iter().any(is_other) {
+        let Kind::Message { host: own, origin, .. } = &self.kind else { return Ok(()) };
+        let given: Vec<_> = headers.iter().filter(|given| given.name == HOST).collect();
+        if given.len() > 1 {
+            return Err(Failure::input("--header", "must set Host at most once"));
+        }
+        if given.iter().any(|given| !client::is_host_of(origin, &given.value)) {
             let own = String::from_utf8_lossy(own.as_bytes());
             let problem = format!(
                 "must not set Host to another host than {own}, which is signed; the signed host is that of --origin, or \

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::input::{self, SecretArguments, SecretText};
 use crate::note::Note;
 use crate::output::Output;
-use crate::profile::{self, VerifyingArguments};
+use crate::profile::VerifyingArguments;
 use crate::when;
 use verdict::Verification;
 
@@ -101,6 +101,10 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     }
     let (scheme, _) = arguments.verifying.scheme()?;
     let secret = arguments.secret.text()?;
+    secret.check_count()?;
+    if arguments.verifying.is_profile() {
+        secret.check_message_keys(&scheme)?;
+    }
     if let Some(directory) = arguments.message.as_deref().filter(|path| path.is_dir()) {
         return directory::run(directory, arguments, &scheme, &secret, output);
     }
@@ -109,7 +113,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<ExitCode, Failur
     let verification = verification(arguments, &scheme, &secret, captured, now)?;
     if let (Verdict::SecretRefused(error), false) = (verification.diagnosis.verdict(), verification.is_explained()) {
         return Err(match arguments.verifying.is_profile() {
-            true => profile::unusable_key(error),
+            true => arguments.verifying.unusable_key(error),
             false => Failure::Input(error.to_string()),
         });
     }

@@ -222,7 +222,7 @@ kinds! {
     SecretEscaped = "secret-escaped",
     /// The sender's key is the secret in another character encoding, such as Latin-1.
     SecretCharset = "secret-charset",
-    /// The text contains several secrets.
+    /// The text contains several secrets, or there are more secrets than a verifier uses.
     SecretList = "secret-list",
     /// The secret does not have the form of the scheme.
     SecretMalformed = "secret-malformed",

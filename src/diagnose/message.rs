@@ -56,8 +56,15 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let mut budget = Budget::new();
         let space = self.message_space(profile, &inspection, signed);
         let found = space.search(&mut budget);
-        let body = self.other_body(&inspection, signed, matches!(found, Ok(Some(_))));
+        let is_found = matches!(found, Ok(Some(_)));
+        let other = if is_found { None } else { self.other_key(&inspection, signed) };
+        let body = self.other_body(&inspection, signed, is_found || other.is_some());
         diagnosis.tried = budget.tried;
+        // The signature of another key verifies without a change.
+        let found = match other {
+            Some(secret) => Ok(Some(Fit { secret, causes: Vec::new() })),
+            None => found,
+        };
         match found {
             Ok(Some(Fit { secret, causes: proven })) => {
                 diagnosis.fitting_secret = Some(secret);
@@ -67,8 +74,8 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     cause.kind() == CauseKind::HeaderValueDiffers && cause.header() == Some(bases::CONTENT_DIGEST)
                 });
                 let body = body.into_iter().filter(|_| !is_other_digest);
-                let name = self.other_thumbprint(profile, signed, secret);
-                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).chain(name).collect();
+                let key = self.refused_key(profile, signed, secret);
+                diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).chain(key).collect();
             }
             unfound => {
                 causes.extend(written::probable_hex(profile, signed, &self.head));
@@ -79,12 +86,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     signed.signature.as_ref().filter(|bytes| bytes.len() < MIN_BYTES).map(|bytes| short(bytes)),
                 );
                 if inspection.base(signed, &Default::default()).is_some() {
-                    let other = self.other_key(&inspection, signed);
-                    diagnosis.fitting_secret = other.as_ref().map(|(secret, _)| *secret);
-                    causes.push(other.map_or_else(
-                        || self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete),
-                        |(_, cause)| cause,
-                    ));
+                    causes.push(self.unknown_key(signed, &space, budget.tried, unfound.is_err(), is_complete));
                 }
                 diagnosis.causes = causes;
             }
@@ -98,8 +100,10 @@ impl<H: Head + ?Sized> Capture<'_, H> {
 
     fn message_space(&self, profile: &Profile, inspection: &Inspection<'_>, signed: &Signed) -> Space<'static> {
         let mut methods: Vec<Form<Method>> = Vec::new();
+        let searched = self.searched_secrets();
+        let is_pinned = searched.iter().any(|(_, text)| secrets::names_algorithm(text));
         for algorithm in self.scheme.algorithms() {
-            let forms = methods::methods(*algorithm, PROFILE);
+            let forms = methods::methods(*algorithm, if is_pinned { PINNED } else { PROFILE });
             match profile.may_use(signed, *algorithm) {
                 true => methods.extend(forms),
                 // The first form is the algorithm itself.
@@ -107,7 +111,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     .extend(forms.into_iter().take(1).map(|form| Form::with_causes(form.value, [other_than_named()]))),
             }
         }
-        let mut keys = secrets::keys(self.scheme, self.chosen_secrets());
+        let mut keys = secrets::keys(self.scheme, searched);
         if self.scheme.algorithm().uses_public_keys() {
             methods.push(Form::with_causes(Method::Hmac(Algorithm::HmacSha256), [public_key_as_secret()]));
             keys.extend(self.public_texts());
@@ -124,7 +128,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
 
     /// The texts of public keys, as an HMAC would use them.
     fn public_texts(&self) -> Vec<Form<KeyForm>> {
-        let texts = self.chosen_secrets().into_iter();
+        let texts = self.searched_secrets().into_iter();
         texts
             .map(|(secret, text)| {
                 Form::plain(KeyForm { bytes: Zeroizing::new(text.trim().as_bytes().to_vec()), secret })
@@ -136,20 +140,22 @@ impl<H: Head + ?Sized> Capture<'_, H> {
 /// A profile has its algorithms by their names in RFC 9421.
 const PROFILE: methods::Settings = methods::Settings {
     name: "profile",
-    fix: |algorithm, setting, own| {
-        let sender = match algorithm_name(own) {
-            Some(own) => format!("on the sender, sign with {own}"),
-            None => "on the sender, sign with an algorithm of the profile".to_owned(),
-        };
-        match algorithm_name(algorithm) {
-            Some(name) => format!(
-                "on the receiver, set {setting} in the profile's `algorithms` (--algorithm {name} of the command), which then \
-                 replaces the one for the same kind of key; or {sender}"
-            ),
-            None => format!("{sender}: a profile cannot permit an algorithm that has no name in RFC 9421"),
-        }
+    fix: |algorithm, _, own| match (algorithm_name(algorithm), algorithm_name(own)) {
+        (Some(name), Some(own_name)) => format!(
+            "{}; or, if you trust it, replace {own_name} by {name} in `algorithms` of the receiver's profile (--algorithm of \
+             the command)",
+            sign_with(own)
+        ),
+        _ => format!("{}: a profile cannot permit an algorithm that has no name in RFC 9421", sign_with(own)),
     },
 };
+
+/// A JWK that names its algorithm cannot be used with another one.
+const PINNED: methods::Settings = methods::Settings { name: "profile", fix: |_, _, own| sign_with(own) };
+
+fn sign_with(algorithm: Algorithm) -> String {
+    format!("on the sender, sign with {}", algorithm_name(algorithm).unwrap_or("an algorithm of the profile"))
+}
 
 fn other_than_named() -> Cause {
     Cause::new(

@@ -53,6 +53,18 @@ pub(super) fn key_ids(text: &str) -> Vec<String> {
     ids.filter(|id| id.len() <= MAX_KEY_ID).take(MAX_SET).map(str::to_owned).collect()
 }
 
+/// Whether the text is a JWK, usable or not.
+#[cfg(feature = "message-signatures")]
+pub(super) fn is_jwk(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.get("kty").is_some())
+}
+
+/// Whether the text is a JWK that names its algorithm.
+#[cfg(feature = "message-signatures")]
+pub(super) fn names_algorithm(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.get("alg").is_some())
+}
+
 struct Keys {
     forms: Vec<Form<KeyForm>>,
 }

@@ -9,6 +9,8 @@ use crate::scheme::{Entry, Layout, Scheme};
 
 #[cfg(feature = "message-signatures")]
 pub(super) use spelling::MIN_BYTES;
+#[cfg(feature = "message-signatures")]
+pub(super) use spelling::RESTORE_PLUS;
 pub(super) use spelling::{Spelling, decoded, wrong_spelling};
 
 /// A possible signature.

@@ -70,7 +70,7 @@ pub(super) fn wrong(
     let near = |time: Timestamp| time.as_unix().abs_diff(now.as_unix()) <= FAR;
     let cause = match (own, read_loosely(text, format).filter(|(time, _)| far && near(*time))) {
         (_, Some((time, written))) if written.setting() != setting(format) => {
-            let what = format!("the timestamp is {}, and the scheme expects {}", written.describe(), describe(format));
+            let what = format!("the timestamp is {}, and must be {}", written.describe(), describe(format));
             let fix = match written.setting() {
                 Some(set) => format!(
                     "on the receiver, set the scheme's timestamp format to {set}; or have the sender send {}",

@@ -12,11 +12,11 @@ use super::problem::{Parameter, Problem};
 use super::profile::Profile;
 use super::reading::{SIGNATURE_INPUT, base};
 use super::structured::{Dictionary, Member, string};
-use super::values::Source;
+use super::values::{MAX_VALUE_BYTES, Source, is_one_value};
 use crate::crypto::{NewestKey, PreparedKeys};
 use crate::encoding::Encoding;
 use crate::error::{ConfigError, SignError};
-use crate::headers::{FieldName, Head};
+use crate::headers::{FieldName, Head, Occurrence};
 use crate::secret::Keyring;
 use crate::signer::{SignedHeaders, UnsignedMessage};
 use crate::time::Timestamp;
@@ -118,7 +118,7 @@ impl MessageSigner {
         let head = UnsignedMessage { head, added: headers.clone() };
         let source = self.profile.source(&head, &components);
         let base = base(input, source)
-            .map_err(|problem| unsignable(&problem, self.profile.source(&head, &components), &components))?;
+            .map_err(|problem| unsignable(&problem, &head, self.profile.source(&head, &components), &components))?;
         let signature = key.sign(base.as_bytes());
         let failed = || SignError::new("key", "cannot sign: no random numbers, or an invalid key");
         let encoding = if self.profile.base64url_signatures { Encoding::Base64UrlUnpadded } else { Encoding::Base64 };
@@ -221,22 +221,41 @@ impl MessageSigner {
 }
 
 /// Returns the error for a request without a base, which names the first component without a value.
-fn unsignable<'a>(problem: &Problem, mut source: Source<'a>, components: &'a [Component]) -> SignError {
-    match problem {
-        Problem::NoRequestLine => {
-            SignError::new("request line", "must be given with the head, because the profile covers it")
-        }
-        _ => {
-            let without_value = components.iter().find(|component| source.value(&component.kind).is_err());
-            let part = match without_value {
-                Some(Component { kind: Kind::Field(name, _), .. }) => name.as_str(),
-                Some(component) => &*component.identifier,
-                None => "covered component",
-            };
-            let problem = "must be given once and be visible ASCII, because the profile covers it";
-            SignError::new(String::from(part), problem)
-        }
+fn unsignable<'a>(
+    problem: &Problem,
+    head: &dyn Head,
+    mut source: Source<'a>,
+    components: &'a [Component],
+) -> SignError {
+    if *problem == Problem::NoRequestLine {
+        return SignError::new("request line", "must be given with the head, because the profile covers it");
     }
+    let Some(component) = components.iter().find(|component| source.value(&component.kind).is_err()) else {
+        return SignError::new("signature base", "must be at most 65,536 bytes: the covered components are too large");
+    };
+    let part = match &component.kind {
+        Kind::Field(name, _) => name.as_str(),
+        _ => &*component.identifier,
+    };
+    SignError::new(String::from(part), requirement(&component.kind, head))
+}
+
+/// Says what a component without a value must be.
+fn requirement(kind: &Kind, head: &dyn Head) -> &'static str {
+    let value = match kind {
+        Kind::Field(name, _) => match head.header(name) {
+            Occurrence::Once(value) if name.as_str() == "content-type" && !is_one_value(value) => {
+                return "must be one media type, with commas only between quotes, and with all quotes closed";
+            }
+            Occurrence::Once(value) => Some(value),
+            Occurrence::Absent | Occurrence::Repeated => None,
+        },
+        _ => head.path().map(str::as_bytes),
+    };
+    if value.is_some_and(|value| value.len() > MAX_VALUE_BYTES) {
+        return "must be at most 8,192 bytes, because the profile covers it";
+    }
+    "must be given once and be visible ASCII, because the profile covers it"
 }
 
 /// The label of a signature if the profile has none.

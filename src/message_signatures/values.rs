@@ -240,7 +240,7 @@ fn combined(lines: &[&[u8]]) -> Option<String> {
 }
 
 /// Whether a value has no comma outside of quoted strings. With one, a proxy can have combined it from two lines.
-fn is_one_value(value: &[u8]) -> bool {
+pub(super) fn is_one_value(value: &[u8]) -> bool {
     let (mut is_quoted, mut is_escaped) = (false, false);
     for byte in value {
         match byte {
@@ -280,4 +280,4 @@ const SINGLE: &[&str] = &["authorization", "content-length", "content-type", "da
 const MAX_LINES: usize = 32;
 
 /// The maximum length of the values of a header, and of the request target, in bytes.
-const MAX_VALUE_BYTES: usize = 8_192;
+pub(super) const MAX_VALUE_BYTES: usize = 8_192;

@@ -682,8 +682,75 @@ fn fixes_name_settings_of_profiles() {
         let diagnosis = message.diagnose(&scheme(profile()), SECRET, NOW);
         let texts = format!("{diagnosis}");
         assert!(diagnosis.causes().iter().any(|cause| cause.fix().contains(fix)), "{diagnosis}");
-        assert!(!texts.contains("scheme's algorithm") && !texts.contains("TimestampFormat"), "{diagnosis}");
+        assert!(!texts.contains("scheme") && !texts.contains("TimestampFormat"), "{diagnosis}");
     }
+    // The signature is written in another encoding.
+    let mut message = Message::new().signed();
+    message.set("Signature", &format!("sig1=:{}:", hex(&message.signature())));
+    let diagnosis = message.diagnose(&scheme(profile()), SECRET, NOW);
+    assert!(!format!("{diagnosis}").contains("scheme"), "{diagnosis}");
+}
+
+#[test]
+fn decoded_plus_is_restored_on_the_receiver() {
+    // Its base64 has a plus inside.
+    let mut message = (0..)
+        .map(|number| {
+            let mut message = Message::new();
+            message.parameters = message.parameters.replace("4Ym1aA3bQ9v8w2k0", &format!("nonce-{number}"));
+            message.signed()
+        })
+        .find(|message| base64(&message.signature()).trim_start_matches('+').contains('+'))
+        .unwrap();
+    message.set("Signature", &format!("sig1=:{}:", base64(&message.signature()).replace('+', " ")));
+    let diagnosis = assert_proven(&message, builder(), &[CauseKind::SignatureEncoding]);
+    assert!(
+        diagnosis.causes()[0].fix().contains("on the receiver, read the header's value as it arrives"),
+        "{diagnosis}"
+    );
+    // Another key: the cause is read from the head.
+    let diagnosis = message.diagnose(&scheme(builder()), "another-secret", NOW);
+    let cause = diagnosis.causes().iter().find(|cause| cause.kind() == CauseKind::SignatureEncoding);
+    assert!(cause.is_some_and(|cause| cause.fix().contains("on the receiver, read")), "{diagnosis}");
+}
+
+#[cfg(feature = "rsa")]
+#[test]
+fn other_algorithm_is_corrected_on_the_sender_first() {
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use ring::rsa::PublicKeyComponents;
+    use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+
+    let pem = include_str!("../public_keys/keys/rsa_a.pem");
+    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(text).unwrap()).unwrap();
+    let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+    let [n, e] = [n, e].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let pair = std::sync::Arc::new(pair);
+    let fix = |alg: &str| {
+        let (mut message, pair) = (Message::new(), std::sync::Arc::clone(&pair));
+        message.sign = Box::new(move |base| {
+            let mut signature = vec![0; pair.public().modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), base, &mut signature).unwrap();
+            signature
+        });
+        let text = format!(r#"{{"kty":"RSA",{alg}"n":"{n}","e":"{e}"}}"#);
+        let profile = Profile::webhooks(ORIGIN).algorithms([Algorithm::RsaPssSha512]);
+        let diagnosis = message.signed().diagnose(&scheme(profile), &text, NOW);
+        assert_kinds(&diagnosis, &[CauseKind::AlgorithmDiffers]);
+        diagnosis.causes()[0].fix().to_owned()
+    };
+    let own = "on the sender, sign with rsa-pss-sha512";
+    assert_eq!(
+        fix(""),
+        format!(
+            "{own}; or, if you trust it, replace rsa-pss-sha512 by rsa-v1_5-sha256 in `algorithms` of the receiver's \
+             profile (--algorithm of the command)"
+        )
+    );
+    // A JWK that names its algorithm cannot be used with another one.
+    assert_eq!(fix(r#""alg":"PS512","#), own);
 }
 
 #[test]
@@ -702,11 +769,7 @@ fn key_of_many_is_chosen_by_keyid() {
     let (text, message) = ed25519(1, "2027-01");
     let message = message.signed();
     let scheme = scheme(public_key_builder());
-    let diagnose = |texts: &[String]| {
-        let head = RequestHead::new(message.method, &message.target, &message.headers);
-        let capture = Capture::new(&scheme, &texts[0], &head, &message.body);
-        texts[1..].iter().fold(capture, |capture, text| capture.with_secret(text)).diagnose_at(NOW)
-    };
+    let diagnose = |texts: &[String]| diagnose_with(&message, &scheme, texts);
     let mut texts: Vec<String> = (2..14).map(|seed| ed25519(seed, &format!("key-{seed}")).0).collect();
     let diagnosis = diagnose(&texts);
     assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
@@ -729,6 +792,133 @@ fn key_of_many_is_chosen_by_keyid() {
         assert!(cause.is_proven() && cause.what().ends_with("was made with the key \"key-1\""), "{diagnosis}");
         assert_eq!(diagnosis.fitting_secret(), Some(0));
     }
+}
+
+/// The diagnosis with several keys.
+fn diagnose_with(message: &Message, scheme: &Scheme, texts: &[String]) -> Diagnosis {
+    let head = RequestHead::new(message.method, &message.target, &message.headers);
+    let capture = Capture::new(scheme, &texts[0], &head, &message.body);
+    texts[1..].iter().fold(capture, |capture, text| capture.with_secret(text)).diagnose_at(NOW)
+}
+
+/// JWKs with the names `key-1` and so on.
+fn named_keys(count: u8) -> Vec<String> {
+    (1..=count).map(|seed| ed25519(seed, &format!("key-{seed}")).0).collect()
+}
+
+#[test]
+fn key_is_chosen_under_another_tag() {
+    let (_, mut message) = ed25519(7, "key-7");
+    message.parameters = message.parameters.replace("2027-01", "key-7") + ";tag=\"adcp/request-signing/v1\"";
+    let scheme = scheme(public_key_builder().tag("adcp/webhook-signing/v1"));
+    let diagnosis = diagnose_with(&message.signed(), &scheme, &named_keys(12));
+    assert_kinds(&diagnosis, &[CauseKind::SignatureTag]);
+    assert!(diagnosis.causes()[0].is_proven(), "{diagnosis}");
+    assert_eq!(diagnosis.fitting_secret(), Some(6));
+}
+
+#[test]
+fn key_without_keyid_is_found() {
+    for parameters in ["", ";tag=\"other\""] {
+        let (_, mut message) = ed25519(7, "key-7");
+        message.parameters = PARAMETERS.replace(";keyid=\"2027-01\"", parameters);
+        let diagnosis = diagnose_with(&message.signed(), &scheme(public_key_builder()), &named_keys(12));
+        let cause = diagnosis.causes().iter().find(|cause| cause.kind() == CauseKind::KeyUnknown).unwrap();
+        assert_eq!(cause.what(), "the signature names no key, and was made with the key \"key-7\"");
+        assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
+        assert!(diagnosis.causes().iter().any(|cause| cause.kind() == CauseKind::FieldMissing), "{diagnosis}");
+        assert_eq!(diagnosis.fitting_secret(), Some(6));
+    }
+}
+
+#[test]
+fn keys_without_names_are_not_chosen_by_keyid() {
+    let secrets: Vec<String> = (1..=9).map(|number| format!("only-for-this-test-{number}")).collect();
+    for (place, holds) in [(2, true), (8, false)] {
+        let mut message = Message::new();
+        let secret = secrets[place].clone();
+        message.sign = Box::new(move |base| sha256(secret.as_bytes(), base));
+        let diagnosis = diagnose_with(&message.signed(), &scheme(builder()), &secrets);
+        assert_eq!((diagnosis.holds(), diagnosis.fitting_secret()), (holds, Some(place)), "{diagnosis}");
+        if !holds {
+            assert_kinds(&diagnosis, &[CauseKind::SecretList]);
+            let cause = &diagnosis.causes()[0];
+            assert!(cause.is_proven() && cause.fix().starts_with("on the receiver"), "{diagnosis}");
+            assert!(cause.what().contains("secret 9") && cause.what().contains("the first 8"), "{diagnosis}");
+        }
+    }
+    let text = |seed: u8| hex(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap().public_key().as_ref());
+    let keys: Vec<String> = (1..=5).map(text).collect();
+    let diagnosis = diagnose_with(&ed25519(3, "").1.signed(), &scheme(public_key_builder()), &keys);
+    assert!(diagnosis.holds(), "{diagnosis}");
+    // More keys of one name than a verifier uses.
+    let same: Vec<String> = (1..=5).map(|seed| ed25519(seed, "2027-01").0).collect();
+    let diagnosis = diagnose_with(&ed25519(5, "").1.signed(), &scheme(public_key_builder()), &same);
+    assert_kinds(&diagnosis, &[CauseKind::SecretList]);
+}
+
+#[test]
+fn named_keys_are_chosen_even_if_few() {
+    let (_, mut message) = ed25519(1, "key-1");
+    message.parameters = message.parameters.replace("2027-01", "key-2");
+    let message = message.signed();
+    for count in [1, 2] {
+        let diagnosis = diagnose_with(&message, &scheme(public_key_builder()), &named_keys(count));
+        assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
+        let cause = &diagnosis.causes()[0];
+        assert_eq!(cause.what(), "the signature names the key \"key-2\", and was made with the key \"key-1\"");
+        assert!(cause.is_proven());
+    }
+    // Other mistakes are found too.
+    let mut message = message;
+    message.method = "PUT";
+    let diagnosis = diagnose_with(&message, &scheme(public_key_builder()), &named_keys(1));
+    assert_kinds(&diagnosis, &[CauseKind::MethodDiffers, CauseKind::KeyUnknown]);
+    assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
+    // One key has no name, so the keys are not chosen by their names.
+    let mut texts = named_keys(2);
+    message.method = "POST";
+    texts[1] = texts[1].replace("\"kid\":\"key-2\",", "");
+    assert!(diagnose_with(&message, &scheme(public_key_builder()), &texts).holds());
+}
+
+#[test]
+fn causes_beside_an_unnamed_key_are_proven() {
+    let (_, mut message) = ed25519(9, "key-9");
+    message.parameters = message.parameters.replace("2027-01", "key-2");
+    let mut message = message.signed();
+    message.body.push(b'\n');
+    message.set("Host", "other.example.com");
+    let later = Timestamp::from_unix(NOW.as_unix() + 10_000);
+    let texts = named_keys(12);
+    let head = RequestHead::new(message.method, &message.target, &message.headers);
+    let scheme = scheme(public_key_builder());
+    let capture = Capture::new(&scheme, &texts[0], &head, &message.body);
+    let diagnosis = texts[1..].iter().fold(capture, |capture, text| capture.with_secret(text)).diagnose_at(later);
+    for kind in
+        [CauseKind::KeyUnknown, CauseKind::BodyNewlineAdded, CauseKind::HostDiffers, CauseKind::SignatureExpired]
+    {
+        let cause = diagnosis.causes().iter().find(|cause| cause.kind() == kind);
+        assert!(cause.is_some_and(|cause| cause.is_proven()), "{kind}: {diagnosis}");
+    }
+}
+
+#[test]
+fn unusable_keys_of_a_set_are_skipped() {
+    let mut texts: Vec<String> = (0..5)
+        .map(|number| format!(r#"{{"kty":"EC","crv":"P-384","kid":"other-{number}","x":"AA","y":"AA"}}"#))
+        .collect();
+    let (text, message) = ed25519(1, "2027-01");
+    // An unusable key without a name, and one with the name of another key.
+    texts.push(r#"{"kty":"RSA","n":"AA","e":"AQAB"}"#.into());
+    texts.push(r#"{"kty":"RSA","kid":"2027-01","n":"AA","e":"AQAB"}"#.into());
+    texts.push(text);
+    let diagnosis = diagnose_with(&message.signed(), &scheme(public_key_builder()), &texts);
+    assert_eq!((diagnosis.holds(), diagnosis.fitting_secret()), (true, Some(7)), "{diagnosis}");
+    // They are not the reason for a refusal.
+    let message = ed25519(2, "2027-01").1.signed();
+    let diagnosis = diagnose_with(&message, &scheme(public_key_builder()), &texts);
+    assert_kinds(&diagnosis, &[CauseKind::Unexplained]);
 }
 
 #[test]

@@ -22,6 +22,10 @@ fn message_without_what_the_profile_needs_is_unsignable() {
     assert_unsignable(builder().covers(["@method"]), &NoHeaders, &none, "request line");
     assert_unsignable(builder().covers(["@path"]), &NoHeaders, &none, "request line");
     assert_unsignable(builder().covers(["x"]), &NoHeaders, &none, "x");
+    // Each value is short enough, but not all together.
+    let names: Vec<String> = (0..9).map(|number| format!("x-{number}")).collect();
+    let headers: Vec<_> = names.iter().map(|name| (name.clone(), "a".repeat(8_000))).collect();
+    assert_unsignable(builder().covers(names.iter().map(String::as_str)), &headers, &none, "signature base");
     for (parameter, name) in [(Parameter::Nonce, "nonce"), (Parameter::Keyid, "keyid"), (Parameter::Tag, "tag")] {
         assert_unsignable(builder().danger_any_tag().requires([parameter]), &NoHeaders, &none, name);
     }

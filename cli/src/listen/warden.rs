@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hookwarden::event::{Outcome, SecurityEvent};
 use hookwarden::handshake::Handshake;
+use hookwarden::headers::Head;
 use hookwarden::message_signatures::Profile;
 use hookwarden::secret::KeyId;
 use hookwarden::warden::{BodyLimits, Quotas, Replay};
@@ -47,12 +48,18 @@ pub(super) fn build(arguments: &Listen, scheme: &Scheme, keys: Keys) -> Result<W
     let builder = Warden::builder(scheme.clone());
     let builder = match keys {
         Keys::All(keys) => builder.only_sender(keys),
-        Keys::ByName(profile, NamedKeys { keyrings, thumbprints }) => {
-            let names = move |keyid: String| thumbprints.get(&keyid).cloned().unwrap_or(keyid);
-            keyrings
+        Keys::ByName(profile, NamedKeys { keyrings, places }) => {
+            let id = |place: usize| format!("key-{place}");
+            let id_of = move |head: &dyn Head| match profile.keyid(head) {
+                Some(keyid) => places.get(&keyid).map_or_else(|| UNKNOWN.to_owned(), |place| id(*place)),
+                // Without a keyid, the verifier refuses the request and says why.
+                None => id(0),
+            };
+            let builder = keyrings
                 .into_iter()
-                .fold(builder, |builder, (name, keys)| builder.sender(name, keys))
-                .webhook_id(IdSource::closure(move |head| profile.keyid(head).map(&names)))
+                .enumerate()
+                .fold(builder, |builder, (place, keys)| builder.sender(id(place), keys));
+            builder.webhook_id(IdSource::closure(move |head| Some(id_of(head))))
         }
     };
     let mut builder = builder
@@ -128,6 +135,9 @@ const UNSTAMPED_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// It must be longer than a signature of the profile with a time is valid: a day for UCP.
 const PROFILE_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
+
+/// The id of a sender that is not configured.
+const UNKNOWN: &str = "unknown";
 
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 

@@ -47,8 +47,12 @@ impl Template {
             None => {}
         }
         if unique && template.id.is_none() && !template.signer.adds_nonces() && !template.has_placeholder() {
-            let problem =
-                "must have {number} or {id} in the body or in a header, because the scheme signs no new message id";
+            let why = if template.signer.host().is_some() {
+                "because the nonce of --nonce is not new"
+            } else {
+                "because the scheme signs no new message id"
+            };
+            let problem = format!("must have {{number}} or {{id}} in the body or in a header, {why}");
             return Err(Failure::input("--unique", problem));
         }
         template.request(1)?;

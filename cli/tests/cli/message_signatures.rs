@@ -237,6 +237,7 @@ fn key_of_many_is_chosen_by_keyid() {
         scratch.run([&SIGN[..5], &profile, &key].concat())
     };
     sign("key-13").assert_refused("--keyid: must be the kid of a JWK, because there are several keys: key-1, key-2");
+    assert!(sign("key-13").stderr.contains("key-8 and 4 others"));
     let ended = sign("key-10").assert_code(0);
     assert!(ended.stdout.contains("keyid=\"key-10\""), "{ended:?}");
     scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
@@ -357,8 +358,17 @@ fn host_other_than_the_signed_one_is_refused() {
         with(&["--received-as", "internal:8080"])
             .assert_refused("--received-as: must be omitted here, because it is a setting of receivers");
     }
-    let same = ["-H", "Host: Hooks.example.com"];
-    scratch.run([commands[0], &PROFILE, &["--keyid", "k"], &same].concat()).assert_code(0);
+    let sign = |hosts: &[&str]| {
+        let hosts: Vec<_> = hosts.iter().flat_map(|host| ["-H", host]).collect();
+        scratch.run([commands[0], &PROFILE, &["--keyid", "k"], &hosts].concat())
+    };
+    for same in ["Host: Hooks.example.com", "Host: hooks.example.com:443"] {
+        let headers = sign(&[same]).assert_code(0).headers();
+        scratch.write("signed.http", request(&headers, "/", BODY));
+        verify(&scratch, "signed.http").assert_code(0);
+        sign(&[same, "Host: hooks.example.com"]).assert_refused("--header: must set Host at most once");
+    }
+    sign(&["Host: hooks.example.com:80"]).assert_refused("--header: must not set Host to another host");
 }
 
 #[test]
@@ -374,6 +384,122 @@ fn only_missing_headers_are_to_be_added() {
     let ended = ended.assert_code(2);
     assert!(!ended.stderr.contains("--header"), "{ended:?}");
     scratch.run([&SIGN[..], &PROFILE, &["--nonce", ""]].concat()).assert_refused("--nonce: must be visible ASCII");
+    let list = ["-H", "Content-Type: a/b, c/d"];
+    scratch
+        .run([&SIGN[..], &PROFILE, &list].concat())
+        .assert_refused("content-type: must be one media type, with commas only between quotes");
+    let path = format!("/{}", "a".repeat(8_192));
+    let sign = ["sign", "--body", BODY, "--path", &path, "--keyid", "k"];
+    scratch.run([&sign[..], &PROFILE].concat()).assert_refused("\"@target-uri\": must be at most 8,192 bytes");
+}
+
+#[test]
+fn few_named_keys_are_chosen_by_keyid() {
+    let scratch = Scratch::new();
+    let ((first, public), (_, second)) = (jwks(1, "key-1"), jwks(2, "key-2"));
+    scratch.write("private.jwk", first);
+    scratch.write("one.json", &public);
+    scratch.write("two.json", format!("{{\"keys\": [{public}, {second}]}}"));
+    let profile = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519"];
+    for (file, keyid, unnamed) in
+        [("one.json", "key-1", false), ("one.json", "key-2", true), ("two.json", "key-2", true)]
+    {
+        let key = ["--secret-file", "private.jwk", "--keyid", keyid];
+        let ended = scratch.run([&SIGN[..5], &profile, &key].concat()).assert_code(0);
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+        let verify = ["verify", "request.http", "--json", "--secret-file", file];
+        let ended = scratch.run([&verify[..], &profile].concat()).assert_code(i32::from(unnamed));
+        let listener = Listener::start(&scratch, &[&profile[..], &["--secret-file", file]].concat());
+        let send = ["send", &listener.url("/webhooks/acme"), "--body", BODY];
+        scratch.run([&send[..], &profile, &key].concat()).assert_code(i32::from(unnamed));
+        if unnamed {
+            for report in [&ended.json(), &listener.reports(1)[0]] {
+                assert_eq!(report["causes"][0]["kind"], "key-unknown", "{report}");
+                assert_eq!(report["causes"][0]["proven"], true, "{report}");
+            }
+        }
+        listener.interrupt();
+    }
+    // A request without a signature is refused for this reason.
+    let listener = Listener::start(&scratch, &[&profile[..], &["--secret-file", "two.json"]].concat());
+    let unsigned = ["send", &listener.url("/"), "--body", BODY];
+    scratch.run(unsigned).assert_code(1);
+    let report = &listener.reports(1)[0];
+    assert_eq!((&report["reason"], &report["header"]), (&"missing_header".into(), &"signature".into()), "{report}");
+    listener.interrupt();
+}
+
+#[test]
+fn unusable_keys_of_a_set_are_skipped() {
+    let scratch = Scratch::new();
+    let (private, public) = jwks(1, "2027-01");
+    let others = r#"{"kty": "RSA", "n": "AA", "e": "AQAB"}, {"kty": "EC", "crv": "P-384", "kid": "2027-01", "x": "AA", "y": "AA"}"#;
+    let encryption = jwks(3, "2027-01").1.replace("\"kid\"", "\"use\": \"enc\", \"kid\"");
+    let set = |key: &str| format!("{{\"keys\": [{others}, {encryption}, {key}]}}");
+    scratch.write("private.json", set(&private));
+    scratch.write("public.json", set(&public));
+    scratch.write("others.json", format!("{{\"keys\": [{others}]}}"));
+    let profile = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519"];
+    for more in [&[][..], &["--keyid", "2027-01"]] {
+        let key = ["--secret-file", "private.json"];
+        let ended = scratch.run([&SIGN[..5], &profile, &key, more].concat()).assert_code(0);
+        scratch.write("request.http", request(&ended.headers(), "/webhooks/acme?v=1", BODY));
+        let verify = ["verify", "request.http", "--json", "--secret-file", "public.json"];
+        assert_eq!(scratch.run([&verify[..], &profile].concat()).assert_code(0).json()["secret"], 4);
+        let listener = Listener::start(&scratch, &[&profile[..], &["--secret-file", "public.json"]].concat());
+        let send = ["send", &listener.url("/webhooks/acme"), "--body", BODY];
+        scratch.run([&send[..], &profile, &key, more].concat()).assert_code(0);
+        listener.interrupt();
+    }
+    // Of these, none is usable.
+    for command in [&SIGN[..5], &["listen", "--listen", "127.0.0.1:0"], &["verify", "request.http"]] {
+        let ended = scratch.run([command, &profile, &["--secret-file", "others.json"]].concat()).assert_code(2);
+        assert!(ended.stderr.contains("key"), "{ended:?}");
+    }
+}
+
+#[test]
+fn more_keys_than_a_receiver_has_are_refused() {
+    let scratch = Scratch::new();
+    let set = |count: u8, kid: fn(u8) -> String| {
+        let keys: Vec<_> = (1..=count).map(|seed| jwks(seed, &kid(seed)).1).collect();
+        format!("{{\"keys\": [{}]}}", keys.join(","))
+    };
+    let public = |seed: u8| {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        STANDARD.encode(pair.public_key().as_ref())
+    };
+    let lines = |count: u8, line: &dyn Fn(u8) -> String| (1..=count).map(line).collect::<Vec<_>>().join("\n");
+    let cases = [
+        ("ed25519", set(65, |seed| format!("key-{seed}")), "secret: must have at most 64 keys, but has 65"),
+        ("ed25519", set(5, |_| "key".into()), "public keys: must be at most 4 with one kid; more have \"key\""),
+        (
+            "ed25519",
+            lines(5, &public),
+            "public keys: must be JWKs with a kid, because there are more than 4; key 1 has",
+        ),
+        ("hmac-sha256", lines(9, &|number| format!("{SECRET}-{number}")), "secrets: must be at most 8, but are 9"),
+    ];
+    scratch.write("request.http", signed_by_ring(BODY));
+    for (algorithm, keys, problem) in cases {
+        scratch.write("keys", keys);
+        let options = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", algorithm, "--secret-file", "keys"];
+        for command in [["verify", "request.http"].as_slice(), &["listen", "--listen", "127.0.0.1:0"]] {
+            scratch.run([command, &options].concat()).assert_refused(problem);
+        }
+    }
+}
+
+#[test]
+fn texts_of_profiles_name_no_scheme() {
+    let scratch = Scratch::new();
+    let send = ["send", "http://127.0.0.1:9/", "--body", BODY, "--keyid", "k", "--unique", "--nonce", "n"];
+    scratch.run([&send[..], &PROFILE].concat()).assert_refused(
+        "--unique: must have {number} or {id} in the body or in a header, because the nonce of --nonce is not new",
+    );
+    // The algorithms are those of the profile.
+    let ended = scratch.run([&SIGN[..], &["--profile", "ucp", "--origin", ORIGIN]].concat());
+    ended.assert_refused("the key must be one for an algorithm of the profile, or --algorithm must permit its kind");
 }
 
 #[test]

@@ -26,9 +26,9 @@ pub(super) fn candidates(profile: &Profile, signed: &Signed, head: &dyn Head) ->
             if signed.signature.as_ref() == Some(&bytes) {
                 continue;
             }
-            let spelling = wrong_spelling(spelling, expected, &name);
             let mut causes: Vec<Cause> = mistake.iter().cloned().collect();
-            causes.extend(spelling.map(|cause| cause.with_fix(write_sequence(expected))));
+            let wrong = wrong_spelling(spelling, expected, &name);
+            causes.extend(wrong.map(|cause| cause.with_fix(write_sequence(expected, Some(spelling)))));
             if member.label != signed.label.as_bytes() && causes.is_empty() {
                 causes.push(other_label(&shown(&signed.label)));
             }
@@ -42,12 +42,12 @@ pub(super) fn candidates(profile: &Profile, signed: &Signed, head: &dyn Head) ->
 
 fn quoted(expected: Encoding) -> Cause {
     let what = "the signature is right, but is a string in quotes";
-    Cause::new(CauseKind::SignatureQuoted, what, write_sequence(expected)).at_header("Signature")
+    Cause::new(CauseKind::SignatureQuoted, what, write_sequence(expected, None)).at_header("Signature")
 }
 
 fn bare(expected: Encoding) -> Cause {
     let what = "the signature is right, but is not between colons";
-    Cause::new(CauseKind::SignaturePrefixMissing, what, write_sequence(expected)).at_header("Signature")
+    Cause::new(CauseKind::SignaturePrefixMissing, what, write_sequence(expected, None)).at_header("Signature")
 }
 
 fn other_label(label: &str) -> Cause {

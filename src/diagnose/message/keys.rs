@@ -19,24 +19,53 @@ use crate::scheme::MAX_KEY_PAIRS;
 use crate::secret::MAX_KEYS;
 
 impl<H: Head + ?Sized> Capture<'_, H> {
-    /// The secrets to verify with. A verifier has a limited number of keys. Of more than that, only those with the `keyid` of
-    /// the signature are returned, and without a `keyid` the first ones.
+    /// The secrets to verify with. A verifier has a limited number of keys. If every public key has a name, they are those
+    /// that `keyid` names, as for a receiver that looks up keys by `keyid`. Otherwise they are the first ones, as they are
+    /// without a `keyid`.
     pub(in crate::diagnose) fn named_secrets(&self, profile: &Profile) -> Vec<(usize, &Zeroizing<String>)> {
-        let most = if self.scheme.algorithm().uses_public_keys() { MAX_KEY_PAIRS } else { MAX_KEYS };
-        let all = || self.secrets.iter().enumerate();
-        if self.secrets.len() > most
-            && let Some(keyid) = profile.keyid(&self.head)
-        {
-            let is_named =
-                |text: &str| secrets::key_ids(text).contains(&keyid) || self.thumbprint(text).as_ref() == Some(&keyid);
-            return all().filter(|(_, text)| is_named(text)).take(most).collect();
-        }
-        all().take(most).collect()
+        let inspection = profile.inspect(&self.head, !self.body.is_empty());
+        let signed = inspection.signed.as_ref();
+        let keyid = signed.and_then(|signed| signed.keyid.clone()).or_else(|| profile.keyid(&self.head));
+        let needs_thumbprint = signed.is_some_and(|signed| profile.named_thumbprint(signed).is_some());
+        let listed = self.listed_secrets();
+        let has_name = |text: &str| {
+            (needs_thumbprint || !secrets::key_ids(text).is_empty()) && self.scheme.key_material(text).is_ok()
+        };
+        let are_named = self.scheme.algorithm().uses_public_keys() && listed.iter().all(|(_, text)| has_name(text));
+        let keyid = keyid.filter(|_| are_named);
+        let is_chosen = |text: &str| keyid.as_deref().is_none_or(|keyid| self.is_name_of(keyid, text));
+        listed.into_iter().filter(|(_, text)| is_chosen(text)).take(self.max_keys()).collect()
     }
 
-    /// Returns the key that made the signature, if it is one that the signature does not name and that was not used.
-    pub(super) fn other_key(&self, inspection: &Inspection<'_>, signed: &Signed) -> Option<(usize, Cause)> {
-        let used: Vec<usize> = self.chosen_secrets().into_iter().map(|(place, _)| place).collect();
+    /// All secrets but the JWKs that the scheme cannot use: RFC 7517 section 5 demands to ignore them in a set. If it can use
+    /// none, they are all kept.
+    fn listed_secrets(&self) -> Vec<(usize, &Zeroizing<String>)> {
+        let is_usable = |text: &str| self.scheme.key_material(text).is_ok();
+        let has_usable = self.secrets.iter().any(|text| is_usable(text));
+        let is_listed = |text: &str| !has_usable || !secrets::is_jwk(text) || is_usable(text);
+        self.secrets.iter().enumerate().filter(|(_, text)| is_listed(text)).collect()
+    }
+
+    fn max_keys(&self) -> usize {
+        if self.scheme.algorithm().uses_public_keys() { MAX_KEY_PAIRS } else { MAX_KEYS }
+    }
+
+    fn is_name_of(&self, keyid: &str, text: &str) -> bool {
+        secrets::key_ids(text).iter().any(|id| id == keyid) || self.thumbprint(text).as_deref() == Some(keyid)
+    }
+
+    /// The secrets to search with: those to verify with, or the first ones if the signature names none.
+    pub(super) fn searched_secrets(&self) -> Vec<(usize, &Zeroizing<String>)> {
+        let chosen = self.chosen_secrets();
+        if !chosen.is_empty() {
+            return chosen;
+        }
+        self.listed_secrets().into_iter().take(self.max_keys()).collect()
+    }
+
+    /// Searches the keys that were not tried. Returns the one that made the signature.
+    pub(super) fn other_key(&self, inspection: &Inspection<'_>, signed: &Signed) -> Option<usize> {
+        let used: Vec<usize> = self.searched_secrets().into_iter().map(|(place, _)| place).collect();
         let others = self.secrets.iter().enumerate().filter(|(place, _)| !used.contains(place));
         let base = inspection.base(signed, &Change::default())?;
         let signature = signed.signature.as_ref().filter(|bytes| bytes.len() >= MIN_BYTES)?;
@@ -50,22 +79,51 @@ impl<H: Head + ?Sized> Capture<'_, H> {
             candidates: vec![Form::plain(candidate(signature.clone(), &FieldName::preset("Signature")))],
         };
         let Fit { secret, causes } = space.search(&mut Budget::new()).ok().flatten()?;
-        let name = secrets::key_ids(self.secrets.get(secret)?).into_iter().next();
-        let what = format!(
-            "the signature names the key {:?}, and was made with the key {}",
-            shown(signed.keyid.as_deref().unwrap_or_default()),
-            name.map_or_else(
-                || format!("{} of the configured ones", secret.saturating_add(1)),
-                |name| format!("{:?}", shown(&name))
-            )
-        );
-        let fix = "on the sender, write the name of the key that signs into keyid, or sign with the key that it names";
-        let cause = Cause::new(CauseKind::KeyUnknown, what, fix).at_header("Signature-Input");
-        causes.is_empty().then(|| (secret, cause.proven()))
+        causes.is_empty().then_some(secret)
+    }
+
+    /// Explains why a verifier does not accept the key that made the signature, if it does not.
+    pub(super) fn refused_key(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
+        let cause = self.other_thumbprint(profile, signed, secret).or_else(|| self.unused_key(signed, secret))?;
+        Some(cause.proven())
+    }
+
+    fn unused_key(&self, signed: &Signed, secret: usize) -> Option<Cause> {
+        if self.chosen_secrets().iter().any(|(place, _)| *place == secret) {
+            return None;
+        }
+        let text = self.secrets.get(secret)?;
+        let names = secrets::key_ids(text);
+        let keyid = signed.keyid.as_deref();
+        let is_named = keyid.is_some_and(|keyid| self.is_name_of(keyid, text));
+        let Some(name) = names.first().filter(|_| !is_named) else {
+            return Some(self.surplus_key(secret));
+        };
+        let (named, fix) = match keyid {
+            Some(keyid) => (
+                format!("the key {:?}", shown(keyid)),
+                "on the sender, write the name of the key that signs into keyid, or sign with the key that it names",
+            ),
+            None => ("no key".to_owned(), "on the sender, write the name of the key that signs into keyid"),
+        };
+        let what = format!("the signature names {named}, and was made with the key {:?}", shown(name));
+        Some(Cause::new(CauseKind::KeyUnknown, what, fix).at_header("Signature-Input"))
+    }
+
+    /// The cause for a key after those that a verifier uses.
+    fn surplus_key(&self, secret: usize) -> Cause {
+        let (kind, most, number) = (self.key_name(), self.max_keys(), secret.saturating_add(1));
+        Cause::new(
+            CauseKind::SecretList,
+            format!(
+                "the signature was made with {kind} {number}, and a verifier uses only the first {most} for a sender"
+            ),
+            format!("on the receiver, configure at most {most} for the sender: remove those that it no longer uses"),
+        )
     }
 
     /// Explains a `keyid` that is the thumbprint of another key than the one that verifies.
-    pub(super) fn other_thumbprint(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
+    fn other_thumbprint(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
         let named = profile.named_thumbprint(signed)?;
         let thumbprint = self.thumbprint(self.secrets.get(secret)?)?;
         let cause = || {
@@ -78,7 +136,7 @@ impl<H: Head + ?Sized> Capture<'_, H> {
             )
             .at_header("Signature-Input")
         };
-        (named != thumbprint).then(cause).map(Cause::proven)
+        (named != thumbprint).then(cause)
     }
 
     fn thumbprint(&self, text: &str) -> Option<String> {

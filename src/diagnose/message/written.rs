@@ -1,7 +1,7 @@
 //! How the values of `Signature` are written.
 
 use crate::diagnose::cause::{Cause, CauseKind};
-use crate::diagnose::signatures::{Spelling, decoded};
+use crate::diagnose::signatures::{RESTORE_PLUS, Spelling, decoded};
 use crate::encoding::Encoding;
 use crate::headers::{FieldName, Head, Occurrence};
 use crate::message_signatures::{Profile, Signed};
@@ -71,7 +71,7 @@ pub(super) fn unreadable(profile: &Profile, label: Option<&str>, head: &dyn Head
         ),
         (Delimiter::Nothing, None) => return None,
     };
-    Some(Cause::new(kind, what, write_sequence(expected)).at_header("Signature"))
+    Some(Cause::new(kind, what, write_sequence(expected, found)).at_header("Signature"))
 }
 
 /// Returns the cause for a signature that a verifier can read, but that is probably hex: each hex digit is also a letter of
@@ -86,7 +86,7 @@ pub(super) fn probable_hex(profile: &Profile, signed: &Signed, head: &dyn Head) 
             "the text between the colons of Signature has only hex digits, so it is probably hex; it must be {}",
             encoding(expected)
         );
-        Cause::new(CauseKind::SignatureEncoding, what, write_sequence(expected)).at_header("Signature")
+        Cause::new(CauseKind::SignatureEncoding, what, write_sequence(expected, None)).at_header("Signature")
     })
 }
 
@@ -116,8 +116,11 @@ const fn encoding(expected: Encoding) -> &'static str {
     }
 }
 
-/// Says how to write a signature in `expected`.
-pub(super) fn write_sequence(expected: Encoding) -> String {
+/// Says how to correct a signature in `found`, if its form is known, to `expected`.
+pub(super) fn write_sequence(expected: Encoding, found: Option<Spelling>) -> String {
+    if found == Some(Spelling::SpaceForPlus) {
+        return RESTORE_PLUS.to_owned();
+    }
     format!("on the sender, write the signature as a byte sequence: {} between two colons", encoding(expected))
 }
 

@@ -38,7 +38,7 @@ impl Spelling {
     }
 }
 
-/// Returns the cause for a spelling other than the one that the scheme expects.
+/// Returns the cause for a spelling other than the expected one.
 pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding, name: &FieldName) -> Option<Cause> {
     let setting = match spelling {
         Spelling::Hex if expected == Encoding::Hex => return None,
@@ -53,9 +53,7 @@ pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding
         Spelling::SpaceForPlus => {
             let what = "the signature is right, but each + of its base64 became a space: something decoded the header \
                         as if it were a form";
-            let fix = "on the receiver, read the header's value as it arrives: look for a gateway or code that \
-                       URL-decodes it";
-            return Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()));
+            return Some(Cause::new(CauseKind::SignatureEncoding, what, RESTORE_PLUS).at_header(name.as_str()));
         }
     };
     let wanted = match expected {
@@ -71,7 +69,7 @@ pub(in crate::diagnose) fn wrong_spelling(spelling: Spelling, expected: Encoding
         None => format!("on the sender, write the signature's bytes once, in {wanted}"),
     };
     let found = spelling.describe();
-    let what = format!("the signature is right, but is written as {found}, and the scheme expects {wanted}");
+    let what = format!("the signature is right, but is written as {found}, and must be {wanted}");
     Some(Cause::new(CauseKind::SignatureEncoding, what, fix).at_header(name.as_str()))
 }
 
@@ -129,6 +127,10 @@ fn hex(text: &[u8]) -> Option<Vec<u8>> {
     }
     const_hex::decode(pairs.as_flattened()).ok()
 }
+
+/// What to do if each + became a space.
+pub(in crate::diagnose) const RESTORE_PLUS: &str =
+    "on the receiver, read the header's value as it arrives: look for a gateway or code that URL-decodes it";
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
