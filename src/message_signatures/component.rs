@@ -31,7 +31,7 @@ pub(super) enum Kind {
 /// How the value of a field is covered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
-    /// The combined values of its lines.
+    /// The values of all lines of the field, combined.
     Text,
     /// `sf`: serialized strictly as a structured field.
     Structured,

@@ -1,4 +1,4 @@
-//! The host to which a request was sent.
+//! Checks `Host` and `:authority` against the origin of the profile.
 
 use alloc::vec::Vec;
 
