@@ -111,7 +111,8 @@
 //!
 //! * **`expires` has the grace of the clock skew**, 60 seconds by default. The time between `created` and `expires` is only
 //!   limited by [`ProfileBuilder::max_validity`], but no signature is accepted after the maximum age.
-//! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin.
+//! * **A nonce is remembered until its message is stale:** for the maximum age of the profile and a margin. With
+//!   [`ProfileBuilder::created_optional`], it is remembered for `Replay::lifetime`.
 //! * **`keyid` selects no key** among those of a sender: see below. A tag can demand that it is the thumbprint of the key:
 //!   [`ProfileBuilder::thumbprint_keyid`].
 //!

@@ -215,21 +215,18 @@ impl ProfileBuilder {
             }
             let tag = matches!(profile.tag, TagRule::Exactly(_)).then_some(Parameter::Tag);
             let keyid = profile.thumbprint_tag.as_ref().map(|_| Parameter::Keyid);
-            let has_hmac = profile.algorithms.iter().any(|algorithm| algorithm.key_kind().is_none());
+            let thumbprint_problem = profile.thumbprint_problem();
             let mut needed = profile.required.iter().copied().chain(tag).chain(keyid);
             let both = needed.find(|parameter| profile.forbidden.contains(parameter));
             let needs_rule = profile.required.contains(&Parameter::Tag) && matches!(profile.tag, TagRule::Untagged);
+            if let Some((field, problem)) = thumbprint_problem {
+                self.keep(field, problem);
+            }
             if let Some(both) = both {
                 self.keep("forbids", alloc::format!("must not name {both}, which a signature must have"));
             }
             if needs_rule {
                 self.keep("requires", "must not name tag unless tag, optional_tag or danger_any_tag is set");
-            }
-            if keyid.is_some() && has_hmac {
-                self.keep(
-                    "algorithms",
-                    "must be algorithms with public keys, or set danger_any_keyid: a secret has no thumbprint",
-                );
             }
         }
         let covers_body = self.profile.as_ref().is_none_or(Profile::covers_body);

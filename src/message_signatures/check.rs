@@ -25,10 +25,12 @@ impl Profile {
         let algorithms = self.algorithms.clone();
         let decoys = PreparedKeys::public_key_decoy(&algorithms, algorithms.len());
         let scheme = MessageScheme { profile: self.clone(), decoys };
-        // A signature with `created` can arrive for the first time when its clock is ahead.
+        // If the sender's clock is ahead, a signature with `created` can arrive for the first time before that time. One
+        // without it can be valid for the clock skew after `expires`.
         let max_age = self.max_age.as_duration().as_secs();
         let validity = u64::try_from(self.clock_skew).unwrap_or_default().saturating_add(max_age);
-        let min_lifetime = self.is_created_optional.then(|| u32::try_from(validity).unwrap_or(u32::MAX));
+        let has_min_lifetime = self.is_created_optional && self.permits_times();
+        let min_lifetime = has_min_lifetime.then(|| u32::try_from(validity).unwrap_or(u32::MAX));
         let scheme = Scheme::custom_with_algorithms(name, algorithms, scheme, min_lifetime)?;
         scheme.into_builder().signature_header(SIGNATURE).tolerance(self.max_age).build()
     }
@@ -195,8 +197,15 @@ impl Times {
                 return Err(Problem::Stale);
             }
         }
-        if self.expires.is_some_and(|expires| now.seconds_since(expires) > self.clock_skew) {
-            return Err(Problem::Expired);
+        if let Some(expires) = self.expires {
+            let since = now.seconds_since(expires);
+            if since > self.clock_skew {
+                return Err(Problem::Expired);
+            }
+            // The replay store would forget the delivery while its signature is valid.
+            if self.created.is_none() && since < self.max_age.saturating_neg() {
+                return Err(Problem::LongValidity);
+            }
         }
         Ok(())
     }

@@ -80,8 +80,9 @@ pub enum Problem {
     /// `created` is older than the maximum age of the profile.
     #[error("parameter created: older than the maximum age")]
     Stale,
-    /// `expires` is later after `created` than the maximum validity of the profile.
-    #[error("parameter expires: too long after created")]
+    /// `expires` is later after `created` than the maximum validity of the profile. Without `created`, it is further in the
+    /// future than the maximum age.
+    #[error("parameter expires: too long after created, or without created too far in the future")]
     LongValidity,
     /// `expires` has passed.
     #[error("parameter expires: expired")]

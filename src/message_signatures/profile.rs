@@ -96,6 +96,23 @@ impl Profile {
         let covers_url = covers(Kind::TargetUri) || (covers(Kind::Authority) && covers(Kind::Path));
         self.danger_unsigned_target || (covers(Kind::Method) && covers_url)
     }
+
+    /// Returns the setting that contradicts `thumbprint_keyid`, and what is wrong with it.
+    pub(super) fn thumbprint_problem(&self) -> Option<(&'static str, &'static str)> {
+        let tag = self.thumbprint_tag.as_deref()?;
+        if !self.tag.permits(tag) {
+            // The setting would have no effect.
+            return Some(("thumbprint_keyid", "must be the tag of the profile, or set danger_any_keyid"));
+        }
+        let has_hmac = self.algorithms.iter().any(|algorithm| algorithm.key_kind().is_none());
+        let problem = "must be algorithms with public keys, or set danger_any_keyid: a secret has no thumbprint";
+        has_hmac.then_some(("algorithms", problem))
+    }
+
+    /// Whether a signature may have `created` or `expires`.
+    pub(super) fn permits_times(&self) -> bool {
+        [Parameter::Created, Parameter::Expires].iter().any(|parameter| !self.forbidden.contains(parameter))
+    }
 }
 
 /// Which signatures count, by their parameter `tag`.
@@ -110,6 +127,15 @@ pub(super) enum TagRule {
 }
 
 impl TagRule {
+    /// Whether signatures with this tag count.
+    fn permits(&self, tag: &str) -> bool {
+        match self {
+            Self::Untagged => false,
+            Self::Exactly(wanted) | Self::Optional(wanted) => wanted == tag,
+            Self::Any => true,
+        }
+    }
+
     /// The tag that a signer writes.
     pub(super) fn written(&self) -> Option<&str> {
         match self {

@@ -98,23 +98,29 @@ impl Profile {
     /// `ed25519`); P-384 is not supported.
     ///
     /// * **Replay.** `created` is optional, so a signature can be valid for as long as its key. If it is present, it is at
-    ///   most a day old. A Warden needs a `warden::Replay` setting:
-    ///   * For webhooks, set `Replay::lifetime`. A Warden demands at least the maximum age, the clock skew and its deadline for
-    ///     the body together: a little more than a day. A signature without `created` is accepted again after this time.
+    ///   most a day old. Without it, `expires` is at most a day ahead. A Warden needs a `warden::Replay` setting:
+    ///   * For webhooks, set `Replay::lifetime`. It must be longer than the maximum age, the clock skew, the Warden's deadline
+    ///     for the body and 10 seconds together: a little more than a day. A signature with neither `created` nor `expires` is
+    ///     accepted again after the lifetime.
     ///   * For requests, set `Replay::danger_simultaneous_only` or `Replay::danger_off`. A `GET` that is sent again and a retry
     ///     with the same `Idempotency-Key` can have the same signature, and must reach the handler. The handler must
     ///     answer a retry from what it stored for the `Idempotency-Key`, and must have no effect for a `GET`. This
     ///     profile only demands that the header is signed if it is present.
     /// * **Who signed.** Look the key up in the UCP profile of a party that you know, and compare `UCP-Agent` with it. With the tag
     ///   `web-bot-auth`, the `keyid` must be the RFC 7638 thumbprint of the key
-    ///   ([`thumbprint_keyid`](ProfileBuilder::thumbprint_keyid)); without a tag, any `keyid` is valid. Check that an order
-    ///   belongs to the business that signed its webhook.
+    ///   ([`thumbprint_keyid`](ProfileBuilder::thumbprint_keyid)); without the tag, `keyid` is not compared with
+    ///   the key: select the keys by it ([`Profile::keyid`], `hookwarden-jwks`). Check that an order belongs to the business
+    ///   that signed its webhook.
     ///   If `Signature-Agent` has several members, use the one whose key is the label of the signature, and compare it with
     ///   the party. The profile does not verify the others.
     /// * **One signature.** Signatures that cover too little, such as the minimum of Web Bot Auth, are
     ///   [ignored](ProfileBuilder::ignores_insufficient_signatures) if there are others. The specification
     ///   accepts a request if one of several sufficient signatures is valid. This profile refuses several: set a
     ///   [`label`](ProfileBuilder::label) if a sender makes them.
+    ///
+    /// A signer writes no tag. With `tag("web-bot-auth")` it writes the tag and the thumbprint. The specification's section "WBA
+    /// Interop" then also demands `expires` and the component `signature-agent` with the label as its `key`: set them with
+    /// [`requires`](ProfileBuilder::requires) and [`covers`](ProfileBuilder::covers).
     ///
     /// The example of a webhook in the specification of orders does not cover `ucp-agent`, although its
     /// algorithm demands it. For such senders, set [`covers_if_present`](ProfileBuilder::covers_if_present) without it.

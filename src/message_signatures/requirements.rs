@@ -51,12 +51,14 @@ impl ProfileBuilder {
         self.set(|profile| profile.covered_with_body = components)
     }
 
-    /// Permits signatures without `created`. The age of those that have it is limited as usual, and so is `expires`.
+    /// Permits signatures without `created`. The age of those that have it is limited as usual. Without `created`, `expires`
+    /// must be at most the maximum age in the future.
     ///
     /// **A signature without either is valid for as long as its key.** The scheme then has no timestamp, so a Warden needs a
-    /// `warden::Replay` setting. A `Replay::lifetime` must be at least the maximum age, the clock skew and the deadline of
-    /// the body together, for which a signature with `created` can arrive again: a Warden refuses a shorter one. **Signatures without `created` need as long as the
-    /// time until `expires`, or as long as a key is used.**
+    /// `warden::Replay` setting. A signature with `created` or `expires` can arrive again for the maximum age and the clock
+    /// skew, and its body for the deadline of the Warden. A `Replay::lifetime` must be longer than these and 10 seconds
+    /// together, unless the profile [forbids](Self::forbids) both parameters. **Copies of signatures without either are only
+    /// refused within the lifetime.**
     pub fn created_optional(self) -> Self {
         self.set(|profile| profile.is_created_optional = true)
     }
@@ -124,17 +126,20 @@ impl ProfileBuilder {
 
     /// Demands of signatures with this tag that `keyid` is the JWK thumbprint of the key
     /// ([`PublicKey::thumbprint`](crate::PublicKey::thumbprint)). No other key of the sender then verifies them, whatever the
-    /// names of the keys are. A signer that writes the tag writes the thumbprint by default. Signatures without the tag may
-    /// have any `keyid`.
+    /// names of the keys are. A signer that writes the tag writes the thumbprint by default. The `keyid` of signatures without
+    /// the tag is not compared with the key.
+    ///
+    /// The tag must be one that [`tag`](Self::tag), [`optional_tag`](Self::optional_tag) or
+    /// [`danger_any_tag`](Self::danger_any_tag) permits.
     ///
     /// [`Profile::ucp`](super::Profile::ucp) and [`Profile::danger_web_bots`](super::Profile::danger_web_bots) set it.
     pub fn thumbprint_keyid(self, tag: impl Into<String>) -> Self {
         self.tag_setting("thumbprint_keyid", tag.into(), |profile, tag| profile.thumbprint_tag = Some(tag))
     }
 
-    /// Permits any `keyid`, also with the tag of [`thumbprint_keyid`](Self::thumbprint_keyid). **A sender can then give two keys
-    /// the same name, or use another name than the one by which others know its key.** A key of the sender must still verify
-    /// the signature.
+    /// Undoes [`thumbprint_keyid`](Self::thumbprint_keyid): permits any `keyid` with its tag, **also one that names another key
+    /// of the sender.** A sender can then give two keys the same name, or use another name than the one by which others know
+    /// its key. A key of the sender must still verify the signature.
     pub fn danger_any_keyid(self) -> Self {
         self.set(|profile| profile.thumbprint_tag = None)
     }

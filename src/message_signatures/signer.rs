@@ -159,13 +159,22 @@ impl MessageSigner {
         let is_required = |parameter| required.contains(&parameter);
         let longest = self.profile.max_validity.and_then(|seconds| u64::try_from(seconds).ok());
         let longest = longest.map_or(Duration::MAX, Duration::from_secs);
-        let default = || self.profile.max_age.as_duration().min(longest);
+        // Only a profile with `created_optional` can forbid it.
+        let has_created = !forbidden.contains(&Parameter::Created);
+        let max_age = self.profile.max_age.as_duration();
+        // Without `created`, the maximum age limits `expires` by the receiver's clock, which can be behind.
+        let skew = if has_created { 0 } else { u64::try_from(self.profile.clock_skew).unwrap_or_default() };
+        let default = || max_age.saturating_sub(Duration::from_secs(skew)).max(Duration::from_secs(1)).min(longest);
         let lifetime = given.expires_after.or_else(|| is_required(Parameter::Expires).then(default));
         if lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
             return Err(SignError::new("expires", "must be at least 1 second after created"));
         }
         if lifetime.is_some_and(|lifetime| lifetime > longest) {
             return Err(SignError::new("expires", "must be at most the maximum validity of the profile after created"));
+        }
+        if !has_created && lifetime.is_some_and(|lifetime| lifetime > max_age) {
+            let problem = "must be at most the maximum age of the profile after the time of signing";
+            return Err(SignError::new("expires", problem));
         }
         if given.nonce.as_ref().is_some_and(|nonce| !self.profile.permits_nonce(nonce)) {
             let problem = "must be base64url without padding, and have at least the bytes that the profile demands";
@@ -175,8 +184,7 @@ impl MessageSigner {
             let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
             now.as_unix().saturating_add(seconds).to_string()
         });
-        // Only a profile with `created_optional` can forbid it.
-        let created = (!forbidden.contains(&Parameter::Created)).then(|| now.as_unix().to_string());
+        let created = has_created.then(|| now.as_unix().to_string());
         let alg = algorithms::name(key.algorithm()).filter(|_| is_required(Parameter::Alg));
         let needs_thumbprint = tag.written().is_some() && tag.written() == self.profile.thumbprint_tag.as_deref();
         let thumbprint = key.thumbprint().filter(|_| needs_thumbprint);

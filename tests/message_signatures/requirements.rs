@@ -111,6 +111,10 @@ fn time_is_checked_if_created_is_optional() {
     with("").assert_problem(&unsigned().build().unwrap(), &Problem::MissingParameter(Parameter::Created));
     with(";expires=1799999940").assert_verifies(&profile);
     with(";expires=1799999939").assert_problem(&profile, &Problem::Expired);
+    // Without `created`, the maximum age limits `expires`.
+    with(";expires=1800000300").assert_verifies(&profile);
+    with(";expires=1800000301").assert_problem(&profile, &Problem::LongValidity);
+    with(";created=1799999999;expires=1800000301").assert_verifies(&profile);
     with(";created=1799999700").assert_verifies(&profile);
     with(";created=1799999699").assert_problem(&profile, &Problem::Stale);
     with(";created=1800000060").assert_verifies(&profile);

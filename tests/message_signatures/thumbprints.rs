@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
 use hookwarden::event::RefusalReason;
 use hookwarden::message_signatures::{Parameter, Problem, Profile, ProfileBuilder, SignatureParameters};
 use hookwarden::testing::TestClock;
@@ -208,6 +209,16 @@ fn thumbprint_of_each_kind_is_standard() {
     assert_eq!(scheme.public_key(rsa).unwrap().thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     let p256: serde_json::Value = serde_json::from_str(P256).unwrap();
     assert_eq!(thumbprint(P256), ucp::thumbprint(&p256));
+    // Coordinates keep their zeros at the start, and numbers have none.
+    let x_with_zero = r#"{"kty":"EC","crv":"P-256","x":"AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo","y":"u0yFo9jqKe-q-iRAaRLdhNWxTcMr9lbvbGvVil2UP5I"}"#;
+    assert_eq!(scheme.public_key(x_with_zero).unwrap().thumbprint(), "7Yxe6c_3bAa6kiaK1G-BZmi9EeNsUmlcbdnrtLeuK4E");
+    let mut jwk: serde_json::Value = serde_json::from_str(rsa).unwrap();
+    for name in ["n", "e"] {
+        let number = Encoding::Base64UrlUnpadded.decode(jwk[name].as_str().unwrap().as_bytes()).unwrap();
+        jwk[name] = Encoding::Base64UrlUnpadded.encode(&[vec![0], number].concat()).into();
+    }
+    let rsa_thumbprint = scheme.public_key(&jwk.to_string()).unwrap().thumbprint();
+    assert_eq!(rsa_thumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     // The form in which a key is written does not matter.
     let hex = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
     assert_eq!(scheme.public_key(hex).unwrap().thumbprint(), THUMBPRINT);
@@ -225,6 +236,25 @@ fn thumbprint_settings_that_contradict_are_config_errors() {
         error(web_bots().requires([]).forbids([Parameter::Keyid])),
         "forbids: must not name keyid, which a signature must have"
     );
+    // Otherwise the setting would have no effect.
+    let builder = || Profile::builder(ORIGIN).covers(["@method", "@target-uri", "content-digest"]);
+    let builder = || builder().algorithms([Algorithm::Ed25519]);
+    for profile in [
+        web_bots().tag("other"),
+        web_bots().optional_tag("other"),
+        ucp().optional_tag("acme"),
+        Profile::webhooks(ORIGIN).algorithms([Algorithm::HmacSha256]).thumbprint_keyid(TAG),
+        builder().thumbprint_keyid(TAG),
+    ] {
+        assert_eq!(
+            error(profile.clone()),
+            "thumbprint_keyid: must be the tag of the profile, or set danger_any_keyid"
+        );
+        assert!(profile.danger_any_keyid().build().is_ok());
+    }
+    for profile in [builder().tag(TAG), builder().optional_tag(TAG), builder().danger_any_tag()] {
+        assert!(profile.thumbprint_keyid(TAG).build().is_ok());
+    }
     for tag in ["", "é"] {
         assert!(error(web_bots().thumbprint_keyid(tag)).starts_with("thumbprint_keyid: must be visible ASCII"));
     }

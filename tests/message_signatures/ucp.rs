@@ -1,10 +1,11 @@
 //! The example messages of UCP, which `vectors/ucp.py` signed, and what its Identity Resolution Algorithm refuses.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hookwarden::encoding::Encoding;
 use hookwarden::event::RefusalReason;
-use hookwarden::message_signatures::{Parameter, Problem, Profile, SignatureParameters};
+use hookwarden::message_signatures::{Parameter, Problem, Profile, ProfileBuilder, SignatureParameters};
 use hookwarden::testing::TestClock;
 use hookwarden::warden::Replay;
 use hookwarden::{Key, Keyring, Timestamp, Warden};
@@ -26,6 +27,9 @@ struct Vector {
     body: String,
 }
 
+/// The key of `test-key-ecc-p256`.
+const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"qIVYZVLCrPZHGHjP17CTW0_-D9Lfw0EkjqF7xB4FivA","y":"Mc4nN9LTDOBhfoUeg8Ye9WedFRhnZXZJA12Qp0zZ6F0","d":"UpuF81l-kOxbjf7T4mNSv0r5tN67Gim7rnf6EFpcYDs"}"#;
+
 /// The time at which the example with `created` was signed, and 10 seconds.
 const NOW: i64 = 1_738_617_610;
 
@@ -44,7 +48,7 @@ fn profile_of(received: &Received) -> Profile {
 }
 
 fn warden(profile: &Profile) -> Warden {
-    warden_with(profile, Replay::new().lifetime(std::time::Duration::from_secs(86_471)))
+    warden_with(profile, Replay::new().lifetime(Duration::from_secs(86_481)))
 }
 
 fn warden_with(profile: &Profile, replay: Replay) -> Warden {
@@ -244,23 +248,90 @@ fn replay_lifetime_shorter_than_validity_is_refused() {
     let build = |profile: &Profile, seconds| {
         let scheme = profile.scheme("ucp").unwrap();
         let keys = Keyring::new(scheme.public_key(&read().keys[0].to_string()).unwrap());
-        let replay = Replay::new().lifetime(std::time::Duration::from_secs(seconds));
+        let replay = Replay::new().lifetime(Duration::from_secs(seconds));
         Warden::builder(scheme).only_sender(keys).replay(replay).build()
     };
-    let error = build(&profile_of(&received("request")), 86_470).unwrap_err();
-    let expected =
-        "replay.lifetime: must be at least 86471 s for ucp: a message with a time can arrive again for so long";
+    let error = build(&profile_of(&received("request")), 86_480).unwrap_err();
+    let expected = "replay.lifetime: must be at least 86481 s for ucp, which is longer than the maximum age and clock skew of \
+                    its profile, the deadline of the body and 10 s for clock differences together";
     assert_eq!(error.to_string(), expected);
-    assert!(build(&profile_of(&received("request")), 86_471).is_ok());
-    let shorter = Profile::ucp("https://platform.example.com").max_age(std::time::Duration::from_secs(300));
-    let shorter = shorter.clock_skew(std::time::Duration::from_secs(5)).build().unwrap();
-    assert_eq!(build(&shorter, 315).unwrap_err().field(), "replay.lifetime");
-    assert!(build(&shorter, 316).is_ok());
+    assert!(build(&profile_of(&received("request")), 86_481).is_ok());
+    let shorter = Profile::ucp("https://platform.example.com").max_age(Duration::from_secs(300));
+    let shorter = shorter.clock_skew(Duration::from_secs(5));
+    // `expires` also limits how long a signature is valid.
+    for profile in [shorter.clone(), shorter.clone().forbids([Parameter::Created])] {
+        let profile = profile.build().unwrap();
+        assert_eq!(build(&profile, 325).unwrap_err().field(), "replay.lifetime");
+        assert!(build(&profile, 326).is_ok());
+    }
+    let timeless = shorter.forbids([Parameter::Created, Parameter::Expires]).build().unwrap();
+    assert!(build(&timeless, 1).is_ok());
+}
+
+/// The clock of the sender is ahead. The head of the copy arrives in the last valid second, and its body at the deadline.
+#[test]
+fn copy_in_the_last_second_is_a_duplicate() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let url = "https://platform.example.com";
+    for (profile, signed_at) in
+        [(Profile::ucp(url), NOW + 60), (Profile::ucp(url).forbids([Parameter::Created]), NOW)]
+    {
+        let profile = profile.build().unwrap();
+        let signer = profile.signer(Keyring::new(profile.scheme("ucp").unwrap().secret(P256).unwrap())).unwrap();
+        let headers = [("Content-Type".to_owned(), "application/json".to_owned())].into();
+        let mut received = Received::new("POST", &format!("{url}/orders"), &headers, "{}");
+        let parameters = SignatureParameters::new().keyid("test-key-ecc-p256").expires_after(DAY);
+        let signed_at = Timestamp::from_unix(signed_at);
+        let signed = signer.sign_at(&received.head(), &received.body, &parameters, signed_at).unwrap();
+        for (name, value) in signed.iter() {
+            received = received.with(name, value);
+        }
+        let scheme = profile.scheme("ucp").unwrap();
+        let keys = Keyring::new(scheme.secret(P256).unwrap().public_key().unwrap().clone());
+        let clock = TestClock::new(Timestamp::from_unix(NOW));
+        let replay = Replay::new().lifetime(Duration::from_secs(86_481));
+        let warden = Warden::builder(scheme).only_sender(keys).clock(clock.clone()).replay(replay).build().unwrap();
+        assert_eq!(received.deliver(&warden), Ok(()));
+
+        clock.advance(DAY + Duration::from_millis(60_999));
+        let mut copy = warden.examine(&received.head(), None).unwrap().identify_from_head(&received.head()).unwrap();
+        clock.advance(Duration::from_secs(1));
+        let stale = Err(RefusalReason::Unverified(hookwarden::Reason::Stale));
+        assert_eq!(received.deliver(&warden), stale);
+        clock.advance(Duration::from_secs(9));
+        copy.update(&received.body).unwrap();
+        assert_eq!(copy.finish().unwrap_err().reason(), RefusalReason::Replayed);
+    }
+}
+
+/// A profile would refuse it.
+#[test]
+fn signature_without_created_cannot_expire_late() {
+    let sign = |profile: ProfileBuilder, seconds: Option<u64>| {
+        let profile = profile.build().unwrap();
+        let signer = profile.signer(Keyring::new(profile.scheme("ucp").unwrap().secret(P256).unwrap())).unwrap();
+        let received = Received::new("GET", "https://platform.example.com/", &BTreeMap::new(), "");
+        let parameters = SignatureParameters::new().keyid("2027");
+        let parameters = seconds.map(Duration::from_secs).into_iter().fold(parameters, SignatureParameters::expires_after);
+        let signed = signer.sign_at(&received.head(), b"", &parameters, Timestamp::from_unix(NOW));
+        signed.map(|signed| signed.iter().next().unwrap().1.split(';').nth(1).unwrap().to_owned())
+    };
+    let profile = || Profile::ucp("https://platform.example.com").forbids([Parameter::Created]);
+    let expires = |seconds: i64| format!("expires={}", NOW + seconds);
+    assert_eq!(sign(profile(), Some(86_400)), Ok(expires(86_400)));
+    let error = sign(profile(), Some(86_401)).unwrap_err();
+    assert_eq!(error.to_string(), "expires: must be at most the maximum age of the profile after the time of signing");
+    let created = sign(Profile::ucp("https://platform.example.com"), Some(86_401));
+    assert_eq!(created, Ok(format!("created={NOW}")));
+    // The clock of the receiver can be behind.
+    assert_eq!(sign(profile().requires([Parameter::Expires]), None), Ok(expires(86_340)));
+    let skewed = profile().requires([Parameter::Expires]).max_age(Duration::from_secs(30));
+    assert_eq!(sign(skewed, None), Ok(expires(1)));
 }
 
 #[test]
 fn signer_makes_messages_that_ucp_accepts() {
-    let key = r#"{"kty":"EC","crv":"P-256","x":"qIVYZVLCrPZHGHjP17CTW0_-D9Lfw0EkjqF7xB4FivA","y":"Mc4nN9LTDOBhfoUeg8Ye9WedFRhnZXZJA12Qp0zZ6F0","d":"UpuF81l-kOxbjf7T4mNSv0r5tN67Gim7rnf6EFpcYDs"}"#;
+    let key = P256;
     for (name, covered) in [
         ("get", r#"sig1=("@method" "@authority" "@path");created="#),
         (

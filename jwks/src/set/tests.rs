@@ -1,4 +1,5 @@
 use hookwarden::crypto::Algorithm;
+use hookwarden::encoding::Encoding;
 use hookwarden::headers::RequestHead;
 use hookwarden::message_signatures::{MessageSigner, Profile, SignatureParameters};
 use hookwarden::{Timestamp, Verifier};
@@ -271,6 +272,32 @@ fn keys_of_all_kinds_are_used_together() {
     let thumbprints = read(Kind::WebBots, &keys(["", "", ""]));
     assert!(thumbprints.contains(&THUMBPRINT.to_owned()) && thumbprints.contains(&RSA_THUMBPRINT.to_owned()));
     assert_eq!(thumbprints.len(), 3);
+}
+
+/// RFC 7518 section 6.3.1.1 forbids zeros at the start of the modulus, and some write them.
+#[test]
+fn rsa_numbers_with_leading_zeros_are_the_same_key() {
+    let scheme = profile(&[Algorithm::RsaPkcs1]).scheme("test").unwrap();
+    let read = |keys: &[String]| {
+        let document = format!("{{\"keys\":[{}]}}", keys.join(","));
+        KeySet::read(Kind::WebBots, &scheme, "acme", document.as_bytes()).unwrap()
+    };
+    let zero = |name: &str| {
+        let (start, rest) = RSA.split_once(&format!("\"{name}\":\"")).unwrap();
+        let (number, rest) = rest.split_once('"').unwrap();
+        let number = [vec![0], Encoding::Base64UrlUnpadded.decode(number.as_bytes()).unwrap()].concat();
+        format!("{start}\"{name}\":\"{}\"{rest}", Encoding::Base64UrlUnpadded.encode(&number))
+    };
+    for padded in [zero("n"), zero("e")] {
+        let public = format!("{{{padded}}}");
+        let set = read(&[public.clone()]);
+        assert_eq!(set.keys.keys().collect::<Vec<_>>(), [RSA_THUMBPRINT], "{:?}", set.skipped);
+        // The private part is published with one form, and the public key with the other.
+        let leaked = |members: &str| format!("{{{members},\"d\":\"AAAA\"}}");
+        for keys in [[public, leaked(RSA)], [format!("{{{RSA}}}"), leaked(&padded)]] {
+            assert!(read(&keys).keys.is_empty(), "{keys:?}");
+        }
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) const fn public_of_parts(_: &[u8], _: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(all(feature = "message-signatures", not(feature = "rsa")))]
-pub(super) const fn parts(_: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub(super) const fn parts(_: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 

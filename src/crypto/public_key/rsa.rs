@@ -37,11 +37,12 @@ pub(super) fn public_of_parts(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>
     key_bytes(&rsa::PublicKey::new(modulus, exponent).ok()?)
 }
 
-/// Returns the modulus and the exponent of a key that [`public`] returned, in big-endian bytes without leading zeros.
+/// Returns the modulus and the exponent of a key that [`public`] returned, in big-endian bytes without leading zeros. The
+/// numbers are only read, because each prepared key needs them.
 #[cfg(feature = "message-signatures")]
-pub(super) fn parts(public: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let key = rsa::PublicKey::from_pkcs1_der(public).ok()?;
-    Some((key.n_bytes().to_vec(), key.e_bytes().to_vec()))
+pub(super) fn parts(public: &[u8]) -> Option<(&[u8], &[u8])> {
+    let key = rsa::pkcs1::RsaPublicKeyRef::try_from(public).ok()?;
+    Some((key.modulus.as_bytes(), key.public_exponent.as_bytes()))
 }
 
 /// Returns the DER of PKCS#1 if the key has 2048 to 4096 bits.

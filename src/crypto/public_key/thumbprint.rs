@@ -27,17 +27,19 @@ impl PublicKey {
     pub fn thumbprint(&self) -> String {
         let text = |bytes: &[u8]| Encoding::Base64UrlUnpadded.encode(bytes);
         let bytes = self.as_bytes();
+        // A key of another form has its own bytes as the first member: two keys must not have the same thumbprint.
+        let unreadable = (bytes, &[][..]);
         // The members that a key must have, in the order of their names.
         let jwk = match self.kind() {
             KeyKind::Ed25519 => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(bytes)),
             // An uncompressed point: a byte that says so, and two coordinates.
             KeyKind::P256 => {
-                let (x, y) = bytes.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
+                let (x, y) = bytes.get(1..).and_then(|point| point.split_at_checked(32)).unwrap_or(unreadable);
                 format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, text(x), text(y))
             }
             KeyKind::Rsa => {
-                let (modulus, exponent) = rsa::parts(bytes).unwrap_or_default();
-                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(&exponent), text(&modulus))
+                let (modulus, exponent) = rsa::parts(bytes).unwrap_or(unreadable);
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(exponent), text(modulus))
             }
         };
         text(&Sha256::digest(jwk))
@@ -47,4 +49,17 @@ impl PublicKey {
 /// Whether the text has the form of a thumbprint.
 pub(crate) fn is_thumbprint(text: &str) -> bool {
     Encoding::Base64UrlUnpadded.decode(text.as_bytes()).is_some_and(|bytes| bytes.len() == 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_keys_have_different_thumbprints() {
+        for kind in [KeyKind::Ed25519, KeyKind::P256, KeyKind::Rsa] {
+            let thumbprint = |bytes: &[u8]| PublicKey::new(kind, bytes.into()).thumbprint();
+            assert_ne!(thumbprint(b"a"), thumbprint(b"b"), "{kind:?}");
+        }
+    }
 }

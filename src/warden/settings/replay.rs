@@ -128,6 +128,9 @@ impl Replay {
     ///
     /// Choose at least the time within which the sender can send a delivery again. [`capacity`](Self::capacity) divided
     /// by the lifetime is the number of deliveries a second that fit. Further deliveries are refused with 503.
+    ///
+    /// If a profile for HTTP Message Signatures has `created_optional`, the lifetime must be longer than its maximum age and
+    /// clock skew, the deadline of the body and 10 seconds together: until then a copy with a time can be valid.
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.retention.lifetime = Some(lifetime);
         self

@@ -43,7 +43,7 @@ impl Retention {
             );
             return Err(ConfigError::new(field, problem));
         }
-        let Some(margin) = whole_seconds(self.margin.unwrap_or(DEFAULT_MARGIN)) else {
+        let Some(margin) = self.margin.map_or(Some(DEFAULT_MARGIN), whole_seconds) else {
             let problem = format!("must be whole seconds from 0 s to {} s", u32::MAX);
             return Err(ConfigError::new("replay.margin", problem));
         };
@@ -80,10 +80,12 @@ impl Retention {
                 let Some(seconds @ 1..) = whole_seconds(lifetime) else {
                     return fault("replay.lifetime", format!("must be whole seconds from 1 s to {} s", u32::MAX));
                 };
-                let shortest = rules.min_replay_lifetime().map(|seconds| seconds.saturating_add(until_body(deadline)));
+                let beyond_validity = until_body(deadline).saturating_add(DEFAULT_MARGIN);
+                let shortest = rules.min_replay_lifetime().map(|seconds| seconds.saturating_add(beyond_validity));
                 if let Some(shortest) = shortest.filter(|shortest| seconds < *shortest) {
                     let problem = format!(
-                        "must be at least {shortest} s for {scheme}: a message with a time can arrive again for so long"
+                        "must be at least {shortest} s for {scheme}, which is longer than the maximum age and clock skew of \
+                         its profile, the deadline of the body and {DEFAULT_MARGIN} s for clock differences together"
                     );
                     return fault("replay.lifetime", problem);
                 }
@@ -101,4 +103,5 @@ fn until_body(deadline: Duration) -> u32 {
     u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-const DEFAULT_MARGIN: Duration = Duration::from_secs(10);
+/// In seconds, for clock differences between replicas.
+const DEFAULT_MARGIN: u32 = 10;
