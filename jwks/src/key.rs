@@ -147,9 +147,10 @@ impl Public {
     }
 }
 
-/// Returns the members of the thumbprint, in its order.
+/// Returns the members of the thumbprint, in its order. They are the same for all forms of a key.
 fn members(jwk: &Object) -> Result<String, Unusable> {
-    let names: &[&str] = match jwk.get("kty").and_then(Json::as_text) {
+    let key_type = jwk.get("kty").and_then(Json::as_text);
+    let names: &[&str] = match key_type {
         Some("EC") => &["crv", "kty", "x", "y"],
         Some("OKP") => &["crv", "kty", "x"],
         Some("RSA") => &["e", "kty", "n"],
@@ -161,9 +162,24 @@ fn members(jwk: &Object) -> Result<String, Unusable> {
         if !members.is_empty() {
             members.push(',');
         }
+        let value = match (key_type, *name) {
+            (Some("RSA"), "n" | "e") => number(value),
+            _ => value.into(),
+        };
         members.push_str(&format!("\"{name}\":\"{value}\""));
     }
     Ok(members)
+}
+
+/// Removes the zero bytes at the start of a number, which RFC 7518 section 6.3.1.1 forbids and some write.
+fn number(text: &str) -> Cow<'_, str> {
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(bytes) if bytes.first() == Some(&0) => {
+            let start = bytes.iter().take_while(|byte| **byte == 0).count();
+            URL_SAFE_NO_PAD.encode(bytes.get(start..).unwrap_or_default()).into()
+        }
+        _ => text.into(),
+    }
 }
 
 fn thumbprint(members: &str) -> String {

@@ -64,7 +64,8 @@ impl SignatureParameters {
     }
 
     /// Sets the time until `expires`, in whole seconds, at least one. If the profile requires `expires`, the default is its
-    /// maximum age, or its maximum validity if that is shorter.
+    /// maximum age, or its maximum validity if that is shorter. If the profile forbids `created`, the limit is the maximum age,
+    /// and the default is less by the clock skew.
     pub fn expires_after(self, lifetime: Duration) -> Self {
         Self { expires_after: Some(lifetime), ..self }
     }

@@ -246,10 +246,7 @@ fn thumbprint_settings_that_contradict_are_config_errors() {
         Profile::webhooks(ORIGIN).algorithms([Algorithm::HmacSha256]).thumbprint_keyid(TAG),
         builder().thumbprint_keyid(TAG),
     ] {
-        assert_eq!(
-            error(profile.clone()),
-            "thumbprint_keyid: must be the tag of the profile, or set danger_any_keyid"
-        );
+        assert_eq!(error(profile.clone()), "thumbprint_keyid: must be the tag of the profile, or set danger_any_keyid");
         assert!(profile.danger_any_keyid().build().is_ok());
     }
     for profile in [builder().tag(TAG), builder().optional_tag(TAG), builder().danger_any_tag()] {

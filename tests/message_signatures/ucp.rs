@@ -273,8 +273,7 @@ fn replay_lifetime_shorter_than_validity_is_refused() {
 fn copy_in_the_last_second_is_a_duplicate() {
     const DAY: Duration = Duration::from_secs(86_400);
     let url = "https://platform.example.com";
-    for (profile, signed_at) in
-        [(Profile::ucp(url), NOW + 60), (Profile::ucp(url).forbids([Parameter::Created]), NOW)]
+    for (profile, signed_at) in [(Profile::ucp(url), NOW + 60), (Profile::ucp(url).forbids([Parameter::Created]), NOW)]
     {
         let profile = profile.build().unwrap();
         let signer = profile.signer(Keyring::new(profile.scheme("ucp").unwrap().secret(P256).unwrap())).unwrap();
@@ -312,7 +311,8 @@ fn signature_without_created_cannot_expire_late() {
         let signer = profile.signer(Keyring::new(profile.scheme("ucp").unwrap().secret(P256).unwrap())).unwrap();
         let received = Received::new("GET", "https://platform.example.com/", &BTreeMap::new(), "");
         let parameters = SignatureParameters::new().keyid("2027");
-        let parameters = seconds.map(Duration::from_secs).into_iter().fold(parameters, SignatureParameters::expires_after);
+        let parameters =
+            seconds.map(Duration::from_secs).into_iter().fold(parameters, SignatureParameters::expires_after);
         let signed = signer.sign_at(&received.head(), b"", &parameters, Timestamp::from_unix(NOW));
         signed.map(|signed| signed.iter().next().unwrap().1.split(';').nth(1).unwrap().to_owned())
     };
