@@ -109,7 +109,7 @@ impl Profile {
     /// * **Who signed.** Look the key up in the UCP profile of a party that you know, and compare `UCP-Agent` with it. With the tag
     ///   `web-bot-auth`, the `keyid` must be the RFC 7638 thumbprint of the key
     ///   ([`thumbprint_keyid`](ProfileBuilder::thumbprint_keyid)); without the tag, `keyid` is not compared with
-    ///   the key: select the keys by it ([`Profile::keyid`], `hookwarden-jwks`). Check that an order belongs to the business
+    ///   the key: select the keys by `keyid` ([`Profile::keyid`], `hookwarden-jwks`). Check that an order belongs to the business
     ///   that signed its webhook.
     ///   If `Signature-Agent` has several members, use the one whose key is the label of the signature, and compare it with
     ///   the party. The profile does not verify the others.

@@ -276,7 +276,7 @@ fn keys_of_all_kinds_are_used_together() {
 
 /// RFC 7518 section 6.3.1.1 forbids zeros at the start of the modulus, and some write them.
 #[test]
-fn rsa_numbers_with_leading_zeros_are_the_same_key() {
+fn rsa_key_with_leading_zeros_is_the_same() {
     let scheme = profile(&[Algorithm::RsaPkcs1]).scheme("test").unwrap();
     let read = |keys: &[String]| {
         let document = format!("{{\"keys\":[{}]}}", keys.join(","));
