@@ -290,7 +290,7 @@ fn rsa_key_with_leading_zeros_is_the_same() {
     };
     for padded in [zero("n"), zero("e")] {
         let public = format!("{{{padded}}}");
-        let set = read(&[public.clone()]);
+        let set = read(std::slice::from_ref(&public));
         assert_eq!(set.keys.keys().collect::<Vec<_>>(), [RSA_THUMBPRINT], "{:?}", set.skipped);
         // The private part is published with one form, and the public key with the other.
         let leaked = |members: &str| format!("{{{members},\"d\":\"AAAA\"}}");
