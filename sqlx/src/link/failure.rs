@@ -37,7 +37,9 @@ impl Failure {
                     ..failure(format!("the database refused with {code}{hint}"))
                 }
             }
-            Error::PoolTimedOut => Self { suspect: true, ..failure("the pool returned no connection within its acquire_timeout".into()) },
+            Error::PoolTimedOut => {
+                Self { suspect: true, ..failure("the pool returned no connection within its acquire_timeout".into()) }
+            }
             Error::PoolClosed => failure("the pool is closed".into()),
             Error::Io(error) => {
                 Self { suspect: true, ..failure(format!("the connection to the database failed: {}", error.kind())) }
