@@ -107,9 +107,7 @@ impl Link {
             });
         }
         let opened = opened.wait_for(Option::is_some).await.ok().and_then(|opened| opened.clone());
-        opened.unwrap_or_else(|| {
-            Err(StoreError::new("the task that opens the redis connection ended before it connected").into())
-        })
+        opened.unwrap_or_else(|| Err(StoreError::new("the task that opens the redis connection has ended").into()))
     }
 
     /// Returns whether the first attempt to connect has ended.
