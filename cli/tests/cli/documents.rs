@@ -123,6 +123,7 @@ fn scratch(block: &Block) -> Scratch {
 const EXPECTED: &[(&str, i32)] = &[
     // The captured request is of another scheme.
     ("hookwarden verify request.http --scheme stripe --at signed", 1),
+    ("hookwarden verify request.http --profile webhooks --algorithm hmac-sha256 --origin https://hooks.example.com", 1),
 ];
 
 const SECRET: &str = "u7Wq2ZbXn5RkY0tLs9MvJd3HfGa6EcPo8IiTxBz4CrKjQyVhN1";
