@@ -9,6 +9,7 @@ use hookwarden::{ConfigError, Key, Scheme, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{Json, Object};
+use crate::revocation::ListVerifier;
 use crate::source::{GOVERNANCE, Kind};
 use crate::text::{MAX_PROBLEM, start_of};
 
@@ -72,11 +73,11 @@ pub(crate) struct ListKey {
 }
 
 /// Reads a key that can sign a list of revoked keys, if it is one.
-pub(crate) fn list_key(kind: Kind, jwk: &Object) -> Option<ListKey> {
+pub(crate) fn list_key(kind: Kind, verifier: &ListVerifier, jwk: &Object) -> Option<ListKey> {
     let purposes = kind.list_purposes()?;
     check_secrecy(jwk).ok()?;
     check_use(Some(purposes), jwk).ok()?;
-    let Public { jwk: public, thumbprint } = Public::read(jwk).ok()?;
+    let Public { jwk: public, thumbprint } = Public::read(jwk).ok().filter(|public| verifier.supports(&public.jwk))?;
     let is_governance = jwk.get("adcp_use").and_then(Json::as_text) == Some(GOVERNANCE);
     Some(ListKey { kid: kid(jwk)?.to_owned(), thumbprint, jwk: public, is_governance })
 }

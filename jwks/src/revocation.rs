@@ -51,6 +51,11 @@ impl ListVerifier {
         Ok(Self { ed25519: scheme(Algorithm::Ed25519)?, ecdsa: scheme(Algorithm::EcdsaP256)? })
     }
 
+    /// Whether `key`, a JWK, is of an algorithm that lists can be signed with.
+    pub(crate) fn supports(&self, key: &str) -> bool {
+        [&self.ed25519, &self.ecdsa].iter().any(|scheme| scheme.public_key(key).is_ok())
+    }
+
     /// Reads a list, which was fetched at `now` from `location`. `keys` are those that can sign it, as JWKs.
     ///
     /// # Errors

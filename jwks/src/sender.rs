@@ -151,7 +151,8 @@ impl Sender {
 
     /// Uses the keys of a document. Returns their number, or `None` if later ones are in use.
     fn accept(&self, began: Duration, document: &Document) -> Result<Option<usize>, String> {
-        let mut set = KeySet::read(self.kind, &self.scheme, &self.name, &document.bytes)?;
+        let lists = self.revocations.as_ref().map(|source| &source.verifier);
+        let mut set = KeySet::read(self.kind, &self.scheme, lists, &self.name, &document.bytes)?;
         let fresh_for = declared(&document.headers).unwrap_or(UNDECLARED).clamp(MIN_INTERVAL, self.ages.fresh);
         let (skipped, keys) = (std::mem::take(&mut set.skipped), set.keys.len());
         let mut state = self.lock();

@@ -7,6 +7,7 @@ use hookwarden::{Keyring, Scheme};
 
 use crate::json::{Json, Object};
 use crate::key::{Found, ListKey, Unusable, kid, leaked, list_key, read};
+use crate::revocation::ListVerifier;
 use crate::source::Kind;
 use crate::text::start_of;
 
@@ -15,7 +16,7 @@ use crate::text::start_of;
 pub(crate) struct KeySet {
     /// By the `keyid` of a signature. Each keyring has one key and the sender as its canonical id.
     pub(crate) keys: HashMap<String, Keyring>,
-    /// The keys that can sign the list of revoked keys, as JWKs, by their `kid`.
+    /// The keys that can sign the list of revoked keys, as JWKs, by their `kid`. Empty if the list is not used.
     pub(crate) list_keys: HashMap<String, String>,
     pub(crate) skipped: Vec<Skipped>,
 }
@@ -30,11 +31,18 @@ pub(crate) struct Skipped {
 
 impl KeySet {
     /// Reads a document with the list `keys`, which is a JWK Set ([RFC 7517 section
-    /// 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)). A key that cannot be used is skipped.
+    /// 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)). A key that cannot be used is skipped. `lists` verifies the
+    /// list of revoked keys, if the source has one.
     ///
     /// # Errors
     /// The document is not a set of keys, so it says nothing about the keys.
-    pub(crate) fn read(kind: Kind, scheme: &Scheme, sender: &str, document: &[u8]) -> Result<Self, String> {
+    pub(crate) fn read(
+        kind: Kind,
+        scheme: &Scheme,
+        lists: Option<&ListVerifier>,
+        sender: &str,
+        document: &[u8],
+    ) -> Result<Self, String> {
         let document = Json::read(document).map_err(|error| format!("must be JSON: {error}"))?;
         let Json::Object(mut document) = document else { return Err("must be a JSON object".into()) };
         let Some(Json::List(list)) = document.remove("keys") else { return Err("must have the list keys".into()) };
@@ -66,10 +74,11 @@ impl KeySet {
                 set.keys.insert(id.clone(), keys.clone());
             }
         }
-        let list_keys = list.iter().filter_map(as_object).filter_map(|jwk| list_key(kind, jwk));
+        let list_keys = list.iter().filter_map(as_object).filter_map(|jwk| list_key(kind, lists?, jwk));
         let is_usable = |key: &ListKey| uses.get(key.kid.as_str()) == Some(&1) && !leaked.contains(&key.thumbprint);
         let mut list_keys: Vec<ListKey> = list_keys.filter(is_usable).collect();
-        // The list revokes keys that sign requests. If possible, none of them can sign a list without itself.
+        // The list revokes keys that sign requests. If possible, none of them can sign a list without itself. A governance
+        // key that can sign no list does not count: without any usable key, all requests would be refused.
         if list_keys.iter().any(|key| key.is_governance) {
             list_keys.retain(|key| key.is_governance);
         }

@@ -63,22 +63,22 @@ impl Sender {
         let Signed { kid, list } = verifier.read(&document.bytes, &fetcher.location, &keys, fetch.wall)?;
         let now = self.clock.now();
         let mut state = self.lock();
-        // Whoever has a revoked key could otherwise sign a list without it.
-        if state.is_revoked(&kid) {
-            return Err("kid: must not be that of a revoked key".into());
-        }
+        let is_revoked = state.is_revoked(&kid);
         // The same list can be accepted again and again.
         let is_news = list.is_overdue && !state.list.as_ref().is_some_and(|current| current.list.is_overdue);
         let stale_after = list.stale_after;
+        let is_newer = |current: &LoadedList| current.list.updated > list.updated;
         match &mut state.list {
             // A fetch whose runtime did not run can end after a later one.
             Some(current) if current.since > fetch.began => {}
-            Some(current) if current.list.updated > list.updated => {
-                // The servers of one network have different lists for a while.
-                if !current.is_fresh(now) {
-                    return Err("updated: must not be before that of the list in use".into());
-                }
+            // The servers of one network have different lists for a while.
+            Some(current) if is_newer(current) && current.is_fresh(now) => {
                 current.checked = fetch.began;
+            }
+            // Whoever has a revoked key could otherwise sign a list without it.
+            _ if is_revoked => return Err("kid: must not be that of a revoked key".into()),
+            Some(current) if is_newer(current) => {
+                return Err("updated: must not be before that of the list in use".into());
             }
             _ => {
                 state.list = Some(LoadedList { list, since: fetch.began, checked: fetch.began });

@@ -26,7 +26,9 @@ const THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 const ADCP: &str = r#""kid":"k","use":"sig","key_ops":["verify"],"adcp_use":"request-signing""#;
 
 fn read(kind: Kind, keys: &str) -> KeySet {
-    KeySet::read(kind, &scheme(), "acme", format!("{{\"keys\":[{keys}],\"ucp\":{{}}}}").as_bytes()).unwrap()
+    let lists = ListVerifier::new().unwrap();
+    let document = format!("{{\"keys\":[{keys}],\"ucp\":{{}}}}");
+    KeySet::read(kind, &scheme(), Some(&lists), "acme", document.as_bytes()).unwrap()
 }
 
 /// Asserts that a set with this key and these members has it under `keyid`.
@@ -235,7 +237,7 @@ fn key_has_the_sender_and_a_name() {
 fn set_with_too_many_keys_is_refused() {
     let keys = |count| {
         let keys: Vec<String> = (0..count).map(|number| format!("{{\"kid\":\"{number}\",{KEY}}}")).collect();
-        KeySet::read(Kind::JwkSet, &scheme(), "acme", format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes())
+        KeySet::read(Kind::JwkSet, &scheme(), None, "acme", format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes())
     };
     assert_eq!(keys(MAX_KEYS).unwrap().keys.len(), MAX_KEYS);
     assert_eq!(keys(MAX_KEYS + 1).unwrap_err(), "must have at most 100 keys");
@@ -251,7 +253,7 @@ fn keys_of_all_kinds_are_used_together() {
     let scheme = profile(&[Algorithm::Ed25519, Algorithm::EcdsaP256, Algorithm::RsaPkcs1]).scheme("test").unwrap();
     let read = |kind, keys: &[String]| {
         let document = format!("{{\"keys\":[{}]}}", keys.join(","));
-        let set = KeySet::read(kind, &scheme, "acme", document.as_bytes()).unwrap();
+        let set = KeySet::read(kind, &scheme, None, "acme", document.as_bytes()).unwrap();
         let mut found: Vec<String> = set.keys.into_keys().collect();
         found.sort_unstable();
         found
@@ -280,7 +282,7 @@ fn rsa_key_with_leading_zeros_is_the_same() {
     let scheme = profile(&[Algorithm::RsaPkcs1]).scheme("test").unwrap();
     let read = |keys: &[String]| {
         let document = format!("{{\"keys\":[{}]}}", keys.join(","));
-        KeySet::read(Kind::WebBots, &scheme, "acme", document.as_bytes()).unwrap()
+        KeySet::read(Kind::WebBots, &scheme, None, "acme", document.as_bytes()).unwrap()
     };
     let zero = |name: &str| {
         let (start, rest) = RSA.split_once(&format!("\"{name}\":\"")).unwrap();
@@ -327,3 +329,42 @@ fn list_key_needs_purpose_and_its_own_kid() {
         assert_eq!(found(Kind::AdcpWebhooks, &keys), [""; 0], "{keys:?}");
     }
 }
+
+#[test]
+fn unreadable_governance_key_excludes_no_other() {
+    let adcp = |kid: &str, purpose: &str, members: &str| {
+        format!(r#"{{"kid":"{kid}","use":"sig","key_ops":["verify"],"adcp_use":"{purpose}",{members}}}"#)
+    };
+    let requests = adcp("requests", "request-signing", KEY);
+    let found = |members: &str| {
+        let governance = adcp("governance", "governance-signing", members);
+        read(Kind::AdcpWebhooks, &format!("{requests},{governance}")).list_keys.into_keys().collect::<Vec<_>>()
+    };
+    let ec = |curve: &str, x: &str, y: &str| format!(r#""kty":"EC","crv":"{curve}","x":"{x}","y":"{y}""#);
+    let okp = |curve: &str, x: &str| format!(r#""kty":"OKP","crv":"{curve}","x":"{x}""#);
+    let zeros = |bytes: usize| "A".repeat((bytes * 4).div_ceil(3));
+    let p256 = ec("P-256", P256_X, P256_Y);
+    for members in [
+        ec("P-384", &zeros(48), &zeros(48)),
+        ec("secp256k1", P256_X, P256_Y),
+        okp("Ed448", &zeros(57)),
+        okp("X25519", &zeros(32)),
+        r#""kty":"RSA","n":"AQAB","e":"AQAB""#.into(),
+        // These are not points of the curve.
+        ec("P-256", P256_Y, P256_X),
+        okp("Ed25519", &format!("Ag{}", zeros(30) + "A")),
+        format!(r#"{KEY},"alg":"ES256""#),
+        format!(r#"{p256},"alg":"EdDSA""#),
+        format!(r#"{p256},"alg":"ES384""#),
+    ] {
+        assert_eq!(found(&members), ["requests"], "{members}");
+    }
+    for members in [KEY, &p256, &format!(r#"{KEY},"alg":"EdDSA""#), &format!(r#"{p256},"alg":"ES256""#)] {
+        assert_eq!(found(members), ["governance"], "{members}");
+    }
+}
+
+/// RFC 7517 appendix A.1.
+const P256_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
+
+const P256_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";

@@ -563,6 +563,24 @@ async fn older_list_is_ignored_while_newer_is_fresh() {
 }
 
 #[tokio::test]
+async fn older_list_by_revoked_key_is_ignored() {
+    let setup = Setup::start().await;
+    let older = governance().list(&Payload::new(&setup, &[]).json());
+    setup.clock.advance(seconds(1));
+    setup.publish(&["k1", "gov"]);
+    setup.keys.load().await.unwrap();
+    // Another server of the same network has the older list.
+    setup.list.set(older);
+    setup.clock.advance(seconds(60));
+    assert_eq!(setup.find("k9").await, Found::Unknown, "the fetch has not failed");
+    assert_eq!((setup.find("k1").await, setup.find("k2").await), (Found::Unknown, Found::Key));
+    setup.clock.advance(seconds(840));
+    let error = setup.keys.load().await.unwrap_err().to_string();
+    assert_eq!(error, "keys of acme: list of revoked keys: kid: must not be that of a revoked key", "it is due");
+    assert_eq!(setup.find("k1").await, Found::Unknown);
+}
+
+#[tokio::test]
 async fn suspended_time_counts_for_the_list() {
     let setup = Setup::with(&[]).await;
     setup.publish(&["k1"]);
