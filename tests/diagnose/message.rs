@@ -144,6 +144,34 @@ fn assert_proven(message: &Message, profile: ProfileBuilder, kinds: &[CauseKind]
 }
 
 #[test]
+fn late_expires_without_created_is_proven() {
+    let signed = |expires: i64| {
+        let mut message = Message::new();
+        let times = format!(";expires={expires}");
+        message.parameters = message.parameters.replace(";created=1800000000;expires=1800000300", &times);
+        message.signed()
+    };
+    // The maximum age is 300 s.
+    let cases = [
+        (1_800_000_300, &[][..], "", ""),
+        (
+            1_800_000_301,
+            &[CauseKind::SignatureParameter],
+            "the parameter expires is 301 s in the future, and without created at most 300 s are permitted",
+            "on the sender, add created to the signature, or set expires to at most 300 s from now",
+        ),
+        (1_800_000_300_000, &[CauseKind::TimestampMilliseconds], "milliseconds", "write expires in Unix seconds"),
+    ];
+    for (expires, kinds, what, fix) in cases {
+        let diagnosis = assert_proven(&signed(expires), builder().created_optional(), kinds);
+        for cause in diagnosis.causes() {
+            assert_eq!(cause.header(), Some("Signature-Input"), "{diagnosis}");
+            assert!(cause.what().contains(what) && cause.fix().contains(fix), "{diagnosis}");
+        }
+    }
+}
+
+#[test]
 fn correct_request_has_no_cause() {
     assert_proven(&Message::new().signed(), builder(), &[]);
 }

@@ -27,12 +27,48 @@ pub(super) fn causes(profile: &Profile, signed: &Signed, tolerance: Tolerance, n
         .at_header(HEADER)
         .of_seconds(age)
     });
+    let late =
+        signed.expires.filter(|_| signed.created.is_none()).and_then(|expires| late(profile, signed, expires, now));
     // A time in milliseconds is also too early, so `wrong` comes first.
-    created.into_iter().chain(expired).collect()
+    created.into_iter().chain(expired).chain(late).collect()
 }
 
 fn parameters(signed: &Signed) -> &'static str {
-    if signed.expires.is_some() { "created and expires" } else { "created" }
+    match (signed.created, signed.expires) {
+        (Some(_), Some(_)) => "created and expires",
+        (None, Some(_)) => "expires",
+        _ => "created",
+    }
+}
+
+/// Returns the cause for an `expires` without `created` that is further in the future than the maximum age.
+fn late(profile: &Profile, signed: &Signed, expires: Timestamp, now: Timestamp) -> Option<Cause> {
+    let (seconds, max_age) = (expires.seconds_since(now), profile.max_age());
+    if u64::try_from(seconds).is_ok_and(|seconds| seconds > max_age.as_duration().as_secs()) {
+        let text = expires.as_unix().to_string();
+        let wrong = time::wrong(text.as_bytes(), TimestampFormat::Seconds, max_age, now, HEADER);
+        let milliseconds = wrong.filter(|cause| cause.kind() == CauseKind::TimestampMilliseconds);
+        return Some(
+            milliseconds.map_or_else(|| too_late(seconds, max_age), |cause| in_profile(cause, parameters(signed))),
+        );
+    }
+    None
+}
+
+fn too_late(seconds: i64, max_age: Tolerance) -> Cause {
+    let max_age = max_age.as_seconds();
+    Cause::new(
+        CauseKind::SignatureParameter,
+        format!(
+            "the parameter expires is {seconds} s in the future, and without created at most {max_age} s are permitted"
+        ),
+        format!(
+            "on the sender, add created to the signature, or set expires to at most {max_age} s from now; or raise \
+             max_age of the receiver's profile; if this request was stored, diagnose it at the time it arrived"
+        ),
+    )
+    .at_header(HEADER)
+    .of_seconds(seconds.saturating_neg())
 }
 
 /// The cause for a time in another unit without the settings of schemes, which a profile does not have.
