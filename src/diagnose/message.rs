@@ -74,7 +74,9 @@ impl<H: Head + ?Sized> Capture<'_, H> {
                     cause.kind() == CauseKind::HeaderValueDiffers && cause.header() == Some(bases::CONTENT_DIGEST)
                 });
                 let body = body.into_iter().filter(|_| !is_other_digest);
-                let key = self.refused_key(profile, signed, secret);
+                // An HMAC was not made with a key that `keyid` could name.
+                let is_forged = proven.iter().any(is_public_key_as_secret);
+                let key = if is_forged { None } else { self.refused_key(profile, signed, secret) };
                 diagnosis.causes = causes.chain(proven.iter().cloned()).chain(body).chain(key).collect();
             }
             unfound => {
@@ -175,14 +177,21 @@ fn short(signature: &[u8]) -> Cause {
     .at_header("Signature")
 }
 
+fn is_public_key_as_secret(cause: &Cause) -> bool {
+    cause.kind() == CauseKind::AlgorithmDiffers && cause.what() == PUBLIC_KEY_AS_SECRET
+}
+
 fn public_key_as_secret() -> Cause {
     Cause::new(
         CauseKind::AlgorithmDiffers,
-        "the signature is an HMAC with the text of the public key as its secret, so anyone can make it",
+        PUBLIC_KEY_AS_SECRET,
         "on the sender, sign with the private key; if the request is not your sender's, it is an attack: never accept an \
          HMAC for a public key",
     )
 }
+
+const PUBLIC_KEY_AS_SECRET: &str =
+    "the signature is an HMAC with the text of the public key as its secret, so anyone can make it";
 
 /// The start of a text of the request: a label or the names of components.
 fn shown(text: &str) -> String {

@@ -625,6 +625,37 @@ fn public_key_used_as_secret_is_proven() {
 }
 
 #[test]
+fn public_key_used_as_secret_hides_keyid_causes() {
+    for (parameters, profile) in [
+        (PARAMETERS.replace("2027-01", "x"), public_key_builder()),
+        (
+            PARAMETERS.replace("2027-01", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k") + ";tag=\"web-bot-auth\"",
+            public_key_builder().tag("web-bot-auth").thumbprint_keyid("web-bot-auth"),
+        ),
+    ] {
+        let (text, _) = ed25519(1, "2027-01");
+        let secret = text.clone();
+        let mut message = Message::new();
+        message.parameters = parameters;
+        message.sign = Box::new(move |base| sha256(secret.as_bytes(), base));
+        let diagnosis = message.signed().diagnose(&scheme(profile), &text, NOW);
+        assert_kinds(&diagnosis, &[CauseKind::AlgorithmDiffers]);
+        assert!(diagnosis.causes()[0].what().contains("HMAC with the text of the public key"), "{diagnosis}");
+    }
+}
+
+#[test]
+fn thumbprint_of_a_configured_key_is_known() {
+    let (text, _) = ed25519(1, "key-1");
+    let thumbprint = scheme(public_key_builder()).public_key(&text).unwrap().thumbprint();
+    for (keyid, kind) in [(&*thumbprint, CauseKind::Unexplained), ("key-2", CauseKind::KeyUnknown)] {
+        let (_, mut message) = ed25519(9, "key-9");
+        message.parameters = message.parameters.replace("2027-01", keyid);
+        assert_public_key(&message.signed(), &text, &[kind]);
+    }
+}
+
+#[test]
 fn key_that_is_not_configured_is_named() {
     let (other, _) = ed25519(2, "2026-07");
     let (_, message) = ed25519(1, "2027-01");
@@ -817,7 +848,7 @@ fn key_of_many_is_chosen_by_keyid() {
         let diagnosis = diagnose(&texts);
         assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
         let cause = &diagnosis.causes()[0];
-        assert!(cause.is_proven() && cause.what().ends_with("was made with the key \"key-1\""), "{diagnosis}");
+        assert!(cause.is_proven() && cause.what().contains("was made with the key \"key-1\""), "{diagnosis}");
         assert_eq!(diagnosis.fitting_secret(), Some(0));
     }
 }
@@ -852,7 +883,8 @@ fn key_without_keyid_is_found() {
         message.parameters = PARAMETERS.replace(";keyid=\"2027-01\"", parameters);
         let diagnosis = diagnose_with(&message.signed(), &scheme(public_key_builder()), &named_keys(12));
         let cause = diagnosis.causes().iter().find(|cause| cause.kind() == CauseKind::KeyUnknown).unwrap();
-        assert_eq!(cause.what(), "the signature names no key, and was made with the key \"key-7\"");
+        let what = cause.what();
+        assert!(what.starts_with("the signature names no key, and was made with the key \"key-7\""), "{what}");
         assert!(diagnosis.causes().iter().all(|cause| cause.is_proven()), "{diagnosis}");
         assert!(diagnosis.causes().iter().any(|cause| cause.kind() == CauseKind::FieldMissing), "{diagnosis}");
         assert_eq!(diagnosis.fitting_secret(), Some(6));
@@ -894,8 +926,13 @@ fn named_keys_are_chosen_even_if_few() {
         let diagnosis = diagnose_with(&message, &scheme(public_key_builder()), &named_keys(count));
         assert_kinds(&diagnosis, &[CauseKind::KeyUnknown]);
         let cause = &diagnosis.causes()[0];
-        assert_eq!(cause.what(), "the signature names the key \"key-2\", and was made with the key \"key-1\"");
+        assert_eq!(
+            cause.what(),
+            "the signature names the key \"key-2\", and was made with the key \"key-1\", which a receiver that looks up \
+             keys by keyid does not use"
+        );
         assert!(cause.is_proven());
+        assert!(cause.fix().ends_with("remove kid from the JWK of this diagnosis"), "{diagnosis}");
     }
     // Other mistakes are found too.
     let mut message = message;
@@ -908,6 +945,21 @@ fn named_keys_are_chosen_even_if_few() {
     message.method = "POST";
     texts[1] = texts[1].replace("\"kid\":\"key-2\",", "");
     assert!(diagnose_with(&message, &scheme(public_key_builder()), &texts).holds());
+}
+
+#[test]
+fn ignored_keyid_is_no_cause() {
+    let mut texts = named_keys(5);
+    // One key has no name, so a receiver tries the first keys, whatever `keyid` is.
+    texts[1] = texts[1].replace("\"kid\":\"key-2\",", "");
+    for keyid in ["key-1", "other"] {
+        let (_, mut message) = ed25519(5, "key-5");
+        message.parameters = message.parameters.replace("2027-01", keyid);
+        let diagnosis = diagnose_with(&message.signed(), &scheme(public_key_builder()), &texts);
+        assert_kinds(&diagnosis, &[CauseKind::SecretList]);
+        let cause = &diagnosis.causes()[0];
+        assert!(cause.is_proven() && cause.what().contains("public key 5"), "{diagnosis}");
+    }
 }
 
 #[test]

@@ -26,15 +26,18 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let inspection = profile.inspect(&self.head, !self.body.is_empty());
         let signed = inspection.signed.as_ref();
         let keyid = signed.and_then(|signed| signed.keyid.clone()).or_else(|| profile.keyid(&self.head));
+        let keyid = keyid.filter(|_| self.are_all_named(profile, signed));
+        let is_chosen = |text: &str| keyid.as_deref().is_none_or(|keyid| self.is_name_of(keyid, text));
+        self.listed_secrets().into_iter().filter(|(_, text)| is_chosen(text)).take(self.max_keys()).collect()
+    }
+
+    /// Whether every key has a name, so that `keyid` chooses the keys. Otherwise it is ignored.
+    fn are_all_named(&self, profile: &Profile, signed: Option<&Signed>) -> bool {
         let needs_thumbprint = signed.is_some_and(|signed| profile.named_thumbprint(signed).is_some());
-        let listed = self.listed_secrets();
         let has_name = |text: &str| {
             (needs_thumbprint || !secrets::key_ids(text).is_empty()) && self.scheme.key_material(text).is_ok()
         };
-        let are_named = self.scheme.algorithm().uses_public_keys() && listed.iter().all(|(_, text)| has_name(text));
-        let keyid = keyid.filter(|_| are_named);
-        let is_chosen = |text: &str| keyid.as_deref().is_none_or(|keyid| self.is_name_of(keyid, text));
-        listed.into_iter().filter(|(_, text)| is_chosen(text)).take(self.max_keys()).collect()
+        self.scheme.algorithm().uses_public_keys() && self.listed_secrets().iter().all(|(_, text)| has_name(text))
     }
 
     /// All secrets but the JWKs that the scheme cannot use: RFC 7517 section 5 demands to ignore them in a set. If it can use
@@ -84,11 +87,12 @@ impl<H: Head + ?Sized> Capture<'_, H> {
 
     /// Explains why a verifier does not accept the key that made the signature, if it does not.
     pub(super) fn refused_key(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
-        let cause = self.other_thumbprint(profile, signed, secret).or_else(|| self.unused_key(signed, secret))?;
+        let cause =
+            self.other_thumbprint(profile, signed, secret).or_else(|| self.unused_key(profile, signed, secret))?;
         Some(cause.proven())
     }
 
-    fn unused_key(&self, signed: &Signed, secret: usize) -> Option<Cause> {
+    fn unused_key(&self, profile: &Profile, signed: &Signed, secret: usize) -> Option<Cause> {
         if self.chosen_secrets().iter().any(|(place, _)| *place == secret) {
             return None;
         }
@@ -96,17 +100,24 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let names = secrets::key_ids(text);
         let keyid = signed.keyid.as_deref();
         let is_named = keyid.is_some_and(|keyid| self.is_name_of(keyid, text));
-        let Some(name) = names.first().filter(|_| !is_named) else {
+        // A `keyid` that does not choose the keys cannot be the cause.
+        let is_surplus = is_named || !self.are_all_named(profile, Some(signed));
+        let Some(name) = names.first().filter(|_| !is_surplus) else {
             return Some(self.surplus_key(secret));
         };
-        let (named, fix) = match keyid {
-            Some(keyid) => (
-                format!("the key {:?}", shown(keyid)),
-                "on the sender, write the name of the key that signs into keyid, or sign with the key that it names",
-            ),
-            None => ("no key".to_owned(), "on the sender, write the name of the key that signs into keyid"),
+        let (named, or_sign) = match keyid {
+            Some(keyid) => (format!("the key {:?}", shown(keyid)), ", or sign with the key that it names"),
+            None => ("no key".to_owned(), ""),
         };
-        let what = format!("the signature names {named}, and was made with the key {:?}", shown(name));
+        let what = format!(
+            "the signature names {named}, and was made with the key {:?}, which a receiver that looks up keys by keyid does \
+             not use",
+            shown(name)
+        );
+        let fix = format!(
+            "on the sender, write the name of the key that signs into keyid{or_sign}; for a receiver with a fixed keyring, \
+             which ignores keyid, remove kid from the JWK of this diagnosis"
+        );
         Some(Cause::new(CauseKind::KeyUnknown, what, fix).at_header("Signature-Input"))
     }
 
@@ -155,7 +166,8 @@ impl<H: Head + ?Sized> Capture<'_, H> {
         let key = self.key_name();
         let names: Vec<String> = self.secrets.iter().flat_map(|text| secrets::key_ids(text)).collect();
         let keyid = signed.keyid.as_deref();
-        if let Some(keyid) = keyid.filter(|keyid| !names.is_empty() && !names.iter().any(|name| name == keyid)) {
+        let is_configured = |keyid: &str| self.secrets.iter().any(|text| self.is_name_of(keyid, text));
+        if let Some(keyid) = keyid.filter(|keyid| !names.is_empty() && !is_configured(keyid)) {
             return Cause::new(
                 CauseKind::KeyUnknown,
                 format!(
