@@ -96,6 +96,12 @@ use unexplained::Left;
 ///     println!("{}: {}; {}", cause.kind(), cause.what(), cause.fix());
 /// }
 /// ```
+///
+/// # Keys by `keyid`
+/// For HTTP Message Signatures, the secrets may be the JWKs of a whole set. JWKs that the scheme cannot use are skipped.
+/// If each of the others has a `kid`, only those with the `keyid` of the signature are used, even if there is only one: this
+/// is how keys that are looked up by `keyid` are verified. A thumbprint (RFC 7638) is also a name. **To diagnose a receiver
+/// that ignores `keyid`, because it has a fixed keyring, remove the `kid` from each JWK.**
 #[derive(Clone)]
 #[must_use]
 pub struct Capture<'c, H: ?Sized> {
@@ -108,8 +114,9 @@ pub struct Capture<'c, H: ?Sized> {
 }
 
 impl<'c, H: Head + ?Sized> Capture<'c, H> {
-    /// Captures a request. `secret` is the configured text, which is that of a public key if the scheme uses them. It is not decoded, trimmed or checked, because the search
-    /// covers mistakes in it.
+    /// Captures a request. `secret` is the configured text, which is that of a public key if the scheme uses them. It is not
+    /// decoded, trimmed or checked, because the search covers mistakes in it. A JWK with a `kid` verifies only signatures
+    /// that name it: see [Keys by `keyid`](Self#keys-by-keyid).
     pub fn new(scheme: &'c Scheme, secret: &str, head: &'c H, body: &'c [u8]) -> Self {
         let secrets = vec![Zeroizing::new(secret.to_owned())];
         Self { scheme, secrets, head, headers: Vec::new(), body, tolerance: scheme.tolerance() }
@@ -117,11 +124,7 @@ impl<'c, H: Head + ?Sized> Capture<'c, H> {
 
     /// Adds another secret that is valid during a rotation. At most eight are used, and four public keys for HTTP Message
     /// Signatures. At most 64 are stored.
-    ///
-    /// For HTTP Message Signatures, the secrets may be the JWKs of a whole set. JWKs that the scheme cannot use are skipped.
-    /// If each of the others has a `kid`, only those with the `keyid` of the signature are used, even if there are few: this
-    /// is how keys that are looked up by `keyid` are verified. A thumbprint (RFC 7638) is also a name. To diagnose a receiver
-    /// that ignores `keyid`, because it has a fixed keyring, remove the `kid`.
+    /// How they are chosen by `keyid` is described [above](Self#keys-by-keyid).
     pub fn with_secret(mut self, secret: &str) -> Self {
         if self.secrets.len() < MAX_SECRETS {
             self.secrets.push(Zeroizing::new(secret.to_owned()));
