@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Listen, output: Output) -> Result<ExitCode, Failur
     let named = match profile {
         Some(profile) => {
             secret.check_message_keys(&scheme)?;
-            Some((profile, secret.named_keys(&scheme)?))
+            Some((profile, secret.named_keys(&scheme, &arguments.verifying)?))
         }
         None => None,
     };

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::input::SecretText;
+use crate::profile::VerifyingArguments;
 
 impl SecretText {
     /// The key that signs messages: the first one, or of several JWKs the one whose kid or thumbprint is `keyid`.
@@ -75,12 +76,41 @@ impl SecretText {
                 return Err(Failure::input("public keys", problem));
             }
         }
+        self.check_names(scheme)
+    }
+
+    /// Returns an error for keys whose names a receiver cannot look up: each name must have its own keys.
+    fn check_names(&self, scheme: &Scheme) -> Result<(), Failure> {
+        let texts = self.usable(|text| scheme.public_key(text));
+        let keys: Vec<(u32, String, String)> = texts
+            .into_iter()
+            .filter_map(|(number, text)| Some((number, key_id(text)?, scheme.public_key(text).ok()?.thumbprint())))
+            .collect();
+        let refused = |problem| Err(Failure::input("public keys", format!("must have unambiguous kids: {problem}")));
+        for (number, kid, thumbprint) in &keys {
+            let is_other = |other: &&(u32, String, String)| other.2 != *thumbprint;
+            if let Some((other, ..)) = keys.iter().filter(is_other).find(|other| other.2 == *kid) {
+                return refused(format!("the kid of key {number} is the thumbprint of key {other}"));
+            }
+            let kids: Vec<&String> = keys.iter().filter(|key| key.2 == *thumbprint).map(|(_, kid, _)| kid).collect();
+            if kids.iter().all(|other| *other == kid) {
+                continue;
+            }
+            if let Some((other, shared, _)) = keys.iter().filter(is_other).find(|other| kids.contains(&&other.1)) {
+                let problem = format!("key {number} has several kids, of which {shared:?} is also that of key {other}");
+                return refused(problem);
+            }
+        }
         Ok(())
     }
 
     /// The public keys by their names, or `None` if they are not all JWKs with a kid. The key that a signature names is the
     /// only one that can verify it, even if there are few.
-    pub(crate) fn named_keys(&self, scheme: &Scheme) -> Result<Option<NamedKeys>, Failure> {
+    pub(crate) fn named_keys(
+        &self,
+        scheme: &Scheme,
+        verifying: &VerifyingArguments,
+    ) -> Result<Option<NamedKeys>, Failure> {
         let texts = self.usable(|text| scheme.public_key(text));
         if !scheme.algorithm().uses_public_keys() || texts.iter().any(|(_, text)| key_id(text).is_none()) {
             return Ok(None);
@@ -105,7 +135,12 @@ impl SecretText {
             }
             thumbprints.insert(thumbprint, place);
         }
-        for (thumbprint, place) in thumbprints {
+        // With a thumbprint, only its own key may verify. Of several keys with one name, only a profile that compares the
+        // thumbprint tells them apart.
+        let is_own = |place: usize| {
+            verifying.names_keys_by_thumbprint() || groups.get(place).is_some_and(|keys| keys.len() == 1)
+        };
+        for (thumbprint, place) in thumbprints.into_iter().filter(|(_, place)| is_own(*place)) {
             places.entry(thumbprint).or_insert(place);
         }
         let keyrings = groups.into_iter().map(|keys| Keyring::from_keys(keys).map_err(cannot));

@@ -77,6 +77,11 @@ impl VerifyingArguments {
         self.signing.profile.is_some()
     }
 
+    /// Whether a key verifies only signatures that name it by its thumbprint.
+    pub(crate) fn names_keys_by_thumbprint(&self) -> bool {
+        self.signing.names_keys_by_thumbprint()
+    }
+
     /// The failure for a key that the algorithms of the profile cannot use.
     pub(crate) fn unusable_key(&self, error: &ConfigError) -> Failure {
         self.signing.unusable_key(error)

@@ -490,6 +490,76 @@ fn more_keys_than_a_receiver_has_are_refused() {
     }
 }
 
+/// The RFC 7638 thumbprint of the key of [`jwks`].
+fn thumbprint(seed: u8) -> String {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
+}
+
+/// A JWK Set of the public keys with these seeds and kids.
+fn public_set(keys: &[(u8, &str)]) -> String {
+    let keys: Vec<_> = keys.iter().map(|(seed, kid)| jwks(*seed, kid).1).collect();
+    format!("{{\"keys\": [{}]}}", keys.join(","))
+}
+
+#[test]
+fn ambiguous_kids_are_refused() {
+    let scratch = Scratch::new();
+    scratch.write("request.http", signed_by_ring(BODY));
+    let other = thumbprint(2);
+    let cases = [
+        (public_set(&[(1, "a"), (1, "b"), (2, "b")]), "key 1 has several kids, of which \"b\" is also that of key 3"),
+        (public_set(&[(1, "a"), (2, "b"), (1, "b")]), "key 1 has several kids, of which \"b\" is also that of key 2"),
+        (public_set(&[(1, "a"), (2, "a"), (1, "b")]), "key 1 has several kids, of which \"a\" is also that of key 2"),
+        (public_set(&[(1, &other), (2, "b")]), "the kid of key 1 is the thumbprint of key 2"),
+    ];
+    for (keys, problem) in cases {
+        scratch.write("keys", keys);
+        let options = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519", "--secret-file", "keys"];
+        for command in [["verify", "request.http"].as_slice(), &["listen", "--listen", "127.0.0.1:0"]] {
+            scratch
+                .run([command, &options].concat())
+                .assert_refused(&format!("public keys: must have unambiguous kids: {problem}"));
+        }
+    }
+}
+
+#[test]
+fn keyid_selects_only_keys_that_it_names() {
+    let scratch = Scratch::new();
+    let webhooks = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519"];
+    let web_bots = ["--profile", "web-bots", "--origin", ORIGIN];
+    for seed in [1, 2] {
+        scratch.write(&format!("{seed}.jwk"), jwks(seed, "a").0);
+    }
+    let (first, second) = (thumbprint(1), thumbprint(2));
+    let cases: [(&[&str], &[(u8, &str)], &[(u8, &str, i32)]); 4] = [
+        // One key with several kids.
+        (
+            &webhooks,
+            &[(1, "a"), (1, "b"), (2, "c")],
+            &[(1, "a", 0), (1, "b", 0), (1, &first, 0), (2, "b", 1), (1, "c", 1)],
+        ),
+        (&webhooks, &[(2, &second), (1, "a")], &[(2, &second, 0), (1, &second, 1)]),
+        // Several keys with one kid.
+        (&webhooks, &[(1, "a"), (2, "a")], &[(1, "a", 0), (2, "a", 0), (1, &second, 1)]),
+        (&web_bots, &[(1, "a"), (2, "a")], &[(1, &first, 0), (2, &second, 0)]),
+    ];
+    for (profile, keys, sent) in cases {
+        scratch.write("public.json", public_set(keys));
+        let listener = Listener::start(&scratch, &[profile, &["--secret-file", "public.json"]].concat());
+        for (seed, keyid, code) in sent {
+            let url = listener.url("/webhooks/acme");
+            let file = format!("{seed}.jwk");
+            let send = ["send", &url, "--body", BODY, "--secret-file", &file, "--keyid", keyid];
+            scratch.run([&send[..], profile].concat()).assert_code(*code);
+        }
+        listener.interrupt();
+    }
+}
+
 #[test]
 fn texts_of_profiles_name_no_scheme() {
     let scratch = Scratch::new();
