@@ -135,8 +135,8 @@ impl SecretText {
             }
             thumbprints.insert(thumbprint, place);
         }
-        // With a thumbprint, only its own key may verify. Of several keys with one name, only a profile that compares the
-        // thumbprint tells them apart.
+        // A thumbprint names one key. If others have the same kid, a signature by one of them would also verify, unless the
+        // profile compares the thumbprint.
         let is_own = |place: usize| {
             verifying.names_keys_by_thumbprint() || groups.get(place).is_some_and(|keys| keys.len() == 1)
         };

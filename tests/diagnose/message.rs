@@ -948,7 +948,7 @@ fn named_keys_are_chosen_even_if_few() {
 }
 
 #[test]
-fn ignored_keyid_is_no_cause() {
+fn ignored_keyid_is_not_blamed() {
     let mut texts = named_keys(5);
     // One key has no name, so a receiver tries the first keys, whatever `keyid` is.
     texts[1] = texts[1].replace("\"kid\":\"key-2\",", "");

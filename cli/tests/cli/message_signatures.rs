@@ -526,6 +526,9 @@ fn ambiguous_kids_are_refused() {
     }
 }
 
+/// A profile, the seeds and kids of the receiver's keys, and requests: the seed of the key, `keyid`, and the exit code.
+type Selection<'t> = (&'t [&'t str], &'t [(u8, &'t str)], &'t [(u8, &'t str, i32)]);
+
 #[test]
 fn keyid_selects_only_keys_that_it_names() {
     let scratch = Scratch::new();
@@ -535,7 +538,7 @@ fn keyid_selects_only_keys_that_it_names() {
         scratch.write(&format!("{seed}.jwk"), jwks(seed, "a").0);
     }
     let (first, second) = (thumbprint(1), thumbprint(2));
-    let cases: [(&[&str], &[(u8, &str)], &[(u8, &str, i32)]); 4] = [
+    let cases: [Selection<'_>; 4] = [
         // One key with several kids.
         (
             &webhooks,
