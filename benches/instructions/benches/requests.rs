@@ -21,15 +21,15 @@ use hookwarden_instructions::refused::{
 use hookwarden_instructions::{REQUESTS, Work, floor, verify_at, warden};
 
 #[library_benchmark]
-#[bench::floor_0(args = (0), setup = floor, config = at_most(900))]
-#[bench::floor_1k(args = (KIB), setup = floor, config = at_most(940))]
-#[bench::floor_64k(args = (64 * KIB), setup = floor, config = at_most(940))]
-#[bench::verify_at_0(args = (0), setup = verify_at, config = at_most(2_580))]
-#[bench::verify_at_1k(args = (KIB), setup = verify_at, config = at_most(2_620))]
-#[bench::verify_at_64k(args = (64 * KIB), setup = verify_at, config = at_most(2_620))]
+#[bench::floor_0(args = (0), setup = floor, config = at_most(840))]
+#[bench::floor_1k(args = (KIB), setup = floor, config = at_most(880))]
+#[bench::floor_64k(args = (64 * KIB), setup = floor, config = at_most(880))]
+#[bench::verify_at_0(args = (0), setup = verify_at, config = at_most(2_550))]
+#[bench::verify_at_1k(args = (KIB), setup = verify_at, config = at_most(2_590))]
+#[bench::verify_at_64k(args = (64 * KIB), setup = verify_at, config = at_most(2_590))]
 #[bench::warden_0(args = (0), setup = warden, config = at_most(10_510))]
 #[bench::warden_1k(args = (KIB), setup = warden, config = at_most(10_570))]
-#[bench::warden_64k(args = (64 * KIB), setup = warden, config = at_most(10_700))]
+#[bench::warden_64k(args = (64 * KIB), setup = warden, config = at_most(10_660))]
 fn accepted(work: Work) -> Work {
     handle(work)
 }
@@ -40,9 +40,9 @@ fn accepted(work: Work) -> Work {
 #[bench::stale(args = (), setup = stale, config = at_most(2_400))]
 #[bench::blocked(args = (), setup = blocked, config = at_most(3_370))]
 #[bench::too_large(args = (), setup = too_large, config = at_most(5_740))]
-#[bench::forged(args = (), setup = forged, config = at_most(7_040))]
-#[bench::unknown(args = (), setup = unknown, config = at_most(7_090))]
-#[bench::replayed(args = (), setup = replayed, config = at_most(8_870))]
+#[bench::forged(args = (), setup = forged, config = at_most(7_110))]
+#[bench::unknown(args = (), setup = unknown, config = at_most(7_170))]
+#[bench::replayed(args = (), setup = replayed, config = at_most(8_960))]
 #[bench::over_quota(args = (), setup = over_quota, config = at_most(11_140))]
 fn refused(work: Work) -> Work {
     handle(work)
@@ -55,16 +55,16 @@ fn refused(work: Work) -> Work {
 #[bench::layered_1k(args = (KIB), setup = axum_layered, config = at_most(12_990))]
 #[bench::guarded_1k(args = (KIB), setup = axum_guarded, config = at_most(30_770))]
 #[bench::plain_64k(args = (64 * KIB), setup = axum_plain, config = at_most(13_110))]
-#[bench::guarded_64k(args = (64 * KIB), setup = axum_guarded, config = at_most(31_910))]
+#[bench::guarded_64k(args = (64 * KIB), setup = axum_guarded, config = at_most(31_880))]
 fn axum(work: Work) -> Work {
     handle(work)
 }
 
 #[library_benchmark]
 #[bench::plain_0(args = (0), setup = actix_plain, config = at_most(19_500))]
-#[bench::guarded_0(args = (0), setup = actix_guarded, config = at_most(37_250))]
+#[bench::guarded_0(args = (0), setup = actix_guarded, config = at_most(37_370))]
 #[bench::plain_1k(args = (KIB), setup = actix_plain, config = at_most(19_960))]
-#[bench::guarded_1k(args = (KIB), setup = actix_guarded, config = at_most(39_220))]
+#[bench::guarded_1k(args = (KIB), setup = actix_guarded, config = at_most(39_310))]
 #[bench::plain_64k(args = (64 * KIB), setup = actix_plain, config = at_most(94_800))]
 #[bench::guarded_64k(args = (64 * KIB), setup = actix_guarded, config = at_most(112_980))]
 fn actix(work: Work) -> Work {
