@@ -112,6 +112,8 @@ pub struct Settings {
     pub required: Vec<Parameter>,
     /// The parameters that it must not have.
     pub forbidden: Vec<Parameter>,
+    /// The maximum age in seconds. Without `created`, `expires` is at most so far ahead.
+    pub max_age: i64,
     /// The maximum time from `created` to `expires`.
     pub max_validity: Option<u16>,
     /// `0` permits any nonce.
@@ -240,6 +242,7 @@ impl DrawnProfile {
             has_optional_body: self.has_optional_body,
             required: of(required).collect(),
             forbidden: of(self.forbids.0 & self.forbids.1 & !required & !1).collect(),
+            max_age: self.max_age.map_or(300, i64::from),
             max_validity: self.max_validity,
             min_nonce_bytes: self.min_nonce_bytes.map_or(0, |bytes| (bytes % 12).into()),
             tag: match self.tag {

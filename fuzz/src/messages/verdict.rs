@@ -62,12 +62,12 @@ impl Receiver {
         if let Some(Problem::MalformedHeader(name)) = problem {
             self.assert_malformed(request, name);
         }
-        self.assert_reason(request, problem.as_ref());
+        self.assert_reason(request, problem.as_ref(), now);
         if is_accepted {
             let other = verifier(&self.scheme, OTHER.public(self.settings.algorithms));
             assert!(verify(&other).is_err(), "other keys accept {request:?}");
             let signed = signed.expect("it is accepted");
-            self.assert_meets_profile(request, &signed);
+            self.assert_meets_profile(request, &signed, now);
             let of_sender = sent.signed.as_ref().expect("the sender signed nothing");
             assert_eq!(signed.base, of_sender.base, "{request:?}");
             if signed.covers("@method") {
@@ -99,7 +99,8 @@ impl Receiver {
     }
 
     /// Asserts that an accepted request meets the profile.
-    fn assert_meets_profile(&self, request: &Request, signed: &Signed) {
+    fn assert_meets_profile(&self, request: &Request, signed: &Signed, now: i64) {
+        assert!(!self.expires_late(&signed.parameters, now), "{signed:?} of {request:?}");
         let candidate = (&signed.label, &signed.components[..], &signed.parameters);
         assert!(is_sufficient(&self.settings, request, candidate), "{signed:?} of {request:?}");
         assert!(request.body.is_empty() || is_sufficient_with_body(&self.settings, &signed.components), "{request:?}");
@@ -109,10 +110,12 @@ impl Receiver {
     }
 
     /// Asserts that a request lacks what the problem says.
-    fn assert_reason(&self, request: &Request, problem: Option<&Problem>) {
+    fn assert_reason(&self, request: &Request, problem: Option<&Problem>, now: i64) {
         let inputs = read_dictionary(request, "signature-input").unwrap_or_default();
         let chosen = choose(&self.settings, request, &inputs);
         match problem {
+            Some(Problem::LongValidity)
+                if chosen.is_some_and(|(_, _, parameters)| self.expires_late(parameters, now)) => {}
             Some(Problem::NoSuchSignature | Problem::AmbiguousSignature) => {
                 assert_eq!(chosen, None, "{problem:?} of {request:?}");
             }
@@ -140,6 +143,13 @@ impl Receiver {
             }
             _ => {}
         }
+    }
+
+    /// Whether a signature without `created` expires later than the maximum age permits.
+    fn expires_late(&self, parameters: &[(String, Bare)], now: i64) -> bool {
+        let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let late = now + self.settings.max_age;
+        value("created").is_none() && matches!(value("expires"), Some(Bare::Integer(expires)) if *expires > late)
     }
 
     /// Whether each supported digest is that of the body, and there is one.
