@@ -50,8 +50,7 @@ impl SecretText {
 
     /// Returns an error for more keys than a receiver of message signatures can have.
     pub(crate) fn check_message_keys(&self, scheme: &Scheme) -> Result<(), Failure> {
-        let public = scheme.algorithm().uses_public_keys();
-        if !public {
+        if !scheme.algorithm().uses_public_keys() {
             let count = self.each().len();
             return match count {
                 ..=MAX_SECRETS => Ok(()),
@@ -76,32 +75,7 @@ impl SecretText {
                 return Err(Failure::input("public keys", problem));
             }
         }
-        self.check_names(scheme)
-    }
-
-    /// Returns an error for keys whose names a receiver cannot look up: each name must have its own keys.
-    fn check_names(&self, scheme: &Scheme) -> Result<(), Failure> {
-        let texts = self.usable(|text| scheme.public_key(text));
-        let keys: Vec<(u32, String, String)> = texts
-            .into_iter()
-            .filter_map(|(number, text)| Some((number, key_id(text)?, scheme.public_key(text).ok()?.thumbprint())))
-            .collect();
-        let refused = |problem| Err(Failure::input("public keys", format!("must have unambiguous kids: {problem}")));
-        for (number, kid, thumbprint) in &keys {
-            let is_other = |other: &&(u32, String, String)| other.2 != *thumbprint;
-            if let Some((other, ..)) = keys.iter().filter(is_other).find(|other| other.2 == *kid) {
-                return refused(format!("the kid of key {number} is the thumbprint of key {other}"));
-            }
-            let kids: Vec<&String> = keys.iter().filter(|key| key.2 == *thumbprint).map(|(_, kid, _)| kid).collect();
-            if kids.iter().all(|other| *other == kid) {
-                continue;
-            }
-            if let Some((other, shared, _)) = keys.iter().filter(is_other).find(|other| kids.contains(&&other.1)) {
-                let problem = format!("key {number} has several kids, of which {shared:?} is also that of key {other}");
-                return refused(problem);
-            }
-        }
-        Ok(())
+        check_names(scheme, keys)
     }
 
     /// The public keys by their names, or `None` if they are not all JWKs with a kid. The key that a signature names is the
@@ -146,6 +120,30 @@ impl SecretText {
         let keyrings = groups.into_iter().map(|keys| Keyring::from_keys(keys).map_err(cannot));
         Ok(Some(NamedKeys { keyrings: keyrings.collect::<Result<_, _>>()?, places }))
     }
+}
+
+/// Returns an error for keys whose names a receiver cannot look up: each name must have its own keys.
+fn check_names(scheme: &Scheme, texts: Vec<(u32, &str)>) -> Result<(), Failure> {
+    let keys: Vec<(u32, String, String)> = texts
+        .into_iter()
+        .filter_map(|(number, text)| Some((number, key_id(text)?, scheme.public_key(text).ok()?.thumbprint())))
+        .collect();
+    let refused = |problem| Err(Failure::input("public keys", format!("must have unambiguous kids: {problem}")));
+    for (number, kid, thumbprint) in &keys {
+        let is_other = |other: &&(u32, String, String)| other.2 != *thumbprint;
+        if let Some((other, ..)) = keys.iter().filter(is_other).find(|other| other.2 == *kid) {
+            return refused(format!("the kid of key {number} is the thumbprint of key {other}"));
+        }
+        let kids: Vec<&String> = keys.iter().filter(|key| key.2 == *thumbprint).map(|(_, kid, _)| kid).collect();
+        if kids.iter().all(|other| *other == kid) {
+            continue;
+        }
+        if let Some((other, shared, _)) = keys.iter().filter(is_other).find(|other| kids.contains(&&other.1)) {
+            let problem = format!("key {number} has several kids, of which {shared:?} is also that of key {other}");
+            return refused(problem);
+        }
+    }
+    Ok(())
 }
 
 /// Public keys by their names.

@@ -126,8 +126,8 @@ impl Source {
     ///
     /// A key whose `kid` is in `revoked_kids` is refused. The list is fetched again at its `next_update`, but at least every
     /// 30 minutes and at most every 60 seconds; after a failure as for keys, after 1 s, 2 s, 4 s and so on up to 60 s.
-    /// **While there is no list, or it is stale, all keys of the sender are refused:** requests are answered 503, and the log
-    /// says why. A list is stale 4 intervals after its `next_update`, so at most about 2.5 hours after it was fetched. An
+    /// **If the source has no list yet, or only a stale one, all keys of the sender are refused:** its requests are answered
+    /// 503, and the log says why. A list is stale 4 intervals after its `next_update`, so at most about 2.5 hours after it was fetched. An
     /// interval is the time from `updated` to `next_update`: at least 60 seconds and at most 30 minutes. Time for which the
     /// machine is suspended counts.
     ///

@@ -85,8 +85,8 @@ pub struct ProfileBuilder {
 }
 
 impl ProfileBuilder {
-    /// Sets the algorithms: HMAC-SHA-256 alone, or algorithms with public keys, at most one for each kind of key. A key is
-    /// used with the algorithm of its kind. The message cannot choose another. There is no default.
+    /// Sets the algorithms: HMAC-SHA-256 alone, or algorithms with public keys, at most one for each kind of key. The kind
+    /// of a key determines its algorithm: a message cannot choose another one. You must call this, because there is no default.
     ///
     /// | algorithm | name in the RFC |
     /// | --- | --- |

@@ -199,6 +199,11 @@ fn jwks(seed: u8, kid: &str) -> (String, String) {
     (format!("{head},\n  \"d\": \"{d}\"\n}}\n"), format!("{head}\n}}\n"))
 }
 
+fn jwk_set<S: AsRef<str>>(keys: impl Iterator<Item = S>) -> String {
+    let keys: Vec<String> = keys.map(|key| key.as_ref().to_owned()).collect();
+    format!("{{\"keys\": [{}]}}", keys.join(","))
+}
+
 #[test]
 fn jwk_signs_with_its_name() {
     let scratch = Scratch::new();
@@ -227,10 +232,9 @@ fn jwk_signs_with_its_name() {
 fn key_of_many_is_chosen_by_keyid() {
     let scratch = Scratch::new();
     let keys: Vec<_> = (1..=12).map(|seed| jwks(seed, &format!("key-{seed}"))).collect();
-    let set = |texts: Vec<&str>| format!("{{\"keys\": [{}]}}", texts.join(","));
-    scratch.write("private.json", set(keys.iter().map(|(private, _)| &**private).collect()));
-    scratch.write("public.json", set(keys.iter().map(|(_, public)| &**public).collect()));
-    scratch.write("others.json", set(keys[..9].iter().map(|(_, public)| &**public).collect()));
+    scratch.write("private.json", jwk_set(keys.iter().map(|(private, _)| &**private)));
+    scratch.write("public.json", jwk_set(keys.iter().map(|(_, public)| &**public)));
+    scratch.write("others.json", jwk_set(keys[..9].iter().map(|(_, public)| &**public)));
     let profile = ["--profile", "webhooks", "--origin", ORIGIN, "--algorithm", "ed25519"];
     let sign = |keyid: &str| {
         let key = ["--secret-file", "private.json", "--keyid", keyid];
@@ -282,9 +286,8 @@ fn key_of_many_is_chosen_by_keyid() {
 fn key_of_many_is_chosen_by_thumbprint() {
     let scratch = Scratch::new();
     let keys: Vec<_> = (1..=5).map(|seed| jwks(seed, &format!("key-{seed}"))).collect();
-    let set = |texts: Vec<&str>| format!("{{\"keys\": [{}]}}", texts.join(","));
-    scratch.write("private.json", set(keys.iter().map(|(private, _)| &**private).collect()));
-    scratch.write("public.json", set(keys.iter().map(|(_, public)| &**public).collect()));
+    scratch.write("private.json", jwk_set(keys.iter().map(|(private, _)| &**private)));
+    scratch.write("public.json", jwk_set(keys.iter().map(|(_, public)| &**public)));
     scratch.write("third.jwk", &keys[2].0);
     let profile = ["--profile", "web-bots", "--origin", ORIGIN];
     let ended = scratch.run([&SIGN[..5], &profile, &["--secret-file", "third.jwk"]].concat()).assert_code(0);
@@ -461,10 +464,7 @@ fn unusable_keys_of_a_set_are_skipped() {
 #[test]
 fn more_keys_than_a_receiver_has_are_refused() {
     let scratch = Scratch::new();
-    let set = |count: u8, kid: fn(u8) -> String| {
-        let keys: Vec<_> = (1..=count).map(|seed| jwks(seed, &kid(seed)).1).collect();
-        format!("{{\"keys\": [{}]}}", keys.join(","))
-    };
+    let set = |count: u8, kid: fn(u8) -> String| jwk_set((1..=count).map(|seed| jwks(seed, &kid(seed)).1));
     let public = |seed: u8| {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
         STANDARD.encode(pair.public_key().as_ref())
@@ -500,8 +500,7 @@ fn thumbprint(seed: u8) -> String {
 
 /// A JWK Set of the public keys with these seeds and kids.
 fn public_set(keys: &[(u8, &str)]) -> String {
-    let keys: Vec<_> = keys.iter().map(|(seed, kid)| jwks(*seed, kid).1).collect();
-    format!("{{\"keys\": [{}]}}", keys.join(","))
+    jwk_set(keys.iter().map(|(seed, kid)| jwks(*seed, kid).1))
 }
 
 #[test]

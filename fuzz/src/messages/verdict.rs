@@ -104,9 +104,7 @@ impl Receiver {
         let candidate = (&signed.label, &signed.components[..], &signed.parameters);
         assert!(is_sufficient(&self.settings, request, candidate), "{signed:?} of {request:?}");
         assert!(request.body.is_empty() || is_sufficient_with_body(&self.settings, &signed.components), "{request:?}");
-        let host = request.single("host").and_then(|host| std::str::from_utf8(host).ok());
-        let host = host.map(|host| host.trim_matches([' ', '\t']));
-        assert!(host.is_some_and(|host| self.settings.permits_host(host)), "{request:?}");
+        assert!(self.permits_host(request), "{request:?}");
     }
 
     /// Asserts that a request lacks what the problem says.
@@ -136,13 +134,14 @@ impl Receiver {
                 });
                 assert!(!is_met, "{problem:?} of {request:?}");
             }
-            Some(Problem::OtherAuthority { .. }) => {
-                let host = request.single("host").and_then(|host| std::str::from_utf8(host).ok());
-                let host = host.map(|host| host.trim_matches([' ', '\t']));
-                assert!(host.is_none_or(|host| !self.settings.permits_host(host)), "{request:?}");
-            }
+            Some(Problem::OtherAuthority { .. }) => assert!(!self.permits_host(request), "{request:?}"),
             _ => {}
         }
+    }
+
+    fn permits_host(&self, request: &Request) -> bool {
+        let host = request.single("host").and_then(|host| std::str::from_utf8(host).ok());
+        host.is_some_and(|host| self.settings.permits_host(host.trim_matches([' ', '\t'])))
     }
 
     /// Whether a signature without `created` expires later than the maximum age permits.

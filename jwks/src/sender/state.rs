@@ -183,6 +183,6 @@ impl State {
     }
 }
 
-/// What keys need if there is no list of revoked keys.
+/// The end of an error for a source that has no list of revoked keys yet, or only a stale one.
 const NO_LIST: &str =
     "All keys are refused until the list of revoked keys can be fetched: there is none, or it is stale";
